@@ -1,0 +1,13 @@
+/* clock: monotonic milliseconds for durations, UTC RFC 3339 for files. */
+#ifndef CLOCK_H
+#define CLOCK_H
+#include <stdint.h>
+int64_t clock_mono_ms(void);
+int64_t clock_now(void); /* seconds since 1970, UTC */
+/* Writes "2026-11-23T09:00:00Z" (20 characters and NUL) and returns out. */
+const char *clock_format(int64_t utc_seconds, char out[32]);
+/* Reads RFC 3339 (fraction and zone optional, no zone means UTC). Returns 0, or -1 if it is not a time. */
+int clock_parse(const char *text, int64_t *utc_seconds);
+/* Fills n random bytes as 2n hex digits and NUL, from the system's random source. */
+void clock_nonce(char *out, unsigned n_bytes);
+#endif

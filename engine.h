@@ -1,0 +1,43 @@
+/* engine: all engine argument lists (docker, podman, bwrap), and what the engines say. Knows nothing of git or tasks.
+ *   engine_pick("auto", &eng, &err) -> for each attempt: engine_start_argv, proc_start, ... engine_stop ...
+ * engine_remove
+ */
+#ifndef ENGINE_H
+#define ENGINE_H
+#include "buf.h"
+#include <stdbool.h>
+#include <stdint.h>
+enum engine_kind { ENGINE_DOCKER, ENGINE_PODMAN, ENGINE_BWRAP };
+struct engine {
+	enum engine_kind kind;
+	char version[64];
+};
+struct engine_run {			 /* all borrowed */
+	const char *name;		 /* container name, unique an attempt */
+	const char *node, *task, *nonce; /* labels */
+	const char *image, *script;
+	const char *const *env; /* NULL-terminated NAME=value */
+	double cpus;
+	int memory_mb, pids, tmp_mb;
+};
+const char *engine_name(enum engine_kind k);
+/* want: auto, docker, podman, bwrap. Tries for real that it answers. ERR_UNAVAILABLE says which were tried and why each
+ * failed. */
+int engine_pick(const char *want, struct engine *out, struct err *e);
+/* Makes the image present (docker/podman: inspect, else pull; bwrap: nothing). digest (may be NULL) gets an id or "".
+ */
+int engine_image(const struct engine *g, const char *image, char digest[96], struct err *e);
+void engine_start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv);
+/* argv that signals the container's main process ("TERM", "KILL"); for bwrap empty: the runner signals pids itself. */
+void engine_kill_argv(const struct engine *g, const char *name, const char *signal, struct strs *argv);
+void engine_remove_argv(const struct engine *g, const char *name, struct strs *argv);
+/* argv whose stdout engine_parse_state reads, after the start command ended; empty for bwrap. */
+void engine_state_argv(const struct engine *g, const char *name, struct strs *argv);
+struct engine_state {
+	bool ran; /* the script was started at all */
+	bool oom;
+	int exit_code;	 /* as the engine reports it: 128+N for signal N */
+	char error[256]; /* the engine's own error, "" if none */
+};
+int engine_parse_state(const char *text, size_t len, struct engine_state *out); /* -1: not understood */
+#endif

@@ -1,0 +1,33 @@
+/* runner: one attempt -> one result. Never sees git. All callbacks come from the event loop (proc.h).
+ *   a = attempt_start(&spec, &err);  ... loop_step ... ; spec.on_done(ctx, result) is called exactly once, then a is
+ * gone.
+ */
+#ifndef RUNNER_H
+#define RUNNER_H
+#include "engine.h"
+enum attempt_status { ATT_SUCCESS, ATT_FAILED, ATT_TIMEOUT, ATT_OOM, ATT_CANCELLED, ATT_ENGINE };
+/* ATT_ENGINE: the engine failed, the script did not run (or its end is unknown): the claim is given back. */
+const char *attempt_status_name(enum attempt_status s); /* "success" ... "engine" */
+struct attempt_result {
+	enum attempt_status status;
+	int exit_code;			 /* -1: none (never started, or killed by us) */
+	int signal;			 /* 0: none; exit_code 128+N is reported as signal N too */
+	int64_t started_at, finished_at; /* UTC seconds */
+	int64_t duration_ms;
+	struct buf out, err;	       /* head, marker, tail; raw bytes */
+	uint64_t out_bytes, err_bytes; /* what the script printed in all */
+	bool out_truncated, err_truncated;
+	char message[256]; /* ATT_ENGINE: what the engine said */
+};
+struct attempt_spec {
+	const struct engine *engine;
+	struct engine_run run;	      /* strings are copied */
+	int64_t timeout_ms, grace_ms; /* grace between SIGTERM and SIGKILL */
+	size_t output_limit;	      /* bytes a stream */
+	void *ctx;
+	void (*on_done)(void *ctx, struct attempt_result *r); /* r is freed after the call */
+};
+struct attempt;
+struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e);
+void attempt_cancel(struct attempt *a); /* TERM, grace, KILL; ends as ATT_CANCELLED */
+#endif
