@@ -1,0 +1,78 @@
+#include "clock.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t clock_mono_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t clock_now(void)
+{
+	return (int64_t)time(NULL);
+}
+
+const char *clock_format(int64_t utc_seconds, char out[32])
+{
+	time_t t = (time_t)utc_seconds;
+	struct tm tm;
+	gmtime_r(&t, &tm);
+	strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return out;
+}
+
+/* Days since 1970-01-01 of a proleptic Gregorian date (timegm is not POSIX). */
+static int64_t days_from_civil(int64_t y, int m, int d)
+{
+	y -= m <= 2;
+	int64_t era = (y >= 0 ? y : y - 399) / 400;
+	int64_t yoe = y - era * 400;
+	int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
+	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
+}
+
+int clock_parse(const char *text, int64_t *utc_seconds)
+{
+	int y, mo, d, h, mi, s, used = 0;
+	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &used) != 6 || !used)
+		return -1;
+	if (mo < 1 || mo > 12 || d < 1 || d > 31 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 60)
+		return -1;
+	const char *p = text + used;
+	if (*p == '.')
+		for (p++; *p >= '0' && *p <= '9'; p++)
+			;
+	int64_t zone = 0;
+	int zh, zm, zused = 0;
+	char sign;
+	if (*p == 'Z')
+		p++;
+	else if (*p && sscanf(p, "%c%2d:%2d%n", &sign, &zh, &zm, &zused) == 3 && (sign == '+' || sign == '-')) {
+		zone = (int64_t)(zh * 3600 + zm * 60) * (sign == '-' ? -1 : 1);
+		p += zused;
+	}
+	if (*p)
+		return -1;
+	*utc_seconds = days_from_civil(y, mo, d) * 86400 + h * 3600 + mi * 60 + s - zone;
+	return 0;
+}
+
+void clock_nonce(char *out, unsigned n_bytes)
+{
+	unsigned char byte;
+	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+	for (unsigned i = 0; i < n_bytes; i++) {
+		/* A predictable nonce would break the compare-and-swap, so no weaker source stands in. */
+		if (fd < 0 || read(fd, &byte, 1) != 1) {
+			fputs("dgrid: cannot read /dev/urandom\n", stderr);
+			abort();
+		}
+		snprintf(out + 2 * i, 3, "%02x", byte);
+	}
+	close(fd);
+}
