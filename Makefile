@@ -1,0 +1,126 @@
+# dgrid. `make` builds ./dgrid; `make help` lists the rest.
+CC ?= cc
+PREFIX ?= /usr/local
+DESTDIR ?=
+CLANG ?= clang
+CLANG_FORMAT ?= clang-format
+JSMN_DIR ?=
+FUZZ_SECONDS ?= 30
+
+UNAME := $(shell uname -s)
+SRC := $(sort $(wildcard *.c))
+LIB_SRC := $(filter-out dgrid.c,$(SRC))
+TEST_SRC := $(sort $(wildcard tests/test_*.c))
+FORMAT_SRC := $(SRC) $(sort $(wildcard *.h tests/*.c tests/*.h))
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Wvla -Wformat=2
+ifeq ($(WERROR),1)
+WARN += -Werror
+endif
+BASE := -std=c11 -D_GNU_SOURCE -g $(WARN) -I.
+INC := $(if $(JSMN_DIR),-isystem $(JSMN_DIR))
+
+ifeq ($(SAN),1)
+OUT := build/san/dgrid
+O := build/san/obj
+T := build/san/tests
+MODE_C := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+MODE_L := -fsanitize=address,undefined
+else
+OUT := dgrid
+O := build/obj
+T := build/tests
+MODE_C := -O2
+MODE_L :=
+ifeq ($(UNAME),Linux)
+MODE_C += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+MODE_L += -pie -Wl,-z,relro,-z,now
+endif
+endif
+
+ALL_C = $(BASE) $(MODE_C) $(INC) $(CPPFLAGS) $(CFLAGS)
+ALL_L = $(MODE_L) $(LDFLAGS)
+OBJ := $(SRC:%.c=$(O)/%.o)
+LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o)
+TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
+
+.PHONY: all deps unit test demo fuzz static install clean format-check format help FORCE
+.DELETE_ON_ERROR:
+all: $(OUT)
+
+help:
+	@echo 'make [WERROR=1] [SAN=1] [JSMN_DIR=dir]   build ./dgrid (SAN=1: build/san/dgrid)'
+	@echo 'make static     ./dgrid-static, with musl-gcc if present'
+	@echo 'make unit       unit tests;  make test: everything;  make demo: a grid on this machine'
+	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
+	@echo 'make install PREFIX= DESTDIR=;  make clean'
+
+# Compiler and flags in a file: when they change, everything is built anew.
+$(O)/flags: FORCE
+	@mkdir -p $(O)
+	@echo '$(CC) $(ALL_C) $(ALL_L)' | cmp -s - $@ || echo '$(CC) $(ALL_C) $(ALL_L)' >$@
+
+HAVE_JSMN = printf '\043include <jsmn.h>\nint main(void) { return 0; }\n' | \
+	$(CC) $(INC) $(CPPFLAGS) -DJSMN_HEADER -x c -fsyntax-only - 2>/dev/null
+
+deps:
+	@$(HAVE_JSMN) || { test "$$(id -u)" = 0 && sh scripts/install-deps.sh build && $(HAVE_JSMN); } || { \
+		echo 'dgrid: the header <jsmn.h> was not found (or there is no C compiler). Get it with one of:'; \
+		echo '  Debian, Ubuntu   sudo apt-get install libjsmn-dev'; \
+		echo '  Alpine           sudo apk add jsmn'; \
+		echo '  Fedora           sudo dnf install jsmn-devel'; \
+		echo '  macOS            brew install jsmn'; \
+		echo '  elsewhere        make JSMN_DIR=the-folder-with-jsmn.h   (https://github.com/zserge/jsmn)'; \
+		exit 1; } >&2
+
+$(OUT): $(OBJ) $(O)/flags
+	$(CC) $(ALL_C) $(ALL_L) -o $@ $(OBJ) $(LDLIBS)
+
+$(O)/%.o: %.c $(O)/flags | deps
+	$(CC) $(ALL_C) -MMD -MP -c -o $@ $<
+
+$(T)/%: tests/%.c $(LIB_OBJ) $(O)/flags | deps
+	@mkdir -p $(T)
+	$(CC) $(ALL_C) -MMD -MP -MF $@.d $(ALL_L) -o $@ $< $(LIB_OBJ) $(LDLIBS)
+
+unit: $(TEST_BIN)
+	@sh tests/unit.sh $(TEST_BIN)
+
+test:
+	@MAKE='$(MAKE)' bash tests/run.sh
+
+demo: all
+	@bash scripts/demo.sh
+
+fuzz: build/fuzz/fuzz_json
+build/fuzz/fuzz_json: tests/fuzz_json.c $(LIB_SRC) $(wildcard *.h) | deps
+	@mkdir -p build/fuzz
+	$(CLANG) $(BASE) $(INC) -O1 -fsanitize=fuzzer,address -fno-omit-frame-pointer -Wno-missing-prototypes \
+		-o $@ tests/fuzz_json.c $(LIB_SRC)
+
+# musl-gcc does not look in /usr/include, so it gets a copy of that one header.
+static: | deps
+	@mkdir -p build/include
+	@if command -v musl-gcc >/dev/null 2>&1; then cc=musl-gcc; else cc='$(CC)'; fi; \
+	if [ "$$cc" = musl-gcc ] && [ -z '$(JSMN_DIR)' ]; then \
+		h=$$(printf '\043include <jsmn.h>\n' | $(CC) $(CPPFLAGS) -E -x c - | \
+			sed -n 's/^# 1 "\(.*jsmn\.h\)".*/\1/p' | head -n 1); \
+		cp "$$h" build/include/jsmn.h; \
+	fi; \
+	set -x; $$cc $(BASE) -O2 -fstack-protector-strong -isystem build/include $(INC) $(CPPFLAGS) $(CFLAGS) \
+		-static $(LDFLAGS) -o dgrid-static $(SRC) $(LDLIBS)
+
+install: all
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 dgrid '$(DESTDIR)$(PREFIX)/bin/dgrid'
+
+format-check:
+	$(CLANG_FORMAT) --dry-run -Werror $(FORMAT_SRC)
+format:
+	$(CLANG_FORMAT) -i $(FORMAT_SRC)
+
+clean:
+	rm -rf build dgrid dgrid-static
+
+-include $(OBJ:.o=.d) $(TEST_BIN:%=%.d)

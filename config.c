@@ -1,0 +1,144 @@
+#include "config.h"
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char config_template[] = "{\n  \"schema\": 1,\n  \"branch\": \"main\",\n  \"images\": [\"alpine:3.20\"]\n}\n";
+
+static const struct {
+	const char *name;
+	size_t offset;
+	int64_t dflt, min, max;
+} ints[] = {
+    {"min_timeout_seconds", offsetof(struct grid_config, min_timeout_seconds), 10, 1, 86400},
+    {"max_timeout_seconds", offsetof(struct grid_config, max_timeout_seconds), 300, 1, 86400},
+    {"output_limit_bytes", offsetof(struct grid_config, output_limit_bytes), 10240, 256, 262144},
+    {"heartbeat_seconds", offsetof(struct grid_config, heartbeat_seconds), 30, 1, 3600},
+    {"orphan_after_seconds", offsetof(struct grid_config, orphan_after_seconds), 300, 5, 86400},
+    {"max_clock_skew_seconds", offsetof(struct grid_config, max_clock_skew_seconds), 60, 0, 3600},
+    {"poll_seconds", offsetof(struct grid_config, poll_seconds), 5, 1, 3600},
+    {"keep_finished", offsetof(struct grid_config, keep_finished), 500, 1, 100000},
+    {"max_memory_mb", offsetof(struct grid_config, max_memory_mb), 512, 16, 1048576},
+    {"max_pids", offsetof(struct grid_config, max_pids), 10, 3, 4096},
+    {"tmp_mb", offsetof(struct grid_config, tmp_mb), 64, 1, 65536},
+};
+#define N_INTS (sizeof ints / sizeof *ints)
+
+void problem_at(struct problems *p, unsigned line, unsigned col, const char *fmt, ...)
+{
+	char msg[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(msg, sizeof msg, fmt, ap);
+	va_end(ap);
+	/* Names and values come from strangers: no control byte of theirs reaches a terminal. */
+	for (char *q = msg; *q; q++)
+		if ((unsigned char)*q < 32 || *q == 127)
+			*q = '?';
+	if (p->file)
+		buf_addf(&p->text, "%s:", p->file);
+	buf_addf(&p->text, "%u:%u: %s\n", line, col, msg);
+	p->n++;
+}
+
+static int64_t *int_at(struct grid_config *c, size_t i)
+{
+	return (int64_t *)(void *)((char *)c + ints[i].offset);
+}
+
+void config_defaults(struct grid_config *c)
+{
+	*c = (struct grid_config){.branch = xstrdup("main"), .max_cpus = 1};
+	c->images[0] = xstrdup("alpine:3.20");
+	for (size_t i = 0; i < N_INTS; i++)
+		*int_at(c, i) = ints[i].dflt;
+}
+
+static void clear_images(struct grid_config *c)
+{
+	for (int i = 0; c->images[i]; i++) {
+		free(c->images[i]);
+		c->images[i] = NULL;
+	}
+}
+
+void config_clear(struct grid_config *c)
+{
+	free(c->branch);
+	c->branch = NULL;
+	clear_images(c);
+}
+
+static void parse_images(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	int n = 0;
+	if (m->type != JSON_ARRAY || !m->child) {
+		problem_at(p, m->line, m->col, "images: expected a list of at least one image name");
+		return;
+	}
+	clear_images(c);
+	for (const struct json *v = m->child; v; v = v->next) {
+		/* A leading dash would be read as an option by the engine. */
+		if (v->type != JSON_STRING || !v->len || v->text[0] == '-' || strlen(v->text) != v->len)
+			problem_at(p, v->line, v->col, "images: expected an image name such as \"alpine:3.20\"");
+		else if (n == 15)
+			problem_at(p, v->line, v->col, "images: at most 15 images");
+		else
+			c->images[n++] = xstrdup(v->text);
+	}
+}
+
+static void parse_member(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	int64_t n;
+	for (size_t i = 0; i < N_INTS; i++)
+		if (!strcmp(m->name, ints[i].name)) {
+			if (json_to_int(m, &n) || n < ints[i].min || n > ints[i].max)
+				problem_at(p, m->line, m->col, "%s: expected a whole number from %lld to %lld", m->name,
+					   (long long)ints[i].min, (long long)ints[i].max);
+			else
+				*int_at(c, i) = n;
+			return;
+		}
+	if (!strcmp(m->name, "schema")) {
+		if (json_to_int(m, &n) || n != 1)
+			problem_at(p, m->line, m->col, "schema: expected 1 (a newer grid needs a newer dgrid)");
+	} else if (!strcmp(m->name, "branch")) {
+		if (m->type != JSON_STRING || !m->len || m->text[0] == '-')
+			problem_at(p, m->line, m->col, "branch: expected a branch name");
+		else {
+			free(c->branch);
+			c->branch = xstrdup(m->text);
+		}
+	} else if (!strcmp(m->name, "images"))
+		parse_images(c, m, p);
+	else if (!strcmp(m->name, "max_cpus")) {
+		double d = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
+		if (!(d >= 0.01 && d <= 1024))
+			problem_at(p, m->line, m->col, "max_cpus: expected a number from 0.01 to 1024");
+		else
+			c->max_cpus = d;
+	} else if (strncmp(m->name, "x-", 2) != 0)
+		problem_at(p, m->name_line, m->name_col,
+			   "%s: unknown setting (a typo? names of your own begin with x-)", m->name);
+}
+
+void config_parse(struct grid_config *c, const char *text, size_t len, struct problems *p)
+{
+	struct json_error je;
+	struct json *j = json_parse(text, len, &je);
+	if (!j) {
+		problem_at(p, je.line, je.col, "%s", je.msg);
+		return;
+	}
+	if (j->type != JSON_OBJECT)
+		problem_at(p, j->line, j->col, "expected an object, found %s", json_type_name(j->type));
+	else
+		for (const struct json *m = j->child; m; m = m->next)
+			parse_member(c, m, p);
+	if (c->min_timeout_seconds > c->max_timeout_seconds)
+		problem_at(p, 1, 1, "min_timeout_seconds is larger than max_timeout_seconds");
+	json_free(j);
+}

@@ -1,0 +1,27 @@
+/* config: grid.json, the settings all nodes of a grid share. Every key is optional. */
+#ifndef CONFIG_H
+#define CONFIG_H
+#include "json.h"
+
+/* All that is wrong with a document, "line:col: field: message" a line. Starts as {0}; buf_clear(&p.text) frees. */
+struct problems {
+	struct buf text;
+	size_t n;
+	const char *file; /* put before each line; NULL: nothing */
+};
+void problem_at(struct problems *p, unsigned line, unsigned col, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+struct grid_config {
+	char *branch;
+	char *images[16]; /* NULL-terminated; the first is the default */
+	int64_t min_timeout_seconds, max_timeout_seconds, output_limit_bytes, heartbeat_seconds, orphan_after_seconds,
+	    max_clock_skew_seconds, poll_seconds, keep_finished, max_memory_mb, max_pids, tmp_mb;
+	double max_cpus;
+};
+void config_defaults(struct grid_config *c); /* then config_clear frees */
+/* Overlays text on c. Everything wrong is added to p; c is usable only when p->n stayed the same. */
+void config_parse(struct grid_config *c, const char *text, size_t len, struct problems *p);
+void config_clear(struct grid_config *c);
+extern const char config_template[]; /* the grid.json that init writes */
+#endif

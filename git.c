@@ -1,0 +1,227 @@
+#include "git.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GIT_TIMEOUT_MS 120000
+
+static const char *self_path(void)
+{
+	static char path[4096];
+	if (!path[0]) {
+		ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+		if (n <= 0)
+			snprintf(path, sizeof path, "dgrid"); /* no /proc: found through PATH */
+	}
+	return path;
+}
+
+bool git_askpass(int argc, char **argv)
+{
+	if (!getenv("DGRID_ASKPASS") || argc != 2)
+		return false;
+	const char *token = getenv("GIT_TOKEN"), *user = getenv("GIT_TOKEN_USER");
+	if (!strncmp(argv[1], "Username", 8))
+		puts(user ? user : "x-access-token");
+	else
+		puts(token ? token : "");
+	return true;
+}
+
+void git_redact(char *text)
+{
+	const char *token = getenv("GIT_TOKEN");
+	size_t n = token ? strlen(token) : 0;
+	for (char *p = text; n && (p = strstr(p, token)); p += n)
+		memset(p, '*', n);
+	/* scheme://user:password@host */
+	for (char *p = text; (p = strstr(p, "://")); p++) {
+		char *end = p + 3 + strcspn(p + 3, "/ \t\n'\""), *at = NULL, *colon = NULL;
+		for (char *q = p + 3; q < end; q++) {
+			if (*q == '@')
+				at = q;
+			if (*q == ':' && !colon)
+				colon = q;
+		}
+		if (at && colon && colon < at)
+			memset(colon + 1, '*', (size_t)(at - colon - 1));
+	}
+}
+
+static int run(const struct git *g, const char *const *args, bool in_dir, struct proc_result *res, struct err *e)
+{
+	struct strs argv = {0}, env = {0};
+	static const char *const scrub[] = {"GIT_DIR",
+					    "GIT_WORK_TREE",
+					    "GIT_INDEX_FILE",
+					    "GIT_OBJECT_DIRECTORY",
+					    "GIT_COMMON_DIR",
+					    "GIT_NAMESPACE",
+					    "GIT_CONFIG_PARAMETERS",
+					    "GIT_PREFIX",
+					    "GIT_QUARANTINE_PATH",
+					    "GIT_GRAFT_FILE",
+					    "GIT_SHALLOW_FILE",
+					    "GIT_REPLACE_REF_BASE",
+					    "GIT_AUTHOR_DATE",
+					    "GIT_COMMITTER_DATE",
+					    "GIT_ALTERNATE_OBJECT_DIRECTORIES"};
+	strs_add(&argv, "git");
+	if (in_dir) {
+		strs_add(&argv, "-C");
+		strs_add(&argv, g->dir);
+	}
+	/* The ledger is a stranger's text: no hooks, no links, no end-of-line or path magic. */
+	static const char *const settings[] = {
+	    "gc.auto=0",	   "maintenance.auto=false", "core.symlinks=false",  "core.hooksPath=/dev/null",
+	    "core.autocrlf=false", "core.quotePath=false",   "commit.gpgSign=false", "advice.detachedHead=false",
+	    "core.fsmonitor=false"};
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+		strs_add(&argv, "-c");
+		strs_add(&argv, settings[i]);
+	}
+	if (getenv("GIT_TOKEN")) {
+		/* No helper may store the token, nor answer in its place. */
+		strs_add(&argv, "-c");
+		strs_add(&argv, "credential.helper=");
+		strs_addf(&env, "GIT_ASKPASS=%s", self_path());
+		strs_add(&env, "DGRID_ASKPASS=1");
+	}
+	for (; *args; args++)
+		strs_add(&argv, *args);
+	for (size_t i = 0; i < sizeof scrub / sizeof *scrub; i++)
+		strs_add(&env, scrub[i]);
+	strs_add(&env, "LC_ALL=C");
+	strs_add(&env, "GIT_TERMINAL_PROMPT=0");
+	strs_add(&env, "GIT_EDITOR=true");
+	if (!getenv("GIT_SSH_COMMAND") && !getenv("GIT_SSH"))
+		strs_add(&env, "GIT_SSH_COMMAND=ssh -oBatchMode=yes");
+	strs_addf(&env, "GIT_AUTHOR_NAME=%s", g->name);
+	strs_addf(&env, "GIT_AUTHOR_EMAIL=%s", g->email);
+	strs_addf(&env, "GIT_COMMITTER_NAME=%s", g->name);
+	strs_addf(&env, "GIT_COMMITTER_EMAIL=%s", g->email);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = (const char *const *)env.v,
+				 .cap = 16u << 20,
+				 .timeout_ms = GIT_TIMEOUT_MS};
+	int rc = proc_run(&spec, res, e);
+	strs_clear(&argv);
+	strs_clear(&env);
+	return rc;
+}
+
+static int failed(const char *verb, struct proc_result *res, struct err *e)
+{
+	char *said = res->err.data ? res->err.data : (char *)"";
+	git_redact(said);
+	while (*said == '\n')
+		said++;
+	size_t n = strlen(said);
+	while (n && said[n - 1] == '\n')
+		n--;
+	if (n > 600)
+		n = 600;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)said[i] < 32)
+			said[i] = ' ';
+	if (res->end == PROC_TIMED_OUT)
+		return err_set(e, ERR_UNAVAILABLE, "git %s did not end within %d s", verb, GIT_TIMEOUT_MS / 1000);
+	if (res->end == PROC_SIGNALLED)
+		return err_set(e, ERR_UNAVAILABLE, "git %s was ended by signal %d", verb, res->code);
+	return err_set(e, ERR_UNAVAILABLE, "git %s: %.*s", verb, (int)n, said);
+}
+
+int git_run(const struct git *g, struct buf *out, struct err *e, const char *const *args)
+{
+	struct proc_result res;
+	if (run(g, args, true, &res, e))
+		return -1;
+	int rc = 0;
+	if (res.end != PROC_EXITED || res.code != 0)
+		rc = failed(args[0], &res, e);
+	else if (out)
+		buf_add(out, res.out.data ? res.out.data : "", res.out.len);
+	proc_result_clear(&res);
+	return rc;
+}
+
+int git_clone(const struct git *g, const char *url, const char *branch, struct err *e)
+{
+	struct proc_result res;
+	/* --no-local: a plain path would otherwise ignore --depth and copy the whole history. */
+	const char *args[] = {"clone",	  "--quiet", "--no-local",  "--depth", "1", "--single-branch",
+			      "--branch", branch,    "--template=", "--",      url, g->dir,
+			      NULL};
+	if (run(g, args, false, &res, e))
+		return -1;
+	int rc = 0;
+	if (res.end == PROC_EXITED && res.code && res.err.data && strstr(res.err.data, "Remote branch")) {
+		/* Either the repository is empty (init may fill it) or it has other branches only. */
+		proc_result_clear(&res);
+		const char *any[] = {"clone",	    "--quiet", "--no-local", "--depth", "1", "--no-checkout",
+				     "--template=", "--",      url,	     g->dir,	NULL};
+		if (run(g, any, false, &res, e))
+			return -1;
+		if (res.end != PROC_EXITED || res.code)
+			rc = failed("clone", &res, e);
+		else {
+			char *ref = xasprintf("refs/heads/%s", branch);
+			const char *head[] = {"symbolic-ref", "HEAD", ref, NULL};
+			rc = git_run(g, NULL, e, head);
+			free(ref);
+		}
+	} else if (res.end != PROC_EXITED || res.code)
+		rc = failed("clone", &res, e);
+	proc_result_clear(&res);
+	return rc;
+}
+
+enum push_outcome git_push(const struct git *g, const char *branch, struct err *e)
+{
+	struct proc_result res;
+	char *spec = xasprintf("HEAD:refs/heads/%s", branch);
+	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
+	int rc = run(g, args, true, &res, e);
+	free(spec);
+	if (rc)
+		return PUSH_DECLINED;
+	const char *out = res.out.data ? res.out.data : "", *line = NULL;
+	enum push_outcome outcome = PUSH_UNKNOWN;
+	for (const char *p = out; *p && !line;) {
+		if ((*p == ' ' || *p == '*' || *p == '=' || *p == '!') && p[1] == '\t')
+			line = p;
+		p += strcspn(p, "\n");
+		p += *p == '\n';
+	}
+	if (line && *line != '!' && res.end == PROC_EXITED && res.code == 0)
+		/* "=" (up to date) counts too: the commit holds a nonce, so nobody else can have made it. */
+		outcome = PUSH_LANDED;
+	else if (line && *line == '!') {
+		static const char *const races[] = {"fetch first",	    "non-fast-forward",	   "cannot lock ref",
+						    "failed to update ref", "incorrect old value", "stale info"};
+		outcome = PUSH_DECLINED;
+		for (size_t i = 0; i < sizeof races / sizeof *races; i++)
+			if (strstr(line, races[i]))
+				outcome = PUSH_RACED;
+	}
+	if (outcome != PUSH_LANDED)
+		failed("push", &res, e);
+	if (outcome == PUSH_DECLINED)
+		e->class = ERR_PERM;
+	proc_result_clear(&res);
+	return outcome;
+}
+
+int git_remote_head(const struct git *g, const char *branch, char out[72], struct err *e)
+{
+	struct buf b = {0};
+	char *ref = xasprintf("refs/heads/%s", branch);
+	const char *args[] = {"ls-remote", "origin", ref, NULL};
+	int rc = git_run(g, &b, e, args);
+	size_t n = b.data ? strcspn(b.data, "\t") : 0;
+	snprintf(out, 72, "%.*s", (int)(n < 71 ? n : 71), b.data ? b.data : "");
+	free(ref);
+	buf_clear(&b);
+	return rc;
+}

@@ -1,0 +1,25 @@
+/* git: every git argument list. Inherited GIT_* of a repository are scrubbed; a token reaches git through GIT_ASKPASS
+ * (this very program, see git_askpass) and never through an argument, a URL, a config file or a log. */
+#ifndef GIT_H
+#define GIT_H
+#include "buf.h"
+#include "proc.h"
+
+struct git {
+	char *dir; /* work tree of the clone */
+	char *name, *email;
+};
+/* Runs `git -C dir ARGS...` (args NULL-terminated). 0 when git exits with 0; else -1 with git's own first lines,
+ * redacted. out may be NULL. */
+int git_run(const struct git *g, struct buf *out, struct err *e, const char *const *args);
+/* Clones the tip of branch (shallow). An empty repository gives an empty clone on that branch. */
+int git_clone(const struct git *g, const char *url, const char *branch, struct err *e);
+enum push_outcome { PUSH_LANDED, PUSH_RACED, PUSH_DECLINED, PUSH_UNKNOWN };
+/* Pushes HEAD to branch, unforced. e is filled for all but PUSH_LANDED. PUSH_UNKNOWN: it may have landed or not. */
+enum push_outcome git_push(const struct git *g, const char *branch, struct err *e);
+/* Object id of branch at the remote into out; "" when there is none. */
+int git_remote_head(const struct git *g, const char *branch, char out[72], struct err *e);
+/* Answers git's question when this process was started as GIT_ASKPASS; returns false when it was not. */
+bool git_askpass(int argc, char **argv);
+void git_redact(char *text); /* overwrites the token and URL passwords in place */
+#endif

@@ -1,0 +1,398 @@
+#include "ledger.h"
+#include "clock.h"
+#include "file.h"
+#include "log.h"
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RACE_TRIES 60
+#define BACKOFF_FIRST_MS 20
+#define BACKOFF_MAX_MS 2000
+
+#define GIT(l, out, e, ...) git_run(&(l)->git, out, e, (const char *const[]){__VA_ARGS__, NULL})
+
+static char *task_path(const struct ledger *l, enum task_state s, const char *id)
+{
+	return xasprintf("%s/tasks/%s/%s.json", l->git.dir, task_state_name(s), id);
+}
+
+static int refresh(struct ledger *l, struct err *e)
+{
+	char *remote = xasprintf("refs/remotes/origin/%s", l->branch);
+	struct buf b = {0};
+	int rc = GIT(l, &b, e, "rev-parse", "--verify", "--quiet", remote);
+	if (!rc) {
+		snprintf(l->head, sizeof l->head, "%.*s", (int)strcspn(b.data, "\n"), b.data);
+		rc = GIT(l, NULL, e, "reset", "--hard", "--quiet", remote);
+	}
+	if (!rc)
+		rc = GIT(l, NULL, e, "clean", "-ffdxq"); /* half-made files of an interrupted change */
+	free(remote);
+	buf_clear(&b);
+	return rc;
+}
+
+static int fetch(struct ledger *l, struct err *e)
+{
+	char *spec = xasprintf("+refs/heads/%s:refs/remotes/origin/%s", l->branch, l->branch);
+	int rc = GIT(l, NULL, e, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec);
+	free(spec);
+	return rc;
+}
+
+int ledger_sync(struct ledger *l, struct err *e)
+{
+	if (fetch(l, e))
+		return err_wrap(e, "cannot read branch '%s' of the grid (is it made with `dgrid init`?)", l->branch);
+	return refresh(l, e);
+}
+
+static void sleep_ms(int64_t ms)
+{
+	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until;)
+		loop_step(until - now);
+}
+
+int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
+		const char *email, struct err *e)
+{
+	*l = (struct ledger){.url = xstrdup(url), .branch = xstrdup(branch)};
+	l->git.name = xstrdup(name);
+	l->git.email = xstrdup(email);
+	if (dir)
+		l->git.dir = xstrdup(dir);
+	else {
+		const char *tmp = getenv("TMPDIR");
+		l->git.dir = xasprintf("%s/dgrid-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+		if (!mkdtemp(l->git.dir))
+			return err_set(e, ERR_UNAVAILABLE, "cannot make a temporary folder '%s'", l->git.dir);
+		l->temporary = true;
+	}
+	char *dotgit = xasprintf("%s/.git/HEAD", l->git.dir), *lock = xasprintf("%s/.git/index.lock", l->git.dir);
+	int rc = 0;
+	if (file_exists(dotgit)) {
+		/* Ours alone (the caller holds the lock on the work directory), so a lock file is a dead git's. */
+		unlink(lock);
+		rc = GIT(l, NULL, e, "remote", "set-url", "origin", url);
+	} else if (!(rc = file_remove_tree(l->git.dir, e)))
+		rc = git_clone(&l->git, url, branch, e);
+	/* Attributes in the ledger must not change a byte on its way to or from the work tree. */
+	char *attributes = xasprintf("%s/.git/info/attributes", l->git.dir),
+	     *info = xasprintf("%s/.git/info", l->git.dir);
+	static const char raw[] = "* -text -ident -filter -working-tree-encoding\n";
+	if (!rc && !(rc = file_mkdirs(info, e)))
+		rc = file_write(attributes, raw, sizeof raw - 1, e);
+	free(dotgit);
+	free(lock);
+	free(attributes);
+	free(info);
+	return rc;
+}
+
+void ledger_close(struct ledger *l)
+{
+	if (l->temporary)
+		file_remove_tree(l->git.dir, NULL);
+	free(l->git.dir);
+	free(l->git.name);
+	free(l->git.email);
+	free(l->url);
+	free(l->branch);
+	*l = (struct ledger){0};
+}
+
+int ledger_moved(struct ledger *l, bool *moved, struct err *e)
+{
+	char now[72];
+	if (git_remote_head(&l->git, l->branch, now, e))
+		return -1;
+	*moved = strcmp(now, l->head) != 0;
+	return 0;
+}
+
+int ledger_config(struct ledger *l, struct grid_config *c, struct err *e)
+{
+	char *path = xasprintf("%s/grid.json", l->git.dir);
+	struct buf b = {0};
+	struct problems p = {.file = "grid.json"};
+	int rc = 0;
+	config_defaults(c);
+	struct err missing;
+	if (file_read(path, 1 << 16, &b, &missing)) {
+		if (missing.class != ERR_NOENT)
+			rc = err_set(e, ERR_DATA, "%s", missing.msg);
+	} else
+		config_parse(c, b.data ? b.data : "", b.len, &p);
+	if (p.n)
+		rc = err_set(e, ERR_DATA, "%s", p.text.data);
+	free(path);
+	buf_clear(&b);
+	buf_clear(&p.text);
+	return rc;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void ledger_ids(struct ledger *l, enum task_state s, struct strs *out)
+{
+	char *path = xasprintf("%s/tasks/%s", l->git.dir, task_state_name(s));
+	DIR *d = opendir(path);
+	struct dirent *de;
+	while (d && (de = readdir(d))) {
+		size_t n = strlen(de->d_name);
+		if (n <= 5 || strcmp(de->d_name + n - 5, ".json") != 0)
+			continue;
+		char *id = xstrndup(de->d_name, n - 5);
+		if (task_id_valid(id))
+			strs_add(out, id);
+		free(id);
+	}
+	if (d)
+		closedir(d);
+	if (out->n)
+		qsort(out->v, out->n, sizeof *out->v, by_name);
+	free(path);
+}
+
+int ledger_read(struct ledger *l, enum task_state s, const char *id, struct buf *out, struct err *e)
+{
+	char *path = task_path(l, s, id);
+	int rc = file_read(path, TASK_FILE_MAX, out, e);
+	free(path);
+	return rc;
+}
+
+struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e)
+{
+	struct buf b = {0};
+	struct json_error je;
+	struct json *doc = NULL;
+	if (!ledger_read(l, s, id, &b, e)) {
+		doc = json_parse(b.data ? b.data : "", b.len, &je);
+		if (!doc)
+			err_set(e, ERR_DATA, "tasks/%s/%s.json:%u:%u: %s", task_state_name(s), id, je.line, je.col,
+				je.msg);
+	}
+	buf_clear(&b);
+	return doc;
+}
+
+int ledger_find(struct ledger *l, const char *id)
+{
+	int found = -1;
+	for (int s = 0; s < TASK_N_STATES && found < 0; s++) {
+		char *path = task_path(l, (enum task_state)s, id);
+		if (file_exists(path))
+			found = s;
+		free(path);
+	}
+	return found;
+}
+
+/* Puts one change into the work tree. 1: applied, 0: no longer legal, -1: error. */
+static int apply(struct ledger *l, struct ledger_change *c, struct strs *moves, struct strs *adds, struct err *e)
+{
+	char *src = task_path(l, c->from, c->id), *dst = task_path(l, c->to, c->id), *made = NULL;
+	char *rel_src = xasprintf("tasks/%s/%s.json", task_state_name(c->from), c->id);
+	char *rel_dst = xasprintf("tasks/%s/%s.json", task_state_name(c->to), c->id);
+	char *folder = xasprintf("%s/tasks/%s", l->git.dir, task_state_name(c->to));
+	int rc = 0;
+	if (c->create ? ledger_find(l, c->id) >= 0 : !file_exists(src))
+		goto out;
+	if (!c->create && c->from != c->to && file_exists(dst))
+		goto out;
+	rc = file_mkdirs(folder, e);
+	if (rc)
+		goto out;
+	if (c->text && !c->create) {
+		/* What is replaced whole may be a folder or worse; git rm takes any of them. */
+		if (GIT(l, NULL, e, "rm", "-r", "-f", "--quiet", "--", rel_src)) {
+			rc = -1;
+			goto out;
+		}
+		rc = file_mkdirs(folder, e);
+	} else if (!c->text) {
+		struct json *doc = ledger_doc(l, c->from, c->id, NULL);
+		enum change_verdict v = doc ? c->edit(c->ctx, doc) : CHANGE_DROP;
+		made = v == CHANGE_APPLY ? task_text(doc) : NULL;
+		json_free(doc);
+		if (!made)
+			goto out;
+		if (c->from != c->to)
+			strs_add(moves, rel_src);
+	}
+	const char *text = made ? made : c->text;
+	/* An edited file is written where it stands; git mv then carries it along. */
+	if (!rc)
+		rc = file_write(made ? src : dst, text, strlen(text), e);
+	if (!rc) {
+		strs_add(adds, rel_dst);
+		rc = 1;
+	}
+out:
+	free(src);
+	free(dst);
+	free(rel_src);
+	free(rel_dst);
+	free(folder);
+	free(made);
+	return rc;
+}
+
+static int git_with(struct ledger *l, const char *const *head, const struct strs *files, const char *last,
+		    struct err *e)
+{
+	struct strs argv = {0};
+	for (; *head; head++)
+		strs_add(&argv, *head);
+	for (size_t i = 0; i < files->n; i++)
+		strs_add(&argv, files->v[i]);
+	if (last)
+		strs_add(&argv, last);
+	int rc = git_run(&l->git, NULL, e, (const char *const *)argv.v);
+	strs_clear(&argv);
+	return rc;
+}
+
+/* Builds the commit on the current head. 1: made, 0: nothing left to say, -1: error. */
+static int build(struct ledger *l, const char *who, struct ledger_change *c, size_t n, bool *applied,
+		 const char *extra_path, const char *extra_text, struct err *e)
+{
+	struct strs moves[TASK_N_STATES] = {{0}}, adds = {0};
+	struct buf body = {0};
+	char nonce[17], *message = NULL, *path = NULL;
+	size_t said = 0;
+	int rc = 0;
+	for (size_t i = 0; i < n; i++) {
+		applied[i] = false;
+		if (c[i].outcome != CHANGE_PENDING)
+			continue;
+		rc = apply(l, &c[i], &moves[c[i].to], &adds, e);
+		if (rc < 0)
+			goto out;
+		if (!rc) {
+			c[i].outcome = CHANGE_DROPPED;
+			continue;
+		}
+		applied[i] = true;
+		said++;
+		buf_addf(&body, "%s %s\n", c[i].verb, c[i].id);
+	}
+	rc = 0;
+	if (!said && (n || !extra_path))
+		goto out;
+	for (int s = 0; s < TASK_N_STATES && !rc; s++) {
+		char *to = xasprintf("tasks/%s/", task_state_name((enum task_state)s));
+		const char *mv[] = {"mv", "--", NULL};
+		if (moves[s].n)
+			rc = git_with(l, mv, &moves[s], to, e);
+		free(to);
+	}
+	if (!rc && extra_path) {
+		path = xasprintf("%s/%s", l->git.dir, extra_path);
+		char *slash = strrchr(path, '/');
+		*slash = 0;
+		rc = file_mkdirs(path, e);
+		*slash = '/';
+		if (!rc)
+			rc = file_write(path, extra_text, strlen(extra_text), e);
+		strs_add(&adds, extra_path);
+	}
+	const char *add[] = {"add", "--force", "--", NULL};
+	if (!rc)
+		rc = git_with(l, add, &adds, NULL, e);
+	if (!rc) {
+		/* The nonce makes the commit one that only we can have made, whatever the clock and the author. */
+		clock_nonce(nonce, 8);
+		if (said == 1)
+			message = xasprintf("%s: %sdgrid-nonce: %s\n", who, body.data, nonce);
+		else
+			message = xasprintf("%s: %zu transitions\n\n%s\ndgrid-nonce: %s\n", who, said,
+					    body.data ? body.data : "", nonce);
+		char *blank = said == 1 ? strchr(message, '\n') : NULL;
+		if (blank) {
+			char *two = xasprintf("%.*s\n\n%s", (int)(blank - message), message, blank + 1);
+			free(message);
+			message = two;
+		}
+		rc = GIT(l, NULL, e, "commit", "--quiet", "--no-verify", "--allow-empty", "-m", message);
+	}
+	if (!rc)
+		rc = 1;
+out:
+	for (int s = 0; s < TASK_N_STATES; s++)
+		strs_clear(&moves[s]);
+	strs_clear(&adds);
+	buf_clear(&body);
+	free(message);
+	free(path);
+	return rc;
+}
+
+static void landed(struct ledger *l, struct ledger_change *c, size_t n, const bool *applied)
+{
+	struct buf b = {0};
+	for (size_t i = 0; i < n; i++)
+		if (applied[i])
+			c[i].outcome = CHANGE_LANDED;
+	if (!GIT(l, &b, NULL, "rev-parse", "HEAD"))
+		snprintf(l->head, sizeof l->head, "%.*s", (int)strcspn(b.data, "\n"), b.data);
+	buf_clear(&b);
+}
+
+int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, size_t n, const char *extra_path,
+		  const char *extra_text, struct err *e)
+{
+	bool *applied = xcalloc(n + 1, sizeof *applied);
+	int64_t backoff = BACKOFF_FIRST_MS;
+	int rc = -1;
+	for (int try = 0; try < RACE_TRIES; try++) {
+		int made = build(l, who, c, n, applied, extra_path, extra_text, e);
+		if (made <= 0) {
+			rc = made;
+			break;
+		}
+		enum push_outcome got = git_push(&l->git, l->branch, e);
+		l->pushes++;
+		if (got == PUSH_UNKNOWN && l->head[0]) {
+			/* It may still land after the connection is gone: wait, then look for our commit. */
+			sleep_ms(1000);
+			struct err again;
+			if (fetch(l, &again)) {
+				*e = again;
+				break;
+			}
+			char *remote = xasprintf("refs/remotes/origin/%s", l->branch);
+			if (!GIT(l, NULL, NULL, "merge-base", "--is-ancestor", "HEAD", remote))
+				got = PUSH_LANDED;
+			free(remote);
+		}
+		if (got == PUSH_LANDED) {
+			landed(l, c, n, applied);
+			rc = 0;
+			break;
+		}
+		if (got == PUSH_DECLINED)
+			break;
+		l->rejected++;
+		/* Full jitter, so that losers do not meet again. */
+		char dice[9];
+		clock_nonce(dice, 4);
+		sleep_ms((int64_t)(strtoul(dice, NULL, 16) % (unsigned long)backoff));
+		backoff = backoff * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff * 2;
+		if (ledger_sync(l, e))
+			break;
+		if (try == RACE_TRIES - 1)
+			err_set(e, ERR_RETRY, "lost %d races for the branch in a row; try again", RACE_TRIES);
+	}
+	free(applied);
+	if (rc) /* leave nothing half-made behind */
+		refresh(l, NULL);
+	return rc;
+}

@@ -1,0 +1,52 @@
+/* ledger: the branch as a compare-and-swap store of task files. Never sees an engine.
+ *   ledger_open -> (ledger_sync -> read the folders under l.git.dir) -> ledger_commit(changes) -> ... -> ledger_close
+ * A change is a move of one task with an edit; it is re-evaluated against every new head until it lands or is no longer
+ * legal, so a rejected push never loses a result and never repeats a claim that somebody else won.
+ */
+#ifndef LEDGER_H
+#define LEDGER_H
+#include "git.h"
+#include "task.h"
+
+struct ledger {
+	struct git git;
+	char *url, *branch;
+	char head[72]; /* remote head last seen, "" for none */
+	unsigned pushes, rejected;
+	bool temporary; /* ledger_close removes the clone */
+};
+/* dir NULL: a temporary clone. An existing clone in dir is reused. */
+int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
+		const char *email, struct err *e);
+void ledger_close(struct ledger *l);
+int ledger_sync(struct ledger *l, struct err *e);		/* fetch; the work tree becomes the remote head */
+int ledger_moved(struct ledger *l, bool *moved, struct err *e); /* cheap: asks for the remote head only */
+int ledger_config(struct ledger *l, struct grid_config *c, struct err *e); /* c gets defaults + grid.json of the head */
+
+/* Ids (file names without .json) in a state's folder, sorted. */
+void ledger_ids(struct ledger *l, enum task_state s, struct strs *out);
+/* Bytes of a task file; ERR_DATA for what is no regular file or too large. */
+int ledger_read(struct ledger *l, enum task_state s, const char *id, struct buf *out, struct err *e);
+/* Parsed without the schema; NULL with e filled. */
+struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e);
+/* The state that id is in; -1 for nowhere. */
+int ledger_find(struct ledger *l, const char *id);
+
+enum change_verdict { CHANGE_APPLY, CHANGE_DROP };
+enum change_outcome { CHANGE_PENDING, CHANGE_LANDED, CHANGE_DROPPED };
+struct ledger_change {
+	const char *id;
+	enum task_state from, to;
+	bool create;	  /* no source: the id must be nowhere yet */
+	const char *text; /* non-NULL: the new content whole; NULL: edit() makes it from the current document */
+	enum change_verdict (*edit)(void *ctx, struct json *doc);
+	void *ctx;
+	const char *verb; /* for the commit message: claim, finish, ... */
+	enum change_outcome outcome;
+};
+/* Lands all changes that are legal in one commit and push, with the file extra_path (NULL: none) set to extra_text.
+ * 0: every change is landed or dropped. -1: remote trouble, what is pending may be tried again later.
+ * who goes first in the commit message. */
+int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, size_t n, const char *extra_path,
+		  const char *extra_text, struct err *e);
+#endif

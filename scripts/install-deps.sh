@@ -1,0 +1,114 @@
+#!/bin/sh
+# Installs what building (build), the demo (demo) or the tests (test) need, if it is missing.
+# usage: install-deps.sh [build|demo|test]
+# As root with apt-get or apk it installs; otherwise it prints the command to type and exits 69.
+group=${1:-build}
+case $group in
+build | demo | test) ;;
+*)
+	echo "usage: $0 [build|demo|test]" >&2
+	exit 64
+	;;
+esac
+
+if command -v apt-get >/dev/null 2>&1; then
+	manager=apt
+elif command -v apk >/dev/null 2>&1; then
+	manager=apk
+else
+	manager=
+fi
+
+missing=
+# need COMMAND DEBIAN-PACKAGE ALPINE-PACKAGES: the packages are missing when the command is.
+need() {
+	command -v "$1" >/dev/null 2>&1 || lacks "$2" "$3"
+}
+lacks() {
+	if [ "$manager" = apk ]; then missing="$missing $2"; else missing="$missing $1"; fi
+}
+PATH=$PATH:/usr/sbin:/sbin
+
+need gcc gcc "gcc musl-dev"
+[ ! -f /etc/alpine-release ] || [ -f /usr/include/stdlib.h ] || lacks libc6-dev musl-dev
+[ -f /etc/alpine-release ] || [ "$manager" != apt ] || [ -f /usr/include/stdlib.h ] || lacks libc6-dev musl-dev
+need make make make
+need git git git
+[ -f /usr/include/jsmn.h ] || [ -f /usr/local/include/jsmn.h ] || lacks libjsmn-dev jsmn
+
+if [ "$group" != build ]; then
+	need bwrap bubblewrap bubblewrap
+	need setpriv util-linux util-linux
+	need bash bash bash
+fi
+
+if [ "$group" = test ]; then
+	need bats bats bats
+	need parallel parallel parallel
+	need shellcheck shellcheck shellcheck
+	need clang clang clang
+	need clang-format clang-format clang-extra-tools
+	if [ "$manager" = apt ]; then
+		fuzzer=
+		for f in /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a; do
+			[ ! -f "$f" ] || fuzzer=$f
+		done
+		[ -n "$fuzzer" ] || lacks libclang-rt-14-dev compiler-rt
+		need musl-gcc musl-tools musl-dev
+	else
+		need ps procps procps
+	fi
+	need busybox busybox-static busybox-static
+	need dockerd docker.io docker
+	need docker docker.io docker
+	need tini tini tini
+	need docker-init tini docker
+	need lighttpd lighttpd "lighttpd lighttpd-mod_auth"
+	need sshd openssh-server openssh-server
+	need ssh openssh-client openssh-client
+	need ps procps procps
+	need curl curl curl
+	[ -x "$(git --exec-path 2>/dev/null)/git-http-backend" ] || lacks git git-daemon
+fi
+
+# shellcheck disable=SC2086 # a list of words
+missing=$(printf '%s\n' $missing | sort -u | tr '\n' ' ')
+missing=${missing% }
+case $missing in
+'' | ' ') exit 0 ;;
+esac
+
+case $manager in
+apt) command="apt-get install -y --no-install-recommends $missing" ;;
+apk) command="apk add $missing" ;;
+*)
+	echo "dgrid: missing (Debian package names): $missing" >&2
+	echo "dgrid: install them with this system's package manager" >&2
+	exit 69
+	;;
+esac
+if [ "$(id -u)" != 0 ]; then
+	echo "dgrid: something is missing; type:" >&2
+	echo "  sudo $command" >&2
+	exit 69
+fi
+
+echo "dgrid: installing $missing" >&2
+if [ "$manager" = apk ]; then
+	# shellcheck disable=SC2086
+	apk add $missing >&2
+	exit
+fi
+DEBIAN_FRONTEND=noninteractive
+export DEBIAN_FRONTEND
+apt-get update -qq >&2 || exit 69
+wanted=
+for p in $missing; do
+	# Releases differ in the number of the clang runtime: take the newest there is when 14 is gone.
+	if [ "$p" = libclang-rt-14-dev ] && ! apt-cache show "$p" >/dev/null 2>&1; then
+		p=$(apt-cache search --names-only '^libclang-rt-[0-9]+-dev$' | sort -V | tail -n 1 | cut -d ' ' -f 1)
+	fi
+	wanted="$wanted $p"
+done
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $wanted >&2 || exit 69

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Every #include "x.h" of a top-level file goes to a lower layer, or to the file's own header.
+cd "$(dirname "$0")/.." || exit 1
+awk '
+BEGIN {
+	n = split("buf clock log sig|proc json file|config git engine|task node|ledger runner|worker|commands|dgrid", row, "|")
+	for (i = 1; i <= n; i++) {
+		k = split(row[i], names, " ")
+		for (j = 1; j <= k; j++) layer[names[j]] = i - 1
+	}
+	bad = 0
+}
+FNR == 1 {
+	self = FILENAME
+	sub(/^\.\//, "", self)
+	sub(/\.[ch]$/, "", self)
+	if (!(self in layer)) { print FILENAME ": has no layer"; bad = 1 }
+}
+/^[ \t]*#[ \t]*include[ \t]*"/ {
+	split($0, part, "\"")
+	other = part[2]
+	sub(/\.h$/, "", other)
+	if (other == self) next
+	if (!(other in layer)) { print FILENAME ":" FNR ": " part[2] " has no layer"; bad = 1 }
+	else if ((self in layer) && layer[other] >= layer[self]) {
+		print FILENAME ":" FNR ": layer " layer[self] " includes " part[2] " of layer " layer[other]
+		bad = 1
+	}
+}
+END { exit bad }' ./*.c ./*.h
