@@ -15,6 +15,11 @@ FORMAT_SRC := $(SRC) $(sort $(wildcard *.h tests/*.c tests/*.h))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wformat=2
+# clang also complains of va_list helpers, which gcc knows are fine.
+NO_NONLITERAL := -Wno-format-nonliteral
+ifneq ($(findstring clang,$(shell $(CC) --version 2>/dev/null)),)
+WARN += $(NO_NONLITERAL)
+endif
 ifeq ($(WERROR),1)
 WARN += -Werror
 endif
@@ -96,7 +101,7 @@ demo: all
 fuzz: build/fuzz/fuzz_json
 build/fuzz/fuzz_json: tests/fuzz_json.c $(LIB_SRC) $(wildcard *.h) | deps
 	@mkdir -p build/fuzz
-	$(CLANG) $(BASE) $(INC) -O1 -fsanitize=fuzzer,address -fno-omit-frame-pointer -Wno-missing-prototypes \
+	$(CLANG) $(BASE) $(INC) -O1 -fsanitize=fuzzer,address -fno-omit-frame-pointer -Wno-missing-prototypes $(NO_NONLITERAL) \
 		-o $@ tests/fuzz_json.c $(LIB_SRC)
 
 # musl-gcc does not look in /usr/include, so it gets a copy of that one header.

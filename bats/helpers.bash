@@ -1,0 +1,193 @@
+# shellcheck shell=bash
+# Shared by all bats files:  setup() { load helpers; common_setup; }
+# After common_setup: $ORIGIN (bare repository), $HOME and $T (the test's folder), $DGRID and dgrid().
+# Start background programs with spawn: teardown ends them, and only them.
+
+common_setup() {
+	T=$BATS_TEST_TMPDIR
+	ORIGIN=$T/origin.git
+	REPO_ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	DGRID=${DGRID:-$REPO_ROOT/dgrid}
+	PIDS_FILE=$T/.pids
+	: >"$PIDS_FILE"
+	mkdir -p "$T/home"
+	export HOME=$T/home GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0 TZ=UTC LC_ALL=C
+	export T ORIGIN DGRID REPO_ROOT
+	unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_SSH_COMMAND GIT_ASKPASS SSH_AUTH_SOCK XDG_CONFIG_HOME XDG_STATE_HOME \
+		XDG_CACHE_HOME XDG_DATA_HOME
+	PATH=$PATH:/usr/sbin:/sbin
+	git init -q --bare -b main "$ORIGIN"
+	cd "$T" || return 1
+}
+teardown() { common_teardown; }
+
+dgrid() { "$DGRID" "$@"; }
+# git with a name to commit by; the tests' HOME has none on purpose.
+tgit() { git -c user.name=tester -c user.email=tester@example.invalid "$@"; }
+
+# wait_until SECONDS COMMAND...: until the command succeeds; fails at the deadline.
+wait_until() {
+	local seconds=$1 end
+	shift
+	end=$((SECONDS + seconds + 1))
+	until "$@" >/dev/null 2>&1; do
+		if ((SECONDS >= end)); then
+			echo "not within $seconds s: $*" >&2
+			return 1
+		fi
+		sleep 0.1
+	done
+}
+
+# spawn LOGFILE COMMAND...: runs it in the background; its pid is in $SPAWNED.
+spawn() {
+	local logfile=$1
+	shift
+	"$@" >"$logfile" 2>&1 </dev/null 3>&- &
+	SPAWNED=$!
+	echo "$SPAWNED" >>"$PIDS_FILE"
+}
+# A zombie no longer runs.
+pid_ended() {
+	local state
+	[[ -r /proc/$1/stat ]] || { ! kill -0 "$1" 2>/dev/null && return 0; }
+	state=$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null)
+	[[ -z $state || $state == Z* ]]
+}
+common_teardown() {
+	local pid
+	[[ -f ${PIDS_FILE:-} ]] || return 0
+	while read -r pid; do kill -TERM "$pid" 2>/dev/null || true; done <"$PIDS_FILE"
+	while read -r pid; do
+		wait_until 10 pid_ended "$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
+	done <"$PIDS_FILE"
+	rm -f "$PIDS_FILE"
+}
+
+strict_skip() { # REASON
+	if [[ ${DGRID_STRICT:-0} == 1 ]]; then
+		echo "would skip, which DGRID_STRICT=1 forbids: $1" >&2
+		return 1
+	fi
+	skip "$1"
+}
+require_docker() {
+	command -v docker >/dev/null || { strict_skip "docker is not installed"; return; }
+	docker info >/dev/null 2>&1 || { strict_skip "docker does not answer"; return; }
+	docker image inspect dgrid-test:1 >/dev/null 2>&1 || strict_skip "no image dgrid-test:1 (make test imports it)"
+}
+require_command() { # COMMAND
+	command -v "$1" >/dev/null || strict_skip "$1 is not installed"
+}
+require_bwrap() {
+	command -v bwrap >/dev/null || { strict_skip "bwrap is not installed"; return; }
+	bwrap --unshare-all --ro-bind / / true 2>/dev/null || strict_skip "bwrap does not work here"
+}
+
+random_port() { echo $((20000 + (RANDOM * 32768 + RANDOM) % 12000)); }
+
+# start_http_git [PASSWORD_FILE]: $ORIGIN over HTTP, basic auth, user x-access-token.
+# Sets HTTP_URL, HTTP_PASSWORD_FILE, HTTP_PID; the access log is $T/http.access.
+start_http_git() {
+	local try port backend password
+	require_command lighttpd || return
+	require_command curl || return
+	backend=$(git --exec-path)/git-http-backend
+	[[ -x $backend ]] || { strict_skip "git has no git-http-backend"; return; }
+	HTTP_PASSWORD_FILE=${1:-$T/http.password}
+	if [[ ! -f $HTTP_PASSWORD_FILE ]]; then
+		(umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$HTTP_PASSWORD_FILE")
+	fi
+	password=$(<"$HTTP_PASSWORD_FILE")
+	(umask 077 && printf 'x-access-token:%s\n' "$password" >"$T/http.users")
+	mkdir -p "$T/http.tmp" "$T/http.root"
+	git -C "$ORIGIN" config http.receivepack true
+	for try in 1 2 3 4 5 6 7 8; do
+		port=$(random_port)
+		cat >"$T/lighttpd.conf" <<-CONF
+			server.modules = ( "mod_auth", "mod_authn_file", "mod_alias", "mod_setenv", "mod_accesslog", "mod_cgi" )
+			server.document-root = "$T/http.root"
+			server.upload-dirs = ( "$T/http.tmp" )
+			server.errorlog = "$T/http.errors"
+			accesslog.filename = "$T/http.access"
+			server.bind = "127.0.0.1"
+			server.port = $port
+			alias.url = ( "/git" => "$backend" )
+			cgi.assign = ( "" => "" )
+			setenv.set-environment = ( "GIT_PROJECT_ROOT" => "$T", "GIT_HTTP_EXPORT_ALL" => "1",
+			  "GIT_CONFIG_NOSYSTEM" => "1", "HOME" => "$HOME" )
+			auth.backend = "plain"
+			auth.backend.plain.userfile = "$T/http.users"
+			auth.require = ( "/git" => ( "method" => "basic", "realm" => "git", "require" => "valid-user" ) )
+		CONF
+		spawn "$T/http.log" lighttpd -D -f "$T/lighttpd.conf"
+		HTTP_PID=$SPAWNED
+		HTTP_URL=http://127.0.0.1:$port/git/origin.git
+		if wait_until 10 _http_settled && ! pid_ended "$HTTP_PID"; then
+			export HTTP_URL HTTP_PASSWORD_FILE HTTP_PID
+			return 0
+		fi
+	done
+	echo "lighttpd does not start (try $try):" >&2
+	cat "$T/http.log" "$T/http.errors" >&2
+	return 1
+}
+_http_settled() {
+	pid_ended "$HTTP_PID" || curl -fsS --noproxy '*' -u "x-access-token:$(<"$HTTP_PASSWORD_FILE")" \
+		"$HTTP_URL/info/refs?service=git-receive-pack"
+}
+
+# start_sshd: $ORIGIN over ssh, as the current user, with throwaway keys.
+# Sets SSH_URL, SSH_KEY, SSH_KNOWN_HOSTS, SSH_PID and GIT_SSH_COMMAND; the server's log is $T/sshd.log.
+start_sshd() {
+	local try port sshd d=$T/ssh
+	require_command sshd || return
+	sshd=$(command -v sshd)
+	mkdir -p "$d" && chmod 700 "$d"
+	if [[ $(id -u) == 0 ]]; then mkdir -p /run/sshd; fi
+	ssh-keygen -q -t ed25519 -N '' -f "$d/host_key"
+	ssh-keygen -q -t ed25519 -N '' -f "$d/user_key"
+	cp "$d/user_key.pub" "$d/authorized_keys"
+	for try in 1 2 3 4 5 6 7 8; do
+		port=$(random_port)
+		cat >"$d/sshd_config" <<-CONF
+			ListenAddress 127.0.0.1
+			Port $port
+			HostKey $d/host_key
+			AuthorizedKeysFile $d/authorized_keys
+			StrictModes no
+			UsePAM no
+			PasswordAuthentication no
+			KbdInteractiveAuthentication no
+			PermitRootLogin prohibit-password
+			PidFile none
+			MaxStartups 100
+		CONF
+		printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d ' ' -f 1,2 "$d/host_key.pub")" >"$d/known_hosts"
+		SSH_KEY=$d/user_key
+		SSH_KNOWN_HOSTS=$d/known_hosts
+		SSH_URL=ssh://$(id -un)@127.0.0.1:$port$ORIGIN
+		export GIT_SSH_COMMAND="ssh -F none -i '$SSH_KEY' -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile='$SSH_KNOWN_HOSTS' -o StrictHostKeyChecking=yes"
+		spawn "$T/sshd.log" "$sshd" -D -e -f "$d/sshd_config"
+		SSH_PID=$SPAWNED
+		if wait_until 10 _ssh_settled && ! pid_ended "$SSH_PID"; then
+			export SSH_URL SSH_KEY SSH_KNOWN_HOSTS SSH_PID
+			return 0
+		fi
+	done
+	echo "sshd does not start (try $try):" >&2
+	cat "$T/sshd.log" >&2
+	return 1
+}
+_ssh_settled() { pid_ended "$SSH_PID" || git ls-remote "$SSH_URL"; }
+
+# The ledger as origin has it.
+ledger_ls() { # STATE: the ids, one a line
+	git -C "$ORIGIN" ls-tree --name-only main "tasks/$1/" 2>/dev/null | sed -n -E 's|^.*/([^/]+)\.json$|\1|p'
+}
+ledger_json() { # STATE ID
+	git -C "$ORIGIN" show "main:tasks/$1/$2.json"
+}
+ledger_has() { # STATE ID: for wait_until
+	git -C "$ORIGIN" cat-file -e "main:tasks/$1/$2.json"
+}

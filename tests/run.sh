@@ -1,0 +1,222 @@
+#!/usr/bin/env bash
+# All the tests: layers, formatting, shellcheck, unit tests, bats with ./dgrid and with the sanitizer build.
+# As root it starts a private dockerd for them. DGRID_STRICT=1: a skipped test is a failure. DGRID_JOBS: bats at once.
+# The last line says "N passed, N failed[, N skipped]".
+# shellcheck disable=SC2317 # functions called by name, through count and wait_until
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+MAKE=${MAKE:-make}
+STRICT=${DGRID_STRICT:-0}
+JOBS=${DGRID_JOBS:-4}
+PATH=$PATH:/usr/sbin:/sbin
+passed=0 failed=0 skipped=0
+work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-test.XXXXXX") || exit 1
+dockerd_pid=
+
+note() { printf '# %s\n' "$*"; }
+wait_until() { # SECONDS COMMAND...
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS < end)) || return 1
+		sleep 0.1
+	done
+}
+gone() { ! kill -0 "$1" 2>/dev/null; }
+count() { # NAME COMMAND...: one test
+	local name=$1
+	shift
+	if "$@" >"$work/out" 2>&1; then
+		echo "ok $name"
+		passed=$((passed + 1))
+	else
+		cat "$work/out"
+		echo "not ok $name"
+		failed=$((failed + 1))
+	fi
+}
+skip() { # NAME WHY
+	if [[ $STRICT == 1 ]]; then
+		echo "not ok $1: skipped ($2), which DGRID_STRICT=1 forbids"
+		failed=$((failed + 1))
+	else
+		echo "ok $1 # skip $2"
+		skipped=$((skipped + 1))
+	fi
+}
+
+cleanup() {
+	local m
+	if [[ -n $dockerd_pid ]]; then
+		kill "$dockerd_pid" 2>/dev/null
+		if ! wait_until 30 gone "$dockerd_pid"; then kill -KILL "$dockerd_pid" 2>/dev/null; fi
+		wait "$dockerd_pid" 2>/dev/null
+		# What a killed dockerd leaves mounted, the deepest first.
+		while read -r m; do
+			umount -l "$m" 2>/dev/null
+		done < <(awk -v p="$work/" 'index($2, p) == 1 { print $2 }' /proc/mounts | sort -r)
+	fi
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+start_dockerd() {
+	dockerd --host "unix://$work/docker.sock" --data-root "$work/docker" --exec-root "$work/exec" \
+		--pidfile "$work/docker.pid" --config-file "$work/daemon.json" \
+		--iptables=false --ip6tables=false --bridge=none >"$work/dockerd.log" 2>&1 </dev/null &
+	dockerd_pid=$!
+	export DOCKER_HOST=unix://$work/docker.sock
+	answers() { gone "$dockerd_pid" || docker info; }
+	wait_until 60 answers
+	if gone "$dockerd_pid" || ! docker info >/dev/null 2>&1; then
+		note "dockerd did not start; the end of its log:"
+		tail -n 15 "$work/dockerd.log" | sed 's/^/#   /'
+		return 1
+	fi
+}
+import_image() {
+	local box='' b applet root=$work/image
+	for b in /bin/busybox.static /bin/busybox-static /bin/busybox /usr/bin/busybox; do
+		if [[ -x $b ]]; then box=$b && break; fi
+	done
+	if [[ -z $box ]]; then return 1; fi
+	mkdir -p "$root"/{bin,etc,tmp,work,root,proc,dev,sys} || return 1
+	cp -L "$box" "$root/bin/busybox" && chmod 755 "$root/bin/busybox" || return 1
+	for applet in $("$root/bin/busybox" --list); do
+		[[ -e $root/bin/$applet ]] || ln -s busybox "$root/bin/$applet"
+	done
+	echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
+	echo 'root:x:0:' >"$root/etc/group"
+	chmod 1777 "$root/tmp"
+	tar -C "$root" -c . | docker import --change 'CMD ["/bin/sh"]' - dgrid-test:1 >/dev/null || return 1
+	rm -rf "$root"
+}
+
+units() { # LABEL MAKE-ARGUMENTS...: counts "test_NAME: N passed, N failed" lines
+	local label=$1 rc p f
+	shift
+	note "unit tests ($label)"
+	"$MAKE" --no-print-directory -s "$@" unit >"$work/unit" 2>&1
+	rc=$?
+	cat "$work/unit"
+	read -r p f < <(sed -n -E 's/^test_[A-Za-z0-9_]+: ([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$work/unit" |
+		awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')
+	passed=$((passed + p)) failed=$((failed + f))
+	if ((rc != 0 && f == 0)); then
+		echo "not ok unit tests ($label): make unit ended with $rc"
+		failed=$((failed + 1))
+	fi
+}
+
+bats_pass() { # LABEL PROGRAM SAN
+	local label=$1 rc p f s plan
+	note "bats ($label)"
+	DGRID=$2 DGRID_SAN=$3 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-300} \
+		bats --jobs "$JOBS" --formatter tap bats/ 2>&1 </dev/null | tee "$work/tap"
+	rc=${PIPESTATUS[0]}
+	read -r p f s plan < <(awk '
+		/^1\.\.[0-9]+$/ { plan = substr($0, 4) }
+		/^ok / { if (tolower($0) ~ /# skip/) s++; else p++ }
+		/^not ok / { f++ }
+		END { print p + 0, f + 0, s + 0, plan + 0 }' "$work/tap")
+	passed=$((passed + p)) failed=$((failed + f))
+	if ((plan != p + f + s)); then
+		echo "not ok bats ($label): planned $plan, saw $((p + f + s))"
+		failed=$((failed + 1))
+	elif ((rc != 0 && f == 0)); then
+		echo "not ok bats ($label): bats ended with $rc"
+		failed=$((failed + 1))
+	fi
+	if [[ $STRICT == 1 ]]; then
+		if ((s > 0)); then echo "not ok bats ($label): $s skipped, which DGRID_STRICT=1 forbids"; fi
+		failed=$((failed + s))
+	else
+		skipped=$((skipped + s))
+	fi
+}
+
+shell_files() {
+	local f
+	for f in .ci/* scripts/* tests/*.sh examples/*; do
+		if [[ -f $f ]] && head -n 1 "$f" | grep -Eq '^#!.*[/ ](ba|da)?sh( |$)'; then printf '%s\n' "$f"; fi
+	done
+	for f in bats/*.bash bats/*.bats; do if [[ -f $f ]]; then printf '%s\n' "$f"; fi; done
+}
+check_shell() {
+	local files
+	mapfile -t files < <(shell_files | grep -v "^bats/")
+	shellcheck -x -P SCRIPTDIR "${files[@]}" || return 1
+	# bats runs each test in a subshell with set -e, and calls functions by name
+	mapfile -t files < <(shell_files | grep "^bats/")
+	shellcheck -x -P SCRIPTDIR -e SC2030,SC2031,SC2164,SC2317 "${files[@]}"
+}
+finish() {
+	local line="$passed passed, $failed failed"
+	if ((skipped > 0)); then line="$line, $skipped skipped"; fi
+	cleanup
+	trap - EXIT
+	echo "$line"
+	if ((failed == 0 && passed > 0)); then exit 0; fi
+	exit 1
+}
+
+sh scripts/install-deps.sh test || note "tests whose tools are missing are skipped"
+
+count "layers" sh tests/layers.sh
+if ! command -v clang-format >/dev/null; then
+	skip "clang-format" "clang-format is not installed"
+elif [[ $STRICT != 1 && $(clang-format --version) != *"version 14."* ]]; then
+	skip "clang-format" "not version 14"
+else
+	count "clang-format" "$MAKE" --no-print-directory -s format-check
+fi
+if command -v shellcheck >/dev/null; then
+	count "shellcheck" check_shell
+else
+	skip "shellcheck" "shellcheck is not installed"
+fi
+
+note "building"
+builds=1
+"$MAKE" --no-print-directory -s all >"$work/build" 2>&1 || builds=0
+cat "$work/build"
+if ((builds)); then
+	units "plain"
+else
+	echo "not ok build"
+	failed=$((failed + 1))
+	finish
+fi
+sanitized=1
+if echo 'int main(void) { return 0; }' |
+	"${CC:-cc}" -fsanitize=address,undefined -x c -o "$work/probe" - >/dev/null 2>&1 && "$work/probe"; then
+	export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+	if "$MAKE" --no-print-directory -s SAN=1 all; then
+		units "sanitized" SAN=1
+	else
+		echo "not ok sanitizer build"
+		failed=$((failed + 1)) sanitized=0
+	fi
+else
+	skip "sanitizer build" "this compiler has no address sanitizer"
+	sanitized=0
+fi
+
+if [[ $(id -u) == 0 ]] && command -v dockerd >/dev/null && command -v docker >/dev/null; then
+	echo '{}' >"$work/daemon.json"
+	if start_dockerd; then
+		count "image dgrid-test:1" import_image
+	else
+		skip "private dockerd" "it does not start here"
+	fi
+fi
+if ! command -v bats >/dev/null; then
+	skip "bats" "bats is not installed"
+	finish
+fi
+command -v parallel >/dev/null || JOBS=1
+bats_pass "plain" "$PWD/dgrid" 0
+if ((sanitized)); then bats_pass "sanitized" "$PWD/build/san/dgrid" 1; fi
+finish
