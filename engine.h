@@ -40,4 +40,9 @@ struct engine_state {
 	char error[256]; /* the engine's own error, "" if none */
 };
 int engine_parse_state(const char *text, size_t len, struct engine_state *out); /* -1: not understood */
+
+/* bwrap only (Linux, elsewhere 0): resident kilobytes of root and all its descendants. */
+long engine_bwrap_rss_kb(long root);
+/* bwrap only: signals the processes inside the sandbox whose init is root (not the init itself). */
+void engine_bwrap_signal(long root, int sig);
 #endif

@@ -1,0 +1,334 @@
+#include "engine.h"
+#include "json.h"
+#include "proc.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <dirent.h>
+#endif
+
+#define PROBE_TIMEOUT_MS 10000
+#define PULL_TIMEOUT_MS 600000
+/* Root is exempt from the process limit, so a root worker's sandboxes run under an unprivileged user of the host. */
+#define SANDBOX_UID "64000"
+
+static const char *const names[] = {"docker", "podman", "bwrap"};
+
+const char *engine_name(enum engine_kind k)
+{
+	return names[k];
+}
+
+/* Runs argv; 0 and its first output line in line when it exits with 0, else -1 with its first error line. */
+static int ask(const char *const *argv, int64_t timeout_ms, char *line, size_t room, struct err *e)
+{
+	static const char *const env[] = {"GIT_TOKEN", NULL};
+	struct proc_spec spec = {.argv = argv, .env = env, .timeout_ms = timeout_ms};
+	struct proc_result res;
+	if (proc_run(&spec, &res, e))
+		return -1;
+	int rc = 0;
+	const char *out = res.out.data ? res.out.data : "", *said = res.err.data ? res.err.data : "";
+	if (res.end == PROC_TIMED_OUT)
+		rc = err_set(e, ERR_UNAVAILABLE, "%s does not answer within %lld s", argv[0],
+			     (long long)timeout_ms / 1000);
+	else if (res.end != PROC_EXITED || res.code)
+		rc = err_set(e, ERR_UNAVAILABLE, "%s: %.*s", argv[0], (int)strcspn(said, "\n"), said);
+	else
+		snprintf(line, room, "%.*s", (int)strcspn(out, "\n"), out);
+	proc_result_clear(&res);
+	return rc;
+}
+
+static int probe(enum engine_kind k, struct engine *out, struct err *e)
+{
+	char line[128];
+	*out = (struct engine){.kind = k};
+	if (k != ENGINE_BWRAP) {
+		const char *argv[] = {names[k], "version", "--format",
+				      k == ENGINE_DOCKER ? "{{.Server.Version}}" : "{{.Client.Version}}", NULL};
+		if (ask(argv, PROBE_TIMEOUT_MS, line, sizeof line, e))
+			return -1;
+		snprintf(out->version, sizeof out->version, "%.63s", line);
+		return 0;
+	}
+	const char *version[] = {"bwrap", "--version", NULL};
+	if (ask(version, PROBE_TIMEOUT_MS, line, sizeof line, e))
+		return -1;
+	snprintf(out->version, sizeof out->version, "%.63s", strchr(line, ' ') ? strchr(line, ' ') + 1 : line);
+	/* The kernel may forbid what the program can do: run something, with a fork under the process limit. */
+	struct engine_run r = {.name = "probe",
+			       .script = "(true) && (true) && echo ready",
+			       .cpus = 1,
+			       .memory_mb = 64,
+			       .pids = 10,
+			       .tmp_mb = 1};
+	struct strs argv = {0};
+	engine_start_argv(out, &r, &argv);
+	struct proc_spec spec = {
+	    .argv = (const char *const *)argv.v, .clean_env = true, .timeout_ms = PROBE_TIMEOUT_MS};
+	const char *env[] = {NULL, NULL};
+	char *path = xasprintf("PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+	env[0] = path;
+	spec.env = env;
+	spec.status_pipe = true;
+	struct proc_result res;
+	int rc = proc_run(&spec, &res, e);
+	if (!rc && (res.end != PROC_EXITED || res.code || !res.out.data || strncmp(res.out.data, "ready", 5) != 0))
+		rc = err_set(e, ERR_UNAVAILABLE, "bwrap cannot make a sandbox here: %.200s",
+			     res.err.data ? res.err.data : "no output");
+	proc_result_clear(&res);
+	strs_clear(&argv);
+	free(path);
+	return rc;
+}
+
+int engine_pick(const char *want, struct engine *out, struct err *e)
+{
+	struct buf why = {0};
+	bool all = !strcmp(want, "auto"), known = all;
+	for (int k = ENGINE_DOCKER; k <= ENGINE_BWRAP; k++) {
+		struct err one;
+		if (!all && strcmp(want, names[k]) != 0)
+			continue;
+		known = true;
+		if (!probe((enum engine_kind)k, out, &one)) {
+			buf_clear(&why);
+			return 0;
+		}
+		buf_addf(&why, "\n  %s", one.msg);
+	}
+	if (!known)
+		err_set(e, ERR_USAGE, "unknown engine '%s', expected auto, docker, podman or bwrap", want);
+	else
+		err_set(
+		    e, ERR_UNAVAILABLE,
+		    "no engine runs containers here:%s\ninstall Docker or Podman and start it, or bubblewrap (bwrap)",
+		    why.data);
+	buf_clear(&why);
+	return -1;
+}
+
+int engine_image(const struct engine *g, const char *image, char digest[96], struct err *e)
+{
+	char line[128] = "";
+	if (digest)
+		digest[0] = 0;
+	if (g->kind == ENGINE_BWRAP)
+		return 0;
+	const char *inspect[] = {names[g->kind], "image", "inspect", "--format", "{{.Id}}", image, NULL};
+	const char *pull[] = {names[g->kind], "pull", "--quiet", image, NULL};
+	if (ask(inspect, PROBE_TIMEOUT_MS, line, sizeof line, e) &&
+	    (ask(pull, PULL_TIMEOUT_MS, line, sizeof line, e) || ask(inspect, PROBE_TIMEOUT_MS, line, sizeof line, e)))
+		return err_wrap(e, "image '%s' cannot be had", image);
+	if (digest)
+		snprintf(digest, 96, "%.95s", line);
+	return 0;
+}
+
+static void add_all(struct strs *argv, const char *const *words)
+{
+	for (; *words; words++)
+		strs_add(argv, *words);
+}
+#define ADD(argv, ...) add_all(argv, (const char *const[]){__VA_ARGS__, NULL})
+
+static void container_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
+{
+	ADD(argv, names[g->kind], "run", "--name", r->name);
+	strs_addf(argv, "--label=dgrid.node=%s", r->node);
+	strs_addf(argv, "--label=dgrid.task=%s", r->task);
+	strs_addf(argv, "--label=dgrid.nonce=%s", r->nonce);
+	ADD(argv, "--network=none", "--read-only", "--user=1000:1000", "--cap-drop=ALL",
+	    "--security-opt=no-new-privileges", "--ulimit=nofile=1024:1024", "--ulimit=core=0:0", "--log-driver=none",
+	    "--pull=never", "--init", "--workdir=/tmp");
+	if (g->kind == ENGINE_PODMAN)
+		strs_add(argv,
+			 "--ulimit=nproc=1024:1024"); /* its default tries to raise the limit, which may be refused */
+	strs_addf(argv, "--pids-limit=%d", r->pids);
+	strs_addf(argv, "--memory=%dm", r->memory_mb);
+	strs_addf(argv, "--memory-swap=%dm", r->memory_mb);
+	strs_addf(argv, "--cpus=%g", r->cpus);
+	strs_addf(argv, "--tmpfs=/tmp:rw,nosuid,nodev,mode=1777,size=%dm", r->tmp_mb);
+	for (const char *const *v = r->env; v && *v; v++)
+		strs_addf(argv, "--env=%s", *v);
+	ADD(argv, r->image, "sh", "-c", r->script);
+}
+
+static void bind_system(struct strs *argv, const char *dir)
+{
+	struct stat st;
+	char target[256];
+	if (lstat(dir, &st))
+		return;
+	if (S_ISLNK(st.st_mode)) {
+		ssize_t n = readlink(dir, target, sizeof target - 1);
+		target[n > 0 ? n : 0] = 0;
+		ADD(argv, "--symlink", target, dir);
+	} else
+		ADD(argv, "--ro-bind", dir, dir);
+}
+
+static void bwrap_argv(const struct engine_run *r, struct strs *argv)
+{
+	static const char *const system_dirs[] = {"/bin", "/sbin", "/lib", "/lib64"};
+	if (geteuid() == 0)
+		ADD(argv, "setpriv", "--reuid=" SANDBOX_UID, "--regid=" SANDBOX_UID, "--clear-groups", "--");
+	ADD(argv, "bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "dgrid",
+	    "--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", "/tmp", "--ro-bind",
+	    "/usr", "/usr");
+	for (size_t i = 0; i < sizeof system_dirs / sizeof *system_dirs; i++)
+		bind_system(argv, system_dirs[i]);
+	for (const char *const *v = r->env; v && *v; v++) {
+		const char *eq = strchr(*v, '=');
+		strs_add(argv, "--setenv");
+		strs_addf(argv, "%.*s", (int)(eq - *v), *v);
+		strs_add(argv, eq + 1);
+	}
+	ADD(argv, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size");
+	strs_addf(argv, "%lld", (long long)r->tmp_mb << 20);
+	ADD(argv, "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/", "--die-with-parent", "--new-session",
+	    "--cap-drop", "ALL", "--json-status-fd", "3", "--", "sh", "-c");
+	/* The limits are set inside: there they count this sandbox's processes alone. bash calls the process limit -u,
+	 * dash and busybox -p. The address space is only the backstop of the memory watch. */
+	strs_addf(argv,
+		  "ulimit -c 0; ulimit -v %lld; ulimit -u %d 2>/dev/null || ulimit -p %d || exit 125; "
+		  "exec sh -c \"$1\"",
+		  (long long)r->memory_mb * 2048, r->pids, r->pids);
+	ADD(argv, "sh", r->script);
+}
+
+void engine_start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
+{
+	if (g->kind == ENGINE_BWRAP)
+		bwrap_argv(r, argv);
+	else
+		container_argv(g, r, argv);
+}
+
+void engine_kill_argv(const struct engine *g, const char *name, const char *signal, struct strs *argv)
+{
+	if (g->kind == ENGINE_BWRAP)
+		return;
+	ADD(argv, names[g->kind], "kill");
+	strs_addf(argv, "--signal=%s", signal);
+	strs_add(argv, name);
+}
+
+void engine_remove_argv(const struct engine *g, const char *name, struct strs *argv)
+{
+	if (g->kind != ENGINE_BWRAP)
+		ADD(argv, names[g->kind], "rm", "-f", name);
+}
+
+void engine_state_argv(const struct engine *g, const char *name, struct strs *argv)
+{
+	if (g->kind != ENGINE_BWRAP)
+		ADD(argv, names[g->kind], "container", "inspect", "--format", "{{json .State}}", name);
+}
+
+int engine_parse_state(const char *text, size_t len, struct engine_state *out)
+{
+	struct json_error je;
+	struct json *j = json_parse(text, len, &je);
+	*out = (struct engine_state){0};
+	if (!j || j->type != JSON_OBJECT) {
+		json_free(j);
+		return -1;
+	}
+	const struct json *oom = json_get(j, "OOMKilled");
+	const char *error = json_str(j, "Error"), *started = json_str(j, "StartedAt");
+	out->oom = oom && oom->type == JSON_BOOL && oom->boolean;
+	out->exit_code = (int)json_int(j, "ExitCode", -1);
+	/* A container that was made but not started keeps the zero time. */
+	out->ran = started && strncmp(started, "0001-", 5) != 0;
+	snprintf(out->error, sizeof out->error, "%.250s", error ? error : "");
+	json_free(j);
+	return 0;
+}
+
+#ifdef __linux__
+struct process {
+	long pid, parent, rss_pages;
+	bool inside;
+};
+
+/* All processes of root's tree; *n of them, the first is root. A snapshot: what forks meanwhile is seen next time. */
+static struct process *tree(long root, size_t *n)
+{
+	size_t count = 0, kept = 0;
+	struct process *all = NULL;
+	DIR *d = opendir("/proc");
+	struct dirent *de;
+	while (d && (de = readdir(d))) {
+		char path[64], text[512];
+		long pid = strtol(de->d_name, NULL, 10), parent;
+		if (pid <= 0)
+			continue;
+		snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+		FILE *f = fopen(path, "re");
+		size_t len = f ? fread(text, 1, sizeof text - 1, f) : 0;
+		if (f)
+			fclose(f);
+		text[len] = 0;
+		char *rest = strrchr(text, ')'); /* the name may hold anything */
+		long rss;
+		if (!rest ||
+		    sscanf(rest + 1,
+			   " %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %ld",
+			   &parent, &rss) != 2)
+			continue;
+		all = xrealloc(all, (count + 1) * sizeof *all);
+		all[count++] = (struct process){.pid = pid, .parent = parent, .rss_pages = rss, .inside = pid == root};
+	}
+	if (d)
+		closedir(d);
+	for (bool grew = true; grew;) {
+		grew = false;
+		for (size_t i = 0; i < count; i++)
+			for (size_t k = 0; k < count && !all[i].inside; k++)
+				if (all[k].inside && all[k].pid == all[i].parent)
+					grew = all[i].inside = true;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (all[i].inside)
+			all[kept++] = all[i];
+	*n = kept;
+	return all;
+}
+#endif
+
+long engine_bwrap_rss_kb(long root)
+{
+	long pages = 0;
+#ifdef __linux__
+	size_t n;
+	struct process *all = tree(root, &n);
+	for (size_t i = 0; i < n; i++)
+		pages += all[i].rss_pages;
+	free(all);
+	pages *= sysconf(_SC_PAGESIZE) / 1024;
+#else
+	(void)root;
+#endif
+	return pages;
+}
+
+void engine_bwrap_signal(long root, int sig)
+{
+#ifdef __linux__
+	size_t n;
+	struct process *all = tree(root, &n);
+	for (size_t i = 0; i < n; i++)
+		if (all[i].pid != root)
+			kill((pid_t)all[i].pid, sig);
+	free(all);
+#else
+	(void)root;
+	(void)sig;
+#endif
+}

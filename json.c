@@ -1,0 +1,925 @@
+/* json: see json.h. jsmn accepts far more than JSON, so the text goes through a strict validator first; after that
+ * jsmn's tokens can be trusted and the tree is built from them without further checks. */
+#include "json.h"
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define JSMN_STATIC
+#define JSMN_PARENT_LINKS /* without them jsmn is quadratic on wide arrays */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#pragma GCC diagnostic ignored "-Wshadow"
+#include <jsmn.h>
+#pragma GCC diagnostic pop
+
+/* Bytes of the UTF-8 sequence at s, 0 if there is no valid one (overlong, surrogate, above U+10FFFF, cut short). */
+static size_t utf8_seq(const unsigned char *s, size_t n)
+{
+	unsigned char lo = 0x80, hi = 0xBF; /* the second byte is where the bad ranges show */
+	size_t want;
+
+	if (n == 0)
+		return 0;
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] >= 0xC2 && s[0] <= 0xDF) {
+		want = 2;
+	} else if (s[0] >= 0xE0 && s[0] <= 0xEF) {
+		want = 3;
+		if (s[0] == 0xE0)
+			lo = 0xA0;
+		else if (s[0] == 0xED)
+			hi = 0x9F;
+	} else if (s[0] >= 0xF0 && s[0] <= 0xF4) {
+		want = 4;
+		if (s[0] == 0xF0)
+			lo = 0x90;
+		else if (s[0] == 0xF4)
+			hi = 0x8F;
+	} else {
+		return 0;
+	}
+	if (n < want || s[1] < lo || s[1] > hi)
+		return 0;
+	for (size_t i = 2; i < want; i++)
+		if (s[i] < 0x80 || s[i] > 0xBF)
+			return 0;
+	return want;
+}
+
+/* The value of a hexadecimal digit, or -1. Not isxdigit: the locale has no say. */
+static int hex_digit(int c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* ---- the validator ---- */
+
+struct check {
+	const unsigned char *s;
+	size_t len, pos;
+	unsigned line;
+	size_t line_start;
+	unsigned depth;
+	unsigned tokens; /* what jsmn will find */
+	struct json_error *e;
+};
+
+static void error_set(struct json_error *e, unsigned line, unsigned col, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void error_set(struct json_error *e, unsigned line, unsigned col, const char *fmt, ...)
+{
+	va_list ap;
+
+	e->line = line;
+	e->col = col;
+	va_start(ap, fmt);
+	vsnprintf(e->msg, sizeof e->msg, fmt, ap);
+	va_end(ap);
+}
+
+/* The byte at the cursor, -1 at the end. */
+static int peek(const struct check *k)
+{
+	return k->pos < k->len ? k->s[k->pos] : -1;
+}
+
+static unsigned column(const struct check *k)
+{
+	return (unsigned)(k->pos - k->line_start) + 1;
+}
+
+static bool fail(struct check *k, const char *what)
+{
+	error_set(k->e, k->line, column(k), "%s", what);
+	return false;
+}
+
+static bool fail_expected(struct check *k, const char *expected)
+{
+	int c = peek(k);
+
+	if (c < 0)
+		error_set(k->e, k->line, column(k), "expected %s, found the end of the text", expected);
+	else if (c > 0x20 && c < 0x7F)
+		error_set(k->e, k->line, column(k), "expected %s, found '%c'", expected, c);
+	else
+		error_set(k->e, k->line, column(k), "expected %s, found byte 0x%02X", expected, (unsigned)c);
+	return false;
+}
+
+static void skip_space(struct check *k)
+{
+	for (;; k->pos++) {
+		int c = peek(k);
+
+		if (c == '\n') {
+			k->line++;
+			k->line_start = k->pos + 1;
+		} else if (c != ' ' && c != '\t' && c != '\r') {
+			return;
+		}
+	}
+}
+
+/* The four digits from pos on, or -1. */
+static long hex4_at(const struct check *k, size_t pos)
+{
+	long v = 0;
+
+	for (size_t i = 0; i < 4; i++) {
+		int d = pos + i < k->len ? hex_digit(k->s[pos + i]) : -1;
+
+		if (d < 0)
+			return -1;
+		v = v * 16 + d;
+	}
+	return v;
+}
+
+/* Errors point at the backslash. */
+static bool check_escape(struct check *k)
+{
+	int c = k->pos + 1 < k->len ? k->s[k->pos + 1] : -1;
+	long u;
+
+	if (c != 'u') {
+		if (c <= 0 || !strchr("\"\\/bfnrt", c))
+			return fail(k, "invalid escape, expected one of \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
+		k->pos += 2;
+		return true;
+	}
+	u = hex4_at(k, k->pos + 2);
+	if (u < 0)
+		return fail(k, "invalid escape, expected four hexadecimal digits after \\u");
+	if (u >= 0xDC00 && u <= 0xDFFF)
+		return fail(k, "low surrogate without a high surrogate before it");
+	if (u >= 0xD800 && u <= 0xDBFF) {
+		size_t second = k->pos + 6;
+		long low = second + 1 < k->len && k->s[second] == '\\' && k->s[second + 1] == 'u'
+			       ? hex4_at(k, second + 2)
+			       : -1;
+
+		if (low < 0xDC00 || low > 0xDFFF)
+			return fail(k, "high surrogate without a low surrogate after it");
+		k->pos += 6;
+	}
+	k->pos += 6;
+	return true;
+}
+
+static bool check_string(struct check *k)
+{
+	unsigned start = column(k);
+
+	k->tokens++;
+	k->pos++;
+	for (;;) {
+		int c = peek(k);
+
+		if (c < 0) {
+			error_set(k->e, k->line, column(k),
+				  "the text ends inside the string that starts in column %u, expected '\"'", start);
+			return false;
+		}
+		if (c == '"') {
+			k->pos++;
+			return true;
+		}
+		if (c == '\\') {
+			if (!check_escape(k))
+				return false;
+		} else if (c < 0x20) {
+			error_set(k->e, k->line, column(k),
+				  "control character 0x%02X in a string, expected it as an escape", (unsigned)c);
+			return false;
+		} else {
+			size_t n = utf8_seq(k->s + k->pos, k->len - k->pos);
+
+			if (n == 0) {
+				error_set(k->e, k->line, column(k), "invalid UTF-8 in a string, at byte 0x%02X",
+					  (unsigned)c);
+				return false;
+			}
+			k->pos += n;
+		}
+	}
+}
+
+static bool is_digit(int c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool check_digits(struct check *k)
+{
+	if (!is_digit(peek(k)))
+		return fail_expected(k, "a digit");
+	while (is_digit(peek(k)))
+		k->pos++;
+	return true;
+}
+
+static bool check_number(struct check *k)
+{
+	k->tokens++;
+	if (peek(k) == '-')
+		k->pos++;
+	if (peek(k) == '0') {
+		k->pos++;
+		if (is_digit(peek(k)))
+			return fail(k, "a number must not have leading zeros");
+	} else if (!check_digits(k)) {
+		return false;
+	}
+	if (peek(k) == '.') {
+		k->pos++;
+		if (!check_digits(k))
+			return false;
+	}
+	if (peek(k) == 'e' || peek(k) == 'E') {
+		k->pos++;
+		if (peek(k) == '+' || peek(k) == '-')
+			k->pos++;
+		if (!check_digits(k))
+			return false;
+	}
+	return true;
+}
+
+static bool check_word(struct check *k, const char *word)
+{
+	size_t n = strlen(word);
+
+	if (k->len - k->pos < n || memcmp(k->s + k->pos, word, n) != 0) {
+		error_set(k->e, k->line, column(k), "expected a value, found a word that is not \"%s\"", word);
+		return false;
+	}
+	k->tokens++;
+	k->pos += n;
+	return true;
+}
+
+static bool check_value(struct check *k);
+
+/* Array or object, from its bracket on. */
+static bool check_container(struct check *k, bool object)
+{
+	int close = object ? '}' : ']';
+
+	if (k->depth == JSON_MAX_DEPTH) {
+		error_set(k->e, k->line, column(k), "nested too deeply, expected at most %d levels", JSON_MAX_DEPTH);
+		return false;
+	}
+	k->depth++;
+	k->tokens++;
+	k->pos++;
+	skip_space(k);
+	if (peek(k) == close)
+		goto closed;
+	for (;;) {
+		if (object) {
+			if (peek(k) != '"')
+				return fail_expected(k, "a member name in double quotes");
+			if (!check_string(k))
+				return false;
+			skip_space(k);
+			if (peek(k) != ':')
+				return fail_expected(k, "':' after the member name");
+			k->pos++;
+			skip_space(k);
+		}
+		if (!check_value(k))
+			return false;
+		skip_space(k);
+		if (peek(k) == close)
+			goto closed;
+		if (peek(k) != ',')
+			return fail_expected(k, object ? "',' or '}'" : "',' or ']'");
+		k->pos++;
+		skip_space(k);
+	}
+closed:
+	k->pos++;
+	k->depth--;
+	return true;
+}
+
+static bool check_value(struct check *k)
+{
+	int c = peek(k);
+
+	switch (c) {
+	case '{':
+		return check_container(k, true);
+	case '[':
+		return check_container(k, false);
+	case '"':
+		return check_string(k);
+	case 't':
+		return check_word(k, "true");
+	case 'f':
+		return check_word(k, "false");
+	case 'n':
+		return check_word(k, "null");
+	default:
+		if (c == '-' || is_digit(c))
+			return check_number(k);
+		return fail_expected(k, "a value");
+	}
+}
+
+static bool check_document(struct check *k)
+{
+	if (k->len > INT_MAX - 1) /* jsmn counts in int */
+		return fail(k, "the document is too large, expected less than 2 GiB");
+	if (k->len >= 3 && memcmp(k->s, "\xEF\xBB\xBF", 3) == 0)
+		return fail(k, "byte order mark, expected UTF-8 without one");
+	skip_space(k);
+	if (!check_value(k))
+		return false;
+	skip_space(k);
+	if (k->pos < k->len)
+		return fail_expected(k, "the end of the text after the document");
+	return true;
+}
+
+/* ---- the tree ---- */
+
+struct build {
+	const char *text;
+	const jsmntok_t *tok; /* the next one */
+	size_t pos;	      /* how far lines were counted: tokens come in order, so each byte is looked at once */
+	unsigned line;
+	size_t line_start;
+};
+
+static void locate(struct build *b, size_t pos, unsigned *line, unsigned *col)
+{
+	const char *nl;
+
+	while (b->pos < pos && (nl = memchr(b->text + b->pos, '\n', pos - b->pos))) {
+		b->pos = b->line_start = (size_t)(nl - b->text) + 1;
+		b->line++;
+	}
+	b->pos = pos;
+	*line = b->line;
+	*col = (unsigned)(pos - b->line_start) + 1;
+}
+
+/* Four digits known to be good. */
+static unsigned hex4(const char *s)
+{
+	unsigned v = 0;
+
+	for (int i = 0; i < 4; i++)
+		v = v * 16 + (unsigned)hex_digit(s[i]);
+	return v;
+}
+
+static size_t utf8_put(char *out, unsigned u)
+{
+	if (u < 0x80) {
+		out[0] = (char)u;
+		return 1;
+	}
+	if (u < 0x800) {
+		out[0] = (char)(0xC0 | u >> 6);
+		out[1] = (char)(0x80 | (u & 0x3F));
+		return 2;
+	}
+	if (u < 0x10000) {
+		out[0] = (char)(0xE0 | u >> 12);
+		out[1] = (char)(0x80 | (u >> 6 & 0x3F));
+		out[2] = (char)(0x80 | (u & 0x3F));
+		return 3;
+	}
+	out[0] = (char)(0xF0 | u >> 18);
+	out[1] = (char)(0x80 | (u >> 12 & 0x3F));
+	out[2] = (char)(0x80 | (u >> 6 & 0x3F));
+	out[3] = (char)(0x80 | (u & 0x3F));
+	return 4;
+}
+
+/* Decodes the inside of a validated string; the result is never longer than the source. */
+static char *decode(const char *s, size_t n, size_t *len)
+{
+	char *out = xcalloc(n + 1, 1);
+	size_t i = 0, o = 0;
+
+	while (i < n) {
+		unsigned u;
+
+		if (s[i] != '\\') {
+			out[o++] = s[i++];
+			continue;
+		}
+		switch (s[i + 1]) {
+		case 'b':
+			out[o++] = '\b';
+			break;
+		case 'f':
+			out[o++] = '\f';
+			break;
+		case 'n':
+			out[o++] = '\n';
+			break;
+		case 'r':
+			out[o++] = '\r';
+			break;
+		case 't':
+			out[o++] = '\t';
+			break;
+		case 'u':
+			u = hex4(s + i + 2);
+			i += 4;
+			if (u >= 0xD800 && u <= 0xDBFF) {
+				u = 0x10000 + ((u - 0xD800) << 10) + (hex4(s + i + 4) - 0xDC00);
+				i += 6;
+			}
+			o += utf8_put(out + o, u);
+			break;
+		default: /* the quote, the backslash, the slash */
+			out[o++] = s[i + 1];
+			break;
+		}
+		i += 2;
+	}
+	*len = o;
+	return out;
+}
+
+static struct json *build_value(struct build *b)
+{
+	const jsmntok_t *t = b->tok++;
+	struct json *j = xcalloc(1, sizeof *j);
+	struct json **tail = &j->child;
+	const char *s = b->text + t->start;
+	size_t n = (size_t)(t->end - t->start);
+
+	/* jsmn's strings start after the quote */
+	locate(b, (size_t)t->start - (t->type == JSMN_STRING ? 1 : 0), &j->line, &j->col);
+	switch (t->type) {
+	case JSMN_STRING:
+		j->type = JSON_STRING;
+		j->text = decode(s, n, &j->len);
+		break;
+	case JSMN_ARRAY:
+	case JSMN_OBJECT:
+		j->type = t->type == JSMN_ARRAY ? JSON_ARRAY : JSON_OBJECT;
+		for (int i = 0; i < t->size; i++) {
+			const jsmntok_t *name = NULL;
+			unsigned line = 0, col = 0;
+
+			if (j->type == JSON_OBJECT) {
+				name = b->tok++;
+				locate(b, (size_t)name->start - 1, &line, &col);
+			}
+			*tail = build_value(b);
+			if (name) {
+				(*tail)->name = decode(b->text + name->start, (size_t)(name->end - name->start),
+						       &(*tail)->name_len);
+				(*tail)->name_line = line;
+				(*tail)->name_col = col;
+			}
+			tail = &(*tail)->next;
+		}
+		break;
+	default:
+		if (*s == 'n') {
+			j->type = JSON_NULL;
+		} else if (*s == 't' || *s == 'f') {
+			j->type = JSON_BOOL;
+			j->boolean = *s == 't';
+		} else {
+			j->type = JSON_NUMBER;
+			j->text = xstrndup(s, n);
+			j->len = n;
+		}
+	}
+	return j;
+}
+
+static bool before(const struct json *a, const struct json *b)
+{
+	return a->name_line != b->name_line ? a->name_line < b->name_line : a->name_col < b->name_col;
+}
+
+static int name_cmp(const struct json *a, const struct json *b)
+{
+	if (a->name_len != b->name_len)
+		return a->name_len < b->name_len ? -1 : 1;
+	return memcmp(a->name, b->name, a->name_len);
+}
+
+static int name_order(const void *va, const void *vb)
+{
+	const struct json *a = *(const struct json *const *)va, *b = *(const struct json *const *)vb;
+	int c = name_cmp(a, b);
+
+	if (c)
+		return c;
+	return before(a, b) ? -1 : before(b, a);
+}
+
+/* The first member in the text whose name its object had already, or NULL. Sorts, as objects may be wide. */
+static const struct json *find_duplicate(const struct json *j, const struct json *best)
+{
+	const struct json **v;
+	size_t n = 0;
+
+	for (const struct json *c = j->child; c; c = c->next, n++)
+		best = find_duplicate(c, best);
+	if (j->type != JSON_OBJECT || n < 2)
+		return best;
+	v = xcalloc(n, sizeof *v);
+	n = 0;
+	for (const struct json *c = j->child; c; c = c->next)
+		v[n++] = c;
+	qsort(v, n, sizeof *v, name_order);
+	for (size_t i = 1; i < n; i++)
+		if (name_cmp(v[i - 1], v[i]) == 0 && (!best || before(v[i], best)))
+			best = v[i];
+	free(v);
+	return best;
+}
+
+static void put_string(struct buf *out, const char *s, size_t len);
+
+struct json *json_parse(const char *text, size_t len, struct json_error *e)
+{
+	struct json_error ignored;
+	struct check k = {.s = (const unsigned char *)text, .len = len, .line = 1, .e = e ? e : &ignored};
+	struct build b = {.text = text, .line = 1};
+	const struct json *dup;
+	struct json *root;
+	jsmntok_t *tokens;
+	jsmn_parser p;
+
+	if (!check_document(&k))
+		return NULL;
+	tokens = xcalloc(k.tokens, sizeof *tokens);
+	jsmn_init(&p);
+	if (jsmn_parse(&p, text, len, tokens, k.tokens) != (int)k.tokens || p.toknext != k.tokens) {
+		free(tokens);
+		error_set(k.e, 1, 1, "bug: jsmn does not agree that this document is valid");
+		return NULL;
+	}
+	b.tok = tokens;
+	root = build_value(&b);
+	free(tokens);
+	dup = find_duplicate(root, NULL);
+	if (dup) {
+		struct buf name = {0};
+
+		put_string(&name, dup->name, dup->name_len);
+		if (name.len > 100) /* leaves a whole message; a long name is found by its position */
+			error_set(k.e, dup->name_line, dup->name_col,
+				  "duplicate member name, expected each name once in an object");
+		else
+			error_set(k.e, dup->name_line, dup->name_col, "duplicate member name %s, expected it once",
+				  name.data);
+		buf_clear(&name);
+		json_free(root);
+		return NULL;
+	}
+	return root;
+}
+
+void json_free(struct json *j)
+{
+	if (!j)
+		return;
+	for (struct json *c = j->child, *next; c; c = next) {
+		next = c->next;
+		json_free(c);
+	}
+	free(j->text);
+	free(j->name);
+	free(j);
+}
+
+/* ---- reading ---- */
+
+static bool name_is(const struct json *j, const char *name, size_t len)
+{
+	return j->name && j->name_len == len && memcmp(j->name, name, len) == 0;
+}
+
+const struct json *json_get(const struct json *object, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (!object || object->type != JSON_OBJECT)
+		return NULL;
+	for (const struct json *c = object->child; c; c = c->next)
+		if (name_is(c, name, len))
+			return c;
+	return NULL;
+}
+
+const char *json_str(const struct json *object, const char *name)
+{
+	const struct json *j = json_get(object, name);
+
+	return j && j->type == JSON_STRING ? j->text : NULL;
+}
+
+int json_to_int(const struct json *j, int64_t *out)
+{
+	long long n;
+
+	if (!j || j->type != JSON_NUMBER || strpbrk(j->text, ".eE"))
+		return -1;
+	errno = 0;
+	n = strtoll(j->text, NULL, 10);
+	if (errno)
+		return -1;
+	*out = n;
+	return 0;
+}
+
+int64_t json_int(const struct json *object, const char *name, int64_t dflt)
+{
+	int64_t n;
+
+	return json_to_int(json_get(object, name), &n) == 0 ? n : dflt;
+}
+
+const char *json_type_name(enum json_type t)
+{
+	switch (t) {
+	case JSON_NULL:
+		return "null";
+	case JSON_BOOL:
+		return "boolean";
+	case JSON_NUMBER:
+		return "number";
+	case JSON_STRING:
+		return "string";
+	case JSON_ARRAY:
+		return "array";
+	case JSON_OBJECT:
+		return "object";
+	}
+	return "unknown";
+}
+
+/* ---- building ---- */
+
+/* An owned copy in which each byte that is not part of valid UTF-8 became U+FFFD. */
+static char *clean_utf8(const char *s, size_t len, size_t *out_len)
+{
+	struct buf b = {0};
+
+	for (size_t i = 0; i < len;) {
+		size_t start = i, n = 1;
+
+		while (i < len && (n = utf8_seq((const unsigned char *)s + i, len - i)) > 0)
+			i += n;
+		if (i > start)
+			buf_add(&b, s + start, i - start);
+		if (n == 0) {
+			buf_adds(&b, "\xEF\xBF\xBD");
+			i++;
+		}
+	}
+	*out_len = b.len;
+	return buf_detach(&b);
+}
+
+struct json *json_new(enum json_type t)
+{
+	struct json *j = xcalloc(1, sizeof *j);
+
+	j->type = t;
+	/* text is never NULL where it has a meaning */
+	if (t == JSON_STRING) {
+		j->text = xstrdup("");
+	} else if (t == JSON_NUMBER) {
+		j->text = xstrdup("0");
+		j->len = 1;
+	}
+	return j;
+}
+
+struct json *json_new_strn(const char *bytes, size_t len)
+{
+	struct json *j = xcalloc(1, sizeof *j);
+
+	j->type = JSON_STRING;
+	j->text = clean_utf8(bytes, len, &j->len);
+	return j;
+}
+
+struct json *json_new_str(const char *utf8)
+{
+	return json_new_strn(utf8, strlen(utf8));
+}
+
+struct json *json_new_int(int64_t n)
+{
+	struct json *j = xcalloc(1, sizeof *j);
+
+	j->type = JSON_NUMBER;
+	j->text = xasprintf("%lld", (long long)n);
+	j->len = strlen(j->text);
+	return j;
+}
+
+struct json *json_new_bool(bool b)
+{
+	struct json *j = json_new(JSON_BOOL);
+
+	j->boolean = b;
+	return j;
+}
+
+void json_set(struct json *object, const char *name, struct json *value)
+{
+	struct json **link = &object->child;
+	size_t len;
+	char *clean =
+	    clean_utf8(name, strlen(name), &len); /* before the search: names must stay distinct when written */
+
+	assert(object->type == JSON_OBJECT && value && !value->next);
+	while (*link && !name_is(*link, clean, len))
+		link = &(*link)->next;
+	free(value->name);
+	value->name = clean;
+	value->name_len = len;
+	value->name_line = value->name_col = 0;
+	if (*link) {
+		struct json *old = *link;
+
+		value->next = old->next;
+		/* a replaced member stands where the old one stood */
+		value->name_line = old->name_line;
+		value->name_col = old->name_col;
+		json_free(old);
+	}
+	*link = value;
+}
+
+void json_remove(struct json *object, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (!object || object->type != JSON_OBJECT)
+		return;
+	for (struct json **link = &object->child; *link; link = &(*link)->next) {
+		struct json *old = *link;
+
+		if (!name_is(old, name, len))
+			continue;
+		*link = old->next;
+		json_free(old);
+		return;
+	}
+}
+
+void json_append(struct json *array, struct json *value)
+{
+	struct json **link = &array->child;
+
+	assert(array->type == JSON_ARRAY && value && !value->next);
+	while (*link)
+		link = &(*link)->next;
+	/* it may have been a member elsewhere */
+	free(value->name);
+	value->name = NULL;
+	value->name_len = 0;
+	value->name_line = value->name_col = 0;
+	*link = value;
+}
+
+/* len bytes and a NUL; xstrndup would stop at a NUL inside. */
+static char *dup_bytes(const char *s, size_t len)
+{
+	char *p = xcalloc(len + 1, 1);
+
+	memcpy(p, s, len);
+	return p;
+}
+
+static struct json *copy_node(const struct json *j, bool with_name)
+{
+	struct json *n = xcalloc(1, sizeof *n);
+	struct json **tail = &n->child;
+
+	n->type = j->type;
+	n->line = j->line;
+	n->col = j->col;
+	n->boolean = j->boolean;
+	if (j->text) {
+		n->text = dup_bytes(j->text, j->len);
+		n->len = j->len;
+	}
+	if (with_name && j->name) {
+		n->name = dup_bytes(j->name, j->name_len);
+		n->name_len = j->name_len;
+		n->name_line = j->name_line;
+		n->name_col = j->name_col;
+	}
+	for (const struct json *c = j->child; c; c = c->next) {
+		*tail = copy_node(c, true);
+		tail = &(*tail)->next;
+	}
+	return n;
+}
+
+/* The copy stands alone: no name, no siblings. */
+struct json *json_copy(const struct json *j)
+{
+	return j ? copy_node(j, false) : NULL;
+}
+
+/* ---- writing ---- */
+
+static void put_string(struct buf *out, const char *s, size_t len)
+{
+	static const char letters[0x20] = {['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
+	size_t plain = 0; /* start of what needs no escape, added in one go */
+
+	buf_add(out, "\"", 1);
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c >= 0x20 && c != '"' && c != '\\')
+			continue;
+		if (i > plain)
+			buf_add(out, s + plain, i - plain);
+		plain = i + 1;
+		if (c >= 0x20)
+			buf_addf(out, "\\%c", c);
+		else if (letters[c])
+			buf_addf(out, "\\%c", letters[c]);
+		else
+			buf_addf(out, "\\u%04x", c);
+	}
+	if (len > plain)
+		buf_add(out, s + plain, len - plain);
+	buf_add(out, "\"", 1);
+}
+
+static void put_newline(struct buf *out, int indent, int level)
+{
+	if (indent > 0)
+		buf_addf(out, "\n%*s", indent * level, "");
+}
+
+static void put_value(struct buf *out, const struct json *j, int indent, int level)
+{
+	bool object = j->type == JSON_OBJECT;
+
+	switch (j->type) {
+	case JSON_NULL:
+		buf_adds(out, "null");
+		break;
+	case JSON_BOOL:
+		buf_adds(out, j->boolean ? "true" : "false");
+		break;
+	case JSON_NUMBER:
+		buf_add(out, j->text, j->len);
+		break;
+	case JSON_STRING:
+		put_string(out, j->text, j->len);
+		break;
+	case JSON_ARRAY:
+	case JSON_OBJECT:
+		buf_adds(out, object ? "{" : "[");
+		for (const struct json *c = j->child; c; c = c->next) {
+			put_newline(out, indent, level + 1);
+			if (object) {
+				put_string(out, c->name, c->name_len);
+				buf_adds(out, indent > 0 ? ": " : ":");
+			}
+			put_value(out, c, indent, level + 1);
+			if (c->next)
+				buf_adds(out, ",");
+		}
+		if (j->child)
+			put_newline(out, indent, level);
+		buf_adds(out, object ? "}" : "]");
+		break;
+	}
+}
+
+void json_write(struct buf *out, const struct json *j, int indent)
+{
+	put_value(out, j, indent, 0);
+}
