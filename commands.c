@@ -105,6 +105,35 @@ static int write_in(const char *dir, const char *name, const char *text, struct 
 	return rc;
 }
 
+/* The skeleton of a grid in the clone l, committed and pushed. */
+static int init_clone(struct ledger *l, struct err *e)
+{
+	int rc = write_in(l->git.dir, "grid.json", config_template, e);
+	for (int s = 0; s < TASK_N_STATES && !rc; s++) {
+		char *keep = xasprintf("tasks/%s/.gitkeep", task_state_name((enum task_state)s));
+		rc = write_in(l->git.dir, keep, "", e);
+		free(keep);
+	}
+	if (!rc)
+		rc = write_in(l->git.dir, "nodes/.gitkeep", "", e);
+	const char *add[] = {"add", "--force", "grid.json", "tasks", "nodes", NULL};
+	const char *diff[] = {"status", "--porcelain", NULL};
+	const char *commit[] = {"commit", "--quiet", "--no-verify", "-m", "Make this repository a dgrid grid", NULL};
+	struct buf changed = {0};
+	if (!rc && !(rc = git_run(&l->git, NULL, e, add)))
+		rc = git_run(&l->git, &changed, e, diff);
+	if (!rc && changed.len) {
+		rc = git_run(&l->git, NULL, e, commit);
+		if (!rc && git_push(&l->git, l->branch, e) != PUSH_LANDED)
+			rc = -1;
+		if (!rc)
+			printf("grid made on branch %s\n", l->branch);
+	} else if (!rc)
+		printf("already a grid\n");
+	buf_clear(&changed);
+	return rc;
+}
+
 static int cmd_init(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct ledger l = {0};
@@ -113,35 +142,14 @@ static int cmd_init(const struct context *ctx, int argc, char **argv, struct err
 		return -1;
 	if (operand(argc, argv, 0))
 		here.url = operand(argc, argv, 0);
-	if (need_repo(&here, e) || ledger_open(&l, here.url, here.branch, NULL, here.name, here.email, e)) {
-		if (l.url)
-			ledger_close(&l);
-		return -1;
-	}
-	int rc = write_in(l.git.dir, "grid.json", config_template, e);
-	for (int s = 0; s < TASK_N_STATES && !rc; s++) {
-		char *keep = xasprintf("tasks/%s/.gitkeep", task_state_name((enum task_state)s));
-		rc = write_in(l.git.dir, keep, "", e);
-		free(keep);
-	}
+	int rc = need_repo(&here, e);
 	if (!rc)
-		rc = write_in(l.git.dir, "nodes/.gitkeep", "", e);
-	const char *add[] = {"add", "--force", "grid.json", "tasks", "nodes", NULL};
-	const char *diff[] = {"status", "--porcelain", NULL};
-	const char *commit[] = {"commit", "--quiet", "--no-verify", "-m", "Make this repository a dgrid grid", NULL};
-	struct buf changed = {0};
-	if (!rc && !(rc = git_run(&l.git, NULL, e, add)))
-		rc = git_run(&l.git, &changed, e, diff);
-	if (!rc && changed.len) {
-		rc = git_run(&l.git, NULL, e, commit);
-		if (!rc && git_push(&l.git, l.branch, e) != PUSH_LANDED)
-			rc = -1;
-		if (!rc)
-			printf("grid made on branch %s\n", l.branch);
-	} else if (!rc)
-		printf("already a grid\n");
-	buf_clear(&changed);
-	ledger_close(&l);
+		rc = ledger_open(&l, here.url, here.branch, NULL, here.name, here.email, e);
+	if (!rc && (rc = init_clone(&l, e)) != 0 && strstr(e->msg, "hash algorithm") &&
+	    !(rc = file_remove_tree(l.git.dir, e)) && !(rc = git_init_sha256(&l.git, l.url, l.branch, e)))
+		rc = init_clone(&l, e);
+	if (l.url)
+		ledger_close(&l);
 	return rc;
 }
 

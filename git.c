@@ -177,6 +177,22 @@ int git_clone(const struct git *g, const char *url, const char *branch, struct e
 	return rc;
 }
 
+int git_init_sha256(const struct git *g, const char *url, const char *branch, struct err *e)
+{
+	struct proc_result res;
+	const char *init[] = {"init", "--quiet", "--object-format=sha256", "--template=", "--", g->dir, NULL};
+	char *ref = xasprintf("refs/heads/%s", branch);
+	const char *head[] = {"symbolic-ref", "HEAD", ref, NULL}, *remote[] = {"remote", "add", "origin", url, NULL};
+	int rc = run(g, init, false, &res, e);
+	if (!rc && (res.end != PROC_EXITED || res.code))
+		rc = failed("init", &res, e);
+	proc_result_clear(&res);
+	if (!rc && !(rc = git_run(g, NULL, e, head)))
+		rc = git_run(g, NULL, e, remote);
+	free(ref);
+	return rc;
+}
+
 enum push_outcome git_push(const struct git *g, const char *branch, struct err *e)
 {
 	struct proc_result res;

@@ -14,6 +14,9 @@ struct git {
 int git_run(const struct git *g, struct buf *out, struct err *e, const char *const *args);
 /* Clones the tip of branch (shallow). An empty repository gives an empty clone on that branch. */
 int git_clone(const struct git *g, const char *url, const char *branch, struct err *e);
+/* Makes the (still empty) clone anew with the other object format: an empty repository tells its own only when it is
+ * pushed to ("hash algorithm" in the push's error). */
+int git_init_sha256(const struct git *g, const char *url, const char *branch, struct err *e);
 enum push_outcome { PUSH_LANDED, PUSH_RACED, PUSH_DECLINED, PUSH_UNKNOWN };
 /* Pushes HEAD to branch, unforced. e is filled for all but PUSH_LANDED. PUSH_UNKNOWN: it may have landed or not. */
 enum push_outcome git_push(const struct git *g, const char *branch, struct err *e);

@@ -303,7 +303,8 @@ static void watch_cancels(struct worker *w)
 	}
 }
 
-/* One group commit: all finished results, all new claims, the node file. 1: something landed, 0: nothing to say. */
+/* One group commit: all finished results, all new claims, the node file. 2: tasks moved, 1: only the node file landed,
+ * 0: nothing to say. */
 static int transact(struct worker *w, bool may_claim, bool force_node, const char *status, struct err *e)
 {
 	size_t n = 0, n_cand = 0;
@@ -365,7 +366,7 @@ static int transact(struct worker *w, bool may_claim, bool force_node, const cha
 		rc = ledger_commit(&w->ledger, w->o->node_id, c, force_node && !n ? 0 : n, w->node_path, node, e);
 		free(node);
 		if (!rc) {
-			rc = 1;
+			rc = n ? 2 : 1;
 			w->last_said = clock_mono_ms();
 		}
 	}
@@ -460,12 +461,13 @@ static void loop(struct worker *w)
 				watch_cancels(w);
 			if (!rc && (stale || any_done(w) || !w->registered)) {
 				stale = false;
-				bool node = !w->registered || now - w->last_said > NODE_REFRESH_MS;
+				bool first = !w->registered;
+				bool node = first || now - w->last_said > NODE_REFRESH_MS;
 				rc = transact(w, room || (any_done(w) && !stopping), node, "active", &e);
 				if (rc >= 0)
 					w->registered = true;
 				/* Something landed: there may be more to claim at once. */
-				stale = rc == 1 && !node;
+				stale = rc == 2 || first;
 			}
 			if (rc < 0) {
 				/* What a task looks like after trouble is unknown: look again before saying anything.
@@ -480,9 +482,9 @@ static void loop(struct worker *w)
 				told_trouble = false;
 			}
 		}
-		if (busy_slots(w) == 0 && rc == 0 && (stopping || (w->o->once && !stale)))
+		if (busy_slots(w) == 0 && rc >= 0 && (stopping || (w->o->once && !stale)))
 			return;
-		if (rc == 0 && !stale)
+		if (rc >= 0 && !stale)
 			loop_step(any_done(w) ? 0 : 100);
 		else if (rc < 0)
 			loop_step(100);

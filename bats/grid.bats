@@ -34,7 +34,6 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 	[ "$(field completed hello 't["result"]["status"]')" = success ]
 	[ "$(field completed hello 't["result"]["exit_code"]')" = 0 ]
 	[ "$(field completed hello 't["attempts"][0]["nonce"]==t["result"]["nonce"]')" = True ]
-	bats_require_minimum_version 1.5.0
 	run -0 --separate-stderr "$DGRID" logs hello
 	[ "$output" = hello ]
 	[ "$stderr" = oops ]

@@ -3,6 +3,8 @@
 # After common_setup: $ORIGIN (bare repository), $HOME and $T (the test's folder), $DGRID and dgrid().
 # Start background programs with spawn: teardown ends them, and only them.
 
+bats_require_minimum_version 1.5.0
+
 common_setup() {
 	T=$BATS_TEST_TMPDIR
 	ORIGIN=$T/origin.git
