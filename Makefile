@@ -7,6 +7,10 @@ CLANG_FORMAT ?= clang-format
 JSMN_DIR ?=
 FUZZ_SECONDS ?= 30
 
+# V=1 shows the commands whole.
+Q := $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1)  $(2)')
+
 UNAME := $(shell uname -s)
 SRC := $(sort $(wildcard *.c))
 LIB_SRC := $(filter-out dgrid.c,$(SRC))
@@ -80,14 +84,17 @@ deps:
 		exit 1; } >&2
 
 $(OUT): $(OBJ) $(O)/flags
-	$(CC) $(ALL_C) $(ALL_L) -o $@ $(OBJ) $(LDLIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(ALL_C) $(ALL_L) -o $@ $(OBJ) $(LDLIBS)
 
 $(O)/%.o: %.c $(O)/flags | deps
-	$(CC) $(ALL_C) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_C) -MMD -MP -c -o $@ $<
 
 $(T)/%: tests/%.c $(LIB_OBJ) $(O)/flags | deps
 	@mkdir -p $(T)
-	$(CC) $(ALL_C) -MMD -MP -MF $@.d $(ALL_L) -o $@ $< $(LIB_OBJ) $(LDLIBS)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_C) -MMD -MP -MF $@.d $(ALL_L) -o $@ $< $(LIB_OBJ) $(LDLIBS)
 
 unit: $(TEST_BIN)
 	@sh tests/unit.sh $(TEST_BIN)
@@ -101,7 +108,8 @@ demo: all
 fuzz: build/fuzz/fuzz_json
 build/fuzz/fuzz_json: tests/fuzz_json.c $(LIB_SRC) $(wildcard *.h) | deps
 	@mkdir -p build/fuzz
-	$(CLANG) $(BASE) $(INC) -O1 -fsanitize=fuzzer,address -fno-omit-frame-pointer -Wno-missing-prototypes $(NO_NONLITERAL) \
+	$(call say,CC,$@)
+	$(Q)$(CLANG) $(BASE) $(INC) -O1 -fsanitize=fuzzer,address -fno-omit-frame-pointer -Wno-missing-prototypes $(NO_NONLITERAL) \
 		-o $@ tests/fuzz_json.c $(LIB_SRC)
 
 # musl-gcc does not look in /usr/include, so it gets a copy of that one header.
@@ -113,7 +121,7 @@ static: | deps
 			sed -n 's/^# 1 "\(.*jsmn\.h\)".*/\1/p' | head -n 1); \
 		cp "$$h" build/include/jsmn.h; \
 	fi; \
-	set -x; $$cc $(BASE) -O2 -fstack-protector-strong -isystem build/include $(INC) $(CPPFLAGS) $(CFLAGS) \
+	echo '  CC  dgrid-static'; $$cc $(BASE) -O2 -fstack-protector-strong -isystem build/include $(INC) $(CPPFLAGS) $(CFLAGS) \
 		-static $(LDFLAGS) -o dgrid-static $(SRC) $(LDLIBS)
 
 install: all
@@ -121,9 +129,9 @@ install: all
 	install -m 755 dgrid '$(DESTDIR)$(PREFIX)/bin/dgrid'
 
 format-check:
-	$(CLANG_FORMAT) --dry-run -Werror $(FORMAT_SRC)
+	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(FORMAT_SRC)
 format:
-	$(CLANG_FORMAT) -i $(FORMAT_SRC)
+	$(Q)$(CLANG_FORMAT) -i $(FORMAT_SRC)
 
 clean:
 	rm -rf build dgrid dgrid-static

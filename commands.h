@@ -1,15 +1,25 @@
-/* commands: every verb but worker's loop. Each takes the arguments after the verb and returns 0 or -1 with e filled;
- * data goes to stdout. */
+/* commands: what the verbs share. */
 #ifndef COMMANDS_H
 #define COMMANDS_H
-#include "buf.h"
+#include "ledger.h"
 #include <stdbool.h>
+
 struct context { /* borrowed; from flags and environment */
 	const char *url, *branch, *name, *email;
 };
-struct verb {
-	const char *name, *args, *summary, *example;
-	int (*run)(const struct context *ctx, int argc, char **argv, struct err *e);
-};
-extern const struct verb verbs[]; /* ends with a NULL name */
+int need_repo(const struct context *ctx, struct err *e); /* ERR_USAGE when no repository is known */
+/* A temporary clone at the remote head, and the grid's settings. close_grid also after an error. */
+int open_grid(const struct context *ctx, struct ledger *l, struct grid_config *c, struct err *e);
+void close_grid(struct ledger *l, struct grid_config *c);
+/* Follows the tasks to their end; timeout in seconds, 0: none. 0 when all succeeded, else ERR_NO, ERR_CANCELLED,
+ * ERR_RETRY (timed out). */
+int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e);
+
+int parse_number(const char *flag, const char *text, long min, long max, long *out, struct err *e);
+bool flag_json(int argc, char **argv);		     /* --json is among the arguments */
+const char *operand(int argc, char **argv, int nth); /* the nth argument that is no option, or NULL */
+int check_flags(int argc, char **argv, const char *const *known, struct err *e); /* every option is one of known */
+char *stem_of(const char *path);	   /* file name without .json; the caller's */
+void put_clean(const char *s, size_t max); /* to stdout, control bytes replaced, at most max bytes */
+void put_json(const struct json *j);
 #endif

@@ -1,12 +1,45 @@
 /* dgrid: main, the verb table, exit codes. */
-#include "commands.h"
 #include "git.h"
 #include "log.h"
 #include "sig.h"
+#include "verbs.h"
+#include "version.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static int cmd_version(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	(void)ctx;
+	(void)argc;
+	(void)argv;
+	(void)e;
+	puts("dgrid " DGRID_VERSION);
+	return 0;
+}
+
+static const struct verb verbs[] = {
+    {"init", "[REPO]", "make a repository into a grid", "dgrid init /srv/grid.git", cmd_init},
+    {"submit",
+     "FILE... | [--id ID] [--timeout N] [--priority N] [--image I] [--label L] [--description D] [--unapproved] "
+     "[--wait] (--script FILE | -- CMD)",
+     "validate and queue tasks; --wait follows to the end", "dgrid submit --id hello --wait -- 'echo hello'",
+     cmd_submit},
+    {"validate", "FILE...", "say all that is wrong in task files", "dgrid validate tasks/queue/*.json", cmd_validate},
+    {"worker",
+     "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--work-dir DIR] "
+     "[--poll-ms N]",
+     "run tasks: the node", "dgrid worker --slots 4", cmd_worker},
+    {"status", "[--json]", "the grid at a glance", "dgrid status", cmd_status},
+    {"nodes", "[--json]", "the registered nodes", "dgrid nodes", cmd_nodes},
+    {"show", "[--json] ID", "a task as the ledger has it (always JSON)", "dgrid show hello", cmd_show},
+    {"logs", "ID", "a task's output: stdout to stdout, stderr to stderr", "dgrid logs hello", cmd_logs},
+    {"wait", "[--timeout SECONDS] ID...", "wait for tasks to end; 0 when all succeeded", "dgrid wait hello", cmd_wait},
+    {"cancel", "ID...", "cancel queued or running tasks", "dgrid cancel hello", cmd_cancel},
+    {"retry", "ID...", "queue finished tasks again", "dgrid retry hello", cmd_retry},
+    {"version", "", "print the version", "dgrid version", cmd_version},
+    {0}};
 
 static void help(FILE *to)
 {

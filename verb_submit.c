@@ -1,0 +1,195 @@
+#include "clock.h"
+#include "file.h"
+#include "verbs.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct grid_config c;
+	struct ledger l = {0};
+	size_t bad = 0;
+	if (check_flags(argc, argv, (const char *const[]){NULL}, e))
+		return -1;
+	if (!operand(argc, argv, 0))
+		return err_set(e, ERR_USAGE, "validate needs at least one file");
+	/* With a repository its own ceilings and images count; without one the defaults. */
+	if (!ctx->url)
+		config_defaults(&c);
+	else if (open_grid(ctx, &l, &c, e)) {
+		close_grid(&l, &c);
+		return -1;
+	}
+	const char *path;
+	for (int i = 0; (path = operand(argc, argv, i)); i++) {
+		struct problems p = {.file = path};
+		struct buf b = {0};
+		struct task t;
+		struct err why;
+		char *stem = stem_of(path);
+		if (file_read(path, TASK_FILE_MAX, &b, &why))
+			problem_at(&p, 1, 1, "%s", why.msg);
+		else if (!task_parse(&t, b.data ? b.data : "", b.len, stem, &c, true, &p))
+			task_clear(&t);
+		if (p.n)
+			fputs(p.text.data, stdout);
+		bad += p.n != 0;
+		buf_clear(&b);
+		buf_clear(&p.text);
+		free(stem);
+	}
+	close_grid(&l, &c);
+	return bad ? err_set(e, ERR_DATA, "%zu invalid file%s", bad, bad == 1 ? "" : "s") : 0;
+}
+
+int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	static const struct option options[] = {{"id", 1, 0, 'i'},	    {"timeout", 1, 0, 't'},
+						{"priority", 1, 0, 'p'},    {"image", 1, 0, 'm'},
+						{"script", 1, 0, 's'},	    {"label", 1, 0, 'l'},
+						{"wait", 0, 0, 'w'},	    {"unapproved", 0, 0, 'u'},
+						{"description", 1, 0, 'd'}, {0}};
+	struct ledger l = {0};
+	struct grid_config c = {0};
+	struct json *made = json_new(JSON_OBJECT), *labels = NULL;
+	struct strs ids = {0}, texts = {0};
+	struct ledger_change *changes = NULL;
+	bool wait = false, unapproved = false;
+	const char *id = NULL, *script_file = NULL;
+	long n = 60, priority = 5;
+	int opt, rc = -1;
+	bool flagged = false, dashes = false;
+	for (int i = 1; i < argc; i++)
+		dashes = dashes || !strcmp(argv[i], "--");
+	optind = 1;
+	while ((opt = getopt_long(argc, argv, "+", options, NULL)) != -1)
+		switch (opt) {
+		case 'i':
+			id = optarg;
+			flagged = true;
+			break;
+		case 't':
+			if (parse_number("--timeout", optarg, 1, 86400, &n, e))
+				goto out;
+			break;
+		case 'p':
+			if (parse_number("--priority", optarg, 0, 9, &priority, e))
+				goto out;
+			break;
+		case 'm':
+			json_set(made, "image", json_new_str(optarg));
+			break;
+		case 'd':
+			json_set(made, "description", json_new_str(optarg));
+			break;
+		case 'l':
+			if (!labels)
+				labels = json_new(JSON_ARRAY);
+			json_append(labels, json_new_str(optarg));
+			break;
+		case 's':
+			script_file = optarg;
+			break;
+		case 'w':
+			wait = true;
+			break;
+		case 'u':
+			unapproved = true;
+			break;
+		default:
+			err_set(e, ERR_USAGE, "see: dgrid submit --help");
+			goto out;
+		}
+	if (labels)
+		json_set(made, "labels", labels);
+	if (open_grid(ctx, &l, &c, e))
+		goto out;
+	if (script_file || dashes) {
+		struct buf script = {0};
+		char fresh[24] = "t-", when[32];
+		if (script_file && file_read(script_file, TASK_SCRIPT_MAX, &script, e)) {
+			buf_clear(&script);
+			goto out;
+		}
+		for (int i = optind; !script_file && i < argc; i++)
+			buf_addf(&script, "%s%s", i > optind ? " " : "", argv[i]);
+		clock_nonce(fresh + 2, 6);
+		json_set(made, "task_id", json_new_str(id ? id : fresh));
+		json_set(made, "script", json_new_str(script.data ? script.data : ""));
+		json_set(made, "timeout_seconds", json_new_int(n));
+		json_set(made, "priority", json_new_int(priority));
+		json_set(made, "submitted_by", json_new_str(ctx->name));
+		json_set(made, "created_at", json_new_str(clock_format(clock_now(), when)));
+		strs_add(&ids, id ? id : fresh);
+		char *text = task_text(made);
+		strs_add(&texts, text);
+		free(text);
+		buf_clear(&script);
+	} else if (flagged) {
+		err_set(e, ERR_USAGE, "--id goes with -- CMD or --script FILE; a task file has its own");
+		goto out;
+	} else
+		for (int i = optind; i < argc; i++) {
+			struct buf b = {0};
+			char *stem = stem_of(argv[i]);
+			int got = file_read(argv[i], TASK_FILE_MAX, &b, e);
+			if (!got) {
+				strs_add(&ids, stem);
+				strs_add(&texts, b.data ? b.data : "");
+			}
+			free(stem);
+			buf_clear(&b);
+			if (got)
+				goto out;
+		}
+	if (!ids.n) {
+		err_set(e, ERR_USAGE, "submit needs task files, --script FILE, or -- CMD");
+		goto out;
+	}
+	struct problems p = {0};
+	for (size_t i = 0; i < ids.n; i++) {
+		struct task t;
+		p.file = ids.v[i];
+		if (!task_parse(&t, texts.v[i], strlen(texts.v[i]), ids.v[i], &c, true, &p))
+			task_clear(&t);
+		if (ledger_find(&l, ids.v[i]) >= 0)
+			problem_at(&p, 1, 1, "task_id: '%s' is already in this grid (in %s); choose another", ids.v[i],
+				   task_state_name((enum task_state)ledger_find(&l, ids.v[i])));
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(ids.v[k], ids.v[i]))
+				problem_at(&p, 1, 1, "task_id: '%s' is given twice", ids.v[i]);
+	}
+	if (p.n) {
+		err_set(e, ERR_DATA, "nothing was queued:\n%s", p.text.data);
+		buf_clear(&p.text);
+		goto out;
+	}
+	changes = xcalloc(ids.n, sizeof *changes);
+	for (size_t i = 0; i < ids.n; i++)
+		changes[i] = (struct ledger_change){.id = ids.v[i],
+						    .to = unapproved ? TASK_UNAPPROVED : TASK_QUEUE,
+						    .create = true,
+						    .text = texts.v[i],
+						    .verb = "submit"};
+	if (ledger_commit(&l, ctx->name, changes, ids.n, NULL, NULL, e))
+		goto out;
+	rc = 0;
+	for (size_t i = 0; i < ids.n; i++)
+		if (changes[i].outcome == CHANGE_LANDED)
+			puts(ids.v[i]);
+		else
+			rc = err_set(e, ERR_DATA, "task '%s' was put into the grid by somebody else meanwhile",
+				     ids.v[i]);
+	fflush(stdout);
+	if (!rc && wait)
+		rc = wait_for(&l, (const char *const *)ids.v, ids.n, 0, e);
+out:
+	json_free(made);
+	free(changes);
+	strs_clear(&ids);
+	strs_clear(&texts);
+	close_grid(&l, &c);
+	return rc;
+}

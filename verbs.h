@@ -1,0 +1,22 @@
+/* verbs: the entry of every verb; the table is in dgrid.c, a family is a file verb_*.c. Each takes the verb and what
+ * follows it as argc/argv and returns 0, or -1 with e filled (its class is the exit code); data goes to stdout. */
+#ifndef VERBS_H
+#define VERBS_H
+#include "commands.h"
+
+struct verb {
+	const char *name, *args, *summary, *example;
+	int (*run)(const struct context *ctx, int argc, char **argv, struct err *e);
+};
+int cmd_init(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_wait(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_cancel(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_retry(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_nodes(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e);
+#endif
