@@ -23,6 +23,9 @@ static const struct {
     {"max_memory_mb", offsetof(struct grid_config, max_memory_mb), 512, 16, 1048576},
     {"max_pids", offsetof(struct grid_config, max_pids), 10, 3, 4096},
     {"tmp_mb", offsetof(struct grid_config, tmp_mb), 64, 1, 65536},
+    {"pushes_per_minute", offsetof(struct grid_config, pushes_per_minute), 0, 1, 100000},
+    {"lease_seconds", offsetof(struct grid_config, lease_seconds), 0, 5, 86400},
+    {"retry_backoff_seconds", offsetof(struct grid_config, retry_backoff_seconds), 10, 1, 3600},
 };
 #define N_INTS (sizeof ints / sizeof *ints)
 
@@ -95,7 +98,9 @@ static void parse_member(struct grid_config *c, const struct json *m, struct pro
 	int64_t n;
 	for (size_t i = 0; i < N_INTS; i++)
 		if (!strcmp(m->name, ints[i].name)) {
-			if (json_to_int(m, &n) || n < ints[i].min || n > ints[i].max)
+			if (m->type == JSON_NULL && !ints[i].dflt)
+				*int_at(c, i) = 0; /* null: no limit, as without the setting */
+			else if (json_to_int(m, &n) || n < ints[i].min || n > ints[i].max)
 				problem_at(p, m->line, m->col, "%s: expected a whole number from %lld to %lld", m->name,
 					   (long long)ints[i].min, (long long)ints[i].max);
 			else

@@ -16,7 +16,10 @@ struct grid_config {
 	char *branch;
 	char *images[16]; /* NULL-terminated; the first is the default */
 	int64_t min_timeout_seconds, max_timeout_seconds, output_limit_bytes, heartbeat_seconds, orphan_after_seconds,
-	    max_clock_skew_seconds, poll_seconds, keep_finished, max_memory_mb, max_pids, tmp_mb;
+	    max_clock_skew_seconds, poll_seconds, keep_finished, max_memory_mb, max_pids, tmp_mb,
+	    pushes_per_minute,	   /* for the whole grid; 0: no limit */
+	    lease_seconds,	   /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
+	    retry_backoff_seconds; /* wait before the second attempt after a failure; doubles with each */
 	double max_cpus;
 };
 void config_defaults(struct grid_config *c); /* then config_clear frees */

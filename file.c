@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static int errno_err(struct err *e, const char *what, const char *path)
@@ -159,4 +160,29 @@ int file_lock(const char *path, struct err *e)
 		return err_set(e, ERR_RETRY, "'%s' is locked by another process", path);
 	}
 	return fd;
+}
+
+struct file_stamp file_stamp(const char *path)
+{
+	struct stat st;
+	if (lstat(path, &st))
+		return (struct file_stamp){0};
+#ifdef __APPLE__
+	const struct timespec *m = &st.st_mtimespec;
+#else
+	const struct timespec *m = &st.st_mtim;
+#endif
+	return (struct file_stamp){
+	    .size = st.st_size, .mtime_ns = (int64_t)m->tv_sec * 1000000000 + m->tv_nsec, .inode = (int64_t)st.st_ino};
+}
+
+bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
+{
+	return a->size == b->size && a->mtime_ns == b->mtime_ns && a->inode == b->inode;
+}
+
+int64_t file_free_bytes(const char *path)
+{
+	struct statvfs v;
+	return statvfs(path, &v) ? -1 : (int64_t)v.f_bavail * (int64_t)v.f_frsize;
 }

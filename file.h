@@ -3,9 +3,17 @@
 #define FILE_H
 #include "buf.h"
 #include <stdbool.h>
+#include <stdint.h>
 /* Appends the whole regular file to out; never follows a symlink in the last place. Errors: ERR_NOENT (not there),
  * ERR_DATA (larger than max, or not a regular file), ERR_PERM. */
 int file_read(const char *path, size_t max, struct buf *out, struct err *e);
+/* Tells whether a file changed since; all zero when it is not there. */
+struct file_stamp {
+	int64_t size, mtime_ns, inode;
+};
+struct file_stamp file_stamp(const char *path);
+bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
+int64_t file_free_bytes(const char *path); /* room on its file system for us; -1: unknown */
 /* Writes a temporary file beside path, fsyncs, renames over it. */
 int file_write(const char *path, const void *bytes, size_t len, struct err *e);
 int file_mkdirs(const char *path, struct err *e);      /* like mkdir -p, mode 0700 */

@@ -49,9 +49,9 @@ void git_redact(char *text)
 	}
 }
 
-static int run(const struct git *g, const char *const *args, bool in_dir, struct proc_result *res, struct err *e)
+/* The argument list and environment of `git ARGS...`; dir NULL: in no repository. */
+static void command(const struct git *g, const char *dir, const char *const *args, struct strs *argv, struct strs *env)
 {
-	struct strs argv = {0}, env = {0};
 	static const char *const scrub[] = {"GIT_DIR",
 					    "GIT_WORK_TREE",
 					    "GIT_INDEX_FILE",
@@ -67,10 +67,10 @@ static int run(const struct git *g, const char *const *args, bool in_dir, struct
 					    "GIT_AUTHOR_DATE",
 					    "GIT_COMMITTER_DATE",
 					    "GIT_ALTERNATE_OBJECT_DIRECTORIES"};
-	strs_add(&argv, "git");
-	if (in_dir) {
-		strs_add(&argv, "-C");
-		strs_add(&argv, g->dir);
+	strs_add(argv, "git");
+	if (dir) {
+		strs_add(argv, "-C");
+		strs_add(argv, dir);
 	}
 	/* The ledger is a stranger's text: no hooks, no links, no end-of-line or path magic. */
 	static const char *const settings[] = {
@@ -78,29 +78,51 @@ static int run(const struct git *g, const char *const *args, bool in_dir, struct
 	    "core.autocrlf=false", "core.quotePath=false",   "commit.gpgSign=false", "advice.detachedHead=false",
 	    "core.fsmonitor=false"};
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-		strs_add(&argv, "-c");
-		strs_add(&argv, settings[i]);
+		strs_add(argv, "-c");
+		strs_add(argv, settings[i]);
 	}
 	if (getenv("GIT_TOKEN")) {
 		/* No helper may store the token, nor answer in its place. */
-		strs_add(&argv, "-c");
-		strs_add(&argv, "credential.helper=");
-		strs_addf(&env, "GIT_ASKPASS=%s", self_path());
-		strs_add(&env, "DGRID_ASKPASS=1");
+		strs_add(argv, "-c");
+		strs_add(argv, "credential.helper=");
+		strs_addf(env, "GIT_ASKPASS=%s", self_path());
+		strs_add(env, "DGRID_ASKPASS=1");
 	}
 	for (; *args; args++)
-		strs_add(&argv, *args);
+		strs_add(argv, *args);
 	for (size_t i = 0; i < sizeof scrub / sizeof *scrub; i++)
-		strs_add(&env, scrub[i]);
-	strs_add(&env, "LC_ALL=C");
-	strs_add(&env, "GIT_TERMINAL_PROMPT=0");
-	strs_add(&env, "GIT_EDITOR=true");
+		strs_add(env, scrub[i]);
+	strs_add(env, "LC_ALL=C");
+	strs_add(env, "GIT_TERMINAL_PROMPT=0");
+	strs_add(env, "GIT_EDITOR=true");
 	if (!getenv("GIT_SSH_COMMAND") && !getenv("GIT_SSH"))
-		strs_add(&env, "GIT_SSH_COMMAND=ssh -oBatchMode=yes");
-	strs_addf(&env, "GIT_AUTHOR_NAME=%s", g->name);
-	strs_addf(&env, "GIT_AUTHOR_EMAIL=%s", g->email);
-	strs_addf(&env, "GIT_COMMITTER_NAME=%s", g->name);
-	strs_addf(&env, "GIT_COMMITTER_EMAIL=%s", g->email);
+		strs_add(env, "GIT_SSH_COMMAND=ssh -oBatchMode=yes");
+	strs_addf(env, "GIT_AUTHOR_NAME=%s", g->name);
+	strs_addf(env, "GIT_AUTHOR_EMAIL=%s", g->email);
+	strs_addf(env, "GIT_COMMITTER_NAME=%s", g->name);
+	strs_addf(env, "GIT_COMMITTER_EMAIL=%s", g->email);
+}
+
+struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
+		       void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
+{
+	struct strs argv = {0}, env = {0};
+	command(g, g->dir, args, &argv, &env);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = (const char *const *)env.v,
+				 .timeout_ms = GIT_TIMEOUT_MS,
+				 .ctx = ctx,
+				 .on_end = on_end};
+	struct proc *p = proc_start(&spec, e);
+	strs_clear(&argv);
+	strs_clear(&env);
+	return p;
+}
+
+static int run(const struct git *g, const char *const *args, bool in_dir, struct proc_result *res, struct err *e)
+{
+	struct strs argv = {0}, env = {0};
+	command(g, in_dir ? g->dir : NULL, args, &argv, &env);
 	struct proc_spec spec = {.argv = (const char *const *)argv.v,
 				 .env = (const char *const *)env.v,
 				 .cap = 16u << 20,
@@ -111,25 +133,24 @@ static int run(const struct git *g, const char *const *args, bool in_dir, struct
 	return rc;
 }
 
-static int failed(const char *verb, struct proc_result *res, struct err *e)
+static int failed(const char *verb, const struct proc_result *res, struct err *e)
 {
-	char *said = res->err.data ? res->err.data : (char *)"";
+	char said[601];
+	const char *from = res->err.data ? res->err.data : "";
+	from += strspn(from, "\n");
+	snprintf(said, sizeof said, "%s", from);
 	git_redact(said);
-	while (*said == '\n')
-		said++;
 	size_t n = strlen(said);
 	while (n && said[n - 1] == '\n')
-		n--;
-	if (n > 600)
-		n = 600;
-	for (size_t i = 0; i < n; i++)
-		if ((unsigned char)said[i] < 32)
-			said[i] = ' ';
+		said[--n] = 0;
+	for (char *p = said; *p; p++)
+		if ((unsigned char)*p < 32)
+			*p = ' ';
 	if (res->end == PROC_TIMED_OUT)
 		return err_set(e, ERR_UNAVAILABLE, "git %s did not end within %d s", verb, GIT_TIMEOUT_MS / 1000);
 	if (res->end == PROC_SIGNALLED)
 		return err_set(e, ERR_UNAVAILABLE, "git %s was ended by signal %d", verb, res->code);
-	return err_set(e, ERR_UNAVAILABLE, "git %s: %.*s", verb, (int)n, said);
+	return err_set(e, ERR_UNAVAILABLE, "git %s: %s", verb, said);
 }
 
 int git_run(const struct git *g, struct buf *out, struct err *e, const char *const *args)
@@ -193,16 +214,9 @@ int git_init_sha256(const struct git *g, const char *url, const char *branch, st
 	return rc;
 }
 
-enum push_outcome git_push(const struct git *g, const char *branch, struct err *e)
+enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e)
 {
-	struct proc_result res;
-	char *spec = xasprintf("HEAD:refs/heads/%s", branch);
-	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
-	int rc = run(g, args, true, &res, e);
-	free(spec);
-	if (rc)
-		return PUSH_DECLINED;
-	const char *out = res.out.data ? res.out.data : "", *line = NULL;
+	const char *out = res->out.data ? res->out.data : "", *line = NULL;
 	enum push_outcome outcome = PUSH_UNKNOWN;
 	for (const char *p = out; *p && !line;) {
 		if ((*p == ' ' || *p == '*' || *p == '=' || *p == '!') && p[1] == '\t')
@@ -210,7 +224,7 @@ enum push_outcome git_push(const struct git *g, const char *branch, struct err *
 		p += strcspn(p, "\n");
 		p += *p == '\n';
 	}
-	if (line && *line != '!' && res.end == PROC_EXITED && res.code == 0)
+	if (line && *line != '!' && res->end == PROC_EXITED && res->code == 0)
 		/* "=" (up to date) counts too: the commit holds a nonce, so nobody else can have made it. */
 		outcome = PUSH_LANDED;
 	else if (line && *line == '!') {
@@ -222,9 +236,22 @@ enum push_outcome git_push(const struct git *g, const char *branch, struct err *
 				outcome = PUSH_RACED;
 	}
 	if (outcome != PUSH_LANDED)
-		failed("push", &res, e);
+		failed("push", res, e);
 	if (outcome == PUSH_DECLINED)
 		e->class = ERR_PERM;
+	return outcome;
+}
+
+enum push_outcome git_push(const struct git *g, const char *branch, struct err *e)
+{
+	struct proc_result res;
+	char *spec = xasprintf("HEAD:refs/heads/%s", branch);
+	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
+	int rc = run(g, args, true, &res, e);
+	free(spec);
+	if (rc)
+		return PUSH_DECLINED;
+	enum push_outcome outcome = git_push_outcome(&res, e);
 	proc_result_clear(&res);
 	return outcome;
 }

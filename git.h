@@ -12,12 +12,17 @@ struct git {
 /* Runs `git -C dir ARGS...` (args NULL-terminated). 0 when git exits with 0; else -1 with git's own first lines,
  * redacted. out may be NULL. */
 int git_run(const struct git *g, struct buf *out, struct err *e, const char *const *args);
+/* The same in the background: on_end gets the raw result from the event loop. NULL with e filled when not started. */
+struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
+		       void (*on_end)(void *ctx, const struct proc_result *res), struct err *e);
 /* Clones the tip of branch (shallow). An empty repository gives an empty clone on that branch. */
 int git_clone(const struct git *g, const char *url, const char *branch, struct err *e);
 /* Makes the (still empty) clone anew with the other object format: an empty repository tells its own only when it is
  * pushed to ("hash algorithm" in the push's error). */
 int git_init_sha256(const struct git *g, const char *url, const char *branch, struct err *e);
 enum push_outcome { PUSH_LANDED, PUSH_RACED, PUSH_DECLINED, PUSH_UNKNOWN };
+/* What `git push --porcelain` of one ref said. */
+enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e);
 /* Pushes HEAD to branch, unforced. e is filled for all but PUSH_LANDED. PUSH_UNKNOWN: it may have landed or not. */
 enum push_outcome git_push(const struct git *g, const char *branch, struct err *e);
 /* Object id of branch at the remote into out; "" when there is none. */

@@ -11,6 +11,7 @@
 #define RACE_TRIES 60
 #define BACKOFF_FIRST_MS 20
 #define BACKOFF_MAX_MS 2000
+#define UNKNOWN_WAIT_MS 1000
 
 #define GIT(l, out, e, ...) git_run(&(l)->git, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -56,10 +57,45 @@ static void sleep_ms(int64_t ms)
 		loop_step(until - now);
 }
 
+/* Where the remote's ref stands, when it is a folder on this machine with refs in files. */
+static char *local_ref(const char *url, const char *branch)
+{
+	const char *dir = !strncmp(url, "file://", 7) ? url + 7 : url;
+	static const char *const inside[] = {"", "/.git"};
+	for (int i = 0; i < 2 && (*dir == '/' || *dir == '.'); i++) {
+		char *head = xasprintf("%s%s/HEAD", dir, inside[i]),
+		     *refs = xasprintf("%s%s/refs/heads", dir, inside[i]),
+		     *tables = xasprintf("%s%s/reftable", dir, inside[i]), *found = NULL;
+		if (file_exists(head) && file_exists(refs) && !file_exists(tables))
+			found = xasprintf("%s/%s", refs, branch);
+		free(head);
+		free(refs);
+		free(tables);
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+/* False when a local remote's refs are as they were at the last look. */
+static bool ref_touched(struct ledger *l)
+{
+	if (!l->ref_file)
+		return true;
+	char *packed =
+	    xasprintf("%.*spacked-refs", (int)(strstr(l->ref_file, "refs/heads/") - l->ref_file), l->ref_file);
+	struct file_stamp now[2] = {file_stamp(l->ref_file), file_stamp(packed)};
+	bool same = file_stamp_equal(&now[0], &l->ref_stamp[0]) && file_stamp_equal(&now[1], &l->ref_stamp[1]);
+	free(packed);
+	memcpy(l->ref_stamp, now, sizeof now);
+	return !same;
+}
+
 int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
 		const char *email, struct err *e)
 {
-	*l = (struct ledger){.url = xstrdup(url), .branch = xstrdup(branch)};
+	*l = (struct ledger){.url = xstrdup(url), .branch = xstrdup(branch), .tries = RACE_TRIES};
+	l->ref_file = local_ref(url, branch);
 	l->git.name = xstrdup(name);
 	l->git.email = xstrdup(email);
 	if (dir)
@@ -101,14 +137,20 @@ void ledger_close(struct ledger *l)
 	free(l->git.email);
 	free(l->url);
 	free(l->branch);
+	free(l->ref_file);
 	*l = (struct ledger){0};
 }
 
 int ledger_moved(struct ledger *l, bool *moved, struct err *e)
 {
 	char now[72];
-	if (git_remote_head(&l->git, l->branch, now, e))
+	*moved = false;
+	if (!ref_touched(l))
+		return 0;
+	if (git_remote_head(&l->git, l->branch, now, e)) {
+		l->ref_stamp[0] = (struct file_stamp){0};
 		return -1;
+	}
 	*moved = strcmp(now, l->head) != 0;
 	return 0;
 }
@@ -168,6 +210,14 @@ int ledger_read(struct ledger *l, enum task_state s, const char *id, struct buf 
 	return rc;
 }
 
+struct file_stamp ledger_stamp(const struct ledger *l, enum task_state s, const char *id)
+{
+	char *path = task_path(l, s, id);
+	struct file_stamp stamp = file_stamp(path);
+	free(path);
+	return stamp;
+}
+
 struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e)
 {
 	struct buf b = {0};
@@ -198,40 +248,39 @@ int ledger_find(struct ledger *l, const char *id)
 /* Puts one change into the work tree. 1: applied, 0: no longer legal, -1: error. */
 static int apply(struct ledger *l, struct ledger_change *c, struct strs *moves, struct strs *adds, struct err *e)
 {
-	char *src = task_path(l, c->from, c->id), *dst = task_path(l, c->to, c->id), *made = NULL;
+	char *src = task_path(l, c->from, c->id), *dst = NULL, *made = NULL, *folder = NULL, *rel_dst = NULL;
 	char *rel_src = xasprintf("tasks/%s/%s.json", task_state_name(c->from), c->id);
-	char *rel_dst = xasprintf("tasks/%s/%s.json", task_state_name(c->to), c->id);
-	char *folder = xasprintf("%s/tasks/%s", l->git.dir, task_state_name(c->to));
 	int rc = 0;
 	if (c->create ? ledger_find(l, c->id) >= 0 : !file_exists(src))
 		goto out;
-	if (!c->create && c->from != c->to && file_exists(dst))
-		goto out;
-	rc = file_mkdirs(folder, e);
-	if (rc)
-		goto out;
-	if (c->text && !c->create) {
-		/* What is replaced whole may be a folder or worse; git rm takes any of them. */
-		if (GIT(l, NULL, e, "rm", "-r", "-f", "--quiet", "--", rel_src)) {
-			rc = -1;
-			goto out;
-		}
-		rc = file_mkdirs(folder, e);
-	} else if (!c->text) {
+	if (!c->text) {
 		struct json *doc = ledger_doc(l, c->from, c->id, NULL);
-		enum change_verdict v = doc ? c->edit(c->ctx, doc) : CHANGE_DROP;
+		enum change_verdict v = doc ? c->edit(c->ctx, doc, &c->to) : CHANGE_DROP;
 		made = v == CHANGE_APPLY ? task_text(doc) : NULL;
 		json_free(doc);
 		if (!made)
 			goto out;
-		if (c->from != c->to)
-			strs_add(moves, rel_src);
 	}
-	const char *text = made ? made : c->text;
+	dst = task_path(l, c->to, c->id);
+	rel_dst = xasprintf("tasks/%s/%s.json", task_state_name(c->to), c->id);
+	folder = xasprintf("%s/tasks/%s", l->git.dir, task_state_name(c->to));
+	if (!c->create && c->from != c->to && file_exists(dst))
+		goto out;
+	rc = file_mkdirs(folder, e);
+	if (!rc && c->text && !c->create) {
+		/* What is replaced whole may be a folder or worse; git rm takes any of them, and with the last
+		 * file its folder. */
+		rc = GIT(l, NULL, e, "rm", "-r", "-f", "--quiet", "--", rel_src);
+		if (!rc)
+			rc = file_mkdirs(folder, e);
+	}
 	/* An edited file is written where it stands; git mv then carries it along. */
+	const char *text = made ? made : c->text;
 	if (!rc)
 		rc = file_write(made ? src : dst, text, strlen(text), e);
 	if (!rc) {
+		if (made && c->from != c->to)
+			strs_add(&moves[c->to], rel_src);
 		strs_add(adds, rel_dst);
 		rc = 1;
 	}
@@ -273,7 +322,7 @@ static int build(struct ledger *l, const char *who, struct ledger_change *c, siz
 		applied[i] = false;
 		if (c[i].outcome != CHANGE_PENDING)
 			continue;
-		rc = apply(l, &c[i], &moves[c[i].to], &adds, e);
+		rc = apply(l, &c[i], moves, &adds, e);
 		if (rc < 0)
 			goto out;
 		if (!rc) {
@@ -352,7 +401,8 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 	bool *applied = xcalloc(n + 1, sizeof *applied);
 	int64_t backoff = BACKOFF_FIRST_MS;
 	int rc = -1;
-	for (int try = 0; try < RACE_TRIES; try++) {
+	for (int try = 1; try <= l->tries; try++) {
+		int64_t began = clock_mono_ms();
 		int made = build(l, who, c, n, applied, extra_path, extra_text, e);
 		if (made <= 0) {
 			rc = made;
@@ -360,17 +410,15 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 		}
 		enum push_outcome got = git_push(&l->git, l->branch, e);
 		l->pushes++;
-		if (got == PUSH_UNKNOWN && l->head[0]) {
+		l->push_ms = clock_mono_ms() - began;
+		if (got == PUSH_UNKNOWN) {
 			/* It may still land after the connection is gone: wait, then look for our commit. */
-			sleep_ms(1000);
-			struct err again;
-			if (fetch(l, &again)) {
-				*e = again;
+			sleep_ms(UNKNOWN_WAIT_MS);
+			if (fetch(l, e))
 				break;
-			}
 			char *remote = xasprintf("refs/remotes/origin/%s", l->branch);
-			if (!GIT(l, NULL, NULL, "merge-base", "--is-ancestor", "HEAD", remote))
-				got = PUSH_LANDED;
+			got = GIT(l, NULL, NULL, "merge-base", "--is-ancestor", "HEAD", remote) ? PUSH_RACED
+												: PUSH_LANDED;
 			free(remote);
 		}
 		if (got == PUSH_LANDED) {
@@ -381,15 +429,18 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 		if (got == PUSH_DECLINED)
 			break;
 		l->rejected++;
+		err_set(e, ERR_RETRY, "lost %d race%s for the branch in a row; try again", try, try == 1 ? "" : "s");
+		if (try == l->tries)
+			break;
 		/* Full jitter, so that losers do not meet again. */
 		char dice[9];
 		clock_nonce(dice, 4);
 		sleep_ms((int64_t)(strtoul(dice, NULL, 16) % (unsigned long)backoff));
 		backoff = backoff * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff * 2;
-		if (ledger_sync(l, e))
+		if (ledger_sync(l, e)) {
+			e->class = ERR_RETRY; /* nothing of ours is under way: the last push was refused */
 			break;
-		if (try == RACE_TRIES - 1)
-			err_set(e, ERR_RETRY, "lost %d races for the branch in a row; try again", RACE_TRIES);
+		}
 	}
 	free(applied);
 	if (rc) /* leave nothing half-made behind */

@@ -5,28 +5,35 @@
  */
 #ifndef LEDGER_H
 #define LEDGER_H
+#include "file.h"
 #include "git.h"
 #include "task.h"
 
 struct ledger {
 	struct git git;
 	char *url, *branch;
-	char head[72]; /* remote head last seen, "" for none */
-	unsigned pushes, rejected;
-	bool temporary; /* ledger_close removes the clone */
+	char head[72];			/* remote head last seen, "" for none */
+	unsigned pushes, rejected;	/* rejected: lost races */
+	int tries;			/* races to run before ERR_RETRY; ledger_open sets 60 */
+	int64_t push_ms;		/* how long the last push took, from fetch to answer */
+	char *ref_file;			/* a remote in a local folder: where its ref stands; else NULL */
+	struct file_stamp ref_stamp[2]; /* that file and packed-refs, when last looked at */
+	bool temporary;			/* ledger_close removes the clone */
 };
 /* dir NULL: a temporary clone. An existing clone in dir is reused. */
 int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
 		const char *email, struct err *e);
 void ledger_close(struct ledger *l);
-int ledger_sync(struct ledger *l, struct err *e);		/* fetch; the work tree becomes the remote head */
-int ledger_moved(struct ledger *l, bool *moved, struct err *e); /* cheap: asks for the remote head only */
+int ledger_sync(struct ledger *l, struct err *e); /* fetch; the work tree becomes the remote head */
+/* Cheap: asks for the remote head only, and of a local folder only after its refs changed. */
+int ledger_moved(struct ledger *l, bool *moved, struct err *e);
 int ledger_config(struct ledger *l, struct grid_config *c, struct err *e); /* c gets defaults + grid.json of the head */
 
 /* Ids (file names without .json) in a state's folder, sorted. */
 void ledger_ids(struct ledger *l, enum task_state s, struct strs *out);
 /* Bytes of a task file; ERR_DATA for what is no regular file or too large. */
 int ledger_read(struct ledger *l, enum task_state s, const char *id, struct buf *out, struct err *e);
+struct file_stamp ledger_stamp(const struct ledger *l, enum task_state s, const char *id);
 /* Parsed without the schema; NULL with e filled. */
 struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e);
 /* The state that id is in; -1 for nowhere. */
@@ -39,13 +46,15 @@ struct ledger_change {
 	enum task_state from, to;
 	bool create;	  /* no source: the id must be nowhere yet */
 	const char *text; /* non-NULL: the new content whole; NULL: edit() makes it from the current document */
-	enum change_verdict (*edit)(void *ctx, struct json *doc);
+	/* May also choose another folder to go to. */
+	enum change_verdict (*edit)(void *ctx, struct json *doc, enum task_state *to);
 	void *ctx;
 	const char *verb; /* for the commit message: claim, finish, ... */
 	enum change_outcome outcome;
 };
 /* Lands all changes that are legal in one commit and push, with the file extra_path (NULL: none) set to extra_text.
- * 0: every change is landed or dropped. -1: remote trouble, what is pending may be tried again later.
+ * 0: every change is landed or dropped. -1: what is pending did not land (ERR_RETRY: races lost; ERR_PERM: the remote
+ * declines), or may have (any other class: remote trouble; after the next ledger_sync look for your nonce).
  * who goes first in the commit message. */
 int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, size_t n, const char *extra_path,
 		  const char *extra_text, struct err *e);

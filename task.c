@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STORY_BYTES 512 /* of stderr kept for an attempt that was not the last */
+
 static const char *const state_names[] = {"unapproved", "queue", "in_progress", "completed", "failed"};
 
 const char *task_state_name(enum task_state s)
@@ -55,7 +57,7 @@ static void check_member(struct task *t, const struct json *m, const struct grid
 			 bool submitted, struct problems *p)
 {
 	static const char *const strings[] = {"description", "submitted_by", "created_at", NULL};
-	static const char *const ours[] = {"claim", "attempts", "result", "cancel", NULL};
+	static const char *const ours[] = {"claim", "attempts", "result", "cancel", "not_before", NULL};
 	const char *k = m->name;
 	for (int i = 0; strings[i]; i++)
 		if (!strcmp(k, strings[i])) {
@@ -93,7 +95,11 @@ static void check_member(struct task *t, const struct json *m, const struct grid
 		check_int(m, 4, c->max_memory_mb, &t->memory_mb, p);
 	else if (!strcmp(k, "pids"))
 		check_int(m, 3, c->max_pids, &t->pids, p);
-	else if (!strcmp(k, "cpus")) {
+	else if (!strcmp(k, "retry_on_failure")) {
+		if (m->type != JSON_BOOL)
+			wrong(p, m, "true or false");
+		t->retry_on_failure = m->boolean;
+	} else if (!strcmp(k, "cpus")) {
 		t->cpus = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
 		if (!(t->cpus >= 0.01 && t->cpus <= c->max_cpus))
 			problem_at(p, m->line, m->col, "cpus: expected a number from 0.01 to %g", c->max_cpus);
@@ -125,7 +131,7 @@ int task_parse(struct task *t, const char *text, size_t len, const char *file_id
 	struct json_error je;
 	size_t before = p->n;
 	*t = (struct task){.priority = 5,
-			   .max_attempts = 3,
+			   .max_attempts = TASK_MAX_ATTEMPTS,
 			   .memory_mb = c->max_memory_mb,
 			   .pids = c->max_pids,
 			   .cpus = c->max_cpus,
@@ -148,8 +154,10 @@ int task_parse(struct task *t, const char *text, size_t len, const char *file_id
 				problem_at(p, t->doc->line, t->doc->col, "%s: missing, every task needs it",
 					   required[i]);
 	}
-	if (p->n == before)
+	if (p->n == before) {
+		t->not_before = task_not_before(t->doc);
 		return 0;
+	}
 	task_clear(t);
 	return -1;
 }
@@ -189,33 +197,108 @@ int64_t task_attempts_used(const struct json *doc)
 	return n;
 }
 
-void task_set_claim(struct json *doc, const char *node, const char *nonce, int64_t lease_seconds)
+static void set_time(struct json *object, const char *name, int64_t utc_seconds)
 {
 	char when[32];
+	json_set(object, name, json_new_str(clock_format(utc_seconds, when)));
+}
+
+static int64_t get_time(const struct json *object, const char *name)
+{
+	int64_t t;
+	const char *text = json_str(object, name);
+	return text && !clock_parse(text, &t) ? t : 0;
+}
+
+void task_set_claim(struct json *doc, const char *node, const char *nonce, int64_t lease_seconds)
+{
 	int64_t now = clock_now();
 	struct json *claim = json_new(JSON_OBJECT);
 	json_set(claim, "node", json_new_str(node));
 	json_set(claim, "attempt", json_new_int(task_attempts_used(doc) + 1));
 	json_set(claim, "nonce", json_new_str(nonce));
-	json_set(claim, "claimed_at", json_new_str(clock_format(now, when)));
-	json_set(claim, "lease_until", json_new_str(clock_format(now + lease_seconds, when)));
+	set_time(claim, "claimed_at", now);
+	set_time(claim, "lease_until", now + lease_seconds);
+	json_remove(doc, "not_before");
 	json_set(doc, "claim", claim);
 }
 
-void task_end_claim(struct json *doc, const char *outcome, const char *reason)
+void task_renew_claim(struct json *doc, int64_t lease_seconds)
 {
-	char when[32];
+	const struct json *claim = json_get(doc, "claim");
+	if (!claim || claim->type != JSON_OBJECT)
+		return;
+	struct json *renewed = json_copy(claim);
+	set_time(renewed, "lease_until", clock_now() + lease_seconds);
+	json_set(doc, "claim", renewed);
+}
+
+int64_t task_lease_until(const struct json *doc)
+{
+	return get_time(json_get(doc, "claim"), "lease_until");
+}
+
+void task_set_not_before(struct json *doc, int64_t utc_seconds)
+{
+	set_time(doc, "not_before", utc_seconds);
+}
+
+int64_t task_not_before(const struct json *doc)
+{
+	return get_time(doc, "not_before");
+}
+
+int64_t task_max_attempts(const struct json *doc)
+{
+	return json_int(doc, "max_attempts", TASK_MAX_ATTEMPTS);
+}
+
+/* What is worth keeping of a run that is not the last: how it ended, and the end of its error output. */
+static void tell_story(struct json *entry, const struct json *result)
+{
+	static const char *const kept[] = {"exit_code", "signal", "duration_ms", NULL};
+	const struct json *err = json_get(result, "stderr");
+	for (int i = 0; kept[i]; i++)
+		if (json_get(result, kept[i]))
+			json_set(entry, kept[i], json_copy(json_get(result, kept[i])));
+	if (err && err->type == JSON_STRING && err->len) {
+		size_t from = err->len > STORY_BYTES ? err->len - STORY_BYTES : 0;
+		while (from < err->len && ((unsigned char)err->text[from] & 0xC0) == 0x80)
+			from++; /* not inside a character */
+		json_set(entry, "stderr_tail", json_new_strn(err->text + from, err->len - from));
+	}
+}
+
+void task_end_claim(struct json *doc, const char *outcome, const char *reason, const struct json *result)
+{
 	const struct json *claim = json_get(doc, "claim");
 	const struct json *list = json_get(doc, "attempts");
 	struct json *entry = claim && claim->type == JSON_OBJECT ? json_copy(claim) : json_new(JSON_OBJECT);
 	struct json *all = list && list->type == JSON_ARRAY ? json_copy(list) : json_new(JSON_ARRAY);
-	json_set(entry, "ended_at", json_new_str(clock_format(clock_now(), when)));
+	set_time(entry, "ended_at", clock_now());
 	json_set(entry, "outcome", json_new_str(outcome));
 	if (reason)
 		json_set(entry, "reason", json_new_str(reason));
+	if (result)
+		tell_story(entry, result);
 	json_append(all, entry);
 	json_remove(doc, "claim");
 	json_set(doc, "attempts", all);
+}
+
+void task_set_verdict(struct json *doc, const char *status, const char *reason)
+{
+	const struct json *claim = json_get(doc, "claim");
+	struct json *result = json_new(JSON_OBJECT);
+	json_set(result, "status", json_new_str(status));
+	if (reason)
+		json_set(result, "reason", json_new_str(reason));
+	if (json_str(claim, "node"))
+		json_set(result, "node", json_new_str(json_str(claim, "node")));
+	set_time(result, "finished_at", clock_now());
+	if (claim)
+		task_end_claim(doc, status, reason, NULL);
+	json_set(doc, "result", result);
 }
 
 struct json *task_invalid_doc(const char *id, const char *reasons, const char *text, size_t len, const char *node)

@@ -7,6 +7,7 @@
 
 #define TASK_FILE_MAX (1 << 20) /* bytes of a task file */
 #define TASK_SCRIPT_MAX 65536
+#define TASK_MAX_ATTEMPTS 3 /* when the task does not say */
 
 enum task_state { TASK_UNAPPROVED, TASK_QUEUE, TASK_IN_PROGRESS, TASK_COMPLETED, TASK_FAILED, TASK_N_STATES };
 const char *task_state_name(enum task_state s); /* the folder under tasks/ */
@@ -17,6 +18,8 @@ struct task {
 	const char *id, *script, *image;
 	int64_t timeout_seconds, priority, max_attempts, memory_mb, pids;
 	double cpus;
+	bool retry_on_failure;
+	int64_t not_before; /* UTC seconds; 0: at once */
 };
 /* Parses and checks; file_id is the name the file has without .json (NULL: any). submitted: also refuse the fields only
  * dgrid writes (claim, attempts, result, cancel). All that is wrong goes to p; returns 0 when nothing was.
@@ -30,8 +33,16 @@ bool task_runs_on(const struct task *t, char *const *labels, size_t n_labels); /
 const char *task_claim_nonce(const struct json *doc);
 int64_t task_attempts_used(const struct json *doc); /* attempts that count towards max_attempts */
 void task_set_claim(struct json *doc, const char *node, const char *nonce, int64_t lease_seconds);
-/* Ends the claim: takes it out of doc and adds it to attempts with how it ended (result status, "released", "lost"). */
-void task_end_claim(struct json *doc, const char *outcome, const char *reason);
+void task_renew_claim(struct json *doc, int64_t lease_seconds);
+int64_t task_lease_until(const struct json *doc); /* UTC seconds; 0: no claim with a lease */
+/* Ends the claim: takes it out of doc and adds it to attempts with how it ended (result status, "released", "lost").
+ * result (may be NULL): exit code, signal, duration and the end of stderr go into the attempt's story. */
+void task_end_claim(struct json *doc, const char *outcome, const char *reason, const struct json *result);
+/* Sets the result of a task that ends without a run of its own (lost, cancelled); ends its claim, if any. */
+void task_set_verdict(struct json *doc, const char *status, const char *reason);
+void task_set_not_before(struct json *doc, int64_t utc_seconds);
+int64_t task_not_before(const struct json *doc); /* 0: none */
+int64_t task_max_attempts(const struct json *doc);
 /* What stands in failed/ for a file that is not a valid task: the reasons and (head of) the original text. */
 struct json *task_invalid_doc(const char *id, const char *reasons, const char *text, size_t len, const char *node);
 char *task_text(const struct json *doc); /* as written in the ledger; the caller's */

@@ -34,14 +34,16 @@ static struct json *cancel_note(void *who)
 	return note;
 }
 
-static enum change_verdict edit_cancel_running(void *who, struct json *doc)
+static enum change_verdict edit_cancel_running(void *who, struct json *doc, enum task_state *to)
 {
+	(void)to;
 	json_set(doc, "cancel", cancel_note(who));
 	return CHANGE_APPLY;
 }
 
-static enum change_verdict edit_cancel_queued(void *who, struct json *doc)
+static enum change_verdict edit_cancel_queued(void *who, struct json *doc, enum task_state *to)
 {
+	(void)to;
 	char when[32];
 	struct json *result = json_new(JSON_OBJECT);
 	json_set(doc, "cancel", cancel_note(who));
@@ -51,8 +53,9 @@ static enum change_verdict edit_cancel_queued(void *who, struct json *doc)
 	return CHANGE_APPLY;
 }
 
-static enum change_verdict edit_retry(void *who, struct json *doc)
+static enum change_verdict edit_retry(void *who, struct json *doc, enum task_state *to)
 {
+	(void)to;
 	(void)who;
 	json_remove(doc, "result");
 	json_remove(doc, "cancel");

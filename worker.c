@@ -1,47 +1,63 @@
 #include "worker.h"
+#include "chooser.h"
 #include "clock.h"
 #include "file.h"
-#include "ledger.h"
+#include "heartbeat.h"
 #include "log.h"
-#include "runner.h"
+#include "node.h"
+#include "outbox.h"
+#include "reaper.h"
+#include "result.h"
 #include "sig.h"
-#include "version.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #define GRACE_MS 3000
-#define LEASE_GRACE_SECONDS 60 /* image, start, push */
-#define ENGINE_PAUSE_MS 30000  /* no claims after the engine failed */
-#define REMOTE_RETRY_MS 5000
-#define NODE_REFRESH_MS 600000 /* idle nodes still show a sign of life */
-#define LOCAL_POLL_MS 200
+#define LEASE_GRACE_SECONDS 60 /* start, removal, push */
+#define LOCAL_POLL_MS 100      /* looks at a file, not at the remote */
+#define CHECK_MIN_MS 500
+#define CHECK_MAX_MS 30000
+#define TROUBLE_MIN_MS 500
+#define TROUBLE_MAX_MS 60000
+#define MIN_FREE_BYTES (16 << 20) /* below that in the work directory no claims are made */
+#define LEAVE_WAIT_MS 30000	  /* how long a stopping node tries to reach a dead remote */
+#define DOUBTFUL_MAX 64
 
-enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_RUNNING, SLOT_DONE };
+enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_RUNNING };
 struct slot {
 	struct worker *w;
 	enum slot_state state;
-	struct task task; /* as claimed */
-	char id[65], nonce[33], *invalid_text;
+	struct pick pick;
+	char nonce[33];
+	int64_t lease_until, attempt_number;
 	struct attempt *attempt;
-	struct json *result; /* SLOT_DONE: what finish writes; NULL: give the claim back */
-	const char *outcome;
-	char reason[256];
-	bool cancel_seen;
+	bool cancel_seen, lost; /* lost: the ledger no longer shows our claim */
 };
 struct worker {
 	const struct worker_options *o;
 	struct ledger ledger;
 	struct grid_config config;
+	struct file_stamp config_stamp;
 	struct engine engine;
+	struct outbox outbox;
+	struct chooser chooser;
+	struct reaper reaper;
+	struct heartbeat *heart;
 	struct slot *slots;
-	char digest[96], node_path[128], started_at[32];
-	int64_t engine_pause_until, last_said;
-	uint64_t done, failed;
-	bool registered;
+	char digest[96], node_path[128], instance[17], trouble[256];
+	/* Claims whose push has an unknown end, and which the ledger did not show yet: they may still land. */
+	char doubtful[DOUBTFUL_MAX][33];
+	unsigned n_doubtful;
+	int64_t started_at, beat_ms;
+	int64_t check_at, check_wait; /* self-check: monotonic ms; 0: none due */
+	int64_t retry_at, retry_wait; /* remote trouble or a lost race */
+	int64_t next_poll, heal_at, ready_at;
+	uint64_t completed, failed;
+	bool registered, stale, hungry; /* stale: fetch first; hungry: the queue may hold something for us */
+	bool released, usurped, told_draining;
+	char told[256]; /* the remote trouble said last */
 };
 
 void worker_default_id(char out[65])
@@ -58,6 +74,13 @@ void worker_default_id(char out[65])
 		snprintf(out, 65, "node");
 }
 
+static int64_t jitter(int64_t ms) /* from half of ms to ms */
+{
+	char dice[9];
+	clock_nonce(dice, 4);
+	return ms / 2 + (int64_t)(strtoul(dice, NULL, 16) % (unsigned long)(ms / 2 + 1));
+}
+
 static int busy_slots(const struct worker *w)
 {
 	int n = 0;
@@ -66,129 +89,200 @@ static int busy_slots(const struct worker *w)
 	return n;
 }
 
+static bool stopping(const struct worker *w)
+{
+	return sig_stops() > 0 || w->usurped ||
+	       (w->o->drain_after && w->completed + w->failed + (uint64_t)busy_slots(w) >= w->o->drain_after);
+}
+
+/* ---- what the node says of itself ---- */
+
+static struct node_facts facts(const struct worker *w, const char *status)
+{
+	return (struct node_facts){.id = w->o->node_id,
+				   .instance = w->instance,
+				   .status = status	     ? status
+					     : stopping(w)   ? "draining"
+					     : w->trouble[0] ? "paused"
+							     : "active",
+				   .trouble = w->trouble,
+				   .engine = engine_name(w->engine.kind),
+				   .engine_version = w->engine.version,
+				   .work_dir = w->o->work_dir,
+				   .labels = w->o->labels,
+				   .n_labels = w->o->n_labels,
+				   .slots = w->o->slots,
+				   .busy = busy_slots(w),
+				   .started_at = w->started_at,
+				   .next_due = clock_now() + w->beat_ms / 1000 + 1,
+				   .completed = w->completed,
+				   .failed = w->failed,
+				   .pushes = w->ledger.pushes + (w->heart ? heartbeat_pushes(w->heart) : 0),
+				   .rejected = w->ledger.rejected};
+}
+
+static struct json *say_beat(void *ctx)
+{
+	struct node_facts f = facts(ctx, NULL);
+	return node_beat(&f);
+}
+
 static char *node_text(struct worker *w, const char *status)
 {
-	char when[32];
-	struct utsname u;
-	struct statvfs disk;
-	struct json *j = json_new(JSON_OBJECT), *labels = json_new(JSON_ARRAY);
-	uname(&u);
-	json_set(j, "schema", json_new_int(1));
-	json_set(j, "node_id", json_new_str(w->o->node_id));
-	json_set(j, "status", json_new_str(status));
-	json_set(j, "last_heartbeat", json_new_str(clock_format(clock_now(), when)));
-	json_set(j, "started_at", json_new_str(w->started_at));
-	json_set(j, "slots", json_new_int(w->o->slots));
-	for (size_t i = 0; i < w->o->n_labels; i++)
-		json_append(labels, json_new_str(w->o->labels[i]));
-	json_set(j, "labels", labels);
-	json_set(j, "engine", json_new_str(engine_name(w->engine.kind)));
-	json_set(j, "engine_version", json_new_str(w->engine.version));
-	json_set(j, "cpu_count", json_new_int(sysconf(_SC_NPROCESSORS_ONLN)));
-	json_set(j, "memory_gb", json_new_int(sysconf(_SC_PHYS_PAGES) / 1024 * sysconf(_SC_PAGESIZE) / 1024 / 1024));
-	if (!statvfs(w->o->work_dir, &disk))
-		json_set(j, "disk_gb", json_new_int((int64_t)(disk.f_bavail / 1024 * disk.f_frsize / 1024 / 1024)));
-	json_set(j, "os", json_new_str(u.sysname));
-	json_set(j, "arch", json_new_str(u.machine));
-	json_set(j, "dgrid_version", json_new_str(DGRID_VERSION));
-	json_set(j, "tasks_completed", json_new_int((int64_t)w->done));
-	json_set(j, "tasks_failed", json_new_int((int64_t)w->failed));
+	struct node_facts f = facts(w, status);
+	struct json *j = node_file(&f);
 	char *text = task_text(j);
 	json_free(j);
 	return text;
 }
 
-static void set_stream(struct json *r, const char *name, const struct buf *b, uint64_t total, bool cut)
+/* ---- the node's own health ---- */
+
+static void pause_claims(struct worker *w, const char *why)
 {
-	char *bytes = xasprintf("%s_bytes", name), *truncated = xasprintf("%s_truncated", name);
-	json_set(r, name, json_new_strn(b->data ? b->data : "", b->len));
-	json_set(r, bytes, json_new_int((int64_t)total));
-	json_set(r, truncated, json_new_bool(cut));
-	free(bytes);
-	free(truncated);
+	if (strcmp(w->trouble, why) != 0) {
+		log_at(LOG_ERROR, "worker", "no claims until this is mended: %s", why);
+		snprintf(w->trouble, sizeof w->trouble, "%s", why);
+		if (w->heart)
+			heartbeat_now(w->heart);
+	}
+	w->check_wait = w->check_wait * 2 < CHECK_MIN_MS   ? CHECK_MIN_MS
+			: w->check_wait * 2 > CHECK_MAX_MS ? CHECK_MAX_MS
+							   : w->check_wait * 2;
+	w->check_at = clock_mono_ms() + jitter(w->check_wait);
+}
+
+static bool disk_full(struct worker *w)
+{
+	char why[256];
+	int64_t room = file_free_bytes(w->o->work_dir);
+	if (room < 0 || room >= MIN_FREE_BYTES)
+		return false;
+	snprintf(why, sizeof why, "disk: %lld MB are free in '%.180s', %d MB are needed", (long long)room >> 20,
+		 w->o->work_dir, MIN_FREE_BYTES >> 20);
+	pause_claims(w, why);
+	return true;
+}
+
+static void check_self(struct worker *w)
+{
+	struct err e;
+	struct engine now;
+	char why[256];
+	w->check_at = 0;
+	if (disk_full(w))
+		return;
+	if (engine_pick(engine_name(w->engine.kind), &now, &e) ||
+	    engine_image(&w->engine, w->config.images[0], w->digest, &e)) {
+		snprintf(why, sizeof why, "engine: %.240s", e.msg);
+		for (char *p = why; *p; p++)
+			if (*p == '\n')
+				*p = ' ';
+		pause_claims(w, why);
+		return;
+	}
+	if (w->trouble[0]) {
+		log_at(LOG_INFO, "worker", "mended, claiming again: %.200s", w->trouble);
+		w->trouble[0] = 0;
+		w->hungry = true;
+		heartbeat_now(w->heart);
+	}
+	w->check_wait = 0;
+}
+
+/* ---- slots ---- */
+
+static void slot_free(struct slot *s)
+{
+	struct worker *w = s->w;
+	pick_clear(&s->pick);
+	*s = (struct slot){.w = w};
 }
 
 static void attempt_done(void *ctx, struct attempt_result *a)
 {
 	struct slot *s = ctx;
 	struct worker *w = s->w;
-	char when[32];
-	s->attempt = NULL;
-	s->state = SLOT_DONE;
-	s->outcome = attempt_status_name(a->status);
+	struct outcome *o = xcalloc(1, sizeof *o);
+	snprintf(o->id, sizeof o->id, "%s", s->pick.id);
+	snprintf(o->nonce, sizeof o->nonce, "%s", s->nonce);
+	snprintf(o->status, sizeof o->status, "%s", attempt_status_name(a->status));
 	if (a->status == ATT_ENGINE || (a->status == ATT_CANCELLED && !s->cancel_seen)) {
 		/* Not the task's fault: the claim goes back and costs no attempt. */
-		snprintf(s->reason, sizeof s->reason, "%s", a->status == ATT_ENGINE ? a->message : "worker stopped");
-		s->outcome = "released";
+		snprintf(o->status, sizeof o->status, "released");
+		snprintf(o->reason, sizeof o->reason, "%s",
+			 a->status == ATT_ENGINE ? a->message : "the worker was told to stop at once");
 		if (a->status == ATT_ENGINE) {
-			w->engine_pause_until = clock_mono_ms() + ENGINE_PAUSE_MS;
-			log_at(LOG_ERROR, "worker", "engine %s failed on %s: %s; no claims for %d s",
-			       engine_name(w->engine.kind), s->id, a->message, ENGINE_PAUSE_MS / 1000);
+			char why[256];
+			snprintf(why, sizeof why, "engine: %.200s", a->message);
+			pause_claims(w, why);
 		}
-		return;
+	} else {
+		struct result_facts f = {.node = w->o->node_id,
+					 .nonce = s->nonce,
+					 .image = s->pick.task.image,
+					 .image_digest = w->digest,
+					 .engine = &w->engine,
+					 .attempt = s->attempt_number};
+		o->result = result_json(a, &f);
+		if (a->status != ATT_SUCCESS && a->status != ATT_CANCELLED && s->pick.task.retry_on_failure) {
+			int64_t wait = w->config.retry_backoff_seconds;
+			for (int64_t n = 1; n < s->attempt_number && wait < 3600; n++)
+				wait *= 2;
+			o->retry_at = clock_now() + (wait < 3600 ? wait : 3600);
+		}
+		if (a->status == ATT_SUCCESS)
+			w->completed++;
+		else
+			w->failed++;
+		log_at(LOG_INFO, "worker", "%s ended: %s, exit code %d, %lld ms", s->pick.id, o->status, a->exit_code,
+		       (long long)a->duration_ms);
 	}
-	struct json *r = json_new(JSON_OBJECT);
-	json_set(r, "status", json_new_str(s->outcome));
-	json_set(r, "exit_code", a->exit_code < 0 ? json_new(JSON_NULL) : json_new_int(a->exit_code));
-	json_set(r, "signal", a->signal ? json_new_int(a->signal) : json_new(JSON_NULL));
-	json_set(r, "node", json_new_str(w->o->node_id));
-	json_set(r, "attempt", json_new_int(task_attempts_used(s->task.doc) + 1));
-	json_set(r, "nonce", json_new_str(s->nonce));
-	json_set(r, "started_at", json_new_str(clock_format(a->started_at, when)));
-	json_set(r, "finished_at", json_new_str(clock_format(a->finished_at, when)));
-	json_set(r, "duration_ms", json_new_int(a->duration_ms));
-	json_set(r, "engine", json_new_str(engine_name(w->engine.kind)));
-	json_set(r, "image", json_new_str(w->engine.kind == ENGINE_BWRAP ? "host:/usr" : s->task.image));
-	json_set(r, "image_digest", json_new_str(w->digest));
-	set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated);
-	set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated);
-	s->result = r;
-	if (a->status == ATT_SUCCESS)
-		w->done++;
-	else
-		w->failed++;
-	log_at(LOG_INFO, "worker", "%s ended: %s, exit code %d, %lld ms", s->id, s->outcome, a->exit_code,
-	       (long long)a->duration_ms);
-}
-
-static void slot_free(struct slot *s)
-{
-	struct worker *w = s->w;
-	task_clear(&s->task);
-	json_free(s->result);
-	free(s->invalid_text);
-	*s = (struct slot){.w = w};
+	if (s->lost) {
+		log_at(LOG_WARN, "worker", "late: %s was given to another, its result (%s) is dropped", o->id,
+		       o->status);
+		json_free(o->result);
+		free(o);
+	} else if (outbox_add(&w->outbox, o))
+		disk_full(w);
+	slot_free(s);
 }
 
 static void start_slot(struct slot *s)
 {
 	struct worker *w = s->w;
+	const struct worker_options *o = w->o;
+	const struct task *t = &s->pick.task;
 	struct strs env = {0};
 	struct err e;
-	const struct json *vars = json_get(s->task.doc, "env");
+	const struct json *vars = json_get(t->doc, "env");
 	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
 		strs_addf(&env, "%s=%s", v->name, v->text);
-	char *name = xasprintf("dgrid-%s-%s-%s", w->o->node_id, s->id, s->nonce);
+	char *name = xasprintf("dgrid-%s-%s-%s", o->node_id, s->pick.id, s->nonce);
 	struct attempt_spec spec = {.engine = &w->engine,
 				    .run = {.name = name,
-					    .node = w->o->node_id,
-					    .task = s->id,
+					    .node = o->node_id,
+					    .task = s->pick.id,
 					    .nonce = s->nonce,
-					    .image = s->task.image,
-					    .script = s->task.script,
+					    .image = t->image,
+					    .script = t->script,
 					    .env = (const char *const *)env.v,
-					    .cpus = s->task.cpus,
-					    .memory_mb = (int)s->task.memory_mb,
-					    .pids = (int)s->task.pids,
+					    .cpus = o->max_cpus > 0 && o->max_cpus < t->cpus ? o->max_cpus : t->cpus,
+					    .memory_mb = o->max_memory_mb && o->max_memory_mb < t->memory_mb
+							     ? o->max_memory_mb
+							     : (int)t->memory_mb,
+					    .pids = (int)t->pids,
 					    .tmp_mb = (int)w->config.tmp_mb},
-				    .timeout_ms = s->task.timeout_seconds * 1000,
+				    .timeout_ms = t->timeout_seconds * 1000,
 				    .grace_ms = GRACE_MS,
 				    .output_limit = (size_t)w->config.output_limit_bytes,
 				    .ctx = s,
 				    .on_done = attempt_done};
 	s->state = SLOT_RUNNING;
+	s->attempt_number = task_attempts_used(t->doc) + 1;
+	log_at(LOG_INFO, "worker", "claimed %s, attempt %lld", s->pick.id, (long long)s->attempt_number);
 	s->attempt = attempt_start(&spec, &e);
-	if (!s->attempt && s->state == SLOT_RUNNING) {
+	if (!s->attempt) {
 		struct attempt_result r = {.status = ATT_ENGINE};
 		snprintf(r.message, sizeof r.message, "%.250s", e.msg);
 		attempt_done(s, &r);
@@ -197,211 +291,453 @@ static void start_slot(struct slot *s)
 	strs_clear(&env);
 }
 
-static enum change_verdict edit_claim(void *ctx, struct json *doc)
+static int64_t lease_seconds(const struct worker *w, const struct task *t)
+{
+	return w->config.lease_seconds ? w->config.lease_seconds : t->timeout_seconds + LEASE_GRACE_SECONDS;
+}
+
+/* How urgent a slot's lease is: 2 renew now, 1 renew when there is something else to say, 0 not yet. */
+static int lease_due(const struct slot *s)
+{
+	if (s->state != SLOT_RUNNING || s->lost)
+		return 0;
+	int64_t whole = lease_seconds(s->w, &s->pick.task), left = s->lease_until - clock_now();
+	if (!s->w->config.lease_seconds) /* such a lease outlives the task, unless its end hangs */
+		return left < LEASE_GRACE_SECONDS / 3 ? 2 : 0;
+	return left <= whole / 3 ? 2 : left <= whole / 2;
+}
+
+static enum change_verdict edit_claim(void *ctx, struct json *doc, enum task_state *to)
 {
 	struct slot *s = ctx;
-	task_set_claim(doc, s->w->o->node_id, s->nonce, s->task.timeout_seconds + LEASE_GRACE_SECONDS);
+	int64_t lease = lease_seconds(s->w, &s->pick.task);
+	(void)to;
+	task_set_claim(doc, s->w->o->node_id, s->nonce, lease);
+	s->lease_until = clock_now() + lease;
 	return CHANGE_APPLY;
 }
 
-static enum change_verdict edit_finish(void *ctx, struct json *doc)
+static enum change_verdict edit_renew(void *ctx, struct json *doc, enum task_state *to)
 {
 	struct slot *s = ctx;
 	const char *nonce = task_claim_nonce(doc);
+	(void)to;
 	if (!nonce || strcmp(nonce, s->nonce) != 0)
-		return CHANGE_DROP; /* fencing: the claim is no longer ours */
-	task_end_claim(doc, s->outcome, s->reason[0] ? s->reason : NULL);
-	if (s->result)
-		json_set(doc, "result", json_copy(s->result));
-	return CHANGE_APPLY;
-}
-
-/* A claim under our name whose nonce no slot holds is from before a crash. */
-static enum change_verdict edit_settle(void *ctx, struct json *doc)
-{
-	struct worker *w = ctx;
-	const char *node = json_str(json_get(doc, "claim"), "node"), *nonce = task_claim_nonce(doc);
-	if (!node || !nonce || strcmp(node, w->o->node_id) != 0)
 		return CHANGE_DROP;
-	for (int i = 0; i < w->o->slots; i++)
-		if (w->slots[i].state != SLOT_FREE && !strcmp(w->slots[i].nonce, nonce))
-			return CHANGE_DROP;
-	task_end_claim(doc, "lost", "the node was restarted");
+	task_renew_claim(doc, lease_seconds(s->w, &s->pick.task));
 	return CHANGE_APPLY;
 }
 
-struct candidate {
-	struct task task;
-	char *id, *invalid; /* invalid: the reasons */
-	struct buf text;
-	uint32_t dice;
-};
-
-static int by_turn(const void *pa, const void *pb)
-{
-	const struct candidate *a = pa, *b = pb;
-	if (a->task.priority != b->task.priority)
-		return a->task.priority > b->task.priority ? -1 : 1;
-	const char *x = json_str(a->task.doc, "created_at"), *y = json_str(b->task.doc, "created_at");
-	int age = strcmp(x ? x : "", y ? y : "");
-	return age ? age : a->dice < b->dice ? -1 : a->dice > b->dice;
-}
-
-static struct candidate *queue_read(struct worker *w, size_t *count)
-{
-	struct strs ids = {0};
-	ledger_ids(&w->ledger, TASK_QUEUE, &ids);
-	struct candidate *all = xcalloc(ids.n + 1, sizeof *all);
-	size_t n = 0;
-	for (size_t i = 0; i < ids.n; i++) {
-		struct candidate *c = &all[n];
-		struct problems p = {0};
-		struct err e;
-		char dice[9];
-		if (ledger_read(&w->ledger, TASK_QUEUE, ids.v[i], &c->text, &e)) {
-			if (e.class != ERR_DATA) {
-				buf_clear(&c->text);
-				continue;
-			}
-			c->invalid = xstrdup(e.msg);
-		} else if (task_parse(&c->task, c->text.data ? c->text.data : "", c->text.len, ids.v[i], &w->config,
-				      false, &p))
-			c->invalid = xstrdup(p.text.data);
-		else if (!task_runs_on(&c->task, w->o->labels, w->o->n_labels)) {
-			task_clear(&c->task);
-			buf_clear(&c->text);
-			continue;
-		}
-		if (!c->invalid)
-			buf_clear(&c->text);
-		buf_clear(&p.text);
-		clock_nonce(dice, 4);
-		c->dice = (uint32_t)strtoul(dice, NULL, 16);
-		c->id = xstrdup(ids.v[i]);
-		if (c->invalid)
-			c->task.priority = 10; /* out of the way first */
-		n++;
-	}
-	strs_clear(&ids);
-	qsort(all, n, sizeof *all, by_turn);
-	*count = n;
-	return all;
-}
-
-static void watch_cancels(struct worker *w)
+/* After a fetch: is each claim still ours, is it to be cancelled, did a doubtful one land? */
+static void watch_claims(struct worker *w)
 {
 	for (int i = 0; i < w->o->slots; i++) {
 		struct slot *s = &w->slots[i];
-		if (s->state != SLOT_RUNNING || s->cancel_seen)
+		if (s->state == SLOT_FREE)
 			continue;
-		struct json *doc = ledger_doc(&w->ledger, TASK_IN_PROGRESS, s->id, NULL);
-		if (doc && json_get(doc, "cancel")) {
+		struct json *doc = ledger_doc(&w->ledger, TASK_IN_PROGRESS, s->pick.id, NULL);
+		const char *nonce = task_claim_nonce(doc);
+		bool ours = nonce && !strcmp(nonce, s->nonce), cancel = ours && json_get(doc, "cancel");
+		json_free(doc);
+		if (s->state == SLOT_CLAIMING) {
+			if (ours)
+				start_slot(s);
+			else {
+				snprintf(w->doubtful[w->n_doubtful++ % DOUBTFUL_MAX], 33, "%s", s->nonce);
+				slot_free(s);
+			}
+		} else if (!ours && !s->lost) {
+			log_at(LOG_WARN, "worker", "the claim on %s is gone from the ledger: stopping it", s->pick.id);
+			s->lost = true;
+			attempt_cancel(s->attempt);
+		} else if (cancel && !s->cancel_seen) {
 			s->cancel_seen = true;
 			attempt_cancel(s->attempt);
 		}
+	}
+	if (!w->n_doubtful)
+		return;
+	struct strs ids = {0};
+	ledger_ids(&w->ledger, TASK_IN_PROGRESS, &ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		struct json *doc = ledger_doc(&w->ledger, TASK_IN_PROGRESS, ids.v[i], NULL);
+		const char *nonce = task_claim_nonce(doc);
+		bool found = false;
+		for (unsigned k = 0; nonce && k < w->n_doubtful && k < DOUBTFUL_MAX; k++)
+			found = found || !strcmp(nonce, w->doubtful[k]);
+		if (found && !outbox_has(&w->outbox, nonce)) {
+			struct outcome *o = xcalloc(1, sizeof *o);
+			snprintf(o->id, sizeof o->id, "%s", ids.v[i]);
+			snprintf(o->nonce, sizeof o->nonce, "%s", nonce);
+			snprintf(o->status, sizeof o->status, "released");
+			snprintf(o->reason, sizeof o->reason, "the claim landed after it was given up");
+			outbox_add(&w->outbox, o);
+		}
 		json_free(doc);
+	}
+	strs_clear(&ids);
+}
+
+/* ---- talking to the ledger ---- */
+
+static void load_config(struct worker *w)
+{
+	struct grid_config fresh = {0};
+	struct err e;
+	char *path = xasprintf("%s/grid.json", w->ledger.git.dir);
+	struct file_stamp now = file_stamp(path);
+	free(path);
+	if (w->config.branch && file_stamp_equal(&now, &w->config_stamp))
+		return;
+	w->config_stamp = now;
+	if (ledger_config(&w->ledger, &fresh, &e)) {
+		log_at(LOG_ERROR, "worker", "grid.json is not valid, the settings stay as they were: %s", e.msg);
+		config_clear(&fresh);
+		return;
+	}
+	config_clear(&w->config);
+	w->config = fresh;
+	chooser_forget(&w->chooser); /* what is valid may have changed */
+	int64_t seconds = w->o->heartbeat_seconds ? w->o->heartbeat_seconds : fresh.heartbeat_seconds;
+	w->beat_ms = seconds * 1000;
+	if (w->heart)
+		heartbeat_every(w->heart, w->beat_ms);
+}
+
+static struct json *own_node_file(struct worker *w)
+{
+	char *path = xasprintf("%s/%s", w->ledger.git.dir, w->node_path);
+	struct buf b = {0};
+	struct json_error je;
+	struct json *doc =
+	    file_read(path, TASK_FILE_MAX, &b, NULL) ? NULL : json_parse(b.data ? b.data : "", b.len, &je);
+	buf_clear(&b);
+	free(path);
+	return doc;
+}
+
+static int fetch(struct worker *w, struct err *e)
+{
+	if (ledger_sync(&w->ledger, e))
+		return -1;
+	w->stale = false;
+	w->hungry = true;
+	load_config(w);
+	watch_claims(w);
+	struct json *doc = w->registered ? own_node_file(w) : NULL;
+	const char *instance = json_str(doc, "instance");
+	if (instance && strcmp(instance, w->instance) != 0 && !w->usurped) {
+		log_at(LOG_ERROR, "worker",
+		       "another worker has taken the node id %s; this one stops (give each its own --node-id)",
+		       w->o->node_id);
+		w->usurped = true;
+	}
+	json_free(doc);
+	return 0;
+}
+
+static size_t add_claims(struct worker *w, struct ledger_change *c)
+{
+	struct pick *picks = xcalloc((size_t)w->o->slots, sizeof *picks);
+	size_t want = (size_t)(w->o->slots - busy_slots(w)), next = 0, n = 0;
+	uint64_t ended = w->completed + w->failed + (uint64_t)busy_slots(w);
+	if (w->o->drain_after && want > w->o->drain_after - ended)
+		want = (size_t)(w->o->drain_after - ended);
+	/* Alone, a node takes the oldest; where others race, they should not all want the same. */
+	size_t spread = w->ledger.rejected ? 4 * (size_t)w->o->slots + 16 : 1;
+	size_t got = choose(&w->chooser, &w->ledger, &w->config, w->o->node_id, clock_now(), want, spread, picks);
+	w->hungry = got == want && got > 0;
+	w->ready_at = 0;
+	if (w->chooser.next_ready)
+		w->ready_at = clock_mono_ms() + (w->chooser.next_ready - clock_now()) * 1000 + 200;
+	for (int i = 0; i < w->o->slots && next < got; i++) {
+		struct slot *s = &w->slots[i];
+		if (s->state != SLOT_FREE)
+			continue;
+		s->pick = picks[next++]; /* moves over */
+		s->state = SLOT_CLAIMING;
+		clock_nonce(s->nonce, 16);
+		c[n] = (struct ledger_change){.id = s->pick.id,
+					      .from = TASK_QUEUE,
+					      .to = TASK_IN_PROGRESS,
+					      .edit = edit_claim,
+					      .ctx = s,
+					      .verb = "claim"};
+		if (s->pick.invalid_text) {
+			c[n].to = TASK_FAILED;
+			c[n].text = s->pick.invalid_text;
+			c[n].verb = "invalid";
+		}
+		n++;
+	}
+	free(picks);
+	return n;
+}
+
+static bool may_claim(struct worker *w)
+{
+	return busy_slots(w) < w->o->slots && !stopping(w) && !w->trouble[0] && !disk_full(w);
+}
+
+/* One group commit: everything this node has to say. 0: said (or nothing to say), -1: e tells why not. */
+static int speak(struct worker *w, struct err *e)
+{
+	size_t n_out = 0, n = 0, room = w->outbox.n + 2 * (size_t)w->o->slots;
+	struct ledger_change *c = xcalloc(room + 1, sizeof *c);
+	int rc = 0;
+	n = n_out = outbox_changes(&w->outbox, c);
+	size_t renewed = n;
+	for (int i = 0; i < w->o->slots; i++)
+		if (lease_due(&w->slots[i]))
+			c[n++] = (struct ledger_change){.id = w->slots[i].pick.id,
+							.from = TASK_IN_PROGRESS,
+							.to = TASK_IN_PROGRESS,
+							.edit = edit_renew,
+							.ctx = &w->slots[i],
+							.verb = "renew"};
+	size_t claims = n;
+	if (may_claim(w))
+		n += add_claims(w, &c[n]);
+	else
+		w->hungry = false;
+	if (n || !w->registered) {
+		char *node = node_text(w, NULL);
+		rc = ledger_commit(&w->ledger, w->o->node_id, c, n, w->node_path, node, e);
+		free(node);
+		w->registered = w->registered || !rc;
+	}
+	outbox_settle(&w->outbox, &w->ledger, c, n_out);
+	for (size_t i = renewed; i < claims; i++)
+		if (c[i].outcome == CHANGE_LANDED)
+			((struct slot *)c[i].ctx)->lease_until =
+			    clock_now() + lease_seconds(w, &((struct slot *)c[i].ctx)->pick.task);
+	/* Of a push with an unknown end the claims stay: the next fetch shows whether they landed. */
+	bool unknown = rc && e->class != ERR_RETRY && e->class != ERR_PERM;
+	for (size_t i = claims; i < n; i++) {
+		struct slot *s = c[i].ctx ? c[i].ctx : NULL;
+		if (c[i].outcome == CHANGE_LANDED && !s->pick.invalid_text)
+			start_slot(s);
+		else if (c[i].outcome != CHANGE_PENDING || !unknown || s->pick.invalid_text)
+			slot_free(s);
+	}
+	free(c);
+	return rc;
+}
+
+static bool has_to_speak(struct worker *w)
+{
+	bool lease = false;
+	for (int i = 0; i < w->o->slots; i++)
+		lease = lease || lease_due(&w->slots[i]) == 2;
+	return !w->registered || w->outbox.n || lease || (w->hungry && may_claim(w));
+}
+
+static void remote_trouble(struct worker *w, const struct err *e)
+{
+	w->stale = true;
+	if (e->class == ERR_RETRY) { /* a lost race is no trouble */
+		w->retry_wait = w->retry_wait * 2 < 20 ? 20 : w->retry_wait * 2 > 2000 ? 2000 : w->retry_wait * 2;
+		w->retry_at = clock_mono_ms() + jitter(w->retry_wait);
+		return;
+	}
+	if (strncmp(w->told, e->msg, sizeof w->told - 1) != 0)
+		log_at(LOG_ERROR, "worker", "remote trouble: %s; nothing is lost, trying again", e->msg);
+	snprintf(w->told, sizeof w->told, "%.*s", (int)sizeof w->told - 1, e->msg);
+	w->retry_wait = w->retry_wait * 2 < TROUBLE_MIN_MS   ? TROUBLE_MIN_MS
+			: w->retry_wait * 2 > TROUBLE_MAX_MS ? TROUBLE_MAX_MS
+							     : w->retry_wait * 2;
+	w->retry_at = clock_mono_ms() + jitter(w->retry_wait);
+}
+
+static void heal(struct worker *w)
+{
+	struct orphans o = {0};
+	struct err e;
+	int64_t every = w->config.orphan_after_seconds * 1000 / 4;
+	w->heal_at = clock_mono_ms() + jitter(every < 60000 ? every : 60000);
+	if (reaper_look(&w->reaper, &w->ledger, &w->config, w->o->node_id, &o, &e) == 0 && o.n) {
+		reaper_heal(&w->ledger, w->o->node_id, &o, &e);
+		w->stale = true;
+		for (size_t i = 0; i < o.n; i++)
+			if (o.v[i].landed)
+				log_at(LOG_WARN, "worker", "healed %s (%s): %s", o.v[i].id, fate_name(o.v[i].fate),
+				       o.v[i].why);
+	}
+	orphans_clear(&o);
+}
+
+/* ---- the loop ---- */
+
+static void obey_signals(struct worker *w)
+{
+	if (stopping(w) && !w->told_draining) {
+		w->told_draining = true;
+		log_at(LOG_INFO, "worker", "draining: no new claims, %d task%s to finish", busy_slots(w),
+		       busy_slots(w) == 1 ? "" : "s");
+		heartbeat_now(w->heart);
+	}
+	if (sig_stops() < 2 || w->released)
+		return;
+	w->released = true;
+	log_at(LOG_WARN, "worker", "stopping at once: the claims go back to the queue");
+	for (int i = 0; i < w->o->slots; i++)
+		if (w->slots[i].attempt)
+			attempt_cancel(w->slots[i].attempt);
+}
+
+/* One exchange with the remote, as far as one is due. */
+static void converse(struct worker *w, int64_t now)
+{
+	struct err e;
+	int rc = 0;
+	if (now < w->retry_at)
+		return;
+	if (!w->stale && now >= w->next_poll) {
+		rc = ledger_moved(&w->ledger, &w->stale, &e);
+		int64_t poll = w->ledger.ref_file ? LOCAL_POLL_MS
+			       : w->o->poll_ms	  ? w->o->poll_ms
+						  : w->config.poll_seconds * 1000;
+		w->next_poll = now + (w->ledger.ref_file ? poll : jitter(poll * 4 / 3));
+	}
+	bool spoke = false;
+	if (!rc && w->stale)
+		rc = fetch(w, &e);
+	if (w->ready_at && now >= w->ready_at) {
+		w->ready_at = 0;
+		w->hungry = true;
+	}
+	if (!rc && has_to_speak(w)) {
+		rc = speak(w, &e);
+		spoke = true;
+	}
+	if (rc)
+		remote_trouble(w, &e);
+	else {
+		if (w->told[0])
+			log_at(LOG_INFO, "worker", "the remote answers again");
+		w->told[0] = 0;
+		if (spoke || !w->outbox.n)
+			w->retry_wait = 0;
+		if (now >= w->heal_at && !stopping(w) && busy_slots(w) < w->o->slots)
+			heal(w);
 	}
 }
 
-/* One group commit: all finished results, all new claims, the node file. 2: tasks moved, 1: only the node file landed,
- * 0: nothing to say. */
-static int transact(struct worker *w, bool may_claim, bool force_node, const char *status, struct err *e)
+static int64_t until(int64_t at, int64_t now, int64_t wait)
 {
-	size_t n = 0, n_cand = 0;
-	struct candidate *cand = may_claim ? queue_read(w, &n_cand) : NULL;
-	struct strs own = {0};
-	if (!w->registered)
-		ledger_ids(&w->ledger, TASK_IN_PROGRESS, &own);
-	struct ledger_change *c = xcalloc((size_t)w->o->slots + own.n + 1, sizeof *c);
-	struct slot **owner = xcalloc((size_t)w->o->slots + own.n + 1, sizeof *owner);
-	size_t next = 0;
-	for (int i = 0; i < w->o->slots; i++) {
-		struct slot *s = &w->slots[i];
-		if (s->state == SLOT_DONE)
-			c[n] = (struct ledger_change){.id = s->id,
-						      .from = TASK_IN_PROGRESS,
-						      .to = !s->result			     ? TASK_QUEUE
-							    : !strcmp(s->outcome, "success") ? TASK_COMPLETED
-											     : TASK_FAILED,
-						      .edit = edit_finish,
-						      .ctx = s,
-						      .verb = s->result ? s->outcome : "release"};
-		else if (s->state == SLOT_FREE && next < n_cand) {
-			struct candidate *k = &cand[next++];
-			snprintf(s->id, sizeof s->id, "%s", k->id);
-			clock_nonce(s->nonce, 16);
-			s->state = SLOT_CLAIMING;
-			c[n] = (struct ledger_change){.id = s->id,
-						      .from = TASK_QUEUE,
-						      .to = TASK_IN_PROGRESS,
-						      .edit = edit_claim,
-						      .ctx = s,
-						      .verb = "claim"};
-			if (k->invalid) {
-				struct json *doc = task_invalid_doc(s->id, k->invalid, k->text.data ? k->text.data : "",
-								    k->text.len, w->o->node_id);
-				s->invalid_text = task_text(doc);
-				json_free(doc);
-				c[n].to = TASK_FAILED;
-				c[n].text = s->invalid_text;
-				c[n].verb = "invalid";
-			} else {
-				s->task = k->task; /* moves over */
-				k->task = (struct task){0};
+	int64_t left = at > now ? at - now : 0;
+	return left < wait ? left : wait;
+}
+
+/* Returns an exit code. */
+static int loop(struct worker *w)
+{
+	int64_t stop_began = 0;
+	for (;;) {
+		int64_t now = clock_mono_ms();
+		obey_signals(w);
+		if (w->check_at && now >= w->check_at)
+			check_self(w);
+		converse(w, now);
+		bool idle = busy_slots(w) == 0 && !w->outbox.n;
+		if (stopping(w) && idle)
+			return w->usurped ? ERR_RETRY : sig_stops() > 1 ? 128 + sig_last_stop() : 0;
+		if (stopping(w) && busy_slots(w) == 0) {
+			stop_began = stop_began ? stop_began : now;
+			if (now - stop_began > LEAVE_WAIT_MS || sig_stops() > 2) {
+				log_at(
+				    LOG_ERROR, "worker",
+				    "left with %zu results unsaid; they are kept in %s and recorded at the next start",
+				    w->outbox.n, w->outbox.dir);
+				return ERR_UNAVAILABLE;
 			}
-		} else
-			continue;
-		owner[n++] = s;
+		}
+		if (w->o->once && idle && !w->stale && now >= w->retry_at) {
+			if (w->trouble[0])
+				return ERR_UNAVAILABLE;
+			if (!w->hungry && !w->ready_at)
+				return 0;
+		}
+		now = clock_mono_ms();
+		int64_t wait = 1000;
+		if (now < w->retry_at)
+			wait = until(w->retry_at, now, wait);
+		else if (w->stale || has_to_speak(w))
+			wait = 0;
+		else
+			wait = until(w->next_poll, now, wait);
+		if (w->check_at)
+			wait = until(w->check_at, now, wait);
+		loop_step(wait);
 	}
-	for (size_t i = 0; i < own.n; i++)
-		c[n++] = (struct ledger_change){.id = own.v[i],
-						.from = TASK_IN_PROGRESS,
-						.to = TASK_QUEUE,
-						.edit = edit_settle,
-						.ctx = w,
-						.verb = "requeue"};
+}
+
+/* ---- start and end ---- */
+
+/* Refuses a node id that another worker holds. previous: the instance that used this work directory last. */
+static int check_identity(struct worker *w, const char *previous, struct err *e)
+{
+	struct beats beats = {0};
+	struct json *doc = own_node_file(w);
+	struct node_view file, beat, *last;
+	if (heartbeats_fetch(&w->ledger.git, e) || heartbeats_read(&w->ledger.git, &beats, e)) {
+		json_free(doc);
+		heartbeats_clear(&beats);
+		return -1;
+	}
+	node_read(&file, doc);
+	node_read(&beat, heartbeats_of(&beats, w->o->node_id));
+	last = beat.seen > file.seen ? &beat : &file;
+	int64_t ago = clock_now() - last->seen;
 	int rc = 0;
-	if (n || force_node) {
-		char *node = node_text(w, status);
-		rc = ledger_commit(&w->ledger, w->o->node_id, c, force_node && !n ? 0 : n, w->node_path, node, e);
-		free(node);
-		if (!rc) {
-			rc = n ? 2 : 1;
-			w->last_said = clock_mono_ms();
-		}
-	}
-	for (size_t i = 0; i < n; i++) {
-		struct slot *s = owner[i];
-		if (!s)
-			continue;
-		if (s->state == SLOT_CLAIMING) {
-			if (c[i].outcome == CHANGE_LANDED && !s->invalid_text) {
-				log_at(LOG_INFO, "worker", "claimed %s", s->id);
-				start_slot(s);
-			} else
-				slot_free(s);
-		} else if (c[i].outcome != CHANGE_PENDING) {
-			if (c[i].outcome == CHANGE_DROPPED)
-				log_at(LOG_WARN, "worker", "late: %s is no longer ours, its result is dropped", s->id);
-			slot_free(s);
-		}
-	}
-	for (size_t i = 0; i < n_cand; i++) {
-		task_clear(&cand[i].task);
-		free(cand[i].id);
-		free(cand[i].invalid);
-		buf_clear(&cand[i].text);
-	}
-	free(cand);
-	strs_clear(&own);
-	free(c);
-	free(owner);
+	if (last->instance[0] && strcmp(last->instance, previous) != 0 && strcmp(last->status, "left") != 0 &&
+	    ago < w->config.orphan_after_seconds && !w->o->take_over)
+		rc = err_set(e, ERR_RETRY,
+			     "a worker with the node id '%s' was alive %lld s ago in another work directory; give this "
+			     "one its own --node-id, or --take-over if that one is dead",
+			     w->o->node_id, (long long)ago);
+	json_free(doc);
+	heartbeats_clear(&beats);
+	return rc;
+}
+
+static void remember_instance(struct worker *w, char previous[32])
+{
+	struct buf b = {0};
+	struct err e;
+	char *path = xasprintf("%s/instance", w->o->work_dir);
+	if (!file_read(path, 64, &b, NULL))
+		snprintf(previous, 32, "%.*s", (int)strcspn(b.data ? b.data : "", "\n"), b.data ? b.data : "");
+	if (file_write(path, w->instance, strlen(w->instance), &e))
+		log_at(LOG_WARN, "worker", "%s", e.msg);
+	buf_clear(&b);
+	free(path);
+}
+
+/* What an earlier process of this node left behind: claims without a result go back. */
+static int settle_own(struct worker *w, struct err *e)
+{
+	struct strs kept = {0};
+	struct orphans o = {0};
+	for (const struct outcome *i = w->outbox.first; i; i = i->next)
+		strs_add(&kept, i->nonce);
+	reaper_own(&w->ledger, w->o->node_id, (const char *const *)kept.v, kept.n, &o);
+	int rc = reaper_heal(&w->ledger, w->o->node_id, &o, e);
+	for (size_t i = 0; i < o.n; i++)
+		if (o.v[i].landed)
+			log_at(LOG_WARN, "worker", "%s (%s): left behind by an earlier run of this node", o.v[i].id,
+			       fate_name(o.v[i].fate));
+	if (w->outbox.n)
+		log_at(LOG_INFO, "worker", "%zu results of an earlier run are still to be recorded", w->outbox.n);
+	orphans_clear(&o);
+	strs_clear(&kept);
 	return rc;
 }
 
 static int start(struct worker *w, int *lock, struct err *e)
 {
-	char *lock_path = xasprintf("%s/lock", w->o->work_dir), *clone = xasprintf("%s/ledger", w->o->work_dir);
+	char previous[32] = "", *clone = xasprintf("%s/ledger", w->o->work_dir);
+	char *lock_path = xasprintf("%s/lock", w->o->work_dir), *results = xasprintf("%s/results", w->o->work_dir);
 	int rc = file_mkdirs(w->o->work_dir, e);
 	if (!rc && (*lock = file_lock(lock_path, e)) < 0) {
 		rc = -1;
@@ -419,112 +755,65 @@ static int start(struct worker *w, int *lock, struct err *e)
 		rc = ledger_sync(&w->ledger, e);
 	if (!rc)
 		rc = ledger_config(&w->ledger, &w->config, e);
+	if (!rc) {
+		config_clear(&w->config);
+		load_config(w);
+		rc = outbox_open(&w->outbox, results, e);
+	}
+	if (!rc) {
+		remember_instance(w, previous);
+		rc = check_identity(w, previous, e);
+	}
 	if (!rc)
-		rc = engine_image(&w->engine, w->config.images[0], w->digest, e);
+		rc = settle_own(w, e);
 	free(lock_path);
 	free(clone);
+	free(results);
 	return rc;
-}
-
-static bool any_done(const struct worker *w)
-{
-	for (int i = 0; i < w->o->slots; i++)
-		if (w->slots[i].state == SLOT_DONE)
-			return true;
-	return false;
-}
-
-static void loop(struct worker *w)
-{
-	bool local = w->o->url[0] == '/' || w->o->url[0] == '.' || !strncmp(w->o->url, "file://", 7);
-	int64_t poll_ms = w->o->poll_ms ? w->o->poll_ms : local ? LOCAL_POLL_MS : w->config.poll_seconds * 1000;
-	int64_t next_poll = 0, retry_at = 0;
-	bool stale = true, told_trouble = false, released = false;
-	struct err e;
-	for (;;) {
-		int64_t now = clock_mono_ms();
-		bool stopping = sig_stops() > 0;
-		if (sig_stops() > 1 && !released) {
-			released = true;
-			for (int i = 0; i < w->o->slots; i++)
-				if (w->slots[i].attempt)
-					attempt_cancel(w->slots[i].attempt);
-		}
-		bool room = busy_slots(w) < w->o->slots && !stopping && now >= w->engine_pause_until;
-		int rc = 0;
-		if (now >= retry_at) {
-			if (!stale && now >= next_poll) {
-				rc = ledger_moved(&w->ledger, &stale, &e);
-				next_poll = now + poll_ms;
-			}
-			if (!rc && stale && !(rc = ledger_sync(&w->ledger, &e)))
-				watch_cancels(w);
-			if (!rc && (stale || any_done(w) || !w->registered)) {
-				stale = false;
-				bool first = !w->registered;
-				bool node = first || now - w->last_said > NODE_REFRESH_MS;
-				rc = transact(w, room || (any_done(w) && !stopping), node, "active", &e);
-				if (rc >= 0)
-					w->registered = true;
-				/* Something landed: there may be more to claim at once. */
-				stale = rc == 2 || first;
-			}
-			if (rc < 0) {
-				/* What a task looks like after trouble is unknown: look again before saying anything.
-				 */
-				stale = true;
-				retry_at = now + REMOTE_RETRY_MS;
-				if (!told_trouble)
-					log_at(LOG_ERROR, "worker", "remote trouble: %s; trying again", e.msg);
-				told_trouble = true;
-			} else if (told_trouble) {
-				log_at(LOG_INFO, "worker", "the remote answers again");
-				told_trouble = false;
-			}
-		}
-		if (busy_slots(w) == 0 && rc >= 0 && (stopping || (w->o->once && !stale)))
-			return;
-		if (rc >= 0 && !stale)
-			loop_step(any_done(w) ? 0 : 100);
-		else if (rc < 0)
-			loop_step(100);
-	}
 }
 
 int worker_run(const struct worker_options *o)
 {
-	struct worker w = {.o = o};
+	struct worker w = {.o = o, .stale = true, .started_at = clock_now()};
 	struct err e = {0};
 	int lock = -1, code = 0;
 	sig_init();
-	config_defaults(&w.config);
-	clock_format(clock_now(), w.started_at);
+	clock_nonce(w.instance, 8);
 	snprintf(w.node_path, sizeof w.node_path, "nodes/%s.json", o->node_id);
+	w.chooser = (struct chooser){.labels = o->labels, .n_labels = o->n_labels};
 	w.slots = xcalloc((size_t)o->slots, sizeof *w.slots);
 	for (int i = 0; i < o->slots; i++)
 		w.slots[i].w = &w;
-	config_clear(&w.config);
 	if (start(&w, &lock, &e)) {
 		log_at(LOG_ERROR, "worker", "%s", e.msg);
 		code = (int)e.class;
 	} else {
-		log_at(LOG_INFO, "worker", "node %s: engine %s %s, %d slots", o->node_id, engine_name(w.engine.kind),
-		       w.engine.version, o->slots);
-		loop(&w);
-		/* No claim is left; say so. */
-		char *node = node_text(&w, "left");
-		if (ledger_commit(&w.ledger, o->node_id, NULL, 0, w.node_path, node, &e))
-			log_at(LOG_WARN, "worker", "could not sign off: %s", e.msg);
-		free(node);
+		log_at(LOG_INFO, "worker", "node %s: engine %s %s, %d slot%s", o->node_id, engine_name(w.engine.kind),
+		       w.engine.version, o->slots, o->slots == 1 ? "" : "s");
+		w.ledger.tries = 1; /* between two tries there may be more to say */
+		w.heal_at = clock_mono_ms() + jitter(w.config.orphan_after_seconds * 250);
+		w.heart = heartbeat_start(&w.ledger.git, o->node_id, say_beat, &w, w.beat_ms);
+		check_self(&w);
+		code = loop(&w);
+		heartbeat_stop(w.heart, !w.usurped);
+		w.heart = NULL;
+		if (!w.usurped && code != ERR_UNAVAILABLE) {
+			char *node = node_text(&w, "left");
+			w.ledger.tries = 10;
+			if (ledger_sync(&w.ledger, &e) ||
+			    ledger_commit(&w.ledger, o->node_id, NULL, 0, w.node_path, node, &e))
+				log_at(LOG_WARN, "worker", "could not sign off: %s", e.msg);
+			free(node);
+		}
 		log_at(LOG_INFO, "worker", "left: %llu completed, %llu failed, %u pushes, %u rejected",
-		       (unsigned long long)w.done, (unsigned long long)w.failed, w.ledger.pushes, w.ledger.rejected);
-		if (w.engine_pause_until)
-			code = ERR_UNAVAILABLE;
-		if (sig_stops() > 1)
-			code = 128 + sig_last_stop();
+		       (unsigned long long)w.completed, (unsigned long long)w.failed, w.ledger.pushes,
+		       w.ledger.rejected);
 	}
 	if (w.ledger.url)
 		ledger_close(&w.ledger);
+	outbox_clear(&w.outbox);
+	chooser_clear(&w.chooser);
+	reaper_clear(&w.reaper);
 	config_clear(&w.config);
 	free(w.slots);
 	if (lock >= 0)

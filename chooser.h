@@ -1,0 +1,29 @@
+/* chooser: which queued tasks a node takes next. Higher priority first, then the oldest; among the `spread` first of
+ * those at random, so that racing nodes do not all want the same ones. Remembers what it read: a queue file is parsed
+ * again only after it changed.
+ *   n = choose(&ch, &ledger, &config, now, want, spread, picks) ... chooser_clear
+ */
+#ifndef CHOOSER_H
+#define CHOOSER_H
+#include "ledger.h"
+
+struct chooser { /* starts as {0}, labels set */
+	char *const *labels;
+	size_t n_labels;
+	struct chooser_known *known; /* sorted by id */
+	size_t n_known;
+	int64_t
+	    next_ready; /* after choose: UTC seconds when a task that waits for its not_before becomes ready; 0: none */
+};
+struct pick {
+	char id[65];
+	struct task task;   /* the caller clears it; empty when invalid */
+	char *invalid_text; /* not NULL: the file is no valid task; what to put into failed/ instead (owned) */
+};
+/* Fills at most want picks from the queue in the ledger's work tree. node: who judges invalid files. */
+size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node, int64_t now,
+	      size_t want, size_t spread, struct pick *picks);
+void pick_clear(struct pick *p);
+void chooser_forget(struct chooser *ch); /* after the settings changed: read all anew */
+void chooser_clear(struct chooser *ch);
+#endif

@@ -1,0 +1,217 @@
+#include "heartbeat.h"
+#include "clock.h"
+#include "log.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_MS 5000
+#define FETCHED "refs/dgrid/heartbeats"
+#define FALLBACK "refs/heads/dgrid-heartbeats"
+#define FETCHED_FALLBACK "refs/dgrid/heartbeats-heads"
+
+struct heartbeat {
+	const struct git *git;
+	char *node;
+	struct json *(*say)(void *);
+	void *ctx;
+	int64_t every_ms;
+	struct loop_timer *timer;
+	bool busy, again, heads, told, stopping;
+	char tree[72], commit[72];
+	unsigned pushes;
+};
+
+static void beat(void *ctx);
+
+static void schedule(struct heartbeat *h, int64_t ms)
+{
+	if (!h->stopping)
+		h->timer = loop_after(ms, beat, h);
+}
+
+static void trouble(struct heartbeat *h, const char *what)
+{
+	if (!h->told)
+		log_at(LOG_WARN, "heartbeat", "cannot be published: %s; trying again", what);
+	h->told = true;
+	h->busy = false;
+	schedule(h, h->every_ms < RETRY_MS ? h->every_ms : RETRY_MS);
+}
+
+static void start_push(struct heartbeat *h, void (*on_end)(void *, const struct proc_result *))
+{
+	struct err e;
+	char *spec = xasprintf("+%s:%s/%s", h->commit, h->heads ? FALLBACK : FETCHED, h->node);
+	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
+	h->pushes++;
+	if (!git_start(h->git, args, h, on_end, &e))
+		trouble(h, e.msg);
+	free(spec);
+}
+
+static void pushed(void *ctx, const struct proc_result *res)
+{
+	struct heartbeat *h = ctx;
+	struct err e;
+	enum push_outcome got = git_push_outcome(res, &e);
+	if (got == PUSH_DECLINED && !h->heads) {
+		log_at(LOG_INFO, "heartbeat", "the host refuses refs/dgrid/ (%s): using a branch instead", e.msg);
+		h->heads = true;
+		start_push(h, pushed);
+		return;
+	}
+	if (got != PUSH_LANDED) {
+		trouble(h, e.msg);
+		return;
+	}
+	h->told = false;
+	h->busy = false;
+	/* A little early and late, so that a grid started at once does not beat at once. */
+	char dice[9];
+	clock_nonce(dice, 4);
+	int64_t jitter = h->every_ms / 10 + 1;
+	schedule(h, h->again ? 0 : h->every_ms - (int64_t)(strtoul(dice, NULL, 16) % (unsigned long)jitter));
+	h->again = false;
+}
+
+static void made(void *ctx, const struct proc_result *res)
+{
+	struct heartbeat *h = ctx;
+	const char *out = res->out.data ? res->out.data : "";
+	if (res->end != PROC_EXITED || res->code || strcspn(out, "\n") >= sizeof h->commit) {
+		trouble(h, res->err.data ? res->err.data : "git commit-tree failed");
+		return;
+	}
+	snprintf(h->commit, sizeof h->commit, "%.*s", (int)strcspn(out, "\n"), out);
+	start_push(h, pushed);
+}
+
+static void beat(void *ctx)
+{
+	struct heartbeat *h = ctx;
+	struct err e;
+	struct buf text = {0};
+	struct json *doc = h->say(h->ctx);
+	h->timer = NULL;
+	h->busy = true;
+	json_write(&text, doc, 0);
+	json_free(doc);
+	const char *args[] = {"commit-tree", "-m", text.data, h->tree, NULL};
+	if (!git_start(h->git, args, h, made, &e))
+		trouble(h, e.msg);
+	buf_clear(&text);
+}
+
+struct heartbeat *heartbeat_start(const struct git *g, const char *node, struct json *(*say)(void *ctx), void *ctx,
+				  int64_t every_ms)
+{
+	struct heartbeat *h = xcalloc(1, sizeof *h);
+	struct buf b = {0};
+	struct err e;
+	*h = (struct heartbeat){.git = g, .node = xstrdup(node), .say = say, .ctx = ctx, .every_ms = every_ms};
+	const char *mktree[] = {"mktree", NULL}; /* of nothing: the empty tree */
+	if (git_run(g, &b, &e, mktree))
+		log_at(LOG_ERROR, "heartbeat", "%s", e.msg);
+	snprintf(h->tree, sizeof h->tree, "%.*s", (int)strcspn(b.data ? b.data : "", "\n"), b.data ? b.data : "");
+	buf_clear(&b);
+	schedule(h, 0);
+	return h;
+}
+
+void heartbeat_every(struct heartbeat *h, int64_t every_ms)
+{
+	h->every_ms = every_ms;
+}
+
+void heartbeat_now(struct heartbeat *h)
+{
+	if (h->busy) {
+		h->again = true;
+		return;
+	}
+	loop_timer_stop(h->timer);
+	schedule(h, 0);
+}
+
+unsigned heartbeat_pushes(const struct heartbeat *h)
+{
+	return h->pushes;
+}
+
+void heartbeat_stop(struct heartbeat *h, bool remove)
+{
+	if (!h)
+		return;
+	h->stopping = true;
+	loop_timer_stop(h->timer);
+	while (h->busy)
+		loop_step(1000);
+	if (remove && h->commit[0]) {
+		struct err e;
+		char *spec = xasprintf(":%s/%s", h->heads ? FALLBACK : FETCHED, h->node);
+		const char *args[] = {"push", "--quiet", "--no-verify", "origin", spec, NULL};
+		if (git_run(h->git, NULL, &e, args))
+			log_at(LOG_DEBUG, "heartbeat", "its ref stays: %s", e.msg);
+		free(spec);
+	}
+	free(h->node);
+	free(h);
+}
+
+int heartbeats_fetch(const struct git *g, struct err *e)
+{
+	const char *args[] = {"fetch",
+			      "--quiet",
+			      "--prune",
+			      "--no-tags",
+			      "--no-write-fetch-head",
+			      "origin",
+			      "+" FETCHED "/*:" FETCHED "/*",
+			      "+" FALLBACK "/*:" FETCHED_FALLBACK "/*",
+			      NULL};
+	return git_run(g, NULL, e, args);
+}
+
+int heartbeats_read(const struct git *g, struct beats *out, struct err *e)
+{
+	struct buf b = {0};
+	const char *args[] = {"for-each-ref", "--format=%(objectname) %(refname:lstrip=3) %(contents:subject)",
+			      FETCHED "/",    FETCHED_FALLBACK "/",
+			      FALLBACK "/",   NULL};
+	*out = (struct beats){0};
+	int rc = git_run(g, &b, e, args);
+	for (char *line = rc ? NULL : b.data, *next; line && *line; line = next) {
+		struct beat one = {0};
+		struct json_error je;
+		int at = 0;
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = 0;
+		if (sscanf(line, "%71s %64s %n", one.oid, one.node, &at) < 2 || !at)
+			continue;
+		one.doc = json_parse(line + at, strlen(line + at), &je);
+		if (!one.doc)
+			continue; /* no beat of ours: anyone may push a ref */
+		out->v = xrealloc(out->v, (out->n + 1) * sizeof *out->v);
+		out->v[out->n++] = one;
+	}
+	buf_clear(&b);
+	return rc;
+}
+
+void heartbeats_clear(struct beats *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		json_free(b->v[i].doc);
+	free(b->v);
+	*b = (struct beats){0};
+}
+
+const struct json *heartbeats_of(const struct beats *b, const char *node)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (!strcmp(b->v[i].node, node))
+			return b->v[i].doc;
+	return NULL;
+}

@@ -1,0 +1,33 @@
+/* node: the registry file nodes/NODE.json, and the heartbeat, which says the same things in short.
+ * A node's last sign of life is the newest of the two; "next_due" is when it promised the next. */
+#ifndef NODE_H
+#define NODE_H
+#include "json.h"
+
+/* What a node says of itself; all borrowed. */
+struct node_facts {
+	const char *id, *instance; /* instance: random, one a process */
+	const char *status;	   /* "active", "draining", "paused", "left" */
+	const char *trouble;	   /* why it is paused; "" for none */
+	const char *engine, *engine_version, *work_dir;
+	char *const *labels;
+	size_t n_labels;
+	int slots, busy;
+	int64_t started_at, next_due; /* UTC seconds */
+	uint64_t completed, failed, pushes, rejected;
+	const char *turns; /* how pushes are scheduled: "free" or "turns of N ms"; NULL: not said */
+};
+/* Adds this machine's specs (cores, memory, disk, os, arch, dgrid's version). The caller frees. */
+struct json *node_file(const struct node_facts *f);
+struct json *node_beat(const struct node_facts *f);
+
+/* Reads either; missing members give "" and 0, so that older registries can be read. doc is borrowed by the view. */
+struct node_view {
+	const struct json *doc;
+	const char *id, *instance, *status, *trouble, *engine;
+	int64_t seen, next_due; /* UTC seconds; 0: unknown */
+	int64_t slots, busy;
+};
+void node_read(struct node_view *v, const struct json *doc);
+bool node_has_labels(const struct json *node_doc, const struct json *wanted); /* wanted: a task's labels or NULL */
+#endif

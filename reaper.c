@@ -1,0 +1,213 @@
+#include "reaper.h"
+#include "clock.h"
+#include "file.h"
+#include "heartbeat.h"
+#include "log.h"
+#include "node.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void reaper_clear(struct reaper *r)
+{
+	free(r->seen);
+	*r = (struct reaper){0};
+}
+
+void orphans_clear(struct orphans *o)
+{
+	free(o->v);
+	*o = (struct orphans){0};
+}
+
+const char *fate_name(enum fate f)
+{
+	static const char *const names[] = {"requeue", "lost", "cancelled"};
+	return names[f];
+}
+
+static struct reaper_sight *sight_of(struct reaper *r, const char *node)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (!strcmp(r->seen[i].node, node))
+			return &r->seen[i];
+	r->seen = xrealloc(r->seen, (r->n + 1) * sizeof *r->seen);
+	r->seen[r->n] = (struct reaper_sight){0};
+	snprintf(r->seen[r->n].node, sizeof r->seen[r->n].node, "%s", node);
+	return &r->seen[r->n++];
+}
+
+/* Notes which hearts have beaten since the last look, and whose clock is wrong. */
+static void watch_hearts(struct reaper *r, const struct beats *beats, const struct grid_config *c)
+{
+	int64_t now_ms = clock_mono_ms(), now = clock_now();
+	for (size_t i = 0; i < beats->n; i++) {
+		const struct beat *b = &beats->v[i];
+		struct reaper_sight *s = sight_of(r, b->node);
+		bool first = !s->oid[0];
+		if (!strcmp(s->oid, b->oid))
+			continue;
+		snprintf(s->oid, sizeof s->oid, "%s", b->oid);
+		if (first)
+			continue; /* old or new: the next change will tell */
+		s->changed_ms = now_ms;
+		struct node_view v;
+		node_read(&v, b->doc);
+		int64_t off = v.seen - now, tolerance = c->max_clock_skew_seconds + c->heartbeat_seconds;
+		if (v.seen && (off > c->max_clock_skew_seconds || -off > tolerance + (v.next_due - v.seen))) {
+			if (!s->skew_told)
+				log_at(LOG_WARN, "reaper", "the clock of node %s is off by about %lld s against ours",
+				       b->node, (long long)off);
+			s->skew_told = true;
+		} else
+			s->skew_told = false;
+	}
+}
+
+static struct json *node_doc(struct ledger *l, const char *node)
+{
+	char *path = xasprintf("%s/nodes/%s.json", l->git.dir, node);
+	struct buf b = {0};
+	struct json_error je;
+	struct json *doc =
+	    file_read(path, TASK_FILE_MAX, &b, NULL) ? NULL : json_parse(b.data ? b.data : "", b.len, &je);
+	buf_clear(&b);
+	free(path);
+	return doc;
+}
+
+static enum fate fate_of(const struct json *doc)
+{
+	if (json_get(doc, "cancel"))
+		return FATE_CANCELLED;
+	return task_attempts_used(doc) + 1 >= task_max_attempts(doc) ? FATE_LOST : FATE_REQUEUE;
+}
+
+/* True when the claim in doc is an orphan; why says what shows it. */
+static bool judge(const struct reaper *r, struct ledger *l, const struct beats *beats, const struct grid_config *c,
+		  const struct json *doc, char why[256])
+{
+	const struct json *claim = json_get(doc, "claim");
+	const char *node = json_str(claim, "node"), *claimed = json_str(claim, "claimed_at");
+	int64_t now = clock_now(), lease = task_lease_until(doc), at = 0, skew = c->max_clock_skew_seconds;
+	char a[32], b[32];
+	if (!node || !task_claim_nonce(doc) || !claimed || clock_parse(claimed, &at)) {
+		snprintf(why, 256, "the claim names no node, nonce or time");
+		return true;
+	}
+	struct node_view file, beat;
+	struct json *registered = task_id_valid(node) ? node_doc(l, node) : NULL;
+	node_read(&file, registered);
+	node_read(&beat, heartbeats_of(beats, node));
+	const struct node_view *last = beat.seen > file.seen ? &beat : &file;
+	int64_t seen = last->seen > at ? last->seen : at, due = last->next_due;
+	bool left = !strcmp(last->status, "left") && last->seen >= at, beats_now = false;
+	for (size_t i = 0; i < r->n; i++)
+		if (!strcmp(r->seen[i].node, node) && r->seen[i].changed_ms)
+			beats_now = clock_mono_ms() - r->seen[i].changed_ms <= c->orphan_after_seconds * 1000;
+	bool orphan = true;
+	if (left)
+		snprintf(why, 256, "node %s left at %s", node, clock_format(last->seen, a));
+	else if (beats_now)
+		orphan = false;
+	else if (lease && now > lease + skew)
+		snprintf(why, 256, "the lease ran out at %s, %lld s ago (tolerance %lld s)", clock_format(lease, a),
+			 (long long)(now - lease), (long long)skew);
+	else if (now > seen + c->orphan_after_seconds + skew && now > due + skew)
+		snprintf(why, 256, "no sign of life from node %s since %s, %lld s ago (its next was due at %s)", node,
+			 clock_format(seen, a), (long long)(now - seen), clock_format(due, b));
+	else
+		orphan = false;
+	json_free(registered);
+	return orphan;
+}
+
+static void add(struct orphans *out, const char *id, const struct json *doc, const char *why)
+{
+	const struct json *claim = json_get(doc, "claim");
+	const char *node = json_str(claim, "node"), *nonce = task_claim_nonce(doc);
+	struct orphan o = {.fate = fate_of(doc), .lease_until = task_lease_until(doc)};
+	snprintf(o.id, sizeof o.id, "%s", id);
+	snprintf(o.node, sizeof o.node, "%.64s", node ? node : "");
+	snprintf(o.nonce, sizeof o.nonce, "%.64s", nonce ? nonce : "");
+	snprintf(o.why, sizeof o.why, "%s", why);
+	out->v = xrealloc(out->v, (out->n + 1) * sizeof *out->v);
+	out->v[out->n++] = o;
+}
+
+int reaper_look(struct reaper *r, struct ledger *l, const struct grid_config *c, const char *self, struct orphans *out,
+		struct err *e)
+{
+	struct beats beats = {0};
+	struct strs ids = {0};
+	*out = (struct orphans){0};
+	if (heartbeats_fetch(&l->git, e) || heartbeats_read(&l->git, &beats, e)) {
+		heartbeats_clear(&beats);
+		return -1;
+	}
+	watch_hearts(r, &beats, c);
+	ledger_ids(l, TASK_IN_PROGRESS, &ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		char why[256];
+		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, ids.v[i], NULL);
+		const char *node = json_str(json_get(doc, "claim"), "node");
+		/* What is no task at all lies still: nobody knows what was claimed. */
+		if (doc && !(self && node && !strcmp(self, node)) && judge(r, l, &beats, c, doc, why))
+			add(out, ids.v[i], doc, why);
+		json_free(doc);
+	}
+	strs_clear(&ids);
+	heartbeats_clear(&beats);
+	return 0;
+}
+
+void reaper_own(struct ledger *l, const char *node, const char *const *kept, size_t n_kept, struct orphans *out)
+{
+	struct strs ids = {0};
+	*out = (struct orphans){0};
+	ledger_ids(l, TASK_IN_PROGRESS, &ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, ids.v[i], NULL);
+		const char *owner = json_str(json_get(doc, "claim"), "node"), *nonce = task_claim_nonce(doc);
+		bool keep = !owner || !nonce || strcmp(owner, node) != 0;
+		for (size_t k = 0; k < n_kept && !keep; k++)
+			keep = !strcmp(nonce, kept[k]);
+		if (!keep)
+			add(out, ids.v[i], doc, "the node was restarted");
+		json_free(doc);
+	}
+	strs_clear(&ids);
+}
+
+static enum change_verdict edit_heal(void *ctx, struct json *doc, enum task_state *to)
+{
+	(void)to;
+	const struct orphan *o = ctx;
+	const char *nonce = task_claim_nonce(doc);
+	/* Still the claim that was judged, and the same verdict? A renewed lease or a cancel makes another. */
+	if (strcmp(nonce ? nonce : "", o->nonce) != 0 || fate_of(doc) != o->fate ||
+	    task_lease_until(doc) != o->lease_until)
+		return CHANGE_DROP;
+	if (o->fate == FATE_REQUEUE)
+		task_end_claim(doc, "lost", o->why, NULL);
+	else
+		task_set_verdict(doc, fate_name(o->fate), o->why);
+	return CHANGE_APPLY;
+}
+
+int reaper_heal(struct ledger *l, const char *who, struct orphans *o, struct err *e)
+{
+	struct ledger_change *c = xcalloc(o->n + 1, sizeof *c);
+	for (size_t i = 0; i < o->n; i++)
+		c[i] = (struct ledger_change){.id = o->v[i].id,
+					      .from = TASK_IN_PROGRESS,
+					      .to = o->v[i].fate == FATE_REQUEUE ? TASK_QUEUE : TASK_FAILED,
+					      .edit = edit_heal,
+					      .ctx = &o->v[i],
+					      .verb = fate_name(o->v[i].fate)};
+	int rc = o->n ? ledger_commit(l, who, c, o->n, NULL, NULL, e) : 0;
+	for (size_t i = 0; i < o->n; i++)
+		o->v[i].landed = c[i].outcome == CHANGE_LANDED;
+	free(c);
+	return rc;
+}

@@ -1,0 +1,44 @@
+/* reaper: which claims are orphans, and what becomes of them.
+ *   reaper_look(&r, &ledger, &config, "n1", &orphans, &err) -> reaper_heal(&ledger, "n1", &orphans, &err)
+ * A claim is an orphan when its node has left, when its lease has run out, or when its node gave no sign of life for
+ * too long and is past the beat it announced; always with max_clock_skew_seconds to spare. A reaper that is kept sees
+ * heartbeats change by its own monotonic clock, so a node whose clock is wrong but whose heart beats is alive.
+ */
+#ifndef REAPER_H
+#define REAPER_H
+#include "ledger.h"
+
+struct reaper_sight {
+	char node[65], oid[72];
+	int64_t changed_ms; /* monotonic; 0: not seen to change yet */
+	bool skew_told;
+};
+struct reaper { /* starts as {0} */
+	struct reaper_sight *seen;
+	size_t n;
+};
+void reaper_clear(struct reaper *r);
+
+enum fate { FATE_REQUEUE, FATE_LOST, FATE_CANCELLED };
+struct orphan {
+	char id[65], node[65], nonce[65];
+	enum fate fate;
+	int64_t lease_until;
+	char why[256];
+	bool landed; /* after reaper_heal: it was we who moved it */
+};
+struct orphans {
+	struct orphan *v;
+	size_t n;
+};
+void orphans_clear(struct orphans *o);
+/* Judges every claim in the ledger's work tree but self's own (NULL: nobody's), with freshly fetched heartbeats.
+ * A clock that is off by more than the tolerance is logged once a node. */
+int reaper_look(struct reaper *r, struct ledger *l, const struct grid_config *c, const char *self, struct orphans *out,
+		struct err *e);
+/* All claims of node itself whose nonce is not among kept: what a restarted node left behind. */
+void reaper_own(struct ledger *l, const char *node, const char *const *kept, size_t n_kept, struct orphans *out);
+/* Moves them: back to queue, or to failed when the attempts are used up or a cancel was asked for. */
+int reaper_heal(struct ledger *l, const char *who, struct orphans *o, struct err *e);
+const char *fate_name(enum fate f); /* "requeue", "lost", "cancelled" */
+#endif

@@ -1,0 +1,36 @@
+#include "result.h"
+#include "clock.h"
+#include <stdlib.h>
+
+static void set_stream(struct json *r, const char *name, const struct buf *b, uint64_t total, bool cut)
+{
+	char *bytes = xasprintf("%s_bytes", name), *truncated = xasprintf("%s_truncated", name);
+	json_set(r, name, json_new_strn(b->data ? b->data : "", b->len));
+	json_set(r, bytes, json_new_int((int64_t)total));
+	json_set(r, truncated, json_new_bool(cut));
+	free(bytes);
+	free(truncated);
+}
+
+struct json *result_json(const struct attempt_result *a, const struct result_facts *f)
+{
+	char when[32];
+	bool bwrap = f->engine->kind == ENGINE_BWRAP;
+	struct json *r = json_new(JSON_OBJECT);
+	json_set(r, "status", json_new_str(attempt_status_name(a->status)));
+	json_set(r, "exit_code", a->exit_code < 0 ? json_new(JSON_NULL) : json_new_int(a->exit_code));
+	json_set(r, "signal", a->signal ? json_new_int(a->signal) : json_new(JSON_NULL));
+	json_set(r, "node", json_new_str(f->node));
+	json_set(r, "attempt", json_new_int(f->attempt));
+	json_set(r, "nonce", json_new_str(f->nonce));
+	json_set(r, "started_at", json_new_str(clock_format(a->started_at, when)));
+	json_set(r, "finished_at", json_new_str(clock_format(a->finished_at, when)));
+	json_set(r, "duration_ms", json_new_int(a->duration_ms));
+	json_set(r, "engine", json_new_str(engine_name(f->engine->kind)));
+	/* bubblewrap runs no image: the script sees the host's own /usr. */
+	json_set(r, "image", json_new_str(bwrap ? "host:/usr" : f->image));
+	json_set(r, "image_digest", json_new_str(f->image_digest));
+	set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated);
+	set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated);
+	return r;
+}
