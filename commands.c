@@ -8,21 +8,86 @@
 #include <stdlib.h>
 #include <string.h>
 
+char *absolute_repo(const char *url)
+{
+	char *path = NULL;
+	/* host:path and scheme://… are git's own business. */
+	if (!strstr(url, "://") && file_exists(url))
+		path = realpath(url, NULL);
+	return path ? path : xstrdup(url);
+}
+
+char *find_repo(const char *dir)
+{
+	struct git g = {.dir = (char *)(dir ? dir : "."), .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
+	struct buf b = {0};
+	struct err e;
+	char *found = NULL;
+	const char *const *asks[] = {(const char *const[]){"config", "--get", "remote.origin.url", NULL},
+				     (const char *const[]){"rev-parse", "--absolute-git-dir", NULL}};
+	for (int i = 0; i < 2 && !found; i++) {
+		buf_reset(&b);
+		if (git_run(&g, &b, &e, asks[i]) || !b.len)
+			continue;
+		b.data[strcspn(b.data, "\n")] = 0;
+		/* A relative origin is relative to the clone. */
+		char *from =
+		    strstr(b.data, "://") || b.data[0] == '/' ? xstrdup(b.data) : xasprintf("%s/%s", g.dir, b.data);
+		found = !strstr(b.data, "://") && !file_exists(from) ? xstrdup(b.data) : absolute_repo(from);
+		free(from);
+	}
+	buf_clear(&b);
+	return found;
+}
+
 int need_repo(const struct context *ctx, struct err *e)
 {
 	if (ctx->url)
 		return 0;
-	return err_set(e, ERR_USAGE, "no repository: give --repo URL (a folder works) or set DGRID_REPO_URL");
+	return err_set(e, ERR_USAGE,
+		       "no repository: give --repo URL (a folder works), -C CLONE, or set DGRID_REPO_URL");
+}
+
+int open_snapshot(const struct context *ctx, const char *at, struct snapshot *s, struct err *e)
+{
+	*s = (struct snapshot){0};
+	return need_repo(ctx, e) ? -1 : snapshot_open(s, ctx->url, ctx->branch, at, e);
+}
+
+/* The name commits are made by: the environment's, else git's own setting. */
+static char *git_setting(const struct context *ctx, const char *key, const char *given, const char *unset)
+{
+	struct git g = {.dir = (char *)".", .name = (char *)ctx->name, .email = (char *)ctx->email};
+	struct buf b = {0};
+	struct err e;
+	const char *args[] = {"config", "--get", key, NULL};
+	if (!strcmp(given, unset) && !git_run(&g, &b, &e, args) && b.len)
+		b.data[strcspn(b.data, "\n")] = 0;
+	char *value = xstrdup(b.len ? b.data : given);
+	buf_clear(&b);
+	return value;
 }
 
 int open_grid(const struct context *ctx, struct ledger *l, struct grid_config *c, struct err *e)
 {
 	*l = (struct ledger){0};
 	*c = (struct grid_config){0};
-	if (need_repo(ctx, e) || ledger_open(l, ctx->url, ctx->branch, NULL, ctx->name, ctx->email, e) ||
-	    ledger_sync(l, e) || ledger_config(l, c, e))
+	if (need_repo(ctx, e))
 		return -1;
-	return 0;
+	char *name = git_setting(ctx, "user.name", ctx->name, "dgrid"),
+	     *email = git_setting(ctx, "user.email", ctx->email, "dgrid@localhost");
+	int rc = ledger_open(l, ctx->url, ctx->branch, NULL, name, email, e);
+	free(name);
+	free(email);
+	if (rc || ledger_sync(l, e) || ledger_config(l, c, e))
+		return -1;
+	char *settings = xasprintf("%s/grid.json", l->git.dir), *tasks = xasprintf("%s/tasks", l->git.dir);
+	if (!file_exists(settings) && !file_exists(tasks))
+		rc = err_set(e, ERR_NOENT, "branch '%s' of '%s' is no grid yet (make it one with: dgrid init)",
+			     ctx->branch, ctx->url);
+	free(settings);
+	free(tasks);
+	return rc;
 }
 
 void close_grid(struct ledger *l, struct grid_config *c)

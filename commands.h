@@ -2,12 +2,20 @@
 #ifndef COMMANDS_H
 #define COMMANDS_H
 #include "ledger.h"
+#include "snapshot.h"
 #include <stdbool.h>
 
 struct context { /* borrowed; from flags and environment */
 	const char *url, *branch, *name, *email;
+	const char *complaints; /* what is wrong in the environment, a line each; "" for nothing */
 };
+/* Finds the repository when only a folder is known: dir NULL means the current one (no error when it is none). A clone
+ * stands for its origin; relative paths become absolute. The string is the caller's, NULL when there is none. */
+char *find_repo(const char *dir);
+char *absolute_repo(const char *url);
 int need_repo(const struct context *ctx, struct err *e); /* ERR_USAGE when no repository is known */
+/* The branch as readers see it; at: NULL, or what --at says. */
+int open_snapshot(const struct context *ctx, const char *at, struct snapshot *s, struct err *e);
 /* A temporary clone at the remote head, and the grid's settings. close_grid also after an error. */
 int open_grid(const struct context *ctx, struct ledger *l, struct grid_config *c, struct err *e);
 void close_grid(struct ledger *l, struct grid_config *c);

@@ -67,66 +67,97 @@ static int fail(const struct err *e)
 	return e->class ? (int)e->class : ERR_BUG;
 }
 
+/* LOG_LEVEL and LOG_FILE; what is wrong with them is added to complaints. */
+static void open_log(struct buf *complaints)
+{
+	const char *level = getenv("LOG_LEVEL"), *file = getenv("LOG_FILE");
+	enum log_level max = LOG_INFO;
+	if (level && *level && log_level_parse(level, &max))
+		buf_addf(complaints, "LOG_LEVEL: expected error, warn, info or debug, found '%s'\n", level);
+	if (log_init(max, file && *file ? file : NULL))
+		buf_addf(complaints, "LOG_FILE: cannot append to '%s': %s\n", file, strerror(errno));
+}
+
+/* The options before the verb. Returns the verb's index, 0 when there is none, -1 with e filled. */
+static int global_options(struct context *ctx, int argc, char **argv, char **found, struct err *e)
+{
+	int i = 1;
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			argv[i] = (char *)"help";
+		if (!strcmp(argv[i], "--version"))
+			argv[i] = (char *)"version";
+		if (argv[i][0] != '-')
+			break;
+		bool repo = !strcmp(argv[i], "--repo"), dir = !strcmp(argv[i], "-C"),
+		     branch = !strcmp(argv[i], "--branch");
+		if (!repo && !dir && !branch)
+			return err_set(e, ERR_USAGE, "unknown option '%s' (see: dgrid help)", argv[i]);
+		if (++i == argc)
+			return err_set(e, ERR_USAGE, "%s needs a value", argv[i - 1]);
+		if (branch) {
+			ctx->branch = argv[i];
+			continue;
+		}
+		free(*found);
+		*found = repo ? absolute_repo(argv[i]) : find_repo(argv[i]);
+		if (!*found)
+			return err_set(e, ERR_NOENT, "-C: '%s' is no Git repository", argv[i]);
+	}
+	return i < argc ? i : 0;
+}
+
+static int run_verb(const struct verb *v, const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	for (int k = 1; k < argc && strcmp(argv[k], "--") != 0; k++)
+		if (!strcmp(argv[k], "--help") || !strcmp(argv[k], "-h")) {
+			printf("usage: dgrid %s %s\n\n%s\n\nexample:\n  %s\n", v->name, v->args, v->summary,
+			       v->example);
+			return 0;
+		}
+	/* The worker tells them together with its own. */
+	if (ctx->complaints[0] && strcmp(v->name, "worker") != 0)
+		return err_set(e, ERR_USAGE, "%.*s", (int)strcspn(ctx->complaints, "\n"), ctx->complaints);
+	return v->run(ctx, argc, argv, e);
+}
+
 int main(int argc, char **argv)
 {
 	if (git_askpass(argc, argv))
 		return 0;
 	struct err e = {0};
-	const char *name = getenv("GIT_USER_NAME"), *email = getenv("GIT_USER_EMAIL"), *level = getenv("LOG_LEVEL"),
-		   *file = getenv("LOG_FILE");
-	struct context ctx = {.url = getenv("DGRID_REPO_URL"),
-			      .branch = "main",
+	struct buf complaints = {0};
+	const char *name = getenv("GIT_USER_NAME"), *email = getenv("GIT_USER_EMAIL"), *url = getenv("DGRID_REPO_URL"),
+		   *branch = getenv("DGRID_BRANCH");
+	struct context ctx = {.branch = branch && *branch ? branch : "main",
 			      .name = name && *name ? name : "dgrid",
 			      .email = email && *email ? email : "dgrid@localhost"};
-	enum log_level max = LOG_INFO;
-	if (level && log_level_parse(level, &max)) {
-		err_set(&e, ERR_USAGE, "LOG_LEVEL: expected error, warn, info or debug, found '%s'", level);
-		return fail(&e);
-	}
-	if (log_init(max, file && *file ? file : NULL)) {
-		err_set(&e, ERR_USAGE, "LOG_FILE: cannot append to '%s': %s", file, strerror(errno));
-		return fail(&e);
-	}
+	char *found = NULL;
+	int rc = -1;
+	open_log(&complaints);
 	sig_init();
-	int i = 1;
-	for (; i < argc && argv[i][0] == '-'; i++) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			help(stdout);
-			return 0;
-		}
-		if (!strcmp(argv[i], "--version")) {
-			argv[i] = (char *)"version";
-			break;
-		}
-		const char **to = !strcmp(argv[i], "--repo") || !strcmp(argv[i], "-C") ? &ctx.url
-				  : !strcmp(argv[i], "--branch")		       ? &ctx.branch
-										       : NULL;
-		if (!to || i + 1 == argc) {
-			err_set(&e, ERR_USAGE, to ? "%s needs a value" : "unknown option '%s' (see: dgrid help)",
-				argv[i]);
-			return fail(&e);
-		}
-		*to = argv[++i];
+	int i = global_options(&ctx, argc, argv, &found, &e);
+	if (i < 0)
+		goto out;
+	if (!i || !strcmp(argv[i], "help")) {
+		help(i ? stdout : stderr);
+		free(found);
+		buf_clear(&complaints);
+		return i ? 0 : ERR_USAGE;
 	}
-	if (i >= argc) {
-		help(stderr);
-		return ERR_USAGE;
-	}
-	if (!strcmp(argv[i], "help")) {
-		help(stdout);
-		return 0;
-	}
-	for (const struct verb *v = verbs; v->name; v++) {
-		if (strcmp(argv[i], v->name) != 0)
-			continue;
-		for (int k = i + 1; k < argc && strcmp(argv[k], "--") != 0; k++)
-			if (!strcmp(argv[k], "--help") || !strcmp(argv[k], "-h")) {
-				printf("usage: dgrid %s %s\n\n%s\n\nexample:\n  %s\n", v->name, v->args, v->summary,
-				       v->example);
-				return 0;
-			}
-		return v->run(&ctx, argc - i, argv + i, &e) ? fail(&e) : 0;
-	}
-	err_set(&e, ERR_USAGE, "unknown verb '%s' (see: dgrid help)", argv[i]);
-	return fail(&e);
+	if (!found)
+		found = url && *url ? absolute_repo(url) : find_repo(NULL);
+	ctx.url = found;
+	ctx.complaints = complaints.data ? complaints.data : "";
+	const struct verb *v = verbs;
+	while (v->name && strcmp(argv[i], v->name) != 0)
+		v++;
+	if (v->name)
+		rc = run_verb(v, &ctx, argc - i, argv + i, &e);
+	else
+		err_set(&e, ERR_USAGE, "unknown verb '%s' (see: dgrid help)", argv[i]);
+out:
+	free(found);
+	buf_clear(&complaints);
+	return rc ? fail(&e) : 0;
 }

@@ -268,3 +268,100 @@ int git_remote_head(const struct git *g, const char *branch, char out[72], struc
 	buf_clear(&b);
 	return rc;
 }
+
+int git_clone_bare(const struct git *g, const char *url, const char *branch, struct err *e)
+{
+	struct proc_result res;
+	const char *args[] = {"clone",	  "--quiet", "--bare",	    "--no-local", "--depth", "1",    "--single-branch",
+			      "--branch", branch,    "--template=", "--",	  url,	     g->dir, NULL};
+	if (run(g, args, false, &res, e))
+		return -1;
+	int rc = res.end != PROC_EXITED || res.code ? failed("clone", &res, e) : 0;
+	proc_result_clear(&res);
+	return rc;
+}
+
+/* Takes the output of cat-file --batch apart: "OID TYPE SIZE\n" and SIZE bytes and "\n", or "OID missing\n". */
+struct batch {
+	struct buf pending;
+	size_t next, n, max, left; /* left: bytes of the current blob, with its newline, still to come */
+	bool in_blob, wanted;
+	void (*on_blob)(void *ctx, size_t i, const char *bytes, size_t len);
+	void *ctx;
+};
+
+static void batch_header(struct batch *b, const char *line)
+{
+	char type[16] = "";
+	unsigned long long size = 0;
+	if (sscanf(line, "%*s %15s %llu", type, &size) != 2) {
+		b->on_blob(b->ctx, b->next++, NULL, 0);
+		return;
+	}
+	b->in_blob = true;
+	b->left = (size_t)size + 1;
+	b->wanted = size <= b->max && !strcmp(type, "blob");
+}
+
+static void batch_take(void *ctx, enum proc_stream which, const char *bytes, size_t len)
+{
+	struct batch *b = ctx;
+	if (which != PROC_OUT)
+		return;
+	while (len && b->next < b->n) {
+		size_t take;
+		if (b->in_blob) {
+			take = len < b->left ? len : b->left;
+			if (b->wanted)
+				buf_add(&b->pending, bytes, take);
+			b->left -= take;
+			if (!b->left) {
+				b->in_blob = false;
+				b->on_blob(b->ctx, b->next++, b->wanted ? b->pending.data : NULL,
+					   b->wanted ? b->pending.len - 1 : 0);
+				buf_reset(&b->pending);
+			}
+		} else {
+			const char *end = memchr(bytes, '\n', len);
+			take = end ? (size_t)(end - bytes) + 1 : len;
+			buf_add(&b->pending, bytes, take);
+			if (end) {
+				char *line = xstrndup(b->pending.data, b->pending.len);
+				buf_reset(&b->pending);
+				batch_header(b, line);
+				free(line);
+			}
+		}
+		bytes += take;
+		len -= take;
+	}
+}
+
+int git_cat(const struct git *g, char *const *oids, size_t n, size_t max,
+	    void (*on_blob)(void *ctx, size_t i, const char *bytes, size_t len), void *ctx, struct err *e)
+{
+	struct batch b = {.n = n, .max = max, .on_blob = on_blob, .ctx = ctx};
+	struct strs argv = {0}, env = {0};
+	struct buf input = {0};
+	struct proc_result res;
+	const char *args[] = {"cat-file", "--batch", NULL};
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&input, "%s\n", oids[i]);
+	command(g, g->dir, args, &argv, &env);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = (const char *const *)env.v,
+				 .input = input.data,
+				 .input_len = input.len,
+				 .timeout_ms = GIT_TIMEOUT_MS,
+				 .ctx = &b,
+				 .on_output = batch_take};
+	int rc = proc_run(&spec, &res, e);
+	if (!rc && (res.end != PROC_EXITED || res.code || b.next != n))
+		rc = failed("cat-file", &res, e);
+	proc_result_clear(&res);
+	strs_clear(&argv);
+	strs_clear(&env);
+	buf_clear(&input);
+	buf_clear(&b.pending);
+	return rc;
+}

@@ -17,6 +17,12 @@ struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
 		       void (*on_end)(void *ctx, const struct proc_result *res), struct err *e);
 /* Clones the tip of branch (shallow). An empty repository gives an empty clone on that branch. */
 int git_clone(const struct git *g, const char *url, const char *branch, struct err *e);
+/* A shallow bare clone of the branch alone, for readers. */
+int git_clone_bare(const struct git *g, const char *url, const char *branch, struct err *e);
+/* Streams blobs through one `cat-file --batch`: on_blob gets each in the order asked for, NULL for what is missing, no
+ * blob, or larger than max. Memory: the largest blob. */
+int git_cat(const struct git *g, char *const *oids, size_t n, size_t max,
+	    void (*on_blob)(void *ctx, size_t i, const char *bytes, size_t len), void *ctx, struct err *e);
 /* Makes the (still empty) clone anew with the other object format: an empty repository tells its own only when it is
  * pushed to ("hash algorithm" in the push's error). */
 int git_init_sha256(const struct git *g, const char *url, const char *branch, struct err *e);

@@ -45,15 +45,30 @@ static int init_clone(struct ledger *l, struct err *e)
 	return rc;
 }
 
+/* A path where nothing stands yet becomes a bare repository, as with git init. */
+static int make_repository(const char *url, const char *branch, struct err *e)
+{
+	struct git g = {.dir = (char *)".", .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
+	char *head = xasprintf("--initial-branch=%s", branch);
+	const char *args[] = {"init", "--quiet", "--bare", head, "--", url, NULL};
+	bool path = url[0] == '/' || url[0] == '.' || !strchr(url, ':');
+	int rc = path && !file_exists(url) ? git_run(&g, NULL, e, args) : 0;
+	free(head);
+	return rc;
+}
+
 int cmd_init(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct ledger l = {0};
 	struct context here = *ctx;
 	if (check_flags(argc, argv, (const char *const[]){NULL}, e))
 		return -1;
-	if (operand(argc, argv, 0))
-		here.url = operand(argc, argv, 0);
+	char *given = operand(argc, argv, 0) ? absolute_repo(operand(argc, argv, 0)) : NULL;
+	if (given)
+		here.url = given;
 	int rc = need_repo(&here, e);
+	if (!rc && given)
+		rc = make_repository(given, here.branch, e);
 	if (!rc)
 		rc = ledger_open(&l, here.url, here.branch, NULL, here.name, here.email, e);
 	if (!rc && (rc = init_clone(&l, e)) != 0 && strstr(e->msg, "hash algorithm") &&
@@ -61,5 +76,6 @@ int cmd_init(const struct context *ctx, int argc, char **argv, struct err *e)
 		rc = init_clone(&l, e);
 	if (l.url)
 		ledger_close(&l);
+	free(given);
 	return rc;
 }

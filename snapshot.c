@@ -1,0 +1,377 @@
+#include "snapshot.h"
+#include "clock.h"
+#include "file.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOCK_WAIT_MS 60000
+
+#define GIT(s, out, e, ...) git_run(&(s)->git, out, e, (const char *const[]){__VA_ARGS__, NULL})
+
+const char *node_state_name(enum node_state s)
+{
+	static const char *const names[] = {"active", "paused", "draining", "silent", "left"};
+	return names[s];
+}
+
+/* ---- the repository to read ---- */
+
+static char *cache_path(const char *url)
+{
+	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	uint64_t hash = 1469598103934665603u; /* FNV-1a: a name for the folder, not a secret */
+	for (const char *p = url; *p; p++)
+		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+	if (xdg && *xdg == '/')
+		return xasprintf("%s/dgrid/%016llx.git", xdg, (unsigned long long)hash);
+	if (home && *home)
+		return xasprintf("%s/.cache/dgrid/%016llx.git", home, (unsigned long long)hash);
+	return xasprintf("/tmp/dgrid-cache-%ld/%016llx.git", (long)getuid(), (unsigned long long)hash);
+}
+
+/* Another reader may be fetching into the same cache: wait for it. */
+static int lock_cache(const char *path, struct err *e)
+{
+	int64_t deadline = clock_mono_ms() + LOCK_WAIT_MS;
+	for (;;) {
+		int fd = file_lock(path, e);
+		if (fd >= 0 || e->class != ERR_RETRY || clock_mono_ms() > deadline)
+			return fd;
+		loop_step(50);
+	}
+}
+
+static int fill_cache(struct snapshot *s, const char *url, const char *branch, bool whole, struct err *e)
+{
+	char *head = xasprintf("%s/HEAD", s->git.dir), *shallow = xasprintf("%s/shallow", s->git.dir);
+	char *spec = xasprintf("+refs/heads/%s:refs/heads/%s", branch, branch);
+	int rc = 0;
+	if (!file_exists(head))
+		rc = git_clone_bare(&s->git, url, branch, e);
+	if (!rc && whole && file_exists(shallow))
+		rc = GIT(s, NULL, e, "fetch", "--quiet", "--no-tags", "--unshallow", "origin", spec);
+	if (!rc)
+		rc = GIT(s, NULL, e, "fetch", "--quiet", "--no-tags", "--prune", "origin", spec,
+			 "+refs/dgrid/heartbeats/*:refs/dgrid/heartbeats/*",
+			 "+refs/heads/dgrid-heartbeats/*:refs/heads/dgrid-heartbeats/*");
+	free(head);
+	free(shallow);
+	free(spec);
+	return rc;
+}
+
+static int open_repository(struct snapshot *s, const char *url, const char *branch, bool whole, struct err *e)
+{
+	s->git.name = xstrdup("dgrid");
+	s->git.email = xstrdup("dgrid@localhost");
+	const char *local = !strncmp(url, "file://", 7) ? url + 7 : url;
+	char *dotgit = xasprintf("%s/.git", local), *head = xasprintf("%s/HEAD", local);
+	bool here = file_exists(dotgit) || file_exists(head);
+	free(dotgit);
+	free(head);
+	if (here) {
+		s->git.dir = xstrdup(local);
+		return 0;
+	}
+	s->git.dir = cache_path(url);
+	s->cached = true;
+	char *lock = xasprintf("%s.lock", s->git.dir), *slash = strrchr(lock, '/');
+	*slash = 0;
+	int rc = file_mkdirs(lock, e), fd = -1;
+	*slash = '/';
+	if (!rc && (fd = lock_cache(lock, e)) < 0)
+		rc = -1;
+	if (!rc)
+		rc = fill_cache(s, url, branch, whole, e);
+	if (fd >= 0)
+		close(fd);
+	free(lock);
+	return rc;
+}
+
+static void first_line(char *to, size_t room, const struct buf *b)
+{
+	snprintf(to, room, "%.*s", (int)strcspn(b->data ? b->data : "", "\n"), b->data ? b->data : "");
+}
+
+static int find_commit(struct snapshot *s, const char *branch, const char *at, struct err *e)
+{
+	struct buf b = {0};
+	struct err e2;
+	char *ref = xasprintf("refs/heads/%s", branch), *rev = xasprintf("%s^{commit}", at ? at : ref);
+	char *before = xasprintf("--before=%s", at ? at : "");
+	int rc = 0;
+	if (at && (at[0] == '-' || !at[0]))
+		rc = err_set(e, ERR_USAGE, "--at: expected a revision or a date, found '%s'", at);
+	else if (GIT(s, &b, &e2, "rev-parse", "--verify", "--quiet", rev) && at) {
+		buf_reset(&b);
+		rc = GIT(s, &b, e, "rev-list", "-1", "--first-parent", before, ref);
+		if (!rc && !b.len)
+			rc =
+			    err_set(e, ERR_NOENT, "--at: '%s' is no revision, and the grid has no commit that old", at);
+	}
+	first_line(s->commit, sizeof s->commit, &b);
+	if (!rc && !s->commit[0])
+		rc = err_set(e, ERR_NOENT, "the repository has no branch '%s' (make it a grid with: dgrid init)",
+			     branch);
+	buf_reset(&b);
+	if (!rc && !(rc = GIT(s, &b, e, "show", "-s", "--format=%ct", s->commit)))
+		s->committed_at = strtoll(b.data, NULL, 10);
+	s->past = at != NULL;
+	s->now = at ? s->committed_at : clock_now();
+	free(ref);
+	free(rev);
+	free(before);
+	buf_clear(&b);
+	return rc;
+}
+
+/* ---- the tree ---- */
+
+static int state_of(const char *folder, size_t len)
+{
+	for (int k = 0; k < TASK_N_STATES; k++) {
+		const char *name = task_state_name((enum task_state)k);
+		if (strlen(name) == len && !strncmp(name, folder, len))
+			return k;
+	}
+	return -1;
+}
+
+/* "MODE TYPE OID\tPATH" */
+static void take_entry(struct snapshot *s, const char *entry)
+{
+	char mode[8], type[8], oid[72];
+	const char *path = strchr(entry, '\t');
+	if (!path || sscanf(entry, "%7s %7s %71s", mode, type, oid) != 3)
+		return;
+	path++;
+	bool regular = !strcmp(mode, "100644") || !strcmp(mode, "100755");
+	const char *base = strrchr(path, '/');
+	base = base ? base + 1 : path;
+	size_t n = strlen(base);
+	if (n <= 5 || strcmp(base + n - 5, ".json") != 0)
+		return;
+	char *id = xstrndup(base, n - 5);
+	if (!strncmp(path, "nodes/", 6) && base == path + 6 && task_id_valid(id) && regular) {
+		s->nodes = xrealloc(s->nodes, (s->n_nodes + 1) * sizeof *s->nodes);
+		s->nodes[s->n_nodes++] = (struct snapshot_node){.id = id};
+		return;
+	}
+	int state = !strncmp(path, "tasks/", 6) && base > path + 7 ? state_of(path + 6, (size_t)(base - path - 7)) : -1;
+	if (state < 0 || !task_id_valid(id)) {
+		free(id);
+		return;
+	}
+	s->tasks = xrealloc(s->tasks, (s->n_tasks + 1) * sizeof *s->tasks);
+	struct snapshot_task *t = &s->tasks[s->n_tasks++];
+	*t = (struct snapshot_task){.id = id, .state = (enum task_state)state, .regular = regular};
+	snprintf(t->oid, sizeof t->oid, "%s", oid);
+	s->count[state]++;
+}
+
+static int by_state(const void *pa, const void *pb)
+{
+	const struct snapshot_task *a = pa, *b = pb;
+	return a->state != b->state ? (a->state < b->state ? -1 : 1) : strcmp(a->id, b->id);
+}
+
+static int read_tree(struct snapshot *s, struct err *e)
+{
+	struct buf b = {0};
+	int rc = GIT(s, &b, e, "ls-tree", "-r", "-z", "--full-tree", s->commit, "tasks/", "nodes/");
+	for (const char *p = b.data; !rc && p && p < b.data + b.len; p += strlen(p) + 1)
+		take_entry(s, p);
+	if (s->n_tasks)
+		qsort(s->tasks, s->n_tasks, sizeof *s->tasks, by_state);
+	buf_clear(&b);
+	return rc;
+}
+
+/* ---- nodes ---- */
+
+static enum node_state judge_node(const struct snapshot *s, const struct node_view *v)
+{
+	if (!strcmp(v->status, "left"))
+		return NODE_LEFT;
+	int64_t late = s->config.orphan_after_seconds + s->config.max_clock_skew_seconds;
+	if (s->now > v->seen + late && s->now > v->next_due + s->config.max_clock_skew_seconds)
+		return NODE_SILENT;
+	return !strcmp(v->status, "paused")	? NODE_PAUSED
+	       : !strcmp(v->status, "draining") ? NODE_DRAINING
+						: NODE_ACTIVE;
+}
+
+static void read_nodes(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		struct snapshot_node *n = &s->nodes[i];
+		struct buf b = {0};
+		struct json_error je;
+		struct node_view beat;
+		char *path = xasprintf("nodes/%s.json", n->id);
+		if (!snapshot_file(s, path, &b, NULL))
+			n->file = json_parse(b.data, b.len, &je);
+		node_read(&n->view, n->file);
+		n->beat = s->past ? NULL : heartbeats_of(&s->beats, n->id);
+		node_read(&beat, n->beat);
+		if (beat.seen > n->view.seen)
+			n->view = beat;
+		n->state = judge_node(s, &n->view);
+		buf_clear(&b);
+		free(path);
+	}
+}
+
+static void read_settings(struct snapshot *s)
+{
+	struct buf b = {0};
+	struct json_error je;
+	config_defaults(&s->config);
+	s->config_problems.file = "grid.json";
+	if (!snapshot_file(s, "grid.json", &b, NULL))
+		config_parse(&s->config, b.data, b.len, &s->config_problems);
+	buf_reset(&b);
+	if (!snapshot_file(s, "tasks/archive.json", &b, NULL))
+		s->archive = json_parse(b.data, b.len, &je);
+	buf_clear(&b);
+}
+
+int snapshot_open(struct snapshot *s, const char *url, const char *branch, const char *at, struct err *e)
+{
+	*s = (struct snapshot){0};
+	if (open_repository(s, url, branch, at != NULL, e) || find_commit(s, branch, at, e) || read_tree(s, e))
+		return -1;
+	if (!s->past && heartbeats_read(&s->git, &s->beats, e))
+		return -1;
+	read_settings(s);
+	read_nodes(s);
+	return 0;
+}
+
+int snapshot_file(const struct snapshot *s, const char *path, struct buf *out, struct err *e)
+{
+	char *name = xasprintf("%s:%s", s->commit, path);
+	struct err unused;
+	int rc = GIT(s, out, e ? e : &unused, "cat-file", "blob", name);
+	if (rc && e)
+		e->class = ERR_NOENT;
+	if (!rc)
+		buf_add(out, "", 0); /* an empty file is a string too */
+	free(name);
+	return rc;
+}
+
+/* ---- documents ---- */
+
+struct loading {
+	struct snapshot *s;
+	size_t *which; /* task index of each object asked for */
+};
+
+static void take_blob(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct loading *l = ctx;
+	struct json_error je;
+	l->s->tasks[l->which[i]].doc = bytes ? json_parse(bytes, len, &je) : NULL;
+}
+
+int snapshot_load(struct snapshot *s, unsigned states, struct err *e)
+{
+	struct strs oids = {0};
+	struct loading l = {.s = s, .which = xcalloc(s->n_tasks + 1, sizeof *l.which)};
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (states & (1u << s->tasks[i].state) && s->tasks[i].regular && !s->tasks[i].doc) {
+			l.which[oids.n] = i;
+			strs_add(&oids, s->tasks[i].oid);
+		}
+	int rc = oids.n ? git_cat(&s->git, oids.v, oids.n, TASK_FILE_MAX, take_blob, &l, e) : 0;
+	strs_clear(&oids);
+	free(l.which);
+	return rc;
+}
+
+struct snapshot_task *snapshot_find(const struct snapshot *s, const char *id)
+{
+	size_t n = strlen(id);
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (!strcmp(s->tasks[i].id, id))
+			return &s->tasks[i];
+	/* A ledger of the well-known attempt: in_progress/NODE-ID.json. */
+	for (size_t i = 0; i < s->n_tasks; i++) {
+		size_t len = strlen(s->tasks[i].id);
+		if (s->tasks[i].state == TASK_IN_PROGRESS && len > n + 1 && s->tasks[i].id[len - n - 1] == '-' &&
+		    !strcmp(s->tasks[i].id + len - n, id))
+			return &s->tasks[i];
+	}
+	return NULL;
+}
+
+int snapshot_doc(struct snapshot *s, struct snapshot_task *t, struct err *e)
+{
+	struct buf b = {0};
+	struct json_error je;
+	char *path = xasprintf("tasks/%s/%s.json", task_state_name(t->state), t->id);
+	int rc = 0;
+	if (!t->doc && !t->regular)
+		rc = err_set(e, ERR_DATA, "%s is not a regular file", path);
+	else if (!t->doc && !(rc = snapshot_file(s, path, &b, e)) && !(t->doc = json_parse(b.data, b.len, &je)))
+		rc = err_set(e, ERR_DATA, "%s:%u:%u: %s", path, je.line, je.col, je.msg);
+	buf_clear(&b);
+	free(path);
+	return rc;
+}
+
+struct json *snapshot_archived(const struct snapshot *s, const char *id, struct err *e)
+{
+	struct buf b = {0}, text = {0};
+	struct json_error je;
+	struct json *doc = NULL;
+	struct err none;
+	char *wanted = xasprintf("/%s.json", id);
+	size_t n = strlen(wanted);
+	*e = (struct err){0};
+	if (s->cached)
+		GIT(s, NULL, &none, "fetch", "--quiet", "--no-tags", "--depth", "1", "origin",
+		    "+refs/heads/archive:refs/heads/archive");
+	if (GIT(s, &b, &none, "ls-tree", "-r", "-z", "--name-only", "--full-tree", "refs/heads/archive"))
+		b.len = 0; /* no archive yet */
+	for (const char *p = b.data; b.len && p < b.data + b.len && !doc; p += strlen(p) + 1) {
+		size_t len = strlen(p);
+		if (len <= n || strcmp(p + len - n, wanted) != 0)
+			continue;
+		char *name = xasprintf("refs/heads/archive:%s", p);
+		if (!GIT(s, &text, e, "cat-file", "blob", name) && !(doc = json_parse(text.data, text.len, &je)))
+			err_set(e, ERR_DATA, "archive:%s:%u:%u: %s", p, je.line, je.col, je.msg);
+		free(name);
+		break;
+	}
+	free(wanted);
+	buf_clear(&b);
+	buf_clear(&text);
+	return doc;
+}
+
+void snapshot_close(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->n_tasks; i++) {
+		free(s->tasks[i].id);
+		json_free(s->tasks[i].doc);
+	}
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		free(s->nodes[i].id);
+		json_free(s->nodes[i].file);
+	}
+	free(s->tasks);
+	free(s->nodes);
+	heartbeats_clear(&s->beats);
+	config_clear(&s->config);
+	buf_clear(&s->config_problems.text);
+	json_free(s->archive);
+	free(s->git.dir);
+	free(s->git.name);
+	free(s->git.email);
+	*s = (struct snapshot){0};
+}

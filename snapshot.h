@@ -1,0 +1,55 @@
+/* snapshot: the grid as one commit shows it, for readers. Read with ls-tree and cat-file --batch from a tree-ish, never
+ * from a work tree: of a folder on this machine in place, of any other remote from a cached bare repository under
+ * $XDG_CACHE_HOME/dgrid.
+ *   snapshot_open(&s, url, branch, NULL, &err) -> snapshot_load(&s, 1u << TASK_QUEUE, &err) -> s.tasks ...
+ * -> snapshot_close (also after an error)
+ */
+#ifndef SNAPSHOT_H
+#define SNAPSHOT_H
+#include "heartbeat.h"
+#include "node.h"
+#include "task.h"
+
+struct snapshot_task {
+	char *id; /* the file's name without .json */
+	enum task_state state;
+	char oid[72];
+	bool regular;	  /* a regular file: links and the like are never read */
+	struct json *doc; /* NULL: not loaded, or no valid JSON */
+};
+enum node_state { NODE_ACTIVE, NODE_PAUSED, NODE_DRAINING, NODE_SILENT, NODE_LEFT };
+struct snapshot_node {
+	char *id;
+	struct json *file;	 /* nodes/ID.json */
+	const struct json *beat; /* its heartbeat, NULL: none */
+	struct node_view view;	 /* of the newest of the two */
+	enum node_state state;	 /* SILENT: no sign of life for too long */
+};
+struct snapshot {
+	struct git git;
+	char commit[72];
+	int64_t committed_at, now; /* UTC seconds; now is committed_at for a snapshot of the past */
+	bool past, cached;
+	struct grid_config config; /* as far as grid.json is valid */
+	struct problems config_problems;
+	struct snapshot_task *tasks; /* by state, then by id */
+	size_t n_tasks, count[TASK_N_STATES];
+	struct snapshot_node *nodes; /* by id */
+	size_t n_nodes;
+	struct beats beats;
+	struct json
+	    *archive; /* tasks/archive.json: totals of what was moved to the archive branch; NULL: nothing was */
+};
+/* at: NULL for the branch's head, else a revision or a date (RFC 3339, or anything git takes as a date). */
+int snapshot_open(struct snapshot *s, const char *url, const char *branch, const char *at, struct err *e);
+int snapshot_load(struct snapshot *s, unsigned states, struct err *e);	       /* states: bits 1u << TASK_... */
+struct snapshot_task *snapshot_find(const struct snapshot *s, const char *id); /* NULL: not on the branch */
+/* The bytes of one file of the commit; ERR_NOENT when it is not there. */
+int snapshot_file(const struct snapshot *s, const char *path, struct buf *out, struct err *e);
+/* A task that was moved to the archive branch. NULL: not there, or e filled. */
+struct json *snapshot_archived(const struct snapshot *s, const char *id, struct err *e);
+void snapshot_close(struct snapshot *s);
+const char *node_state_name(enum node_state s);
+/* The task's document without the schema; e names file, line and column when there is none. */
+int snapshot_doc(struct snapshot *s, struct snapshot_task *t, struct err *e);
+#endif
