@@ -1,0 +1,198 @@
+#include "clock.h"
+#include "verbs.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Why a task is where it is: reasons collected as {code, text}, the strongest first. */
+struct reasons {
+	struct json *list;
+};
+
+__attribute__((format(printf, 3, 4))) static void because(struct reasons *r, const char *code, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	struct json *one = json_new(JSON_OBJECT);
+	json_set(one, "code", json_new_str(code));
+	json_set(one, "text", json_new_str(text));
+	json_append(r->list, one);
+}
+
+static char *join_labels(const struct json *wanted, const struct json *node_file)
+{
+	struct buf b = {0};
+	for (const struct json *w = wanted ? wanted->child : NULL; w; w = w->next) {
+		struct json *one = json_new(JSON_ARRAY);
+		json_append(one, json_copy(w));
+		if (!node_file || !node_has_labels(node_file, one))
+			buf_addf(&b, "%s%s", b.len ? ", " : "", w->text ? w->text : "?");
+		json_free(one);
+	}
+	return b.data ? buf_detach(&b) : xstrdup("");
+}
+
+/* The nodes, one by one: who could take the task, and what keeps each from it. */
+static void ask_nodes(const struct snapshot *s, const struct json *doc, struct reasons *r)
+{
+	const struct json *wanted = json_get(doc, "labels");
+	size_t alive = 0, fit = 0, free_slots = 0;
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		const struct snapshot_node *n = &s->nodes[i];
+		if (n->state == NODE_LEFT || n->state == NODE_SILENT)
+			continue;
+		alive++;
+		if (!node_has_labels(n->file, wanted)) {
+			char *missing = join_labels(wanted, n->file);
+			because(r, "labels", "node %s lacks the label%s %s", n->id, strchr(missing, ',') ? "s" : "",
+				missing);
+			free(missing);
+			continue;
+		}
+		fit++;
+		if (n->state == NODE_PAUSED)
+			because(r, "paused", "node %s makes no claims: %s", n->id, n->view.trouble);
+		else if (n->state == NODE_DRAINING)
+			because(r, "draining", "node %s is draining", n->id);
+		else if (n->view.busy >= n->view.slots)
+			because(r, "busy", "all %lld slots of node %s are busy", (long long)n->view.slots, n->id);
+		else
+			free_slots++;
+	}
+	if (!s->n_nodes)
+		because(r, "no-nodes", "no node has ever joined this grid: start one with dgrid worker");
+	else if (!alive)
+		because(r, "nobody-alive", "none of the %zu known node%s is alive: start one with dgrid worker",
+			s->n_nodes, s->n_nodes == 1 ? "" : "s");
+	else if (!fit) {
+		char *all = join_labels(wanted, NULL);
+		because(r, "labels",
+			"no living node carries all its labels (%s): start one with dgrid worker --labels %s", all,
+			all);
+		free(all);
+	} else if (free_slots)
+		because(r, "soon",
+			"nothing stands in its way: %zu node%s with a free slot should take it at the next poll",
+			free_slots, free_slots == 1 ? "" : "s");
+}
+
+static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
+{
+	char when[32];
+	struct problems p = {0};
+	struct task parsed;
+	char *text = task_text(t->doc);
+	if (task_parse(&parsed, text, strlen(text), t->id, &s->config, false, &p))
+		because(r, "invalid", "it is no valid task, the next worker moves it to failed (see: dgrid validate)");
+	else
+		task_clear(&parsed);
+	free(text);
+	buf_clear(&p.text);
+	int64_t not_before = task_not_before(t->doc), mine = json_int(t->doc, "priority", 5);
+	if (not_before > s->now)
+		because(r, "not-before", "it waits after a failed attempt until %s, %lld s from now",
+			clock_format(not_before, when), (long long)(not_before - s->now));
+	size_t ahead = 0;
+	const char *created = json_str(t->doc, "created_at");
+	for (size_t i = 0; i < s->n_tasks; i++) {
+		const struct snapshot_task *o = &s->tasks[i];
+		if (o->state != TASK_QUEUE || o == t || !o->doc)
+			continue;
+		int64_t theirs = json_int(o->doc, "priority", 5);
+		const char *when_made = json_str(o->doc, "created_at");
+		ahead +=
+		    theirs > mine || (theirs == mine && strcmp(when_made ? when_made : "", created ? created : "") < 0);
+	}
+	ask_nodes(s, t->doc, r);
+	if (ahead)
+		because(r, "ahead", "%zu queued task%s go%s first (higher priority or older)", ahead,
+			ahead == 1 ? "" : "s", ahead == 1 ? "es" : "");
+}
+
+static void why_running(const struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
+{
+	const struct json *claim = json_get(t->doc, "claim");
+	const char *node = json_str(claim, "node"), *since = json_str(claim, "claimed_at");
+	int64_t lease = task_lease_until(t->doc);
+	char when[32];
+	because(r, "running", "node %s claimed it at %s, attempt %lld of %lld", node ? node : "?", since ? since : "?",
+		(long long)json_int(claim, "attempt", 1), (long long)task_max_attempts(t->doc));
+	if (json_get(t->doc, "cancel"))
+		because(r, "cancel", "its cancellation was asked for: its node stops it at the next poll");
+	for (size_t i = 0; i < s->n_nodes; i++)
+		if (node && !strcmp(s->nodes[i].id, node) && s->nodes[i].state == NODE_SILENT)
+			because(r, "silent",
+				"node %s gave no sign of life since %s: the task is requeued by any idle node or dgrid "
+				"heal",
+				node, clock_format(s->nodes[i].view.seen, when));
+	if (lease && s->now > lease)
+		because(r, "lease", "its lease ran out at %s: it is requeued by any idle node or dgrid heal",
+			clock_format(lease, when));
+}
+
+static void why_ended(const struct snapshot_task *t, struct reasons *r)
+{
+	const struct json *result = json_get(t->doc, "result");
+	const char *status = json_str(result, "status"), *at = json_str(result, "finished_at"),
+		   *reason = json_str(result, "reason"), *node = json_str(result, "node");
+	because(r, "ended", "it ended at %s on node %s: %s%s%s", at ? at : "?", node ? node : "-",
+		status ? status : task_state_name(t->state), reason ? ", " : "", reason ? reason : "");
+	if (t->state == TASK_FAILED)
+		because(r, "retry", "dgrid retry %s queues it again", t->id);
+}
+
+int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct snapshot s = {0};
+	struct reasons r = {.list = json_new(JSON_ARRAY)};
+	const char *id = operand(argc, argv, 0);
+	bool json = flag_json(argc, argv);
+	struct snapshot_task *t = NULL;
+	struct err unread;
+	int rc = check_flags(argc, argv, (const char *const[]){"--json", NULL}, e);
+	if (!rc && (!id || operand(argc, argv, 1)))
+		rc = err_set(e, ERR_USAGE, "why needs one task id");
+	if (!rc && !(rc = open_snapshot(ctx, NULL, &s, e)))
+		rc = snapshot_load(&s, 1u << TASK_QUEUE, e);
+	if (!rc && (!task_id_valid(id) || !(t = snapshot_find(&s, id)))) {
+		struct json *old = task_id_valid(id) ? snapshot_archived(&s, id, e) : NULL;
+		if (old)
+			because(&r, "archived", "it ended and was moved to the archive (see: dgrid show %s)", id);
+		else
+			rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
+		json_free(old);
+	} else if (!rc && snapshot_doc(&s, t, &unread))
+		because(&r, "invalid", "it is no valid task (%s); the next worker moves it to failed", unread.msg);
+	else if (!rc && t->state == TASK_QUEUE)
+		why_queued(&s, t, &r);
+	else if (!rc && t->state == TASK_IN_PROGRESS)
+		why_running(&s, t, &r);
+	else if (!rc && t->state == TASK_UNAPPROVED)
+		because(&r, "unapproved", "it was submitted, but not promoted to the queue yet (see: dgrid promote)");
+	else if (!rc)
+		why_ended(t, &r);
+	const char *state = t ? task_state_name(t->state) : "archived";
+	if (!rc && json) {
+		struct json *all = json_new(JSON_OBJECT);
+		json_set(all, "schema", json_new_int(1));
+		json_set(all, "task_id", json_new_str(id));
+		json_set(all, "state", json_new_str(state));
+		json_set(all, "reasons", json_copy(r.list));
+		put_json(all);
+		json_free(all);
+	} else if (!rc) {
+		printf("%s is in %s\n", id, state);
+		for (const struct json *one = r.list->child; one; one = one->next) {
+			fputs("  ", stdout);
+			put_clean(json_str(one, "text"), 1024);
+			putchar('\n');
+		}
+	}
+	json_free(r.list);
+	snapshot_close(&s);
+	return rc;
+}
