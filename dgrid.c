@@ -28,8 +28,8 @@ static const struct verb verbs[] = {
      cmd_submit},
     {"validate", "FILE...", "say all that is wrong in task files", "dgrid validate tasks/queue/*.json", cmd_validate},
     {"worker",
-     "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--work-dir DIR] "
-     "[--poll-ms N]",
+     "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--drain-after N] "
+     "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--take-over]",
      "run tasks: the node", "dgrid worker --slots 4", cmd_worker},
     {"status", "[--json] [--all] [--limit N] [--at REV|DATE]", "the grid at a glance", "dgrid status --at yesterday",
      cmd_status},
@@ -42,6 +42,8 @@ static const struct verb verbs[] = {
     {"wait", "[--timeout SECONDS] ID...", "wait for tasks to end; 0 when all succeeded", "dgrid wait hello", cmd_wait},
     {"cancel", "ID...", "cancel queued or running tasks", "dgrid cancel hello", cmd_cancel},
     {"retry", "ID...", "queue finished tasks again", "dgrid retry hello", cmd_retry},
+    {"heal", "[--dry-run] [--json]", "give orphaned claims (dead nodes, run-out leases) back to the queue",
+     "dgrid heal --dry-run", cmd_heal},
     {"version", "", "print the version", "dgrid version", cmd_version},
     {0}};
 

@@ -192,7 +192,7 @@ int64_t task_attempts_used(const struct json *doc)
 	int64_t n = 0;
 	for (const struct json *a = list ? list->child : NULL; a; a = a->next) {
 		const char *outcome = json_str(a, "outcome");
-		n += !outcome || strcmp(outcome, "released") != 0;
+		n = outcome && !strcmp(outcome, "retried") ? 0 : n + (!outcome || strcmp(outcome, "released") != 0);
 	}
 	return n;
 }
@@ -283,6 +283,18 @@ void task_end_claim(struct json *doc, const char *outcome, const char *reason, c
 		tell_story(entry, result);
 	json_append(all, entry);
 	json_remove(doc, "claim");
+	json_set(doc, "attempts", all);
+}
+
+void task_retried(struct json *doc, const char *by)
+{
+	const struct json *list = json_get(doc, "attempts");
+	struct json *entry = json_new(JSON_OBJECT);
+	struct json *all = list && list->type == JSON_ARRAY ? json_copy(list) : json_new(JSON_ARRAY);
+	set_time(entry, "ended_at", clock_now());
+	json_set(entry, "outcome", json_new_str("retried"));
+	json_set(entry, "by", json_new_str(by));
+	json_append(all, entry);
 	json_set(doc, "attempts", all);
 }
 

@@ -40,6 +40,8 @@ int64_t task_lease_until(const struct json *doc); /* UTC seconds; 0: no claim wi
 void task_end_claim(struct json *doc, const char *outcome, const char *reason, const struct json *result);
 /* Sets the result of a task that ends without a run of its own (lost, cancelled); ends its claim, if any. */
 void task_set_verdict(struct json *doc, const char *status, const char *reason);
+/* Notes in the story that somebody queues the task again: its attempts count from there. */
+void task_retried(struct json *doc, const char *by);
 void task_set_not_before(struct json *doc, int64_t utc_seconds);
 int64_t task_not_before(const struct json *doc); /* 0: none */
 int64_t task_max_attempts(const struct json *doc);
