@@ -219,7 +219,7 @@ enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e)
 	const char *out = res->out.data ? res->out.data : "", *line = NULL;
 	enum push_outcome outcome = PUSH_UNKNOWN;
 	for (const char *p = out; *p && !line;) {
-		if ((*p == ' ' || *p == '*' || *p == '=' || *p == '!') && p[1] == '\t')
+		if (strchr(" +-*=!", *p) && p[1] == '\t')
 			line = p;
 		p += strcspn(p, "\n");
 		p += *p == '\n';

@@ -505,6 +505,7 @@ static int speak(struct worker *w, struct err *e)
 		rc = ledger_commit(&w->ledger, w->o->node_id, c, n, w->node_path, node, e);
 		free(node);
 		w->registered = w->registered || !rc;
+		w->hungry = w->hungry || (!rc && n); /* what moved may be in the queue again */
 	}
 	outbox_settle(&w->outbox, &w->ledger, c, n_out);
 	for (size_t i = renewed; i < claims; i++)

@@ -59,7 +59,11 @@ pid_ended() {
 common_teardown() {
 	local pid
 	[[ -f ${PIDS_FILE:-} ]] || return 0
-	while read -r pid; do kill -TERM "$pid" 2>/dev/null || true; done <"$PIDS_FILE"
+	# The second TERM makes a draining worker give up its tasks at once; a frozen one hears it only after CONT.
+	while read -r pid; do kill -TERM "$pid" 2>/dev/null && kill -CONT "$pid" 2>/dev/null; done <"$PIDS_FILE"
+	while read -r pid; do
+		wait_until 1 pid_ended "$pid" 2>/dev/null || kill -TERM "$pid" 2>/dev/null || true
+	done <"$PIDS_FILE"
 	while read -r pid; do
 		wait_until 10 pid_ended "$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
 	done <"$PIDS_FILE"

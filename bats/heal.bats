@@ -1,0 +1,263 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
+# Nothing is lost: leases, heartbeats, orphans, restarts, drain, remote and engine trouble. Clocks are shortened by
+# grid.json: a beat a second, orphans after five.
+
+setup() {
+	load helpers
+	common_setup
+	require_bwrap
+	export DGRID_REPO_URL=$ORIGIN
+	"$DGRID" init
+	settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 0, "retry_backoff_seconds": 3'
+}
+teardown() { common_teardown; }
+
+settings() { # MEMBERS of grid.json
+	tgit clone -q "$ORIGIN" "$T/settings"
+	echo "{\"schema\": 1, $1}" >"$T/settings/grid.json"
+	tgit -C "$T/settings" commit -qam settings
+	tgit -C "$T/settings" push -q origin HEAD:main
+	rm -rf "$T/settings"
+}
+submit() { # ID SCRIPT [MEMBERS]
+	printf '{"task_id": "%s", "script": "%s", "timeout_seconds": 30%s}\n' "$1" "$2" "${3:-}" >"$T/$1.json"
+	"$DGRID" submit "$T/$1.json"
+}
+worker() { # NODE [OPTIONS]: in the background, log in $T/NODE.log
+	local node=$1
+	shift
+	spawn "$T/$node.log" "$DGRID" worker --node-id "$node" --engine bwrap --work-dir "$T/$node" "$@"
+	wait_until 20 grep -q "node $node: engine" "$T/$node.log"
+}
+field() { # STATE ID PYTHON-EXPRESSION over t
+	ledger_json "$1" "$2" | python3 -c "import json,sys; t=json.load(sys.stdin); print($3)"
+}
+commits() { git -C "$ORIGIN" rev-list --count main; }
+beat_of() { git -C "$ORIGIN" rev-parse --verify -q "refs/dgrid/heartbeats/$1"; }
+beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
+
+@test "heartbeats have their own ref and leave the branch alone, idle and busy" {
+	worker n1
+	worker n2
+	for n in n1 n2; do
+		wait_until 20 git -C "$ORIGIN" cat-file -e "main:nodes/$n.json"
+		wait_until 20 beat_of "$n"
+	done
+	before=$(commits)
+	for _ in 1 2 3 4; do
+		old=$(beat_of n1)
+		wait_until 20 beat_moved n1 "$old"
+	done
+	[ "$(commits)" = "$before" ]
+	# A beat is a commit without a parent, and says when the next is due.
+	[ "$(git -C "$ORIGIN" rev-list --count refs/dgrid/heartbeats/n1)" = 1 ]
+	run -0 git -C "$ORIGIN" log -1 --format=%s refs/dgrid/heartbeats/n1
+	[[ "$output" == *'"next_due"'* && "$output" == *'"status":"active"'* ]]
+	submit long 'sleep 4'
+	wait_until 20 ledger_has in_progress long
+	before=$(commits)
+	node=$(field in_progress long 't["claim"]["node"]')
+	old=$(beat_of "$node")
+	wait_until 20 beat_moved "$node" "$old"
+	[ "$(commits)" = "$before" ]
+}
+
+@test "a host that takes heads only gets heartbeats as heads" {
+	printf '#!/bin/sh\ncase $1 in refs/heads/*) exit 0;; esac\necho "only heads here" >&2\nexit 1\n' >"$ORIGIN/hooks/update"
+	chmod +x "$ORIGIN/hooks/update"
+	worker n1
+	wait_until 20 git -C "$ORIGIN" rev-parse --verify -q refs/heads/dgrid-heartbeats/n1
+	run -0 "$DGRID" nodes
+	[[ "$output" == *active* ]]
+	[ "$(grep -c 'refuses refs/dgrid' "$T/n1.log")" = 1 ]
+	submit ok 'echo ok'
+	wait_until 20 ledger_has completed ok
+}
+
+@test "an idle node runs a dead node's task, and the story of the lost attempt is kept" {
+	submit orphan 'sleep 2; echo done'
+	worker n1
+	wait_until 20 ledger_has in_progress orphan
+	kill -KILL "$SPAWNED"
+	worker n2
+	wait_until 40 ledger_has completed orphan
+	[ "$(field completed orphan 't["result"]["node"], t["result"]["attempt"]')" = "n2 2" ]
+	[ "$(field completed orphan '[a["outcome"] for a in t["attempts"]]')" = "['lost', 'success']" ]
+	[[ "$(field completed orphan 't["attempts"][0]["reason"]')" == *"no sign of life from node n1"* ]]
+}
+
+@test "heal --dry-run says what and why and changes nothing; heal does it; a live node's task is left alone" {
+	submit dead 'sleep 20' ', "max_attempts": 1'
+	worker n1
+	wait_until 20 ledger_has in_progress dead
+	run -0 "$DGRID" heal
+	[ "$output" = "no orphans" ]
+	kill -KILL "$SPAWNED"
+	wait_until 30 sh -c '"$1" heal --dry-run | grep -q "would lost dead: no sign of life from node n1"' sh "$DGRID"
+	ledger_has in_progress dead
+	run -0 --separate-stderr "$DGRID" heal --json
+	[ "$(python3 -c 'import json,sys; o=json.load(sys.stdin)["orphans"]; print(o[0]["task_id"], o[0]["action"])' <<<"$output")" = "dead lost" ]
+	[ "$(field failed dead 't["result"]["status"]')" = lost ]
+	[ "$(field failed dead '[a["outcome"] for a in t["attempts"]]')" = "['lost']" ]
+}
+
+@test "a frozen worker wakes after its task was given to another: its result is dropped, the other's stands" {
+	submit frozen 'sleep 6; echo done'
+	worker n1
+	first=$SPAWNED
+	wait_until 20 ledger_has in_progress frozen
+	kill -STOP "$first"
+	worker n2
+	wait_until 60 ledger_has completed frozen
+	kill -CONT "$first"
+	wait_until 20 grep -qE 'late: frozen|claim on frozen is gone' "$T/n1.log"
+	[ "$(field completed frozen 't["result"]["node"]')" = n2 ]
+	# It goes on working.
+	kill -TERM "$SPAWNED"
+	wait_until 20 pid_ended "$SPAWNED"
+	submit after 'echo after'
+	wait_until 20 ledger_has completed after
+	[ "$(field completed after 't["result"]["node"]')" = n1 ]
+}
+
+@test "a task longer than the lease keeps it by renewal" {
+	settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 0, "lease_seconds": 5'
+	submit long 'sleep 9; echo kept'
+	worker n1
+	wait_until 20 ledger_has in_progress long
+	lease=$(field in_progress long 't["claim"]["lease_until"]')
+	worker n2
+	wait_until 30 ledger_has completed long
+	[ "$(field completed long 'len(t["attempts"]), t["result"]["node"]')" = "1 n1" ]
+	[[ "$(field completed long 't["attempts"][0]["lease_until"]')" > "$lease" ]]
+}
+
+@test "retry_on_failure: back-off written as not_before, max_attempts kept, each attempt's story told" {
+	submit flaky 'echo trouble >&2; exit 4' ', "retry_on_failure": true, "max_attempts": 3'
+	worker n1
+	wait_until 20 sh -c 'git -C "$1" show main:tasks/queue/flaky.json | grep -q not_before' sh "$ORIGIN"
+	run -0 "$DGRID" why flaky
+	[[ "$output" == *"waits after a failed attempt"* ]]
+	wait_until 30 ledger_has failed flaky
+	[ "$(field failed flaky '[(a["outcome"], a["attempt"]) for a in t["attempts"]]')" = "[('failed', 1), ('failed', 2), ('failed', 3)]" ]
+	[ "$(field failed flaky 't["attempts"][0]["exit_code"], t["attempts"][0]["stderr_tail"].strip()')" = "4 trouble" ]
+	[ "$(field failed flaky '"not_before" in t')" = False ]
+}
+
+@test "kill -9 with a finished result unsaid: the next start records it, without running the task again" {
+	submit kept "echo ran; echo x >>/tmp/x"
+	worker n1
+	wait_until 20 ledger_has completed kept
+	submit held 'sleep 1; echo once'
+	wait_until 20 ledger_has in_progress held
+	mv "$ORIGIN" "$ORIGIN.away"
+	wait_until 20 sh -c 'ls "$1"/n1/results/*.json' sh "$T"
+	kill -KILL "$SPAWNED"
+	wait_until 10 pid_ended "$SPAWNED"
+	mv "$ORIGIN.away" "$ORIGIN"
+	"$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/n1" --once
+	[ "$(field completed held 't["result"]["stdout"].strip(), len(t["attempts"])')" = "once 1" ]
+	[ -z "$(find "$T/n1/results" -name '*.json')" ]
+}
+
+@test "a remote that is away for a while: said once, the result is kept, then recorded" {
+	submit away 'sleep 1; echo kept'
+	worker n1
+	wait_until 20 ledger_has in_progress away
+	mv "$ORIGIN" "$ORIGIN.away"
+	wait_until 20 sh -c 'ls "$1"/n1/results/*.json' sh "$T"
+	wait_until 20 grep -q 'remote trouble' "$T/n1.log"
+	wait_until 20 sh -c '[ $(grep -c "" "$1") -ge 5 ]' sh "$T/n1.log"
+	mv "$ORIGIN.away" "$ORIGIN"
+	wait_until 30 ledger_has completed away
+	wait_until 20 grep -q 'the remote answers again' "$T/n1.log"
+	[ "$(grep -c 'remote trouble' "$T/n1.log")" -le 2 ]
+	[ "$(field completed away 'len(t["attempts"])')" = 1 ]
+}
+
+@test "a declining hook is said once and nothing is lost" {
+	worker n1
+	submit ok 'echo ok'
+	wait_until 20 ledger_has completed ok
+	submit later 'sleep 1; echo later'
+	wait_until 20 ledger_has in_progress later
+	printf '#!/bin/sh\necho "rate limit: slow down" >&2\nexit 1\n' >"$ORIGIN/hooks/pre-receive"
+	chmod +x "$ORIGIN/hooks/pre-receive"
+	wait_until 20 grep -q 'rate limit: slow down' "$T/n1.log"
+	rm "$ORIGIN/hooks/pre-receive"
+	wait_until 30 ledger_has completed later
+	[ "$(grep -c 'remote trouble' "$T/n1.log")" -le 2 ]
+}
+
+@test "a branch pushed back by force: the worker follows and goes on" {
+	worker n1
+	base=$(git -C "$ORIGIN" rev-parse main)
+	submit one 'echo 1'
+	wait_until 20 ledger_has completed one
+	git -C "$ORIGIN" update-ref refs/heads/main "$base"
+	submit two 'echo 2'
+	wait_until 20 ledger_has completed two
+}
+
+@test "the second signal gives the claims back at once, without using an attempt" {
+	submit slow 'sleep 25'
+	worker n1
+	wait_until 20 ledger_has in_progress slow
+	kill -TERM "$SPAWNED"
+	wait_until 10 grep -q draining "$T/n1.log"
+	kill -TERM "$SPAWNED"
+	wait_until 15 pid_ended "$SPAWNED"
+	ledger_has queue slow
+	[ "$(field queue slow '[a["outcome"] for a in t["attempts"]]')" = "['released']" ]
+	worker n2
+	wait_until 20 ledger_has in_progress slow
+	[ "$(field in_progress slow 't["claim"]["attempt"]')" = 1 ]
+}
+
+@test "cancel works when the worker is dead, and stops a running container within two polls" {
+	submit doomed 'sleep 25'
+	worker n1
+	wait_until 20 ledger_has in_progress doomed
+	"$DGRID" cancel doomed
+	wait_until 10 ledger_has failed doomed
+	[ "$(field failed doomed 't["result"]["status"]')" = cancelled ]
+	submit widow 'sleep 25'
+	wait_until 20 ledger_has in_progress widow
+	kill -KILL "$SPAWNED"
+	wait_until 30 sh -c '"$1" heal --dry-run | grep -q widow' sh "$DGRID"
+	"$DGRID" cancel widow
+	ledger_has failed widow
+	[ "$(field failed widow 't["result"]["status"]')" = cancelled ]
+}
+
+@test "two workers with one node id: the second is refused while the first lives" {
+	worker n1
+	wait_until 20 beat_of n1
+	run -75 "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/other" --once
+	[[ "$output" == *"node id 'n1' was alive"* ]]
+	# With --take-over the first notices and leaves.
+	"$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/other" --once --take-over
+	wait_until 20 pid_ended "$SPAWNED"
+	grep -q 'another worker has taken the node id' "$T/n1.log"
+}
+
+@test "a full disk stops the claims, says so, and claims go on once there is room" {
+	[ "$(id -u)" = 0 ] || strict_skip "mounting a small file system needs root"
+	mkdir "$T/small"
+	mount -t tmpfs -o size=40m tmpfs "$T/small"
+	spawn "$T/n1.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/small/n1"
+	worker_pid=$SPAWNED
+	wait_until 20 beat_of n1
+	head -c 36000000 /dev/zero >"$T/small/filler" || true
+	submit waits 'echo room'
+	wait_until 20 grep -q 'no claims until this is mended: disk' "$T/n1.log"
+	wait_until 20 sh -c '"$1" nodes | grep -q "paused.*trouble: disk"' sh "$DGRID"
+	run -0 "$DGRID" why waits
+	[[ "$output" == *"makes no claims: disk"* ]]
+	rm "$T/small/filler"
+	wait_until 40 ledger_has completed waits
+	kill -TERM "$worker_pid"
+	wait_until 20 pid_ended "$worker_pid"
+	umount "$T/small"
+}
