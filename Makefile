@@ -102,7 +102,9 @@ unit: $(TEST_BIN)
 test:
 	@MAKE='$(MAKE)' bash tests/run.sh
 
-demo: all
+demo:
+	@sh scripts/install-deps.sh demo
+	@$(MAKE) --no-print-directory all
 	@bash scripts/demo.sh
 
 fuzz: build/fuzz/fuzz_json

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define WAIT_PATIENCE_MS 300000
 
 char *absolute_repo(const char *url)
 {
@@ -160,37 +163,83 @@ char *stem_of(const char *path)
 	return n > 5 && !strcmp(base + n - 5, ".json") ? xstrndup(base, n - 5) : xstrdup(base);
 }
 
+struct tally {
+	size_t queued, running, ended;
+	int worst; /* 0, ERR_CANCELLED or ERR_NO */
+};
+
+static int count_up(struct ledger *l, const char *const *ids, size_t n, struct tally *t, struct err *e)
+{
+	*t = (struct tally){0};
+	for (size_t i = 0; i < n; i++) {
+		int s = task_id_valid(ids[i]) ? ledger_find(l, ids[i]) : -1;
+		if (s < 0)
+			return err_set(e, ERR_NOENT, "no task '%s' in this grid", ids[i]);
+		t->queued += s == TASK_QUEUE || s == TASK_UNAPPROVED;
+		t->running += s == TASK_IN_PROGRESS;
+		t->ended += s == TASK_COMPLETED || s == TASK_FAILED;
+		if (s != TASK_FAILED)
+			continue;
+		struct json *doc = ledger_doc(l, TASK_FAILED, ids[i], NULL);
+		const char *status = json_str(json_get(doc, "result"), "status");
+		int code = status && !strcmp(status, "cancelled") ? ERR_CANCELLED : ERR_NO;
+		t->worst = t->worst == ERR_NO ? t->worst : code;
+		json_free(doc);
+	}
+	return 0;
+}
+
+/* One line on a terminal, redrawn in place; with t NULL it is taken away. */
+static void progress(const struct tally *t, size_t n)
+{
+	static const char bar[] = "##############################";
+	const char *term = getenv("TERM");
+	if (!isatty(STDERR_FILENO) || (term && !strcmp(term, "dumb")))
+		return;
+	if (t) {
+		int width = (int)sizeof bar - 1, done = (int)(t->ended * (size_t)width / n);
+		fprintf(stderr, "\r[%.*s%*s] %zu of %zu ended, %zu running, %zu queued \033[K", done, bar, width - done,
+			"", t->ended, n, t->running, t->queued);
+	} else
+		fputs("\r\033[K", stderr);
+}
+
 int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e)
 {
-	int64_t deadline = timeout ? clock_mono_ms() + timeout * 1000 : 0;
-	int worst = 0;
+	int64_t deadline = timeout ? clock_mono_ms() + timeout * 1000 : 0, silent_since = 0;
+	struct tally t = {0};
+	bool moved = true;
 	for (;;) {
-		size_t open = 0;
-		worst = 0;
-		if (ledger_sync(l, e))
-			return -1;
-		for (size_t i = 0; i < n; i++) {
-			int s = ledger_find(l, ids[i]);
-			if (s < 0)
-				return err_set(e, ERR_NOENT, "no task '%s' in this grid", ids[i]);
-			if (s == TASK_FAILED) {
-				struct json *doc = ledger_doc(l, TASK_FAILED, ids[i], NULL);
-				const char *status = json_str(json_get(doc, "result"), "status");
-				int code = status && !strcmp(status, "cancelled") ? ERR_CANCELLED : ERR_NO;
-				worst = worst == ERR_NO ? worst : code;
-				json_free(doc);
-			}
-			open += s != TASK_COMPLETED && s != TASK_FAILED;
+		/* A remote that is away for a while is no reason to give up. */
+		if ((!moved && ledger_moved(l, &moved, e)) || (moved && ledger_sync(l, e))) {
+			int64_t now = clock_mono_ms();
+			silent_since = silent_since ? silent_since : now;
+			if (now - silent_since > WAIT_PATIENCE_MS)
+				return -1;
+			moved = true;
+		} else {
+			silent_since = 0;
+			if (moved && count_up(l, ids, n, &t, e))
+				return -1;
+			if (moved)
+				progress(&t, n);
+			moved = false;
+			if (t.ended == n)
+				break;
 		}
-		if (!open)
-			break;
-		if (deadline && clock_mono_ms() >= deadline)
-			return err_set(e, ERR_RETRY, "%zu of %zu tasks had not ended after %ld s", open, n, timeout);
-		if (sig_stops())
+		if (deadline && clock_mono_ms() >= deadline) {
+			progress(NULL, n);
+			return err_set(e, ERR_RETRY, "%zu of %zu tasks had not ended after %ld s", n - t.ended, n,
+				       timeout);
+		}
+		if (sig_stops()) {
+			progress(NULL, n);
 			return err_set(e, (enum err_class)(128 + sig_last_stop()), "interrupted");
-		loop_step(500);
+		}
+		loop_step(l->ref_file ? 100 : 2000);
 	}
-	if (worst)
-		return err_set(e, (enum err_class)worst, "not every task succeeded (see: dgrid show ID)");
+	progress(NULL, n);
+	if (t.worst)
+		return err_set(e, (enum err_class)t.worst, "not every task succeeded (see: dgrid show ID)");
 	return 0;
 }

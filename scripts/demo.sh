@@ -1,59 +1,86 @@
-#!/bin/sh
-# A whole grid on this machine: a bare repository in build/demo, a dozen tasks, three workers racing for them.
+#!/usr/bin/env bash
+# A whole grid on this machine: a bare repository in build/demo, three workers, a dozen tasks that they race for.
+# DGRID_DEMO_ENGINE=docker|podman|bwrap chooses the engine (default: the first that can run a task here).
 set -eu
 cd "$(dirname "$0")/.."
-demo=$PWD/build/demo
+demo=build/demo
 rm -rf "$demo"
 mkdir -p "$demo"
-export DGRID_REPO_URL="$demo/grid.git"
-engine=${DGRID_DEMO_ENGINE:-auto}
-pids=
+export DGRID_REPO_URL="$PWD/$demo/grid.git"
+workers=()
 stop() {
-	for pid in $pids; do
-		kill "$pid" 2>/dev/null || true
-	done
-	wait
+	for pid in "${workers[@]}"; do kill "$pid" 2>/dev/null || true; done
+	for pid in "${workers[@]}"; do wait "$pid" || true; done
+	workers=()
 }
-trap stop EXIT INT TERM
+trap stop EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
-git init --quiet --bare --initial-branch=main "$DGRID_REPO_URL"
-./dgrid init
-./dgrid submit examples/*.json >"$demo/ids"
-echo "queued $(wc -l <"$demo/ids") tasks from examples/ in $DGRID_REPO_URL"
-
-# With no image store at hand Docker and Podman cannot fetch one, so the demo falls back to bubblewrap and says so.
-if [ "$engine" = auto ]; then
-	engine=bwrap
-	if docker version >/dev/null 2>&1 && docker image inspect alpine:3.20 >/dev/null 2>&1; then
-		engine=docker
+# Docker and Podman need the grid's image; where it is neither here nor to be had, bubblewrap runs the scripts.
+can_run() { # ENGINE
+	"$1" version >/dev/null 2>&1 || return 1
+	"$1" image inspect alpine:3.20 >/dev/null 2>&1 || timeout 60 "$1" pull --quiet alpine:3.20 >/dev/null 2>&1
+}
+engine=${DGRID_DEMO_ENGINE:-}
+why=
+for candidate in docker podman; do
+	[ -z "$engine" ] || break
+	if ! command -v "$candidate" >/dev/null; then
+		why="$why $candidate is not installed;"
+	elif can_run "$candidate"; then
+		engine=$candidate
+	else
+		why="$why $candidate does not answer or cannot get alpine:3.20;"
 	fi
-fi
-echo "three workers start, 4 slots each, engine $engine"
-for n in 1 2 3; do
-	./dgrid worker --node-id "demo-$n" --slots 4 --engine "$engine" --work-dir "$demo/worker-$n" 2>"$demo/worker-$n.log" &
-	pids="$pids $!"
 done
+if [ -z "$engine" ]; then
+	engine=bwrap
+	echo "Sandboxes by bubblewrap, because:${why%;}."
+else
+	echo "Sandboxes by $engine."
+fi
 
+./dgrid init "$demo/grid.git"
+for n in 1 2 3; do
+	LOG_FILE=$demo/worker-$n.log ./dgrid worker --node-id "demo-$n" --slots 2 --engine "$engine" \
+		--work-dir "$demo/worker-$n" 2>/dev/null &
+	workers+=($!)
+done
+ready() { # all three have joined
+	for n in 1 2 3; do git --git-dir="$demo/grid.git" cat-file -e "main:nodes/demo-$n.json" 2>/dev/null || return 1; done
+}
+tries=0
+until ready; do
+	tries=$((tries + 1))
+	if [ "$tries" -gt 300 ]; then
+		cat "$demo"/worker-*.log >&2
+		exit 69
+	fi
+	sleep 0.1
+done
+echo "Three workers with two slots each have joined; a dozen tasks from examples/ are queued:"
+./dgrid submit examples/*.json >"$demo/ids"
+mapfile -t ids <"$demo/ids"
 code=0
-# shellcheck disable=SC2046 # ids hold no blanks
-./dgrid wait --timeout 120 $(cat "$demo/ids") 2>"$demo/wait.err" || code=$?
+./dgrid wait --timeout 120 "${ids[@]}" 2> >(grep --line-buffered -v '^dgrid: not every task' >&2) || code=$?
 if [ "$code" -gt 3 ]; then
-	cat "$demo/wait.err" "$demo"/worker-*.log >&2
+	cat "$demo"/worker-*.log >&2
 	exit "$code"
 fi
-for pid in $pids; do
-	kill "$pid" 2>/dev/null || true
-	wait "$pid" || true
-done
-pids=
+stop
 echo
 ./dgrid status
 echo
 ./dgrid nodes
 cat <<EOF
 
-Every step is a commit:   git --git-dir=build/demo/grid.git log --stat main
-A task as recorded:       ./dgrid --repo build/demo/grid.git show times-out
-One of your own:          ./dgrid --repo build/demo/grid.git submit --id mine -- 'echo hello'
-and a worker to run it:   ./dgrid --repo build/demo/grid.git worker --engine $engine --once
+What to try next                                        in this folder, with
+                                                        export DGRID_REPO_URL=$demo/grid.git
+  see one task, script, attempts and output             ./dgrid show times-out
+  see every step: who claimed what, and what came of it git --git-dir=$demo/grid.git log --stat main
+  see the grid as it was three commits ago              ./dgrid status --at main~3
+  submit a task of your own and follow it               ./dgrid submit --id mine --wait -- 'echo hello' &
+  run it                                                ./dgrid worker --engine $engine --once
+  ask why a task does not run                           ./dgrid why mine
 EOF
