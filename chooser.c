@@ -117,16 +117,21 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 		ready[n++] = k;
 	}
 	qsort(ready, n, sizeof *ready, by_turn);
-	for (; got < want && got < n; got++) {
+	for (size_t first = 0; got < want && first < n; first++) {
 		/* Draw among the first `spread` of the same priority. */
-		size_t end = got;
-		while (end < n && end < got + (spread ? spread : 1) && ready[end]->priority == ready[got]->priority)
+		size_t end = first;
+		while (end < n && end < first + (spread ? spread : 1) && ready[end]->priority == ready[first]->priority)
 			end++;
-		size_t at = got + dice(end - got);
+		size_t at = first + dice(end - first);
 		struct chooser_known *k = ready[at];
-		memmove(&ready[got + 1], &ready[got], (at - got) * sizeof *ready);
-		ready[got] = k;
-		judge(ch, l, c, node, k, &picks[got]);
+		memmove(&ready[first + 1], &ready[first], (at - first) * sizeof *ready);
+		ready[first] = k;
+		struct pick *p = &picks[got];
+		judge(ch, l, c, node, k, p);
+		if (!p->invalid_text && ch->has_image && !ch->has_image(ch->ctx, p->task.image))
+			pick_clear(p);
+		else
+			got++;
 	}
 	free(ready);
 	return got;

@@ -10,6 +10,9 @@
 struct chooser { /* starts as {0}, labels set */
 	char *const *labels;
 	size_t n_labels;
+	/* NULL, or: may tasks with this image run here? May wait and serve the loop. */
+	bool (*has_image)(void *ctx, const char *image);
+	void *ctx;
 	struct chooser_known *known; /* sorted by id */
 	size_t n_known;
 	int64_t

@@ -76,3 +76,10 @@ void clock_nonce(char *out, unsigned n_bytes)
 	}
 	close(fd);
 }
+
+int64_t clock_jitter(int64_t ms)
+{
+	char dice[9];
+	clock_nonce(dice, 4);
+	return ms / 2 + (int64_t)(strtoul(dice, NULL, 16) % (unsigned long)(ms / 2 + 1));
+}

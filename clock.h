@@ -10,4 +10,6 @@ const char *clock_format(int64_t utc_seconds, char out[32]);
 int clock_parse(const char *text, int64_t *utc_seconds);
 /* Fills n random bytes as 2n hex digits and NUL, from the system's random source. */
 void clock_nonce(char *out, unsigned n_bytes);
+/* A random time from half of ms to ms, so that those who wait do not wake together. */
+int64_t clock_jitter(int64_t ms);
 #endif

@@ -233,6 +233,18 @@ struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, str
 	return doc;
 }
 
+struct json *ledger_node(struct ledger *l, const char *node)
+{
+	char *path = xasprintf("%s/nodes/%s.json", l->git.dir, node);
+	struct buf b = {0};
+	struct json_error je;
+	struct json *doc =
+	    file_read(path, TASK_FILE_MAX, &b, NULL) ? NULL : json_parse(b.data ? b.data : "", b.len, &je);
+	buf_clear(&b);
+	free(path);
+	return doc;
+}
+
 int ledger_find(struct ledger *l, const char *id)
 {
 	int found = -1;

@@ -36,6 +36,8 @@ int ledger_read(struct ledger *l, enum task_state s, const char *id, struct buf 
 struct file_stamp ledger_stamp(const struct ledger *l, enum task_state s, const char *id);
 /* Parsed without the schema; NULL with e filled. */
 struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e);
+/* nodes/NODE.json, NULL when there is none or it is no JSON. */
+struct json *ledger_node(struct ledger *l, const char *node);
 /* The state that id is in; -1 for nowhere. */
 int ledger_find(struct ledger *l, const char *id);
 

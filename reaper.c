@@ -1,6 +1,5 @@
 #include "reaper.h"
 #include "clock.h"
-#include "file.h"
 #include "heartbeat.h"
 #include "log.h"
 #include "node.h"
@@ -64,18 +63,6 @@ static void watch_hearts(struct reaper *r, const struct beats *beats, const stru
 	}
 }
 
-static struct json *node_doc(struct ledger *l, const char *node)
-{
-	char *path = xasprintf("%s/nodes/%s.json", l->git.dir, node);
-	struct buf b = {0};
-	struct json_error je;
-	struct json *doc =
-	    file_read(path, TASK_FILE_MAX, &b, NULL) ? NULL : json_parse(b.data ? b.data : "", b.len, &je);
-	buf_clear(&b);
-	free(path);
-	return doc;
-}
-
 static enum fate fate_of(const struct json *doc)
 {
 	if (json_get(doc, "cancel"))
@@ -96,7 +83,7 @@ static bool judge(const struct reaper *r, struct ledger *l, const struct beats *
 		return true;
 	}
 	struct node_view file, beat;
-	struct json *registered = task_id_valid(node) ? node_doc(l, node) : NULL;
+	struct json *registered = task_id_valid(node) ? ledger_node(l, node) : NULL;
 	node_read(&file, registered);
 	node_read(&beat, heartbeats_of(beats, node));
 	const struct node_view *last = beat.seen > file.seen ? &beat : &file;

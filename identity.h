@@ -1,0 +1,15 @@
+/* identity: one worker a node id. Each process is an instance with a random name, which stands in its node file and
+ * heartbeat; the work directory remembers the last one, so that a restart is known from a stranger.
+ */
+#ifndef IDENTITY_H
+#define IDENTITY_H
+#include "ledger.h"
+
+/* Writes instance into WORK_DIR/instance. previous gets what stood there, "" for nothing. */
+void identity_remember(const char *work_dir, const char *instance, char previous[32]);
+/* ERR_RETRY when another instance than previous showed life under this node id within orphan_after_seconds. */
+int identity_check(struct ledger *l, const struct grid_config *c, const char *node, const char *previous,
+		   struct err *e);
+/* The ledger's work tree shows that another instance than ours registered itself under this node id. */
+bool identity_taken(struct ledger *l, const char *node, const char *instance);
+#endif

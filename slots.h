@@ -1,0 +1,57 @@
+/* slots: the tasks a node holds, from the claim to the end of the attempt. What ends goes to the outbox and frees its
+ * slot at once.
+ *   slots_init -> slot_free_one and a pick -> slot_edit_claim in a group commit -> slot_start when it landed
+ *   slots_watch after every fetch; slots_stop to give all back
+ */
+#ifndef SLOTS_H
+#define SLOTS_H
+#include "chooser.h"
+#include "outbox.h"
+#include "runner.h"
+#include "selfcheck.h"
+
+enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_RUNNING };
+struct slot {
+	struct slots *all;
+	enum slot_state state;
+	struct pick pick;
+	char nonce[33], digest[96];	     /* digest: of the image it runs in */
+	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
+	struct attempt *attempt;
+	bool cancel_seen, lost; /* lost: the ledger no longer shows our claim */
+};
+#define DOUBTFUL_MAX 64
+struct slots {
+	struct slot *v;
+	int n;
+	/* borrowed: */
+	const char *node_id, *work_dir;
+	const struct engine *engine;
+	const struct grid_config *config;
+	struct outbox *outbox;
+	struct selfcheck *fit;
+	double max_cpus; /* the node's own ceilings; 0: none */
+	int max_memory_mb;
+
+	uint64_t completed, failed; /* attempts that ended */
+	/* Claims whose push has an unknown end, and which the ledger did not show yet: they may still land. */
+	char doubtful[DOUBTFUL_MAX][33];
+	unsigned n_doubtful;
+};
+void slots_init(struct slots *s, int n); /* the other members are the caller's to set */
+void slots_clear(struct slots *s);
+int slots_busy(const struct slots *s);
+void slots_stop(struct slots *s); /* cancels every attempt; the claims go back */
+/* After a fetch: is each claim still ours, is it to be cancelled, did a doubtful one land? */
+void slots_watch(struct slots *s, struct ledger *l);
+
+/* The claim landed: run it. */
+void slot_start(struct slot *s);
+void slot_free(struct slot *s);
+/* How urgent the lease is: 2 renew now, 1 renew when there is something else to say, 0 not yet. */
+int slot_lease_due(const struct slot *s);
+void slot_renewed(struct slot *s);
+/* Edits for ledger_change; ctx is the slot. */
+enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state *to);
+enum change_verdict slot_edit_renew(void *ctx, struct json *doc, enum task_state *to);
+#endif
