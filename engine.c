@@ -1,4 +1,5 @@
 #include "engine.h"
+#include "cgroup.h"
 #include "json.h"
 #include "proc.h"
 #include <signal.h>
@@ -13,6 +14,7 @@
 
 #define PROBE_TIMEOUT_MS 10000
 #define PULL_TIMEOUT_MS 600000
+#define REMOVE_TIMEOUT_MS 60000
 /* Root is exempt from the process limit, so a root worker's sandboxes run under an unprivileged user of the host. */
 #define SANDBOX_UID "64000"
 
@@ -23,8 +25,8 @@ const char *engine_name(enum engine_kind k)
 	return names[k];
 }
 
-/* Runs argv; 0 and its first output line in line when it exits with 0, else -1 with its first error line. */
-static int ask(const char *const *argv, int64_t timeout_ms, char *line, size_t room, struct err *e)
+/* Runs argv; 0 and its output in out when it exits with 0, else -1 with its first error line. */
+static int ask_all(const char *const *argv, int64_t timeout_ms, struct buf *out, struct err *e)
 {
 	static const char *const env[] = {"GIT_TOKEN", NULL};
 	struct proc_spec spec = {.argv = argv, .env = env, .timeout_ms = timeout_ms};
@@ -32,15 +34,26 @@ static int ask(const char *const *argv, int64_t timeout_ms, char *line, size_t r
 	if (proc_run(&spec, &res, e))
 		return -1;
 	int rc = 0;
-	const char *out = res.out.data ? res.out.data : "", *said = res.err.data ? res.err.data : "";
+	const char *said = res.err.data ? res.err.data : "";
 	if (res.end == PROC_TIMED_OUT)
 		rc = err_set(e, ERR_UNAVAILABLE, "%s does not answer within %lld s", argv[0],
 			     (long long)timeout_ms / 1000);
 	else if (res.end != PROC_EXITED || res.code)
 		rc = err_set(e, ERR_UNAVAILABLE, "%s: %.*s", argv[0], (int)strcspn(said, "\n"), said);
 	else
-		snprintf(line, room, "%.*s", (int)strcspn(out, "\n"), out);
+		buf_adds(out, res.out.data ? res.out.data : "");
 	proc_result_clear(&res);
+	return rc;
+}
+
+/* The same for the first line alone. */
+static int ask(const char *const *argv, int64_t timeout_ms, char *line, size_t room, struct err *e)
+{
+	struct buf out = {0};
+	int rc = ask_all(argv, timeout_ms, &out, e);
+	if (!rc)
+		snprintf(line, room, "%.*s", (int)strcspn(out.data, "\n"), out.data);
+	buf_clear(&out);
 	return rc;
 }
 
@@ -194,11 +207,14 @@ static void bwrap_argv(const struct engine_run *r, struct strs *argv)
 	ADD(argv, "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/", "--die-with-parent", "--new-session",
 	    "--cap-drop", "ALL", "--json-status-fd", "3", "--", "sh", "-c");
 	/* The limits are set inside: there they count this sandbox's processes alone. bash calls the process limit -u,
-	 * dash and busybox -p. The address space is only the backstop of the memory watch. */
-	strs_addf(argv,
-		  "ulimit -c 0; ulimit -v %lld; ulimit -u %d 2>/dev/null || ulimit -p %d || exit 125; "
-		  "exec sh -c \"$1\"",
-		  (long long)r->memory_mb * 2048, r->pids, r->pids);
+	 * dash and busybox -p. Without a control group the address space is the backstop of the memory watch. */
+	if (r->limits_outside)
+		strs_add(argv, "ulimit -c 0; exec sh -c \"$1\"");
+	else
+		strs_addf(argv,
+			  "ulimit -c 0; ulimit -v %lld; ulimit -u %d 2>/dev/null || ulimit -p %d || exit 125; "
+			  "exec sh -c \"$1\"",
+			  (long long)r->memory_mb * 2048, r->pids, r->pids);
 	ADD(argv, "sh", r->script);
 }
 
@@ -229,6 +245,34 @@ void engine_state_argv(const struct engine *g, const char *name, struct strs *ar
 {
 	if (g->kind != ENGINE_BWRAP)
 		ADD(argv, names[g->kind], "container", "inspect", "--format", "{{json .State}}", name);
+}
+
+int engine_remove_leftovers(const struct engine *g, const char *node, struct err *e)
+{
+	if (g->kind == ENGINE_BWRAP) {
+		char *prefix = xasprintf("dgrid-%s-", node);
+		cgroup_sweep(prefix);
+		free(prefix);
+		return 0;
+	}
+	char *filter = xasprintf("label=dgrid.node=%s", node);
+	const char *list[] = {names[g->kind], "ps", "--all", "--quiet", "--no-trunc", "--filter", filter, NULL};
+	struct buf ids = {0};
+	struct strs remove = {0};
+	int rc = ask_all(list, PROBE_TIMEOUT_MS, &ids, e), n = 0;
+	ADD(&remove, names[g->kind], "rm", "--force");
+	for (char *p = rc ? NULL : ids.data; p && *p; n++) {
+		size_t len = strcspn(p, "\n");
+		strs_addf(&remove, "%.*s", (int)len, p);
+		p += len + (p[len] == '\n');
+	}
+	buf_reset(&ids);
+	if (n)
+		rc = ask_all((const char *const *)remove.v, REMOVE_TIMEOUT_MS, &ids, e);
+	free(filter);
+	buf_clear(&ids);
+	strs_clear(&remove);
+	return rc ? -1 : n;
 }
 
 int engine_parse_state(const char *text, size_t len, struct engine_state *out)

@@ -19,6 +19,7 @@ struct engine_run {			 /* all borrowed */
 	const char *const *env; /* NULL-terminated NAME=value */
 	double cpus;
 	int memory_mb, pids, tmp_mb;
+	bool limits_outside; /* bwrap: a control group holds memory and processes already */
 };
 const char *engine_name(enum engine_kind k);
 /* want: auto, docker, podman, bwrap. Tries for real that it answers. ERR_UNAVAILABLE says which were tried and why each
@@ -33,6 +34,9 @@ void engine_kill_argv(const struct engine *g, const char *name, const char *sign
 void engine_remove_argv(const struct engine *g, const char *name, struct strs *argv);
 /* argv whose stdout engine_parse_state reads, after the start command ended; empty for bwrap. */
 void engine_state_argv(const struct engine *g, const char *name, struct strs *argv);
+/* Removes every container that carries this node's label: what an earlier process of the node left running. bwrap
+ * leaves nothing (its sandboxes die with their parent). Returns how many, -1 on error. */
+int engine_remove_leftovers(const struct engine *g, const char *node, struct err *e);
 struct engine_state {
 	bool ran; /* the script was started at all */
 	bool oom;

@@ -1,4 +1,5 @@
 #include "runner.h"
+#include "cgroup.h"
 #include "clock.h"
 #include "log.h"
 #include "proc.h"
@@ -28,7 +29,9 @@ struct attempt {
 	struct loop_timer *deadline, *grace, *watch, *linger, *again;
 	struct collector out, err;
 	struct buf status; /* bwrap's own report */
-	long child;	   /* bwrap: host pid of the sandbox's init */
+	struct cgroup group;
+	bool grouped;
+	long child; /* bwrap: host pid of the sandbox's init */
 	enum stop stop;
 	bool killed, state_known;
 	struct engine_state state;
@@ -189,6 +192,8 @@ static void run_ended(void *ctx, const struct proc_result *res)
 		helper_start(a, engine_state_argv, state_read, a);
 		return;
 	}
+	a->state.oom = cgroup_hit_memory(&a->group);
+	cgroup_remove(&a->group);
 	/* bwrap reports "exit-code" only when the script was started; a killed sandbox reports nothing more. */
 	const char *code = a->status.data ? strstr(a->status.data, "\"exit-code\":") : NULL;
 	a->state_known = true;
@@ -297,7 +302,15 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	a->out.half = a->err.half = spec->output_limit / 2;
 	a->out.ring = xcalloc(1, a->out.half);
 	a->err.ring = xcalloc(1, a->err.half);
-	engine_start_argv(spec->engine, &spec->run, &argv);
+	struct engine_run run = spec->run;
+	if (bwrap) {
+		/* One process more than the script may have: the sandbox's outer half. */
+		a->grouped = run.limits_outside =
+		    cgroup_make(&a->group, run.name, run.memory_mb, run.pids + 1, run.cpus);
+		if (a->grouped)
+			cgroup_enter_argv(&a->group, &argv);
+	}
+	engine_start_argv(spec->engine, &run, &argv);
 	struct proc_spec p = {.argv = (const char *const *)argv.v,
 			      .env = bwrap ? bare : scrubbed,
 			      .clean_env = bwrap,
@@ -311,6 +324,7 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	strs_clear(&argv);
 	free(path);
 	if (!a->run) {
+		cgroup_remove(&a->group);
 		free(a->out.ring);
 		free(a->err.ring);
 		free(a->name);
@@ -318,7 +332,7 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 		return NULL;
 	}
 	a->deadline = loop_after(spec->timeout_ms, deadline, a);
-	if (bwrap)
+	if (bwrap && !a->grouped)
 		a->watch = loop_after(WATCH_MS, watch_memory, a);
 	return a;
 }

@@ -450,6 +450,12 @@ static int start(struct worker *w, int *lock, struct err *e)
 		if (!w->o->take_over)
 			rc = identity_check(&w->ledger, &w->config, w->o->node_id, previous, e);
 	}
+	int left = 0;
+	if (!rc && (left = engine_remove_leftovers(&w->engine, w->o->node_id, e)) < 0)
+		rc = -1;
+	if (left > 0)
+		log_at(LOG_WARN, "worker", "removed %d container%s of an earlier run of this node", left,
+		       left == 1 ? "" : "s");
 	if (!rc)
 		rc = settle_own(w, e);
 	free(lock_path);

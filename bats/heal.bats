@@ -68,8 +68,7 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	chmod +x "$ORIGIN/hooks/update"
 	worker n1
 	wait_until 20 git -C "$ORIGIN" rev-parse --verify -q refs/heads/dgrid-heartbeats/n1
-	run -0 "$DGRID" nodes
-	[[ "$output" == *active* ]]
+	wait_until 20 sh -c '"$1" nodes | grep -q active' sh "$DGRID"
 	[ "$(grep -c 'refuses refs/dgrid' "$T/n1.log")" = 1 ]
 	submit ok 'echo ok'
 	wait_until 20 ledger_has completed ok
