@@ -154,6 +154,7 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 {
 	ADD(argv, names[g->kind], "run", "--name", r->name);
 	strs_addf(argv, "--label=dgrid.node=%s", r->node);
+	strs_addf(argv, "--label=dgrid.instance=%s", r->instance);
 	strs_addf(argv, "--label=dgrid.task=%s", r->task);
 	strs_addf(argv, "--label=dgrid.nonce=%s", r->nonce);
 	ADD(argv, "--network=none", "--read-only", "--user=1000:1000", "--cap-drop=ALL",
@@ -247,15 +248,15 @@ void engine_state_argv(const struct engine *g, const char *name, struct strs *ar
 		ADD(argv, names[g->kind], "container", "inspect", "--format", "{{json .State}}", name);
 }
 
-int engine_remove_leftovers(const struct engine *g, const char *node, struct err *e)
+int engine_remove_leftovers(const struct engine *g, const char *instance, struct err *e)
 {
 	if (g->kind == ENGINE_BWRAP) {
-		char *prefix = xasprintf("dgrid-%s-", node);
+		char *prefix = xasprintf("dgrid-%s-", instance);
 		cgroup_sweep(prefix);
 		free(prefix);
 		return 0;
 	}
-	char *filter = xasprintf("label=dgrid.node=%s", node);
+	char *filter = xasprintf("label=dgrid.instance=%s", instance);
 	const char *list[] = {names[g->kind], "ps", "--all", "--quiet", "--no-trunc", "--filter", filter, NULL};
 	struct buf ids = {0};
 	struct strs remove = {0};

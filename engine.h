@@ -12,9 +12,9 @@ struct engine {
 	enum engine_kind kind;
 	char version[64];
 };
-struct engine_run {			 /* all borrowed */
-	const char *name;		 /* container name, unique an attempt */
-	const char *node, *task, *nonce; /* labels */
+struct engine_run {				    /* all borrowed */
+	const char *name;			    /* container name, unique an attempt */
+	const char *node, *instance, *task, *nonce; /* labels; instance: the worker's process */
 	const char *image, *script;
 	const char *const *env; /* NULL-terminated NAME=value */
 	double cpus;

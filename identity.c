@@ -1,24 +1,28 @@
 #include "identity.h"
 #include "clock.h"
 #include "heartbeat.h"
-#include "log.h"
 #include "node.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void identity_remember(const char *work_dir, const char *instance, char previous[32])
+void identity_recall(const char *work_dir, char previous[32])
 {
 	struct buf b = {0};
-	struct err e;
 	char *path = xasprintf("%s/instance", work_dir);
 	previous[0] = 0;
 	if (!file_read(path, 64, &b, NULL))
 		snprintf(previous, 32, "%.*s", (int)strcspn(b.data ? b.data : "", "\n"), b.data ? b.data : "");
-	if (file_write(path, instance, strlen(instance), &e))
-		log_at(LOG_WARN, "worker", "%s", e.msg);
 	buf_clear(&b);
 	free(path);
+}
+
+int identity_remember(const char *work_dir, const char *instance, struct err *e)
+{
+	char *path = xasprintf("%s/instance", work_dir);
+	int rc = file_write(path, instance, strlen(instance), e);
+	free(path);
+	return rc;
 }
 
 int identity_check(struct ledger *l, const struct grid_config *c, const char *node, const char *previous, struct err *e)

@@ -179,6 +179,9 @@ static void state_read(void *ctx, const struct proc_result *res)
 	struct attempt *a = ctx;
 	if (res->end == PROC_EXITED && res->code == 0 && res->out.data)
 		a->state_known = !engine_parse_state(res->out.data, res->out.len, &a->state);
+	else
+		snprintf(a->state.error, sizeof a->state.error, "the container is gone: %.200s",
+			 res->err.data ? res->err.data : "");
 	remove_again(a);
 }
 
@@ -305,8 +308,9 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	struct engine_run run = spec->run;
 	if (bwrap) {
 		/* One process more than the script may have: the sandbox's outer half. */
-		a->grouped = run.limits_outside =
-		    cgroup_make(&a->group, run.name, run.memory_mb, run.pids + 1, run.cpus);
+		char *group = xasprintf("dgrid-%s-%s", run.instance, run.nonce);
+		a->grouped = run.limits_outside = cgroup_make(&a->group, group, run.memory_mb, run.pids + 1, run.cpus);
+		free(group);
 		if (a->grouped)
 			cgroup_enter_argv(&a->group, &argv);
 	}

@@ -110,6 +110,7 @@ void slot_start(struct slot *s)
 	    .engine = all->engine,
 	    .run = {.name = name,
 		    .node = all->node_id,
+		    .instance = all->instance,
 		    .task = s->pick.id,
 		    .nonce = s->nonce,
 		    .image = t->image,

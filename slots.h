@@ -25,7 +25,7 @@ struct slots {
 	struct slot *v;
 	int n;
 	/* borrowed: */
-	const char *node_id, *work_dir;
+	const char *node_id, *instance, *work_dir;
 	const struct engine *engine;
 	const struct grid_config *config;
 	struct outbox *outbox;

@@ -446,16 +446,18 @@ static int start(struct worker *w, int *lock, struct err *e)
 		rc = outbox_open(&w->outbox, results, e);
 	}
 	if (!rc) {
-		identity_remember(w->o->work_dir, w->instance, previous);
+		identity_recall(w->o->work_dir, previous);
 		if (!w->o->take_over)
 			rc = identity_check(&w->ledger, &w->config, w->o->node_id, previous, e);
 	}
 	int left = 0;
-	if (!rc && (left = engine_remove_leftovers(&w->engine, w->o->node_id, e)) < 0)
+	if (!rc && previous[0] && (left = engine_remove_leftovers(&w->engine, previous, e)) < 0)
 		rc = -1;
 	if (left > 0)
 		log_at(LOG_WARN, "worker", "removed %d container%s of an earlier run of this node", left,
 		       left == 1 ? "" : "s");
+	if (!rc)
+		rc = identity_remember(w->o->work_dir, w->instance, e);
 	if (!rc)
 		rc = settle_own(w, e);
 	free(lock_path);
@@ -475,6 +477,7 @@ int worker_run(const struct worker_options *o)
 	w.chooser = (struct chooser){.labels = o->labels, .n_labels = o->n_labels, .has_image = has_image, .ctx = &w};
 	slots_init(&w.slots, o->slots);
 	w.slots.node_id = o->node_id;
+	w.slots.instance = w.instance;
 	w.slots.work_dir = o->work_dir;
 	w.slots.engine = &w.engine;
 	w.slots.config = &w.config;

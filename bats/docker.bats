@@ -10,7 +10,7 @@ setup() {
 }
 teardown() {
 	local left
-	left=$(docker ps --all --quiet --filter label=dgrid.node=n1 2>/dev/null)
+	left=$(docker ps --all --quiet --filter "label=dgrid.node=$NODE" 2>/dev/null)
 	# shellcheck disable=SC2086 # a list of ids
 	if [ -n "$left" ]; then docker rm --force $left >/dev/null; fi
 	common_teardown
@@ -23,13 +23,14 @@ teardown() {
 
 @test "docker: after kill -9 the next start removes the container left running and gives the claim back" {
 	task orphan <<<'sleep 98764'
-	spawn "$T/log" "$DGRID" worker --node-id n1 --engine docker --work-dir "$T/w1"
-	wait_until 30 pgrep -f 'sleep 9876[4]'
+	spawn "$T/log" "$DGRID" worker --node-id "$NODE" --engine docker --work-dir "$T/w1"
+	running() { [ -n "$(docker ps --quiet --filter "label=dgrid.node=$NODE")" ]; }
+	wait_until 30 running
 	kill -KILL "$SPAWNED"
 	wait_until 10 pid_ended "$SPAWNED"
-	[ -n "$(docker ps --quiet --filter label=dgrid.node=n1)" ]
+	running
 	"$DGRID" cancel orphan
-	spawn "$T/log2" "$DGRID" worker --node-id n1 --engine docker --work-dir "$T/w1"
+	spawn "$T/log2" "$DGRID" worker --node-id "$NODE" --engine docker --work-dir "$T/w1"
 	wait_until 30 grep -q 'removed 1 container of an earlier run' "$T/log2"
 	wait_until 20 nothing_left 'sleep 9876[4]'
 	wait_until 20 ledger_has failed orphan
@@ -41,7 +42,7 @@ teardown() {
 	tgit -C "$T/c" commit -qam image
 	tgit -C "$T/c" push -q origin HEAD:main
 	task waits <<<'echo 1'
-	run -69 "$DGRID" worker --node-id n1 --engine docker --once --work-dir "$T/w1"
+	run -69 "$DGRID" worker --node-id "$NODE" --engine docker --once --work-dir "$T/w1"
 	[[ "$output" == *"registry.invalid/none:1"* ]]
 	ledger_has queue waits
 	[ "$(ledger_json queue waits | grep -c attempts)" = 0 ]

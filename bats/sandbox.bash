@@ -6,6 +6,7 @@ sandbox_setup() {
 	load helpers
 	common_setup
 	ENGINE=$1
+	NODE=n$RANDOM$RANDOM # its containers are told by it from those of tests that run beside
 	export DGRID_REPO_URL=$ORIGIN
 	"$DGRID" init
 	tgit clone -q "$ORIGIN" "$T/c"
@@ -23,7 +24,7 @@ print(json.dumps(t))' "$1" "${2:-{\}}" >"$T/$1.json"
 	"$DGRID" submit "$T/$1.json"
 }
 run_all() { # [WORKER OPTIONS]
-	"$DGRID" worker --node-id n1 --engine "$ENGINE" --slots 8 --once --work-dir "$T/w1" "$@" 2>"$T/worker.log" || {
+	"$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --slots 8 --once --work-dir "$T/w1" "$@" 2>"$T/worker.log" || {
 		cat "$T/worker.log"
 		return 1
 	}
@@ -33,7 +34,7 @@ field() { # ID PYTHON-EXPRESSION over t and r (its result)
 }
 nothing_left() { # no container of ours, no process that holds the marker
 	if [[ $ENGINE != bwrap ]]; then
-		[[ -z $("$ENGINE" ps --all --quiet --filter label=dgrid.node=n1) ]] || return 1
+		[[ -z $("$ENGINE" ps --all --quiet --filter "label=dgrid.node=$NODE") ]] || return 1
 	fi
 	! pgrep -f "$1" >/dev/null
 }
