@@ -179,7 +179,7 @@ static void state_read(void *ctx, const struct proc_result *res)
 	struct attempt *a = ctx;
 	if (res->end == PROC_EXITED && res->code == 0 && res->out.data)
 		a->state_known = !engine_parse_state(res->out.data, res->out.len, &a->state);
-	else
+	else if (!a->err.total) /* else the client said why */
 		snprintf(a->state.error, sizeof a->state.error, "the container is gone: %.200s",
 			 res->err.data ? res->err.data : "");
 	remove_again(a);

@@ -10,10 +10,10 @@ setup() {
 }
 teardown() {
 	local left
+	common_teardown
 	left=$(docker ps --all --quiet --filter "label=dgrid.node=$NODE" 2>/dev/null)
 	# shellcheck disable=SC2086 # a list of ids
 	if [ -n "$left" ]; then docker rm --force $left >/dev/null; fi
-	common_teardown
 }
 
 @test "docker: locked down, seen from inside" { check_inside; }

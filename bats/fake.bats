@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
+# Races and engine faults, with a fake docker that counts each start outside the ledger.
+
+setup() {
+	load helpers
+	common_setup
+	mkdir "$T/bin" "$T/fake"
+	cp "$BATS_TEST_DIRNAME/fake-docker" "$T/bin/docker"
+	export PATH=$T/bin:$PATH FAKE_DOCKER=$T/fake DGRID_REPO_URL=$ORIGIN
+	"$DGRID" init
+}
+teardown() { common_teardown; }
+
+queue() { # N: tasks t1..tN
+	local i
+	mkdir -p "$T/tasks"
+	for i in $(seq "$1"); do
+		printf '{"task_id": "t%s", "script": "echo %s", "timeout_seconds": 60}' "$i" "$i" >"$T/tasks/t$i.json"
+	done
+	"$DGRID" submit "$T"/tasks/*.json >/dev/null
+}
+completed_all() { [ "$(ledger_ls completed | wc -l)" = "$1" ]; }
+
+@test "eight racing workers start each of 120 tasks exactly once; one claim and one result each in the history" {
+	queue 120
+	for n in 1 2 3 4 5 6 7 8; do
+		spawn "$T/log$n" "$DGRID" worker --node-id "n$n" --slots 4 --engine docker --once --work-dir "$T/w$n"
+	done
+	wait_until 200 completed_all 120
+	[ -z "$(ledger_ls in_progress)$(ledger_ls queue)$(ledger_ls failed)" ]
+	[ "$(wc -l <"$T/fake/starts")" = 120 ]
+	[ "$(sort -u "$T/fake/starts" | wc -l)" = 120 ]
+	git -C "$ORIGIN" log --format=%B main | sed -E 's/^[^ ]*: //' >"$T/history"
+	for i in $(seq 120); do
+		[ "$(grep -c "^claim t$i\$" "$T/history")" = 1 ]
+		[ "$(grep -c "^success t$i\$" "$T/history")" = 1 ]
+		[ "$(grep -cE "^dgrid-n[1-8]-t$i-" "$T/fake/starts")" = 1 ]
+	done
+}
+
+@test "a failing engine gives the claim back, uses no attempt, pauses the node, and it goes on by itself" {
+	touch "$T/fake/fails"
+	queue 1
+	spawn "$T/log" "$DGRID" worker --node-id n1 --engine docker --work-dir "$T/w1"
+	wait_until 20 grep -q 'no claims until this is mended: engine: docker: Error response from daemon: no space' "$T/log"
+	released() { git -C "$ORIGIN" log --format=%B main | grep -q 'release t1'; }
+	wait_until 20 released
+	rm "$T/fake/fails"
+	wait_until 40 completed_all 1
+	[ "$(ledger_json completed t1 | python3 -c 'import json,sys; t=json.load(sys.stdin); print(t["result"]["attempt"], {a["outcome"] for a in t["attempts"]} == {"released", "success"})')" = "1 True" ]
+}
+
+@test "a dead daemon: the node says so once, claims nothing, and resumes" {
+	spawn "$T/log" "$DGRID" worker --node-id n1 --engine docker --work-dir "$T/w1"
+	wait_until 20 grep -q 'node n1: engine docker 99.fake' "$T/log"
+	queue 1
+	wait_until 20 completed_all 1
+	touch "$T/fake/dead"
+	printf '{"task_id": "next", "script": "echo next", "timeout_seconds": 60}' >"$T/next.json"
+	"$DGRID" submit "$T/next.json"
+	wait_until 20 grep -q 'Cannot connect to the Docker daemon' "$T/log"
+	wait_until 20 sh -c 'git -C "$1" show main:nodes/n1.json | grep -q "\"status\": \"paused\""' sh "$ORIGIN"
+	rm "$T/fake/dead"
+	wait_until 60 completed_all 2
+	[ "$(grep -c 'no claims until' "$T/log")" -le 2 ]
+}
+
+@test "settings of the environment: DOCKER_CPUS and DOCKER_MEMORY are ceilings of the node" {
+	printf '#!/bin/sh\nif [ "$1" = run ]; then echo "$@" >>"$FAKE_DOCKER/arguments"; fi\nexec "%s" "$@"\n' \
+		"$BATS_TEST_DIRNAME/fake-docker" >"$T/bin/docker"
+	queue 1
+	DOCKER_CPUS=0.5 DOCKER_MEMORY=64m "$DGRID" worker --node-id n1 --engine docker --once --work-dir "$T/w1"
+	grep -q -- '--memory=64m --memory-swap=64m --cpus=0.5 ' "$T/fake/arguments"
+	for flag in --network=none --read-only --user=1000:1000 --pids-limit=10 --cap-drop=ALL \
+		--security-opt=no-new-privileges --init --pull=never \
+		--tmpfs=/tmp:rw,nosuid,nodev,mode=1777,size=64m --label=dgrid.node=n1 --label=dgrid.task=t1; do
+		grep -qF -- "$flag " "$T/fake/arguments"
+	done
+}
+
+@test "all that is wrong with a worker's settings is told at once, before anything is touched" {
+	run -64 env LOG_LEVEL=loud DOCKER_CPUS=x DOCKER_MEMORY=lots HEARTBEAT_INTERVAL=0 \
+		"$DGRID" worker --slots 0 --engine vm --labels 'a b' --node-id 'x y' --work-dir "$T/w1"
+	for name in LOG_LEVEL DOCKER_CPUS DOCKER_MEMORY HEARTBEAT_INTERVAL --slots --engine --labels --node-id; do
+		[[ "$output" == *"$name"* ]]
+	done
+	[ ! -e "$T/w1" ]
+}
+
+@test "LOG_FILE gets the log as well" {
+	queue 1
+	LOG_FILE=$T/file.log "$DGRID" worker --node-id n1 --engine docker --once --work-dir "$T/w1" 2>"$T/stderr.log"
+	grep -q 't1 ended: success' "$T/file.log"
+	cmp "$T/file.log" "$T/stderr.log"
+}
