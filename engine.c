@@ -62,8 +62,10 @@ static int probe(enum engine_kind k, struct engine *out, struct err *e)
 	char line[128];
 	*out = (struct engine){.kind = k};
 	if (k != ENGINE_BWRAP) {
-		const char *argv[] = {names[k], "version", "--format",
-				      k == ENGINE_DOCKER ? "{{.Server.Version}}" : "{{.Client.Version}}", NULL};
+		/* podman has no server; its info tells whether it could run something at all. */
+		const char *docker[] = {"docker", "version", "--format", "{{.Server.Version}}", NULL};
+		const char *podman[] = {"podman", "info", "--format", "{{.Version.Version}}", NULL};
+		const char *const *argv = k == ENGINE_DOCKER ? docker : podman;
 		if (ask(argv, PROBE_TIMEOUT_MS, line, sizeof line, e))
 			return -1;
 		snprintf(out->version, sizeof out->version, "%.63s", line);

@@ -1,0 +1,394 @@
+#include "clock.h"
+#include "engine.h"
+#include "file.h"
+#include "runner.h"
+#include "verbs.h"
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* doctor looks at everything a grid needs, one finding a check, and says how to mend what is wrong. It leaves nothing
+ * behind: its proof of write access is a ref of its own, taken away again. */
+
+#define GIT_OLDEST_MINOR 25 /* 2.25: what all options used here need */
+#define TRIAL_MS 20000
+
+enum verdict { OK, WARN, FAIL };
+struct findings {
+	struct json *list;
+	bool json;
+	size_t failed, warned;
+};
+
+__attribute__((format(printf, 5, 6))) static void found(struct findings *f, enum verdict v, const char *check,
+							const char *mend, const char *fmt, ...)
+{
+	static const char *const names[] = {"ok", "warn", "fail"}, *const paint[] = {"\033[32m", "\033[33m",
+										     "\033[31m"};
+	const char *no = getenv("NO_COLOR");
+	bool colour = !f->json && isatty(STDOUT_FILENO) && !(no && *no);
+	char text[1200];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	git_redact(text);
+	f->failed += v == FAIL;
+	f->warned += v == WARN;
+	struct json *one = json_new(JSON_OBJECT);
+	json_set(one, "check", json_new_str(check));
+	json_set(one, "status", json_new_str(names[v]));
+	json_set(one, "found", json_new_str(text));
+	if (v != OK)
+		json_set(one, "mend", json_new_str(mend));
+	json_append(f->list, one);
+	if (f->json)
+		return;
+	printf("%s%-4s%s  %-12s ", colour ? paint[v] : "", names[v], colour ? "\033[0m" : "", check);
+	put_clean(text, sizeof text);
+	putchar('\n');
+	if (v != OK)
+		printf("      %-12s mend: %s\n", "", mend);
+	fflush(stdout);
+}
+
+static bool check_git(struct findings *f)
+{
+	struct git g = {.dir = (char *)".", .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
+	struct buf b = {0};
+	struct err e;
+	int major = 0, minor = 0;
+	bool fit = false;
+	const char *mend = "install git 2.25 or newer (apt-get install git, apk add git, brew install git)";
+	if (git_run(&g, &b, &e, (const char *const[]){"--version", NULL}))
+		found(f, FAIL, "git", mend, "%s", e.msg);
+	else if (sscanf(b.data, "git version %d.%d", &major, &minor) != 2)
+		found(f, WARN, "git", mend, "it does not tell its version: %.80s", b.data);
+	else if (major < 2 || (major == 2 && minor < GIT_OLDEST_MINOR))
+		found(f, FAIL, "git", mend, "version %d.%d is too old", major, minor);
+	else
+		found(f, OK, "git", "", "%.*s", (int)strcspn(b.data, "\n"), b.data);
+	fit = major > 2 || (major == 2 && minor >= GIT_OLDEST_MINOR);
+	buf_clear(&b);
+	return fit;
+}
+
+static void check_folder(struct findings *f)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char *dir = state && *state == '/' ? xasprintf("%s/dgrid", state)
+					   : xasprintf("%s/.local/state/dgrid", home && *home ? home : "/tmp");
+	char *probe = xasprintf("%s/.doctor-%ld", dir, (long)getpid());
+	struct err e;
+	bool ok = !file_mkdirs(dir, &e) && !file_write(probe, "", 0, &e);
+	int64_t room = ok ? file_free_bytes(dir) : -1;
+	unlink(probe);
+	if (!ok)
+		found(f, FAIL, "folder", "make it writable, or give dgrid worker another --work-dir", "%s", e.msg);
+	else if (room >= 0 && room < 256ll << 20)
+		found(f, WARN, "folder", "make room, or give dgrid worker another --work-dir", "%lld MB are free in %s",
+		      (long long)room >> 20, dir);
+	else
+		found(f, OK, "folder", "", "%s is writable, %lld MB are free", dir, (long long)room >> 20);
+	free(dir);
+	free(probe);
+}
+
+/* What git's message means, and what mends it. */
+static const char *mend_remote(const char *said)
+{
+	static const struct {
+		const char *says, *mend;
+	} known[] = {
+	    {"Could not resolve host", "check the host's name in the URL, and this machine's DNS"},
+	    {"Could not resolve hostname", "check the host's name in the URL, and this machine's DNS"},
+	    {"Connection refused", "check host and port in the URL, and that the server runs"},
+	    {"Failed to connect", "check host and port in the URL, the network and the proxy"},
+	    {"timed out", "check the network and the proxy"},
+	    {"Host key verification failed",
+	     "ssh to the host once by hand and accept its key, or add it to known_hosts"},
+	    {"Permission denied (publickey",
+	     "add this machine's ssh key at the host (ssh-add -l shows what the agent has)"},
+	    {"Authentication failed", "the token or password is wrong or has expired: set GIT_TOKEN to a new one"},
+	    {"could not read Username", "set GIT_TOKEN to a token that may write to the repository"},
+	    {"The requested URL returned error: 403",
+	     "the token may not do this: give it write access to the repository"},
+	    {"not found", "check the URL; a private repository also looks so to a token that may not see it"},
+	    {"does not appear to be a git repository", "check the path; dgrid init PATH makes one"},
+	    {"does not exist", "check the path; dgrid init PATH makes one"},
+	    {"dubious ownership", "own the repository, or: git config --global --add safe.directory PATH"},
+	    {"Permission denied", "give this user write access to the repository's folder"},
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strstr(said, known[i].says))
+			return known[i].mend;
+	return "try the same with git ls-remote and git push by hand";
+}
+
+static bool check_remote(const struct context *ctx, struct findings *f)
+{
+	struct git g = {.dir = (char *)".", .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
+	struct err e;
+	struct buf b = {0};
+	if (!ctx->url) {
+		found(f, FAIL, "repository", "give --repo URL, or set DGRID_REPO_URL", "none is configured");
+		return false;
+	}
+	bool ok = !git_run(&g, &b, &e, (const char *const[]){"ls-remote", "--", ctx->url, NULL});
+	if (ok)
+		found(f, OK, "repository", "", "%s answers", ctx->url);
+	else
+		found(f, FAIL, "repository", mend_remote(e.msg), "%s: %s", ctx->url, e.msg);
+	buf_clear(&b);
+	return ok;
+}
+
+static void check_credentials(const struct context *ctx, struct findings *f)
+{
+	const char *at = ctx->url ? strstr(ctx->url, "://") : NULL;
+	bool http = ctx->url && (!strncmp(ctx->url, "http://", 7) || !strncmp(ctx->url, "https://", 8));
+	bool inside = at && strchr(at + 3, '@') && strchr(at + 3, '@') < at + 3 + strcspn(at + 3, "/") &&
+		      memchr(at + 3, ':', strcspn(at + 3, "@"));
+	if (inside)
+		found(f, WARN, "credentials",
+		      "take it out of the URL and set GIT_TOKEN: a URL is seen in ps and in files",
+		      "the URL holds a password");
+	else if (http && !getenv("GIT_TOKEN"))
+		found(f, WARN, "credentials", "set GIT_TOKEN, unless git has a credential helper of its own",
+		      "GIT_TOKEN is not set");
+	else if (http && !strncmp(ctx->url, "http://", 7) && strncmp(ctx->url, "http://127.", 11) != 0 &&
+		 strncmp(ctx->url, "http://localhost", 16) != 0)
+		found(f, WARN, "credentials", "use https://", "the token goes over the network unencrypted");
+	else
+		found(f, OK, "credentials", "", "%s",
+		      http ? "GIT_TOKEN is set, and goes to git by GIT_ASKPASS"
+			   : "left to the system (file rights, ssh)");
+}
+
+/* The grid as readers see it, and the clock against its newest commit. */
+static bool check_grid(const struct context *ctx, struct findings *f, struct grid_config *c)
+{
+	struct snapshot s;
+	struct err e;
+	struct buf b = {0};
+	bool ok = !open_snapshot(ctx, NULL, &s, &e);
+	bool grid = ok && (!snapshot_file(&s, "grid.json", &b, NULL) || s.n_tasks);
+	if (!ok)
+		found(f, FAIL, "grid", "dgrid init makes the repository into a grid", "%s", e.msg);
+	else if (!grid)
+		found(f, FAIL, "grid", "dgrid init makes the repository into a grid",
+		      "branch %s has neither grid.json nor tasks", ctx->branch);
+	else if (s.config_problems.n)
+		found(f, FAIL, "grid", "mend grid.json and push it", "%s", s.config_problems.text.data);
+	else
+		found(f, OK, "grid", "", "branch %s at %.10s: %zu tasks, %zu nodes", ctx->branch, s.commit, s.n_tasks,
+		      s.n_nodes);
+	if (ok) {
+		long long ahead = (long long)(s.committed_at - clock_now());
+		if (ahead > s.config.max_clock_skew_seconds)
+			found(f, FAIL, "clock",
+			      "set the clock (timedatectl set-ntp true), or find whose clock is wrong",
+			      "this clock is %lld s behind the newest commit", ahead);
+		else
+			found(f, OK, "clock", "", "not behind the newest commit, which is %lld s old",
+			      ahead < 0 ? -ahead : 0);
+		if (grid && !s.config_problems.n) {
+			config_clear(c);
+			*c = s.config;
+			s.config = (struct grid_config){0};
+		}
+	}
+	buf_clear(&b);
+	snapshot_close(&s);
+	return grid;
+}
+
+static void check_write(const struct context *ctx, struct findings *f)
+{
+	struct ledger l = {0};
+	struct err e;
+	char nonce[17];
+	clock_nonce(nonce, 8);
+	char *make = xasprintf("HEAD:refs/dgrid/doctor/%s", nonce), *remove = xasprintf(":refs/dgrid/doctor/%s", nonce);
+	char *branch = xasprintf("HEAD:refs/heads/%s", ctx->branch);
+	const char *push[] = {"push", "--quiet", "--no-verify", "origin", make, NULL};
+	const char *undo[] = {"push", "--quiet", "--no-verify", "origin", remove, NULL};
+	const char *dry[] = {"push", "--quiet", "--no-verify", "--dry-run", "origin", branch, NULL};
+	struct err why;
+	if (ledger_open(&l, ctx->url, ctx->branch, NULL, ctx->name, ctx->email, &e) || ledger_sync(&l, &e))
+		found(f, FAIL, "write", mend_remote(e.msg), "%s", e.msg);
+	else if (!git_run(&l.git, NULL, &e, push)) {
+		found(f, OK, "write", "", "a ref was pushed and taken away again");
+		if (git_run(&l.git, NULL, &e, undo))
+			found(f, WARN, "write", "delete it by hand: git push URL :refs/dgrid/doctor/...",
+			      "the ref refs/dgrid/doctor/%s stays: %s", nonce, e.msg);
+	} else if (!git_run(&l.git, NULL, &why, dry) && !strstr(e.msg, "ermission") && !strstr(e.msg, "unable to"))
+		found(f, WARN, "write", "nothing, if the host takes branches only: heartbeats become branches then",
+		      "refs outside refs/heads are refused (%s); a dry run to the branch passes", e.msg);
+	else
+		found(f, FAIL, "write", mend_remote(e.msg), "%s", e.msg);
+	if (l.url)
+		ledger_close(&l);
+	free(make);
+	free(remove);
+	free(branch);
+}
+
+static void mend_engine(enum engine_kind k, const char *said, char mend[300])
+{
+	const char *how =
+	    k == ENGINE_BWRAP
+		? "install bubblewrap, and allow user namespaces "
+		  "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)"
+	    : k == ENGINE_PODMAN ? "install podman, and give this user a range in /etc/subuid"
+				 : "install docker and start its daemon (systemctl start docker)";
+	if (strstr(said, "ermission denied"))
+		how = "let this user reach the engine's socket (usermod -aG docker USER, then log in again; that is "
+		      "root's power)";
+	snprintf(mend, 300, "%s", how);
+}
+
+static bool check_engines(struct findings *f, const char *want, struct engine *picked)
+{
+	bool any = false, all = !strcmp(want, "auto");
+	char why[3][1100];
+	for (int k = ENGINE_DOCKER; k <= ENGINE_BWRAP; k++) {
+		struct engine g;
+		struct err e = {0};
+		const char *name = engine_name((enum engine_kind)k);
+		why[k][0] = 0;
+		if (!all && strcmp(want, name) != 0)
+			continue;
+		if (engine_pick(name, &g, &e))
+			snprintf(why[k], sizeof why[k], "%s", strchr(e.msg, '\n') ? strchr(e.msg, '\n') + 3 : e.msg);
+		else {
+			found(f, OK, name, "", "version %s%s", g.version, any ? "" : " (the one a worker takes)");
+			if (!any)
+				*picked = g;
+			any = true;
+		}
+	}
+	for (int k = ENGINE_DOCKER; k <= ENGINE_BWRAP; k++)
+		if (why[k][0]) {
+			char mend[300], *end = strchr(why[k], '\n');
+			if (end)
+				*end = 0;
+			mend_engine((enum engine_kind)k, why[k], mend);
+			found(f, any ? WARN : FAIL, engine_name((enum engine_kind)k), mend, "%s", why[k]);
+		}
+	return any;
+}
+
+struct trial {
+	bool done;
+	enum attempt_status status;
+	char said[300];
+};
+
+static void trial_done(void *ctx, struct attempt_result *r)
+{
+	struct trial *t = ctx;
+	t->done = true;
+	t->status = r->status;
+	snprintf(t->said, sizeof t->said, "%.290s", r->message[0] ? r->message : r->err.data ? r->err.data : "");
+}
+
+static void check_sandbox(struct findings *f, const struct engine *g, const struct grid_config *c)
+{
+	struct err e;
+	char digest[96], nonce[17];
+	bool images = true;
+	for (int i = 0; c->images[i]; i++)
+		if (engine_image(g, c->images[i], digest, &e)) {
+			images = images && i;
+			found(f, i ? WARN : FAIL, "image", "load or pull it by hand, or name another in grid.json",
+			      "%s", e.msg);
+		} else if (g->kind != ENGINE_BWRAP)
+			found(f, OK, "image", "", "%s is here", c->images[i]);
+	if (!images)
+		return;
+	clock_nonce(nonce, 8);
+	char *name = xasprintf("dgrid-doctor-%s", nonce);
+	struct trial t = {0};
+	struct attempt_spec spec = {.engine = g,
+				    .run = {.name = name,
+					    .node = "doctor",
+					    .instance = nonce,
+					    .task = "doctor",
+					    .nonce = nonce,
+					    .image = c->images[0],
+					    .script = "true",
+					    .cpus = c->max_cpus,
+					    .memory_mb = (int)c->max_memory_mb,
+					    .pids = (int)c->max_pids,
+					    .tmp_mb = (int)c->tmp_mb},
+				    .timeout_ms = TRIAL_MS,
+				    .grace_ms = 1000,
+				    .output_limit = 1024,
+				    .ctx = &t,
+				    .on_done = trial_done};
+	if (!attempt_start(&spec, &e))
+		snprintf(t.said, sizeof t.said, "%.290s", e.msg);
+	else
+		while (!t.done)
+			loop_step(1000);
+	if (t.done && t.status == ATT_SUCCESS)
+		found(f, OK, "sandbox", "", "a script ran in it (%s)", engine_name(g->kind));
+	else
+		found(f, FAIL, "sandbox", "run the engine by hand and see; another can be chosen with --engine",
+		      "a trial script did not run: %s", t.said);
+	free(name);
+}
+
+int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	static const struct option options[] = {{"json", 0, 0, 'j'}, {"engine", 1, 0, 'e'}, {0}};
+	struct findings f = {.list = json_new(JSON_ARRAY)};
+	struct grid_config c;
+	struct engine g;
+	const char *engine = "auto";
+	int opt, rc = 0;
+	optind = 1;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (opt == 'j')
+			f.json = true;
+		else if (opt == 'e')
+			engine = optarg;
+		else
+			rc = err_set(e, ERR_USAGE, "unknown option or missing value '%s' (see: dgrid doctor --help)",
+				     argv[optind - 1]);
+	if (!rc && optind < argc)
+		rc = err_set(e, ERR_USAGE, "doctor takes no operand, found '%s'", argv[optind]);
+	if (!rc && strcmp(engine, "auto") != 0 && strcmp(engine, "docker") != 0 && strcmp(engine, "podman") != 0 &&
+	    strcmp(engine, "bwrap") != 0)
+		rc = err_set(e, ERR_USAGE, "--engine: expected auto, docker, podman or bwrap, found '%s'", engine);
+	if (rc) {
+		json_free(f.list);
+		return rc;
+	}
+	config_defaults(&c);
+	bool git = check_git(&f);
+	check_folder(&f);
+	if (git && check_remote(ctx, &f)) {
+		check_credentials(ctx, &f);
+		if (check_grid(ctx, &f, &c))
+			check_write(ctx, &f);
+	}
+	if (check_engines(&f, engine, &g))
+		check_sandbox(&f, &g, &c);
+	if (f.json) {
+		struct json *all = json_new(JSON_OBJECT);
+		json_set(all, "schema", json_new_int(1));
+		json_set(all, "failed", json_new_int((int64_t)f.failed));
+		json_set(all, "findings", f.list);
+		put_json(all);
+		json_free(all);
+	} else
+		json_free(f.list);
+	config_clear(&c);
+	return f.failed ? err_set(e, ERR_NO, "%zu of the checks failed", f.failed) : 0;
+}
