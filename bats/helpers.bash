@@ -82,6 +82,11 @@ require_docker() {
 	docker info >/dev/null 2>&1 || { strict_skip "docker does not answer"; return; }
 	docker image inspect dgrid-test:1 >/dev/null 2>&1 || strict_skip "no image dgrid-test:1 (make test imports it)"
 }
+require_podman() {
+	command -v podman >/dev/null || { strict_skip "podman is not installed"; return; }
+	podman info >/dev/null 2>&1 || { strict_skip "podman does not work here"; return; }
+	podman image exists dgrid-test:1 || strict_skip "no image dgrid-test:1 (make test imports it)"
+}
 require_command() { # COMMAND
 	command -v "$1" >/dev/null || strict_skip "$1 is not installed"
 }

@@ -61,6 +61,10 @@ if [ "$group" = test ]; then
 	need busybox busybox-static busybox-static
 	need dockerd docker.io docker
 	need docker docker.io docker
+	need podman podman podman
+	need catatonit catatonit catatonit
+	need runc runc runc
+	need python3 python3 python3
 	need tini tini tini
 	need docker-init tini docker
 	need lighttpd lighttpd "lighttpd lighttpd-mod_auth"

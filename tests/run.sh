@@ -11,7 +11,7 @@ JOBS=${DGRID_JOBS:-4}
 PATH=$PATH:/usr/sbin:/sbin
 passed=0 failed=0 skipped=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-test.XXXXXX") || exit 1
-dockerd_pid=
+dockerd_pid='' podman_image=''
 
 note() { printf '# %s\n' "$*"; }
 wait_until() { # SECONDS COMMAND...
@@ -56,6 +56,7 @@ cleanup() {
 			umount -l "$m" 2>/dev/null
 		done < <(awk -v p="$work/" 'index($2, p) == 1 { print $2 }' /proc/mounts | sort -r)
 	fi
+	if [[ -n $podman_image ]]; then podman rmi --force dgrid-test:1 >/dev/null 2>&1; fi
 	rm -rf "$work"
 }
 trap cleanup EXIT
@@ -76,7 +77,7 @@ start_dockerd() {
 		return 1
 	fi
 }
-import_image() {
+make_root() { # the files of dgrid-test:1, from a static busybox
 	local box='' b applet root=$work/image
 	for b in /bin/busybox.static /bin/busybox-static /bin/busybox /usr/bin/busybox; do
 		if [[ -x $b ]]; then box=$b && break; fi
@@ -90,8 +91,10 @@ import_image() {
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
 	echo 'root:x:0:' >"$root/etc/group"
 	chmod 1777 "$root/tmp"
-	tar -C "$root" -c . | docker import --change 'CMD ["/bin/sh"]' - dgrid-test:1 >/dev/null || return 1
-	rm -rf "$root"
+}
+import_image() { # ENGINE
+	[[ -d $work/image/bin ]] || make_root || return 1
+	tar -C "$work/image" -c . | "$1" import --change 'CMD ["/bin/sh"]' - dgrid-test:1
 }
 
 units() { # LABEL MAKE-ARGUMENTS...: counts "test_NAME: N passed, N failed" lines
@@ -207,10 +210,14 @@ fi
 if [[ $(id -u) == 0 ]] && command -v dockerd >/dev/null && command -v docker >/dev/null; then
 	echo '{}' >"$work/daemon.json"
 	if start_dockerd; then
-		count "image dgrid-test:1" import_image
+		count "image dgrid-test:1 for docker" import_image docker
 	else
 		skip "private dockerd" "it does not start here"
 	fi
+fi
+if [[ $(id -u) == 0 ]] && command -v podman >/dev/null && ! podman image exists dgrid-test:1; then
+	podman_image=1
+	count "image dgrid-test:1 for podman" import_image podman
 fi
 if ! command -v bats >/dev/null; then
 	skip "bats" "bats is not installed"

@@ -1,0 +1,49 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
+# The same with Podman.
+# bats file_tags=podman
+
+setup() {
+	load sandbox
+	sandbox_setup podman
+	require_podman
+}
+teardown() {
+	local left
+	common_teardown
+	left=$(podman ps --all --quiet --filter "label=dgrid.node=$NODE" 2>/dev/null)
+	# shellcheck disable=SC2086 # a list of ids
+	if [ -n "$left" ]; then podman rm --force $left >/dev/null; fi
+}
+
+@test "podman: locked down, seen from inside" { check_inside; }
+@test "podman: every ending is told apart, the deadline ends the container, nothing is left" { check_endings; }
+@test "podman: the process limit holds against a fork bomb" { check_fork_bomb; }
+@test "podman: a flood of output keeps head and tail; bytes that are no UTF-8 are replaced" { check_flood; }
+
+@test "podman: after kill -9 the next start removes the container left running and gives the claim back" {
+	task orphan <<<'sleep 98764'
+	spawn "$T/log" "$DGRID" worker --node-id "$NODE" --engine podman --work-dir "$T/w1"
+	running() { [ -n "$(podman ps --quiet --filter "label=dgrid.node=$NODE")" ]; }
+	wait_until 30 running
+	kill -KILL "$SPAWNED"
+	wait_until 10 pid_ended "$SPAWNED"
+	running
+	"$DGRID" cancel orphan
+	spawn "$T/log2" "$DGRID" worker --node-id "$NODE" --engine podman --work-dir "$T/w1"
+	wait_until 30 grep -q 'removed 1 container of an earlier run' "$T/log2"
+	wait_until 20 nothing_left 'sleep 9876[4]'
+	wait_until 20 ledger_has failed orphan
+}
+
+@test "podman: an image that cannot be had is the node's trouble: no claim, and it says so" {
+	tgit -C "$T/c" pull -q
+	echo '{"schema": 1, "images": ["registry.invalid/none:1"]}' >"$T/c/grid.json"
+	tgit -C "$T/c" commit -qam image
+	tgit -C "$T/c" push -q origin HEAD:main
+	task waits <<<'echo 1'
+	run -69 "$DGRID" worker --node-id "$NODE" --engine podman --once --work-dir "$T/w1"
+	[[ "$output" == *"registry.invalid/none:1"* ]]
+	ledger_has queue waits
+	[ "$(ledger_json queue waits | grep -c attempts)" = 0 ]
+}
