@@ -1,0 +1,68 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
+# What the documents say is what the program does.
+
+setup() {
+	load helpers
+	common_setup
+}
+teardown() { common_teardown; }
+
+verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
+
+@test "README's table has every verb, with the options its --help shows" {
+	for verb in $(verbs); do
+		[ "$verb" = help ] || {
+			usage=$("$DGRID" "$verb" --help | sed -n 's/^usage: dgrid //p' | sed 's/ *$//; s/|/\\\\|/g')
+			grep -qF "| \`${usage//\\\\/\\}\`" "$REPO_ROOT/README.md" || { echo "README lacks: $usage"; false; }
+		}
+		grep -q "^| \`$verb[ \`]" "$REPO_ROOT/README.md"
+	done
+}
+
+@test "every verb has --help with an example; every reading verb takes --json" {
+	for verb in $(verbs); do
+		[ "$verb" = help ] && continue
+		run -0 "$DGRID" "$verb" --help
+		[[ "$output" == *"usage: dgrid $verb"*"example:"* ]]
+	done
+	for verb in status nodes show logs why heal doctor; do
+		run -0 "$DGRID" "$verb" --help
+		[[ "$output" == *--json* ]]
+	done
+}
+
+@test "TASK_FORMAT has every field that task.c knows, and no other" {
+	grep -oE '(strcmp\(k, |strings\[\] = \{|ours\[\] = \{|^\s*)?"[a-z_]+"' "$REPO_ROOT/task.c" | grep -oE '"[a-z_]+"' | tr -d '"' | sort -u >"$T/known"
+	sed -n -E 's/^\| `([a-z_]+)` \|.*/\1/p' "$REPO_ROOT/docs/TASK_FORMAT.md" | sort -u >"$T/told"
+	[ "$(wc -l <"$T/told")" -gt 15 ]
+	while read -r field; do grep -qx "$field" "$T/known"; done <"$T/told"
+	# What a task may hold is tried, not read: each told field passes, an untold one does not.
+	for field in $(sed -n '/^## What you write/,/^## What dgrid/p' "$REPO_ROOT/docs/TASK_FORMAT.md" | sed -n -E 's/^\| `([a-z_]+)` \|.*/\1/p'); do
+		printf '{"task_id": "x", "script": "x", "timeout_seconds": 10, "%s": {"y": []}}' "$field" >"$T/x.json"
+		run "$DGRID" validate "$T/x.json"
+		[[ "$output" != *"unknown field"* ]]
+	done
+	printf '{"task_id": "x", "script": "x", "timeout_seconds": 10, "untold": 1}' >"$T/x.json"
+	run -65 "$DGRID" validate "$T/x.json"
+	[[ "$output" == *"x.json:1:"*"untold: unknown field"* ]]
+}
+
+@test "TASK_FORMAT's example is a valid task" {
+	sed -n '/^```json/,/^```/p' "$REPO_ROOT/docs/TASK_FORMAT.md" | sed '1d;$d' >"$T/nightly-report.json"
+	run -0 "$DGRID" validate "$T/nightly-report.json"
+	for example in "$REPO_ROOT"/examples/*.json; do run -0 "$DGRID" validate "$example"; done
+}
+
+@test "README's settings are grid.json's" {
+	"$DGRID" init "$ORIGIN" >/dev/null
+	for key in $(sed -n '/^`grid.json` at the top/,/^A worker also/p' "$REPO_ROOT/README.md" | grep '^|' | cut -d '|' -f 2 | grep -oE '`[a-z_]+`' | tr -d '`'); do
+		tgit clone -q "$ORIGIN" "$T/c"
+		printf '{"%s": {}}' "$key" >"$T/c/grid.json"
+		tgit -C "$T/c" commit -qam x
+		tgit -C "$T/c" push -q origin HEAD:main
+		rm -rf "$T/c"
+		run "$DGRID" --repo "$ORIGIN" status
+		[[ "$output" == *"$key: expected"* ]]
+	done
+}
