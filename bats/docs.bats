@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
+# shellcheck disable=SC2016,SC2154,SC2013 # sh -c texts are for the inner shell; bats sets stderr
 # What the documents say is what the program does.
 
 setup() {
@@ -16,7 +16,7 @@ verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
 			usage=$("$DGRID" "$verb" --help | sed -n 's/^usage: dgrid //p' | sed 's/ *$//; s/|/\\\\|/g')
 			grep -qF "| \`${usage//\\\\/\\}\`" "$REPO_ROOT/README.md" || { echo "README lacks: $usage"; false; }
 		}
-		grep -q "^| \`$verb[ \`]" "$REPO_ROOT/README.md"
+		grep -q "^| \`${verb}[ \`]" "$REPO_ROOT/README.md"
 	done
 }
 

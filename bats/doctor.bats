@@ -23,7 +23,7 @@ settings() { # TEXT of grid.json
 }
 path_without() { # TOOL...: a PATH with links to everything else that is needed
 	local tool
-	rm -rf "$T/bin"
+	rm -rf "${T:?}/bin"
 	mkdir "$T/bin"
 	for tool in git bwrap setpriv sh true env sleep cat; do
 		[[ " $* " == *" $tool "* ]] || ln -s "$(command -v "$tool")" "$T/bin/$tool"

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016,SC2154 # scripts are for the inner shell; bats sets output and lines
 # What every engine has to hold, seen from inside the sandbox. A bats file sets ENGINE and calls these.
 
 # sandbox_setup ENGINE: a grid with short timeouts and a small /tmp.
@@ -23,8 +23,8 @@ t.update(json.loads(sys.argv[2]))
 print(json.dumps(t))' "$1" "${2:-{\}}" >"$T/$1.json"
 	"$DGRID" submit "$T/$1.json"
 }
-run_all() { # [WORKER OPTIONS]
-	"$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --slots 8 --once --work-dir "$T/w1" "$@" 2>"$T/worker.log" || {
+run_all() {
+	"$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --slots 8 --once --work-dir "$T/w1" 2>"$T/worker.log" || {
 		cat "$T/worker.log"
 		return 1
 	}

@@ -23,7 +23,6 @@ teardown() { common_teardown; }
 }
 
 @test "a worker with 16 flooding slots stays under 20 MB resident" {
-	[[ ${DGRID_SAN:-0} != 1 ]] || skip "the sanitizers' own memory is not ours to count"
 	for i in $(seq 16); do
 		printf '{"task_id": "f%s", "script": "yes 0123456789abcdef | head -c 20000000; sleep 2", "timeout_seconds": 60}' "$i" >"$T/f$i.json"
 	done
@@ -33,7 +32,9 @@ teardown() { common_teardown; }
 	peak=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$SPAWNED/status")
 	echo "peak: $peak kB"
 	[ "$peak" -gt 0 ]
-	[ "$peak" -lt 20480 ]
+	limit=20480
+	if [[ ${DGRID_SAN:-0} = 1 ]]; then limit=204800; fi # the sanitizers take memory of their own
+	[ "$peak" -lt "$limit" ]
 }
 
 @test "auto takes the first engine that answers, and says which; without any it says why" {
