@@ -1,18 +1,6 @@
 /* RFC 8259, strictly: what is accepted, what is rejected and where, and that nothing changes on the way through. */
 #include "json.h"
-#include <stdio.h>
-#include <string.h>
-
-static int passed, failed;
-#define CHECK(ok, what)                                                                                                \
-	do {                                                                                                           \
-		if (ok)                                                                                                \
-			passed++;                                                                                      \
-		else {                                                                                                 \
-			failed++;                                                                                      \
-			printf("%s:%d: %s\n", __FILE__, __LINE__, what);                                               \
-		}                                                                                                      \
-	} while (0)
+#include "test.h"
 
 static const char *const valid[] = {"{}",
 				    "[]",
@@ -170,6 +158,5 @@ int main(void)
 	CHECK(!strcmp(j->text, "a\xef\xbf\xbd\xef\xbf\xbd"), "invalid UTF-8 becomes U+FFFD");
 	json_free(j);
 	buf_clear(&b);
-	printf("test_json: %d passed, %d failed\n", passed, failed);
-	return failed != 0;
+	return test_end("test_json");
 }

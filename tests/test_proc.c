@@ -1,0 +1,137 @@
+/* Children and the event loop: every way to end, bounded output, timers, nesting, and that no descriptor leaks. */
+#include "clock.h"
+#include "file.h"
+#include "proc.h"
+#include "test.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct proc_result run(const char *script, struct proc_spec spec)
+{
+	const char *argv[] = {"sh", "-c", script, NULL};
+	struct proc_result res;
+	struct err e;
+	spec.argv = argv;
+	CHECK(!proc_run(&spec, &res, &e), script);
+	return res;
+}
+
+static void ends(void)
+{
+	struct proc_result r = run("echo out; echo err >&2; exit 7", (struct proc_spec){0});
+	CHECK(r.end == PROC_EXITED && r.code == 7, "exit code");
+	CHECK(!strcmp(r.out.data, "out\n") && !strcmp(r.err.data, "err\n"), "both streams");
+	proc_result_clear(&r);
+	r = run("kill -9 $$", (struct proc_spec){0});
+	CHECK(r.end == PROC_SIGNALLED && r.code == SIGKILL, "signal");
+	proc_result_clear(&r);
+	int64_t began = clock_mono_ms();
+	r = run("trap : TERM; echo before; while :; do sleep 100; done", (struct proc_spec){.timeout_ms = 100});
+	CHECK(r.end == PROC_TIMED_OUT && clock_mono_ms() - began < 20000, "timeout of one that ignores SIGTERM");
+	CHECK(r.out.data && !strcmp(r.out.data, "before\n"), "what it printed is kept");
+	proc_result_clear(&r);
+	r = run("cat", (struct proc_spec){.input = "hello", .input_len = 5});
+	CHECK(r.out.data && !strcmp(r.out.data, "hello"), "input");
+	proc_result_clear(&r);
+	r = run("read x || echo end", (struct proc_spec){0});
+	CHECK(r.out.data && !strcmp(r.out.data, "end\n"), "stdin is empty otherwise");
+	proc_result_clear(&r);
+	r = run("head -c 100000 /dev/zero", (struct proc_spec){.cap = 1000});
+	CHECK(r.out.len == 1000 && r.out_cut && r.end == PROC_EXITED, "a flood is cut, not blocked");
+	proc_result_clear(&r);
+	began = clock_mono_ms();
+	r = run("sleep 30 & echo gone", (struct proc_spec){0});
+	CHECK(clock_mono_ms() - began < 20000, "a child left behind with our pipes is not waited for");
+	proc_result_clear(&r);
+	const char *env[] = {"NEW=1", "HOME", NULL};
+	setenv("HOME", "/nowhere", 1);
+	r = run("echo ${NEW-unset} ${HOME-unset}", (struct proc_spec){.env = env});
+	CHECK(r.out.data && !strcmp(r.out.data, "1 unset\n"), "environment set and unset");
+	proc_result_clear(&r);
+	const char *missing[] = {"no-such-program-anywhere", NULL};
+	struct proc_spec spec = {.argv = missing};
+	struct err e;
+	CHECK(proc_run(&spec, &r, &e) == -1 && e.class == ERR_UNAVAILABLE && strstr(e.msg, "no-such-program"),
+	      "a missing program is named");
+}
+
+struct seen {
+	int ended, fired;
+	size_t bytes;
+};
+
+static void on_output(void *ctx, enum proc_stream s, const char *bytes, size_t len)
+{
+	(void)s;
+	(void)bytes;
+	((struct seen *)ctx)->bytes += len;
+}
+
+static void on_end(void *ctx, const struct proc_result *res)
+{
+	((struct seen *)ctx)->ended += res->end == PROC_EXITED;
+}
+
+static void fire(void *ctx)
+{
+	((struct seen *)ctx)->fired++;
+}
+
+static void loop(void)
+{
+	struct seen s = {0};
+	struct err e;
+	const char *argv[] = {"sh", "-c", "head -c 300000 /dev/zero", NULL};
+	struct proc_spec spec = {.argv = argv, .ctx = &s, .on_output = on_output, .on_end = on_end};
+	for (int i = 0; i < 5; i++)
+		CHECK(proc_start(&spec, &e), "started");
+	loop_after(10, fire, &s);
+	struct loop_timer *never = loop_after(20, fire, &s);
+	loop_timer_stop(never);
+	/* A synchronous child meanwhile: the others are served. */
+	struct proc_result r = run("sleep 0.2; echo done", (struct proc_spec){0});
+	CHECK(r.out.data && !strcmp(r.out.data, "done\n"), "nested");
+	proc_result_clear(&r);
+	int64_t until = clock_mono_ms() + 20000;
+	while (s.ended < 5 && clock_mono_ms() < until)
+		loop_step(1000);
+	CHECK(s.ended == 5 && s.bytes == 5 * 300000, "all ended, all bytes seen");
+	CHECK(s.fired == 1, "one timer fired, the stopped one did not");
+}
+
+static void descriptors(void)
+{
+	int before = dup(0);
+	close(before);
+	for (int i = 0; i < 100; i++) {
+		struct proc_result r = run("true", (struct proc_spec){0});
+		proc_result_clear(&r);
+	}
+	int after = dup(0);
+	close(after);
+	CHECK(after == before, "a hundred children leave no descriptor open");
+	if (!file_exists("/proc/self/fd"))
+		return;
+	/* What we inherited ourselves goes on; the pipes of another child must not. */
+	struct proc_result alone = run("ls /proc/self/fd | wc -l", (struct proc_spec){0});
+	struct seen s = {0};
+	struct err e;
+	const char *argv[] = {"sleep", "0.5", NULL};
+	struct proc_spec spec = {.argv = argv, .ctx = &s, .on_end = on_end};
+	CHECK(proc_start(&spec, &e), "started");
+	struct proc_result beside = run("ls /proc/self/fd | wc -l", (struct proc_spec){0});
+	CHECK(!strcmp(alone.out.data, beside.out.data), "a child does not get another child's pipes");
+	while (!s.ended)
+		loop_step(1000);
+	proc_result_clear(&alone);
+	proc_result_clear(&beside);
+}
+
+int main(void)
+{
+	ends();
+	loop();
+	descriptors();
+	return test_end("test_proc");
+}

@@ -1,0 +1,195 @@
+/* The schema of tasks and of grid.json: every field, its bounds, and that all problems are told at once, with places.
+ */
+#include "task.h"
+#include "test.h"
+#include <stdlib.h>
+
+static size_t problems(const char *text, struct buf *said)
+{
+	struct grid_config c;
+	struct problems p = {0};
+	struct task t;
+	config_defaults(&c);
+	if (!task_parse(&t, text, strlen(text), "t", &c, true, &p))
+		task_clear(&t);
+	config_clear(&c);
+	if (said)
+		buf_adds(said, p.text.data ? p.text.data : "");
+	buf_clear(&p.text);
+	return p.n;
+}
+
+static void with_member(const char *member, bool valid)
+{
+	char *text = xasprintf("{\"task_id\": \"t\", \"script\": \"true\", \"timeout_seconds\": 10%s%s}",
+			       *member ? ", " : "", member);
+	CHECK((problems(text, NULL) == 0) == valid, member);
+	free(text);
+}
+
+static void schema(void)
+{
+	static const char *const good[] = {"",
+					   "\"image\": \"alpine:3.20\"",
+					   "\"env\": {\"A_1\": \"x\", \"b\": \"\"}",
+					   "\"cpus\": 0.01",
+					   "\"cpus\": 1",
+					   "\"memory_mb\": 4",
+					   "\"memory_mb\": 512",
+					   "\"pids\": 3",
+					   "\"pids\": 10",
+					   "\"priority\": 0",
+					   "\"priority\": 9",
+					   "\"max_attempts\": 1",
+					   "\"max_attempts\": 10",
+					   "\"labels\": []",
+					   "\"labels\": [\"gpu\", \"x-1\"]",
+					   "\"retry_on_failure\": true",
+					   "\"description\": \"\"",
+					   "\"submitted_by\": \"me\"",
+					   "\"created_at\": \"2026-01-01T00:00:00Z\"",
+					   "\"metadata\": {\"any\": [null, 1e400, {}]}",
+					   "\"x-mine\": [1]",
+					   NULL};
+	static const char *const bad[] = {"\"image\": \"evil:1\"",
+					  "\"image\": 3",
+					  "\"env\": []",
+					  "\"env\": {\"1A\": \"x\"}",
+					  "\"env\": {\"A=B\": \"x\"}",
+					  "\"env\": {\"A\": 1}",
+					  "\"env\": {\"A\": \"x\\u0000y\"}",
+					  "\"cpus\": 0",
+					  "\"cpus\": 1.01",
+					  "\"cpus\": \"1\"",
+					  "\"cpus\": 1e999",
+					  "\"memory_mb\": 3",
+					  "\"memory_mb\": 513",
+					  "\"memory_mb\": 64.5",
+					  "\"memory_mb\": 99999999999999999999",
+					  "\"pids\": 2",
+					  "\"pids\": 11",
+					  "\"priority\": -1",
+					  "\"priority\": 10",
+					  "\"priority\": null",
+					  "\"max_attempts\": 0",
+					  "\"max_attempts\": 11",
+					  "\"labels\": \"gpu\"",
+					  "\"labels\": [1]",
+					  "\"labels\": [\"a b\"]",
+					  "\"retry_on_failure\": 1",
+					  "\"description\": 1",
+					  "\"created_at\": null",
+					  "\"claim\": {}",
+					  "\"result\": {}",
+					  "\"attempts\": []",
+					  "\"cancel\": {}",
+					  "\"not_before\": \"2026-01-01T00:00:00Z\"",
+					  "\"X-mine\": 1",
+					  "\"prioritty\": 1",
+					  NULL};
+	for (int i = 0; good[i]; i++)
+		with_member(good[i], true);
+	for (int i = 0; bad[i]; i++)
+		with_member(bad[i], false);
+	static const char *const whole[] = {"",
+					    "[]",
+					    "{}",
+					    "{\"task_id\": \"t\", \"script\": \"\", \"timeout_seconds\": 10}",
+					    "{\"task_id\": \"t\", \"script\": \"a\\u0000b\", \"timeout_seconds\": 10}",
+					    "{\"task_id\": \"t\", \"script\": \"x\", \"timeout_seconds\": 9}",
+					    "{\"task_id\": \"t\", \"script\": \"x\", \"timeout_seconds\": 301}",
+					    "{\"task_id\": \"t\", \"script\": \"x\", \"timeout_seconds\": 10.0}",
+					    "{\"task_id\": \"u\", \"script\": \"x\", \"timeout_seconds\": 10}",
+					    "{\"task_id\": \"t/../u\", \"script\": \"x\", \"timeout_seconds\": 10}",
+					    NULL};
+	for (int i = 0; whole[i]; i++)
+		CHECK(problems(whole[i], NULL) > 0, whole[i]);
+	struct buf said = {0};
+	CHECK(problems("{\"task_id\": \"a b\",\n \"timeout_seconds\": 9999,\n \"scirpt\": 1}", &said) == 4,
+	      "all at once");
+	CHECK(strstr(said.data, "1:13: task_id") && strstr(said.data, "2:21: timeout_seconds") &&
+		  strstr(said.data, "3:2: scirpt") && strstr(said.data, "script: missing"),
+	      said.data);
+	buf_clear(&said);
+}
+
+static struct json *parse(const char *text)
+{
+	struct json_error e;
+	struct json *j = json_parse(text, strlen(text), &e);
+	CHECK(j, text);
+	return j;
+}
+
+static void life(void)
+{
+	struct json *doc = parse("{\"task_id\":\"t\",\"metadata\":{\"n\":1e400},\"max_attempts\":2}");
+	task_set_claim(doc, "n1", "nonce1", 70);
+	CHECK(!strcmp(task_claim_nonce(doc), "nonce1"), "the claim's nonce");
+	CHECK(json_int(json_get(doc, "claim"), "attempt", 0) == 1, "first attempt");
+	CHECK(task_lease_until(doc) > 0, "a lease");
+	task_end_claim(doc, "released", "worker stopped", NULL);
+	CHECK(!task_claim_nonce(doc) && task_attempts_used(doc) == 0, "a release costs no attempt");
+	task_set_claim(doc, "n2", "nonce2", 70);
+	CHECK(json_int(json_get(doc, "claim"), "attempt", 0) == 1, "still the first attempt");
+	struct json *result = parse("{\"exit_code\":4,\"stderr\":\"oops\"}");
+	task_end_claim(doc, "failed", NULL, result);
+	json_free(result);
+	CHECK(task_attempts_used(doc) == 1 && task_max_attempts(doc) == 2, "a failure costs one");
+	const struct json *last = json_get(doc, "attempts")->child->next;
+	CHECK(json_int(last, "exit_code", 0) == 4 && !strcmp(json_str(last, "stderr_tail"), "oops"), "its story");
+	task_set_claim(doc, "n3", "nonce3", 70);
+	task_set_verdict(doc, "lost", "silence");
+	CHECK(task_attempts_used(doc) == 2, "lost costs one");
+	CHECK(!strcmp(json_str(json_get(doc, "result"), "status"), "lost"), "its verdict");
+	task_retried(doc, "me");
+	CHECK(task_attempts_used(doc) == 0, "the count starts again");
+	char *text = task_text(doc);
+	CHECK(strstr(text, "1e400"), "what is not understood is kept untouched");
+	free(text);
+	json_free(doc);
+}
+
+static void config_bounds(void)
+{
+	static const char *const good[] = {"{}",
+					   "{\"schema\": 1}",
+					   "{\"poll_seconds\": 1}",
+					   "{\"pushes_per_minute\": null}",
+					   "{\"images\": [\"a\", \"b\"]}",
+					   "{\"x-y\": 1}",
+					   NULL};
+	static const char *const bad[] = {"",
+					  "[]",
+					  "{\"schema\": 2}",
+					  "{\"poll_seconds\": 0}",
+					  "{\"poll_seconds\": null}",
+					  "{\"images\": []}",
+					  "{\"images\": [\"-v\"]}",
+					  "{\"max_cpus\": 0}",
+					  "{\"branch\": \"-x\"}",
+					  "{\"pol\": 1}",
+					  "{\"min_timeout_seconds\": 20, \"max_timeout_seconds\": 10}",
+					  NULL};
+	for (int k = 0; k < 2; k++)
+		for (const char *const *t = k ? bad : good; *t; t++) {
+			struct grid_config c;
+			struct problems p = {0};
+			config_defaults(&c);
+			config_parse(&c, *t, strlen(*t), &p);
+			CHECK((p.n > 0) == k, *t);
+			config_clear(&c);
+			buf_clear(&p.text);
+		}
+}
+
+int main(void)
+{
+	schema();
+	life();
+	config_bounds();
+	CHECK(task_id_valid("a-Z_9") && !task_id_valid("") && !task_id_valid("a b") && !task_id_valid("../x") &&
+		  !task_id_valid("12345678901234567890123456789012345678901234567890123456789012345"),
+	      "task ids");
+	return test_end("test_task");
+}
