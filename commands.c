@@ -115,8 +115,12 @@ int parse_number(const char *flag, const char *text, long min, long max, long *o
 /* Text from the ledger is a stranger's: no escape sequence of theirs reaches a terminal. */
 void put_clean(const char *s, size_t max)
 {
-	for (size_t n = 0; *s && n < max; s++, n++)
-		putchar(iscntrl((unsigned char)*s) ? ' ' : *s);
+	for (size_t n = 0; *s && n < max; s++, n++) {
+		/* U+0080 to U+009F are control characters too, two bytes each; U+009B begins an escape sequence. */
+		bool c1 = (unsigned char)s[0] == 0xC2 && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xA0;
+		putchar(c1 || iscntrl((unsigned char)*s) ? ' ' : *s);
+		s += c1;
+	}
 }
 
 void put_json(const struct json *j)

@@ -1,0 +1,146 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
+# The verbs that look: status, nodes, show, logs, why; at any commit; and never a stranger's escape sequence.
+
+setup() {
+	load helpers
+	common_setup
+	require_bwrap
+	export DGRID_REPO_URL=$ORIGIN
+	"$DGRID" init
+}
+teardown() { common_teardown; }
+
+once() { "$DGRID" worker --node-id n1 --engine bwrap --once --work-dir "$T/w1" "$@" 2>"$T/log"; }
+json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$output"; }
+
+@test "an empty grid says what to do first" {
+	run -0 "$DGRID" status
+	[[ "$output" == *"no task yet: dgrid submit"* ]]
+	run -0 "$DGRID" nodes
+	[[ "$output" == *"no node yet: dgrid worker"* ]]
+	git init -q --bare -b main "$T/bare.git"
+	run -66 "$DGRID" --repo "$T/bare.git" status
+	[[ "$output" == *"dgrid init"* ]]
+	run -64 env -u DGRID_REPO_URL "$DGRID" status
+	[[ "$output" == *DGRID_REPO_URL* ]]
+}
+
+@test "status, nodes, show and logs, as text and as JSON" {
+	"$DGRID" submit --id good --description 'says hello' -- 'echo hello; echo oops >&2'
+	"$DGRID" submit --id bad -- 'exit 3'
+	"$DGRID" submit --id waits --label gpu -- true
+	once
+	run -0 "$DGRID" status
+	[[ "$output" == *"1 queued, 0 running, 1 completed, 1 failed"* && "$output" == *hello* ]]
+	run -0 "$DGRID" status --json
+	[ "$(json 'o["schema"], o["counts"]["completed"], sorted(t["task_id"] for t in o["tasks"])')" = "1 1 ['bad', 'good', 'waits']" ]
+	run -0 "$DGRID" nodes --json
+	[ "$(json 'o["nodes"][0]["node_id"], o["nodes"][0]["state"], o["nodes"][0]["engine"]')" = "n1 left bwrap" ]
+	[ "$(json 'all(o["nodes"][0][k] for k in ("cpu_count", "memory_mb", "disk_gb", "os", "arch", "dgrid_version", "engine_version"))')" = True ]
+	run -0 "$DGRID" show good
+	[[ "$output" == *"says hello"*"success"*"stdout, 6 bytes"*hello*"stderr"*oops* ]]
+	run -0 "$DGRID" show --json good
+	[ "$(json 'o["state"], o["result"]["exit_code"]')" = "completed 0" ]
+	run -0 "$DGRID" logs --json good
+	[ "$(json 'o["stdout"].strip(), o["stderr"].strip()')" = "hello oops" ]
+	run -66 "$DGRID" show nobody
+	run -75 "$DGRID" logs waits
+	run -64 "$DGRID" show
+	run -64 "$DGRID" status --frobnicate
+}
+
+@test "--at shows the grid as it was" {
+	"$DGRID" submit --id one -- true
+	run -0 "$DGRID" status --at main --json
+	before=$(json 'o["commit"]')
+	once
+	run -0 "$DGRID" status --at "$before" --json
+	[ "$(json 'o["counts"]["queue"], o["counts"]["completed"]')" = "1 0" ]
+	run -0 "$DGRID" show --at "$before" one
+	[[ "$output" == *"state       queue"* ]]
+	run -66 "$DGRID" status --at 2001-01-01
+	run -64 "$DGRID" status --at --help-me-not
+}
+
+@test "a clone stands for its origin, -C and the current folder too; over HTTP through a cache" {
+	"$DGRID" submit --id one -- true
+	tgit clone -q "$ORIGIN" "$T/clone"
+	unset DGRID_REPO_URL
+	run -0 "$DGRID" -C "$T/clone" status
+	[[ "$output" == *"1 queued"* ]]
+	cd "$T/clone"
+	run -0 "$DGRID" status
+	[[ "$output" == *"1 queued"* ]]
+	"$DGRID" submit --id two -- true
+	start_http_git
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	export GIT_TOKEN
+	for _ in 1 2; do
+		run -0 "$DGRID" --repo "$HTTP_URL" status
+		[[ "$output" == *"2 queued"* ]]
+	done
+	run -0 "$DGRID" --repo "$HTTP_URL" status --at main~1
+	[[ "$output" == *"1 queued"* ]]
+	run -1 grep -rlF -- "$GIT_TOKEN" "$HOME"
+}
+
+@test "why: nobody alive, labels, all slots busy, what goes first, running, ended, invalid" {
+	"$DGRID" submit --id plain --priority 1 -- 'echo x'
+	run -0 "$DGRID" why plain
+	[[ "$output" == *"no node has ever joined"* ]]
+	"$DGRID" submit --id gpu --label gpu --label big -- true
+	"$DGRID" submit --id busy --timeout 60 --priority 9 -- 'sleep 30'
+	spawn "$T/log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/w1" --labels big
+	wait_until 20 ledger_has in_progress busy
+	run -0 "$DGRID" why gpu
+	[[ "$output" == *"node n1 lacks the label gpu"* ]]
+	wait_until 20 sh -c '"$1" why plain | grep -q "all 1 slots of node n1 are busy"' sh "$DGRID"
+	run -0 "$DGRID" why plain
+	[[ "$output" == *"1 queued task goes first"* ]]
+	run -0 "$DGRID" why --json busy
+	[ "$(json 'o["state"], o["reasons"][0]["code"]')" = "in_progress running" ]
+	"$DGRID" cancel busy
+	wait_until 20 ledger_has failed busy
+	run -0 "$DGRID" why busy
+	[[ "$output" == *cancelled*"dgrid retry busy"* ]]
+	run -66 "$DGRID" why nobody
+}
+
+@test "hostile text in tasks and nodes reaches no terminal" {
+	tgit clone -q "$ORIGIN" "$T/c"
+	printf '{"task_id":"evil","result":{"status":"\\u001b[31mred","node":"\\u001b]0;title\\u0007","stdout":"\\u001b[2Jgone","reason":"\\u009b"},"description":"\\u001b[2J"}' >"$T/c/tasks/failed/evil.json"
+	printf '{"node_id":"evil","status":"\\u001b[2J","labels":["\\u001b[2J"],"engine":"\\u001b[2J","slots":"x"}' >"$T/c/nodes/evil.json"
+	echo '{"task_id":' >"$T/c/tasks/queue/broken.json"
+	echo '[1]' >"$T/c/nodes/list.json"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm evil
+	tgit -C "$T/c" push -q origin HEAD:main
+	for verb in status nodes 'show evil' 'why evil' 'why broken'; do
+		# shellcheck disable=SC2086 # verb and its operand
+		run -0 "$DGRID" $verb
+		[[ "$output" != *$'\033'* && "$output" != *$'\007'* && "$output" != *$'\302\233'* ]]
+	done
+	run -65 "$DGRID" show broken
+	[[ "$output" == *"tasks/queue/broken.json:"*:* ]]
+}
+
+@test "a ledger of the well-known attempt can be read" {
+	tgit clone -q "$ORIGIN" "$T/c"
+	cd "$T/c"
+	echo '{"node_id":"old","node_name":"old","cpu_count":2,"memory_gb":4,"disk_gb":10,"last_heartbeat":"2024-01-01T00:00:00","status":"active"}' >nodes/old.json
+	echo '{"task_id":"run","script":"x","timeout_seconds":10}' >tasks/in_progress/old-run.json
+	echo '{"task_id":"done","script":"x","timeout_seconds":10}' >tasks/completed/done.json
+	echo 'its output' >tasks/completed/done.json.log
+	tgit add -A
+	tgit commit -qm old
+	tgit push -q origin HEAD:main
+	run -0 "$DGRID" logs done
+	[ "$output" = 'its output' ]
+	run -0 "$DGRID" show run
+	[[ "$output" == *in_progress* ]]
+	run -0 "$DGRID" nodes
+	[[ "$output" == *old*silent* ]]
+	run -0 "$DGRID" status
+	run -0 "$DGRID" why run
+}
