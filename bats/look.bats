@@ -11,7 +11,7 @@ setup() {
 }
 teardown() { common_teardown; }
 
-once() { "$DGRID" worker --node-id n1 --engine bwrap --once --work-dir "$T/w1" "$@" 2>"$T/log"; }
+once() { "$DGRID" worker --node-id n1 --engine bwrap --once --work-dir "$T/w1" 2>"$T/log"; }
 json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$output"; }
 
 @test "an empty grid says what to do first" {
@@ -135,7 +135,7 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 	tgit add -A
 	tgit commit -qm old
 	tgit push -q origin HEAD:main
-	run -0 "$DGRID" logs done
+	run -0 "$DGRID" logs "done"
 	[ "$output" = 'its output' ]
 	run -0 "$DGRID" show run
 	[[ "$output" == *in_progress* ]]
