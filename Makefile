@@ -54,7 +54,7 @@ OBJ := $(SRC:%.c=$(O)/%.o)
 LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o)
 TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
 
-.PHONY: all deps unit test demo fuzz static install clean format-check format help FORCE
+.PHONY: all deps unit test demo fuzz chaos static install clean format-check format help FORCE
 .DELETE_ON_ERROR:
 all: $(OUT)
 
@@ -62,6 +62,7 @@ help:
 	@echo 'make [WERROR=1] [SAN=1] [JSMN_DIR=dir]   build ./dgrid (SAN=1: build/san/dgrid)'
 	@echo 'make static     ./dgrid-static, with musl-gcc if present'
 	@echo 'make unit       unit tests;  make test: everything;  make demo: a grid on this machine'
+	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
 	@echo 'make install PREFIX= DESTDIR=;  make clean'
 
@@ -113,6 +114,10 @@ build/fuzz/fuzz_json: tests/fuzz_json.c $(LIB_SRC) $(wildcard *.h) | deps
 	$(call say,CC,$@)
 	$(Q)$(CLANG) $(BASE) $(INC) -O1 -fsanitize=fuzzer,address -fno-omit-frame-pointer -Wno-missing-prototypes $(NO_NONLITERAL) \
 		-o $@ tests/fuzz_json.c $(LIB_SRC)
+
+# The bench of faults; again with the SEED it prints.
+chaos: all
+	@bash tests/chaos/run.sh '$(or $(FAULT_SECONDS),60)' '$(or $(WORKERS),4)' '$(or $(TASKS),200)' '$(SEED)'
 
 # musl-gcc does not look in /usr/include, so it gets a copy of that one header.
 static: | deps

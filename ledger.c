@@ -44,8 +44,27 @@ static int fetch(struct ledger *l, struct err *e)
 	return rc;
 }
 
+/* The clone is ours alone and git runs in it one at a time, so a lock file that is there now is a killed git's. */
+static void clear_locks(struct ledger *l)
+{
+	static const char *const locks[] = {"index.lock",  "HEAD.lock",	       "shallow.lock",
+					    "config.lock", "packed-refs.lock", NULL};
+	static const char *const refs[] = {"refs/heads", "refs/remotes/origin", NULL};
+	for (int i = 0; locks[i]; i++) {
+		char *path = xasprintf("%s/.git/%s", l->git.dir, locks[i]);
+		unlink(path);
+		free(path);
+	}
+	for (int i = 0; refs[i]; i++) {
+		char *path = xasprintf("%s/.git/%s/%s.lock", l->git.dir, refs[i], l->branch);
+		unlink(path);
+		free(path);
+	}
+}
+
 int ledger_sync(struct ledger *l, struct err *e)
 {
+	clear_locks(l);
 	if (fetch(l, e))
 		return err_wrap(e, "cannot read branch '%s' of the grid (is it made with `dgrid init`?)", l->branch);
 	return refresh(l, e);
@@ -107,11 +126,10 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 			return err_set(e, ERR_UNAVAILABLE, "cannot make a temporary folder '%s'", l->git.dir);
 		l->temporary = true;
 	}
-	char *dotgit = xasprintf("%s/.git/HEAD", l->git.dir), *lock = xasprintf("%s/.git/index.lock", l->git.dir);
+	char *dotgit = xasprintf("%s/.git/HEAD", l->git.dir);
 	int rc = 0;
 	if (file_exists(dotgit)) {
-		/* Ours alone (the caller holds the lock on the work directory), so a lock file is a dead git's. */
-		unlink(lock);
+		clear_locks(l);
 		rc = GIT(l, NULL, e, "remote", "set-url", "origin", url);
 	} else if (!(rc = file_remove_tree(l->git.dir, e)))
 		rc = git_clone(&l->git, url, branch, e);
@@ -122,7 +140,6 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 	if (!rc && !(rc = file_mkdirs(info, e)))
 		rc = file_write(attributes, raw, sizeof raw - 1, e);
 	free(dotgit);
-	free(lock);
 	free(attributes);
 	free(info);
 	return rc;

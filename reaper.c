@@ -10,6 +10,7 @@
 void reaper_clear(struct reaper *r)
 {
 	free(r->seen);
+	free(r->leases);
 	*r = (struct reaper){0};
 }
 
@@ -63,6 +64,41 @@ static void watch_hearts(struct reaper *r, const struct beats *beats, const stru
 	}
 }
 
+/* How long, by our own clock, the claim has said what it says now. */
+static int64_t lease_age_ms(struct reaper *r, const struct json *doc)
+{
+	const char *nonce = task_claim_nonce(doc);
+	int64_t until = task_lease_until(doc), now = clock_mono_ms();
+	struct reaper_lease *l = NULL;
+	for (size_t i = 0; i < r->n_leases && !l; i++)
+		if (!strcmp(r->leases[i].nonce, nonce))
+			l = &r->leases[i];
+	if (!l) {
+		r->leases = xrealloc(r->leases, (r->n_leases + 1) * sizeof *r->leases);
+		l = &r->leases[r->n_leases++];
+		*l = (struct reaper_lease){0};
+		snprintf(l->nonce, sizeof l->nonce, "%.64s", nonce);
+	}
+	l->present = true;
+	if (l->until != until) {
+		l->until = until;
+		l->since_ms = now;
+	}
+	return now - l->since_ms;
+}
+
+/* Forgets the leases that the last look did not meet. */
+static void forget_leases(struct reaper *r)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < r->n_leases; i++)
+		if (r->leases[i].present) {
+			r->leases[kept] = r->leases[i];
+			r->leases[kept++].present = false;
+		}
+	r->n_leases = kept;
+}
+
 static enum fate fate_of(const struct json *doc)
 {
 	if (json_get(doc, "cancel"))
@@ -71,7 +107,7 @@ static enum fate fate_of(const struct json *doc)
 }
 
 /* True when the claim in doc is an orphan; why says what shows it. */
-static bool judge(const struct reaper *r, struct ledger *l, const struct beats *beats, const struct grid_config *c,
+static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats, const struct grid_config *c,
 		  const struct json *doc, char why[256])
 {
 	const struct json *claim = json_get(doc, "claim");
@@ -92,10 +128,12 @@ static bool judge(const struct reaper *r, struct ledger *l, const struct beats *
 	for (size_t i = 0; i < r->n; i++)
 		if (!strcmp(r->seen[i].node, node) && r->seen[i].changed_ms)
 			beats_now = clock_mono_ms() - r->seen[i].changed_ms <= c->orphan_after_seconds * 1000;
+	int64_t age = lease_age_ms(r, doc),
+		length = (c->lease_seconds ? c->lease_seconds : lease - at) * 1000 + skew * 1000;
 	bool orphan = true;
 	if (left)
 		snprintf(why, 256, "node %s left at %s", node, clock_format(last->seen, a));
-	else if (beats_now)
+	else if (beats_now && age <= length)
 		orphan = false;
 	else if (lease && now > lease + skew)
 		snprintf(why, 256, "the lease ran out at %s, %lld s ago (tolerance %lld s)", clock_format(lease, a),
@@ -143,6 +181,7 @@ int reaper_look(struct reaper *r, struct ledger *l, const struct grid_config *c,
 			add(out, ids.v[i], doc, why);
 		json_free(doc);
 	}
+	forget_leases(r);
 	strs_clear(&ids);
 	heartbeats_clear(&beats);
 	return 0;

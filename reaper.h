@@ -2,7 +2,8 @@
  *   reaper_look(&r, &ledger, &config, "n1", &orphans, &err) -> reaper_heal(&ledger, "n1", &orphans, &err)
  * A claim is an orphan when its node has left, when its lease has run out, or when its node gave no sign of life for
  * too long and is past the beat it announced; always with max_clock_skew_seconds to spare. A reaper that is kept sees
- * heartbeats change by its own monotonic clock, so a node whose clock is wrong but whose heart beats is alive.
+ * heartbeats and leases change by its own monotonic clock: while a node's heart beats, its claims are safe until it has
+ * let one lease's length pass without renewal by that clock, however wrong its own may be.
  */
 #ifndef REAPER_H
 #define REAPER_H
@@ -13,9 +14,15 @@ struct reaper_sight {
 	int64_t changed_ms; /* monotonic; 0: not seen to change yet */
 	bool skew_told;
 };
+struct reaper_lease {
+	char nonce[65];
+	int64_t until, since_ms; /* as the claim says, UTC seconds; monotonic, when it was first seen to say so */
+	bool present;
+};
 struct reaper { /* starts as {0} */
 	struct reaper_sight *seen;
-	size_t n;
+	struct reaper_lease *leases;
+	size_t n, n_leases;
 };
 void reaper_clear(struct reaper *r);
 

@@ -33,6 +33,14 @@ int slots_busy(const struct slots *s)
 	return n;
 }
 
+int slots_running(const struct slots *s)
+{
+	int n = 0;
+	for (int i = 0; i < s->n; i++)
+		n += s->v[i].state == SLOT_RUNNING;
+	return n;
+}
+
 void slots_stop(struct slots *s)
 {
 	for (int i = 0; i < s->n; i++)

@@ -41,7 +41,8 @@ struct slots {
 void slots_init(struct slots *s, int n); /* the other members are the caller's to set */
 void slots_clear(struct slots *s);
 int slots_busy(const struct slots *s);
-void slots_stop(struct slots *s); /* cancels every attempt; the claims go back */
+int slots_running(const struct slots *s); /* without those whose claim's end is unknown */
+void slots_stop(struct slots *s);	  /* cancels every attempt; the claims go back */
 /* After a fetch: is each claim still ours, is it to be cancelled, did a doubtful one land? */
 void slots_watch(struct slots *s, struct ledger *l);
 

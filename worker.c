@@ -367,7 +367,7 @@ static int loop(struct worker *w)
 		bool idle = slots_busy(&w->slots) == 0 && !w->outbox.n;
 		if (stopping(w) && idle)
 			return w->usurped ? ERR_RETRY : sig_stops() > 1 ? 128 + sig_last_stop() : 0;
-		if (stopping(w) && slots_busy(&w->slots) == 0) {
+		if (stopping(w) && slots_running(&w->slots) == 0) {
 			stop_began = stop_began ? stop_began : now;
 			if (now - stop_began > LEAVE_WAIT_MS || sig_stops() > 2) {
 				log_at(

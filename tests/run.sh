@@ -142,7 +142,7 @@ bats_pass() { # LABEL PROGRAM SAN
 
 shell_files() {
 	local f
-	for f in .ci/* scripts/* tests/*.sh examples/*; do
+	for f in .ci/* scripts/* tests/*.sh tests/*/*.sh examples/*; do
 		if [[ -f $f ]] && head -n 1 "$f" | grep -Eq '^#!.*[/ ](ba|da)?sh( |$)'; then printf '%s\n' "$f"; fi
 	done
 	for f in bats/*.bash bats/*.bats; do if [[ -f $f ]]; then printf '%s\n' "$f"; fi; done
@@ -218,6 +218,13 @@ fi
 if [[ $(id -u) == 0 ]] && command -v podman >/dev/null && ! podman image exists dgrid-test:1; then
 	podman_image=1
 	count "image dgrid-test:1 for podman" import_image podman
+fi
+if command -v python3 >/dev/null && command -v bwrap >/dev/null; then
+	note "faults, for a moment"
+	count "chaos" bash tests/chaos/run.sh 15 4 60
+	sed -n 's/^/# /p' "$work/out"
+else
+	skip "chaos" "python3 or bwrap is not installed"
 fi
 if ! command -v bats >/dev/null; then
 	skip "bats" "bats is not installed"

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Reads the history of a grid, and nothing else, and says whether the promises were kept.
+
+usage: check.py REPOSITORY BRANCH TASKS
+Every commit, in order: each task in exactly one state; only legal moves; a result only under the nonce of the claim before
+it; attempts only grow; what ended stays as it is. At the end: every task that was ever queued has ended, with one result.
+"""
+import json
+import subprocess
+import sys
+
+LEGAL = {
+    (None, "queue"), ("queue", "in_progress"), ("in_progress", "in_progress"), ("in_progress", "queue"),
+    ("in_progress", "completed"), ("in_progress", "failed"), ("queue", "failed"),
+}
+
+
+def git(repository, *args, text=None):
+    return subprocess.run(["git", "-C", repository, *args], input=text, capture_output=True, check=True).stdout
+
+
+def documents(repository, oids):
+    """The blobs, by one cat-file --batch."""
+    out, at, docs = git(repository, "cat-file", "--batch", text="\n".join(oids).encode() + b"\n"), 0, {}
+    for oid in oids:
+        end = out.index(b"\n", at)
+        size = int(out[at:end].split()[2])
+        docs[oid] = json.loads(out[end + 1:end + 1 + size])
+        at = end + 1 + size + 1
+    return docs
+
+
+def steps(repository, branch):
+    """(commit, [(old path or None, new path or None, new oid)]) of every commit, the oldest first."""
+    log = git(repository, "log", "--reverse", "--first-parent", "--no-renames", "--raw", "-z", "--no-abbrev",
+              "--format=%x01%H", branch, "--", "tasks/").decode()
+    for part in log.split("\x01")[1:]:
+        commit, _, rest = part.partition("\0")
+        commit = commit.strip()
+        fields = [f for f in rest.strip("\n\0").split("\0") if f]
+        changes = []
+        for meta, path in zip(fields[0::2], fields[1::2]):
+            words = meta.strip().lstrip(":").split()
+            changes.append((path, words[3] if words[4] != "D" else None))
+        yield commit, changes
+
+
+def main():
+    repository, branch, expected = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    history = list(steps(repository, branch))
+    docs = documents(repository, sorted({oid for _, c in history for p, oid in c if oid and p.endswith(".json")}))
+    state, last, wrong, commits, results = {}, {}, [], 0, {}
+    waited = 0
+    for commit, changes in history:
+        commits += 1
+        gone, came = {}, {}
+        for path, oid in changes:
+            parts = path.split("/")
+            if len(parts) != 3 or not parts[2].endswith(".json"):
+                continue
+            task = parts[2][:-5]
+            if oid:
+                if task in came:
+                    wrong.append(f"{commit[:10]} {task}: in two states at once")
+                came[task] = (parts[1], docs[oid])
+            else:
+                gone.setdefault(task, set()).add(parts[1])
+        for task in set(gone) | set(came):
+            old = state.get(task)
+            if task not in came:
+                wrong.append(f"{commit[:10]} {task}: lost from {old}")
+                continue
+            new, doc = came[task]
+            if old and old != new and gone.get(task) != {old}:
+                wrong.append(f"{commit[:10]} {task}: copied, not moved, from {old} to {new}")
+            if (old, new) not in LEGAL:
+                wrong.append(f"{commit[:10]} {task}: illegal move from {old} to {new}")
+            before = last.get(task, {})
+            if len(doc.get("attempts", [])) < len(before.get("attempts", [])):
+                wrong.append(f"{commit[:10]} {task}: attempts were taken away")
+            if doc.get("attempts", [])[:len(before.get("attempts", []))] != before.get("attempts", []):
+                wrong.append(f"{commit[:10]} {task}: the story was rewritten")
+            for name in ("task_id", "script", "timeout_seconds"):
+                if before and before.get(name) != doc.get(name):
+                    wrong.append(f"{commit[:10]} {task}: {name} was changed")
+            result = doc.get("result")
+            if result:
+                results[task] = results.get(task, 0) + 1
+                claim = before.get("claim", {})
+                if result.get("nonce") and result["nonce"] != claim.get("nonce"):
+                    wrong.append(f"{commit[:10]} {task}: a result under a foreign nonce")
+            for attempt in doc.get("attempts", [])[len(before.get("attempts", [])):]:
+                if attempt.get("nonce") != before.get("claim", {}).get("nonce"):
+                    wrong.append(f"{commit[:10]} {task}: an attempt ended that was not the claim's")
+            state[task], last[task] = new, doc
+    for task, where in state.items():
+        if where not in ("completed", "failed"):
+            wrong.append(f"end {task}: still in {where}")
+        if results.get(task, 0) != 1:
+            wrong.append(f"end {task}: {results.get(task, 0)} results")
+    if len(state) != expected:
+        wrong.append(f"end: {len(state)} tasks in the history, {expected} were submitted")
+    import datetime
+    parse = lambda s: datetime.datetime.strptime(s, "%Y-%m-%dT%H:%M:%SZ")
+    for doc in last.values():
+        for a in doc.get("attempts", []):
+            if a.get("outcome") == "lost" and a.get("claimed_at"):
+                waited = max(waited, (parse(a["ended_at"]) - parse(a["claimed_at"])).total_seconds())
+    lost = sum(1 for d in last.values() if d.get("result", {}).get("status") == "lost")
+    healed = sum(1 for d in last.values() for a in d.get("attempts", []) if a.get("outcome") == "lost")
+    released = sum(1 for d in last.values() for a in d.get("attempts", []) if a.get("outcome") == "released")
+    print(f"history: {commits} commits, {len(state)} tasks, {sum(s == 'completed' for s in state.values())} completed, "
+          f"{sum(s == 'failed' for s in state.values())} failed (of them {lost} out of attempts), {healed} claims healed, "
+          f"{released} released")
+    print(f"lost: {expected - len(state)}; duplicate results: {sum(n > 1 for n in results.values())}; "
+          f"longest from a claim to its healing: {waited:.0f} s")
+    for line in wrong[:50]:
+        print("WRONG " + line)
+    return 1 if wrong else 0
+
+
+sys.exit(main())
