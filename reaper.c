@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WATCH_BEATS 3
+#define PROMISE_MAX_SECONDS 3600
+
 void reaper_clear(struct reaper *r)
 {
 	free(r->seen);
@@ -124,16 +127,20 @@ static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats,
 	node_read(&beat, heartbeats_of(beats, node));
 	const struct node_view *last = beat.seen > file.seen ? &beat : &file;
 	int64_t seen = last->seen > at ? last->seen : at, due = last->next_due;
+	if (due > seen + PROMISE_MAX_SECONDS) /* nobody may put off being found dead for ever */
+		due = seen + PROMISE_MAX_SECONDS;
 	bool left = !strcmp(last->status, "left") && last->seen >= at, beats_now = false;
 	for (size_t i = 0; i < r->n; i++)
 		if (!strcmp(r->seen[i].node, node) && r->seen[i].changed_ms)
 			beats_now = clock_mono_ms() - r->seen[i].changed_ms <= c->orphan_after_seconds * 1000;
 	int64_t age = lease_age_ms(r, doc),
 		length = (c->lease_seconds ? c->lease_seconds : lease - at) * 1000 + skew * 1000;
+	int64_t beat_seconds = due - last->seen > c->heartbeat_seconds ? due - last->seen : c->heartbeat_seconds;
+	beat_seconds = beat_seconds > c->orphan_after_seconds ? c->orphan_after_seconds : beat_seconds;
 	bool orphan = true;
 	if (left)
 		snprintf(why, 256, "node %s left at %s", node, clock_format(last->seen, a));
-	else if (beats_now && age <= length)
+	else if ((beats_now && age <= length) || (r->patient && age < WATCH_BEATS * 1000 * beat_seconds))
 		orphan = false;
 	else if (lease && now > lease + skew)
 		snprintf(why, 256, "the lease ran out at %s, %lld s ago (tolerance %lld s)", clock_format(lease, a),

@@ -3,7 +3,8 @@
  * A claim is an orphan when its node has left, when its lease has run out, or when its node gave no sign of life for
  * too long and is past the beat it announced; always with max_clock_skew_seconds to spare. A reaper that is kept sees
  * heartbeats and leases change by its own monotonic clock: while a node's heart beats, its claims are safe until it has
- * let one lease's length pass without renewal by that clock, however wrong its own may be.
+ * let one lease's length pass without renewal by that clock, however wrong its own may be. A patient one watches a
+ * claim for a few beats before it believes any clock.
  */
 #ifndef REAPER_H
 #define REAPER_H
@@ -19,7 +20,8 @@ struct reaper_lease {
 	int64_t until, since_ms; /* as the claim says, UTC seconds; monotonic, when it was first seen to say so */
 	bool present;
 };
-struct reaper { /* starts as {0} */
+struct reaper {	      /* starts as {0}; patient is the caller's to set */
+	bool patient; /* will look again: judge no claim before it was watched for a few beats of its node */
 	struct reaper_sight *seen;
 	struct reaper_lease *leases;
 	size_t n, n_leases;

@@ -468,7 +468,7 @@ static int start(struct worker *w, int *lock, struct err *e)
 
 int worker_run(const struct worker_options *o)
 {
-	struct worker w = {.o = o, .stale = true, .started_at = clock_now()};
+	struct worker w = {.o = o, .stale = true, .started_at = clock_now(), .reaper = {.patient = true}};
 	struct err e = {0};
 	int lock = -1, code = 0;
 	sig_init();

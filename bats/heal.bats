@@ -260,3 +260,29 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	wait_until 20 pid_ended "$worker_pid"
 	umount "$T/small"
 }
+
+@test "clocks a minute apart steal nothing; a clock that is far off is noticed, and its live task is left alone" {
+	require_command faketime
+	settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 60, "lease_seconds": 8'
+	skewed() { # NODE OFFSET
+		spawn "$T/$1.log" env FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f "$2" "$DGRID" worker --node-id "$1" --engine bwrap --work-dir "$T/$1"
+		wait_until 20 grep -q "node $1: engine" "$T/$1.log"
+	}
+	skewed behind -60
+	submit first 'sleep 12; echo done'
+	wait_until 20 ledger_has in_progress first
+	skewed ahead +60
+	wait_until 40 ledger_has completed first
+	[ "$(field completed first 'len(t["attempts"]), t["result"]["node"]')" = "1 behind" ]
+	kill -TERM "$SPAWNED"
+	wait_until 20 pid_ended "$SPAWNED"
+	# Ten minutes: by the clock the lease is long over, but the heart beats.
+	worker watcher
+	skewed far -600
+	submit second 'sleep 14; echo done' ', "labels": ["x"]'
+	spawn "$T/far2.log" env FAKETIME_DONT_FAKE_MONOTONIC=1 faketime -f -600 "$DGRID" worker --node-id far2 --labels x --engine bwrap --work-dir "$T/far2"
+	wait_until 20 ledger_has in_progress second
+	wait_until 30 grep -q 'the clock of node far.* is off by about -' "$T/watcher.log"
+	wait_until 40 ledger_has completed second
+	[ "$(field completed second 'len(t["attempts"]), t["result"]["node"]')" = "1 far2" ]
+}

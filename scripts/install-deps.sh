@@ -61,6 +61,8 @@ if [ "$group" = test ]; then
 	need busybox busybox-static busybox-static
 	need dockerd docker.io docker
 	need docker docker.io docker
+	[ "$manager" = apk ] || need spin spin spin
+	need faketime faketime libfaketime
 	need podman podman podman
 	need catatonit catatonit catatonit
 	need runc runc runc

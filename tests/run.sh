@@ -219,6 +219,12 @@ if [[ $(id -u) == 0 ]] && command -v podman >/dev/null && ! podman image exists 
 	podman_image=1
 	count "image dgrid-test:1 for podman" import_image podman
 fi
+if command -v spin >/dev/null; then
+	count "model" sh tests/model/check.sh
+	sed -n 's/^/# /p' "$work/out"
+else
+	skip "model" "spin is not installed"
+fi
 if command -v python3 >/dev/null && command -v bwrap >/dev/null; then
 	note "faults, for a moment"
 	count "chaos" bash tests/chaos/run.sh 15 4 60
