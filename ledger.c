@@ -458,7 +458,8 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 		if (got == PUSH_DECLINED)
 			break;
 		l->rejected++;
-		err_set(e, ERR_RETRY, "lost %d race%s for the branch in a row; try again", try, try == 1 ? "" : "s");
+		e->class = ERR_RETRY;
+		err_wrap(e, "lost %d race%s for the branch in a row, try again", try, try == 1 ? "" : "s");
 		if (try == l->tries)
 			break;
 		/* Full jitter, so that losers do not meet again. */

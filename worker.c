@@ -16,6 +16,7 @@
 #define LOCAL_POLL_MS 100 /* looks at a file, not at the remote */
 #define TROUBLE_MIN_MS 500
 #define TROUBLE_MAX_MS 60000
+#define LOST_RACES_TOLD 40
 #define LEAVE_WAIT_MS 30000 /* how long a stopping node tries to reach a dead remote */
 
 struct worker {
@@ -32,6 +33,7 @@ struct worker {
 	char node_path[128], instance[17];
 	struct selfcheck fit;
 	int64_t started_at, beat_ms;
+	unsigned lost_races;	      /* in a row */
 	int64_t retry_at, retry_wait; /* remote trouble or a lost race */
 	int64_t next_poll, heal_at, ready_at;
 	bool registered, stale, hungry; /* stale: fetch first; hungry: the queue may hold something for us */
@@ -262,7 +264,9 @@ static bool has_to_speak(struct worker *w)
 static void remote_trouble(struct worker *w, const struct err *e)
 {
 	w->stale = true;
-	if (e->class == ERR_RETRY) { /* a lost race is no trouble */
+	if (e->class == ERR_RETRY) { /* a lost race is no trouble, but a great many in a row are */
+		if (++w->lost_races == LOST_RACES_TOLD)
+			log_at(LOG_WARN, "worker", "pushes keep being refused (%s)", e->msg);
 		w->retry_wait = w->retry_wait * 2 < 20 ? 20 : w->retry_wait * 2 > 2000 ? 2000 : w->retry_wait * 2;
 		w->retry_at = clock_mono_ms() + clock_jitter(w->retry_wait);
 		return;
@@ -342,7 +346,7 @@ static void converse(struct worker *w, int64_t now)
 			log_at(LOG_INFO, "worker", "the remote answers again");
 		w->told[0] = 0;
 		if (spoke || !w->outbox.n)
-			w->retry_wait = 0;
+			w->retry_wait = w->lost_races = 0;
 		if (now >= w->heal_at && !stopping(w) && slots_busy(&w->slots) < w->o->slots)
 			heal(w);
 	}

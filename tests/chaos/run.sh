@@ -108,6 +108,8 @@ mend() { # what is due
 	local n
 	if ((SECONDS >= ${hook_until:-0})); then rm -f "$origin/hooks/pre-receive"; fi
 	if ((SECONDS >= ${away_until:-0})) && [[ -d $origin.away ]]; then mv "$origin.away" "$origin"; fi
+	# A git that is killed while it serves a push leaves its lock in the bare repository, for the administrator.
+	find "$origin" -name '*.lock' -mmin +0.05 -delete 2>/dev/null
 	if ((SECONDS >= ${full_until:-0})) && [[ -n $small ]]; then rm -f "$small/filler"; fi
 	if ((SECONDS >= ${engine_until:-0})); then rm -f "$work/fake/fails"; fi
 	for n in $(seq "$workers"); do
