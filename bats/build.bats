@@ -20,6 +20,20 @@ teardown() { common_teardown; }
 	[ "$("$T/stage/opt/x/bin/dgrid" version)" = "$("$DGRID" version)" ]
 }
 
+@test "make demo: a dozen tasks end as they are meant to, in a sandbox it names" {
+	require_bwrap
+	cp -r "$REPO_ROOT/examples" .
+	run -0 env DGRID_DEMO_ENGINE=bwrap make -j 2 demo CFLAGS=-O0
+	[[ "$output" == *"Sandboxes by bwrap"*"9 completed, 3 failed"*"What to try next"* ]]
+	grep -qE '^times-out +failed +demo-[123] +timeout ' <<<"$output"
+	grep -qE '^fails +failed +demo-[123] +failed +3 ' <<<"$output"
+	grep -qE '^fork-bomb +failed ' <<<"$output"
+	grep -qE '^reach-network +completed .*no network but loopback' <<<"$output"
+	grep -qE '^write-to-root +completed .*root is read-only' <<<"$output"
+	run pgrep -f "$T/src/build/demo"
+	[ "$status" = 1 ]
+}
+
 @test "make static: one file that needs no other" {
 	command -v musl-gcc >/dev/null || [ -f /etc/alpine-release ] || strict_skip "no musl"
 	run -0 make static CFLAGS=-O0

@@ -63,12 +63,13 @@ echo "Three workers with two slots each have joined; a dozen tasks from examples
 ./dgrid submit examples/*.json >"$demo/ids"
 mapfile -t ids <"$demo/ids"
 code=0
-./dgrid wait --timeout 120 "${ids[@]}" 2> >(grep --line-buffered -v '^dgrid: not every task' >&2) || code=$?
+./dgrid wait --timeout 120 "${ids[@]}" || code=$?
 if [ "$code" -gt 3 ]; then
 	cat "$demo"/worker-*.log >&2
 	exit "$code"
 fi
 stop
+echo "(Three of them are meant not to: one fails, one never ends, one is a fork bomb.)"
 echo
 ./dgrid status
 echo

@@ -8,10 +8,10 @@ trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 explore() { # SPIN OPTIONS: its report in the file "report"
 	rm -f pan*
-	spin -a "$@" "$model" >spin.out 2>&1 && "${CC:-cc}" -O2 -DSAFETY -DCOLLAPSE -o pan pan.c 2>>spin.out || {
+	if ! spin -a "$@" "$model" >spin.out 2>&1 || ! "${CC:-cc}" -O2 -DSAFETY -DCOLLAPSE -o pan pan.c >>spin.out 2>&1; then
 		cat spin.out
 		return 1
-	}
+	fi
 	./pan -m100000 >report 2>&1
 	sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' report >states
 	if grep -q 'max search depth too small\|out of memory' report; then
