@@ -198,9 +198,9 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-void ledger_ids(struct ledger *l, enum task_state s, struct strs *out)
+static void ids_in(struct ledger *l, const char *folder, struct strs *out)
 {
-	char *path = xasprintf("%s/tasks/%s", l->git.dir, task_state_name(s));
+	char *path = xasprintf("%s/%s", l->git.dir, folder);
 	DIR *d = opendir(path);
 	struct dirent *de;
 	while (d && (de = readdir(d))) {
@@ -217,6 +217,28 @@ void ledger_ids(struct ledger *l, enum task_state s, struct strs *out)
 	if (out->n)
 		qsort(out->v, out->n, sizeof *out->v, by_name);
 	free(path);
+}
+
+void ledger_ids(struct ledger *l, enum task_state s, struct strs *out)
+{
+	char *folder = xasprintf("tasks/%s", task_state_name(s));
+	ids_in(l, folder, out);
+	free(folder);
+}
+
+size_t ledger_active_nodes(struct ledger *l)
+{
+	struct strs ids = {0};
+	size_t n = 0;
+	ids_in(l, "nodes", &ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		struct json *doc = ledger_node(l, ids.v[i]);
+		const char *status = json_str(doc, "status");
+		n += status && strcmp(status, "left") != 0;
+		json_free(doc);
+	}
+	strs_clear(&ids);
+	return n;
 }
 
 int ledger_read(struct ledger *l, enum task_state s, const char *id, struct buf *out, struct err *e)

@@ -38,6 +38,7 @@ struct file_stamp ledger_stamp(const struct ledger *l, enum task_state s, const 
 struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e);
 /* nodes/NODE.json, NULL when there is none or it is no JSON. */
 struct json *ledger_node(struct ledger *l, const char *node);
+size_t ledger_active_nodes(struct ledger *l); /* registered, and not left */
 /* The state that id is in; -1 for nowhere. */
 int ledger_find(struct ledger *l, const char *id);
 

@@ -180,6 +180,11 @@ static void print_orphans(const struct orphans *o, bool json, bool dry)
 	json_free(all);
 }
 
+int cmd_maintain(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	return cmd_heal(ctx, argc, argv, e);
+}
+
 int cmd_heal(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct ledger l = {0};
@@ -191,7 +196,7 @@ int cmd_heal(const struct context *ctx, int argc, char **argv, struct err *e)
 	for (int i = 1; i < argc; i++)
 		dry = dry || !strcmp(argv[i], "--dry-run");
 	if (!rc && operand(argc, argv, 0))
-		rc = err_set(e, ERR_USAGE, "heal takes no operand, found '%s'", operand(argc, argv, 0));
+		rc = err_set(e, ERR_USAGE, "%s takes no operand, found '%s'", argv[0], operand(argc, argv, 0));
 	if (!rc)
 		rc = open_grid(ctx, &l, &c, e);
 	if (!rc)

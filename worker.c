@@ -137,7 +137,18 @@ static void load_config(struct worker *w)
 	config_clear(&w->config);
 	w->config = fresh;
 	chooser_forget(&w->chooser); /* what is valid may have changed */
-	int64_t seconds = w->o->heartbeat_seconds ? w->o->heartbeat_seconds : fresh.heartbeat_seconds;
+}
+
+/* Where pushes are scarce, all heartbeats together take at most half of them. */
+static void set_pace(struct worker *w)
+{
+	int64_t seconds = w->o->heartbeat_seconds ? w->o->heartbeat_seconds : w->config.heartbeat_seconds;
+	int64_t scarce = w->config.pushes_per_minute;
+	if (scarce) {
+		int64_t nodes = (int64_t)ledger_active_nodes(&w->ledger), least;
+		least = (2 * 60 * (nodes ? nodes : 1) + scarce - 1) / scarce;
+		seconds = seconds > least ? seconds : least;
+	}
 	w->beat_ms = seconds * 1000;
 	if (w->heart)
 		heartbeat_every(w->heart, w->beat_ms);
@@ -150,6 +161,7 @@ static int fetch(struct worker *w, struct err *e)
 	w->stale = false;
 	w->hungry = true;
 	load_config(w);
+	set_pace(w);
 	slots_watch(&w->slots, &w->ledger);
 	if (w->registered && !w->usurped && identity_taken(&w->ledger, w->o->node_id, w->instance)) {
 		log_at(LOG_ERROR, "worker",
@@ -447,6 +459,7 @@ static int start(struct worker *w, int *lock, struct err *e)
 	if (!rc) {
 		config_clear(&w->config);
 		load_config(w);
+		set_pace(w);
 		rc = outbox_open(&w->outbox, results, e);
 	}
 	if (!rc) {

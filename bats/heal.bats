@@ -286,3 +286,49 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	wait_until 40 ledger_has completed second
 	[ "$(field completed second 'len(t["attempts"]), t["result"]["node"]')" = "1 far2" ]
 }
+
+@test "ten idle workers add no commit to the branch; with pushes_per_minute heartbeats stretch" {
+	settings '"heartbeat_seconds": 2, "orphan_after_seconds": 60'
+	for n in 1 2 3 4 5 6 7 8 9 10; do
+		spawn "$T/i$n.log" "$DGRID" worker --node-id "i$n" --engine bwrap --work-dir "$T/i$n"
+	done
+	for n in 1 2 3 4 5 6 7 8 9 10; do
+		wait_until 60 git -C "$ORIGIN" cat-file -e "main:nodes/i$n.json"
+		wait_until 60 beat_of "i$n"
+	done
+	before=$(commits)
+	for _ in 1 2 3 4; do
+		for n in 1 10; do
+			old=$(beat_of "i$n")
+			wait_until 60 beat_moved "i$n" "$old"
+		done
+	done
+	[ "$(commits)" = "$before" ]
+	[ "$(git -C "$ORIGIN" for-each-ref refs/dgrid/heartbeats | wc -l)" = 10 ]
+	# Six a minute for ten nodes: a beat every 200 seconds each, and each says so.
+	settings '"heartbeat_seconds": 2, "orphan_after_seconds": 60, "pushes_per_minute": 6'
+	stretched() {
+		git -C "$ORIGIN" log -1 --format=%s refs/dgrid/heartbeats/i1 | python3 -c 'import json,sys,datetime
+b = json.load(sys.stdin)
+p = lambda s: datetime.datetime.strptime(s, "%Y-%m-%dT%H:%M:%SZ")
+sys.exit((p(b["next_due"]) - p(b["last_heartbeat"])).total_seconds() < 190)'
+	}
+	wait_until 20 stretched
+}
+
+@test "credentials revoked while a task runs: said once, the result is kept, then recorded" {
+	start_http_git
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	export GIT_TOKEN DGRID_REPO_URL=$HTTP_URL
+	submit later 'sleep 3; echo kept'
+	worker n1 --poll-ms 200
+	wait_until 20 ledger_has in_progress later
+	echo 'x-access-token:revoked' >"$T/http.users"
+	wait_until 20 sh -c 'ls "$1"/n1/results/*.json' sh "$T"
+	wait_until 20 grep -q 'remote trouble' "$T/n1.log"
+	printf 'x-access-token:%s\n' "$GIT_TOKEN" >"$T/http.users"
+	wait_until 40 ledger_has completed later
+	[ "$(grep -c 'remote trouble' "$T/n1.log")" -le 3 ]
+	[ "$(field completed later 'len(t["attempts"])')" = 1 ]
+	run -1 grep -F -- "$GIT_TOKEN" "$T/n1.log"
+}
