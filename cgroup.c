@@ -204,8 +204,11 @@ void cgroup_sweep(const char *prefix)
 		char *parent = controllers[i] ? own_group(controllers[i]) : xstrdup("/sys/fs/cgroup/dgrid");
 		DIR *d = parent ? opendir(parent) : NULL;
 		for (struct dirent *de; d && (de = readdir(d));)
-			if (!strncmp(de->d_name, prefix, strlen(prefix)))
-				unlinkat(dirfd(d), de->d_name, AT_REMOVEDIR);
+			if (!strncmp(de->d_name, prefix, strlen(prefix))) {
+				struct cgroup left = {0};
+				strs_addf(&left.dirs, "%s/%s", parent, de->d_name);
+				cgroup_remove(&left);
+			}
 		if (d)
 			closedir(d);
 		free(parent);

@@ -17,5 +17,6 @@ bool cgroup_make(struct cgroup *c, const char *name, int memory_mb, int pids, do
 void cgroup_enter_argv(const struct cgroup *c, struct strs *argv);
 bool cgroup_hit_memory(const struct cgroup *c); /* the kernel ended something in it for want of memory */
 void cgroup_remove(struct cgroup *c);		/* kills what is left in it; fine on {0} */
-void cgroup_sweep(const char *prefix);		/* removes empty groups whose names begin so: a killed process's */
+/* Removes groups whose names begin so, and what still lives in them: what a killed process of ours left. */
+void cgroup_sweep(const char *prefix);
 #endif

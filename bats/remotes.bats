@@ -31,7 +31,15 @@ ended_all() { [ "$(ledger_ls completed | wc -l)" = "$1" ]; }
 	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
 	export GIT_TOKEN DGRID_REPO_URL=$HTTP_URL LOG_LEVEL=debug
 	# All command lines there are, looked at while the grid works.
-	spawn "$T/ps.log" sh -c 'while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr "\000" "\n"; done | grep -F --line-buffered -f "$1"' sh "$HTTP_PASSWORD_FILE"
+	spawn "$T/ps.log" python3 -u -c 'import glob, sys
+token = open(sys.argv[1], "rb").read()
+while True:
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            line = open(path, "rb").read()
+        except OSError:
+            continue
+        if token in line: print(path, line)' "$HTTP_PASSWORD_FILE"
 	race 3 20
 	[ ! -s "$T/ps.log" ]
 	run -1 grep -rlF -- "$GIT_TOKEN" "$T"/log? "$T"/w? "$HOME"
