@@ -2,7 +2,8 @@
 # The bench of faults: workers on bubblewrap or a fake docker, tasks, and a stream of faults drawn from a seed. Then
 # check.py reads the history alone. usage: run.sh [SECONDS [WORKERS [TASKS [SEED]]]]
 # Faults: kill -9 of a worker, SIGSTOP beyond the lease, kill of a git child at any point, a stale index.lock, a remote
-# that declines, a remote that is away, a full disk, an engine that fails.
+# that declines, a remote that is away, a full disk, an engine that fails or hangs; and the clocks of two workers are half
+# a minute off, one each way, where libfaketime is there to do it.
 # shellcheck disable=SC2016,SC2317 # hooks are for their own shell; cleanup is called by the trap
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
@@ -52,10 +53,14 @@ if [[ $(id -u) = 0 ]]; then
 	small=$work/w1
 	mkdir "$small" && mount -t tmpfs -o size=64m tmpfs "$small" || small=''
 fi
+faketime=$(find /usr/lib /usr/local/lib -name libfaketime.so.1 2>/dev/null | head -n 1)
+offset=(0 -30 +30)
+[[ -n $faketime ]] || echo "chaos: without libfaketime no clock is wrong"
 start() { # N
-	local engine=bwrap
+	local engine=bwrap skew=(env)
 	if (($1 % 2)); then engine=docker; fi
-	PATH=$work/bin:$PATH "$dgrid" worker --node-id "n$1" --slots 3 --engine $engine --work-dir "$work/w$1/d" \
+	if [[ -n $faketime && $1 -le 2 ]]; then skew=(env "LD_PRELOAD=$faketime" FAKETIME_DONT_FAKE_MONOTONIC=1 "FAKETIME=${offset[$1]}"); fi
+	PATH=$work/bin:$PATH "${skew[@]}" "$dgrid" worker --node-id "n$1" --slots 3 --engine $engine --work-dir "$work/w$1/d" \
 		>>"$work/log$1" 2>&1 </dev/null &
 	disown $! # so that bash does not tell of each kill
 	pid[$1]=$!
@@ -98,8 +103,10 @@ fault() {
 			head -c 63000000 /dev/zero >"$small/filler" 2>/dev/null
 			full_until=$((SECONDS + 2)) kind=disk-full
 		else
-			touch "$work/fake/fails"
-			engine_until=$((SECONDS + 2)) kind=engine
+			kind="engine-fails"
+			if ((RANDOM % 2)); then kind="engine-hangs"; fi
+			touch "$work/fake/${kind#engine-}"
+			engine_until=$((SECONDS + 2))
 		fi
 		;;
 	esac
@@ -111,7 +118,7 @@ mend() { # what is due
 	# A git that is killed while it serves a push leaves its lock in the bare repository, for the administrator.
 	find "$origin" -name '*.lock' -mmin +0.05 -delete 2>/dev/null
 	if ((SECONDS >= ${full_until:-0})) && [[ -n $small ]]; then rm -f "$small/filler"; fi
-	if ((SECONDS >= ${engine_until:-0})); then rm -f "$work/fake/fails"; fi
+	if ((SECONDS >= ${engine_until:-0})); then rm -f "$work/fake/fails" "$work/fake/hangs"; fi
 	for n in $(seq "$workers"); do
 		if [[ ${frozen[n]} != 0 ]] && ((SECONDS >= frozen[n])); then
 			kill -CONT "${pid[n]}" 2>/dev/null
