@@ -22,7 +22,8 @@ teardown() {
 @test "podman: a flood of output keeps head and tail; bytes that are no UTF-8 are replaced" { check_flood; }
 
 @test "podman: after kill -9 the next start removes the container left running and gives the claim back" {
-	task orphan <<<'sleep 98764'
+	mark=9$RANDOM
+	task orphan <<<"sleep $mark"
 	spawn "$T/log" "$DGRID" worker --node-id "$NODE" --engine podman --work-dir "$T/w1"
 	running() { [ -n "$(podman ps --quiet --filter "label=dgrid.node=$NODE")" ]; }
 	wait_until 30 running
@@ -32,7 +33,7 @@ teardown() {
 	"$DGRID" cancel orphan
 	spawn "$T/log2" "$DGRID" worker --node-id "$NODE" --engine podman --work-dir "$T/w1"
 	wait_until 30 grep -q 'removed 1 container of an earlier run' "$T/log2"
-	wait_until 20 nothing_left 'sleep 9876[4]'
+	wait_until 20 nothing_left "sleep $mark"
 	wait_until 20 ledger_has failed orphan
 }
 

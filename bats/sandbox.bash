@@ -76,13 +76,14 @@ SH
 }
 
 check_endings() {
+	local mark=9$RANDOM # seconds that no other test sleeps
 	task good <<<'exit 0'
 	task code <<<'echo partial; exit 7'
 	task killed <<<'kill -9 $$'
-	task slow '{"timeout_seconds": 2}' <<<'echo before; sleep 98761'
-	task stubborn '{"timeout_seconds": 2}' <<<'trap : TERM; echo before; while :; do sleep 98761; done'
-	task daemon '{"timeout_seconds": 3}' <<<'(trap : TERM; setsid sleep 98761 &) >/dev/null 2>&1; echo before; sleep 98761'
-	task leaves <<<'setsid sleep 98761 >/dev/null 2>&1 & echo left'
+	task slow '{"timeout_seconds": 2}' <<<"echo before; sleep $mark"
+	task stubborn '{"timeout_seconds": 2}' <<<"trap : TERM; echo before; while :; do sleep $mark; done"
+	task daemon '{"timeout_seconds": 3}' <<<"(trap : TERM; setsid sleep $mark &) >/dev/null 2>&1; echo before; sleep $mark"
+	task leaves <<<"setsid sleep $mark >/dev/null 2>&1 & echo left"
 	task memory '{"memory_mb": 32}' <<<'echo before; x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done'
 	run_all
 	[ "$(field good 'r["status"], r["exit_code"], r["signal"]')" = "success 0 None" ]
@@ -96,7 +97,7 @@ check_endings() {
 	ended=$(field memory 'r["status"], r["signal"], r["stdout"].strip()')
 	# Podman with control groups of version 1 does not always learn that it was the kernel's doing.
 	[[ $ended = "oom "*" before" || ($ENGINE = podman && $ended = "failed 9 before") ]]
-	wait_until 10 nothing_left 'sleep 9876[1]'
+	wait_until 10 nothing_left "sleep $mark"
 }
 
 check_fork_bomb() {

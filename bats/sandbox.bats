@@ -15,11 +15,12 @@ teardown() { common_teardown; }
 @test "bwrap: a flood of output keeps head and tail; bytes that are no UTF-8 are replaced" { check_flood; }
 
 @test "bwrap: a sandbox dies with its worker" {
-	task orphan <<<'sleep 98763'
+	mark=9$RANDOM
+	task orphan <<<"sleep $mark"
 	spawn "$T/log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/w1"
-	wait_until 20 pgrep -f 'sleep 9876[3]'
+	wait_until 20 pgrep -f "sleep $mark"
 	kill -KILL "$SPAWNED"
-	wait_until 10 nothing_left 'sleep 9876[3]'
+	wait_until 10 nothing_left "sleep $mark"
 }
 
 @test "a worker with 16 flooding slots stays under 20 MB resident" {
