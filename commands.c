@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "archive.h"
 #include "clock.h"
 #include "file.h"
 #include "sig.h"
@@ -167,28 +168,61 @@ char *stem_of(const char *path)
 	return n > 5 && !strcmp(base + n - 5, ".json") ? xstrndup(base, n - 5) : xstrdup(base);
 }
 
+enum { NOT_ENDED = -1 };
+
 struct tally {
 	size_t queued, running, ended;
 	int worst; /* 0, ERR_CANCELLED or ERR_NO */
 };
 
-static int count_up(struct ledger *l, const char *const *ids, size_t n, struct tally *t, struct err *e)
+/* What wait ends with for a task in failed/, or in the archive. */
+static int code_of(const struct json *doc)
+{
+	const char *status = json_str(json_get(doc, "result"), "status");
+	return !status || !strcmp(status, "success") ? 0 : !strcmp(status, "cancelled") ? ERR_CANCELLED : ERR_NO;
+}
+
+/* A task that is not on the branch may have ended and been archived, before we looked or meanwhile. */
+static int look_in_archive(struct ledger *l, const char *id, int *code, struct err *e)
+{
+	struct git g = {0};
+	char path[128], *dir = xasprintf("%s/.git/archive.git", l->git.dir);
+	struct json *doc = NULL;
+	int rc = archive_open(&g, dir, l->url, NULL, e);
+	if (!rc && (doc = archive_find(&g, id, path, e)))
+		*code = code_of(doc);
+	else if (!rc && e->class == ERR_NOENT)
+		rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
+	else
+		rc = -1;
+	json_free(doc);
+	archive_close(&g);
+	free(dir);
+	return rc;
+}
+
+/* codes: how each ended, NOT_ENDED for the others. */
+static int count_up(struct ledger *l, const char *const *ids, int *codes, size_t n, struct tally *t, struct err *e)
 {
 	*t = (struct tally){0};
 	for (size_t i = 0; i < n; i++) {
-		int s = task_id_valid(ids[i]) ? ledger_find(l, ids[i]) : -1;
-		if (s < 0)
+		int s = codes[i] == NOT_ENDED && task_id_valid(ids[i]) ? ledger_find(l, ids[i]) : -1;
+		if (!task_id_valid(ids[i]))
 			return err_set(e, ERR_NOENT, "no task '%s' in this grid", ids[i]);
+		if (s == TASK_COMPLETED)
+			codes[i] = 0;
+		else if (s == TASK_FAILED) {
+			struct json *doc = ledger_doc(l, TASK_FAILED, ids[i], NULL);
+			codes[i] = code_of(doc);
+			codes[i] = codes[i] ? codes[i] : ERR_NO;
+			json_free(doc);
+		} else if (s < 0 && codes[i] == NOT_ENDED && look_in_archive(l, ids[i], &codes[i], e))
+			return -1;
 		t->queued += s == TASK_QUEUE || s == TASK_UNAPPROVED;
 		t->running += s == TASK_IN_PROGRESS;
-		t->ended += s == TASK_COMPLETED || s == TASK_FAILED;
-		if (s != TASK_FAILED)
-			continue;
-		struct json *doc = ledger_doc(l, TASK_FAILED, ids[i], NULL);
-		const char *status = json_str(json_get(doc, "result"), "status");
-		int code = status && !strcmp(status, "cancelled") ? ERR_CANCELLED : ERR_NO;
-		t->worst = t->worst == ERR_NO ? t->worst : code;
-		json_free(doc);
+		t->ended += codes[i] != NOT_ENDED;
+		if (codes[i] > 0)
+			t->worst = t->worst == ERR_NO ? t->worst : codes[i];
 	}
 	return 0;
 }
@@ -208,7 +242,7 @@ static void progress(const struct tally *t, size_t n)
 		fputs("\r\033[K", stderr);
 }
 
-int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e)
+static int follow(struct ledger *l, const char *const *ids, int *codes, size_t n, long timeout, struct err *e)
 {
 	int64_t deadline = timeout ? clock_mono_ms() + timeout * 1000 : 0, silent_since = 0;
 	struct tally t = {0};
@@ -223,7 +257,7 @@ int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, s
 			moved = true;
 		} else {
 			silent_since = 0;
-			if (moved && count_up(l, ids, n, &t, e))
+			if (moved && count_up(l, ids, codes, n, &t, e))
 				return -1;
 			if (moved)
 				progress(&t, n);
@@ -246,4 +280,14 @@ int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, s
 	if (t.worst)
 		return err_set(e, (enum err_class)t.worst, "not every task succeeded (see: dgrid show ID)");
 	return 0;
+}
+
+int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e)
+{
+	int *codes = xcalloc(n + 1, sizeof *codes);
+	for (size_t i = 0; i < n; i++)
+		codes[i] = NOT_ENDED;
+	int rc = follow(l, ids, codes, n, timeout, e);
+	free(codes);
+	return rc;
 }

@@ -44,7 +44,7 @@ static const struct verb verbs[] = {
     {"retry", "ID...", "queue finished tasks again", "dgrid retry hello", cmd_retry},
     {"heal", "[--dry-run] [--json]", "give orphaned claims (dead nodes, run-out leases) back to the queue",
      "dgrid heal --dry-run", cmd_heal},
-    {"maintain", "[--dry-run] [--json]", "the upkeep a schedule should do; today that is heal", "dgrid maintain",
+    {"maintain", "[--dry-run] [--json]", "heal, and move the oldest finished tasks beyond keep_finished to the branch archive", "dgrid maintain",
      cmd_maintain},
     {"doctor", "[--json] [--engine auto|docker|podman|bwrap]",
      "find what is wrong with git, engine, image, write access, clock; say how to mend it", "dgrid doctor", cmd_doctor},

@@ -119,18 +119,24 @@ struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
 	return p;
 }
 
-static int run(const struct git *g, const char *const *args, bool in_dir, struct proc_result *res, struct err *e)
+/* Runs git; how is what the spec says beyond the command. */
+static int run_as(const struct git *g, const char *const *args, bool in_dir, struct proc_spec how,
+		  struct proc_result *res, struct err *e)
 {
 	struct strs argv = {0}, env = {0};
 	command(g, in_dir ? g->dir : NULL, args, &argv, &env);
-	struct proc_spec spec = {.argv = (const char *const *)argv.v,
-				 .env = (const char *const *)env.v,
-				 .cap = 16u << 20,
-				 .timeout_ms = GIT_TIMEOUT_MS};
-	int rc = proc_run(&spec, res, e);
+	how.argv = (const char *const *)argv.v;
+	how.env = (const char *const *)env.v;
+	how.timeout_ms = GIT_TIMEOUT_MS;
+	int rc = proc_run(&how, res, e);
 	strs_clear(&argv);
 	strs_clear(&env);
 	return rc;
+}
+
+static int run(const struct git *g, const char *const *args, bool in_dir, struct proc_result *res, struct err *e)
+{
+	return run_as(g, args, in_dir, (struct proc_spec){.cap = 16u << 20}, res, e);
 }
 
 static int failed(const char *verb, const struct proc_result *res, struct err *e)
@@ -153,18 +159,28 @@ static int failed(const char *verb, const struct proc_result *res, struct err *e
 	return err_set(e, ERR_UNAVAILABLE, "git %s: %s", verb, said);
 }
 
+static int finish(const char *verb, struct proc_result *res, struct buf *out, struct err *e)
+{
+	int rc = 0;
+	if (res->end != PROC_EXITED || res->code != 0)
+		rc = failed(verb, res, e);
+	else if (out)
+		buf_add(out, res->out.data ? res->out.data : "", res->out.len);
+	proc_result_clear(res);
+	return rc;
+}
+
 int git_run(const struct git *g, struct buf *out, struct err *e, const char *const *args)
 {
 	struct proc_result res;
-	if (run(g, args, true, &res, e))
-		return -1;
-	int rc = 0;
-	if (res.end != PROC_EXITED || res.code != 0)
-		rc = failed(args[0], &res, e);
-	else if (out)
-		buf_add(out, res.out.data ? res.out.data : "", res.out.len);
-	proc_result_clear(&res);
-	return rc;
+	return run(g, args, true, &res, e) ? -1 : finish(args[0], &res, out, e);
+}
+
+int git_run_input(const struct git *g, const char *input, size_t len, struct err *e, const char *const *args)
+{
+	struct proc_result res;
+	struct proc_spec how = {.input = input, .input_len = len};
+	return run_as(g, args, true, how, &res, e) ? -1 : finish(args[0], &res, NULL, e);
 }
 
 int git_clone(const struct git *g, const char *url, const char *branch, struct err *e)
@@ -214,27 +230,39 @@ int git_init_sha256(const struct git *g, const char *url, const char *branch, st
 	return rc;
 }
 
+static bool is_race(const char *line, size_t len)
+{
+	static const char *const races[] = {"fetch first",	    "non-fast-forward",	   "cannot lock ref",
+					    "failed to update ref", "incorrect old value", "stale info"};
+	char text[512];
+	snprintf(text, sizeof text, "%.*s", (int)(len < sizeof text ? len : sizeof text - 1), line);
+	for (size_t i = 0; i < sizeof races / sizeof *races; i++)
+		if (strstr(text, races[i]))
+			return true;
+	return false;
+}
+
 enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e)
 {
-	const char *out = res->out.data ? res->out.data : "", *line = NULL;
-	enum push_outcome outcome = PUSH_UNKNOWN;
-	for (const char *p = out; *p && !line;) {
-		if (strchr(" +-*=!", *p) && p[1] == '\t')
-			line = p;
-		p += strcspn(p, "\n");
+	const char *out = res->out.data ? res->out.data : "";
+	bool any = false, refused = false, raced = false;
+	/* One line a ref. Of an atomic push the refs that were not at fault are refused too: one race explains all. */
+	for (const char *p = out; *p;) {
+		size_t len = strcspn(p, "\n");
+		if (strchr(" +-*=!", *p) && p[1] == '\t') {
+			any = true;
+			refused = refused || *p == '!';
+			raced = raced || (*p == '!' && is_race(p, len));
+		}
+		p += len;
 		p += *p == '\n';
 	}
-	if (line && *line != '!' && res->end == PROC_EXITED && res->code == 0)
+	enum push_outcome outcome = PUSH_UNKNOWN;
+	if (any && !refused && res->end == PROC_EXITED && res->code == 0)
 		/* "=" (up to date) counts too: the commit holds a nonce, so nobody else can have made it. */
 		outcome = PUSH_LANDED;
-	else if (line && *line == '!') {
-		static const char *const races[] = {"fetch first",	    "non-fast-forward",	   "cannot lock ref",
-						    "failed to update ref", "incorrect old value", "stale info"};
-		outcome = PUSH_DECLINED;
-		for (size_t i = 0; i < sizeof races / sizeof *races; i++)
-			if (strstr(line, races[i]))
-				outcome = PUSH_RACED;
-	}
+	else if (refused)
+		outcome = raced ? PUSH_RACED : PUSH_DECLINED;
 	if (outcome != PUSH_LANDED)
 		failed("push", res, e);
 	if (outcome == PUSH_DECLINED)
@@ -242,17 +270,22 @@ enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e)
 	return outcome;
 }
 
-enum push_outcome git_push(const struct git *g, const char *branch, struct err *e)
+enum push_outcome git_push_with(const struct git *g, const char *const *args, struct err *e)
 {
 	struct proc_result res;
-	char *spec = xasprintf("HEAD:refs/heads/%s", branch);
-	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
-	int rc = run(g, args, true, &res, e);
-	free(spec);
-	if (rc)
+	if (run(g, args, true, &res, e))
 		return PUSH_DECLINED;
 	enum push_outcome outcome = git_push_outcome(&res, e);
 	proc_result_clear(&res);
+	return outcome;
+}
+
+enum push_outcome git_push(const struct git *g, const char *branch, struct err *e)
+{
+	char *spec = xasprintf("HEAD:refs/heads/%s", branch);
+	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
+	enum push_outcome outcome = git_push_with(g, args, e);
+	free(spec);
 	return outcome;
 }
 
@@ -341,27 +374,59 @@ int git_cat(const struct git *g, char *const *oids, size_t n, size_t max,
 	    void (*on_blob)(void *ctx, size_t i, const char *bytes, size_t len), void *ctx, struct err *e)
 {
 	struct batch b = {.n = n, .max = max, .on_blob = on_blob, .ctx = ctx};
-	struct strs argv = {0}, env = {0};
 	struct buf input = {0};
 	struct proc_result res;
 	const char *args[] = {"cat-file", "--batch", NULL};
 	for (size_t i = 0; i < n; i++)
 		buf_addf(&input, "%s\n", oids[i]);
-	command(g, g->dir, args, &argv, &env);
-	struct proc_spec spec = {.argv = (const char *const *)argv.v,
-				 .env = (const char *const *)env.v,
-				 .input = input.data,
-				 .input_len = input.len,
-				 .timeout_ms = GIT_TIMEOUT_MS,
-				 .ctx = &b,
-				 .on_output = batch_take};
-	int rc = proc_run(&spec, &res, e);
+	struct proc_spec how = {.input = input.data, .input_len = input.len, .ctx = &b, .on_output = batch_take};
+	int rc = run_as(g, args, true, how, &res, e);
 	if (!rc && (res.end != PROC_EXITED || res.code || b.next != n))
 		rc = failed("cat-file", &res, e);
 	proc_result_clear(&res);
-	strs_clear(&argv);
-	strs_clear(&env);
 	buf_clear(&input);
 	buf_clear(&b.pending);
+	return rc;
+}
+
+struct records {
+	struct buf pending;
+	void (*on_record)(void *ctx, const char *record);
+	void *ctx;
+	struct buf said; /* git's complaint */
+};
+
+static void records_take(void *ctx, enum proc_stream which, const char *bytes, size_t len)
+{
+	struct records *r = ctx;
+	if (which == PROC_ERR && r->said.len < 4096)
+		buf_add(&r->said, bytes, len);
+	while (which == PROC_OUT && len) {
+		const char *end = memchr(bytes, 0, len);
+		size_t take = end ? (size_t)(end - bytes) + 1 : len;
+		buf_add(&r->pending, bytes, take);
+		if (end) {
+			r->on_record(r->ctx, r->pending.data);
+			buf_reset(&r->pending);
+		}
+		bytes += take;
+		len -= take;
+	}
+}
+
+int git_records(const struct git *g, const char *const *args, void (*on_record)(void *ctx, const char *record),
+		void *ctx, struct err *e)
+{
+	struct records r = {.on_record = on_record, .ctx = ctx};
+	struct proc_result res;
+	int rc = run_as(g, args, true, (struct proc_spec){.ctx = &r, .on_output = records_take}, &res, e);
+	if (!rc) {
+		buf_add(&res.err, r.said.data ? r.said.data : "", r.said.len);
+		if (res.end != PROC_EXITED || res.code)
+			rc = failed(args[0], &res, e);
+		proc_result_clear(&res);
+	}
+	buf_clear(&r.pending);
+	buf_clear(&r.said);
 	return rc;
 }

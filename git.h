@@ -12,6 +12,11 @@ struct git {
 /* Runs `git -C dir ARGS...` (args NULL-terminated). 0 when git exits with 0; else -1 with git's own first lines,
  * redacted. out may be NULL. */
 int git_run(const struct git *g, struct buf *out, struct err *e, const char *const *args);
+/* The same with input on its stdin, output dropped. */
+int git_run_input(const struct git *g, const char *input, size_t len, struct err *e, const char *const *args);
+/* For commands with -z: on_record gets each NUL-terminated record as it comes. Memory: the largest record. */
+int git_records(const struct git *g, const char *const *args, void (*on_record)(void *ctx, const char *record),
+		void *ctx, struct err *e);
 /* The same in the background: on_end gets the raw result from the event loop. NULL with e filled when not started. */
 struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
 		       void (*on_end)(void *ctx, const struct proc_result *res), struct err *e);
@@ -27,10 +32,12 @@ int git_cat(const struct git *g, char *const *oids, size_t n, size_t max,
  * pushed to ("hash algorithm" in the push's error). */
 int git_init_sha256(const struct git *g, const char *url, const char *branch, struct err *e);
 enum push_outcome { PUSH_LANDED, PUSH_RACED, PUSH_DECLINED, PUSH_UNKNOWN };
-/* What `git push --porcelain` of one ref said. */
+/* What `git push --porcelain` said, of one ref or of several with --atomic. */
 enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e);
 /* Pushes HEAD to branch, unforced. e is filled for all but PUSH_LANDED. PUSH_UNKNOWN: it may have landed or not. */
 enum push_outcome git_push(const struct git *g, const char *branch, struct err *e);
+/* The same with an argument list of one's own, which has --porcelain. */
+enum push_outcome git_push_with(const struct git *g, const char *const *args, struct err *e);
 /* Object id of branch at the remote into out; "" when there is none. */
 int git_remote_head(const struct git *g, const char *branch, char out[72], struct err *e);
 /* Answers git's question when this process was started as GIT_ASKPASS; returns false when it was not. */

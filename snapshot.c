@@ -1,4 +1,5 @@
 #include "snapshot.h"
+#include "archive.h"
 #include "clock.h"
 #include "file.h"
 #include <stdio.h>
@@ -141,8 +142,9 @@ static int state_of(const char *folder, size_t len)
 }
 
 /* "MODE TYPE OID\tPATH" */
-static void take_entry(struct snapshot *s, const char *entry)
+static void take_entry(void *ctx, const char *entry)
 {
+	struct snapshot *s = ctx;
 	char mode[8], type[8], oid[72];
 	const char *path = strchr(entry, '\t');
 	if (!path || sscanf(entry, "%7s %7s %71s", mode, type, oid) != 3)
@@ -180,13 +182,10 @@ static int by_state(const void *pa, const void *pb)
 
 static int read_tree(struct snapshot *s, struct err *e)
 {
-	struct buf b = {0};
-	int rc = GIT(s, &b, e, "ls-tree", "-r", "-z", "--full-tree", s->commit, "tasks/", "nodes/");
-	for (const char *p = b.data; !rc && p && p < b.data + b.len; p += strlen(p) + 1)
-		take_entry(s, p);
+	const char *args[] = {"ls-tree", "-r", "-z", "--full-tree", s->commit, "tasks/", "nodes/", NULL};
+	int rc = git_records(&s->git, args, take_entry, s, e);
 	if (s->n_tasks)
 		qsort(s->tasks, s->n_tasks, sizeof *s->tasks, by_state);
-	buf_clear(&b);
 	return rc;
 }
 
@@ -241,7 +240,7 @@ static void read_settings(struct snapshot *s)
 
 int snapshot_open(struct snapshot *s, const char *url, const char *branch, const char *at, struct err *e)
 {
-	*s = (struct snapshot){0};
+	*s = (struct snapshot){.url = xstrdup(url)};
 	if (open_repository(s, url, branch, at != NULL, e) || find_commit(s, branch, at, e) || read_tree(s, e))
 		return -1;
 	if (!s->past && heartbeats_read(&s->git, &s->beats, e))
@@ -324,33 +323,22 @@ int snapshot_doc(struct snapshot *s, struct snapshot_task *t, struct err *e)
 	return rc;
 }
 
-struct json *snapshot_archived(const struct snapshot *s, const char *id, struct err *e)
+struct json *snapshot_archived(const struct snapshot *s, const char *id, char path[128], struct err *e)
 {
-	struct buf b = {0}, text = {0};
-	struct json_error je;
+	if (!s->cached)
+		return archive_find(&s->git, id, path, e);
+	struct git archive = {0};
 	struct json *doc = NULL;
-	struct err none;
-	char *wanted = xasprintf("/%s.json", id);
-	size_t n = strlen(wanted);
-	*e = (struct err){0};
-	if (s->cached)
-		GIT(s, NULL, &none, "fetch", "--quiet", "--no-tags", "--depth", "1", "origin",
-		    "+refs/heads/archive:refs/heads/archive");
-	if (GIT(s, &b, &none, "ls-tree", "-r", "-z", "--name-only", "--full-tree", "refs/heads/archive"))
-		b.len = 0; /* no archive yet */
-	for (const char *p = b.data; b.len && p < b.data + b.len && !doc; p += strlen(p) + 1) {
-		size_t len = strlen(p);
-		if (len <= n || strcmp(p + len - n, wanted) != 0)
-			continue;
-		char *name = xasprintf("refs/heads/archive:%s", p);
-		if (!GIT(s, &text, e, "cat-file", "blob", name) && !(doc = json_parse(text.data, text.len, &je)))
-			err_set(e, ERR_DATA, "archive:%s:%u:%u: %s", p, je.line, je.col, je.msg);
-		free(name);
-		break;
-	}
-	free(wanted);
-	buf_clear(&b);
-	buf_clear(&text);
+	char *dir = xasprintf("%.*s-archive.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
+	char *lock = xasprintf("%s.lock", dir);
+	int fd = lock_cache(lock, e);
+	if (fd >= 0 && !archive_open(&archive, dir, s->url, NULL, e))
+		doc = archive_find(&archive, id, path, e);
+	archive_close(&archive);
+	if (fd >= 0)
+		close(fd);
+	free(dir);
+	free(lock);
 	return doc;
 }
 
@@ -370,6 +358,7 @@ void snapshot_close(struct snapshot *s)
 	config_clear(&s->config);
 	buf_clear(&s->config_problems.text);
 	json_free(s->archive);
+	free(s->url);
 	free(s->git.dir);
 	free(s->git.name);
 	free(s->git.email);

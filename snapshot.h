@@ -27,6 +27,7 @@ struct snapshot_node {
 };
 struct snapshot {
 	struct git git;
+	char *url;
 	char commit[72];
 	int64_t committed_at, now; /* UTC seconds; now is committed_at for a snapshot of the past */
 	bool past, cached;
@@ -46,8 +47,8 @@ int snapshot_load(struct snapshot *s, unsigned states, struct err *e);	       /*
 struct snapshot_task *snapshot_find(const struct snapshot *s, const char *id); /* NULL: not on the branch */
 /* The bytes of one file of the commit; ERR_NOENT when it is not there. */
 int snapshot_file(const struct snapshot *s, const char *path, struct buf *out, struct err *e);
-/* A task that was moved to the archive branch. NULL: not there, or e filled. */
-struct json *snapshot_archived(const struct snapshot *s, const char *id, struct err *e);
+/* A task that was moved to the archive branch, and its path there. NULL with e filled: ERR_NOENT when it is not there. */
+struct json *snapshot_archived(const struct snapshot *s, const char *id, char path[128], struct err *e);
 void snapshot_close(struct snapshot *s);
 const char *node_state_name(enum node_state s);
 /* The task's document without the schema; e names file, line and column when there is none. */

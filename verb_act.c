@@ -1,5 +1,6 @@
 #include "clock.h"
 #include "reaper.h"
+#include "upkeep.h"
 #include "verbs.h"
 #include <getopt.h>
 #include <stdio.h>
@@ -151,7 +152,8 @@ int cmd_retry(const struct context *ctx, int argc, char **argv, struct err *e)
 
 /* ---- heal ---- */
 
-static void print_orphans(const struct orphans *o, bool json, bool dry)
+/* What was (or would be) healed and archived; archived < 0: that was not asked for. */
+static void print_upkeep(const struct orphans *o, int64_t archived, bool json, bool dry)
 {
 	struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < o->n; i++) {
@@ -173,24 +175,44 @@ static void print_orphans(const struct orphans *o, bool json, bool dry)
 	json_set(all, "schema", json_new_int(1));
 	json_set(all, "dry_run", json_new_bool(dry));
 	json_set(all, "orphans", list);
+	if (archived >= 0)
+		json_set(all, "archived", json_new_int(archived));
 	if (json)
 		put_json(all);
 	else if (!list->child)
 		puts("no orphans");
+	if (!json && archived >= 0)
+		printf("%s %lld task%s\n", dry ? "would archive" : "archived", (long long)archived,
+		       archived == 1 ? "" : "s");
 	json_free(all);
 }
 
-int cmd_maintain(const struct context *ctx, int argc, char **argv, struct err *e)
+/* A worker may push at any time: with its change the excess is another. */
+static int archive(struct ledger *l, const struct grid_config *c, bool dry, int64_t *archived, struct err *e)
 {
-	return cmd_heal(ctx, argc, argv, e);
+	if (dry) {
+		*archived = (int64_t)upkeep_excess(l, c);
+		return 0;
+	}
+	int rc = -1;
+	for (int round = 0; rc && round < ROUNDS; round++) {
+		size_t moved = 0;
+		rc = ledger_sync(l, e);
+		rc = rc ? rc : upkeep_archive(l, c, l->git.name, &moved, e);
+		*archived += (int64_t)moved;
+		if (rc && e->class != ERR_RETRY)
+			break;
+	}
+	return rc;
 }
 
-int cmd_heal(const struct context *ctx, int argc, char **argv, struct err *e)
+static int heal(const struct context *ctx, int argc, char **argv, bool all, struct err *e)
 {
 	struct ledger l = {0};
 	struct grid_config c = {0};
 	struct reaper r = {0};
 	struct orphans o = {0};
+	int64_t archived = all ? 0 : -1;
 	bool dry = false;
 	int rc = check_flags(argc, argv, (const char *const[]){"--dry-run", "--json", NULL}, e);
 	for (int i = 1; i < argc; i++)
@@ -203,10 +225,22 @@ int cmd_heal(const struct context *ctx, int argc, char **argv, struct err *e)
 		rc = reaper_look(&r, &l, &c, NULL, &o, e);
 	if (!rc && !dry)
 		rc = reaper_heal(&l, l.git.name, &o, e);
+	if (!rc && all)
+		rc = archive(&l, &c, dry, &archived, e);
 	if (!rc)
-		print_orphans(&o, flag_json(argc, argv), dry);
+		print_upkeep(&o, archived, flag_json(argc, argv), dry);
 	orphans_clear(&o);
 	reaper_clear(&r);
 	close_grid(&l, &c);
 	return rc;
+}
+
+int cmd_heal(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	return heal(ctx, argc, argv, false, e);
+}
+
+int cmd_maintain(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	return heal(ctx, argc, argv, true, e);
 }

@@ -407,12 +407,14 @@ static int find_task(const struct context *ctx, struct snapshot *s, const struct
 		return 0;
 	}
 	*state = "archived";
-	snprintf(path, room, "archive:%s.json", id);
+	char where[128];
 	if (task_id_valid(id))
-		*doc = snapshot_archived(s, id, e);
+		*doc = snapshot_archived(s, id, where, e);
+	if (*doc)
+		snprintf(path, room, "archive:%s", where);
 	if (*doc)
 		return 0;
-	return e->msg[0] ? -1 : err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
+	return e->class && e->class != ERR_NOENT ? -1 : err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
 }
 
 static void line(const char *name, const char *value)

@@ -159,7 +159,8 @@ int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
 	if (!rc && !(rc = open_snapshot(ctx, NULL, &s, e)))
 		rc = snapshot_load(&s, 1u << TASK_QUEUE, e);
 	if (!rc && (!task_id_valid(id) || !(t = snapshot_find(&s, id)))) {
-		struct json *old = task_id_valid(id) ? snapshot_archived(&s, id, e) : NULL;
+		char where[128];
+		struct json *old = task_id_valid(id) ? snapshot_archived(&s, id, where, e) : NULL;
 		if (old)
 			because(&r, "archived", "it ended and was moved to the archive (see: dgrid show %s)", id);
 		else

@@ -1,0 +1,11 @@
+/* upkeep: what a grid needs done now and then, by `dgrid maintain` or by any worker with time to spare. */
+#ifndef UPKEEP_H
+#define UPKEEP_H
+#include "ledger.h"
+
+/* How many finished tasks there are beyond keep_finished. */
+size_t upkeep_excess(struct ledger *l, const struct grid_config *c);
+/* Moves the oldest finished tasks beyond keep_finished to the archive branch, and the ledger to the new head. moved
+ * (also after an error): how many. ERR_RETRY: somebody else pushed meanwhile. */
+int upkeep_archive(struct ledger *l, const struct grid_config *c, const char *who, size_t *moved, struct err *e);
+#endif
