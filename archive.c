@@ -303,9 +303,8 @@ enum push_outcome archive_push(const struct git *g, const char *who, const char 
 	if (git_run_input(g, script.data, script.len, e, import))
 		goto out;
 	char *ledger = xasprintf("refs/dgrid/new-ledger:refs/heads/%s", branch);
-	const char *push[] = {"push",	"--porcelain", "--atomic", "--no-verify",
-			      "origin", ledger,	       "refs/dgrid/new-archive:" TIP,
-			      NULL};
+	const char *push[] = {
+	    "push", "--porcelain", "--atomic", "--no-verify", "origin", ledger, "refs/dgrid/new-archive:" TIP, NULL};
 	got = git_push_with(g, push, e);
 	free(ledger);
 	if (got == PUSH_LANDED)

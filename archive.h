@@ -24,8 +24,8 @@ struct json *archive_find(const struct git *g, const char *id, char path[128], s
 
 struct archive_item {
 	char id[65];
-	bool failed;	   /* stands in failed/, else in completed/ */
-	char oid[72];	   /* its blob */
+	bool failed;	     /* stands in failed/, else in completed/ */
+	char oid[72];	     /* its blob */
 	int64_t finished_at; /* UTC seconds */
 	int64_t duration_ms;
 };

@@ -54,7 +54,7 @@ out:
 	return rc;
 }
 
-int file_write(const char *path, const void *bytes, size_t len, struct err *e)
+static int replace(const char *path, const void *bytes, size_t len, bool durable, struct err *e)
 {
 	int rc = -1;
 	char *tmp = xasprintf("%s.tmp.%ld", path, (long)getpid());
@@ -75,7 +75,7 @@ int file_write(const char *path, const void *bytes, size_t len, struct err *e)
 		p += n;
 		len -= (size_t)n;
 	}
-	if (fsync(fd)) {
+	if (durable && fsync(fd)) {
 		errno_err(e, "write", tmp);
 		goto out;
 	}
@@ -91,6 +91,16 @@ out:
 		unlink(tmp);
 	free(tmp);
 	return rc;
+}
+
+int file_write(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	return replace(path, bytes, len, true, e);
+}
+
+int file_write_scratch(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	return replace(path, bytes, len, false, e);
 }
 
 int file_mkdirs(const char *path, struct err *e)

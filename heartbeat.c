@@ -14,10 +14,11 @@ struct heartbeat {
 	const struct git *git;
 	char *node;
 	struct json *(*say)(void *);
+	int64_t (*may)(void *);
 	void *ctx;
 	int64_t every_ms;
 	struct loop_timer *timer;
-	bool busy, again, heads, told, stopping;
+	bool busy, again, heads, told, stopping, shown;
 	char tree[72], commit[72];
 	unsigned pushes;
 };
@@ -67,6 +68,7 @@ static void pushed(void *ctx, const struct proc_result *res)
 	}
 	h->told = false;
 	h->busy = false;
+	h->shown = true;
 	/* A little early and late, so that a grid started at once does not beat at once. */
 	char dice[9];
 	clock_nonce(dice, 4);
@@ -92,8 +94,13 @@ static void beat(void *ctx)
 	struct heartbeat *h = ctx;
 	struct err e;
 	struct buf text = {0};
-	struct json *doc = h->say(h->ctx);
 	h->timer = NULL;
+	int64_t wait = h->may ? h->may(h->ctx) : 0;
+	if (wait > 0) {
+		schedule(h, wait);
+		return;
+	}
+	struct json *doc = h->say(h->ctx);
 	h->busy = true;
 	json_write(&text, doc, 0);
 	json_free(doc);
@@ -103,13 +110,14 @@ static void beat(void *ctx)
 	buf_clear(&text);
 }
 
-struct heartbeat *heartbeat_start(const struct git *g, const char *node, struct json *(*say)(void *ctx), void *ctx,
-				  int64_t every_ms)
+struct heartbeat *heartbeat_start(const struct git *g, const char *node, struct json *(*say)(void *ctx),
+				  int64_t (*may)(void *ctx), void *ctx, int64_t every_ms)
 {
 	struct heartbeat *h = xcalloc(1, sizeof *h);
 	struct buf b = {0};
 	struct err e;
-	*h = (struct heartbeat){.git = g, .node = xstrdup(node), .say = say, .ctx = ctx, .every_ms = every_ms};
+	*h = (struct heartbeat){
+	    .git = g, .node = xstrdup(node), .say = say, .may = may, .ctx = ctx, .every_ms = every_ms};
 	const char *mktree[] = {"mktree", NULL}; /* of nothing: the empty tree */
 	if (git_run(g, &b, &e, mktree))
 		log_at(LOG_ERROR, "heartbeat", "%s", e.msg);
@@ -132,6 +140,19 @@ void heartbeat_now(struct heartbeat *h)
 	}
 	loop_timer_stop(h->timer);
 	schedule(h, 0);
+}
+
+void heartbeat_put_off(struct heartbeat *h)
+{
+	if (h->busy || h->again)
+		return;
+	loop_timer_stop(h->timer);
+	schedule(h, h->every_ms);
+}
+
+bool heartbeat_shown(const struct heartbeat *h)
+{
+	return h->shown;
 }
 
 unsigned heartbeat_pushes(const struct heartbeat *h)

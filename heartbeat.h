@@ -9,9 +9,12 @@
 #include "json.h"
 
 struct heartbeat;
-/* say returns what to publish (the heartbeat frees it). git must outlive it. every_ms: between beats. */
-struct heartbeat *heartbeat_start(const struct git *g, const char *node, struct json *(*say)(void *ctx), void *ctx,
-				  int64_t every_ms);
+/* say returns what to publish (the heartbeat frees it). may tells how many ms a beat that is due has to wait, 0: push
+ * it now (NULL: always). git must outlive it. every_ms: between beats. */
+struct heartbeat *heartbeat_start(const struct git *g, const char *node, struct json *(*say)(void *ctx),
+				  int64_t (*may)(void *ctx), void *ctx, int64_t every_ms);
+void heartbeat_put_off(struct heartbeat *h);	 /* life was shown otherwise: the next beat is a whole interval away */
+bool heartbeat_shown(const struct heartbeat *h); /* the first beat has been published */
 void heartbeat_every(struct heartbeat *h, int64_t every_ms); /* from the next beat on */
 void heartbeat_now(struct heartbeat *h);		     /* as soon as the one under way has ended */
 unsigned heartbeat_pushes(const struct heartbeat *h);

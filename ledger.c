@@ -29,8 +29,9 @@ static int refresh(struct ledger *l, struct err *e)
 		snprintf(l->head, sizeof l->head, "%.*s", (int)strcspn(b.data, "\n"), b.data);
 		rc = GIT(l, NULL, e, "reset", "--hard", "--quiet", remote);
 	}
-	if (!rc)
+	if (!rc && l->dirty)
 		rc = GIT(l, NULL, e, "clean", "-ffdxq"); /* half-made files of an interrupted change */
+	l->dirty = l->dirty && rc;
 	free(remote);
 	buf_clear(&b);
 	return rc;
@@ -96,13 +97,36 @@ static char *local_ref(const char *url, const char *branch)
 	return NULL;
 }
 
+/* The folder of the remote's refs, with the slash. */
+static char *remote_file(const struct ledger *l, const char *name)
+{
+	return xasprintf("%.*s%s", (int)(strstr(l->ref_file, "refs/heads/") - l->ref_file), l->ref_file, name);
+}
+
+bool ledger_lock(struct ledger *l)
+{
+	if (!l->ref_file || l->folder_lock >= 0)
+		return true;
+	struct err e;
+	char *path = remote_file(l, "dgrid.lock");
+	l->folder_lock = file_lock(path, &e);
+	free(path);
+	return l->folder_lock >= 0 || e.class != ERR_RETRY;
+}
+
+void ledger_unlock(struct ledger *l)
+{
+	if (l->folder_lock >= 0)
+		close(l->folder_lock);
+	l->folder_lock = -1;
+}
+
 /* False when a local remote's refs are as they were at the last look. */
 static bool ref_touched(struct ledger *l)
 {
 	if (!l->ref_file)
 		return true;
-	char *packed =
-	    xasprintf("%.*spacked-refs", (int)(strstr(l->ref_file, "refs/heads/") - l->ref_file), l->ref_file);
+	char *packed = remote_file(l, "packed-refs");
 	struct file_stamp now[2] = {file_stamp(l->ref_file), file_stamp(packed)};
 	bool same = file_stamp_equal(&now[0], &l->ref_stamp[0]) && file_stamp_equal(&now[1], &l->ref_stamp[1]);
 	free(packed);
@@ -113,7 +137,8 @@ static bool ref_touched(struct ledger *l)
 int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
 		const char *email, struct err *e)
 {
-	*l = (struct ledger){.url = xstrdup(url), .branch = xstrdup(branch), .tries = RACE_TRIES};
+	*l = (struct ledger){
+	    .url = xstrdup(url), .branch = xstrdup(branch), .tries = RACE_TRIES, .folder_lock = -1, .dirty = true};
 	l->ref_file = local_ref(url, branch);
 	l->git.name = xstrdup(name);
 	l->git.email = xstrdup(email);
@@ -147,6 +172,7 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 
 void ledger_close(struct ledger *l)
 {
+	ledger_unlock(l);
 	if (l->temporary)
 		file_remove_tree(l->git.dir, NULL);
 	free(l->git.dir);
@@ -226,11 +252,16 @@ void ledger_ids(struct ledger *l, enum task_state s, struct strs *out)
 	free(folder);
 }
 
+void ledger_nodes(struct ledger *l, struct strs *out)
+{
+	ids_in(l, "nodes", out);
+}
+
 size_t ledger_active_nodes(struct ledger *l)
 {
 	struct strs ids = {0};
 	size_t n = 0;
-	ids_in(l, "nodes", &ids);
+	ledger_nodes(l, &ids);
 	for (size_t i = 0; i < ids.n; i++) {
 		struct json *doc = ledger_node(l, ids.v[i]);
 		const char *status = json_str(doc, "status");
@@ -328,7 +359,7 @@ static int apply(struct ledger *l, struct ledger_change *c, struct strs *moves, 
 	/* An edited file is written where it stands; git mv then carries it along. */
 	const char *text = made ? made : c->text;
 	if (!rc)
-		rc = file_write(made ? src : dst, text, strlen(text), e);
+		rc = file_write_scratch(made ? src : dst, text, strlen(text), e);
 	if (!rc) {
 		if (made && c->from != c->to)
 			strs_add(&moves[c->to], rel_src);
@@ -401,7 +432,7 @@ static int build(struct ledger *l, const char *who, struct ledger_change *c, siz
 		rc = file_mkdirs(path, e);
 		*slash = '/';
 		if (!rc)
-			rc = file_write(path, extra_text, strlen(extra_text), e);
+			rc = file_write_scratch(path, extra_text, strlen(extra_text), e);
 		strs_add(&adds, extra_path);
 	}
 	const char *add[] = {"add", "--force", "--", NULL};
@@ -455,6 +486,7 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 	for (int try = 1; try <= l->tries; try++) {
 		int64_t began = clock_mono_ms();
 		int made = build(l, who, c, n, applied, extra_path, extra_text, e);
+		l->dirty = l->dirty || made < 0;
 		if (made <= 0) {
 			rc = made;
 			break;

@@ -17,7 +17,9 @@ struct ledger {
 	int tries;			/* races to run before ERR_RETRY; ledger_open sets 60 */
 	int64_t push_ms;		/* how long the last push took, from fetch to answer */
 	char *ref_file;			/* a remote in a local folder: where its ref stands; else NULL */
+	int folder_lock;		/* of ledger_lock; -1: not held */
 	struct file_stamp ref_stamp[2]; /* that file and packed-refs, when last looked at */
+	bool dirty;			/* the work tree may hold files that git does not know */
 	bool temporary;			/* ledger_close removes the clone */
 };
 /* dir NULL: a temporary clone. An existing clone in dir is reused. */
@@ -27,6 +29,11 @@ void ledger_close(struct ledger *l);
 int ledger_sync(struct ledger *l, struct err *e); /* fetch; the work tree becomes the remote head */
 /* Cheap: asks for the remote head only, and of a local folder only after its refs changed. */
 int ledger_moved(struct ledger *l, bool *moved, struct err *e);
+/* A remote in a folder can be locked against others on this machine for one exchange (fetch to push), so that they
+ * queue up instead of colliding. Only a courtesy: safety is the push itself. False: another holds it, try again soon.
+ * True: go on, locked or not (another remote, or no right to write there). */
+bool ledger_lock(struct ledger *l);
+void ledger_unlock(struct ledger *l);
 int ledger_config(struct ledger *l, struct grid_config *c, struct err *e); /* c gets defaults + grid.json of the head */
 
 /* Ids (file names without .json) in a state's folder, sorted. */
@@ -38,7 +45,8 @@ struct file_stamp ledger_stamp(const struct ledger *l, enum task_state s, const 
 struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e);
 /* nodes/NODE.json, NULL when there is none or it is no JSON. */
 struct json *ledger_node(struct ledger *l, const char *node);
-size_t ledger_active_nodes(struct ledger *l); /* registered, and not left */
+void ledger_nodes(struct ledger *l, struct strs *out); /* ids of all that are registered, sorted */
+size_t ledger_active_nodes(struct ledger *l);	       /* registered, and not left */
 /* The state that id is in; -1 for nowhere. */
 int ledger_find(struct ledger *l, const char *id);
 

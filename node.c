@@ -20,6 +20,8 @@ static struct json *say(const struct node_facts *f)
 	json_set(j, "next_due", json_new_str(clock_format(f->next_due, when)));
 	json_set(j, "slots", json_new_int(f->slots));
 	json_set(j, "busy", json_new_int(f->busy));
+	if (f->turn_ms)
+		json_set(j, "turn_ms", json_new_int(f->turn_ms));
 	return j;
 }
 
@@ -28,8 +30,7 @@ struct json *node_beat(const struct node_facts *f)
 	struct json *j = say(f);
 	json_set(j, "pushes", json_new_int((int64_t)f->pushes));
 	json_set(j, "rejected", json_new_int((int64_t)f->rejected));
-	if (f->turns)
-		json_set(j, "turns", json_new_str(f->turns));
+	json_set(j, "turns", json_new_str(f->turns));
 	return j;
 }
 

@@ -15,7 +15,8 @@ struct node_facts {
 	int slots, busy;
 	int64_t started_at, next_due; /* UTC seconds */
 	uint64_t completed, failed, pushes, rejected;
-	const char *turns; /* how pushes are scheduled: "free" or "turns of N ms"; NULL: not said */
+	const char *turns; /* how pushes are scheduled: "free" or "turns of N ms, K of M" */
+	int64_t turn_ms;   /* how long an exchange with the remote takes this node, rounded up; 0: not known */
 };
 /* Adds this machine's specs (cores, memory, disk, os, arch, dgrid's version). The caller frees. */
 struct json *node_file(const struct node_facts *f);

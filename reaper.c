@@ -129,10 +129,12 @@ static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats,
 	int64_t seen = last->seen > at ? last->seen : at, due = last->next_due;
 	if (due > seen + PROMISE_MAX_SECONDS) /* nobody may put off being found dead for ever */
 		due = seen + PROMISE_MAX_SECONDS;
-	bool left = !strcmp(last->status, "left") && last->seen >= at, beats_now = false;
-	for (size_t i = 0; i < r->n; i++)
-		if (!strcmp(r->seen[i].node, node) && r->seen[i].changed_ms)
-			beats_now = clock_mono_ms() - r->seen[i].changed_ms <= c->orphan_after_seconds * 1000;
+	struct reaper_sight *s = sight_of(r, node);
+	if (s->file_seen && s->file_seen != file.seen) /* a node that pushes to the ledger may not beat besides */
+		s->changed_ms = clock_mono_ms();
+	s->file_seen = file.seen;
+	bool left = !strcmp(last->status, "left") && last->seen >= at;
+	bool beats_now = s->changed_ms && clock_mono_ms() - s->changed_ms <= c->orphan_after_seconds * 1000;
 	int64_t age = lease_age_ms(r, doc),
 		length = (c->lease_seconds ? c->lease_seconds : lease - at) * 1000 + skew * 1000;
 	int64_t beat_seconds = due - last->seen > c->heartbeat_seconds ? due - last->seen : c->heartbeat_seconds;

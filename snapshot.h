@@ -47,7 +47,8 @@ int snapshot_load(struct snapshot *s, unsigned states, struct err *e);	       /*
 struct snapshot_task *snapshot_find(const struct snapshot *s, const char *id); /* NULL: not on the branch */
 /* The bytes of one file of the commit; ERR_NOENT when it is not there. */
 int snapshot_file(const struct snapshot *s, const char *path, struct buf *out, struct err *e);
-/* A task that was moved to the archive branch, and its path there. NULL with e filled: ERR_NOENT when it is not there. */
+/* A task that was moved to the archive branch, and its path there. NULL with e filled: ERR_NOENT when it is not there.
+ */
 struct json *snapshot_archived(const struct snapshot *s, const char *id, char path[128], struct err *e);
 void snapshot_close(struct snapshot *s);
 const char *node_state_name(enum node_state s);

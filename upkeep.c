@@ -123,8 +123,8 @@ int upkeep_archive(struct ledger *l, const struct grid_config *c, const char *wh
 	while (!rc && (excess = upkeep_excess(l, c)) > 0) {
 		struct finished f = {.l = l};
 		size_t n = excess < BATCH ? excess : BATCH;
-		const char *args[] = {"ls-tree",	  "-z",		   "--full-tree", l->head,
-				      "tasks/completed/", "tasks/failed/", NULL};
+		const char *args[] = {"ls-tree",       "-z", "--full-tree", l->head, "tasks/completed/",
+				      "tasks/failed/", NULL};
 		rc = git_records(&l->git, args, take, &f, e);
 		if (!rc && f.n < n) /* the rest is no regular file: it stays */
 			n = f.n;

@@ -8,12 +8,20 @@
 #include "reaper.h"
 #include "sig.h"
 #include "slots.h"
+#include "turns.h"
+#include "upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define LOCAL_POLL_MS 100 /* looks at a file, not at the remote */
+#define TURN_PAUSE_MS 5000
+#define POLL_STRETCH 6 /* an idle node polls up to so many times less often */
+#define LOCK_POLL_MS 15
+#define LOCK_PATIENCE_MS 4000
+#define NEWCOMER_WAIT_MS 5000
+#define ARCHIVE_WAIT_MS 10000 /* at most: so that one node does it, not all */
 #define TROUBLE_MIN_MS 500
 #define TROUBLE_MAX_MS 60000
 #define LOST_RACES_TOLD 40
@@ -28,6 +36,7 @@ struct worker {
 	struct outbox outbox;
 	struct chooser chooser;
 	struct reaper reaper;
+	struct turns turns;
 	struct heartbeat *heart;
 	struct slots slots;
 	char node_path[128], instance[17];
@@ -35,9 +44,14 @@ struct worker {
 	int64_t started_at, beat_ms;
 	unsigned lost_races;	      /* in a row */
 	int64_t retry_at, retry_wait; /* remote trouble or a lost race */
-	int64_t next_poll, heal_at, ready_at;
+	int64_t next_poll, heal_at, ready_at, archive_at, newcomer_at;
+	struct file_stamp queued_ref;
+	int64_t queued_at; /* since when another holds the remote's folder; 0: nobody does */
+	int64_t began;	   /* the exchange with the remote under way: when its fetch began */
+	int idle_polls;
 	bool registered, stale, hungry; /* stale: fetch first; hungry: the queue may hold something for us */
-	bool released, usurped, told_draining;
+	bool released, usurped, told_draining, signed_off;
+	char told_turns[48];
 	char told[256]; /* the remote trouble said last */
 };
 
@@ -85,13 +99,31 @@ static struct node_facts facts(const struct worker *w, const char *status)
 				   .completed = w->slots.completed,
 				   .failed = w->slots.failed,
 				   .pushes = w->ledger.pushes + (w->heart ? heartbeat_pushes(w->heart) : 0),
-				   .rejected = w->ledger.rejected};
+				   .rejected = w->ledger.rejected,
+				   .turns = w->turns.state,
+				   .turn_ms = turns_own_width(&w->turns)};
 }
 
 static struct json *say_beat(void *ctx)
 {
 	struct node_facts f = facts(ctx, NULL);
 	return node_beat(&f);
+}
+
+static bool has_to_speak(struct worker *w);
+
+/* Where pushes are scarce a beat takes a turn of this node, and not one that is needed for more. */
+static int64_t may_beat(void *ctx)
+{
+	struct worker *w = ctx;
+	if (!w->turns.per_minute)
+		return 0;
+	int64_t wait = turns_wait(&w->turns);
+	if (!wait && !w->told[0] && w->registered && has_to_speak(w))
+		wait = w->turns.width_ms;
+	if (!wait)
+		turns_beat(&w->turns);
+	return wait;
 }
 
 static char *node_text(struct worker *w, const char *status)
@@ -154,14 +186,44 @@ static void set_pace(struct worker *w)
 		heartbeat_every(w->heart, w->beat_ms);
 }
 
+/* Who is active, and do we take turns? beats: just fetched, NULL: none. */
+static void look_around(struct worker *w, const struct beats *newcomers)
+{
+	turns_look(&w->turns, &w->ledger, newcomers, w->o->node_id, w->config.pushes_per_minute);
+	bool was = !strncmp(w->told_turns, "turns", 5), is = turns_taken(&w->turns);
+	if (was != is)
+		log_at(LOG_INFO, "worker", "pushes: %s", w->turns.state);
+	snprintf(w->told_turns, sizeof w->told_turns, "%s", is ? w->turns.state : "free");
+}
+
+/* Nodes that start together do not see each other's files yet, but each other's first beats. */
+static void meet_newcomers(struct worker *w)
+{
+	struct beats beats = {0};
+	struct err e;
+	int64_t deadline = clock_mono_ms() + NEWCOMER_WAIT_MS;
+	while (!heartbeat_shown(w->heart) && clock_mono_ms() < deadline && !sig_stops())
+		loop_step(50);
+	if (!heartbeats_fetch(&w->ledger.git, &e) && !heartbeats_read(&w->ledger.git, &beats, &e))
+		look_around(w, &beats);
+	if (w->turns.n > 1)
+		turns_expect(&w->turns);
+	heartbeats_clear(&beats);
+}
+
 static int fetch(struct worker *w, struct err *e)
 {
 	if (ledger_sync(&w->ledger, e))
 		return -1;
+	w->idle_polls = 0;
 	w->stale = false;
 	w->hungry = true;
 	load_config(w);
 	set_pace(w);
+	if (w->registered)
+		look_around(w, NULL);
+	if (!w->archive_at && upkeep_excess(&w->ledger, &w->config) > (size_t)w->config.keep_finished / 4 + 8)
+		w->archive_at = clock_mono_ms() + clock_jitter(ARCHIVE_WAIT_MS);
 	slots_watch(&w->slots, &w->ledger);
 	if (w->registered && !w->usurped && identity_taken(&w->ledger, w->o->node_id, w->instance)) {
 		log_at(LOG_ERROR, "worker",
@@ -180,7 +242,7 @@ static size_t add_claims(struct worker *w, struct ledger_change *c)
 	if (w->o->drain_after && want > w->o->drain_after - ended)
 		want = (size_t)(w->o->drain_after - ended);
 	/* Alone, a node takes the oldest; where others race, they should not all want the same. */
-	size_t spread = w->ledger.rejected ? 4 * (size_t)w->o->slots + 16 : 1;
+	size_t spread = w->turns.n > 1 ? 4 * (size_t)w->o->slots + 16 : 1;
 	size_t got = choose(&w->chooser, &w->ledger, &w->config, w->o->node_id, clock_now(), want, spread, picks);
 	w->hungry = got == want && got > 0;
 	w->ready_at = 0;
@@ -242,9 +304,18 @@ static int speak(struct worker *w, struct err *e)
 	else
 		w->hungry = false;
 	if (n || !w->registered) {
-		char *node = node_text(w, NULL);
+		/* What is said last says goodbye too. */
+		bool last = stopping(w) && slots_busy(&w->slots) == 0;
+		char *node = node_text(w, last ? "left" : NULL);
+		unsigned pushes = w->ledger.pushes, rejected = w->ledger.rejected;
 		rc = ledger_commit(&w->ledger, w->o->node_id, c, n, w->node_path, node, e);
 		free(node);
+		bool pushed = w->ledger.pushes > pushes;
+		w->signed_off = last && pushed && !rc;
+		if (pushed)
+			turns_pushed(&w->turns, clock_mono_ms() - w->began, w->ledger.rejected > rejected);
+		if (pushed && !rc && w->config.pushes_per_minute)
+			heartbeat_put_off(w->heart);
 		w->registered = w->registered || !rc;
 		w->hungry = w->hungry || (!rc && n); /* what moved may be in the queue again */
 	}
@@ -326,42 +397,116 @@ static void obey_signals(struct worker *w)
 	slots_stop(&w->slots);
 }
 
+static int64_t poll_ms(const struct worker *w)
+{
+	if (w->ledger.ref_file)
+		return LOCAL_POLL_MS;
+	int64_t base = w->o->poll_ms ? w->o->poll_ms : w->config.poll_seconds * 1000;
+	int64_t stretch = 1 + w->idle_polls / 4;
+	return base * (stretch < POLL_STRETCH ? stretch : POLL_STRETCH);
+}
+
+/* Until a turn that comes soon there is no use in looking: what we would see is old by then. */
+static int64_t pause_before_turn(struct worker *w)
+{
+	int64_t wait = turns_taken(&w->turns) && has_to_speak(w) ? turns_wait(&w->turns) : 0;
+	return wait <= TURN_PAUSE_MS || wait <= poll_ms(w) ? wait : 0;
+}
+
+static int look(struct worker *w, int64_t now, bool our_turn, struct err *e)
+{
+	int rc = 0;
+	if (our_turn && turns_taken(&w->turns) && !w->ledger.ref_file && has_to_speak(w))
+		w->stale = true; /* somebody pushed since: asking first would cost as much as fetching */
+	if (!w->stale && (now >= w->next_poll || (our_turn && has_to_speak(w) && w->ledger.ref_file))) {
+		bool idle = slots_busy(&w->slots) == 0;
+		rc = ledger_moved(&w->ledger, &w->stale, e);
+		w->idle_polls = idle && !w->stale ? w->idle_polls + 1 : 0;
+		int64_t poll = poll_ms(w);
+		w->next_poll = now + (w->ledger.ref_file ? poll : clock_jitter(poll * 4 / 3));
+	}
+	if (!rc && w->stale)
+		rc = fetch(w, e);
+	return rc;
+}
+
+static void archive(struct worker *w)
+{
+	struct err e;
+	size_t moved = 0;
+	w->archive_at = 0;
+	turns_beat(&w->turns);
+	if (upkeep_archive(&w->ledger, &w->config, w->o->node_id, &moved, &e) && e.class != ERR_RETRY)
+		log_at(LOG_WARN, "worker", "cannot archive: %s", e.msg);
+	w->stale = true;
+	if (moved)
+		log_at(LOG_INFO, "worker", "archived %zu tasks", moved);
+}
+
+/* What can wait for a moment without anything else to say, but not for ever. */
+static void do_upkeep(struct worker *w, int64_t now)
+{
+	if (now >= w->heal_at && !stopping(w) && slots_busy(&w->slots) < w->o->slots)
+		heal(w);
+	if (w->archive_at && now >= w->archive_at && !stopping(w) && !turns_wait(&w->turns))
+		archive(w);
+}
+
+/* Queues up for a remote in a folder. Whoever holds it may be frozen, so patience ends. */
+static bool lock(struct worker *w, int64_t now)
+{
+	if (ledger_lock(&w->ledger)) {
+		w->queued_at = 0;
+		return true;
+	}
+	struct file_stamp ref = file_stamp(w->ledger.ref_file);
+	if (!w->queued_at || !file_stamp_equal(&ref, &w->queued_ref))
+		w->queued_at = now; /* the queue moves */
+	w->queued_ref = ref;
+	if (now - w->queued_at > LOCK_PATIENCE_MS)
+		return true;
+	w->retry_at = now + clock_jitter(LOCK_POLL_MS);
+	return false;
+}
+
 /* One exchange with the remote, as far as one is due. */
 static void converse(struct worker *w, int64_t now)
 {
 	struct err e;
-	int rc = 0;
-	if (now < w->retry_at)
+	if (now < w->retry_at || pause_before_turn(w) > 0)
 		return;
-	if (!w->stale && now >= w->next_poll) {
-		rc = ledger_moved(&w->ledger, &w->stale, &e);
-		int64_t poll = w->ledger.ref_file ? LOCAL_POLL_MS
-			       : w->o->poll_ms	  ? w->o->poll_ms
-						  : w->config.poll_seconds * 1000;
-		w->next_poll = now + (w->ledger.ref_file ? poll : clock_jitter(poll * 4 / 3));
-	}
-	bool spoke = false;
-	if (!rc && w->stale)
-		rc = fetch(w, &e);
+	bool our_turn = turns_wait(&w->turns) == 0, spoke = false;
+	w->began = now;
+	/* What we see before we hold the folder may be old when we do. */
+	bool ready = our_turn && has_to_speak(w);
+	if (ready && !lock(w, now))
+		return;
+	ready = ready || (our_turn && !w->ledger.ref_file);
+	int rc = look(w, now, our_turn, &e);
 	if (w->ready_at && now >= w->ready_at) {
 		w->ready_at = 0;
 		w->hungry = true;
 	}
-	if (!rc && has_to_speak(w)) {
+	bool pressing = w->archive_at && now >= w->archive_at &&
+			upkeep_excess(&w->ledger, &w->config) > (size_t)w->config.keep_finished;
+	if (!rc && ready && has_to_speak(w) && !pressing) {
 		rc = speak(w, &e);
 		spoke = true;
+		if (!rc && w->turns.n > 1 && w->ledger.ref_file) /* let those who wait go first */
+			w->retry_at = clock_mono_ms() + 2 * LOCK_POLL_MS;
 	}
-	if (rc)
+	ledger_unlock(&w->ledger);
+	if (rc) {
 		remote_trouble(w, &e);
-	else {
-		if (w->told[0])
-			log_at(LOG_INFO, "worker", "the remote answers again");
-		w->told[0] = 0;
-		if (spoke || !w->outbox.n)
-			w->retry_wait = w->lost_races = 0;
-		if (now >= w->heal_at && !stopping(w) && slots_busy(&w->slots) < w->o->slots)
-			heal(w);
+		return;
 	}
+	if (w->told[0])
+		log_at(LOG_INFO, "worker", "the remote answers again");
+	w->told[0] = 0;
+	if (spoke || !w->outbox.n)
+		w->retry_wait = w->lost_races = 0;
+	if (our_turn)
+		do_upkeep(w, now);
 }
 
 static int64_t until(int64_t at, int64_t now, int64_t wait)
@@ -403,10 +548,15 @@ static int loop(struct worker *w)
 		int64_t wait = 1000;
 		if (now < w->retry_at)
 			wait = until(w->retry_at, now, wait);
-		else if (w->stale || has_to_speak(w))
+		else if (pause_before_turn(w) > 0)
+			wait = until(now + pause_before_turn(w), now, wait);
+		else if (w->stale)
 			wait = 0;
-		else
+		else {
 			wait = until(w->next_poll, now, wait);
+			if (has_to_speak(w))
+				wait = until(now + turns_wait(&w->turns), now, wait);
+		}
 		if (w->fit.check_at)
 			wait = until(w->fit.check_at, now, wait);
 		loop_step(wait);
@@ -452,8 +602,11 @@ static int start(struct worker *w, int *lock, struct err *e)
 		rc = engine_pick(w->o->engine, &w->engine, e);
 	if (!rc)
 		rc = ledger_open(&w->ledger, w->o->url, w->o->branch, clone, w->o->name, w->o->email, e);
+	int64_t began = clock_mono_ms();
 	if (!rc)
 		rc = ledger_sync(&w->ledger, e);
+	if (!rc)
+		turns_guess(&w->turns, clock_mono_ms() - began);
 	if (!rc)
 		rc = ledger_config(&w->ledger, &w->config, e);
 	if (!rc) {
@@ -510,12 +663,21 @@ int worker_run(const struct worker_options *o)
 		       w.engine.version, o->slots, o->slots == 1 ? "" : "s");
 		w.ledger.tries = 1; /* between two tries there may be more to say */
 		w.heal_at = clock_mono_ms() + clock_jitter(w.config.orphan_after_seconds * 250);
-		w.heart = heartbeat_start(&w.ledger.git, o->node_id, say_beat, &w, w.beat_ms);
+		look_around(&w, NULL);
+		w.heart = heartbeat_start(&w.ledger.git, o->node_id, say_beat, may_beat, &w, w.beat_ms);
+		if (w.config.pushes_per_minute) /* nobody knows of us yet, and to say it costs a push */
+			w.retry_at = clock_mono_ms() + clock_jitter(2 * 60000 / w.config.pushes_per_minute);
+		else if (!w.ledger.ref_file) /* in a folder they queue up */
+			meet_newcomers(&w);
 		check_self(&w);
 		code = loop(&w);
-		heartbeat_stop(w.heart, !w.usurped);
+		heartbeat_stop(w.heart, !w.usurped && !w.config.pushes_per_minute);
 		w.heart = NULL;
-		if (!w.usurped && code != ERR_UNAVAILABLE) {
+		if (!w.usurped && !w.signed_off && code != ERR_UNAVAILABLE) {
+			int64_t patience = clock_mono_ms() + LEAVE_WAIT_MS;
+			while ((turns_wait(&w.turns) || !ledger_lock(&w.ledger)) && clock_mono_ms() < patience &&
+			       sig_stops() < 2)
+				loop_step(clock_jitter(LOCK_POLL_MS));
 			char *node = node_text(&w, "left");
 			w.ledger.tries = 10;
 			if (ledger_sync(&w.ledger, &e) ||

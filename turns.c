@@ -1,0 +1,198 @@
+#include "turns.h"
+#include "clock.h"
+#include "node.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define MIN_WIDTH_MS 100
+#define MAX_WIDTH_MS 20000
+#define ACTIVE_MS 30000	   /* a node that pushed within this, or within a few rounds, is active */
+#define COLLISION_MS 30000 /* two rejections within this are a collision course */
+#define ROUNDS_KEPT 3	   /* turns end when nobody else pushed for so many rounds */
+
+static int64_t wall_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Steps of about a quarter, so that nodes which measure nearly the same agree. */
+static int64_t round_up(int64_t ms)
+{
+	int64_t step = MIN_WIDTH_MS;
+	while (step < ms && step < MAX_WIDTH_MS)
+		step += step / 4;
+	return step < MAX_WIDTH_MS ? step : MAX_WIDTH_MS;
+}
+
+int64_t turns_own_width(const struct turns *t)
+{
+	int64_t sorted[16];
+	unsigned n = t->n_took < 16 ? t->n_took : 16;
+	if (!n)
+		return 0;
+	for (unsigned i = 0; i < n; i++) {
+		unsigned at = i;
+		for (; at && sorted[at - 1] > t->took[i]; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = t->took[i];
+	}
+	/* The longest but one of sixteen is about the 95th percentile; a single outlier should not slow all down. */
+	int64_t longest = sorted[n > 8 ? n - 2 : n - 1];
+	return round_up(longest + longest / 4);
+}
+
+static int64_t round_ms(const struct turns *t)
+{
+	return t->width_ms * (int64_t)(t->n ? t->n : 1);
+}
+
+/* Turns go on while others push too, and for a few rounds more. */
+static void prolong(struct turns *t)
+{
+	int64_t until = clock_mono_ms() + 2000 + ROUNDS_KEPT * round_ms(t);
+	t->until = until > t->until ? until : t->until;
+}
+
+struct census {
+	struct turns *t;
+	const char *self;
+	int64_t since, widest;
+	size_t n, before; /* before: those whose id comes before ours */
+};
+
+static void count_in(struct census *c, const char *id, const struct json *doc)
+{
+	struct node_view v;
+	node_read(&v, doc);
+	if (!strcmp(id, c->self) || !strcmp(v.status, "left") || v.seen < c->since)
+		return;
+	int64_t width = json_int(doc, "turn_ms", 0);
+	if (width > c->widest && width <= MAX_WIDTH_MS)
+		c->widest = width;
+	c->n++;
+	c->before += strcmp(id, c->self) < 0;
+}
+
+static bool has(const struct strs *s, const char *id)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->v[i], id))
+			return true;
+	return false;
+}
+
+static void say_state(struct turns *t)
+{
+	int64_t now = clock_mono_ms();
+	if (t->n < 2)
+		snprintf(t->state, sizeof t->state, t->per_minute ? "alone, at most %lld pushes a minute" : "free",
+			 (long long)t->per_minute);
+	else if (t->per_minute || now < t->until)
+		snprintf(t->state, sizeof t->state, "turns of %lld ms, %zu of %zu", (long long)t->width_ms, t->rank + 1,
+			 t->n);
+	else
+		snprintf(t->state, sizeof t->state, "free");
+}
+
+void turns_look(struct turns *t, struct ledger *l, const struct beats *newcomers, const char *self,
+		int64_t pushes_per_minute)
+{
+	int64_t window = ROUNDS_KEPT * round_ms(t);
+	struct census c = {.t = t, .self = self, .widest = turns_own_width(t)};
+	struct strs ids = {0};
+	c.since = clock_now() - (window > ACTIVE_MS ? window : ACTIVE_MS) / 1000;
+	t->per_minute = pushes_per_minute;
+	ledger_nodes(l, &ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		struct json *doc = ledger_node(l, ids.v[i]);
+		count_in(&c, ids.v[i], doc);
+		json_free(doc);
+	}
+	for (size_t i = 0; newcomers && i < newcomers->n; i++)
+		if (!has(&ids, newcomers->v[i].node))
+			count_in(&c, newcomers->v[i].node, newcomers->v[i].doc);
+	strs_clear(&ids);
+	t->n = c.n + 1;
+	t->rank = c.before;
+	t->width_ms = c.widest ? c.widest : MIN_WIDTH_MS;
+	if (t->per_minute && t->width_ms < 60000 / t->per_minute)
+		t->width_ms = 60000 / t->per_minute;
+	if (turns_taken(t) && strcmp(t->head, l->head) != 0)
+		prolong(t);
+	snprintf(t->head, sizeof t->head, "%s", l->head);
+	say_state(t);
+}
+
+void turns_expect(struct turns *t)
+{
+	prolong(t);
+	say_state(t);
+}
+
+void turns_beat(struct turns *t)
+{
+	t->pushed[t->n_pushed++ % TURNS_KEPT] = clock_mono_ms();
+}
+
+void turns_guess(struct turns *t, int64_t fetch_ms)
+{
+	t->took[t->n_took++ % 16] = 3 * fetch_ms;
+}
+
+void turns_pushed(struct turns *t, int64_t took_ms, bool rejected)
+{
+	int64_t now = clock_mono_ms();
+	turns_beat(t);
+	t->took[t->n_took++ % 16] = took_ms;
+	if (!rejected)
+		return;
+	t->rejected_at[0] = t->rejected_at[1];
+	t->rejected_at[1] = now;
+	if (turns_taken(t) || (t->rejected_at[0] && now - t->rejected_at[0] < COLLISION_MS))
+		prolong(t);
+	say_state(t);
+}
+
+bool turns_taken(const struct turns *t)
+{
+	return t->n > 1 && (t->per_minute || clock_mono_ms() < t->until);
+}
+
+/* Our k-th last push, monotonic ms; 0: there was none. */
+static int64_t kth_last(const struct turns *t, unsigned k)
+{
+	return k > t->n_pushed ? 0 : t->pushed[(t->n_pushed - k) % TURNS_KEPT];
+}
+
+/* A node alone may use half of the minute's pushes at once, the rest evenly. */
+static int64_t budget_wait(const struct turns *t, int64_t now)
+{
+	unsigned many = (unsigned)(t->per_minute < TURNS_KEPT ? t->per_minute : TURNS_KEPT), half = (many + 1) / 2;
+	int64_t each = 60000 / t->per_minute, oldest = kth_last(t, many), last = kth_last(t, 1), wait = 0;
+	if (oldest && oldest + each * many > now)
+		wait = oldest + each * many - now;
+	int64_t recent = kth_last(t, half);
+	if (recent && recent + each * many > now && last + each > now + wait)
+		wait = last + each - now;
+	return wait;
+}
+
+int64_t turns_wait(const struct turns *t)
+{
+	int64_t mono = clock_mono_ms(), wall = wall_ms(), last = kth_last(t, 1);
+	if (t->n < 2 && t->per_minute)
+		return budget_wait(t, mono);
+	if (!turns_taken(t))
+		return 0;
+	int64_t slot = wall / t->width_ms, into = wall % t->width_ms, n = (int64_t)t->n;
+	bool ours = slot % n == (int64_t)t->rank;
+	/* Late in the slot there is no time left, and one push a slot is the rule. */
+	if (ours && into < t->width_ms / 4 && (!last || mono - last > into))
+		return 0;
+	int64_t slots = ((int64_t)t->rank - slot % n + n) % n;
+	return (slots ? slots : n) * t->width_ms - into;
+}
