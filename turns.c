@@ -30,8 +30,8 @@ static int64_t round_up(int64_t ms)
 
 int64_t turns_own_width(const struct turns *t)
 {
-	int64_t sorted[16];
-	unsigned n = t->n_took < 16 ? t->n_took : 16;
+	int64_t sorted[TURNS_TOOK];
+	unsigned n = t->n_took < TURNS_TOOK ? t->n_took : TURNS_TOOK;
 	if (!n)
 		return 0;
 	for (unsigned i = 0; i < n; i++) {
@@ -40,8 +40,8 @@ int64_t turns_own_width(const struct turns *t)
 			sorted[at] = sorted[at - 1];
 		sorted[at] = t->took[i];
 	}
-	/* The longest but one of sixteen is about the 95th percentile; a single outlier should not slow all down. */
-	int64_t longest = sorted[n > 8 ? n - 2 : n - 1];
+	/* The longest but one: a single outlier should not slow all down. */
+	int64_t longest = sorted[n > 2 ? n - 2 : n - 1];
 	return round_up(longest + longest / 4);
 }
 
@@ -140,14 +140,14 @@ void turns_beat(struct turns *t)
 
 void turns_guess(struct turns *t, int64_t fetch_ms)
 {
-	t->took[t->n_took++ % 16] = 3 * fetch_ms;
+	t->took[t->n_took++ % TURNS_TOOK] = 3 * fetch_ms;
 }
 
 void turns_pushed(struct turns *t, int64_t took_ms, bool rejected)
 {
 	int64_t now = clock_mono_ms();
 	turns_beat(t);
-	t->took[t->n_took++ % 16] = took_ms;
+	t->took[t->n_took++ % TURNS_TOOK] = took_ms;
 	if (!rejected)
 		return;
 	t->rejected_at[0] = t->rejected_at[1];

@@ -11,12 +11,13 @@
 #include "ledger.h"
 
 #define TURNS_KEPT 64
+#define TURNS_TOOK 8
 struct turns {
-	int64_t per_minute; /* 0: no limit */
-	int64_t width_ms;   /* of a slot, as all active nodes agree */
-	size_t rank, n;	    /* our place among the active nodes; 1: alone */
-	int64_t until;	    /* monotonic ms: turns are taken until then */
-	int64_t took[16];   /* ms of the last exchanges: fetch, build, push */
+	int64_t per_minute;	  /* 0: no limit */
+	int64_t width_ms;	  /* of a slot, as all active nodes agree */
+	size_t rank, n;		  /* our place among the active nodes; 1: alone */
+	int64_t until;		  /* monotonic ms: turns are taken until then */
+	int64_t took[TURNS_TOOK]; /* ms of the last exchanges: fetch, build, push */
 	unsigned n_took;
 	int64_t pushed[TURNS_KEPT]; /* monotonic ms of our last pushes of any kind, a ring */
 	unsigned n_pushed;

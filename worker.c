@@ -399,8 +399,8 @@ static void obey_signals(struct worker *w)
 
 static int64_t poll_ms(const struct worker *w)
 {
-	if (w->ledger.ref_file)
-		return LOCAL_POLL_MS;
+	if (w->ledger.ref_file) /* with all slots taken only a cancel could be news */
+		return slots_busy(&w->slots) < w->o->slots ? LOCAL_POLL_MS : 10 * LOCAL_POLL_MS;
 	int64_t base = w->o->poll_ms ? w->o->poll_ms : w->config.poll_seconds * 1000;
 	int64_t stretch = 1 + w->idle_polls / 4;
 	return base * (stretch < POLL_STRETCH ? stretch : POLL_STRETCH);
