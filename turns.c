@@ -168,14 +168,14 @@ static int64_t kth_last(const struct turns *t, unsigned k)
 	return k > t->n_pushed ? 0 : t->pushed[(t->n_pushed - k) % TURNS_KEPT];
 }
 
-/* A node alone may use half of the minute's pushes at once, the rest evenly. */
+/* A node alone may use a quarter of the minute's pushes at once, the rest evenly. */
 static int64_t budget_wait(const struct turns *t, int64_t now)
 {
-	unsigned many = (unsigned)(t->per_minute < TURNS_KEPT ? t->per_minute : TURNS_KEPT), half = (many + 1) / 2;
+	unsigned many = (unsigned)(t->per_minute < TURNS_KEPT ? t->per_minute : TURNS_KEPT), burst = (many + 3) / 4;
 	int64_t each = 60000 / t->per_minute, oldest = kth_last(t, many), last = kth_last(t, 1), wait = 0;
 	if (oldest && oldest + each * many > now)
 		wait = oldest + each * many - now;
-	int64_t recent = kth_last(t, half);
+	int64_t recent = kth_last(t, burst);
 	if (recent && recent + each * many > now && last + each > now + wait)
 		wait = last + each - now;
 	return wait;

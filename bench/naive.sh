@@ -23,7 +23,7 @@ while :; do
 	[ -n "$task" ] || break
 	name=${task##*/}
 	mkdir -p tasks/in_progress tasks/completed
-	git mv "$task" "tasks/in_progress/$id-$name" && git commit -qm "claim $name by $id" && push || continue
+	{ git mv "$task" "tasks/in_progress/$id-$name" && git commit -qm "claim $name by $id" && push; } || continue
 	sh -c true
 	while :; do
 		mkdir -p tasks/completed

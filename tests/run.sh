@@ -142,7 +142,7 @@ bats_pass() { # LABEL PROGRAM SAN
 
 shell_files() {
 	local f
-	for f in .ci/* scripts/* tests/*.sh tests/*/*.sh examples/*; do
+	for f in .ci/* scripts/* tests/*.sh tests/*/*.sh bench/*.sh examples/*; do
 		if [[ -f $f ]] && head -n 1 "$f" | grep -Eq '^#!.*[/ ](ba|da)?sh( |$)'; then printf '%s\n' "$f"; fi
 	done
 	for f in bats/*.bash bats/*.bats; do if [[ -f $f ]]; then printf '%s\n' "$f"; fi; done

@@ -1,0 +1,203 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
+# Many workers, few pushes: group commits, queueing, turns, the push budget; and the archive that keeps the branch small.
+
+setup() {
+	load helpers
+	common_setup
+	require_bwrap
+	export DGRID_REPO_URL=$ORIGIN
+	"$DGRID" init
+}
+teardown() { common_teardown; }
+
+settings() { # MEMBERS of grid.json
+	tgit clone -q "$ORIGIN" "$T/settings"
+	echo "{\"schema\": 1, $1}" >"$T/settings/grid.json"
+	tgit -C "$T/settings" commit -qam settings
+	tgit -C "$T/settings" push -q origin HEAD:main
+	rm -rf "$T/settings"
+}
+submit_many() { # COUNT
+	local i
+	mkdir -p "$T/tasks"
+	for i in $(seq "$1"); do
+		printf '{"task_id": "t%s", "script": "echo %s", "timeout_seconds": 60}' "$i" "$i" >"$T/tasks/t$i.json"
+	done
+	"$DGRID" submit "$T"/tasks/*.json >/dev/null
+}
+# Finished tasks of the first days of November, as if they had run: ID DAY STATUS [ID DAY STATUS]...
+finished() {
+	local folder
+	tgit clone -q "$ORIGIN" "$T/made"
+	while (($#)); do
+		folder=completed
+		[[ $3 == success ]] || folder=failed
+		mkdir -p "$T/made/tasks/$folder"
+		printf '{"task_id": "%s", "script": "true", "timeout_seconds": 10, "result": {"status": "%s", "exit_code": 0, "finished_at": "2026-11-%sT00:00:00Z", "duration_ms": 7, "stdout": "out of %s\\n"}}\n' \
+			"$1" "$3" "$2" "$1" >"$T/made/tasks/$folder/$1.json"
+		shift 3
+	done
+	tgit -C "$T/made" add . && tgit -C "$T/made" commit -qm finished && tgit -C "$T/made" push -q origin HEAD:main
+	rm -rf "$T/made"
+}
+archive_ls() { git -C "$ORIGIN" ls-tree -r --name-only archive; }
+# All pushes the repository takes, a line each: milliseconds and the refs.
+log_pushes() {
+	printf '#!/bin/sh\necho "$(date +%%s%%3N)" $(cut -d" " -f3 | tr "\\n" " ") >>"%s/pushes"\n' "$T" >"$ORIGIN/hooks/post-receive"
+	chmod +x "$ORIGIN/hooks/post-receive"
+}
+most_within() { # SECONDS: the most pushes within any such time
+	awk -v w="$1" '{ t[NR] = $1 } END { for (i = j = 1; i <= NR; i++) { while (t[i] - t[j] > w * 1000) j++
+		if (i - j + 1 > most) most = i - j + 1 } print most + 0 }' "$T/pushes"
+}
+ended_all() { [ "$(ledger_ls completed | wc -l)" = "$1" ]; }
+sum_of() { # FIELD of the workers' last lines: pushes or rejected
+	cat "$T"/w*.log | sed -n "s/.*left: .* \([0-9]*\) $1.*/\1/p" | awk '{ n += $1 } END { print n + 0 }'
+}
+
+@test "maintain archives the oldest beyond keep_finished; show, logs, why and wait find them; totals add up" {
+	settings '"keep_finished": 2'
+	finished a 01 success b 02 failed c 03 success d 04 success e 05 success
+	run -0 "$DGRID" maintain --dry-run
+	[[ "$output" == *"would archive 3 tasks"* ]]
+	run ! git -C "$ORIGIN" rev-parse -q --verify archive
+	run -0 "$DGRID" maintain --json
+	[ "$(python3 -c 'import json,sys; print(json.loads(sys.argv[1])["archived"])' "$output")" = 3 ]
+	[ "$(archive_ls | tr '\n' ' ')" = "2026/11/01/a.json 2026/11/02/b.json 2026/11/03/c.json " ]
+	[ "$(ledger_ls completed) $(ledger_ls failed)" = "$(printf 'd\ne') " ]
+	git -C "$ORIGIN" show main:tasks/archive.json >"$T/totals"
+	run -0 python3 -c 'import json,sys; t=json.load(open(sys.argv[1])); print(t["tasks"], t["completed"], t["failed"], t["days"]["2026-11-02"])' "$T/totals"
+	[ "$output" = "3 2 1 {'failed': 1, 'run_ms': 7}" ]
+	run -0 "$DGRID" status
+	[[ "$output" == *"3 archived"* ]]
+	run -0 "$DGRID" show a
+	[[ "$output" == *"archived"*"archive:2026/11/01/a.json"* ]]
+	run -0 "$DGRID" logs c
+	[ "$output" = "out of c" ]
+	run -0 "$DGRID" why b
+	[[ "$output" == *archive* ]]
+	run -0 "$DGRID" wait a c d
+	run -1 "$DGRID" wait a b
+	run -66 "$DGRID" wait a nowhere
+	run -66 "$DGRID" show nowhere
+	[ "$output" = "dgrid: no task 'nowhere' in this grid" ]
+	# Nothing more to do, and the past still shows them where they stood.
+	run -0 "$DGRID" maintain
+	[[ "$output" == *"archived 0 tasks"* ]]
+	run -0 "$DGRID" show a --at main~1
+	[[ "$output" == *completed* ]]
+	git -C "$ORIGIN" fsck
+}
+
+@test "an id that ended twice on one day is kept twice; show takes the newer" {
+	settings '"keep_finished": 1'
+	finished a 01 success z 30 success
+	"$DGRID" maintain
+	finished a 01 failed
+	"$DGRID" maintain
+	[ "$(archive_ls | tr '\n' ' ')" = "2026/11/01/a.2.json 2026/11/01/a.json " ]
+	run -0 "$DGRID" show a
+	[[ "$output" == *"archive:2026/11/01/a.2.json"*failed* ]]
+}
+
+@test "over SSH: an idle worker archives by itself, readers find what it moved" {
+	start_sshd
+	export DGRID_REPO_URL=$SSH_URL
+	settings '"keep_finished": 4'
+	finished a 01 success b 02 success c 03 success d 04 success e 05 success f 06 success g 07 success h 08 success \
+		i 09 success j 10 success k 11 success l 12 success m 13 success n 14 failed o 15 success
+	spawn "$T/w1.log" "$DGRID" worker --node-id w1 --engine bwrap --work-dir "$T/w1" --poll-ms 200
+	wait_until 40 git -C "$ORIGIN" rev-parse -q --verify archive
+	[ "$(archive_ls | wc -l)" = 11 ]
+	run -0 "$DGRID" logs a
+	[ "$output" = "out of a" ]
+	# Again, with the archive there already.
+	"$DGRID" submit --id after -- true
+	wait_until 30 ledger_has completed after
+	run -0 "$DGRID" maintain
+	[[ "$output" == *"archived 1 task"* ]]
+	run -0 "$DGRID" show d
+	[[ "$output" == *"archive:2026/11/04/d.json"* ]]
+	run -0 "$DGRID" wait a after
+}
+
+@test "totals that are no JSON stop the archive, and nothing is moved" {
+	settings '"keep_finished": 1'
+	finished a 01 success b 02 success
+	tgit clone -q "$ORIGIN" "$T/made"
+	echo '{"tasks": ' >"$T/made/tasks/archive.json"
+	tgit -C "$T/made" add . && tgit -C "$T/made" commit -qm broken && tgit -C "$T/made" push -q origin HEAD:main
+	run -65 "$DGRID" maintain
+	[[ "$output" == *"tasks/archive.json:2:1:"* ]]
+	[ "$(ledger_ls completed | wc -l)" = 2 ]
+}
+
+@test "four workers on a folder queue up: few pushes a task, next to none rejected, all get a share" {
+	submit_many 160
+	for n in 1 2 3 4; do
+		spawn "$T/w$n.log" "$DGRID" worker --node-id "w$n" --slots 8 --engine bwrap --once --work-dir "$T/d$n"
+	done
+	wait_until 120 ended_all 160
+	for n in 1 2 3 4; do wait_until 60 grep -q 'left:' "$T/w$n.log"; done
+	echo "pushes $(sum_of pushes) rejected $(sum_of rejected)"
+	[ "$(sum_of pushes)" -le 60 ]
+	[ "$(sum_of rejected)" -le 6 ]
+}
+
+@test "a worker frozen while it holds the folder does not stop the others" {
+	spawn "$T/holder.log" python3 -c 'import fcntl, sys, time
+f = open(sys.argv[1], "w"); fcntl.flock(f, fcntl.LOCK_EX); print("held", flush=True); time.sleep(600)' "$ORIGIN/dgrid.lock"
+	wait_until 10 grep -q held "$T/holder.log"
+	"$DGRID" submit --id t -- true
+	spawn "$T/w1.log" "$DGRID" worker --node-id w1 --engine bwrap --work-dir "$T/w1"
+	wait_until 40 ledger_has completed t
+}
+
+@test "over SSH four workers take turns, and say so in their node files, beats and log" {
+	start_sshd
+	export DGRID_REPO_URL=$SSH_URL
+	submit_many 120
+	for n in 1 2 3 4; do
+		spawn "$T/w$n.log" "$DGRID" worker --node-id "w$n" --slots 4 --engine bwrap --once --work-dir "$T/d$n"
+	done
+	wait_until 120 ended_all 120
+	for n in 1 2 3 4; do wait_until 60 grep -q 'left:' "$T/w$n.log"; done
+	echo "pushes $(sum_of pushes) rejected $(sum_of rejected)"
+	[ "$(sum_of rejected)" -le $(($(sum_of pushes) * 3 / 10)) ]
+	grep -h 'pushes: turns of [0-9]* ms, [1-4] of [2-4]' "$T"/w*.log
+	for n in 1 2 3 4; do ended=$(grep -c 'ended: success' "$T/w$n.log") && [ "$ended" -gt 0 ]; done
+	run -0 "$DGRID" nodes --json
+	[[ "$output" == *turn_ms* ]]
+}
+
+@test "with pushes_per_minute the whole grid stays within it, tasks, beats and all" {
+	log_pushes
+	settings '"pushes_per_minute": 60, "heartbeat_seconds": 1'
+	submit_many 40
+	for n in 1 2 3; do
+		spawn "$T/w$n.log" "$DGRID" worker --node-id "w$n" --slots 4 --engine bwrap --work-dir "$T/d$n"
+	done
+	wait_until 120 ended_all 40
+	# And idle: until every one of them has beaten once more.
+	for n in 1 2 3; do
+		old=$(git -C "$ORIGIN" rev-parse --verify -q "refs/dgrid/heartbeats/w$n" || true)
+		# shellcheck disable=SC2317 # called by wait_until
+		moved() { [[ $(git -C "$ORIGIN" rev-parse --verify -q "refs/dgrid/heartbeats/w$n") != "$old" ]]; }
+		wait_until 60 moved
+	done
+	sed -i 1d "$T/pushes" # the settings
+	echo "most within 60 s: $(most_within 60), within 20 s: $(most_within 20)"
+	[ "$(most_within 60)" -le 62 ]
+	[ "$(most_within 20)" -le 38 ] # a quarter of the minute at once by the first, who is alone, then evenly
+}
+
+@test "a lone worker under pushes_per_minute keeps within it too" {
+	log_pushes
+	settings '"pushes_per_minute": 30'
+	submit_many 12
+	spawn "$T/w1.log" "$DGRID" worker --node-id w1 --slots 2 --engine bwrap --once --work-dir "$T/w1"
+	wait_until 60 grep -q 'left:' "$T/w1.log"
+	[ "$(ledger_ls completed | wc -l)" = 12 ]
+	[ "$(most_within 60)" -le 32 ]
+}
