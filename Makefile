@@ -54,7 +54,7 @@ OBJ := $(SRC:%.c=$(O)/%.o)
 LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o)
 TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
 
-.PHONY: all deps unit test demo fuzz chaos static install clean format-check format help FORCE
+.PHONY: all deps unit test demo fuzz chaos bench static install clean format-check format help FORCE
 .DELETE_ON_ERROR:
 all: $(OUT)
 
@@ -63,6 +63,7 @@ help:
 	@echo 'make static     ./dgrid-static, with musl-gcc if present'
 	@echo 'make unit       unit tests;  make test: everything;  make demo: a grid on this machine'
 	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
+	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers]   what it costs and gains'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
 	@echo 'make install PREFIX= DESTDIR=;  make clean'
 
@@ -118,6 +119,10 @@ build/fuzz/fuzz_json: tests/fuzz_json.c $(LIB_SRC) $(wildcard *.h) | deps
 # The bench of faults; again with the SEED it prints.
 chaos: all
 	@bash tests/chaos/run.sh '$(or $(FAULT_SECONDS),60)' '$(or $(WORKERS),4)' '$(or $(TASKS),200)' '$(SEED)'
+
+# Figures, not tests; ROUNDS= ONLY=throughput,pushes,... The table goes to build/bench/ too.
+bench: all
+	@python3 bench/bench.py --rounds '$(or $(ROUNDS),3)' $(if $(ONLY),--only '$(ONLY)')
 
 # musl-gcc does not look in /usr/include, so it gets a copy of that one header.
 static: | deps

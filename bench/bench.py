@@ -1,0 +1,344 @@
+#!/usr/bin/env python3
+"""make bench: what dgrid costs and gains, as ratios of things measured in one run, rounds interleaved, medians.
+
+    bench.py [--rounds 3] [--only NAME,NAME] [--out DIR]
+
+Writes DIR/results.json and DIR/results.md and prints the table. Needs bwrap; docker where an engine answers.
+"""
+import argparse, json, os, re, resource, shutil, statistics, subprocess, sys, tempfile, time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DGRID = os.path.join(ROOT, 'dgrid')
+NAIVE = os.path.join(ROOT, 'bench', 'naive.sh')
+WORK = tempfile.mkdtemp(prefix='dgrid-bench.')
+ENV = {k: v for k, v in os.environ.items() if not k.startswith(('GIT_', 'DGRID_', 'XDG_'))}
+ENV.update(HOME=WORK, GIT_CONFIG_NOSYSTEM='1', GIT_AUTHOR_NAME='bench', GIT_AUTHOR_EMAIL='bench@example.invalid',
+           GIT_COMMITTER_NAME='bench', GIT_COMMITTER_EMAIL='bench@example.invalid', LC_ALL='C')
+running = []
+
+
+def run(*argv, cwd=None, env=None, stdin=None):
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cwd, input=stdin,
+                          env={**ENV, **(env or {})}).stdout
+
+
+def start(*argv, log=None, env=None):
+    out = open(log, 'w') if log else subprocess.DEVNULL
+    p = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=out, env={**ENV, **(env or {})})
+    running.append(p)
+    return p
+
+
+def stop(processes):
+    for signal_again in (False, True):
+        for p in processes:
+            if p.poll() is None:
+                p.terminate()
+        if not signal_again:
+            until(20, lambda: all(p.poll() is not None for p in processes))
+    for p in processes:
+        try:
+            p.wait(20)
+        except subprocess.TimeoutExpired:
+            p.kill()
+        if p in running:
+            running.remove(p)
+
+
+def until(seconds, condition, every=0.05):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(every)
+    return True
+
+
+class Grid:
+    """A bare repository with so many queued, finished and archived tasks; all made by one fast-import."""
+    count = 0
+
+    def __init__(self, queued=0, finished=0, archived=0, settings=None, script='true'):
+        Grid.count += 1
+        self.dir = os.path.join(WORK, f'g{Grid.count}')
+        self.repo = os.path.join(self.dir, 'o.git')
+        os.makedirs(self.dir)
+        run('git', 'init', '-q', '--bare', '-b', 'main', self.repo)
+        out = []
+
+        def add(path, text):
+            out.append(f'M 100644 inline {path}\ndata {len(text)}\n{text}\n')
+
+        def task(name, **more):
+            return json.dumps({'task_id': name, 'script': script, 'timeout_seconds': 60, **more})
+
+        def result(i):
+            return {'status': 'success', 'exit_code': 0, 'duration_ms': 5, 'node': 'n', 'stdout': 'x' * 200,
+                    'finished_at': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(1.7e9 + i * 60))}
+        begin = 'commit refs/heads/{}\ncommitter bench <bench@example.invalid> 1700000000 +0000\ndata 4\nmade\n'
+        out.append(begin.format('main'))
+        add('grid.json', json.dumps({'schema': 1, **(settings or {})}))
+        for folder in ('unapproved', 'queue', 'in_progress', 'completed', 'failed'):
+            add(f'tasks/{folder}/.gitkeep', '')
+        add('nodes/.gitkeep', '')
+        for i in range(queued):
+            add(f'tasks/queue/q{i:06}.json', task(f'q{i:06}'))
+        for i in range(finished):
+            add(f'tasks/completed/f{i:06}.json', task(f'f{i:06}', result=result(1000000 + i)))
+        if archived:
+            add('tasks/archive.json', json.dumps({'schema': 1, 'tasks': archived, 'completed': archived}))
+            out.append(begin.format('archive'))
+            for i in range(archived):
+                t = time.gmtime(1.7e9 + i * 60)
+                add(time.strftime('%Y/%m/%d/', t) + f'a{i:06}.json', task(f'a{i:06}', result=result(i)))
+        run('git', '-C', self.repo, 'fast-import', '--quiet', stdin=''.join(out).encode())
+
+    def completed(self):
+        names = run('git', '-C', self.repo, 'ls-tree', '--name-only', 'main', 'tasks/completed/').decode()
+        return names.count('/q')
+
+    def worker(self, name, slots, *options, url=None, env=None):
+        return start(DGRID, '--repo', url or self.repo, 'worker', '--node-id', name, '--slots', str(slots), '--engine', 'bwrap',
+                     '--work-dir', os.path.join(self.dir, name), *options, log=os.path.join(self.dir, name + '.log'), env=env)
+
+    def run_all(self, workers, slots, tasks, url=None, env=None, limit=300):
+        began = time.monotonic()
+        ps = [self.worker(f'w{i}', slots, '--once', url=url, env=env) for i in range(workers)]
+        until(limit, lambda: self.completed() >= tasks or all(p.poll() is not None for p in ps))
+        seconds = time.monotonic() - began
+        until(60, lambda: all(p.poll() is not None for p in ps))
+        stop(ps)
+        said = [re.search(r'left: (\d+) completed, \d+ failed, (\d+) pushes, (\d+) rejected',
+                          open(os.path.join(self.dir, f'w{i}.log')).read()) for i in range(workers)]
+        done, pushes, rejected = ([int(m[k]) if m else 0 for m in said] for k in (1, 2, 3))
+        if sum(done) != tasks or self.completed() != tasks:
+            sys.exit(f'bench: {sum(done)} tasks were run and {self.completed()} are completed, {tasks} were queued')
+        return {'rate': tasks / seconds, 'pushes_per_task': sum(pushes) / tasks, 'rejected': sum(rejected) / sum(pushes),
+                'jain': sum(done) ** 2 / (workers * sum(d * d for d in done))}
+
+    def naive(self, workers, seconds):
+        ps = [start('sh', NAIVE, self.repo, os.path.join(self.dir, f'n{i}'), f'n{i}') for i in range(workers)]
+        began = time.monotonic()
+        time.sleep(seconds)
+        done, took = self.completed(), time.monotonic() - began
+        stop(ps)
+        return done / took
+
+    def gone(self):
+        shutil.rmtree(self.dir)
+
+
+def throughput():
+    g = Grid(queued=600)
+    r = g.run_all(8, 16, 600)
+    g.gone()
+    g = Grid(queued=300)
+    naive = g.naive(8, 12)
+    g.gone()
+    return {'ratio': r['rate'] / naive if naive else float('inf'), 'dgrid_per_s': r['rate'], 'naive_per_s': naive}
+
+
+def pushes():
+    g = Grid(queued=400)
+    r = g.run_all(4, 16, 400)
+    g.gone()
+    return r
+
+
+def latency():
+    ssh = os.path.join(WORK, 'ssh')
+    with open(ssh, 'w') as f:
+        f.write('#!/bin/sh\n# a repository on this machine, 0.3 s away\nfor last; do :; done\nsleep 0.3\nexec sh -c "$last"\n')
+    os.chmod(ssh, 0o755)
+    g = Grid(queued=1000)
+    r = g.run_all(8, 16, 1000, url='ssh://far' + g.repo, env={'GIT_SSH_COMMAND': ssh, 'GIT_SSH_VARIANT': 'simple'})
+    g.gone()
+    return r
+
+
+BUDGET_HOOK = '''#!/usr/bin/env python3
+# Six pushes to the branch or to anything else in any six seconds: a minute in a tenth of the time.
+import fcntl, os, sys, time
+with open(os.path.join(os.environ["GIT_DIR"], "budget"), "a+") as f:
+    fcntl.flock(f, fcntl.LOCK_EX)
+    f.seek(0)
+    now = time.time()
+    late = [t for t in f.read().split() if now - float(t) < 6]
+    ok = len(late) < 6
+    open(os.path.join(os.environ["GIT_DIR"], "asked"), "a").write("1" if ok else "0")
+    if ok:
+        f.write(f"{now}\\n")
+sys.exit(not ok)
+'''
+
+
+def budget_grid(settings):
+    g = Grid(queued=3000, settings=settings)
+    hook = os.path.join(g.repo, 'hooks', 'pre-receive')
+    os.makedirs(os.path.dirname(hook), exist_ok=True)
+    with open(hook, 'w') as f:
+        f.write(BUDGET_HOOK)
+    os.chmod(hook, 0o755)
+    return g
+
+
+def budget():
+    seconds = 36  # six compressed minutes
+    g = budget_grid({'pushes_per_minute': 60})
+    before = int(run('git', '-C', g.repo, 'rev-list', '--count', 'main'))
+    began = time.monotonic()
+    ps = [g.worker(f'w{i}', 16) for i in range(4)]
+    time.sleep(seconds)
+    done, took = g.completed(), time.monotonic() - began
+    asked = open(os.path.join(g.repo, 'asked')).read()
+    landed = int(run('git', '-C', g.repo, 'rev-list', '--count', 'main')) - before
+    beats = asked.count('1') - landed
+    stop(ps)
+    g.gone()
+    g = budget_grid({})
+    naive = g.naive(4, seconds)
+    g.gone()
+    per_minute = done / took * 6
+    return {'ratio': per_minute / (naive * 6) if naive else float('inf'), 'dgrid_per_min': per_minute, 'naive_per_min': naive * 6,
+            'landed': (landed + max(beats, 0)) / len(asked) if asked else 0}
+
+
+def cycle_at(archived):
+    g = Grid(queued=40, finished=min(archived, 500), archived=archived)
+    began = time.monotonic()
+    first = None
+    p = g.worker('w0', 1, '--once')
+    until(120, lambda: g.completed() > 0, 0.01)
+    first = time.monotonic() - began
+    until(120, lambda: g.completed() == 40)
+    each = (time.monotonic() - began - first) / 39
+    stop([p])
+    g.gone()
+    return first, each
+
+
+def growth():
+    small, large = cycle_at(100), cycle_at(100000)
+    return {'cycle': large[1] / small[1], 'start': large[0] / small[0], 'cycle_ms_100': small[1] * 1000, 'cycle_ms_100k': large[1] * 1000}
+
+
+def overhead():
+    g = Grid(queued=50, script='sleep 0.2')
+    began = time.monotonic()
+    p = g.worker('w0', 1, '--once')
+    until(120, lambda: g.completed() == 50)
+    took = time.monotonic() - began
+    stop([p])
+    g.gone()
+    began = time.monotonic()
+    for _ in range(50):
+        run('bwrap', '--unshare-all', '--die-with-parent', '--ro-bind', '/usr', '/usr', '--symlink', 'usr/bin', '/bin', '--symlink',
+            'usr/lib', '/lib', '--symlink', 'usr/lib64', '/lib64', '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp',
+            'sh', '-c', 'sleep 0.2')
+    alone = time.monotonic() - began
+    return {'ratio': took / alone, 'dgrid_ms': took * 20, 'bwrap_ms': alone * 20}
+
+
+def status_of(pid, key):
+    for line in open(f'/proc/{pid}/status'):
+        if line.startswith(key):
+            return int(line.split()[1]) / 1024
+    return 0
+
+
+def cpu_seconds(pid):
+    f = open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()
+    return sum(int(x) for x in f[11:15]) / os.sysconf('SC_CLK_TCK')  # its own and its ended children's
+
+
+def idle():
+    g = Grid()
+    p = g.worker('w0', 16)
+    until(30, lambda: 'w0.json' in run('git', '-C', g.repo, 'ls-tree', '--name-only', 'main', 'nodes/').decode())
+    time.sleep(2)
+    before, began = cpu_seconds(p.pid), time.monotonic()
+    time.sleep(40)
+    cpu = (cpu_seconds(p.pid) - before) / (time.monotonic() - began)
+    rss = status_of(p.pid, 'VmRSS')
+    stop([p])
+    g.gone()
+    g = Grid(queued=16, script='yes | head -c 20000000')
+    p = g.worker('w0', 16)
+    until(120, lambda: g.completed() == 16)
+    peak = status_of(p.pid, 'VmHWM')
+    stop([p])
+    g.gone()
+    return {'cpu_percent': cpu * 100, 'idle_mb': rss, 'flood_mb': peak}
+
+
+def readers():
+    g = Grid(queued=3000, finished=500, archived=100000)
+    took = {}
+    for verb in (['status'], ['nodes'], ['show', 'a050000'], ['logs', 'a000001'], ['why', 'q000001']):
+        began = time.monotonic()
+        run(DGRID, '--repo', g.repo, *verb)
+        took[verb[0] + '_s'] = time.monotonic() - began
+    g.gone()
+    took['peak_mb'] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return took
+
+
+# name: (function, [(key, what, must reach, test)])
+FIGURES = {
+    'readers': (readers, [('status_s', '`status` with 100,000 archived and 3,000 queued tasks, s', '< 1', lambda v: v < 1),
+                          ('show_s', '`show` of an archived one, s', '< 1', lambda v: v < 1),
+                          ('logs_s', '`logs` of an archived one, s', '< 1', lambda v: v < 1),
+                          ('why_s', '`why` of a queued one, s', '< 1', lambda v: v < 1),
+                          ('peak_mb', 'largest process among them, MB', '< 100', lambda v: v < 100)]),
+    'throughput': (throughput, [('ratio', 'tasks/s, 8 workers × 16 slots, folder: times the naive loop', '≥ 20', lambda v: v >= 20),
+                                ('dgrid_per_s', '  dgrid, tasks/s', '', None), ('naive_per_s', '  naive, tasks/s', '', None)]),
+    'pushes': (pushes, [('pushes_per_task', 'pushes a task, 4 × 16, folder', '≤ 0.12', lambda v: v <= 0.12),
+                        ('rejected', '  rejected', '≤ 0.30', lambda v: v <= 0.3), ('jain', '  fairness (Jain)', '', None)]),
+    'latency': (latency, [('rejected', '0.3 s a network operation, 8 × 16: pushes rejected', '≤ 0.05', lambda v: v <= 0.05),
+                          ('jain', '  fairness (Jain)', '≥ 0.9', lambda v: v >= 0.9), ('rate', '  tasks/s', '', None)]),
+    'budget': (budget, [('ratio', '6 pushes a minute, 4 × 16: tasks/min, times the naive loop', '≥ 30', lambda v: v >= 30),
+                        ('landed', '  pushes that landed', '≥ 0.9', lambda v: v >= 0.9),
+                        ('dgrid_per_min', '  dgrid, tasks/min', '', None), ('naive_per_min', '  naive, tasks/min', '', None)]),
+    'growth': (growth, [('cycle', 'claim + complete at 100,000 finished ÷ at 100', '≤ 1.2', lambda v: v <= 1.2),
+                        ('start', 'start to first result at 100,000 finished ÷ at 100', '≤ 1.5', lambda v: v <= 1.5)]),
+    'overhead': (overhead, [('ratio', '50 tasks of 0.2 s, 1 slot, coordination included ÷ `bwrap` alone', 'reported', None),
+                            ('dgrid_ms', '  dgrid, ms a task', '', None), ('bwrap_ms', '  bwrap, ms a task', '', None)]),
+    'idle': (idle, [('cpu_percent', 'an idle worker, % of a core', '≤ 0.2', lambda v: v <= 0.2),
+                    ('idle_mb', '  resident, MB', '≤ 10', lambda v: v <= 10),
+                    ('flood_mb', '  resident with 16 tasks flooding output, MB', '≤ 20', lambda v: v <= 20)]),
+}
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument('--rounds', type=int, default=3)
+    ap.add_argument('--only', default=','.join(FIGURES))
+    ap.add_argument('--out', default=os.path.join(ROOT, 'build', 'bench'))
+    args = ap.parse_args()
+    names = [n for n in FIGURES if n in args.only.split(',')]
+    rounds = {n: [] for n in names}
+    for r in range(args.rounds):
+        for n in names:
+            print(f'round {r + 1} of {args.rounds}: {n}', file=sys.stderr, flush=True)
+            rounds[n].append(FIGURES[n][0]())
+    lines, results = ['| figure | median | must reach | |', '|---|---|---|---|'], {}
+    for n in names:
+        medians = {k: statistics.median(x[k] for x in rounds[n]) for k in rounds[n][0]}
+        results[n] = {'median': medians, 'rounds': rounds[n]}
+        for key, what, bar, test in FIGURES[n][1]:
+            verdict = '' if test is None else 'yes' if test(medians[key]) else 'NO'
+            lines.append(f'| {what} | {medians[key]:.3g} | {bar} | {verdict} |')
+    os.makedirs(args.out, exist_ok=True)
+    with open(os.path.join(args.out, 'results.json'), 'w') as f:
+        json.dump({'rounds': args.rounds, 'cpus': os.cpu_count(), 'date': time.strftime('%Y-%m-%d'),
+                   'git': run('git', 'version').decode().strip(), 'results': results}, f, indent=2)
+    with open(os.path.join(args.out, 'results.md'), 'w') as f:
+        f.write('\n'.join(lines) + '\n')
+    print('\n'.join(lines))
+
+
+try:
+    main()
+finally:
+    stop(list(running))
+    shutil.rmtree(WORK, ignore_errors=True)
