@@ -8,6 +8,7 @@
 
 #define MIN_WIDTH_MS 100
 #define MAX_WIDTH_MS 20000
+#define GUESS_MAX_MS 1200
 #define ACTIVE_MS 30000	   /* a node that pushed within this, or within a few rounds, is active */
 #define COLLISION_MS 30000 /* two rejections within this are a collision course */
 #define ROUNDS_KEPT 3	   /* turns end when nobody else pushed for so many rounds */
@@ -140,7 +141,9 @@ void turns_beat(struct turns *t)
 
 void turns_guess(struct turns *t, int64_t fetch_ms)
 {
-	t->took[t->n_took++ % TURNS_TOOK] = 3 * fetch_ms;
+	/* All that start together slow each other down; what is too short now is mended by the first exchanges. */
+	int64_t guess = 3 * fetch_ms;
+	t->took[t->n_took++ % TURNS_TOOK] = guess < GUESS_MAX_MS ? guess : GUESS_MAX_MS;
 }
 
 void turns_pushed(struct turns *t, int64_t took_ms, bool rejected)
