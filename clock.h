@@ -3,7 +3,8 @@
 #define CLOCK_H
 #include <stdint.h>
 int64_t clock_mono_ms(void);
-int64_t clock_now(void); /* seconds since 1970, UTC */
+int64_t clock_wall_ms(void); /* since 1970, UTC: for what machines agree on, never for durations */
+int64_t clock_now(void);     /* seconds since 1970, UTC */
 /* Writes "2026-11-23T09:00:00Z" (20 characters and NUL) and returns out. */
 const char *clock_format(int64_t utc_seconds, char out[32]);
 /* Reads RFC 3339 (fraction and zone optional, no zone means UTC). Returns 0, or -1 if it is not a time. */

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define MIN_WIDTH_MS 100
 #define MAX_WIDTH_MS 20000
@@ -12,13 +11,6 @@
 #define ACTIVE_MS 30000	   /* a node that pushed within this, or within a few rounds, is active */
 #define COLLISION_MS 30000 /* two rejections within this are a collision course */
 #define ROUNDS_KEPT 3	   /* turns end when nobody else pushed for so many rounds */
-
-static int64_t wall_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* Steps of about a quarter, so that nodes which measure nearly the same agree. */
 static int64_t round_up(int64_t ms)
@@ -186,15 +178,16 @@ static int64_t budget_wait(const struct turns *t, int64_t now)
 
 int64_t turns_wait(const struct turns *t)
 {
-	int64_t mono = clock_mono_ms(), wall = wall_ms(), last = kth_last(t, 1);
+	int64_t mono = clock_mono_ms(), wall = clock_wall_ms(), last = kth_last(t, 1);
 	if (t->n < 2 && t->per_minute)
 		return budget_wait(t, mono);
 	if (!turns_taken(t))
 		return 0;
 	int64_t slot = wall / t->width_ms, into = wall % t->width_ms, n = (int64_t)t->n;
 	bool ours = slot % n == (int64_t)t->rank;
-	/* Late in the slot there is no time left, and one push a slot is the rule. */
-	if (ours && into < t->width_ms / 4 && (!last || mono - last > into))
+	/* Late in the slot there is no time left, and one push a slot is the rule (1: both clocks are cut to whole ms).
+	 */
+	if (ours && into < t->width_ms / 4 && (!last || mono - last > into + 1))
 		return 0;
 	int64_t slots = ((int64_t)t->rank - slot % n + n) % n;
 	return (slots ? slots : n) * t->width_ms - into;
