@@ -18,7 +18,7 @@ teardown() { common_teardown; }
 	mark=9$RANDOM
 	task orphan <<<"sleep $mark"
 	spawn "$T/log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/w1"
-	wait_until 20 pgrep -f "sleep $mark"
+	wait_until 20 pgrep -fx "sleep $mark" # the script itself, not bwrap with it in its arguments
 	kill -KILL "$SPAWNED"
 	wait_until 10 nothing_left "sleep $mark"
 }
