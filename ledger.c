@@ -134,6 +134,28 @@ static bool ref_touched(struct ledger *l)
 	return !same;
 }
 
+/* From a remote in a folder nothing has to be copied: its objects are read where they are (gitrepository-layout(5),
+ * objects/info/alternates). */
+static int borrow_objects(struct ledger *l, struct err *e)
+{
+	char *objects = remote_file(l, "objects"), *path = realpath(objects, NULL);
+	int rc = 0;
+	if (path && !strpbrk(path, "\n\"")) {
+		char *info = xasprintf("%s/.git/objects/info", l->git.dir), *file = xasprintf("%s/alternates", info);
+		struct buf line = {0};
+		buf_addf(&line, "%s\n", path);
+		rc = file_mkdirs(info, e);
+		if (!rc)
+			rc = file_write(file, line.data, line.len, e);
+		buf_clear(&line);
+		free(info);
+		free(file);
+	}
+	free(path);
+	free(objects);
+	return rc;
+}
+
 int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
 		const char *email, struct err *e)
 {
@@ -158,6 +180,8 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 		rc = GIT(l, NULL, e, "remote", "set-url", "origin", url);
 	} else if (!(rc = file_remove_tree(l->git.dir, e)))
 		rc = git_clone(&l->git, url, branch, e);
+	if (!rc && l->ref_file)
+		rc = borrow_objects(l, e);
 	/* Attributes in the ledger must not change a byte on its way to or from the work tree. */
 	char *attributes = xasprintf("%s/.git/info/attributes", l->git.dir),
 	     *info = xasprintf("%s/.git/info", l->git.dir);
@@ -184,13 +208,27 @@ void ledger_close(struct ledger *l)
 	*l = (struct ledger){0};
 }
 
+/* The remote's head from its file; false when it is not there (packed) or no plain object id. */
+static bool local_head(struct ledger *l, char out[72])
+{
+	struct buf b = {0};
+	struct err e;
+	bool ok = l->ref_file && !file_read(l->ref_file, 100, &b, &e) && b.len > 40;
+	size_t n = ok ? strspn(b.data, "0123456789abcdef") : 0;
+	ok = n && (n == 40 || n == 64) && b.data[n] == '\n';
+	if (ok)
+		snprintf(out, 72, "%.*s", (int)n, b.data);
+	buf_clear(&b);
+	return ok;
+}
+
 int ledger_moved(struct ledger *l, bool *moved, struct err *e)
 {
 	char now[72];
 	*moved = false;
 	if (!ref_touched(l))
 		return 0;
-	if (git_remote_head(&l->git, l->branch, now, e)) {
+	if (!local_head(l, now) && git_remote_head(&l->git, l->branch, now, e)) {
 		l->ref_stamp[0] = (struct file_stamp){0};
 		return -1;
 	}

@@ -129,8 +129,8 @@ class Grid:
 
 
 def throughput():
-    g = Grid(queued=600)
-    r = g.run_all(8, 16, 600)
+    g = Grid(queued=1500, settings={'keep_finished': 5000})
+    r = g.run_all(8, 16, 1500)
     g.gone()
     g = Grid(queued=300)
     naive = g.naive(8, 12)
