@@ -429,6 +429,18 @@ static int git_with(struct ledger *l, const char *const *head, const struct strs
 	return rc;
 }
 
+/* Unlike `git add` this looks at nothing but the files named, however long the queue is. */
+static int add_files(struct ledger *l, const struct strs *files, struct err *e)
+{
+	static const char *const add[] = {"update-index", "--add", "--replace", "-z", "--stdin", NULL};
+	struct buf paths = {0};
+	for (size_t i = 0; i < files->n; i++)
+		buf_add(&paths, files->v[i], strlen(files->v[i]) + 1);
+	int rc = git_run_input(&l->git, paths.data, paths.len, e, add);
+	buf_clear(&paths);
+	return rc;
+}
+
 /* Builds the commit on the current head. 1: made, 0: nothing left to say, -1: error. */
 static int build(struct ledger *l, const char *who, struct ledger_change *c, size_t n, bool *applied,
 		 const char *extra_path, const char *extra_text, struct err *e)
@@ -473,9 +485,8 @@ static int build(struct ledger *l, const char *who, struct ledger_change *c, siz
 			rc = file_write_scratch(path, extra_text, strlen(extra_text), e);
 		strs_add(&adds, extra_path);
 	}
-	const char *add[] = {"add", "--force", "--", NULL};
 	if (!rc)
-		rc = git_with(l, add, &adds, NULL, e);
+		rc = add_files(l, &adds, e);
 	if (!rc) {
 		/* The nonce makes the commit one that only we can have made, whatever the clock and the author. */
 		clock_nonce(nonce, 8);

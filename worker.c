@@ -309,6 +309,7 @@ static int speak(struct worker *w, struct err *e)
 		char *node = node_text(w, last ? "left" : NULL);
 		unsigned pushes = w->ledger.pushes, rejected = w->ledger.rejected;
 		rc = ledger_commit(&w->ledger, w->o->node_id, c, n, w->node_path, node, e);
+		ledger_unlock(&w->ledger); /* the others need not wait until the scripts are started */
 		free(node);
 		bool pushed = w->ledger.pushes > pushes;
 		w->signed_off = last && pushed && !rc;
