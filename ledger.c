@@ -63,14 +63,6 @@ static void clear_locks(struct ledger *l)
 	}
 }
 
-int ledger_sync(struct ledger *l, struct err *e)
-{
-	clear_locks(l);
-	if (fetch(l, e))
-		return err_wrap(e, "cannot read branch '%s' of the grid (is it made with `dgrid init`?)", l->branch);
-	return refresh(l, e);
-}
-
 static void sleep_ms(int64_t ms)
 {
 	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until;)
@@ -135,25 +127,67 @@ static bool ref_touched(struct ledger *l)
 }
 
 /* From a remote in a folder nothing has to be copied: its objects are read where they are (gitrepository-layout(5),
- * objects/info/alternates). */
+ * objects/info/alternates). Should they vanish there (a branch replaced by force, then gc), sync makes a new clone. */
 static int borrow_objects(struct ledger *l, struct err *e)
 {
 	char *objects = remote_file(l, "objects"), *path = realpath(objects, NULL);
 	int rc = 0;
 	if (path && !strpbrk(path, "\n\"")) {
-		char *info = xasprintf("%s/.git/objects/info", l->git.dir), *file = xasprintf("%s/alternates", info);
-		struct buf line = {0};
-		buf_addf(&line, "%s\n", path);
-		rc = file_mkdirs(info, e);
-		if (!rc)
-			rc = file_write(file, line.data, line.len, e);
-		buf_clear(&line);
-		free(info);
+		char *file = xasprintf("%s/.git/objects/info/alternates", l->git.dir), *line = xasprintf("%s\n", path);
+		rc = file_write(file, line, strlen(line), e);
 		free(file);
+		free(line);
 	}
 	free(path);
 	free(objects);
 	return rc;
+}
+
+/* What a clone of ours has beyond git's own. */
+static int set_up(struct ledger *l, struct err *e)
+{
+	/* Attributes in the ledger must not change a byte on its way to or from the work tree. */
+	char *attributes = xasprintf("%s/.git/info/attributes", l->git.dir),
+	     *info = xasprintf("%s/.git/info", l->git.dir);
+	static const char raw[] = "* -text -ident -filter -working-tree-encoding\n";
+	int rc = file_mkdirs(info, e);
+	if (!rc)
+		rc = file_write(attributes, raw, sizeof raw - 1, e);
+	if (!rc && l->ref_file)
+		rc = borrow_objects(l, e);
+	free(attributes);
+	free(info);
+	return rc;
+}
+
+static int make_clone(struct ledger *l, struct err *e)
+{
+	int rc = file_remove_tree(l->git.dir, e);
+	if (!rc)
+		rc = git_clone(&l->git, l->url, l->branch, e);
+	return rc ? rc : set_up(l, e);
+}
+
+/* Does the clone lack what it stands on? */
+static bool damaged(struct ledger *l)
+{
+	return !GIT(l, NULL, NULL, "rev-parse", "--verify", "--quiet", "HEAD") &&
+	       GIT(l, NULL, NULL, "cat-file", "-e", "HEAD^{tree}");
+}
+
+int ledger_sync(struct ledger *l, struct err *e)
+{
+	char there[72];
+	clear_locks(l);
+	int rc = fetch(l, e);
+	if (rc && damaged(l) && !git_remote_head(&l->git, l->branch, there, NULL) && there[0]) {
+		log_at(LOG_WARN, "ledger", "the clone %s is damaged (%s); making it anew", l->git.dir, e->msg);
+		rc = make_clone(l, e);
+		l->dirty = true;
+	}
+	if (rc)
+		return err_wrap(e, "cannot read branch '%s' of the grid (is it made with `dgrid init`?)", l->branch);
+	return refresh(l, e);
 }
 
 int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
@@ -174,23 +208,16 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 		l->temporary = true;
 	}
 	char *dotgit = xasprintf("%s/.git/HEAD", l->git.dir);
-	int rc = 0;
+	int rc = -1;
 	if (file_exists(dotgit)) {
 		clear_locks(l);
-		rc = GIT(l, NULL, e, "remote", "set-url", "origin", url);
-	} else if (!(rc = file_remove_tree(l->git.dir, e)))
-		rc = git_clone(&l->git, url, branch, e);
-	if (!rc && l->ref_file)
-		rc = borrow_objects(l, e);
-	/* Attributes in the ledger must not change a byte on its way to or from the work tree. */
-	char *attributes = xasprintf("%s/.git/info/attributes", l->git.dir),
-	     *info = xasprintf("%s/.git/info", l->git.dir);
-	static const char raw[] = "* -text -ident -filter -working-tree-encoding\n";
-	if (!rc && !(rc = file_mkdirs(info, e)))
-		rc = file_write(attributes, raw, sizeof raw - 1, e);
+		rc = GIT(l, NULL, NULL, "remote", "set-url", "origin", url);
+		if (!rc)
+			rc = set_up(l, e);
+	}
+	if (rc)
+		rc = make_clone(l, e);
 	free(dotgit);
-	free(attributes);
-	free(info);
 	return rc;
 }
 
