@@ -122,7 +122,7 @@ chaos: all
 
 # Figures, not tests; ROUNDS= ONLY=throughput,pushes,... The table goes to build/bench/ too.
 bench: all
-	@python3 bench/bench.py --rounds '$(or $(ROUNDS),3)' $(if $(ONLY),--only '$(ONLY)')
+	@bash bench/run.sh --rounds '$(or $(ROUNDS),3)' $(if $(ONLY),--only '$(ONLY)')
 
 # musl-gcc does not look in /usr/include, so it gets a copy of that one header.
 static: | deps

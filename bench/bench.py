@@ -3,7 +3,8 @@
 
     bench.py [--rounds 3] [--only NAME,NAME] [--out DIR]
 
-Writes DIR/results.json and DIR/results.md and prints the table. Needs bwrap; docker where an engine answers.
+Writes DIR/results.json and DIR/results.md and prints the table. Needs bwrap. bench/run.sh sets BENCH_IMAGE, an
+image with sh, where Docker answers.
 """
 import argparse, json, os, re, shutil, statistics, subprocess, sys, tempfile, time
 
@@ -58,7 +59,7 @@ class Grid:
     """A bare repository with so many queued, finished and archived tasks; all made by one fast-import."""
     count = 0
 
-    def __init__(self, queued=0, finished=0, archived=0, settings=None, script='true'):
+    def __init__(self, queued=0, finished=0, archived=0, settings=None, **members):
         Grid.count += 1
         self.dir = os.path.join(WORK, f'g{Grid.count}')
         self.repo = os.path.join(self.dir, 'o.git')
@@ -70,7 +71,7 @@ class Grid:
             out.append(f'M 100644 inline {path}\ndata {len(text)}\n{text}\n')
 
         def task(name, **more):
-            return json.dumps({'task_id': name, 'script': script, 'timeout_seconds': 60, **more})
+            return json.dumps({'task_id': name, 'script': 'true', 'timeout_seconds': 60, **members, **more})
 
         def result(i):
             return {'status': 'success', 'exit_code': 0, 'duration_ms': 5, 'node': 'n', 'stdout': 'x' * 200,
@@ -97,8 +98,8 @@ class Grid:
         names = run('git', '-C', self.repo, 'ls-tree', '--name-only', 'main', 'tasks/completed/').decode()
         return names.count('/q')
 
-    def worker(self, name, slots, *options, url=None, env=None):
-        return start(DGRID, '--repo', url or self.repo, 'worker', '--node-id', name, '--slots', str(slots), '--engine', 'bwrap',
+    def worker(self, name, slots, *options, url=None, env=None, engine='bwrap'):
+        return start(DGRID, '--repo', url or self.repo, 'worker', '--node-id', name, '--slots', str(slots), '--engine', engine,
                      '--work-dir', os.path.join(self.dir, name), *options, log=os.path.join(self.dir, name + '.log'), env=env)
 
     def run_all(self, workers, slots, tasks, url=None, env=None, limit=300):
@@ -222,21 +223,34 @@ def growth():
     return {'cycle': large[1] / small[1], 'start': large[0] / small[0], 'cycle_ms_100': small[1] * 1000, 'cycle_ms_100k': large[1] * 1000}
 
 
-def overhead():
-    g = Grid(queued=50, script='sleep 0.2')
+BWRAP = ['bwrap', '--unshare-all', '--die-with-parent', '--ro-bind', '/usr', '/usr', '--symlink', 'usr/bin', '/bin', '--symlink',
+         'usr/lib', '/lib', '--symlink', 'usr/lib64', '/lib64', '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp']
+DOCKER = ['docker', 'run', '--rm', '--network', 'none', '--read-only', '--cap-drop', 'ALL', '--memory', '256m', '--cpus', '1',
+          '--pids-limit', '128', '--security-opt', 'no-new-privileges', '--tmpfs', '/tmp']
+IMAGE = os.environ.get('BENCH_IMAGE')  # an image of sh that the engine has
+
+
+def overhead_of(engine, alone, **members):
+    """50 tasks of 0.2 s in one slot, from the worker's start to the last result at the remote, and the sandbox alone."""
+    g = Grid(queued=50, script='sleep 0.2', **members)
     began = time.monotonic()
-    p = g.worker('w0', 1, '--once')
+    p = g.worker('w0', 1, '--once', engine=engine)
     until(120, lambda: g.completed() == 50)
     took = time.monotonic() - began
+    if g.completed() != 50:
+        sys.exit(f'bench: {engine} completed {g.completed()} of 50 tasks')
     stop([p])
     g.gone()
     began = time.monotonic()
     for _ in range(50):
-        run('bwrap', '--unshare-all', '--die-with-parent', '--ro-bind', '/usr', '/usr', '--symlink', 'usr/bin', '/bin', '--symlink',
-            'usr/lib', '/lib', '--symlink', 'usr/lib64', '/lib64', '--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp',
-            'sh', '-c', 'sleep 0.2')
-    alone = time.monotonic() - began
-    return {'ratio': took / alone, 'dgrid_ms': took * 20, 'bwrap_ms': alone * 20}
+        run(*alone, 'sh', '-c', 'sleep 0.2')
+    alone_took = time.monotonic() - began
+    return {engine: took / alone_took, engine + '_dgrid_ms': took * 20, engine + '_alone_ms': alone_took * 20}
+
+
+def overhead():
+    r = overhead_of('bwrap', BWRAP)
+    return {**r, **overhead_of('docker', DOCKER + [IMAGE], image=IMAGE)} if IMAGE else r
 
 
 def status_of(pid, key):
@@ -304,8 +318,10 @@ FIGURES = {
                         ('dgrid_per_min', '  dgrid, tasks/min', '', None), ('naive_per_min', '  naive, tasks/min', '', None)]),
     'growth': (growth, [('cycle', 'claim + complete at 100,000 finished ÷ at 100', '≤ 1.2', lambda v: v <= 1.2),
                         ('start', 'start to first result at 100,000 finished ÷ at 100', '≤ 1.5', lambda v: v <= 1.5)]),
-    'overhead': (overhead, [('ratio', '50 tasks of 0.2 s, 1 slot, coordination included ÷ `bwrap` alone', 'reported', None),
-                            ('dgrid_ms', '  dgrid, ms a task', '', None), ('bwrap_ms', '  bwrap, ms a task', '', None)]),
+    'overhead': (overhead, [('docker', '50 tasks of 0.2 s, 1 slot, coordination included ÷ `docker run` alone', '≤ 1.25', lambda v: v <= 1.25),
+                            ('docker_dgrid_ms', '  dgrid, ms a task', '', None), ('docker_alone_ms', '  docker run, ms', '', None),
+                            ('bwrap', 'the same ÷ `bwrap` alone', 'reported', None),
+                            ('bwrap_dgrid_ms', '  dgrid, ms a task', '', None), ('bwrap_alone_ms', '  bwrap, ms', '', None)]),
     'idle': (idle, [('cpu_percent', 'an idle worker, % of a core', '≤ 0.2', lambda v: v <= 0.2),
                     ('idle_mb', '  resident, MB', '≤ 10', lambda v: v <= 10),
                     ('flood_mb', '  resident with 16 tasks flooding output, MB', '≤ 20', lambda v: v <= 20)]),
@@ -329,6 +345,9 @@ def main():
         medians = {k: statistics.median(x[k] for x in rounds[n]) for k in rounds[n][0]}
         results[n] = {'median': medians, 'rounds': rounds[n]}
         for key, what, bar, test in FIGURES[n][1]:
+            if key not in medians:
+                lines.append(f'| {what} | not measured: no engine | {bar} | NO |')
+                continue
             verdict = '' if test is None else 'yes' if test(medians[key]) else 'NO'
             lines.append(f'| {what} | {medians[key]:.3g} | {bar} | {verdict} |')
     os.makedirs(args.out, exist_ok=True)

@@ -11,18 +11,11 @@ JOBS=${DGRID_JOBS:-4}
 PATH=$PATH:/usr/sbin:/sbin
 passed=0 failed=0 skipped=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-test.XXXXXX") || exit 1
-dockerd_pid='' podman_image=''
+podman_image=''
+# shellcheck source=tests/dockerd.sh
+. tests/dockerd.sh
 
 note() { printf '# %s\n' "$*"; }
-wait_until() { # SECONDS COMMAND...
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((SECONDS < end)) || return 1
-		sleep 0.1
-	done
-}
-gone() { ! kill -0 "$1" 2>/dev/null; }
 count() { # NAME COMMAND...: one test
 	local name=$1
 	shift
@@ -46,56 +39,13 @@ skip() { # NAME WHY
 }
 
 cleanup() {
-	local m
-	if [[ -n $dockerd_pid ]]; then
-		kill "$dockerd_pid" 2>/dev/null
-		if ! wait_until 30 gone "$dockerd_pid"; then kill -KILL "$dockerd_pid" 2>/dev/null; fi
-		wait "$dockerd_pid" 2>/dev/null
-		# What a killed dockerd leaves mounted, the deepest first.
-		while read -r m; do
-			umount -l "$m" 2>/dev/null
-		done < <(awk -v p="$work/" 'index($2, p) == 1 { print $2 }' /proc/mounts | sort -r)
-	fi
+	stop_dockerd
 	if [[ -n $podman_image ]]; then podman rmi --force dgrid-test:1 >/dev/null 2>&1; fi
 	rm -rf "$work"
 }
 trap cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-
-start_dockerd() {
-	dockerd --host "unix://$work/docker.sock" --data-root "$work/docker" --exec-root "$work/exec" \
-		--pidfile "$work/docker.pid" --config-file "$work/daemon.json" \
-		--iptables=false --ip6tables=false --bridge=none >"$work/dockerd.log" 2>&1 </dev/null &
-	dockerd_pid=$!
-	export DOCKER_HOST=unix://$work/docker.sock
-	answers() { gone "$dockerd_pid" || docker info; }
-	wait_until 60 answers
-	if gone "$dockerd_pid" || ! docker info >/dev/null 2>&1; then
-		note "dockerd did not start; the end of its log:"
-		tail -n 15 "$work/dockerd.log" | sed 's/^/#   /'
-		return 1
-	fi
-}
-make_root() { # the files of dgrid-test:1, from a static busybox
-	local box='' b applet root=$work/image
-	for b in /bin/busybox.static /bin/busybox-static /bin/busybox /usr/bin/busybox; do
-		if [[ -x $b ]]; then box=$b && break; fi
-	done
-	if [[ -z $box ]]; then return 1; fi
-	mkdir -p "$root"/{bin,etc,tmp,work,root,proc,dev,sys} || return 1
-	cp -L "$box" "$root/bin/busybox" && chmod 755 "$root/bin/busybox" || return 1
-	for applet in $("$root/bin/busybox" --list); do
-		[[ -e $root/bin/$applet ]] || ln -s busybox "$root/bin/$applet"
-	done
-	echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
-	echo 'root:x:0:' >"$root/etc/group"
-	chmod 1777 "$root/tmp"
-}
-import_image() { # ENGINE
-	[[ -d $work/image/bin ]] || make_root || return 1
-	tar -C "$work/image" -c . | "$1" import --change 'CMD ["/bin/sh"]' - dgrid-test:1
-}
 
 units() { # LABEL MAKE-ARGUMENTS...: counts "test_NAME: N passed, N failed" lines
 	local label=$1 rc p f
@@ -208,7 +158,6 @@ else
 fi
 
 if [[ $(id -u) == 0 ]] && command -v dockerd >/dev/null && command -v docker >/dev/null; then
-	echo '{}' >"$work/daemon.json"
 	if start_dockerd; then
 		count "image dgrid-test:1 for docker" import_image docker
 	else
