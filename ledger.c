@@ -567,7 +567,7 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 			rc = made;
 			break;
 		}
-		enum push_outcome got = git_push(&l->git, l->branch, e);
+		enum push_outcome got = git_push(&l->git, l->branch, l->ref_file != NULL, e);
 		l->pushes++;
 		l->push_ms = clock_mono_ms() - began;
 		if (got == PUSH_UNKNOWN) {

@@ -10,7 +10,9 @@
 #define GUESS_MAX_MS 1200
 #define ACTIVE_MS 30000	   /* a node that pushed within this, or within a few rounds, is active */
 #define COLLISION_MS 30000 /* two rejections within this are a collision course */
-#define ROUNDS_KEPT 3	   /* turns end when nobody else pushed for so many rounds */
+/* A host's minute with a tenth to spare: it counts when pushes arrive, and some take longer than others. */
+#define MINUTE_MS 66000
+#define ROUNDS_KEPT 3 /* turns end when nobody else pushed for so many rounds */
 
 /* Steps of about a quarter, so that nodes which measure nearly the same agree. */
 static int64_t round_up(int64_t ms)
@@ -112,8 +114,8 @@ void turns_look(struct turns *t, struct ledger *l, const struct beats *newcomers
 	t->n = c.n + 1;
 	t->rank = c.before;
 	t->width_ms = c.widest ? c.widest : MIN_WIDTH_MS;
-	if (t->per_minute && t->width_ms < 60000 / t->per_minute)
-		t->width_ms = 60000 / t->per_minute;
+	if (t->per_minute && t->width_ms < MINUTE_MS / t->per_minute)
+		t->width_ms = MINUTE_MS / t->per_minute;
 	if (turns_taken(t) && strcmp(t->head, l->head) != 0)
 		prolong(t);
 	snprintf(t->head, sizeof t->head, "%s", l->head);
@@ -167,7 +169,7 @@ static int64_t kth_last(const struct turns *t, unsigned k)
 static int64_t budget_wait(const struct turns *t, int64_t now)
 {
 	unsigned many = (unsigned)(t->per_minute < TURNS_KEPT ? t->per_minute : TURNS_KEPT), burst = (many + 3) / 4;
-	int64_t each = 60000 / t->per_minute, oldest = kth_last(t, many), last = kth_last(t, 1), wait = 0;
+	int64_t each = MINUTE_MS / t->per_minute, oldest = kth_last(t, many), last = kth_last(t, 1), wait = 0;
 	if (oldest && oldest + each * many > now)
 		wait = oldest + each * many - now;
 	int64_t recent = kth_last(t, burst);

@@ -93,6 +93,7 @@ class Grid:
                 t = time.gmtime(1.7e9 + i * 60)
                 add(time.strftime('%Y/%m/%d/', t) + f'a{i:06}.json', task(f'a{i:06}', result=result(i)))
         run('git', '-C', self.repo, 'fast-import', '--quiet', stdin=''.join(out).encode())
+        os.sync()  # what is measured should not wait for what was prepared
 
     def completed(self):
         names = run('git', '-C', self.repo, 'ls-tree', '--name-only', 'main', 'tasks/completed/').decode()
@@ -151,7 +152,7 @@ def latency():
     with open(ssh, 'w') as f:
         f.write('#!/bin/sh\n# a repository on this machine, 0.3 s away\nfor last; do :; done\nsleep 0.3\nexec sh -c "$last"\n')
     os.chmod(ssh, 0o755)
-    g = Grid(queued=1000)
+    g = Grid(queued=1000, settings={'keep_finished': 5000})
     r = g.run_all(8, 16, 1000, url='ssh://far' + g.repo, env={'GIT_SSH_COMMAND': ssh, 'GIT_SSH_VARIANT': 'simple'})
     g.gone()
     return r
@@ -204,8 +205,8 @@ def budget():
             'landed': (landed + max(beats, 0)) / len(asked) if asked else 0}
 
 
-def cycle_at(archived):
-    g = Grid(queued=40, finished=min(archived, 500), archived=archived)
+def cycle_at(finished):
+    g = Grid(queued=40, finished=100, archived=finished - 100, settings={'keep_finished': 100})
     began = time.monotonic()
     first = None
     p = g.worker('w0', 1, '--once')
@@ -250,7 +251,7 @@ def overhead_of(engine, alone, **members):
 
 def overhead():
     r = overhead_of('bwrap', BWRAP)
-    return {**r, **overhead_of('docker', DOCKER + [IMAGE], image=IMAGE)} if IMAGE else r
+    return {**r, **overhead_of('docker', DOCKER + [IMAGE], settings={'images': [IMAGE]})} if IMAGE else r
 
 
 def status_of(pid, key):
