@@ -180,17 +180,12 @@ void heartbeat_stop(struct heartbeat *h, bool remove)
 	free(h);
 }
 
+const char *const heartbeat_specs[] = {"+" FETCHED "/*:" FETCHED "/*", "+" FALLBACK "/*:" FETCHED_FALLBACK "/*", NULL};
+
 int heartbeats_fetch(const struct git *g, struct err *e)
 {
-	const char *args[] = {"fetch",
-			      "--quiet",
-			      "--prune",
-			      "--no-tags",
-			      "--no-write-fetch-head",
-			      "origin",
-			      "+" FETCHED "/*:" FETCHED "/*",
-			      "+" FALLBACK "/*:" FETCHED_FALLBACK "/*",
-			      NULL};
+	const char *args[] = {"fetch",	"--quiet",	    "--prune",		"--no-tags", "--no-write-fetch-head",
+			      "origin", heartbeat_specs[0], heartbeat_specs[1], NULL};
 	return git_run(g, NULL, e, args);
 }
 

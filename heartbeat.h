@@ -30,6 +30,7 @@ struct beats {
 	struct beat *v;
 	size_t n;
 };
+extern const char *const heartbeat_specs[]; /* what to fetch, NULL-terminated, for who fetches more in one go */
 int heartbeats_fetch(const struct git *g, struct err *e);		    /* from origin */
 int heartbeats_read(const struct git *g, struct beats *out, struct err *e); /* as fetched, or in place */
 void heartbeats_clear(struct beats *b);

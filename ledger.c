@@ -39,9 +39,15 @@ static int refresh(struct ledger *l, struct err *e)
 
 static int fetch(struct ledger *l, struct err *e)
 {
-	char *spec = xasprintf("+refs/heads/%s:refs/remotes/origin/%s", l->branch, l->branch);
-	int rc = GIT(l, NULL, e, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec);
-	free(spec);
+	struct strs argv = {0};
+	static const char *const head[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", NULL};
+	for (int i = 0; head[i]; i++)
+		strs_add(&argv, head[i]);
+	strs_addf(&argv, "+refs/heads/%s:refs/remotes/origin/%s", l->branch, l->branch);
+	for (const char *const *spec = l->also; spec && *spec; spec++)
+		strs_add(&argv, *spec);
+	int rc = git_run(&l->git, NULL, e, (const char *const *)argv.v);
+	strs_clear(&argv);
 	return rc;
 }
 

@@ -13,6 +13,7 @@ struct ledger {
 	struct git git;
 	char *url, *branch;
 	char head[72];			/* remote head last seen, "" for none */
+	const char *const *also;	/* refs to fetch with the branch, NULL-terminated; NULL: none */
 	unsigned pushes, rejected;	/* rejected: lost races */
 	int tries;			/* races to run before ERR_RETRY; ledger_open sets 60 */
 	int64_t push_ms;		/* how long the last push took, from fetch to answer */

@@ -21,6 +21,7 @@
 #define LOCK_POLL_MS 15
 #define LOCK_PATIENCE_MS 4000
 #define NEWCOMER_WAIT_MS 5000
+#define CURIOUS_MS 30000
 #define ARCHIVE_WAIT_MS 10000 /* at most: so that one node does it, not all */
 #define TROUBLE_MIN_MS 500
 #define TROUBLE_MAX_MS 60000
@@ -37,6 +38,7 @@ struct worker {
 	struct chooser chooser;
 	struct reaper reaper;
 	struct turns turns;
+	int64_t young_until; /* monotonic ms */
 	struct heartbeat *heart;
 	struct slots slots;
 	char node_path[128], instance[17];
@@ -196,23 +198,40 @@ static void look_around(struct worker *w, const struct beats *newcomers)
 	snprintf(w->told_turns, sizeof w->told_turns, "%s", is ? w->turns.state : "free");
 }
 
-/* Nodes that start together do not see each other's files yet, but each other's first beats. */
-static void meet_newcomers(struct worker *w)
+/* In a node's first moments and after collisions others may be new too: every fetch brings their beats along. */
+static bool curious(const struct worker *w)
+{
+	int64_t now = clock_mono_ms(), rejected = w->turns.rejected_at[1];
+	return !w->ledger.ref_file && (now < w->young_until || (rejected && now - rejected < CURIOUS_MS));
+}
+
+static void meet(struct worker *w)
 {
 	struct beats beats = {0};
 	struct err e;
-	int64_t deadline = clock_mono_ms() + NEWCOMER_WAIT_MS;
-	while (!heartbeat_shown(w->heart) && clock_mono_ms() < deadline && !sig_stops())
-		loop_step(50);
-	if (!heartbeats_fetch(&w->ledger.git, &e) && !heartbeats_read(&w->ledger.git, &beats, &e))
+	if (!heartbeats_read(&w->ledger.git, &beats, &e))
 		look_around(w, &beats);
-	if (w->turns.n > 1)
+	if (w->turns.n > 1 && clock_mono_ms() < w->young_until)
 		turns_expect(&w->turns);
 	heartbeats_clear(&beats);
 }
 
+/* Nodes that start together do not see each other's files yet, but each other's first beats. */
+static void meet_newcomers(struct worker *w)
+{
+	struct err e;
+	int64_t deadline = clock_mono_ms() + NEWCOMER_WAIT_MS;
+	while (!heartbeat_shown(w->heart) && clock_mono_ms() < deadline && !sig_stops())
+		loop_step(50);
+	w->young_until = clock_mono_ms() + CURIOUS_MS;
+	if (!heartbeats_fetch(&w->ledger.git, &e))
+		meet(w);
+}
+
 static int fetch(struct worker *w, struct err *e)
 {
+	bool meeting = curious(w);
+	w->ledger.also = meeting ? heartbeat_specs : NULL;
 	if (ledger_sync(&w->ledger, e))
 		return -1;
 	w->idle_polls = 0;
@@ -220,7 +239,9 @@ static int fetch(struct worker *w, struct err *e)
 	w->hungry = true;
 	load_config(w);
 	set_pace(w);
-	if (w->registered)
+	if (meeting)
+		meet(w);
+	else if (w->registered)
 		look_around(w, NULL);
 	if (!w->archive_at && upkeep_excess(&w->ledger, &w->config) > (size_t)w->config.keep_finished / 4 + 8)
 		w->archive_at = clock_mono_ms() + clock_jitter(ARCHIVE_WAIT_MS);
@@ -483,7 +504,10 @@ static void converse(struct worker *w, int64_t now)
 	if (ready && !lock(w, now))
 		return;
 	ready = ready || (our_turn && !w->ledger.ref_file);
+	const struct turns before = w->turns;
 	int rc = look(w, now, our_turn, &e);
+	if (before.n != w->turns.n || before.rank != w->turns.rank || before.width_ms != w->turns.width_ms)
+		ready = ready && !turns_wait(&w->turns); /* what seemed our slot is another's */
 	if (w->ready_at && now >= w->ready_at) {
 		w->ready_at = 0;
 		w->hungry = true;
