@@ -22,16 +22,15 @@ static struct json *say(const struct node_facts *f)
 	json_set(j, "busy", json_new_int(f->busy));
 	if (f->turn_ms)
 		json_set(j, "turn_ms", json_new_int(f->turn_ms));
+	json_set(j, "pushes", json_new_int((int64_t)f->pushes));
+	json_set(j, "rejected", json_new_int((int64_t)f->rejected));
+	json_set(j, "turns", json_new_str(f->turns));
 	return j;
 }
 
 struct json *node_beat(const struct node_facts *f)
 {
-	struct json *j = say(f);
-	json_set(j, "pushes", json_new_int((int64_t)f->pushes));
-	json_set(j, "rejected", json_new_int((int64_t)f->rejected));
-	json_set(j, "turns", json_new_str(f->turns));
-	return j;
+	return say(f);
 }
 
 struct json *node_file(const struct node_facts *f)

@@ -169,6 +169,9 @@ f = open(sys.argv[1], "w"); fcntl.flock(f, fcntl.LOCK_EX); print("held", flush=T
 	for n in 1 2 3 4; do ended=$(grep -c 'ended: success' "$T/w$n.log") && [ "$ended" -gt 0 ]; done
 	run -0 "$DGRID" nodes --json
 	[[ "$output" == *turn_ms* ]]
+	"$DGRID" status --json | python3 -c 'import json, sys
+nodes = json.load(sys.stdin)["nodes"]
+assert len(nodes) == 4 and all(n["pushes"] > 0 and n["rejected"] >= 0 and n["turns"] for n in nodes), nodes'
 }
 
 @test "with pushes_per_minute the whole grid stays within it, tasks, beats and all" {
