@@ -280,11 +280,10 @@ enum push_outcome git_push_with(const struct git *g, const char *const *args, st
 	return outcome;
 }
 
-enum push_outcome git_push(const struct git *g, const char *branch, bool whole, struct err *e)
+enum push_outcome git_push(const struct git *g, const char *branch, struct err *e)
 {
 	char *spec = xasprintf("HEAD:refs/heads/%s", branch);
-	const char *args[] = {"push",	"--porcelain", "--no-verify", whole ? "--no-thin" : "--thin",
-			      "origin", spec,	       NULL};
+	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
 	enum push_outcome outcome = git_push_with(g, args, e);
 	free(spec);
 	return outcome;
