@@ -365,8 +365,23 @@ int ledger_find(struct ledger *l, const char *id)
 	return found;
 }
 
+/* The paths of one commit, as git is told of them. */
+struct paths {
+	struct strs moves[TASK_N_STATES]; /* sources, by the folder they go to */
+	struct strs adds;		  /* files written */
+	struct strs all;		  /* every path that may change, sources too */
+};
+
+static void paths_clear(struct paths *p)
+{
+	for (int s = 0; s < TASK_N_STATES; s++)
+		strs_clear(&p->moves[s]);
+	strs_clear(&p->adds);
+	strs_clear(&p->all);
+}
+
 /* Puts one change into the work tree. 1: applied, 0: no longer legal, -1: error. */
-static int apply(struct ledger *l, struct ledger_change *c, struct strs *moves, struct strs *adds, struct err *e)
+static int apply(struct ledger *l, struct ledger_change *c, struct paths *p, struct err *e)
 {
 	char *src = task_path(l, c->from, c->id), *dst = NULL, *made = NULL, *folder = NULL, *rel_dst = NULL;
 	char *rel_src = xasprintf("tasks/%s/%s.json", task_state_name(c->from), c->id);
@@ -400,8 +415,11 @@ static int apply(struct ledger *l, struct ledger_change *c, struct strs *moves, 
 		rc = file_write_scratch(made ? src : dst, text, strlen(text), e);
 	if (!rc) {
 		if (made && c->from != c->to)
-			strs_add(&moves[c->to], rel_src);
-		strs_add(adds, rel_dst);
+			strs_add(&p->moves[c->to], rel_src);
+		strs_add(&p->adds, rel_dst);
+		strs_add(&p->all, rel_dst);
+		if (!c->create && c->from != c->to)
+			strs_add(&p->all, rel_src);
 		rc = 1;
 	}
 out:
@@ -441,11 +459,74 @@ static int add_files(struct ledger *l, const struct strs *files, struct err *e)
 	return rc;
 }
 
+struct changed {
+	char id[72]; /* of the commit */
+	struct strs paths;
+};
+
+static void take_changed(void *ctx, const char *record)
+{
+	struct changed *c = ctx;
+	if (!c->id[0])
+		snprintf(c->id, sizeof c->id, "%s", record);
+	else
+		strs_add(&c->paths, record);
+}
+
+static bool listed(const struct strs *sorted, const char *path)
+{
+	return sorted->n && bsearch(&path, sorted->v, sorted->n, sizeof *sorted->v, by_name);
+}
+
+/* The path or a folder above it: what is no task file is removed whole. */
+static bool named(const struct strs *sorted, const char *path)
+{
+	bool found = listed(sorted, path);
+	char *up = xstrdup(path);
+	for (char *slash; !found && (slash = strrchr(up, '/'));) {
+		*slash = 0;
+		found = listed(sorted, up);
+	}
+	free(up);
+	return found;
+}
+
+/* A commit must change what its message says and nothing else, whatever became of the clone underneath (a disk or a
+ * folder that went away in the middle of a checkout): the last look before others can see it. */
+static int check_commit(struct ledger *l, struct paths *p, struct err *e)
+{
+	static const char *const show[] = {"diff-tree",	  "--root", "-r",   "--no-renames",
+					   "--name-only", "-z",	    "HEAD", NULL};
+	struct changed c = {0};
+	int rc = git_records(&l->git, show, take_changed, &c, e);
+	if (p->all.n)
+		qsort(p->all.v, p->all.n, sizeof *p->all.v, by_name);
+	if (c.paths.n)
+		qsort(c.paths.v, c.paths.n, sizeof *c.paths.v, by_name);
+	for (size_t i = 0; i < c.paths.n && !rc; i++)
+		if (!named(&p->all, c.paths.v[i]))
+			rc = err_set(e, ERR_RETRY, "the commit would also change '%s'", c.paths.v[i]);
+	for (int s = 0; s < TASK_N_STATES && !rc; s++)
+		for (size_t i = 0; i < p->moves[s].n && !rc; i++)
+			if (!listed(&c.paths, p->moves[s].v[i]))
+				rc = err_set(e, ERR_RETRY, "the commit would leave '%s' where it is", p->moves[s].v[i]);
+	if (!rc)
+		snprintf(l->made, sizeof l->made, "%s", c.id);
+	else {
+		char *index = xasprintf("%s/.git/index", l->git.dir);
+		unlink(index); /* the next checkout looks at every file anew */
+		free(index);
+		err_wrap(e, "the clone in '%s' was damaged; nothing was pushed, it is checked out anew", l->git.dir);
+	}
+	strs_clear(&c.paths);
+	return rc;
+}
+
 /* Builds the commit on the current head. 1: made, 0: nothing left to say, -1: error. */
 static int build(struct ledger *l, const char *who, struct ledger_change *c, size_t n, bool *applied,
 		 const char *extra_path, const char *extra_text, struct err *e)
 {
-	struct strs moves[TASK_N_STATES] = {{0}}, adds = {0};
+	struct paths p = {0};
 	struct buf body = {0};
 	char nonce[17], *message = NULL, *path = NULL;
 	size_t said = 0;
@@ -454,7 +535,7 @@ static int build(struct ledger *l, const char *who, struct ledger_change *c, siz
 		applied[i] = false;
 		if (c[i].outcome != CHANGE_PENDING)
 			continue;
-		rc = apply(l, &c[i], moves, &adds, e);
+		rc = apply(l, &c[i], &p, e);
 		if (rc < 0)
 			goto out;
 		if (!rc) {
@@ -471,8 +552,8 @@ static int build(struct ledger *l, const char *who, struct ledger_change *c, siz
 	for (int s = 0; s < TASK_N_STATES && !rc; s++) {
 		char *to = xasprintf("tasks/%s/", task_state_name((enum task_state)s));
 		const char *mv[] = {"mv", "--", NULL};
-		if (moves[s].n)
-			rc = git_with(l, mv, &moves[s], to, e);
+		if (p.moves[s].n)
+			rc = git_with(l, mv, &p.moves[s], to, e);
 		free(to);
 	}
 	if (!rc && extra_path) {
@@ -483,10 +564,11 @@ static int build(struct ledger *l, const char *who, struct ledger_change *c, siz
 		*slash = '/';
 		if (!rc)
 			rc = file_write_scratch(path, extra_text, strlen(extra_text), e);
-		strs_add(&adds, extra_path);
+		strs_add(&p.adds, extra_path);
+		strs_add(&p.all, extra_path);
 	}
 	if (!rc)
-		rc = add_files(l, &adds, e);
+		rc = add_files(l, &p.adds, e);
 	if (!rc) {
 		/* The nonce makes the commit one that only we can have made, whatever the clock and the author. */
 		clock_nonce(nonce, 8);
@@ -504,11 +586,11 @@ static int build(struct ledger *l, const char *who, struct ledger_change *c, siz
 		rc = GIT(l, NULL, e, "commit", "--quiet", "--no-verify", "--allow-empty", "-m", message);
 	}
 	if (!rc)
+		rc = check_commit(l, &p, e);
+	if (!rc)
 		rc = 1;
 out:
-	for (int s = 0; s < TASK_N_STATES; s++)
-		strs_clear(&moves[s]);
-	strs_clear(&adds);
+	paths_clear(&p);
 	buf_clear(&body);
 	free(message);
 	free(path);
@@ -517,13 +599,10 @@ out:
 
 static void landed(struct ledger *l, struct ledger_change *c, size_t n, const bool *applied)
 {
-	struct buf b = {0};
 	for (size_t i = 0; i < n; i++)
 		if (applied[i])
 			c[i].outcome = CHANGE_LANDED;
-	if (!GIT(l, &b, NULL, "rev-parse", "HEAD"))
-		snprintf(l->head, sizeof l->head, "%.*s", (int)strcspn(b.data, "\n"), b.data);
-	buf_clear(&b);
+	memcpy(l->head, l->made, sizeof l->head);
 }
 
 int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, size_t n, const char *extra_path,

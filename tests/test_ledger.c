@@ -2,6 +2,7 @@
 #include "ledger.h"
 #include "test.h"
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,6 +109,21 @@ int main(void)
 	CHECK(!ledger_moved(&b, &moved, &e) && !moved, "b is at the head");
 	CHECK(move(&a, "three", true, "nonce-3") == CHANGE_LANDED, "a moves on");
 	CHECK(!ledger_moved(&b, &moved, &e) && moved, "b sees that the head moved");
+
+	/* An index that lost entries (its clone was damaged) must not take other tasks along. */
+	struct git clone = {.dir = a.git.dir, .name = (char *)"t", .email = (char *)"t@invalid"};
+	static const char *const lose[] = {"rm", "--cached", "--quiet", "tasks/completed/one.json", NULL};
+	struct ledger_change c = {.id = "four", .to = TASK_QUEUE, .create = true, .text = "{}\n", .verb = "submit"};
+	CHECK(!ledger_sync(&a, &e) && !git_run(&clone, NULL, &e, lose), e.msg);
+	CHECK(ledger_commit(&a, "t", &c, 1, NULL, NULL, &e) == -1 && e.class == ERR_RETRY, e.msg);
+	CHECK(strstr(e.msg, "would also change 'tasks/completed/one.json'"), e.msg);
+	CHECK(c.outcome == CHANGE_PENDING, "nothing was said");
+	CHECK(!ledger_sync(&b, &e), e.msg);
+	CHECK(ledger_find(&b, "one") == TASK_COMPLETED && ledger_find(&b, "four") < 0, "nothing was pushed");
+	create(&a, "four", CHANGE_LANDED);
+	CHECK(!ledger_sync(&b, &e), e.msg);
+	CHECK(ledger_find(&b, "one") == TASK_COMPLETED && ledger_find(&b, "four") == TASK_QUEUE,
+	      "the next one is whole");
 
 	ledger_close(&a);
 	ledger_close(&b);
