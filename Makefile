@@ -13,6 +13,9 @@ say = $(if $(V),,@echo '  $(1)  $(2)')
 
 UNAME := $(shell uname -s)
 SRC := $(sort $(wildcard *.c))
+# Files that the program carries with it, see asset.h.
+ASSETS := $(sort $(wildcard .github/workflows/*.yml))
+ASSET_DATA := build/asset_data.c
 LIB_SRC := $(filter-out dgrid.c,$(SRC))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
 FORMAT_SRC := $(SRC) $(sort $(wildcard *.h tests/*.c tests/*.h))
@@ -50,8 +53,8 @@ endif
 
 ALL_C = $(BASE) $(MODE_C) $(INC) $(CPPFLAGS) $(CFLAGS)
 ALL_L = $(MODE_L) $(LDFLAGS)
-OBJ := $(SRC:%.c=$(O)/%.o)
-LIB_OBJ := $(LIB_SRC:%.c=$(O)/%.o)
+OBJ := $(SRC:%.c=$(O)/%.o) $(O)/asset_data.o
+LIB_OBJ := $(filter-out $(O)/dgrid.o,$(OBJ))
 TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
 
 .PHONY: all deps unit test demo fuzz chaos bench static install clean format-check format help FORCE
@@ -93,6 +96,15 @@ $(O)/%.o: %.c $(O)/flags | deps
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_C) -MMD -MP -c -o $@ $<
 
+$(ASSET_DATA): $(ASSETS) scripts/embed.sh Makefile
+	@mkdir -p build
+	$(call say,GEN,$@)
+	$(Q)sh scripts/embed.sh $(ASSETS) >$@
+
+$(O)/asset_data.o: $(ASSET_DATA) asset.h $(O)/flags | deps
+	$(call say,CC,$@)
+	$(Q)$(CC) $(ALL_C) -c -o $@ $<
+
 $(T)/%: tests/%.c $(LIB_OBJ) $(O)/flags | deps
 	@mkdir -p $(T)
 	$(call say,CC,$<)
@@ -110,11 +122,11 @@ demo:
 	@bash scripts/demo.sh
 
 fuzz: build/fuzz/fuzz_json
-build/fuzz/fuzz_json: tests/fuzz_json.c $(LIB_SRC) $(wildcard *.h) | deps
+build/fuzz/fuzz_json: tests/fuzz_json.c $(LIB_SRC) $(ASSET_DATA) $(wildcard *.h) | deps
 	@mkdir -p build/fuzz
 	$(call say,CC,$@)
 	$(Q)$(CLANG) $(BASE) $(INC) -O1 -fsanitize=fuzzer,address -fno-omit-frame-pointer -Wno-missing-prototypes $(NO_NONLITERAL) \
-		-o $@ tests/fuzz_json.c $(LIB_SRC)
+		-o $@ tests/fuzz_json.c $(LIB_SRC) $(ASSET_DATA)
 
 # The bench of faults; again with the SEED it prints.
 chaos: all
@@ -125,7 +137,7 @@ bench: all
 	@bash bench/run.sh --rounds '$(or $(ROUNDS),3)' $(if $(ONLY),--only '$(ONLY)')
 
 # musl-gcc does not look in /usr/include, so it gets a copy of that one header.
-static: | deps
+static: $(ASSET_DATA) | deps
 	@mkdir -p build/include
 	@if command -v musl-gcc >/dev/null 2>&1; then cc=musl-gcc; else cc='$(CC)'; fi; \
 	if [ "$$cc" = musl-gcc ] && [ -z '$(JSMN_DIR)' ]; then \
@@ -134,7 +146,7 @@ static: | deps
 		cp "$$h" build/include/jsmn.h; \
 	fi; \
 	echo '  CC  dgrid-static'; $$cc $(BASE) -O2 -fstack-protector-strong -isystem build/include $(INC) $(CPPFLAGS) $(CFLAGS) \
-		-static $(LDFLAGS) -o dgrid-static $(SRC) $(LDLIBS)
+		-static $(LDFLAGS) -o dgrid-static $(SRC) $(ASSET_DATA) $(LDLIBS)
 
 install: all
 	install -d '$(DESTDIR)$(PREFIX)/bin'
