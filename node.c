@@ -22,6 +22,8 @@ static struct json *say(const struct node_facts *f)
 	json_set(j, "busy", json_new_int(f->busy));
 	if (f->turn_ms)
 		json_set(j, "turn_ms", json_new_int(f->turn_ms));
+	if (f->spoke_ms)
+		json_set(j, "spoke_ms", json_new_int(f->spoke_ms));
 	json_set(j, "pushes", json_new_int((int64_t)f->pushes));
 	json_set(j, "rejected", json_new_int((int64_t)f->rejected));
 	json_set(j, "turns", json_new_str(f->turns));

@@ -55,14 +55,17 @@ static void prolong(struct turns *t)
 struct census {
 	struct turns *t;
 	const char *self;
-	int64_t since, widest;
+	int64_t since, widest, heard_ms;
 	size_t n, before; /* before: those whose id comes before ours */
 };
 
 static void count_in(struct census *c, const char *id, const struct json *doc)
 {
 	struct node_view v;
+	int64_t heard = json_int(doc, "spoke_ms", 0);
 	node_read(&v, doc);
+	if (strcmp(id, c->self) != 0 && heard > c->heard_ms)
+		c->heard_ms = heard;
 	if (!strcmp(id, c->self) || !strcmp(v.status, "left") || v.seen < c->since)
 		return;
 	int64_t width = json_int(doc, "turn_ms", 0);
@@ -93,6 +96,18 @@ static void say_state(struct turns *t)
 		snprintf(t->state, sizeof t->state, "free");
 }
 
+/* When the newest push of another was: by its word, but never later than we first saw it, for its clock may be wrong.
+ */
+static void hear(struct turns *t, int64_t heard_ms)
+{
+	int64_t mono = clock_mono_ms(), ago = clock_wall_ms() - heard_ms;
+	if (!heard_ms || heard_ms == t->heard_ms)
+		return;
+	t->heard_ms = heard_ms;
+	t->heard_at = ago > 0 ? mono - ago : mono;
+	t->pause_ms = t->per_minute ? clock_jitter(MINUTE_MS / t->per_minute) - MINUTE_MS / t->per_minute / 2 : 0;
+}
+
 void turns_look(struct turns *t, struct ledger *l, const struct beats *newcomers, const char *self,
 		int64_t pushes_per_minute)
 {
@@ -101,6 +116,8 @@ void turns_look(struct turns *t, struct ledger *l, const struct beats *newcomers
 	struct strs ids = {0};
 	c.since = clock_now() - (window > ACTIVE_MS ? window : ACTIVE_MS) / 1000;
 	t->per_minute = pushes_per_minute;
+	if (!t->began)
+		t->began = clock_mono_ms();
 	ledger_nodes(l, &ids);
 	for (size_t i = 0; i < ids.n; i++) {
 		struct json *doc = ledger_node(l, ids.v[i]);
@@ -111,6 +128,7 @@ void turns_look(struct turns *t, struct ledger *l, const struct beats *newcomers
 		if (!has(&ids, newcomers->v[i].node))
 			count_in(&c, newcomers->v[i].node, newcomers->v[i].doc);
 	strs_clear(&ids);
+	hear(t, c.heard_ms);
 	t->n = c.n + 1;
 	t->rank = c.before;
 	t->width_ms = c.widest ? c.widest : MIN_WIDTH_MS;
@@ -165,28 +183,44 @@ static int64_t kth_last(const struct turns *t, unsigned k)
 	return k > t->n_pushed ? 0 : t->pushed[(t->n_pushed - k) % TURNS_KEPT];
 }
 
-/* A node alone may use a quarter of the minute's pushes at once, the rest evenly. */
+/* A node that was alone for a while may push twice at once (to claim, and to say what a short script gave), else
+ * evenly: those that begin together do not know of each other yet. */
 static int64_t budget_wait(const struct turns *t, int64_t now)
 {
-	unsigned many = (unsigned)(t->per_minute < TURNS_KEPT ? t->per_minute : TURNS_KEPT), burst = (many + 3) / 4;
+	unsigned many = (unsigned)(t->per_minute < TURNS_KEPT ? t->per_minute : TURNS_KEPT), burst = 1;
 	int64_t each = MINUTE_MS / t->per_minute, oldest = kth_last(t, many), last = kth_last(t, 1), wait = 0;
 	if (oldest && oldest + each * many > now)
 		wait = oldest + each * many - now;
+	if (many > 1 && now - t->began > MINUTE_MS && now - t->heard_at > MINUTE_MS)
+		burst = 2;
 	int64_t recent = kth_last(t, burst);
 	if (recent && recent + each * many > now && last + each > now + wait)
 		wait = last + each - now;
 	return wait;
 }
 
+/* Who listens before it speaks does not speak right after another, even while they disagree on the slots. */
+static int64_t silence_wait(const struct turns *t, int64_t now)
+{
+	int64_t each = MINUTE_MS / t->per_minute, quiet = t->n > 1 ? each / 2 : each + t->pause_ms;
+	return t->heard_ms && t->heard_at + quiet > now ? t->heard_at + quiet - now : 0;
+}
+
 int64_t turns_wait(const struct turns *t)
 {
 	int64_t mono = clock_mono_ms(), wall = clock_wall_ms(), last = kth_last(t, 1);
-	if (t->n < 2 && t->per_minute)
-		return budget_wait(t, mono);
+	int64_t silence = t->per_minute ? silence_wait(t, mono) : 0;
+	if (t->n < 2 && t->per_minute) {
+		int64_t budget = budget_wait(t, mono);
+		return silence > budget ? silence : budget;
+	}
 	if (!turns_taken(t))
 		return 0;
 	int64_t slot = wall / t->width_ms, into = wall % t->width_ms, n = (int64_t)t->n;
 	bool ours = slot % n == (int64_t)t->rank;
+	if (ours && silence && into + silence < t->width_ms / 4)
+		return silence;
+	ours = ours && !silence;
 	/* Late in the slot there is no time left, and one push a slot is the rule (1: both clocks are cut to whole ms).
 	 */
 	if (ours && into < t->width_ms / 4 && (!last || mono - last > into + 1))

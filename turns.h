@@ -1,9 +1,9 @@
 /* turns: when a node may push. Alone, or while nobody is in its way: at once. When pushes keep colliding, the nodes
  * that were active lately take turns on the wall clock, in the order of their ids: each may begin a push only at the
  * begin of its own slot, and carries everything it has to say. Under pushes_per_minute the slots are so wide that the
- * whole grid, heartbeats included, stays within the limit.
- * Only a schedule: safety is the compare-and-swap alone, so clocks and views that differ cost pushes, never a task.
- *   t = {0}; turns_look after every fetch, turns_pushed after every push; push when turns_wait says 0
+ * whole grid, heartbeats included, stays within the limit; and nobody pushes right after another, whoever knows of
+ * whom. Only a schedule: safety is the compare-and-swap alone, so clocks and views that differ cost pushes, never a
+ * task. t = {0}; turns_look after every fetch, turns_pushed after every push; push when turns_wait says 0
  */
 #ifndef TURNS_H
 #define TURNS_H
@@ -22,8 +22,11 @@ struct turns {
 	int64_t pushed[TURNS_KEPT]; /* monotonic ms of our last pushes of any kind, a ring */
 	unsigned n_pushed;
 	int64_t rejected_at[2]; /* monotonic ms of the last two */
-	char head[72];		/* at the last look */
-	char state[48];		/* for node files and logs: "free", "turns of 400 ms, 3 of 8", … */
+	/* Under a limit: when we began, when another node was last heard to push (what it says, ms since 1970; and in
+	 * monotonic ms), and a random wait after that. */
+	int64_t began, heard_ms, heard_at, pause_ms;
+	char head[72];	/* at the last look */
+	char state[48]; /* for node files and logs: "free", "turns of 400 ms, 3 of 8", … */
 };
 /* After a fetch: who is active, how wide is a slot. newcomers: heartbeats that were just fetched (NULL: none); a node
  * with a fresh one counts although it has no file yet. */

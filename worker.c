@@ -103,7 +103,8 @@ static struct node_facts facts(const struct worker *w, const char *status)
 				   .pushes = w->ledger.pushes + (w->heart ? heartbeat_pushes(w->heart) : 0),
 				   .rejected = w->ledger.rejected,
 				   .turns = w->turns.state,
-				   .turn_ms = turns_own_width(&w->turns)};
+				   .turn_ms = turns_own_width(&w->turns),
+				   .spoke_ms = w->config.pushes_per_minute ? clock_wall_ms() : 0};
 }
 
 static struct json *say_beat(void *ctx)
@@ -121,7 +122,7 @@ static int64_t may_beat(void *ctx)
 	if (!w->turns.per_minute)
 		return 0;
 	int64_t wait = turns_wait(&w->turns);
-	if (!wait && !w->told[0] && w->registered && has_to_speak(w))
+	if (!wait && !w->told[0] && has_to_speak(w)) /* what is said first registers the node too */
 		wait = w->turns.width_ms;
 	if (!wait)
 		turns_beat(&w->turns);
@@ -241,7 +242,7 @@ static int fetch(struct worker *w, struct err *e)
 	set_pace(w);
 	if (meeting)
 		meet(w);
-	else if (w->registered)
+	else if (w->registered || w->turns.per_minute)
 		look_around(w, NULL);
 	if (!w->archive_at && upkeep_excess(&w->ledger, &w->config) > (size_t)w->config.keep_finished / 4 + 8)
 		w->archive_at = clock_mono_ms() + clock_jitter(ARCHIVE_WAIT_MS);
@@ -440,7 +441,9 @@ static int look(struct worker *w, int64_t now, bool our_turn, struct err *e)
 	int rc = 0;
 	if (our_turn && turns_taken(&w->turns) && !w->ledger.ref_file && has_to_speak(w))
 		w->stale = true; /* somebody pushed since: asking first would cost as much as fetching */
-	if (!w->stale && (now >= w->next_poll || (our_turn && has_to_speak(w) && w->ledger.ref_file))) {
+	/* To ask is cheap where a push that is rejected, or comes on top of another's, is dear. */
+	bool ask = our_turn && has_to_speak(w) && (w->ledger.ref_file || w->turns.per_minute);
+	if (!w->stale && (now >= w->next_poll || ask)) {
 		bool idle = slots_busy(&w->slots) == 0;
 		rc = ledger_moved(&w->ledger, &w->stale, e);
 		w->idle_polls = idle && !w->stale ? w->idle_polls + 1 : 0;
@@ -506,7 +509,8 @@ static void converse(struct worker *w, int64_t now)
 	ready = ready || (our_turn && !w->ledger.ref_file);
 	const struct turns before = w->turns;
 	int rc = look(w, now, our_turn, &e);
-	if (before.n != w->turns.n || before.rank != w->turns.rank || before.width_ms != w->turns.width_ms)
+	if (before.n != w->turns.n || before.rank != w->turns.rank || before.width_ms != w->turns.width_ms ||
+	    before.heard_ms != w->turns.heard_ms)
 		ready = ready && !turns_wait(&w->turns); /* what seemed our slot is another's */
 	if (w->ready_at && now >= w->ready_at) {
 		w->ready_at = 0;

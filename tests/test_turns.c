@@ -58,11 +58,11 @@ static void waits_reach_the_slot(void)
 
 static void alone_within_the_minute(void)
 {
-	struct turns t = {.n = 1, .per_minute = 8};
+	struct turns t = {.n = 1, .per_minute = 8, .began = -100000, .heard_at = -100000};
 	int64_t begin = clock_mono_ms();
 	CHECK(!turns_wait(&t), "the first at once");
 	turns_beat(&t);
-	CHECK(!turns_wait(&t), "a quarter of the minute at once");
+	CHECK(!turns_wait(&t), "twice at once");
 	turns_beat(&t);
 	int64_t wait = turns_wait(&t);
 	CHECK(wait >= 8250 - (clock_mono_ms() - begin) && wait <= 8250, "then evenly");
@@ -70,6 +70,9 @@ static void alone_within_the_minute(void)
 		turns_beat(&t);
 	wait = turns_wait(&t);
 	CHECK(wait >= 66000 - (clock_mono_ms() - begin), "and never more than eight a minute");
+	struct turns young = {.n = 1, .per_minute = 8, .began = clock_mono_ms()};
+	turns_beat(&young);
+	CHECK(turns_wait(&young) > 8000, "who has just begun does not know whether it is alone");
 	t.per_minute = 0;
 	CHECK(!turns_wait(&t), "without a limit a node alone never waits");
 }
