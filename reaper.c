@@ -175,12 +175,14 @@ int reaper_look(struct reaper *r, struct ledger *l, const struct grid_config *c,
 	struct beats beats = {0};
 	struct strs ids = {0};
 	*out = (struct orphans){0};
-	if (heartbeats_fetch(&l->git, e) || heartbeats_read(&l->git, &beats, e)) {
+	ledger_ids(l, TASK_IN_PROGRESS, &ids);
+	/* Where nothing is claimed nobody's heart matters. */
+	if (ids.n && (heartbeats_fetch(&l->git, e) || heartbeats_read(&l->git, &beats, e))) {
 		heartbeats_clear(&beats);
+		strs_clear(&ids);
 		return -1;
 	}
 	watch_hearts(r, &beats, c);
-	ledger_ids(l, TASK_IN_PROGRESS, &ids);
 	for (size_t i = 0; i < ids.n; i++) {
 		char why[256];
 		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, ids.v[i], NULL);

@@ -272,7 +272,7 @@ def idle():
     until(30, lambda: 'w0.json' in run('git', '-C', g.repo, 'ls-tree', '--name-only', 'main', 'nodes/').decode())
     time.sleep(2)
     before, began = cpu_seconds(p.pid), time.monotonic()
-    time.sleep(40)
+    time.sleep(90)
     cpu = (cpu_seconds(p.pid) - before) / (time.monotonic() - began)
     rss = status_of(p.pid, 'VmRSS')
     stop([p])
