@@ -206,22 +206,29 @@ def budget():
 
 
 def cycle_at(finished):
-    g = Grid(queued=40, finished=100, archived=finished - 100, settings={'keep_finished': 100})
-    began = time.monotonic()
-    first = None
+    g = Grid(queued=45, finished=100, archived=finished - 100, settings={'keep_finished': 100})
+    head = lambda: run('git', '-C', g.repo, 'rev-parse', 'main')
+    starts = []
+    for i in range(5):  # fresh nodes: from nothing to the first claim
+        before, began = head(), time.monotonic()
+        p = g.worker(f'first{i}', 1, '--drain-after', '1')
+        until(60, lambda: head() != before, 0.005)
+        starts.append(time.monotonic() - began)
+        until(60, lambda: p.poll() is not None)
+        stop([p])
     p = g.worker('w0', 1, '--once')
-    until(120, lambda: g.completed() > 0, 0.01)
-    first = time.monotonic() - began
-    until(120, lambda: g.completed() == 40)
-    each = (time.monotonic() - began - first) / 39
+    until(60, lambda: g.completed() > 5, 0.01)
+    began = time.monotonic()
+    until(120, lambda: g.completed() == 45)
+    each = (time.monotonic() - began) / 39
     stop([p])
     g.gone()
-    return first, each
+    return statistics.median(starts), each
 
 
 def growth():
     small, large = cycle_at(100), cycle_at(100000)
-    return {'cycle': large[1] / small[1], 'start': large[0] / small[0], 'cycle_ms_100': small[1] * 1000, 'cycle_ms_100k': large[1] * 1000}
+    return {'cycle': large[1] / small[1], 'start': large[0] / small[0], 'start_ms_100': small[0] * 1000, 'cycle_ms_100': small[1] * 1000, 'cycle_ms_100k': large[1] * 1000}
 
 
 BWRAP = ['bwrap', '--unshare-all', '--die-with-parent', '--ro-bind', '/usr', '/usr', '--symlink', 'usr/bin', '/bin', '--symlink',
@@ -318,7 +325,7 @@ FIGURES = {
                         ('landed', '  pushes that landed', '≥ 0.9', lambda v: v >= 0.9),
                         ('dgrid_per_min', '  dgrid, tasks/min', '', None), ('naive_per_min', '  naive, tasks/min', '', None)]),
     'growth': (growth, [('cycle', 'claim + complete at 100,000 finished ÷ at 100', '≤ 1.2', lambda v: v <= 1.2),
-                        ('start', 'start to first result at 100,000 finished ÷ at 100', '≤ 1.5', lambda v: v <= 1.5)]),
+                        ('start', 'fresh node, start to first claim, at 100,000 finished ÷ at 100', '≤ 1.5', lambda v: v <= 1.5)]),
     'overhead': (overhead, [('docker', '50 tasks of 0.2 s, 1 slot, coordination included ÷ `docker run` alone', '≤ 1.25', lambda v: v <= 1.25),
                             ('docker_dgrid_ms', '  dgrid, ms a task', '', None), ('docker_alone_ms', '  docker run, ms', '', None),
                             ('bwrap', 'the same ÷ `bwrap` alone', 'reported', None),
