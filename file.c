@@ -54,37 +54,35 @@ out:
 	return rc;
 }
 
-static int replace(const char *path, const void *bytes, size_t len, bool durable, struct err *e)
+static int write_all(int fd, const char *path, const char *p, size_t len, struct err *e)
 {
-	int rc = -1;
-	char *tmp = xasprintf("%s.tmp.%ld", path, (long)getpid());
-	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (fd < 0) {
-		errno_err(e, "write", tmp);
-		goto out;
-	}
-	const char *p = bytes;
 	while (len) {
 		ssize_t n = write(fd, p, len);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0) {
-			errno_err(e, "write", tmp);
-			goto out;
-		}
+		if (n < 0)
+			return errno_err(e, "write", path);
 		p += n;
 		len -= (size_t)n;
 	}
-	if (durable && fsync(fd)) {
+	return 0;
+}
+
+int file_write(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	int rc = -1;
+	char *tmp = xasprintf("%s.tmp.%ld", path, (long)getpid());
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
 		errno_err(e, "write", tmp);
-		goto out;
+	else if (!write_all(fd, tmp, bytes, len, e)) {
+		if (fsync(fd))
+			errno_err(e, "write", tmp);
+		else if (rename(tmp, path))
+			errno_err(e, "write", path);
+		else
+			rc = 0;
 	}
-	if (rename(tmp, path)) {
-		errno_err(e, "write", path);
-		goto out;
-	}
-	rc = 0;
-out:
 	if (fd >= 0)
 		close(fd);
 	if (rc)
@@ -93,14 +91,14 @@ out:
 	return rc;
 }
 
-int file_write(const char *path, const void *bytes, size_t len, struct err *e)
+int file_write_in_place(const char *path, const void *bytes, size_t len, struct err *e)
 {
-	return replace(path, bytes, len, true, e);
-}
-
-int file_write_scratch(const char *path, const void *bytes, size_t len, struct err *e)
-{
-	return replace(path, bytes, len, false, e);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return errno_err(e, "write", path);
+	int rc = write_all(fd, path, bytes, len, e);
+	close(fd);
+	return rc;
 }
 
 int file_mkdirs(const char *path, struct err *e)

@@ -74,9 +74,12 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 	}
 	/* The ledger is a stranger's text: no hooks, no links, no end-of-line or path magic. */
 	static const char *const settings[] = {
-	    "gc.auto=0",	   "maintenance.auto=false", "core.symlinks=false",  "core.hooksPath=/dev/null",
-	    "core.autocrlf=false", "core.quotePath=false",   "commit.gpgSign=false", "advice.detachedHead=false",
-	    "core.fsmonitor=false"};
+	    "gc.auto=0", "maintenance.auto=false", "core.symlinks=false", "core.hooksPath=/dev/null",
+	    "core.autocrlf=false", "core.quotePath=false", "commit.gpgSign=false", "advice.detachedHead=false",
+	    "core.fsmonitor=false",
+	    /* A clone can be had again: a crash may damage it, at the cost of a new one. What is pushed is safe by the
+	     * other side's settings. And one pack is quicker to write than its objects. */
+	    "core.fsync=none", "fetch.unpackLimit=1"};
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
 		strs_add(argv, "-c");
 		strs_add(argv, settings[i]);
@@ -280,10 +283,11 @@ enum push_outcome git_push_with(const struct git *g, const char *const *args, st
 	return outcome;
 }
 
-enum push_outcome git_push(const struct git *g, const char *branch, struct err *e)
+enum push_outcome git_push(const struct git *g, const char *branch, bool whole, struct err *e)
 {
 	char *spec = xasprintf("HEAD:refs/heads/%s", branch);
-	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
+	const char *args[] = {"push",	"--porcelain", "--no-verify", whole ? "--no-thin" : "--thin",
+			      "origin", spec,	       NULL};
 	enum push_outcome outcome = git_push_with(g, args, e);
 	free(spec);
 	return outcome;

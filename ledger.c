@@ -132,6 +132,23 @@ static bool ref_touched(struct ledger *l)
 	return !same;
 }
 
+/* From a remote in a folder nothing has to be copied: its objects are read where they are (gitrepository-layout(5),
+ * objects/info/alternates). Should they vanish there (a branch replaced by force, then gc), sync makes a new clone. */
+static int borrow_objects(struct ledger *l, struct err *e)
+{
+	char *objects = remote_file(l, "objects"), *path = realpath(objects, NULL);
+	int rc = 0;
+	if (path && !strpbrk(path, "\n\"")) {
+		char *file = xasprintf("%s/.git/objects/info/alternates", l->git.dir), *line = xasprintf("%s\n", path);
+		rc = file_write(file, line, strlen(line), e);
+		free(file);
+		free(line);
+	}
+	free(path);
+	free(objects);
+	return rc;
+}
+
 /* What a clone of ours has beyond git's own. */
 static int set_up(struct ledger *l, struct err *e)
 {
@@ -142,6 +159,8 @@ static int set_up(struct ledger *l, struct err *e)
 	int rc = file_mkdirs(info, e);
 	if (!rc)
 		rc = file_write(attributes, raw, sizeof raw - 1, e);
+	if (!rc && l->ref_file)
+		rc = borrow_objects(l, e);
 	free(attributes);
 	free(info);
 	return rc;
@@ -155,10 +174,24 @@ static int make_clone(struct ledger *l, struct err *e)
 	return rc ? rc : set_up(l, e);
 }
 
+/* Does the clone lack what it stands on? */
+static bool damaged(struct ledger *l)
+{
+	return !GIT(l, NULL, NULL, "rev-parse", "--verify", "--quiet", "HEAD") &&
+	       GIT(l, NULL, NULL, "cat-file", "-e", "HEAD^{tree}");
+}
+
 int ledger_sync(struct ledger *l, struct err *e)
 {
+	char there[72];
 	clear_locks(l);
-	if (fetch(l, e))
+	int rc = fetch(l, e);
+	if (rc && damaged(l) && !git_remote_head(&l->git, l->branch, there, NULL) && there[0]) {
+		log_at(LOG_WARN, "ledger", "the clone %s is damaged (%s); making it anew", l->git.dir, e->msg);
+		rc = make_clone(l, e);
+		l->dirty = true;
+	}
+	if (rc)
 		return err_wrap(e, "cannot read branch '%s' of the grid (is it made with `dgrid init`?)", l->branch);
 	return refresh(l, e);
 }
@@ -412,7 +445,7 @@ static int apply(struct ledger *l, struct ledger_change *c, struct paths *p, str
 	/* An edited file is written where it stands; git mv then carries it along. */
 	const char *text = made ? made : c->text;
 	if (!rc)
-		rc = file_write_scratch(made ? src : dst, text, strlen(text), e);
+		rc = file_write_in_place(made ? src : dst, text, strlen(text), e);
 	if (!rc) {
 		if (made && c->from != c->to)
 			strs_add(&p->moves[c->to], rel_src);
@@ -563,7 +596,7 @@ static int build(struct ledger *l, const char *who, struct ledger_change *c, siz
 		rc = file_mkdirs(path, e);
 		*slash = '/';
 		if (!rc)
-			rc = file_write_scratch(path, extra_text, strlen(extra_text), e);
+			rc = file_write_in_place(path, extra_text, strlen(extra_text), e);
 		strs_add(&p.adds, extra_path);
 		strs_add(&p.all, extra_path);
 	}
@@ -619,7 +652,7 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 			rc = made;
 			break;
 		}
-		enum push_outcome got = git_push(&l->git, l->branch, e);
+		enum push_outcome got = git_push(&l->git, l->branch, l->ref_file != NULL, e);
 		l->pushes++;
 		l->push_ms = clock_mono_ms() - began;
 		if (got == PUSH_UNKNOWN) {

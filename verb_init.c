@@ -35,7 +35,7 @@ static int init_clone(struct ledger *l, struct err *e)
 		rc = git_run(&l->git, &changed, e, diff);
 	if (!rc && changed.len) {
 		rc = git_run(&l->git, NULL, e, commit);
-		if (!rc && git_push(&l->git, l->branch, e) != PUSH_LANDED)
+		if (!rc && git_push(&l->git, l->branch, false, e) != PUSH_LANDED)
 			rc = -1;
 		if (!rc)
 			printf("grid made on branch %s\n", l->branch);

@@ -200,9 +200,21 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	wait_until 20 ledger_has completed two
 }
 
-@test "a clone that lost its objects is made anew at the next start" {
+@test "what the clone stands on is gone: it is made anew, and the running task's result still lands" {
+	submit one 'sleep 4; echo survived'
 	worker n1
+	wait_until 20 ledger_has in_progress one
+	submit later 'echo 1' # a commit that is not of the worker's own making
 	wait_until 20 follows n1
+	kill -STOP "$SPAWNED" # it must not see the new branch before the old one's objects are gone
+	fresh=$(tgit -C "$ORIGIN" commit-tree -m 'history begins anew' 'main^{tree}')
+	git -C "$ORIGIN" update-ref refs/heads/main "$fresh"
+	git -C "$ORIGIN" reflog expire --expire=now --all
+	git -C "$ORIGIN" gc -q --prune=now
+	kill -CONT "$SPAWNED"
+	wait_until 30 ledger_has completed one
+	[ "$(field completed one 't["result"]["stdout"]')" = survived ]
+	grep -q 'is damaged' "$T/n1.log"
 	kill -TERM "$SPAWNED"
 	wait_until 20 pid_ended "$SPAWNED"
 	rm -r "$T/n1/ledger/.git/objects"
