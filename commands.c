@@ -274,7 +274,7 @@ static int follow(struct ledger *l, const char *const *ids, int *codes, size_t n
 			progress(NULL, n);
 			return err_set(e, (enum err_class)(128 + sig_last_stop()), "interrupted");
 		}
-		loop_step(l->ref_file ? 100 : 2000);
+		loop_step(l->folder.ref ? 100 : 2000);
 	}
 	progress(NULL, n);
 	if (t.worst)

@@ -35,7 +35,8 @@ enum push_outcome { PUSH_LANDED, PUSH_RACED, PUSH_DECLINED, PUSH_UNKNOWN };
 /* What `git push --porcelain` said, of one ref or of several with --atomic. */
 enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e);
 /* Pushes HEAD to branch, unforced. whole: send no deltas against what the remote has; to find their bases costs more
- * than they save where nothing goes over a wire. e is filled for all but PUSH_LANDED. PUSH_UNKNOWN: it may have landed or not. */
+ * than they save where nothing goes over a wire. e is filled for all but PUSH_LANDED. PUSH_UNKNOWN: it may have landed
+ * or not. */
 enum push_outcome git_push(const struct git *g, const char *branch, bool whole, struct err *e);
 /* The same with an argument list of one's own, which has --porcelain. */
 enum push_outcome git_push_with(const struct git *g, const char *const *args, struct err *e);

@@ -155,6 +155,11 @@ bool heartbeat_shown(const struct heartbeat *h)
 	return h->shown;
 }
 
+bool heartbeat_busy(const struct heartbeat *h)
+{
+	return h->busy;
+}
+
 unsigned heartbeat_pushes(const struct heartbeat *h)
 {
 	return h->pushes;

@@ -15,6 +15,7 @@ struct heartbeat *heartbeat_start(const struct git *g, const char *node, struct 
 				  int64_t (*may)(void *ctx), void *ctx, int64_t every_ms);
 void heartbeat_put_off(struct heartbeat *h);	 /* life was shown otherwise: the next beat is a whole interval away */
 bool heartbeat_shown(const struct heartbeat *h); /* the first beat has been published */
+bool heartbeat_busy(const struct heartbeat *h);	 /* git is at work for it */
 void heartbeat_every(struct heartbeat *h, int64_t every_ms); /* from the next beat on */
 void heartbeat_now(struct heartbeat *h);		     /* as soon as the one under way has ended */
 unsigned heartbeat_pushes(const struct heartbeat *h);

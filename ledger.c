@@ -1,5 +1,6 @@
 #include "ledger.h"
 #include "clock.h"
+#include "clone.h"
 #include "file.h"
 #include "log.h"
 #include <dirent.h>
@@ -51,145 +52,49 @@ static int fetch(struct ledger *l, struct err *e)
 	return rc;
 }
 
-/* The clone is ours alone and git runs in it one at a time, so a lock file that is there now is a killed git's. */
-static void clear_locks(struct ledger *l)
-{
-	static const char *const locks[] = {"index.lock",  "HEAD.lock",	       "shallow.lock",
-					    "config.lock", "packed-refs.lock", NULL};
-	static const char *const refs[] = {"refs/heads", "refs/remotes/origin", NULL};
-	for (int i = 0; locks[i]; i++) {
-		char *path = xasprintf("%s/.git/%s", l->git.dir, locks[i]);
-		unlink(path);
-		free(path);
-	}
-	for (int i = 0; refs[i]; i++) {
-		char *path = xasprintf("%s/.git/%s/%s.lock", l->git.dir, refs[i], l->branch);
-		unlink(path);
-		free(path);
-	}
-}
-
 static void sleep_ms(int64_t ms)
 {
 	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until;)
 		loop_step(until - now);
 }
 
-/* Where the remote's ref stands, when it is a folder on this machine with refs in files. */
-static char *local_ref(const char *url, const char *branch)
-{
-	const char *dir = !strncmp(url, "file://", 7) ? url + 7 : url;
-	static const char *const inside[] = {"", "/.git"};
-	for (int i = 0; i < 2 && (*dir == '/' || *dir == '.'); i++) {
-		char *head = xasprintf("%s%s/HEAD", dir, inside[i]),
-		     *refs = xasprintf("%s%s/refs/heads", dir, inside[i]),
-		     *tables = xasprintf("%s%s/reftable", dir, inside[i]), *found = NULL;
-		if (file_exists(head) && file_exists(refs) && !file_exists(tables))
-			found = xasprintf("%s/%s", refs, branch);
-		free(head);
-		free(refs);
-		free(tables);
-		if (found)
-			return found;
-	}
-	return NULL;
-}
-
-/* The folder of the remote's refs, with the slash. */
-static char *remote_file(const struct ledger *l, const char *name)
-{
-	return xasprintf("%.*s%s", (int)(strstr(l->ref_file, "refs/heads/") - l->ref_file), l->ref_file, name);
-}
-
 bool ledger_lock(struct ledger *l)
 {
-	if (!l->ref_file || l->folder_lock >= 0)
-		return true;
-	struct err e;
-	char *path = remote_file(l, "dgrid.lock");
-	l->folder_lock = file_lock(path, &e);
-	free(path);
-	return l->folder_lock >= 0 || e.class != ERR_RETRY;
+	return folder_lock(&l->folder);
 }
 
 void ledger_unlock(struct ledger *l)
 {
-	if (l->folder_lock >= 0)
-		close(l->folder_lock);
-	l->folder_lock = -1;
-}
-
-/* False when a local remote's refs are as they were at the last look. */
-static bool ref_touched(struct ledger *l)
-{
-	if (!l->ref_file)
-		return true;
-	char *packed = remote_file(l, "packed-refs");
-	struct file_stamp now[2] = {file_stamp(l->ref_file), file_stamp(packed)};
-	bool same = file_stamp_equal(&now[0], &l->ref_stamp[0]) && file_stamp_equal(&now[1], &l->ref_stamp[1]);
-	free(packed);
-	memcpy(l->ref_stamp, now, sizeof now);
-	return !same;
-}
-
-/* From a remote in a folder nothing has to be copied: its objects are read where they are (gitrepository-layout(5),
- * objects/info/alternates). Should they vanish there (a branch replaced by force, then gc), sync makes a new clone. */
-static int borrow_objects(struct ledger *l, struct err *e)
-{
-	char *objects = remote_file(l, "objects"), *path = realpath(objects, NULL);
-	int rc = 0;
-	if (path && !strpbrk(path, "\n\"")) {
-		char *file = xasprintf("%s/.git/objects/info/alternates", l->git.dir), *line = xasprintf("%s\n", path);
-		rc = file_write(file, line, strlen(line), e);
-		free(file);
-		free(line);
-	}
-	free(path);
-	free(objects);
-	return rc;
-}
-
-/* What a clone of ours has beyond git's own. */
-static int set_up(struct ledger *l, struct err *e)
-{
-	/* Attributes in the ledger must not change a byte on its way to or from the work tree. */
-	char *attributes = xasprintf("%s/.git/info/attributes", l->git.dir),
-	     *info = xasprintf("%s/.git/info", l->git.dir);
-	static const char raw[] = "* -text -ident -filter -working-tree-encoding\n";
-	int rc = file_mkdirs(info, e);
-	if (!rc)
-		rc = file_write(attributes, raw, sizeof raw - 1, e);
-	if (!rc && l->ref_file)
-		rc = borrow_objects(l, e);
-	free(attributes);
-	free(info);
-	return rc;
+	folder_unlock(&l->folder);
 }
 
 static int make_clone(struct ledger *l, struct err *e)
 {
-	int rc = file_remove_tree(l->git.dir, e);
-	if (!rc)
-		rc = git_clone(&l->git, l->url, l->branch, e);
-	return rc ? rc : set_up(l, e);
+	l->dirty = true;
+	return clone_make(&l->git, l->url, l->branch, l->folder.objects, e);
 }
 
-/* Does the clone lack what it stands on? */
-static bool damaged(struct ledger *l)
+void ledger_tidy(struct ledger *l)
 {
-	return !GIT(l, NULL, NULL, "rev-parse", "--verify", "--quiet", "HEAD") &&
-	       GIT(l, NULL, NULL, "cat-file", "-e", "HEAD^{tree}");
+	struct err e;
+	bool anew = false;
+	if (!clone_cluttered(&l->git, l->folder.objects != NULL, &anew))
+		return;
+	int rc = anew ? make_clone(l, &e) : clone_pack(&l->git, &e);
+	if (!rc && anew)
+		rc = ledger_sync(l, &e);
+	if (rc)
+		log_at(LOG_WARN, "ledger", "cannot tidy up %s: %s", l->git.dir, e.msg);
 }
 
 int ledger_sync(struct ledger *l, struct err *e)
 {
 	char there[72];
-	clear_locks(l);
+	clone_clear_locks(&l->git, l->branch);
 	int rc = fetch(l, e);
-	if (rc && damaged(l) && !git_remote_head(&l->git, l->branch, there, NULL) && there[0]) {
+	if (rc && clone_damaged(&l->git) && !git_remote_head(&l->git, l->branch, there, NULL) && there[0]) {
 		log_at(LOG_WARN, "ledger", "the clone %s is damaged (%s); making it anew", l->git.dir, e->msg);
 		rc = make_clone(l, e);
-		l->dirty = true;
 	}
 	if (rc)
 		return err_wrap(e, "cannot read branch '%s' of the grid (is it made with `dgrid init`?)", l->branch);
@@ -199,9 +104,8 @@ int ledger_sync(struct ledger *l, struct err *e)
 int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
 		const char *email, struct err *e)
 {
-	*l = (struct ledger){
-	    .url = xstrdup(url), .branch = xstrdup(branch), .tries = RACE_TRIES, .folder_lock = -1, .dirty = true};
-	l->ref_file = local_ref(url, branch);
+	*l = (struct ledger){.url = xstrdup(url), .branch = xstrdup(branch), .tries = RACE_TRIES, .dirty = true};
+	folder_open(&l->folder, url, branch);
 	l->git.name = xstrdup(name);
 	l->git.email = xstrdup(email);
 	if (dir)
@@ -216,10 +120,8 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 	char *dotgit = xasprintf("%s/.git/HEAD", l->git.dir);
 	int rc = -1;
 	if (file_exists(dotgit)) {
-		clear_locks(l);
-		rc = GIT(l, NULL, NULL, "remote", "set-url", "origin", url);
-		if (!rc)
-			rc = set_up(l, e);
+		clone_clear_locks(&l->git, branch);
+		rc = clone_adopt(&l->git, url, l->folder.objects, e);
 	}
 	if (rc)
 		rc = make_clone(l, e);
@@ -229,7 +131,7 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 
 void ledger_close(struct ledger *l)
 {
-	ledger_unlock(l);
+	folder_close(&l->folder);
 	if (l->temporary)
 		file_remove_tree(l->git.dir, NULL);
 	free(l->git.dir);
@@ -237,32 +139,17 @@ void ledger_close(struct ledger *l)
 	free(l->git.email);
 	free(l->url);
 	free(l->branch);
-	free(l->ref_file);
 	*l = (struct ledger){0};
-}
-
-/* The remote's head from its file; false when it is not there (packed) or no plain object id. */
-static bool local_head(struct ledger *l, char out[72])
-{
-	struct buf b = {0};
-	struct err e;
-	bool ok = l->ref_file && !file_read(l->ref_file, 100, &b, &e) && b.len > 40;
-	size_t n = ok ? strspn(b.data, "0123456789abcdef") : 0;
-	ok = n && (n == 40 || n == 64) && b.data[n] == '\n';
-	if (ok)
-		snprintf(out, 72, "%.*s", (int)n, b.data);
-	buf_clear(&b);
-	return ok;
 }
 
 int ledger_moved(struct ledger *l, bool *moved, struct err *e)
 {
 	char now[72];
 	*moved = false;
-	if (!ref_touched(l))
+	if (l->folder.ref && !folder_touched(&l->folder))
 		return 0;
-	if (!local_head(l, now) && git_remote_head(&l->git, l->branch, now, e)) {
-		l->ref_stamp[0] = (struct file_stamp){0};
+	if (!folder_head(&l->folder, now) && git_remote_head(&l->git, l->branch, now, e)) {
+		folder_look_again(&l->folder);
 		return -1;
 	}
 	*moved = strcmp(now, l->head) != 0;
@@ -652,7 +539,7 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 			rc = made;
 			break;
 		}
-		enum push_outcome got = git_push(&l->git, l->branch, l->ref_file != NULL, e);
+		enum push_outcome got = git_push(&l->git, l->branch, l->folder.ref != NULL, e);
 		l->pushes++;
 		l->push_ms = clock_mono_ms() - began;
 		if (got == PUSH_UNKNOWN) {

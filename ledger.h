@@ -6,23 +6,22 @@
 #ifndef LEDGER_H
 #define LEDGER_H
 #include "file.h"
+#include "folder.h"
 #include "git.h"
 #include "task.h"
 
 struct ledger {
 	struct git git;
 	char *url, *branch;
-	char head[72];			/* remote head last seen, "" for none */
-	char made[72];			/* the commit last made, pushed or not */
-	const char *const *also;	/* refs to fetch with the branch, NULL-terminated; NULL: none */
-	unsigned pushes, rejected;	/* rejected: lost races */
-	int tries;			/* races to run before ERR_RETRY; ledger_open sets 60 */
-	int64_t push_ms;		/* how long the last push took, from fetch to answer */
-	char *ref_file;			/* a remote in a local folder: where its ref stands; else NULL */
-	int folder_lock;		/* of ledger_lock; -1: not held */
-	struct file_stamp ref_stamp[2]; /* that file and packed-refs, when last looked at */
-	bool dirty;			/* the work tree may hold files that git does not know */
-	bool temporary;			/* ledger_close removes the clone */
+	char head[72];		   /* remote head last seen, "" for none */
+	char made[72];		   /* the commit last made, pushed or not */
+	const char *const *also;   /* refs to fetch with the branch, NULL-terminated; NULL: none */
+	unsigned pushes, rejected; /* rejected: lost races */
+	int tries;		   /* races to run before ERR_RETRY; ledger_open sets 60 */
+	int64_t push_ms;	   /* how long the last push took, from fetch to answer */
+	struct folder folder;	   /* a remote in a folder on this machine; folder.ref NULL: another */
+	bool dirty;		   /* the work tree may hold files that git does not know */
+	bool temporary;		   /* ledger_close removes the clone */
 };
 /* dir NULL: a temporary clone. An existing clone in dir is reused. */
 int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
@@ -36,6 +35,8 @@ int ledger_moved(struct ledger *l, bool *moved, struct err *e);
  * True: go on, locked or not (another remote, or no right to write there). */
 bool ledger_lock(struct ledger *l);
 void ledger_unlock(struct ledger *l);
+/* Housekeeping, when the clone has gathered too much: packs it, or makes it anew. Only when no commit is under way. */
+void ledger_tidy(struct ledger *l);
 int ledger_config(struct ledger *l, struct grid_config *c, struct err *e); /* c gets defaults + grid.json of the head */
 
 /* Ids (file names without .json) in a state's folder, sorted. */

@@ -23,6 +23,7 @@
 #define NEWCOMER_WAIT_MS 5000
 #define CURIOUS_MS 30000
 #define ARCHIVE_WAIT_MS 10000 /* at most: so that one node does it, not all */
+#define TIDY_EVERY_MS 60000
 #define TROUBLE_MIN_MS 500
 #define TROUBLE_MAX_MS 60000
 #define LOST_RACES_TOLD 40
@@ -46,7 +47,7 @@ struct worker {
 	int64_t started_at, beat_ms;
 	unsigned lost_races;	      /* in a row */
 	int64_t retry_at, retry_wait; /* remote trouble or a lost race */
-	int64_t next_poll, heal_at, ready_at, archive_at, newcomer_at;
+	int64_t next_poll, heal_at, ready_at, archive_at, tidy_at;
 	struct file_stamp queued_ref;
 	int64_t queued_at; /* since when another holds the remote's folder; 0: nobody does */
 	int64_t began;	   /* the exchange with the remote under way: when its fetch began */
@@ -203,7 +204,7 @@ static void look_around(struct worker *w, const struct beats *newcomers)
 static bool curious(const struct worker *w)
 {
 	int64_t now = clock_mono_ms(), rejected = w->turns.rejected_at[1];
-	return !w->ledger.ref_file && (now < w->young_until || (rejected && now - rejected < CURIOUS_MS));
+	return !w->ledger.folder.ref && (now < w->young_until || (rejected && now - rejected < CURIOUS_MS));
 }
 
 static void meet(struct worker *w)
@@ -422,7 +423,7 @@ static void obey_signals(struct worker *w)
 
 static int64_t poll_ms(const struct worker *w)
 {
-	if (w->ledger.ref_file) /* with all slots taken only a cancel could be news */
+	if (w->ledger.folder.ref) /* with all slots taken only a cancel could be news */
 		return slots_busy(&w->slots) < w->o->slots ? LOCAL_POLL_MS : 10 * LOCAL_POLL_MS;
 	int64_t base = w->o->poll_ms ? w->o->poll_ms : w->config.poll_seconds * 1000;
 	int64_t stretch = 1 + w->idle_polls / 4;
@@ -439,16 +440,16 @@ static int64_t pause_before_turn(struct worker *w)
 static int look(struct worker *w, int64_t now, bool our_turn, struct err *e)
 {
 	int rc = 0;
-	if (our_turn && turns_taken(&w->turns) && !w->ledger.ref_file && has_to_speak(w))
+	if (our_turn && turns_taken(&w->turns) && !w->ledger.folder.ref && has_to_speak(w))
 		w->stale = true; /* somebody pushed since: asking first would cost as much as fetching */
 	/* To ask is cheap where a push that is rejected, or comes on top of another's, is dear. */
-	bool ask = our_turn && has_to_speak(w) && (w->ledger.ref_file || w->turns.per_minute);
+	bool ask = our_turn && has_to_speak(w) && (w->ledger.folder.ref || w->turns.per_minute);
 	if (!w->stale && (now >= w->next_poll || ask)) {
 		bool idle = slots_busy(&w->slots) == 0;
 		rc = ledger_moved(&w->ledger, &w->stale, e);
 		w->idle_polls = idle && !w->stale ? w->idle_polls + 1 : 0;
 		int64_t poll = poll_ms(w);
-		w->next_poll = now + (w->ledger.ref_file ? poll : clock_jitter(poll * 4 / 3));
+		w->next_poll = now + (w->ledger.folder.ref ? poll : clock_jitter(poll * 4 / 3));
 	}
 	if (!rc && w->stale)
 		rc = fetch(w, e);
@@ -475,6 +476,10 @@ static void do_upkeep(struct worker *w, int64_t now)
 		heal(w);
 	if (w->archive_at && now >= w->archive_at && !stopping(w) && !turns_wait(&w->turns))
 		archive(w);
+	if (now >= w->tidy_at && slots_busy(&w->slots) == 0 && !w->outbox.n && !heartbeat_busy(w->heart)) {
+		ledger_tidy(&w->ledger);
+		w->tidy_at = clock_mono_ms() + TIDY_EVERY_MS;
+	}
 }
 
 /* Queues up for a remote in a folder. Whoever holds it may be frozen, so patience ends. */
@@ -484,7 +489,7 @@ static bool lock(struct worker *w, int64_t now)
 		w->queued_at = 0;
 		return true;
 	}
-	struct file_stamp ref = file_stamp(w->ledger.ref_file);
+	struct file_stamp ref = file_stamp(w->ledger.folder.ref);
 	if (!w->queued_at || !file_stamp_equal(&ref, &w->queued_ref))
 		w->queued_at = now; /* the queue moves */
 	w->queued_ref = ref;
@@ -506,7 +511,7 @@ static void converse(struct worker *w, int64_t now)
 	bool ready = our_turn && has_to_speak(w);
 	if (ready && !lock(w, now))
 		return;
-	ready = ready || (our_turn && !w->ledger.ref_file);
+	ready = ready || (our_turn && !w->ledger.folder.ref);
 	const struct turns before = w->turns;
 	int rc = look(w, now, our_turn, &e);
 	if (before.n != w->turns.n || before.rank != w->turns.rank || before.width_ms != w->turns.width_ms ||
@@ -521,7 +526,7 @@ static void converse(struct worker *w, int64_t now)
 	if (!rc && ready && has_to_speak(w) && !pressing) {
 		rc = speak(w, &e);
 		spoke = true;
-		if (!rc && w->turns.n > 1 && w->ledger.ref_file) /* let those who wait go first */
+		if (!rc && w->turns.n > 1 && w->ledger.folder.ref) /* let those who wait go first */
 			w->retry_at = clock_mono_ms() + 2 * LOCK_POLL_MS;
 	}
 	ledger_unlock(&w->ledger);
@@ -696,7 +701,7 @@ int worker_run(const struct worker_options *o)
 		w.heart = heartbeat_start(&w.ledger.git, o->node_id, say_beat, may_beat, &w, w.beat_ms);
 		if (w.config.pushes_per_minute) /* nobody knows of us yet, and to say it costs a push */
 			w.retry_at = clock_mono_ms() + clock_jitter(2 * 60000 / w.config.pushes_per_minute);
-		else if (!w.ledger.ref_file) /* in a folder they queue up */
+		else if (!w.ledger.folder.ref) /* in a folder they queue up */
 			meet_newcomers(&w);
 		check_self(&w);
 		code = loop(&w);

@@ -204,3 +204,29 @@ assert len(nodes) == 4 and all(n["pushes"] > 0 and n["rejected"] >= 0 and n["tur
 	[ "$(ledger_ls completed | wc -l)" = 12 ]
 	[ "$(most_within 60)" -le 32 ]
 }
+
+@test "an idle worker keeps its clone small, and goes on in it" {
+	start_sshd
+	packs() { find "$T/$1/ledger/.git/objects/pack" -name '*.pack' | wc -l; }
+	few_packs() { (($(packs "$1") < 10)); }
+	beat() { git -C "$ORIGIN" rev-parse --verify -q "refs/dgrid/heartbeats/$1"; }
+	for n in folder ssh; do
+		url=$ORIGIN
+		if [[ $n == ssh ]]; then url=$SSH_URL; fi
+		"$DGRID" --repo "$url" worker --node-id "$n" --engine bwrap --once --work-dir "$T/$n" 2>"$T/$n.log"
+		for i in $(seq 60); do
+			echo "$n $i" | git -C "$T/$n/ledger" hash-object -w --stdin |
+				git -C "$T/$n/ledger" pack-objects -q "$T/$n/ledger/.git/objects/pack/pack" >/dev/null
+		done
+		[ "$(packs "$n")" -ge 60 ]
+		spawn "$T/$n.log" env HEARTBEAT_INTERVAL=1 "$DGRID" --repo "$url" worker --node-id "$n" --labels "$n" --engine bwrap \
+			--work-dir "$T/$n"
+		wait_until 30 few_packs "$n"
+		old=$(beat "$n")
+		# shellcheck disable=SC2317 # called by wait_until
+		moved() { [[ $(beat "$n") != "$old" ]]; }
+		wait_until 30 moved
+		"$DGRID" submit --id "on-$n" --label "$n" --wait -- true
+		run ! grep -E 'cannot|damaged' "$T/$n.log"
+	done
+}
