@@ -18,10 +18,20 @@ static int by_id(const void *a, const void *b)
 	return strcmp(x->id, y->id);
 }
 
-/* Reads and parses a queue file. Fills what is known of it, and out when the caller wants the task itself. */
-static void judge(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node,
+static void refuse(struct pick *out, const char *id, const char *reasons, const struct buf *text, const char *node)
+{
+	struct json *doc = task_invalid_doc(id, reasons, text->data ? text->data : "", text->len, node);
+	task_clear(&out->task);
+	out->invalid_text = task_text(doc);
+	json_free(doc);
+}
+
+/* Reads and parses a queue file. Fills what is known of it, and out when the caller wants the task itself.
+ * False: whether it may run cannot be told now. */
+static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node,
 		  struct chooser_known *k, struct pick *out)
 {
+	bool can_run = true;
 	struct buf text = {0};
 	struct problems p = {0};
 	struct err e;
@@ -40,16 +50,21 @@ static void judge(struct chooser *ch, struct ledger *l, const struct grid_config
 		snprintf(out->id, sizeof out->id, "%s", k->id);
 		out->task = t;
 		out->invalid_text = NULL;
-		if (p.n) {
-			struct json *doc =
-			    task_invalid_doc(k->id, p.text.data, text.data ? text.data : "", text.len, node);
-			out->invalid_text = task_text(doc);
-			json_free(doc);
+		if (p.n)
+			refuse(out, k->id, p.text.data, &text, node);
+		else if (ch->trusted) {
+			struct buf why = {0};
+			int rc = ch->trusted(ch->ctx, &out->task, out->signer, &why);
+			if (!rc)
+				refuse(out, k->id, why.data ? why.data : "not trusted", &text, node);
+			buf_clear(&why);
+			can_run = rc >= 0;
 		}
 	} else
 		task_clear(&t);
 	buf_clear(&text);
 	buf_clear(&p.text);
+	return can_run;
 }
 
 /* Brings what is known up to date with the queue folder. */
@@ -127,8 +142,8 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 		memmove(&ready[first + 1], &ready[first], (at - first) * sizeof *ready);
 		ready[first] = k;
 		struct pick *p = &picks[got];
-		judge(ch, l, c, node, k, p);
-		if (!p->invalid_text && ch->has_image && !ch->has_image(ch->ctx, p->task.image))
+		bool known = judge(ch, l, c, node, k, p);
+		if (!known || (!p->invalid_text && ch->has_image && !ch->has_image(ch->ctx, p->task.image)))
 			pick_clear(p);
 		else
 			got++;

@@ -12,6 +12,9 @@ struct chooser { /* starts as {0}, labels set */
 	size_t n_labels;
 	/* NULL, or: may tasks with this image run here? May wait and serve the loop. */
 	bool (*has_image)(void *ctx, const char *image);
+	/* NULL, or: is it signed as this grid wants it? 1 yes; 0 no, with the reason in why; -1 it cannot be told now.
+	 * May wait and serve the loop. */
+	int (*trusted)(void *ctx, const struct task *t, char signer[128], struct buf *why);
 	void *ctx;
 	struct chooser_known *known; /* sorted by id */
 	size_t n_known;
@@ -21,6 +24,7 @@ struct chooser { /* starts as {0}, labels set */
 struct pick {
 	char id[65];
 	struct task task;   /* the caller clears it; empty when invalid */
+	char signer[128];   /* whose signature it bears; "": nobody asked */
 	char *invalid_text; /* not NULL: the file is no valid task; what to put into failed/ instead (owned) */
 };
 /* Fills at most want picks from the queue in the ledger's work tree. node: who judges invalid files. */

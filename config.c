@@ -119,7 +119,11 @@ static void parse_member(struct grid_config *c, const struct json *m, struct pro
 		}
 	} else if (!strcmp(m->name, "images"))
 		parse_images(c, m, p);
-	else if (!strcmp(m->name, "max_cpus")) {
+	else if (!strcmp(m->name, "require_signed_tasks")) {
+		if (m->type != JSON_BOOL)
+			problem_at(p, m->line, m->col, "require_signed_tasks: expected true or false");
+		c->require_signed_tasks = m->boolean;
+	} else if (!strcmp(m->name, "max_cpus")) {
 		double d = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
 		if (!(d >= 0.01 && d <= 1024))
 			problem_at(p, m->line, m->col, "max_cpus: expected a number from 0.01 to 1024");

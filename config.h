@@ -21,6 +21,7 @@ struct grid_config {
 	    lease_seconds,	   /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
 	    retry_backoff_seconds; /* wait before the second attempt after a failure; doubles with each */
 	double max_cpus;
+	bool require_signed_tasks; /* workers run only what somebody in allowed_signers has signed */
 };
 void config_defaults(struct grid_config *c); /* then config_clear frees */
 /* Overlays text on c. Everything wrong is added to p; c is usable only when p->n stayed the same. */

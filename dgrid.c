@@ -23,10 +23,13 @@ static const struct verb verbs[] = {
     {"init", "[REPO]", "make a repository into a grid", "dgrid init /srv/grid.git", cmd_init},
     {"submit",
      "FILE... | [--id ID] [--timeout N] [--priority N] [--image I] [--label L] [--description D] [--unapproved] "
-     "[--wait] (--script FILE | -- CMD)",
+     "[--sign] [--key FILE] [--wait] (--script FILE | -- CMD)",
      "validate and queue tasks; --wait follows to the end", "dgrid submit --id hello --wait -- 'echo hello'",
      cmd_submit},
     {"validate", "FILE...", "say all that is wrong in task files", "dgrid validate tasks/queue/*.json", cmd_validate},
+    {"approve", "[--key FILE] [--yes] ID... | --print ID|FILE",
+     "sign tasks that wait in unapproved and queue them; --print: the bytes that are signed",
+     "dgrid approve --key ~/.ssh/id_ed25519 hello", cmd_approve},
     {"worker",
      "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--drain-after N] "
      "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--take-over]",

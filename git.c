@@ -97,6 +97,7 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 		strs_add(env, scrub[i]);
 	strs_add(env, "LC_ALL=C");
 	strs_add(env, "GIT_TERMINAL_PROMPT=0");
+	strs_add(env, "GIT_NO_REPLACE_OBJECTS=1"); /* history as it is */
 	strs_add(env, "GIT_EDITOR=true");
 	if (!getenv("GIT_SSH_COMMAND") && !getenv("GIT_SSH"))
 		strs_add(env, "GIT_SSH_COMMAND=ssh -oBatchMode=yes");

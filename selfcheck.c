@@ -94,6 +94,10 @@ bool selfcheck_run(struct selfcheck *s, const struct engine *g, const char *imag
 		free(why);
 		return false;
 	}
+	if (s->signatures && trust_available(&e)) {
+		selfcheck_pause(s, e.msg);
+		return false;
+	}
 	bool mended = s->trouble[0];
 	if (mended)
 		log_at(LOG_INFO, "worker", "mended, claiming again: %s", s->trouble);

@@ -4,12 +4,14 @@
 #ifndef SELFCHECK_H
 #define SELFCHECK_H
 #include "engine.h"
+#include "trust.h"
 
 struct selfcheck_image {
 	char *name, digest[96];
 	int64_t failed_until; /* monotonic; 0: it is there */
 };
 struct selfcheck {		   /* starts as {0} */
+	bool signatures;	   /* the caller's to set: this grid's tasks are signed, so they must be checked */
 	char trouble[256];	   /* "" when fit */
 	int64_t check_at, wait_ms; /* monotonic; 0: no check is due */
 	struct selfcheck_image *images;

@@ -177,6 +177,8 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	int64_t lease = lease_seconds(s);
 	(void)to;
 	task_set_claim(doc, s->all->node_id, s->nonce, lease);
+	if (s->pick.signer[0])
+		task_set_signer(doc, s->pick.signer);
 	s->lease_until = clock_now() + lease;
 	return CHANGE_APPLY;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SIGNATURE_HEAD "-----BEGIN SSH SIGNATURE-----\n"
 #define STORY_BYTES 512 /* of stderr kept for an attempt that was not the last */
 
 static const char *const state_names[] = {"unapproved", "queue", "in_progress", "completed", "failed"};
@@ -53,11 +54,43 @@ static void check_int(const struct json *m, int64_t min, int64_t max, int64_t *o
 		*out = n;
 }
 
+bool task_armored(const char *text)
+{
+	return !strncmp(text, SIGNATURE_HEAD, strlen(SIGNATURE_HEAD)) && strstr(text, "-----END SSH SIGNATURE-----") &&
+	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=- \n") == strlen(text);
+}
+
+const char *task_signatures_wrong(const struct json *signatures, const struct json **at)
+{
+	size_t n = 0;
+	*at = signatures;
+	if (signatures->type != JSON_ARRAY)
+		return "expected an array of objects with \"signature\"";
+	for (const struct json *s = signatures->child; s; s = s->next) {
+		*at = s;
+		if (++n > TASK_SIGNATURES_MAX)
+			return "at most 8 signatures";
+		if (s->type != JSON_OBJECT || !json_get(s, "signature"))
+			return "expected an object with \"signature\"";
+		for (const struct json *m = s->child; m; m = m->next) {
+			bool key = !strcmp(m->name, "key"), signature = !strcmp(m->name, "signature");
+			*at = m;
+			if (!key && !signature)
+				return "expected \"signature\" and \"key\" only";
+			if (m->type != JSON_STRING || strlen(m->text) != m->len || m->len > TASK_SIGNATURE_MAX)
+				return "expected a string of at most 4096 bytes without NUL";
+			if (signature && !task_armored(m->text))
+				return "expected an armored SSH signature (-----BEGIN SSH SIGNATURE-----...)";
+		}
+	}
+	return NULL;
+}
+
 static void check_member(struct task *t, const struct json *m, const struct grid_config *c, const char *file_id,
 			 bool submitted, struct problems *p)
 {
 	static const char *const strings[] = {"description", "submitted_by", "created_at", NULL};
-	static const char *const ours[] = {"claim", "attempts", "result", "cancel", "not_before", NULL};
+	static const char *const ours[] = {"claim", "attempts", "result", "cancel", "not_before", "approved_by", NULL};
 	const char *k = m->name;
 	for (int i = 0; strings[i]; i++)
 		if (!strcmp(k, strings[i])) {
@@ -120,6 +153,11 @@ static void check_member(struct task *t, const struct json *m, const struct grid
 				if (!clean_string(v) || !task_id_valid(v->text))
 					problem_at(p, v->line, v->col,
 						   "labels: expected a string of 1-64 of A-Z a-z 0-9 _ -");
+	} else if (!strcmp(k, "signatures")) {
+		const struct json *at;
+		const char *what = task_signatures_wrong(m, &at);
+		if (what)
+			problem_at(p, at->line, at->col, "signatures: %s", what);
 	} else if (strcmp(k, "metadata") != 0 && strncmp(k, "x-", 2) != 0)
 		problem_at(p, m->name_line, m->name_col, "%s: unknown field (a typo? fields of your own begin with x-)",
 			   k);
@@ -220,6 +258,13 @@ void task_set_claim(struct json *doc, const char *node, const char *nonce, int64
 	set_time(claim, "claimed_at", now);
 	set_time(claim, "lease_until", now + lease_seconds);
 	json_remove(doc, "not_before");
+	json_set(doc, "claim", claim);
+}
+
+void task_set_signer(struct json *doc, const char *signer)
+{
+	struct json *claim = json_copy(json_get(doc, "claim"));
+	json_set(claim, "signed_by", json_new_str(signer));
 	json_set(doc, "claim", claim);
 }
 

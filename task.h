@@ -7,7 +7,9 @@
 
 #define TASK_FILE_MAX (1 << 20) /* bytes of a task file */
 #define TASK_SCRIPT_MAX 65536
-#define TASK_MAX_ATTEMPTS 3 /* when the task does not say */
+#define TASK_SIGNATURES_MAX 8
+#define TASK_SIGNATURE_MAX 4096 /* bytes */
+#define TASK_MAX_ATTEMPTS 3	/* when the task does not say */
 
 enum task_state { TASK_UNAPPROVED, TASK_QUEUE, TASK_IN_PROGRESS, TASK_COMPLETED, TASK_FAILED, TASK_N_STATES };
 const char *task_state_name(enum task_state s); /* the folder under tasks/ */
@@ -29,10 +31,16 @@ int task_parse(struct task *t, const char *text, size_t len, const char *file_id
 void task_clear(struct task *t);
 bool task_runs_on(const struct task *t, char *const *labels, size_t n_labels); /* the node carries all its labels */
 
+/* Is `signatures` an array of objects with `signature` (armored) and at most `key`? NULL: yes; else what is wrong, with
+ * the value that is in *at. */
+const char *task_signatures_wrong(const struct json *signatures, const struct json **at);
+bool task_armored(const char *text); /* looks like an SSH signature */
+
 /* Nonce of the claim in doc, or NULL. */
 const char *task_claim_nonce(const struct json *doc);
 int64_t task_attempts_used(const struct json *doc); /* attempts that count towards max_attempts */
 void task_set_claim(struct json *doc, const char *node, const char *nonce, int64_t lease_seconds);
+void task_set_signer(struct json *doc, const char *signer); /* into the claim: whose signature was good */
 void task_renew_claim(struct json *doc, int64_t lease_seconds);
 int64_t task_lease_until(const struct json *doc); /* UTC seconds; 0: no claim with a lease */
 /* Ends the claim: takes it out of doc and adds it to attempts with how it ended (result status, "released", "lost").

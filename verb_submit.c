@@ -1,5 +1,6 @@
 #include "clock.h"
 #include "file.h"
+#include "trust.h"
 #include "verbs.h"
 #include <getopt.h>
 #include <stdio.h>
@@ -44,20 +45,33 @@ int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e
 	return bad ? err_set(e, ERR_DATA, "%zu invalid file%s", bad, bad == 1 ? "" : "s") : 0;
 }
 
+static int sign_text(char **text, const struct json *doc, const char *key, struct err *e)
+{
+	struct json *copy = json_copy(doc);
+	int rc = trust_sign(copy, key, e);
+	if (!rc) {
+		free(*text);
+		*text = task_text(copy);
+	}
+	json_free(copy);
+	return rc;
+}
+
 int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	static const struct option options[] = {{"id", 1, 0, 'i'},	    {"timeout", 1, 0, 't'},
-						{"priority", 1, 0, 'p'},    {"image", 1, 0, 'm'},
-						{"script", 1, 0, 's'},	    {"label", 1, 0, 'l'},
-						{"wait", 0, 0, 'w'},	    {"unapproved", 0, 0, 'u'},
-						{"description", 1, 0, 'd'}, {0}};
+	static const struct option options[] = {
+	    {"id", 1, 0, 'i'},		{"timeout", 1, 0, 't'}, {"priority", 1, 0, 'p'}, {"image", 1, 0, 'm'},
+	    {"script", 1, 0, 's'},	{"label", 1, 0, 'l'},	{"wait", 0, 0, 'w'},	 {"unapproved", 0, 0, 'u'},
+	    {"description", 1, 0, 'd'}, {"sign", 0, 0, 'S'},	{"key", 1, 0, 'k'},	 {0}};
 	struct ledger l = {0};
 	struct grid_config c = {0};
 	struct json *made = json_new(JSON_OBJECT), *labels = NULL;
 	struct strs ids = {0}, texts = {0};
 	struct ledger_change *changes = NULL;
 	bool wait = false, unapproved = false;
-	const char *id = NULL, *script_file = NULL;
+	const char *id = NULL, *script_file = NULL, *given_key = NULL;
+	char *key = NULL;
+	bool sign = false;
 	long n = 60, priority = 5;
 	int opt, rc = -1;
 	bool flagged = false, dashes = false;
@@ -97,6 +111,13 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 			break;
 		case 'u':
 			unapproved = true;
+			break;
+		case 'S':
+			sign = true;
+			break;
+		case 'k':
+			given_key = optarg;
+			sign = true;
 			break;
 		default:
 			err_set(e, ERR_USAGE, "see: dgrid submit --help");
@@ -148,12 +169,19 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 		err_set(e, ERR_USAGE, "submit needs task files, --script FILE, or -- CMD");
 		goto out;
 	}
+	if (sign && !(key = given_key ? xstrdup(given_key) : trust_default_key(&l.git, e)))
+		goto out;
 	struct problems p = {0};
 	for (size_t i = 0; i < ids.n; i++) {
 		struct task t;
 		p.file = ids.v[i];
-		if (!task_parse(&t, texts.v[i], strlen(texts.v[i]), ids.v[i], &c, true, &p))
+		if (!task_parse(&t, texts.v[i], strlen(texts.v[i]), ids.v[i], &c, true, &p)) {
+			if (sign && sign_text(&texts.v[i], t.doc, key, e)) {
+				task_clear(&t);
+				goto out;
+			}
 			task_clear(&t);
+		}
 		if (ledger_find(&l, ids.v[i]) >= 0)
 			problem_at(&p, 1, 1, "task_id: '%s' is already in this grid (in %s); choose another", ids.v[i],
 				   task_state_name((enum task_state)ledger_find(&l, ids.v[i])));
@@ -186,6 +214,7 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 	if (!rc && wait)
 		rc = wait_for(&l, (const char *const *)ids.v, ids.n, 0, e);
 out:
+	free(key);
 	json_free(made);
 	free(changes);
 	strs_clear(&ids);

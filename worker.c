@@ -145,6 +145,29 @@ static bool has_image(void *ctx, const char *image)
 	return selfcheck_image(&w->fit, &w->engine, image) != NULL;
 }
 
+/* For the chooser: signed by somebody this grid knows? */
+static int trusted(void *ctx, const struct task *t, char signer[128], struct buf *why)
+{
+	struct worker *w = ctx;
+	struct trust_verdict v;
+	struct err e;
+	if (!w->config.require_signed_tasks)
+		return 1;
+	char *spec = xasprintf("+refs/heads/%s:refs/remotes/origin/%s", w->ledger.branch, w->ledger.branch);
+	int rc = trust_judge(&w->ledger.git, w->ledger.head, spec, t->id, t->doc, &v, &e);
+	free(spec);
+	if (rc) {
+		log_at(LOG_WARN, "worker", "%s: its signature cannot be checked now: %s", t->id, e.msg);
+		if (trust_available(&e))
+			selfcheck_pause(&w->fit, e.msg);
+		return -1;
+	}
+	memcpy(signer, v.signer, sizeof v.signer);
+	if (!v.ok)
+		buf_adds(why, v.why);
+	return v.ok;
+}
+
 static void check_self(struct worker *w)
 {
 	if (selfcheck_run(&w->fit, &w->engine, w->config.images[0], w->o->work_dir)) {
@@ -172,6 +195,9 @@ static void load_config(struct worker *w)
 	}
 	config_clear(&w->config);
 	w->config = fresh;
+	if (fresh.require_signed_tasks && !w->fit.signatures && !w->fit.check_at)
+		w->fit.check_at = clock_mono_ms();
+	w->fit.signatures = fresh.require_signed_tasks;
 	chooser_forget(&w->chooser); /* what is valid may have changed */
 }
 
@@ -678,7 +704,8 @@ int worker_run(const struct worker_options *o)
 	sig_init();
 	clock_nonce(w.instance, 8);
 	snprintf(w.node_path, sizeof w.node_path, "nodes/%s.json", o->node_id);
-	w.chooser = (struct chooser){.labels = o->labels, .n_labels = o->n_labels, .has_image = has_image, .ctx = &w};
+	w.chooser = (struct chooser){
+	    .labels = o->labels, .n_labels = o->n_labels, .has_image = has_image, .trusted = trusted, .ctx = &w};
 	slots_init(&w.slots, o->slots);
 	w.slots.node_id = o->node_id;
 	w.slots.instance = w.instance;

@@ -1,0 +1,496 @@
+#include "trust.h"
+#include "file.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NAMESPACE "dgrid-task"
+#define KEYGEN_TIMEOUT_MS 60000
+#define LIST_MAX (1 << 20)
+#define DEEPEN_FIRST 50
+#define DEEPEN_ROUNDS 12 /* doubling: 200,000 commits; then all the rest */
+
+#define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
+
+/* ---- what is signed ---- */
+
+static int by_name(const void *pa, const void *pb)
+{
+	const struct json *a = *(const struct json *const *)pa, *b = *(const struct json *const *)pb;
+	size_t least = a->name_len < b->name_len ? a->name_len : b->name_len;
+	int c = memcmp(a->name, b->name, least);
+	return c ? c : (a->name_len > b->name_len) - (a->name_len < b->name_len);
+}
+
+static bool added_later(const char *name)
+{
+	static const char *const ours[] = {"approved_by", "attempts", "cancel",	   "claim",
+					   "not_before",  "result",   "signatures"};
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+		if (!strcmp(name, ours[i]))
+			return true;
+	return false;
+}
+
+static void put(struct buf *out, const struct json *j, bool top)
+{
+	size_t n = 0;
+	if (j->type != JSON_OBJECT && j->type != JSON_ARRAY) {
+		json_write(out, j, 0);
+		return;
+	}
+	for (const struct json *m = j->child; m; m = m->next)
+		n++;
+	const struct json **all = xcalloc(n + 1, sizeof(struct json *));
+	n = 0;
+	for (const struct json *m = j->child; m; m = m->next)
+		if (!top || !added_later(m->name))
+			all[n++] = m;
+	if (j->type == JSON_OBJECT)
+		qsort(all, n, sizeof *all, by_name);
+	buf_adds(out, j->type == JSON_OBJECT ? "{" : "[");
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			buf_adds(out, ",");
+		if (j->type == JSON_OBJECT) {
+			const struct json name = {.type = JSON_STRING, .text = all[i]->name, .len = all[i]->name_len};
+			json_write(out, &name, 0);
+			buf_adds(out, ":");
+		}
+		put(out, all[i], false);
+	}
+	buf_adds(out, j->type == JSON_OBJECT ? "}" : "]");
+	free(all);
+}
+
+char *trust_text(const struct json *doc)
+{
+	struct buf b = {0};
+	put(&b, doc, doc->type == JSON_OBJECT);
+	return buf_detach(&b);
+}
+
+/* ---- ssh-keygen ---- */
+
+/* Runs it with text on its stdin; 0 when it ended, however. */
+static int keygen(const char *const *args, const char *text, struct proc_result *res, struct err *e)
+{
+	/* It cannot ask on a terminal, for it is not in the foreground there: a passphrase is for an agent or an
+	 * askpass. Times without a zone are UTC, on every node alike. */
+	static const char *const env[] = {"LC_ALL=C", "TZ=UTC0", "SSH_ASKPASS_REQUIRE=force", "GIT_TOKEN", NULL};
+	struct strs argv = {0};
+	strs_add(&argv, "ssh-keygen");
+	for (; *args; args++)
+		strs_add(&argv, *args);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = env,
+				 .input = text,
+				 .input_len = text ? strlen(text) : 0,
+				 .timeout_ms = KEYGEN_TIMEOUT_MS};
+	int rc = proc_run(&spec, res, e);
+	strs_clear(&argv);
+	if (rc)
+		err_set(e, ERR_UNAVAILABLE,
+			"ssh-keygen does not start; it checks signatures (install OpenSSH's client)");
+	else if (res->end != PROC_EXITED)
+		rc = err_set(e, ERR_UNAVAILABLE, "ssh-keygen did not end by itself");
+	if (rc)
+		proc_result_clear(res);
+	return rc;
+}
+#define KEYGEN(text, res, e, ...) keygen((const char *const[]){__VA_ARGS__, NULL}, text, res, e)
+
+/* What it said last, on one line. */
+static void last_words(const struct proc_result *res, char *out, size_t room)
+{
+	const char *said = res->err.len ? res->err.data : res->out.data ? res->out.data : "";
+	size_t end = strlen(said), begin;
+	while (end && (said[end - 1] == '\n' || said[end - 1] == '\r'))
+		end--;
+	for (begin = end; begin && said[begin - 1] != '\n';)
+		begin--;
+	snprintf(out, room, "%.*s", (int)(end - begin < 200 ? end - begin : 200), said + begin);
+	for (char *p = out; *p; p++)
+		if ((unsigned char)*p < 32 || *p == 127)
+			*p = '?';
+}
+
+int trust_available(struct err *e)
+{
+	struct proc_result res;
+	if (KEYGEN(NULL, &res, e, "-?"))
+		return -1;
+	bool can = (res.err.data && strstr(res.err.data, "find-principals")) ||
+		   (res.out.data && strstr(res.out.data, "find-principals"));
+	proc_result_clear(&res);
+	return can ? 0 : err_set(e, ERR_UNAVAILABLE, "this ssh-keygen is too old to check signatures (OpenSSH 8.2)");
+}
+
+/* A folder for what ssh-keygen wants in files; NULL with e filled. */
+static char *scratch(struct err *e)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *dir = xasprintf("%s/dgrid-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (mkdtemp(dir))
+		return dir;
+	err_set(e, ERR_UNAVAILABLE, "cannot make a temporary folder '%s'", dir);
+	free(dir);
+	return NULL;
+}
+
+/* ---- signing ---- */
+
+char *trust_default_key(const struct git *g, struct err *e)
+{
+	static const char *const usual[] = {"id_ed25519", "id_ecdsa", "id_rsa"};
+	const char *home = getenv("HOME"), *given = getenv("DGRID_SIGNING_KEY");
+	struct buf b = {0};
+	char *key = NULL;
+	if (given && *given)
+		return xstrdup(given);
+	if (!GIT(g, &b, NULL, "config", "--get", "--type=path", "user.signingKey") && b.len) {
+		b.data[strcspn(b.data, "\n")] = 0;
+		if (file_exists(b.data)) /* or it names a key of another kind */
+			key = xstrdup(b.data);
+	}
+	buf_clear(&b);
+	for (size_t i = 0; i < sizeof usual / sizeof *usual && !key && home; i++) {
+		key = xasprintf("%s/.ssh/%s", home, usual[i]);
+		if (!file_exists(key)) {
+			free(key);
+			key = NULL;
+		}
+	}
+	if (!key)
+		err_set(e, ERR_USAGE,
+			"no key to sign with: give --key FILE, or set DGRID_SIGNING_KEY or git's user.signingKey "
+			"(make one with: ssh-keygen -t ed25519)");
+	return key;
+}
+
+/* "256 SHA256:... comment (ED25519)" */
+static char *fingerprint(const char *key, struct err *e)
+{
+	struct proc_result res;
+	char print[128] = "";
+	if (KEYGEN(NULL, &res, e, "-l", "-f", key))
+		return NULL;
+	if (res.out.data)
+		sscanf(res.out.data, "%*s %127s", print);
+	proc_result_clear(&res);
+	return xstrdup(print);
+}
+
+int trust_sign(struct json *doc, const char *key, struct err *e)
+{
+	struct proc_result res;
+	if (!file_exists(key))
+		return err_set(e, ERR_NOENT, "there is no key '%s'", key);
+	const struct json *old = json_get(doc, "signatures");
+	struct json *all = old && old->type == JSON_ARRAY ? json_copy(old) : json_new(JSON_ARRAY);
+	char *text = trust_text(doc), *print = fingerprint(key, e);
+	int rc = print ? KEYGEN(text, &res, e, "-q", "-Y", "sign", "-n", NAMESPACE, "-f", key) : -1;
+	if (!rc) {
+		char said[256];
+		last_words(&res, said, sizeof said);
+		if (res.code || !res.out.data || !task_armored(res.out.data))
+			rc = err_set(e, ERR_PERM,
+				     "ssh-keygen does not sign with '%s': %s (a key with a passphrase has to be in an "
+				     "agent: ssh-add)",
+				     key, said);
+		else {
+			struct json *one = json_new(JSON_OBJECT);
+			json_set(one, "key", json_new_str(print));
+			json_set(one, "signature", json_new_str(res.out.data));
+			json_append(all, one);
+			json_set(doc, "signatures", all);
+			all = NULL;
+		}
+		proc_result_clear(&res);
+	}
+	json_free(all);
+	free(text);
+	free(print);
+	return rc;
+}
+
+/* ---- when the task came ---- */
+
+struct arrival {
+	char commit[72], parent[72]; /* parent "": it came with the first commit of all */
+	int64_t at;		     /* UTC seconds, as the commit says */
+};
+
+struct walk {
+	struct strs paths; /* of the task, in every folder */
+	struct arrival now;
+	bool added, removed;
+	struct strs births; /* "COMMIT PARENT TIME" of commits that only add the task, newest first */
+};
+
+static void end_of_commit(struct walk *w)
+{
+	if (w->now.commit[0] && w->added && !w->removed)
+		strs_addf(&w->births, "%s %s %lld", w->now.commit, w->now.parent[0] ? w->now.parent : "-",
+			  (long long)w->now.at);
+	w->added = w->removed = false;
+}
+
+static void take_line(struct walk *w, const char *line)
+{
+	if (line[0] == '@') {
+		long long at = 0;
+		end_of_commit(w);
+		w->now = (struct arrival){0};
+		sscanf(line + 1, "%71s %lld %71s", w->now.commit, &at, w->now.parent);
+		w->now.at = at;
+	} else if (line[0] == 'A')
+		w->added = true;
+	else if (line[0] == 'D')
+		w->removed = true;
+}
+
+/* A shallow clone's last commit looks as if it had no parent. */
+static bool at_the_shore(const struct git *g, const char *commit)
+{
+	struct buf b = {0};
+	bool read = !GIT(g, &b, NULL, "cat-file", "commit", commit) && b.data;
+	char *parent = read ? strstr(b.data, "\nparent ") : NULL, *end = read ? strstr(b.data, "\n\n") : NULL;
+	bool has = parent && end && parent < end;
+	buf_clear(&b);
+	return has;
+}
+
+/* Was the task anywhere in that commit? */
+static bool stands_in(const struct git *g, const char *commit, const struct strs *paths)
+{
+	struct strs argv = {0};
+	struct buf b = {0};
+	static const char *const head[] = {"ls-tree", "--name-only", "-z", "--full-tree"};
+	for (size_t i = 0; i < sizeof head / sizeof *head; i++)
+		strs_add(&argv, head[i]);
+	strs_add(&argv, commit);
+	for (size_t i = 0; i < paths->n; i++)
+		strs_add(&argv, paths->v[i]);
+	bool stands = git_run(g, &b, NULL, (const char *const *)argv.v) || b.len;
+	strs_clear(&argv);
+	buf_clear(&b);
+	return stands;
+}
+
+/* 1: found, 0: the history here does not reach back that far, -1: error. */
+static int look_back(const struct git *g, const char *head, struct walk *w, struct arrival *out, struct err *e)
+{
+	struct strs argv = {0};
+	struct buf b = {0};
+	static const char *const log[] = {"log",
+					  "--first-parent",
+					  "-m",
+					  "--no-renames",
+					  "--name-status",
+					  "--no-color",
+					  "--no-show-signature",
+					  "--format=@%H %ct %P"};
+	for (size_t i = 0; i < sizeof log / sizeof *log; i++)
+		strs_add(&argv, log[i]);
+	strs_add(&argv, head);
+	strs_add(&argv, "--");
+	for (size_t i = 0; i < w->paths.n; i++)
+		strs_add(&argv, w->paths.v[i]);
+	int rc = git_run(g, &b, e, (const char *const *)argv.v);
+	for (char *line = rc ? NULL : b.data, *next; line && *line; line = next) {
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = 0;
+		take_line(w, line);
+	}
+	end_of_commit(w);
+	strs_clear(&argv);
+	buf_clear(&b);
+	if (rc)
+		return -1;
+	for (size_t i = 0; i < w->births.n; i++) {
+		long long at = 0;
+		*out = (struct arrival){0};
+		sscanf(w->births.v[i], "%71s %71s %lld", out->commit, out->parent, &at);
+		out->at = at;
+		if (out->parent[0] == '-') {
+			if (at_the_shore(g, out->commit))
+				return 0;
+			out->parent[0] = 0;
+			return 1;
+		}
+		if (!stands_in(g, out->parent,
+			       &w->paths)) /* else it was there all along, somebody added a second one */
+			return 1;
+	}
+	return 0;
+}
+
+static bool is_shallow(const struct git *g)
+{
+	struct buf b = {0};
+	bool yes = !GIT(g, &b, NULL, "rev-parse", "--is-shallow-repository") && b.data && !strncmp(b.data, "true", 4);
+	buf_clear(&b);
+	return yes;
+}
+
+/* Only ever deepens: a clone that is made shallow again no longer knows its own landed commits. */
+static int find_arrival(const struct git *g, const char *head, const char *spec, const char *id, struct arrival *out,
+			struct err *e)
+{
+	int rc = 0;
+	for (int round = 0; !rc; round++) {
+		struct walk w = {0};
+		for (int s = 0; s < TASK_N_STATES; s++)
+			strs_addf(&w.paths, "tasks/%s/%s.json", task_state_name((enum task_state)s), id);
+		rc = look_back(g, head, &w, out, e);
+		strs_clear(&w.paths);
+		strs_clear(&w.births);
+		if (rc)
+			break;
+		if (!is_shallow(g))
+			return err_set(e, ERR_DATA, "the history does not show when task '%s' came", id);
+		if (!spec)
+			return err_set(e, ERR_UNAVAILABLE, "the history here does not reach back to when '%s' came",
+				       id);
+		char *more =
+		    round < DEEPEN_ROUNDS ? xasprintf("--deepen=%d", DEEPEN_FIRST << round) : xstrdup("--unshallow");
+		rc = GIT(g, NULL, e, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", more, "origin", spec);
+		free(more);
+	}
+	return rc < 0 ? -1 : 0;
+}
+
+/* ---- verifying ---- */
+
+struct check {
+	char *signature, *then, *now; /* files: the signature, the list when the task came, and today's */
+	char *time;		      /* -Overify-time=... */
+};
+
+/* Does list (a file) let somebody sign this? Fills signer. 1 yes, 0 no (why says what ssh-keygen says), -1 error. */
+static int allowed(const struct check *c, const char *list, const char *text, char signer[128], char *why, size_t room,
+		   struct err *e)
+{
+	struct proc_result who, res;
+	int rc = 0;
+	if (KEYGEN(NULL, &who, e, "-Y", "find-principals", "-s", c->signature, "-f", list, c->time))
+		return -1;
+	last_words(&who, why, room);
+	for (char *name = who.code ? NULL : who.out.data, *next; name && *name && !rc; name = next) {
+		next = name + strcspn(name, "\n");
+		if (*next)
+			*next++ = 0;
+		if (!*name || *name == '-')
+			continue;
+		if (KEYGEN(text, &res, e, "-Y", "verify", "-n", NAMESPACE, "-I", name, "-s", c->signature, "-f", list,
+			   c->time)) {
+			rc = -1;
+			break;
+		}
+		rc = res.code == 0;
+		last_words(&res, why, room);
+		if (rc)
+			snprintf(signer, 128, "%s", name);
+		proc_result_clear(&res);
+	}
+	proc_result_clear(&who);
+	return rc;
+}
+
+/* allowed_signers of a commit as a file; 1: it is there, 0: it is not, -1: error. */
+static int list_of(const struct git *g, const char *commit, const char *path, struct err *e)
+{
+	struct buf b = {0};
+	char *what = xasprintf("%s:" TRUST_LIST, commit);
+	int rc = GIT(g, &b, NULL, "cat-file", "blob", what) ? 0 : 1;
+	if (rc && b.len > LIST_MAX)
+		rc = err_set(e, ERR_DATA, TRUST_LIST ": more than %d bytes", LIST_MAX);
+	if (rc > 0 && file_write_in_place(path, b.data ? b.data : "", b.len, e))
+		rc = -1;
+	free(what);
+	buf_clear(&b);
+	return rc;
+}
+
+/* One signature, held against both lists. 1 yes, 0 no, -1 error. */
+static int check_one(const struct check *c, const struct json *s, const char *text, struct trust_verdict *v,
+		     struct err *e)
+{
+	const char *armor = json_str(s, "signature");
+	char why[256] = "", today[128];
+	if (file_write_in_place(c->signature, armor, strlen(armor), e))
+		return -1;
+	int rc = allowed(c, c->then, text, v->signer, why, sizeof why, e);
+	if (rc == 1) {
+		rc = allowed(c, c->now, text, today, why, sizeof why, e);
+		if (!rc)
+			snprintf(v->why, sizeof v->why, "its signer %s is no longer in " TRUST_LIST " (%s)", v->signer,
+				 why);
+	} else if (!rc)
+		snprintf(v->why, sizeof v->why,
+			 "its signature is not one that " TRUST_LIST " allowed when the task came (%s)", why);
+	if (rc != 1)
+		v->signer[0] = 0;
+	return rc;
+}
+
+int trust_judge(const struct git *g, const char *head, const char *spec, const char *id, const struct json *doc,
+		struct trust_verdict *v, struct err *e)
+{
+	const struct json *all = json_get(doc, "signatures"), *at;
+	const char *shape = all ? task_signatures_wrong(all, &at) : NULL;
+	struct arrival came;
+	struct check c = {0};
+	char when[32], *text = NULL, *dir = NULL;
+	int rc = 0;
+	*v = (struct trust_verdict){0};
+	if (!all || !all->child || shape) {
+		snprintf(v->why, sizeof v->why, "%s%s",
+			 shape ? "signatures: " : "it is not signed, and this grid runs signed tasks only",
+			 shape ? shape : "");
+		return 0;
+	}
+	if (trust_available(e) || find_arrival(g, head, spec, id, &came, e))
+		return -1;
+	if (!came.parent[0]) {
+		snprintf(v->why, sizeof v->why,
+			 "it came with the branch's first commit, before there was a " TRUST_LIST);
+		return 0;
+	}
+	if (!(dir = scratch(e)))
+		return -1;
+	text = trust_text(doc);
+	c.signature = xasprintf("%s/signature", dir);
+	c.then = xasprintf("%s/then", dir);
+	c.now = xasprintf("%s/now", dir);
+	time_t t = (time_t)came.at;
+	struct tm tm;
+	gmtime_r(&t, &tm);
+	strftime(when, sizeof when, "%Y%m%d%H%M%S", &tm);
+	c.time = xasprintf("-Overify-time=%s", when);
+	if ((rc = list_of(g, came.parent, c.then, e)) == 0)
+		snprintf(v->why, sizeof v->why, "there was no " TRUST_LIST " before the commit that brought it (%.12s)",
+			 came.commit);
+	else if (rc == 1 && (rc = list_of(g, head, c.now, e)) == 0)
+		snprintf(v->why, sizeof v->why, "there is no " TRUST_LIST " any more");
+	if (rc == 1) {
+		rc = 0;
+		for (const struct json *s = all->child; s && rc == 0; s = s->next)
+			rc = check_one(&c, s, text, v, e);
+		v->ok = rc == 1;
+		if (v->ok)
+			v->why[0] = 0;
+	}
+	file_remove_tree(dir, NULL);
+	free(dir);
+	free(text);
+	free(c.signature);
+	free(c.then);
+	free(c.now);
+	free(c.time);
+	return rc < 0 ? -1 : 0;
+}

@@ -1,0 +1,201 @@
+#include "clock.h"
+#include "file.h"
+#include "trust.h"
+#include "verbs.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A staged task, as its approver saw it. */
+struct approval {
+	char *id, *text; /* text: the bytes that are signed */
+	struct json *doc;
+	const char *by;
+	bool changed;
+};
+
+/* The task may have been changed while it was looked at: what was signed is what moves, or nothing does. */
+static enum change_verdict edit(void *ctx, struct json *doc, enum task_state *to)
+{
+	struct approval *a = ctx;
+	char *now = trust_text(doc), when[32];
+	(void)to;
+	a->changed = strcmp(now, a->text) != 0;
+	free(now);
+	if (a->changed)
+		return CHANGE_DROP;
+	struct json *by = json_new(JSON_OBJECT);
+	json_set(by, "author", json_new_str(a->by));
+	json_set(by, "at", json_new_str(clock_format(clock_now(), when)));
+	json_set(doc, "signatures", json_copy(json_get(a->doc, "signatures")));
+	json_set(doc, "approved_by", by);
+	return CHANGE_APPLY;
+}
+
+/* The bytes that are signed, of a file or of a task in the grid. */
+static int print_text(const struct context *ctx, const char *what, struct err *e)
+{
+	struct ledger l = {0};
+	struct grid_config c = {0};
+	struct buf b = {0};
+	struct json_error je;
+	struct json *doc = NULL;
+	int rc = 0, at = -1;
+	if (file_exists(what)) {
+		rc = file_read(what, TASK_FILE_MAX, &b, e);
+		if (!rc && !(doc = json_parse(b.data ? b.data : "", b.len, &je)))
+			rc = err_set(e, ERR_DATA, "%s:%u:%u: %s", what, je.line, je.col, je.msg);
+	} else if (!(rc = open_grid(ctx, &l, &c, e))) {
+		at = task_id_valid(what) ? ledger_find(&l, what) : -1;
+		if (at < 0)
+			rc = err_set(e, ERR_NOENT, "no task and no file '%s'", what);
+		else if (!(doc = ledger_doc(&l, (enum task_state)at, what, e)))
+			rc = -1;
+	}
+	if (doc) {
+		char *text = trust_text(doc);
+		fputs(text, stdout);
+		free(text);
+	}
+	json_free(doc);
+	buf_clear(&b);
+	close_grid(&l, &c);
+	return rc;
+}
+
+/* Reads and checks one staged task. */
+static int take(struct ledger *l, const struct grid_config *c, const char *id, struct approval *a, struct err *e)
+{
+	struct buf text = {0};
+	struct task t;
+	char *file = xasprintf("tasks/%s/%s.json", task_state_name(TASK_UNAPPROVED), id);
+	struct problems p = {.file = file};
+	int at = task_id_valid(id) ? ledger_find(l, id) : -1, rc = 0;
+	if (at < 0)
+		rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
+	else if (at != TASK_UNAPPROVED)
+		rc = err_set(e, ERR_NO, "task '%s' is in %s; what is approved is in unapproved", id,
+			     task_state_name((enum task_state)at));
+	else if (!(rc = ledger_read(l, TASK_UNAPPROVED, id, &text, e))) {
+		if (task_parse(&t, text.data ? text.data : "", text.len, id, c, true, &p))
+			rc = err_set(e, ERR_DATA, "'%s' cannot be approved:\n%s", id, p.text.data);
+		else {
+			a->id = xstrdup(id);
+			a->doc = json_copy(t.doc);
+			a->text = trust_text(t.doc);
+			task_clear(&t);
+		}
+	}
+	buf_clear(&text);
+	buf_clear(&p.text);
+	free(file);
+	return rc;
+}
+
+/* Shows what is to be signed, and asks. The script is a stranger's text. */
+static bool agreed(const struct approval *a, bool yes)
+{
+	const char *script = json_str(a->doc, "script"), *image = json_str(a->doc, "image");
+	printf("task %s, %lld s", a->id, (long long)json_int(a->doc, "timeout_seconds", 0));
+	if (image) {
+		fputs(", image ", stdout);
+		put_clean(image, 200);
+	}
+	puts("; its script:");
+	for (const char *line = script; *line; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] == '\n')) {
+		fputs("    ", stdout);
+		put_clean(line, strcspn(line, "\n"));
+		putchar('\n');
+	}
+	if (yes)
+		return true;
+	char answer[16] = "";
+	printf("sign and queue %s? [y/N] ", a->id);
+	fflush(stdout);
+	return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static int approve(struct ledger *l, const struct grid_config *c, char **ids, int n, const char *key, bool yes,
+		   struct err *e)
+{
+	struct approval *a = xcalloc((size_t)n + 1, sizeof *a);
+	struct ledger_change *changes = xcalloc((size_t)n + 1, sizeof *changes);
+	char *by = xasprintf("%s <%s>", l->git.name, l->git.email);
+	size_t agreed_to = 0;
+	int rc = 0;
+	for (int i = 0; i < n && !rc; i++)
+		rc = take(l, c, ids[i], &a[i], e);
+	for (int i = 0; i < n && !rc; i++) {
+		if (!agreed(&a[i], yes))
+			continue;
+		a[i].by = by;
+		rc = trust_sign(a[i].doc, key, e);
+		changes[agreed_to++] = (struct ledger_change){.id = a[i].id,
+							      .from = TASK_UNAPPROVED,
+							      .to = TASK_QUEUE,
+							      .edit = edit,
+							      .ctx = &a[i],
+							      .verb = "approve"};
+	}
+	if (!rc && !agreed_to)
+		rc = err_set(e, ERR_CANCELLED, "nothing was approved");
+	if (!rc)
+		rc = ledger_commit(l, l->git.name, changes, agreed_to, NULL, NULL, e);
+	for (size_t i = 0; i < agreed_to && !rc; i++) {
+		const struct approval *one = changes[i].ctx;
+		if (changes[i].outcome == CHANGE_LANDED)
+			printf("approved %s\n", one->id);
+		else
+			rc = err_set(e, ERR_RETRY, "task '%s' was %s meanwhile; look again", one->id,
+				     one->changed ? "changed" : "moved");
+	}
+	for (int i = 0; i < n; i++) {
+		free(a[i].id);
+		free(a[i].text);
+		json_free(a[i].doc);
+	}
+	free(a);
+	free(changes);
+	free(by);
+	return rc;
+}
+
+int cmd_approve(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	static const struct option options[] = {{"key", 1, 0, 'k'}, {"yes", 0, 0, 'y'}, {"print", 1, 0, 'p'}, {0}};
+	struct ledger l = {0};
+	struct grid_config c = {0};
+	char *key = NULL;
+	bool yes = false;
+	int opt, rc;
+	optind = 1;
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+		switch (opt) {
+		case 'k':
+			free(key);
+			key = xstrdup(optarg);
+			break;
+		case 'y':
+			yes = true;
+			break;
+		case 'p':
+			free(key);
+			return print_text(ctx, optarg, e);
+		default:
+			free(key);
+			return err_set(e, ERR_USAGE, "see: dgrid approve --help");
+		}
+	if (optind == argc)
+		rc = err_set(e, ERR_USAGE, "approve needs the ids of tasks in unapproved");
+	else if (!yes && !isatty(STDIN_FILENO))
+		rc = err_set(e, ERR_USAGE, "approve asks before it signs; where nobody can answer give --yes");
+	else if (!(rc = open_grid(ctx, &l, &c, e)) && (key || (key = trust_default_key(&l.git, e))))
+		rc = approve(&l, &c, argv + optind, argc - optind, key, yes, e);
+	else
+		rc = -1;
+	free(key);
+	close_grid(&l, &c);
+	return rc;
+}
