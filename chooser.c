@@ -63,7 +63,7 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	} else
 		task_clear(&t);
 	buf_clear(&text);
-	buf_clear(&p.text);
+	problems_clear(&p);
 	return can_run;
 }
 

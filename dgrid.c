@@ -26,7 +26,12 @@ static const struct verb verbs[] = {
      "[--sign] [--key FILE] [--wait] (--script FILE | -- CMD)",
      "validate and queue tasks; --wait follows to the end", "dgrid submit --id hello --wait -- 'echo hello'",
      cmd_submit},
-    {"validate", "FILE...", "say all that is wrong in task files", "dgrid validate tasks/queue/*.json", cmd_validate},
+    {"validate", "[--json|--github] [--max-files N] (FILE... | --pr BASE..HEAD | --fields)",
+     "say all that is wrong in task files, or in a pull request; change nothing", "dgrid validate tasks/queue/*.json",
+     cmd_validate},
+    {"promote", "[--dry-run] [--json] [ID...]",
+     "move merged submissions from unapproved to the queue, noting who approved them", "dgrid promote --dry-run",
+     cmd_promote},
     {"approve", "[--key FILE] [--yes] ID... | --print ID|FILE",
      "sign tasks that wait in unapproved and queue them; --print: the bytes that are signed",
      "dgrid approve --key ~/.ssh/id_ed25519 hello", cmd_approve},
@@ -48,7 +53,7 @@ static const struct verb verbs[] = {
     {"heal", "[--dry-run] [--json]", "give orphaned claims (dead nodes, run-out leases) back to the queue",
      "dgrid heal --dry-run", cmd_heal},
     {"maintain", "[--dry-run] [--json]",
-     "heal, and move the oldest finished tasks beyond keep_finished to the branch archive", "dgrid maintain",
+     "promote, heal, and move the oldest finished tasks beyond keep_finished to the branch archive", "dgrid maintain",
      cmd_maintain},
     {"doctor", "[--json] [--engine auto|docker|podman|bwrap]",
      "find what is wrong with git, engine, image, write access, clock; say how to mend it", "dgrid doctor", cmd_doctor},
@@ -71,11 +76,25 @@ static void help(FILE *to)
 	    to);
 }
 
+/* An error may quote a stranger. Its lines are kept, but no control character, and nothing that a build service's log
+ * takes for a command. */
+static void make_harmless(char *text)
+{
+	bool start = true;
+	for (char *p = text; *p; p++) {
+		if ((start && p[0] == ':' && p[1] == ':') || !strncmp(p, "##[", 3) ||
+		    ((unsigned char)*p < 32 && *p != '\n') || *p == 127)
+			*p = '?';
+		start = *p == '\n' || (start && *p == ' ');
+	}
+}
+
 static int fail(const struct err *e)
 {
 	if (e->msg[0]) {
 		struct err said = *e;
 		git_redact(said.msg);
+		make_harmless(said.msg);
 		fprintf(stderr, "dgrid: %s\n", said.msg);
 	}
 	return e->class ? (int)e->class : ERR_BUG;
@@ -113,6 +132,7 @@ static int global_options(struct context *ctx, int argc, char **argv, char **fou
 			ctx->branch = argv[i];
 			continue;
 		}
+		ctx->dir = argv[i];
 		free(*found);
 		*found = repo ? absolute_repo(argv[i]) : find_repo(argv[i]);
 		if (!*found)
@@ -143,7 +163,8 @@ int main(int argc, char **argv)
 	struct buf complaints = {0};
 	const char *name = getenv("GIT_USER_NAME"), *email = getenv("GIT_USER_EMAIL"), *url = getenv("DGRID_REPO_URL"),
 		   *branch = getenv("DGRID_BRANCH");
-	struct context ctx = {.branch = branch && *branch ? branch : "main",
+	struct context ctx = {.dir = ".",
+			      .branch = branch && *branch ? branch : "main",
 			      .name = name && *name ? name : "dgrid",
 			      .email = email && *email ? email : "dgrid@localhost"};
 	char *found = NULL;

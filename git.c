@@ -76,7 +76,7 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 	static const char *const settings[] = {
 	    "gc.auto=0", "maintenance.auto=false", "core.symlinks=false", "core.hooksPath=/dev/null",
 	    "core.autocrlf=false", "core.quotePath=false", "commit.gpgSign=false", "advice.detachedHead=false",
-	    "core.fsmonitor=false",
+	    "core.fsmonitor=false", "core.useReplaceRefs=false",
 	    /* A clone can be had again: a crash may damage it, at the cost of a new one. What is pushed is safe by the
 	     * other side's settings. And one pack is quicker to write than its objects. */
 	    "core.fsync=none", "fetch.unpackLimit=1"};
@@ -97,7 +97,6 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 		strs_add(env, scrub[i]);
 	strs_add(env, "LC_ALL=C");
 	strs_add(env, "GIT_TERMINAL_PROMPT=0");
-	strs_add(env, "GIT_NO_REPLACE_OBJECTS=1"); /* history as it is */
 	strs_add(env, "GIT_EDITOR=true");
 	if (!getenv("GIT_SSH_COMMAND") && !getenv("GIT_SSH"))
 		strs_add(env, "GIT_SSH_COMMAND=ssh -oBatchMode=yes");

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* A staged task, as its approver saw it. */
-struct approval {
+struct approvee {
 	char *id, *text; /* text: the bytes that are signed */
 	struct json *doc;
 	const char *by;
@@ -19,7 +19,7 @@ struct approval {
 /* The task may have been changed while it was looked at: what was signed is what moves, or nothing does. */
 static enum change_verdict edit(void *ctx, struct json *doc, enum task_state *to)
 {
-	struct approval *a = ctx;
+	struct approvee *a = ctx;
 	char *now = trust_text(doc), when[32];
 	(void)to;
 	a->changed = strcmp(now, a->text) != 0;
@@ -66,7 +66,7 @@ static int print_text(const struct context *ctx, const char *what, struct err *e
 }
 
 /* Reads and checks one staged task. */
-static int take(struct ledger *l, const struct grid_config *c, const char *id, struct approval *a, struct err *e)
+static int take(struct ledger *l, const struct grid_config *c, const char *id, struct approvee *a, struct err *e)
 {
 	struct buf text = {0};
 	struct task t;
@@ -89,13 +89,13 @@ static int take(struct ledger *l, const struct grid_config *c, const char *id, s
 		}
 	}
 	buf_clear(&text);
-	buf_clear(&p.text);
+	problems_clear(&p);
 	free(file);
 	return rc;
 }
 
 /* Shows what is to be signed, and asks. The script is a stranger's text. */
-static bool agreed(const struct approval *a, bool yes)
+static bool agreed(const struct approvee *a, bool yes)
 {
 	const char *script = json_str(a->doc, "script"), *image = json_str(a->doc, "image");
 	printf("task %s, %lld s", a->id, (long long)json_int(a->doc, "timeout_seconds", 0));
@@ -120,7 +120,7 @@ static bool agreed(const struct approval *a, bool yes)
 static int approve(struct ledger *l, const struct grid_config *c, char **ids, int n, const char *key, bool yes,
 		   struct err *e)
 {
-	struct approval *a = xcalloc((size_t)n + 1, sizeof *a);
+	struct approvee *a = xcalloc((size_t)n + 1, sizeof *a);
 	struct ledger_change *changes = xcalloc((size_t)n + 1, sizeof *changes);
 	char *by = xasprintf("%s <%s>", l->git.name, l->git.email);
 	size_t agreed_to = 0;
@@ -144,7 +144,7 @@ static int approve(struct ledger *l, const struct grid_config *c, char **ids, in
 	if (!rc)
 		rc = ledger_commit(l, l->git.name, changes, agreed_to, NULL, NULL, e);
 	for (size_t i = 0; i < agreed_to && !rc; i++) {
-		const struct approval *one = changes[i].ctx;
+		const struct approvee *one = changes[i].ctx;
 		if (changes[i].outcome == CHANGE_LANDED)
 			printf("approved %s\n", one->id);
 		else
