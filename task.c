@@ -319,7 +319,7 @@ static void unknown(const struct checking *k, const struct json *m)
 {
 	const char *near = NULL;
 	size_t best = 3;
-	for (size_t i = 0; i < N_FIELDS; i++)
+	for (size_t i = 0; i < N_FIELDS && strlen(m->name) == m->name_len; i++)
 		if (fields[i].check && differences(m->name, fields[i].told.name) < best) {
 			near = fields[i].told.name;
 			best = differences(m->name, near);

@@ -15,8 +15,9 @@ static size_t problems(const char *text, struct buf *said)
 	config_clear(&c);
 	if (said)
 		buf_adds(said, p.text.data ? p.text.data : "");
+	size_t n = p.n;
 	problems_clear(&p);
-	return p.n;
+	return n;
 }
 
 static void with_member(const char *member, bool valid)
