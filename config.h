@@ -19,6 +19,7 @@ struct grid_config {
 	    max_clock_skew_seconds, poll_seconds, keep_finished, max_memory_mb, max_pids, tmp_mb,
 	    pushes_per_minute,	   /* for the whole grid; 0: no limit */
 	    lease_seconds,	   /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
+	    live_tail_bytes,	   /* of each running task's streams, shown to who follows; 0: none */
 	    retry_backoff_seconds; /* wait before the second attempt after a failure; doubles with each */
 	double max_cpus;
 };
