@@ -1,5 +1,7 @@
 #include "look.h"
+#include "text.h"
 #include "verbs.h"
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,15 @@ static void line(const char *name, const char *value)
 	printf("%-12s", name);
 	put_clean(value ? value : "-", 4096);
 	putchar('\n');
+}
+
+/* A cell of width columns and the gap after it. */
+static void cell(const char *text, int width)
+{
+	struct buf b = {0};
+	int used = text_clean(&b, text, SIZE_MAX, width);
+	printf("%s%*s", b.data, width - used + 2, "");
+	buf_clear(&b);
 }
 
 static void block(const char *title, const char *text, size_t len)
@@ -122,9 +133,11 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 			const char *node = json_str(a, "node"), *outcome = json_str(a, "outcome"),
 				   *began = json_str(a, "claimed_at"), *reason = json_str(a, "reason");
 			fputs("    ", stdout);
-			look_cell(began ? began : "-", 20, PAINT_NONE);
-			look_cell(node ? node : "-", 16, PAINT_NONE);
-			look_cell(outcome ? outcome : "-", 9, outcome ? look_paint(outcome) : PAINT_NONE);
+			cell(began ? began : "-", 20);
+			cell(node ? node : "-", 16);
+			fputs(outcome && table_colour() ? paint_code(look_paint(outcome)) : "", stdout);
+			cell(outcome ? outcome : "-", 9);
+			fputs(outcome && table_colour() ? "[0m" : "", stdout);
 			put_clean(reason ? reason : "", 200);
 			putchar('\n');
 		}
@@ -142,8 +155,8 @@ int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
 	struct json *doc = NULL;
 	const char *state;
 	char path[256];
-	int rc = look_options(&o, argc, argv, 1, e);
-	if (!rc && !(rc = find_task(ctx, &s, &o, o.operands[0], &doc, &state, path, sizeof path, e))) {
+	int rc = look_options(&o, argc, argv, 0, true, e);
+	if (!rc && !(rc = find_task(ctx, &s, &o, o.id, &doc, &state, path, sizeof path, e))) {
 		if (o.json) {
 			json_set(doc, "state", json_new_str(state));
 			json_set(doc, "schema", json_new_int(1));
@@ -164,17 +177,17 @@ int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 	struct buf old = {0};
 	const char *state;
 	char path[256];
-	int rc = look_options(&o, argc, argv, 1, e);
+	int rc = look_options(&o, argc, argv, 0, true, e);
 	if (!rc)
-		rc = find_task(ctx, &s, &o, o.operands[0], &doc, &state, path, sizeof path, e);
+		rc = find_task(ctx, &s, &o, o.id, &doc, &state, path, sizeof path, e);
 	const struct json *result = json_get(doc, "result"), *out = json_get(result, "stdout"),
 			  *err = json_get(result, "stderr");
 	if (!rc && !result) {
 		/* The well-known attempt kept results beside the task, in ID.json.log. */
 		char *log = xasprintf("%s.log", path);
 		if (snapshot_file(&s, log, &old, NULL))
-			rc = err_set(e, ERR_RETRY, "task '%s' is in %s: it has no output yet (see: dgrid why %s)",
-				     o.operands[0], state, o.operands[0]);
+			rc = err_set(e, ERR_RETRY, "task '%s' is in %s: it has no output yet (see: dgrid why %s)", o.id,
+				     state, o.id);
 		free(log);
 	}
 	if (!rc && o.json) {
@@ -183,7 +196,7 @@ int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 						   "stderr",	       "stdout_bytes",	  "stderr_bytes",
 						   "stdout_truncated", "stderr_truncated"};
 		json_set(all, "schema", json_new_int(1));
-		json_set(all, "task_id", json_new_str(o.operands[0]));
+		json_set(all, "task_id", json_new_str(o.id));
 		for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
 			look_copy(all, result, kept[i]);
 		if (old.len)

@@ -1,17 +1,16 @@
 #include "clock.h"
 #include "look.h"
+#include "text.h"
 #include "verbs.h"
+#include "watch.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- status ---- */
 
 /* What a row shows, whatever is missing in a stranger's document. */
 struct row {
 	const char *node, *status, *first;
 	char code[24], time[24];
-	size_t first_len;
 };
 
 static struct row row_of(const struct snapshot *s, const struct snapshot_task *t)
@@ -37,7 +36,6 @@ static struct row row_of(const struct snapshot *s, const struct snapshot_task *t
 		snprintf(r.time, sizeof r.time, "%.1f s", (double)ms / 1000);
 	else if (t->state == TASK_IN_PROGRESS && look_time(claim, "claimed_at"))
 		look_span(s->now - look_time(claim, "claimed_at"), r.time);
-	r.first_len = strcspn(r.first, "\n");
 	return r;
 }
 
@@ -77,104 +75,152 @@ static struct snapshot_task **in_order(const struct snapshot *s, unsigned states
 	return list;
 }
 
-static void status_rows(const struct snapshot *s, unsigned states, const struct look *o, int id_width, int node_width,
-			const char *others)
+/* The rows of one section; others: what is not shown is counted under that name, NULL: everything is shown. */
+static void section(struct table *t, const struct snapshot *s, unsigned states, const struct look *o,
+		    const char *others)
 {
 	size_t n, max = o->all ? s->n_tasks : (size_t)o->limit;
 	struct snapshot_task **list = in_order(s, states, &n);
 	for (size_t i = 0; i < n && (i < max || !others); i++) {
 		struct row r = row_of(s, list[i]);
-		look_cell(list[i]->id, id_width, PAINT_NONE);
-		look_cell(task_state_name(list[i]->state), 11, PAINT_NONE);
-		look_cell(r.node, node_width, PAINT_NONE);
-		look_cell(r.status, 9, look_paint(r.status));
-		printf("%4s  %8s  ", r.code, r.time);
-		put_clean(r.first, r.first_len < 48 ? r.first_len : 48);
-		putchar('\n');
+		char *first = xstrndup(r.first, strcspn(r.first, "\n"));
+		table_cell(t, list[i]->id, PAINT_NONE);
+		table_cell(t, task_state_name(list[i]->state), PAINT_NONE);
+		table_cell(t, r.node, PAINT_NONE);
+		table_cell(t, r.status, look_paint(r.status));
+		table_cell(t, r.code, PAINT_NONE);
+		table_cell(t, r.time, PAINT_NONE);
+		table_cell(t, first, PAINT_NONE);
+		free(first);
 	}
-	if (others && n > max)
-		printf("  ... and %zu more %s (--all shows them)\n", n - max, others);
+	if (others && n > max) {
+		char *note = xasprintf("... and %zu more %s (--all shows them)", n - max, others);
+		table_note(t, note);
+		free(note);
+	}
 	free(list);
 }
 
-static int64_t archived(const struct snapshot *s)
+static const struct column columns[] = {{.title = "TASK", .max = 64, .min = 8},
+					{.title = "STATE", .max = 11, .min = 5, .ours = true},
+					{.title = "NODE", .max = 20, .min = 4},
+					{.title = "STATUS", .max = 9, .min = 4},
+					{.title = "EXIT", .max = 4, .right = true, .ours = true},
+					{.title = "TIME", .max = 10, .right = true, .ours = true},
+					{.title = "OUTPUT", .max = 48, .min = 6}};
+
+static struct table tasks_table(const struct snapshot *s, const struct look *o)
 {
-	return json_int(s->archive, "tasks", 0);
+	struct table t = {.columns = columns, .n = sizeof columns / sizeof *columns};
+	section(&t, s, 1u << TASK_IN_PROGRESS, o, NULL);
+	section(&t, s, 1u << TASK_QUEUE, o, "queued");
+	section(&t, s, 1u << TASK_UNAPPROVED, o, "unapproved");
+	section(&t, s, 1u << TASK_COMPLETED | 1u << TASK_FAILED, o, "finished");
+	return t;
 }
 
-static void status_table(const struct snapshot *s, const struct look *o, const char *url)
+/* "2 nodes alive; 1 queued, 0 running, ..." and, in the next line, how fast it goes. */
+static void add_counts(struct buf *out, const struct snapshot *s)
 {
 	char age[24];
-	size_t alive = 0, id = 4, node = 4;
+	size_t alive = 0;
+	struct pace p = look_pace(s);
+	int64_t archived = json_int(s->archive, "tasks", 0);
 	for (size_t i = 0; i < s->n_nodes; i++)
 		alive += s->nodes[i].state != NODE_LEFT && s->nodes[i].state != NODE_SILENT;
-	char *shown = xstrdup(url);
-	git_redact(shown);
-	printf("%s at %.10s, %s%s\n", shown, s->commit, look_span(clock_now() - s->committed_at, age), " ago");
-	free(shown);
-	printf("%zu node%s alive; %zu queued, %zu running, %zu completed, %zu failed", alive, alive == 1 ? "" : "s",
-	       s->count[TASK_QUEUE], s->count[TASK_IN_PROGRESS], s->count[TASK_COMPLETED], s->count[TASK_FAILED]);
+	buf_addf(out, "%zu node%s alive; %zu queued, %zu running, %zu completed, %zu failed", alive,
+		 alive == 1 ? "" : "s", s->count[TASK_QUEUE], s->count[TASK_IN_PROGRESS], s->count[TASK_COMPLETED],
+		 s->count[TASK_FAILED]);
 	if (s->count[TASK_UNAPPROVED])
-		printf(", %zu unapproved", s->count[TASK_UNAPPROVED]);
-	if (archived(s))
-		printf(", %lld archived", (long long)archived(s));
-	putchar('\n');
+		buf_addf(out, ", %zu unapproved", s->count[TASK_UNAPPROVED]);
+	if (archived > 0)
+		buf_addf(out, ", %lld archived", (long long)archived);
+	buf_adds(out, "\n");
+	if (!s->n_tasks)
+		return;
+	buf_addf(out, "%.1f tasks/min over the last %s", p.per_minute, look_span(p.seconds, age));
+	if (p.oldest_queued >= 0)
+		buf_addf(out, "; the oldest queued task has waited for %s", look_span(p.oldest_queued, age));
+	buf_adds(out, "\n");
+}
+
+static void add_place(struct buf *out, const struct snapshot *s)
+{
+	char age[24], when[32];
+	char *shown = xstrdup(s->url);
+	git_redact(shown);
+	text_clean(out, shown, SIZE_MAX, 200);
+	buf_addf(out, " at %.10s, ", s->commit);
+	if (s->past)
+		buf_addf(out, "as it was at %s, ", clock_format(s->committed_at, when));
+	buf_addf(out, "%s ago\n", look_span(clock_now() - s->committed_at, age));
+	free(shown);
+}
+
+static void status_text(const struct snapshot *s, const struct look *o, int width, struct buf *out)
+{
+	add_place(out, s);
+	add_counts(out, s);
 	if (s->config_problems.n)
-		printf("settings that are not valid:\n%s", s->config_problems.text.data);
+		buf_addf(out, "settings that are not valid:\n%s", s->config_problems.text.data);
 	if (!s->n_tasks) {
-		puts("no task yet: dgrid submit --id hello -- 'echo hello'");
+		buf_adds(out, "no task yet: dgrid submit --id hello -- 'echo hello'\n");
 		return;
 	}
-	for (size_t i = 0; i < s->n_tasks; i++) {
-		const char *at = row_of(s, &s->tasks[i]).node;
-		size_t n = strlen(s->tasks[i].id), m = strlen(at);
-		id = n > id ? n : id;
-		node = m > node ? m : node;
+	struct table t = tasks_table(s, o);
+	buf_adds(out, "\n");
+	table_text(&t, width, table_colour(), out);
+	table_clear(&t);
+}
+
+/* For the summary of a job on a host that shows Markdown. */
+static void status_markdown(const struct snapshot *s, const struct look *o, struct buf *out)
+{
+	static const struct column of_nodes[] = {{.title = "NODE"},
+						 {.title = "STATE", .ours = true},
+						 {.title = "BUSY", .ours = true},
+						 {.title = "SEEN", .ours = true},
+						 {.title = "TROUBLE", .max = 120}};
+	struct table nodes = {.columns = of_nodes, .n = sizeof of_nodes / sizeof *of_nodes};
+	struct buf b = {0};
+	add_place(&b, s);
+	add_counts(&b, s);
+	if (s->config_problems.n)
+		buf_addf(&b, "settings that are not valid:\n%s", s->config_problems.text.data);
+	for (char *line = b.data, *next; line && *line; line = next) {
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = 0;
+		text_markdown(out, line, line != b.data);
+		buf_adds(out, *next ? "  \n" : "\n\n");
 	}
-	int id_width = id < 40 ? (int)id : 40, node_width = node < 20 ? (int)node : 20;
-	printf("\n%-*s  %-11s  %-*s  %-9s  %4s  %8s  %s\n", id_width, "TASK", "STATE", node_width, "NODE", "STATUS",
-	       "EXIT", "TIME", "OUTPUT");
-	status_rows(s, 1u << TASK_IN_PROGRESS, o, id_width, node_width, NULL);
-	status_rows(s, 1u << TASK_QUEUE, o, id_width, node_width, "queued");
-	status_rows(s, 1u << TASK_UNAPPROVED, o, id_width, node_width, "unapproved");
-	status_rows(s, 1u << TASK_COMPLETED | 1u << TASK_FAILED, o, id_width, node_width, "finished");
-}
-
-static struct json *counts_json(const struct snapshot *s)
-{
-	struct json *counts = json_new(JSON_OBJECT);
-	for (int k = 0; k < TASK_N_STATES; k++)
-		json_set(counts, task_state_name((enum task_state)k), json_new_int((int64_t)s->count[k]));
-	json_set(counts, "archived", json_new_int(archived(s)));
-	return counts;
-}
-
-static struct json *nodes_json(const struct snapshot *s)
-{
-	char when[32];
-	struct json *list = json_new(JSON_ARRAY);
+	buf_clear(&b);
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		const struct snapshot_node *n = &s->nodes[i];
-		struct json *row = n->file && n->file->type == JSON_OBJECT ? json_copy(n->file) : json_new(JSON_OBJECT);
-		/* What only the heartbeat knows, or knows better. */
-		static const char *const fresh[] = {"status",	"trouble", "busy",     "slots", "last_heartbeat",
-						    "next_due", "pushes",  "rejected", "turns"};
-		if (n->beat && look_time(n->beat, "last_heartbeat") == n->view.seen)
-			for (size_t k = 0; k < sizeof fresh / sizeof *fresh; k++)
-				look_copy(row, n->beat, fresh[k]);
-		json_set(row, "node_id", json_new_str(n->id));
-		json_set(row, "state", json_new_str(node_state_name(n->state)));
-		if (n->view.seen)
-			json_set(row, "last_seen", json_new_str(clock_format(n->view.seen, when)));
-		json_append(list, row);
+		char seen[24] = "never", busy[48];
+		if (n->state == NODE_LEFT)
+			continue;
+		snprintf(busy, sizeof busy, "%lld of %lld", (long long)n->view.busy, (long long)n->view.slots);
+		table_cell(&nodes, n->id, PAINT_NONE);
+		table_cell(&nodes, node_state_name(n->state), PAINT_NONE);
+		table_cell(&nodes, busy, PAINT_NONE);
+		table_cell(&nodes, n->view.seen ? look_span(s->now - n->view.seen, seen) : seen, PAINT_NONE);
+		table_cell(&nodes, n->view.trouble, PAINT_NONE);
 	}
-	return list;
+	if (nodes.n_cells) {
+		table_markdown(&nodes, out);
+		buf_adds(out, "\n");
+	}
+	struct table t = tasks_table(s, o);
+	if (t.n_cells)
+		table_markdown(&t, out);
+	table_clear(&nodes);
+	table_clear(&t);
 }
 
-static void status_json(const struct snapshot *s, const struct look *o)
+static void status_json(const struct snapshot *s)
 {
 	char when[32];
-	(void)o;
 	struct json *all = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < s->n_tasks; i++) {
 		const struct snapshot_task *t = &s->tasks[i];
@@ -200,84 +246,71 @@ static void status_json(const struct snapshot *s, const struct look *o)
 	json_set(all, "schema", json_new_int(1));
 	json_set(all, "commit", json_new_str(s->commit));
 	json_set(all, "committed_at", json_new_str(clock_format(s->committed_at, when)));
-	json_set(all, "counts", counts_json(s));
-	json_set(all, "nodes", nodes_json(s));
+	json_set(all, "counts", look_counts(s));
+	json_set(all, "nodes", look_nodes(s));
 	json_set(all, "tasks", tasks);
 	put_json(all);
 	json_free(all);
+}
+
+/* ---- the page that is looked at again and again ---- */
+
+struct page {
+	const struct context *ctx;
+	const struct look *o;
+	struct snapshot s; /* as seen last */
+};
+
+static int look_again(void *ctx, struct err *e)
+{
+	struct page *p = ctx;
+	struct snapshot fresh = {0};
+	if (open_snapshot(p->ctx, NULL, &fresh, e) || snapshot_load(&fresh, ~0u, e)) {
+		snapshot_close(&fresh);
+		return -1;
+	}
+	snapshot_close(&p->s);
+	p->s = fresh;
+	return 0;
+}
+
+static void draw(void *ctx, int width, struct buf *out)
+{
+	struct page *p = ctx;
+	char when[32];
+	p->s.now = clock_now(); /* ages count on while the remote is away */
+	buf_addf(out, "dgrid, every %ld s, %s (q ends)\n", p->o->watch, clock_format(clock_now(), when));
+	status_text(&p->s, p->o, width, out);
+}
+
+static int watch_status(const struct context *ctx, const struct look *o, struct err *e)
+{
+	struct page p = {.ctx = ctx, .o = o};
+	struct watch w = {.every_ms = o->watch * 1000, .ctx = &p, .look = look_again, .draw = draw};
+	int rc = watch_run(&w, e);
+	snapshot_close(&p.s);
+	return rc;
 }
 
 int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct look o;
 	struct snapshot s = {0};
-	int rc = look_options(&o, argc, argv, 0, e);
+	struct buf out = {0};
+	int width, rows, rc = look_options(&o, argc, argv, LOOK_LIST, false, e);
+	if (!rc && o.watch)
+		return watch_status(ctx, &o, e);
 	if (!rc && !(rc = open_snapshot(ctx, o.at, &s, e)))
 		rc = snapshot_load(&s, ~0u, e);
+	table_terminal(&width, &rows);
 	if (!rc && o.json)
-		status_json(&s, &o);
+		status_json(&s);
+	else if (!rc && o.markdown)
+		status_markdown(&s, &o, &out);
 	else if (!rc)
-		status_table(&s, &o, ctx->url);
-	snapshot_close(&s);
-	return rc;
-}
-
-/* ---- nodes ---- */
-
-int cmd_nodes(const struct context *ctx, int argc, char **argv, struct err *e)
-{
-	struct look o;
-	struct snapshot s = {0};
-	int rc = look_options(&o, argc, argv, 0, e), width = 4;
-	if (!rc)
-		rc = open_snapshot(ctx, o.at, &s, e);
-	if (!rc && o.json) {
-		struct json *all = json_new(JSON_OBJECT);
-		json_set(all, "schema", json_new_int(1));
-		json_set(all, "commit", json_new_str(s.commit));
-		json_set(all, "nodes", nodes_json(&s));
-		put_json(all);
-		json_free(all);
-	} else if (!rc && !s.n_nodes)
-		puts("no node yet: dgrid worker");
-	else if (!rc) {
-		for (size_t i = 0; i < s.n_nodes; i++)
-			if ((int)strlen(s.nodes[i].id) > width)
-				width = (int)strlen(s.nodes[i].id);
-		printf("%-*s  %-8s  %-14s  %5s  %-8s  %9s  %6s  %s\n", width, "NODE", "STATE", "ENGINE", "BUSY", "SEEN",
-		       "COMPLETED", "FAILED", "LABELS");
-		for (size_t i = 0; i < s.n_nodes; i++) {
-			const struct snapshot_node *n = &s.nodes[i];
-			const char *version = json_str(n->file, "engine_version"),
-				   *engine = json_str(n->file, "engine");
-			char seen[24] = "never", busy[24];
-			char *runs = xasprintf("%s %s", engine ? engine : "-", version ? version : "");
-			if (n->view.seen)
-				look_span(s.now - n->view.seen, seen);
-			snprintf(busy, sizeof busy, "%lld/%lld", (long long)n->view.busy, (long long)n->view.slots);
-			look_cell(n->id, width, PAINT_NONE);
-			look_cell(node_state_name(n->state), 8,
-				  n->state == NODE_ACTIVE   ? PAINT_GREEN
-				  : n->state == NODE_LEFT   ? PAINT_DIM
-				  : n->state == NODE_SILENT ? PAINT_RED
-							    : PAINT_YELLOW);
-			look_cell(runs, 14, PAINT_NONE);
-			printf("%5s  %-8s  %9lld  %6lld  ", busy, seen,
-			       (long long)json_int(n->file, "tasks_completed", 0),
-			       (long long)json_int(n->file, "tasks_failed", 0));
-			const struct json *labels = json_get(n->file, "labels");
-			for (const struct json *v = labels ? labels->child : NULL; v; v = v->next) {
-				put_clean(v->text ? v->text : "", 64);
-				putchar(v->next ? ',' : ' ');
-			}
-			if (n->view.trouble[0]) {
-				fputs(" trouble: ", stdout);
-				put_clean(n->view.trouble, 120);
-			}
-			putchar('\n');
-			free(runs);
-		}
-	}
+		status_text(&s, &o, width, &out);
+	fwrite(out.data ? out.data : "", 1, out.len, stdout);
+	buf_clear(&out);
 	snapshot_close(&s);
 	return rc;
 }
