@@ -97,21 +97,52 @@ static void first_line(char *to, size_t room, const struct buf *b)
 	snprintf(to, room, "%.*s", (int)strcspn(b->data ? b->data : "", "\n"), b->data ? b->data : "");
 }
 
+/* What --at says as UTC seconds: RFC 3339, a day alone (its beginning, UTC), or what git takes for a date. git takes
+ * anything, and what it does not understand for now. */
+static int read_date(const struct snapshot *s, const char *at, int64_t *when)
+{
+	struct buf b = {0};
+	struct err e;
+	int y, m, d, used = 0;
+	char *day = xasprintf("%sT00:00:00Z", at), *since = xasprintf("--since=%s", at);
+	bool is_day = sscanf(at, "%4d-%2d-%2d%n", &y, &m, &d, &used) == 3 && used == 10;
+	int rc = !clock_parse(at, when) || (is_day && !at[used] && !clock_parse(day, when)) ? 0 : -1;
+	if (rc && !(is_day && (at[used] == 'T' || !at[used])) && !GIT(s, &b, &e, "rev-parse", since) && b.len &&
+	    sscanf(b.data, "--max-age=%lld", (long long *)when) == 1) {
+		int64_t off = clock_now() - *when;
+		bool now = !strcmp(at, "now") || !strcmp(at, "today") || strstr(at, "ago");
+		rc = off >= -1 && off <= 1 && !now ? -1 : 0;
+	}
+	free(day);
+	free(since);
+	buf_clear(&b);
+	return rc;
+}
+
 static int find_commit(struct snapshot *s, const char *branch, const char *at, struct err *e)
 {
 	struct buf b = {0};
 	struct err e2;
 	char *ref = xasprintf("refs/heads/%s", branch), *rev = xasprintf("%s^{commit}", at ? at : ref);
-	char *before = xasprintf("--before=%s", at ? at : "");
+	int64_t when;
 	int rc = 0;
 	if (at && (at[0] == '-' || !at[0]))
 		rc = err_set(e, ERR_USAGE, "--at: expected a revision or a date, found '%s'", at);
 	else if (GIT(s, &b, &e2, "rev-parse", "--verify", "--quiet", rev) && at) {
 		buf_reset(&b);
-		rc = GIT(s, &b, e, "rev-list", "-1", "--first-parent", before, ref);
-		if (!rc && !b.len)
-			rc =
-			    err_set(e, ERR_NOENT, "--at: '%s' is no revision, and the grid has no commit that old", at);
+		if (read_date(s, at, &when))
+			rc = err_set(e, ERR_USAGE,
+				     "--at: '%s' is neither a revision nor a date (such as 2026-11-23, "
+				     "2026-11-23T09:00:00Z, \"2 hours ago\")",
+				     at);
+		else {
+			char *before = xasprintf("--before=@%lld", (long long)when);
+			rc = GIT(s, &b, e, "rev-list", "-1", "--first-parent", before, ref);
+			free(before);
+			if (!rc && !b.len)
+				rc = err_set(e, ERR_NOENT,
+					     "--at: '%s' is no revision, and the grid has no commit that old", at);
+		}
 	}
 	first_line(s->commit, sizeof s->commit, &b);
 	if (!rc && !s->commit[0])
@@ -124,7 +155,6 @@ static int find_commit(struct snapshot *s, const char *branch, const char *at, s
 	s->now = at ? s->committed_at : clock_now();
 	free(ref);
 	free(rev);
-	free(before);
 	buf_clear(&b);
 	return rc;
 }

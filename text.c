@@ -102,7 +102,7 @@ void text_markdown(struct buf *out, const char *s, bool ours)
 		buf_adds(out, "<code>");
 	for (size_t i = 0; i < clean.len; i++) {
 		unsigned char c = (unsigned char)clean.data[i];
-		if (c < 128 && !isalnum(c) && c != ' ')
+		if (c < 128 && !isalnum(c) && c != ' ' && !(ours && strchr(".,;-/", c)))
 			buf_addf(out, "&#%u;", c);
 		else
 			buf_add(out, &clean.data[i], 1);

@@ -44,6 +44,7 @@ static void take(void *ctx, const char *record)
 	if (!when || clock_parse(when, &item.finished_at))
 		item.finished_at = clock_now(); /* some other hand wrote it: it ends today */
 	item.duration_ms = json_int(result, "duration_ms", 0);
+	task_retried_ends(doc, &item.retried_completed, &item.retried_failed);
 	json_free(doc);
 	if (f->n == f->room) {
 		f->room = f->room ? 2 * f->room : 1024;

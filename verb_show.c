@@ -1,3 +1,4 @@
+#include "follow.h"
 #include "look.h"
 #include "text.h"
 #include "verbs.h"
@@ -7,33 +8,6 @@
 #include <string.h>
 
 /* ---- one task ---- */
-
-/* The task's document: from the branch, else from the archive. state gets its folder's name, or "archived". */
-static int find_task(const struct context *ctx, struct snapshot *s, const struct look *o, const char *id,
-		     struct json **doc, const char **state, char *path, size_t room, struct err *e)
-{
-	*doc = NULL;
-	if (open_snapshot(ctx, o->at, s, e))
-		return -1;
-	struct snapshot_task *t = task_id_valid(id) ? snapshot_find(s, id) : NULL;
-	if (t) {
-		*state = task_state_name(t->state);
-		snprintf(path, room, "tasks/%s/%s.json", *state, t->id);
-		if (snapshot_doc(s, t, e))
-			return -1;
-		*doc = json_copy(t->doc);
-		return 0;
-	}
-	*state = "archived";
-	char where[128];
-	if (task_id_valid(id))
-		*doc = snapshot_archived(s, id, where, e);
-	if (*doc)
-		snprintf(path, room, "archive:%s", where);
-	if (*doc)
-		return 0;
-	return e->class && e->class != ERR_NOENT ? -1 : err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
-}
 
 static void line(const char *name, const char *value)
 {
@@ -156,7 +130,7 @@ int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
 	const char *state;
 	char path[256];
 	int rc = look_options(&o, argc, argv, 0, true, e);
-	if (!rc && !(rc = find_task(ctx, &s, &o, o.id, &doc, &state, path, sizeof path, e))) {
+	if (!rc && !(rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e))) {
 		if (o.json) {
 			json_set(doc, "state", json_new_str(state));
 			json_set(doc, "schema", json_new_int(1));
@@ -177,9 +151,11 @@ int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 	struct buf old = {0};
 	const char *state;
 	char path[256];
-	int rc = look_options(&o, argc, argv, 0, true, e);
+	int rc = look_options(&o, argc, argv, LOOK_FOLLOW, true, e);
+	if (!rc && o.follow)
+		return follow_task(ctx, o.id, e);
 	if (!rc)
-		rc = find_task(ctx, &s, &o, o.id, &doc, &state, path, sizeof path, e);
+		rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e);
 	const struct json *result = json_get(doc, "result"), *out = json_get(result, "stdout"),
 			  *err = json_get(result, "stderr");
 	if (!rc && !result) {
@@ -205,12 +181,11 @@ int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 		json_free(all);
 	} else if (!rc) {
 		if (old.len)
-			fwrite(old.data, 1, old.len, stdout);
+			follow_print(false, old.data, old.len);
 		if (out && out->type == JSON_STRING)
-			fwrite(out->text, 1, out->len, stdout);
-		fflush(stdout);
+			follow_print(false, out->text, out->len);
 		if (err && err->type == JSON_STRING)
-			fwrite(err->text, 1, err->len, stderr);
+			follow_print(true, err->text, err->len);
 	}
 	json_free(doc);
 	buf_clear(&old);

@@ -185,13 +185,14 @@ static void status_markdown(const struct snapshot *s, const struct look *o, stru
 	struct buf b = {0};
 	add_place(&b, s);
 	add_counts(&b, s);
+	size_t ours = b.len;
 	if (s->config_problems.n)
 		buf_addf(&b, "settings that are not valid:\n%s", s->config_problems.text.data);
 	for (char *line = b.data, *next; line && *line; line = next) {
 		next = line + strcspn(line, "\n");
 		if (*next)
 			*next++ = 0;
-		text_markdown(out, line, line != b.data);
+		text_markdown(out, line, line != b.data && line < b.data + ours);
 		buf_adds(out, *next ? "  \n" : "\n\n");
 	}
 	buf_clear(&b);

@@ -3,7 +3,7 @@
 cd "$(dirname "$0")/.." || exit 1
 awk '
 BEGIN {
-	n = split("buf clock sig version asset|log proc json file cgroup text|table|config git engine|task node|tails|ledger runner heartbeat archive|chooser outbox reaper result snapshot selfcheck identity upkeep turns|slots|worker commands|verbs look watch follow|verb_init verb_submit verb_status verb_nodes verb_show verb_why verb_act verb_worker verb_doctor|dgrid", row, "|")
+	n = split("buf clock sig version asset|log proc json file cgroup text|table|config git engine|task node|tails|ledger runner heartbeat archive|chooser outbox reaper result snapshot selfcheck identity upkeep turns|slots metrics feed|worker commands|verbs look watch follow|verb_init verb_submit verb_status verb_nodes verb_metrics verb_show verb_why verb_act verb_worker verb_doctor|dgrid", row, "|")
 	for (i = 1; i <= n; i++) {
 		k = split(row[i], names, " ")
 		for (j = 1; j <= k; j++) layer[names[j]] = i - 1
