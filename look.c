@@ -25,8 +25,10 @@ static int check(struct look *o, int argc, char **argv, unsigned takes, int firs
 		return err_set(e, ERR_USAGE, "--all, --limit, --markdown and --watch are for dgrid status");
 	if (!(takes & LOOK_FOLLOW) && o->follow)
 		return err_set(e, ERR_USAGE, "--follow is for dgrid logs");
-	if (o->json && o->markdown)
-		return err_set(e, ERR_USAGE, "--json or --markdown, not both");
+	if (!(takes & LOOK_ATOM) && o->atom)
+		return err_set(e, ERR_USAGE, "--atom is for dgrid metrics");
+	if (o->json && (o->markdown || o->atom))
+		return err_set(e, ERR_USAGE, "--json or %s, not both", o->atom ? "--atom" : "--markdown");
 	if (o->watch && (o->json || o->markdown || o->at))
 		return err_set(e, ERR_USAGE,
 			       "--watch shows the grid as it is, on a terminal: not with --json, --markdown or --at");
@@ -37,9 +39,9 @@ static int check(struct look *o, int argc, char **argv, unsigned takes, int firs
 
 int look_options(struct look *o, int argc, char **argv, unsigned takes, bool task, struct err *e)
 {
-	static const struct option options[] = {
-	    {"json", 0, 0, 'j'},  {"all", 0, 0, 'a'},	   {"at", 1, 0, 't'},	  {"limit", 1, 0, 'l'},
-	    {"watch", 2, 0, 'w'}, {"markdown", 0, 0, 'm'}, {"follow", 0, 0, 'f'}, {0}};
+	static const struct option options[] = {{"json", 0, 0, 'j'},   {"all", 0, 0, 'a'},   {"at", 1, 0, 't'},
+						{"limit", 1, 0, 'l'},  {"watch", 2, 0, 'w'}, {"markdown", 0, 0, 'm'},
+						{"follow", 0, 0, 'f'}, {"atom", 2, 0, 'A'},  {0}};
 	int opt;
 	*o = (struct look){.limit = DEFAULT_LIMIT};
 	optind = 1;
@@ -57,6 +59,9 @@ int look_options(struct look *o, int argc, char **argv, unsigned takes, bool tas
 			break;
 		case 'f':
 			o->follow = true;
+			break;
+		case 'A':
+			o->atom = optarg ? optarg : "";
 			break;
 		case 't':
 			o->at = optarg;

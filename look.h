@@ -4,13 +4,14 @@
 #include "commands.h"
 #include "table.h"
 
-enum { LOOK_LIST = 1, LOOK_FOLLOW = 2 }; /* --all --limit --markdown --watch; -f */
+enum { LOOK_LIST = 1, LOOK_FOLLOW = 2, LOOK_ATOM = 4 }; /* --all --limit --markdown --watch; -f; --atom */
 struct look {
 	bool json, all, markdown, follow;
 	const char *at;
-	long limit;	/* rows of queued, and of finished tasks, unless --all or --limit says else */
-	long watch;	/* seconds between two looks; 0: look once */
-	const char *id; /* of the task, for the verbs that look at one */
+	const char *atom; /* base URL of the feed, "" for none; NULL: no feed is asked for */
+	long limit;	  /* rows of queued, and of finished tasks, unless --all or --limit says else */
+	long watch;	  /* seconds between two looks; 0: look once */
+	const char *id;	  /* of the task, for the verbs that look at one */
 };
 /* takes: the options beyond --json and --at; task: it wants a task's id. */
 int look_options(struct look *o, int argc, char **argv, unsigned takes, bool task, struct err *e);

@@ -75,8 +75,6 @@ if [ "$group" = test ]; then
 	need ps procps procps
 	need curl curl curl
 	need promtool prometheus prometheus
-	need xmllint libxml2-utils libxml2-utils
-	need script bsdutils util-linux-misc
 	[ -x "$(git --exec-path 2>/dev/null)/git-http-backend" ] || lacks git git-daemon
 fi
 
