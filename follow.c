@@ -26,6 +26,7 @@ struct following {
 	int64_t printed[2];	  /* bytes of stdout, of stderr, as the task printed them */
 	int64_t as_of;		  /* UTC seconds; of the tails that were shown last, 0: none yet */
 	bool clock_shown, told_off;
+	bool midline; /* what was printed last has no end of line yet: the clock would hide it */
 	char told_state[32];
 };
 
@@ -47,7 +48,7 @@ static void hide_clock(struct following *f)
 /* How old what is shown is, in the last line, while it is a terminal's. */
 static void show_clock(struct following *f)
 {
-	if (!f->as_of || !on_terminal())
+	if (!f->as_of || f->midline || !on_terminal())
 		return;
 	int64_t age = clock_now() - f->as_of;
 	fprintf(stderr, "\r(as of %lld s ago)\033[K", (long long)(age > 0 ? age : 0));
@@ -68,7 +69,8 @@ static void note(struct following *f, const char *fmt, ...)
 	text_clean(&clean, b.data, b.len, 1200);
 	hide_clock(f);
 	fflush(stdout);
-	fprintf(stderr, "dgrid: %s\n", clean.data);
+	fprintf(stderr, "%sdgrid: %s\n", f->midline && on_terminal() ? "\n" : "", clean.data);
+	f->midline = false;
 	buf_clear(&b);
 	buf_clear(&clean);
 }
@@ -188,6 +190,7 @@ static void print_tail(struct following *f, const struct json *tails)
 		    f->printed[k] > t.from ? tails_at(t.text, t.len, t.end - t.from, f->printed[k] - t.from) : 0;
 		hide_clock(f);
 		follow_print(k, t.text + skip, t.len - skip);
+		f->midline = t.len && t.text[t.len - 1] != '\n' && isatty(k ? STDERR_FILENO : STDOUT_FILENO);
 		f->printed[k] = t.end;
 	}
 	if (any && (!at || clock_parse(at, &f->as_of)))

@@ -189,7 +189,9 @@ static void take_entry(void *ctx, const char *entry)
 	char *id = xstrndup(base, n - 5);
 	if (!strncmp(path, "nodes/", 6) && base == path + 6 && task_id_valid(id) && regular) {
 		s->nodes = xrealloc(s->nodes, (s->n_nodes + 1) * sizeof *s->nodes);
-		s->nodes[s->n_nodes++] = (struct snapshot_node){.id = id};
+		struct snapshot_node *node = &s->nodes[s->n_nodes++];
+		*node = (struct snapshot_node){.id = id};
+		snprintf(node->oid, sizeof node->oid, "%s", oid);
 		return;
 	}
 	int state = !strncmp(path, "tasks/", 6) && base > path + 7 ? state_of(path + 6, (size_t)(base - path - 7)) : -1;
@@ -233,25 +235,31 @@ static enum node_state judge_node(const struct snapshot *s, const struct node_vi
 						: NODE_ACTIVE;
 }
 
-static void read_nodes(struct snapshot *s)
+static void take_node(void *ctx, size_t i, const char *bytes, size_t len)
 {
+	struct snapshot *s = ctx;
+	struct json_error je;
+	s->nodes[i].file = bytes ? json_parse(bytes, len, &je) : NULL;
+}
+
+static int read_nodes(struct snapshot *s, struct err *e)
+{
+	struct strs oids = {0};
+	for (size_t i = 0; i < s->n_nodes; i++)
+		strs_add(&oids, s->nodes[i].oid);
+	int rc = oids.n ? git_cat(&s->git, oids.v, oids.n, TASK_FILE_MAX, take_node, s, e) : 0;
+	strs_clear(&oids);
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		struct snapshot_node *n = &s->nodes[i];
-		struct buf b = {0};
-		struct json_error je;
 		struct node_view beat;
-		char *path = xasprintf("nodes/%s.json", n->id);
-		if (!snapshot_file(s, path, &b, NULL))
-			n->file = json_parse(b.data, b.len, &je);
 		node_read(&n->view, n->file);
 		n->beat = s->past ? NULL : heartbeats_of(&s->beats, n->id);
 		node_read(&beat, n->beat);
 		if (beat.seen > n->view.seen)
 			n->view = beat;
 		n->state = judge_node(s, &n->view);
-		buf_clear(&b);
-		free(path);
 	}
+	return rc;
 }
 
 static void read_settings(struct snapshot *s)
@@ -276,8 +284,7 @@ int snapshot_open(struct snapshot *s, const char *url, const char *branch, const
 	if (!s->past && heartbeats_read(&s->git, &s->beats, e))
 		return -1;
 	read_settings(s);
-	read_nodes(s);
-	return 0;
+	return read_nodes(s, e);
 }
 
 int snapshot_file(const struct snapshot *s, const char *path, struct buf *out, struct err *e)

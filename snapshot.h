@@ -20,6 +20,7 @@ struct snapshot_task {
 enum node_state { NODE_ACTIVE, NODE_PAUSED, NODE_DRAINING, NODE_SILENT, NODE_LEFT };
 struct snapshot_node {
 	char *id;
+	char oid[72];
 	struct json *file;	 /* nodes/ID.json */
 	const struct json *beat; /* its heartbeat, NULL: none */
 	struct node_view view;	 /* of the newest of the two */

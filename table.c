@@ -9,6 +9,7 @@
 
 #define GAP 2
 #define COLUMNS_MAX 16
+#define CELL_MAX 1000 /* columns of a cell that are kept: a stranger may have written a megabyte */
 
 struct table_cell {
 	char *text; /* clean */
@@ -23,7 +24,7 @@ static void add(struct table *t, const char *text, enum paint p, bool note)
 		t->room = t->room ? 2 * t->room : 256;
 		t->cells = xrealloc(t->cells, t->room * sizeof *t->cells);
 	}
-	text_clean(&b, text, SIZE_MAX, INT_MAX);
+	text_clean(&b, text, SIZE_MAX, CELL_MAX);
 	t->cells[t->n_cells++] = (struct table_cell){.text = buf_detach(&b), .paint = p, .note = note};
 }
 

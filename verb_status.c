@@ -219,6 +219,16 @@ static void status_markdown(const struct snapshot *s, const struct look *o, stru
 	table_clear(&t);
 }
 
+static struct json *throughput_json(const struct snapshot *s)
+{
+	struct pace p = look_pace(s);
+	struct json *j = json_new(JSON_OBJECT);
+	json_set(j, "finished", json_new_int((int64_t)p.finished));
+	json_set(j, "seconds", json_new_int(p.seconds));
+	json_set(j, "oldest_queued_seconds", p.oldest_queued < 0 ? json_new(JSON_NULL) : json_new_int(p.oldest_queued));
+	return j;
+}
+
 static void status_json(const struct snapshot *s)
 {
 	char when[32];
@@ -248,6 +258,7 @@ static void status_json(const struct snapshot *s)
 	json_set(all, "commit", json_new_str(s->commit));
 	json_set(all, "committed_at", json_new_str(clock_format(s->committed_at, when)));
 	json_set(all, "counts", look_counts(s));
+	json_set(all, "throughput", throughput_json(s));
 	json_set(all, "nodes", look_nodes(s));
 	json_set(all, "tasks", tasks);
 	put_json(all);

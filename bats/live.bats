@@ -26,7 +26,7 @@ put() { # PATH FILE: commits a file to the ledger by another hand
 	tgit -C "$T/c" commit -qm put
 	tgit -C "$T/c" push -q origin HEAD:main
 }
-worker() { spawn "$T/log" "$DGRID" worker --node-id n1 --engine bwrap --slots 2 --work-dir "$T/w1" "$@"; }
+worker() { spawn "$T/log" "$DGRID" worker --node-id n1 --engine bwrap --slots 2 --work-dir "$T/w1"; }
 # What the screen shows in the end: the last page, without escape sequences.
 last_page() { python3 -c 'import re,sys; t=sys.stdin.read().split("\033[?1049l")[0].split("\033[H")[-1]; print(re.sub(r"\033\[[0-9;?]*[A-Za-z]", "", t).replace("\r", ""))'; }
 
@@ -248,6 +248,16 @@ last_page() { python3 -c 'import re,sys; t=sys.stdin.read().split("\033[?1049l")
 	run -0 --separate-stderr "$DGRID" logs -f quiet
 	[[ "$stderr" == *"live_tail_bytes is 0"* && "$output" == $'secret\ndone' ]]
 	run -1 grep -q secret <(git -C "$ORIGIN" log --all --format=%B)
+}
+
+@test "logs -f goes on with the next attempt, from its beginning" {
+	grid '{"heartbeat_seconds": 1, "retry_backoff_seconds": 1}'
+	printf '{"task_id":"again","script":"echo begin; sleep 2; echo end; exit 1","timeout_seconds":60,"retry_on_failure":true,"max_attempts":2}' >"$T/again.json"
+	"$DGRID" submit "$T/again.json"
+	worker
+	run -1 --separate-stderr "$DGRID" logs -f again
+	[[ "$output" == $'begin\n'*$'begin\nend' ]]
+	[[ "$stderr" == *"attempt 1"*"the claim was given back"*"attempt 2"*"again ended: failed, exit code 1"* ]]
 }
 
 @test "a host that declines tails still gets its beats; logs -f shows the end" {
