@@ -90,10 +90,9 @@ void follow_print(bool to_stderr, const char *text, size_t len)
 
 /* ---- the task ---- */
 
-int follow_find(const struct context *ctx, struct snapshot *s, const char *at, const char *id, struct json **doc,
+static int find(const struct context *ctx, struct snapshot *s, const char *at, const char *id, struct json **doc,
 		const char **state, char path[256], struct err *e)
 {
-	*doc = NULL;
 	if (open_snapshot(ctx, at, s, e))
 		return -1;
 	struct snapshot_task *t = task_id_valid(id) ? snapshot_find(s, id) : NULL;
@@ -105,8 +104,9 @@ int follow_find(const struct context *ctx, struct snapshot *s, const char *at, c
 		*doc = json_copy(t->doc);
 		return 0;
 	}
-	*state = "archived";
 	char where[128];
+	*state = "archived";
+	e->class = ERR_NONE;
 	if (task_id_valid(id))
 		*doc = snapshot_archived(s, id, where, e);
 	if (*doc)
@@ -116,13 +116,24 @@ int follow_find(const struct context *ctx, struct snapshot *s, const char *at, c
 	return e->class && e->class != ERR_NOENT ? -1 : err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
 }
 
+int follow_find(const struct context *ctx, struct snapshot *s, const char *at, const char *id, struct json **doc,
+		const char **state, char path[256], struct err *e)
+{
+	*doc = NULL;
+	if (find(ctx, s, at, id, doc, state, path, e))
+		return -1;
+	if ((*doc)->type == JSON_OBJECT)
+		return 0;
+	return err_set(e, ERR_DATA, "%s:%u:%u: expected an object, found %s", path, (*doc)->line, (*doc)->col,
+		       json_type_name((*doc)->type));
+}
+
 static int look(struct following *f, struct err *e)
 {
 	struct snapshot s = {0};
 	struct json *doc;
 	const char *state;
 	char path[256];
-	e->class = ERR_NONE;
 	int rc = follow_find(f->ctx, &s, NULL, f->id, &doc, &state, path, e);
 	if (rc) {
 		json_free(doc);

@@ -70,6 +70,19 @@ static struct json *read_totals(struct ledger *l, struct err *e)
 	else if (!file_read(path, 16u << 20, &b, e) && !(totals = json_parse(b.data ? b.data : "", b.len, &je)))
 		err_set(e, ERR_DATA, "%s:%u:%u: %s; mend it before anything is archived", ARCHIVE_TOTALS, je.line,
 			je.col, je.msg);
+	const struct json *days = json_get(totals, "days"), *wrong = NULL;
+	if (totals && totals->type != JSON_OBJECT)
+		wrong = totals;
+	else if (days && days->type != JSON_OBJECT)
+		wrong = days;
+	for (const struct json *day = days && !wrong ? days->child : NULL; day && !wrong; day = day->next)
+		wrong = day->type != JSON_OBJECT ? day : NULL;
+	if (wrong) {
+		err_set(e, ERR_DATA, "%s:%u:%u: expected an object, found %s; mend it before anything is archived",
+			ARCHIVE_TOTALS, wrong->line, wrong->col, json_type_name(wrong->type));
+		json_free(totals);
+		totals = NULL;
+	}
 	buf_clear(&b);
 	free(path);
 	return totals;

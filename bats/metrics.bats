@@ -107,6 +107,33 @@ change() {
 	done
 }
 
+@test "hostile documents: no worker, heal or maintain falls over them, or turns in circles" {
+	change python3 - <<-'PY'
+		import json
+		good = {"script": "echo ran", "timeout_seconds": 10}
+		for state in ("queue", "in_progress", "failed"):
+		    for i, text in enumerate(("[1]", "7", '"x"', "null", '{"claim": []}', '{"claim": {"node": "gone", "lease_until": "2020-01-01T00:00:00Z"}, "attempts": 5}')):
+		        open(f"tasks/{state}/{state[0]}{i}.json", "w").write(text)
+		for state in ("queue", "completed"): # one id in two folders
+		    json.dump(dict(good, task_id="twice", priority=9), open(f"tasks/{state}/twice.json", "w"))
+		json.dump(dict(good, task_id="good"), open("tasks/queue/good.json", "w"))
+		open("grid.json", "w").write('{"keep_finished": 1}')
+		open("tasks/archive.json", "w").write('{"days": {"2020-01-01": []}}')
+	PY
+	run -0 "$DGRID" heal
+	run "$DGRID" maintain
+	[ "$status" -lt 70 ]
+	[[ "$output" == *"tasks/archive.json:1:"*"expected an object"* ]]
+	run -0 timeout 30 "$DGRID" worker --node-id n1 --engine bwrap --once --work-dir "$T/w1"
+	ledger_has completed good
+	ledger_has queue twice
+	run -0 "$DGRID" why twice
+	[[ "$output" == *"tasks/completed/ has a task of the same id"* ]]
+	run -65 "$DGRID" show f0
+	[[ "$output" == *"tasks/failed/f0.json:1:1: expected an object, found array"* ]]
+	run -65 "$DGRID" logs -f f1
+}
+
 @test "the feed: well-formed whatever failed, ids that stay, the newest 50, no cancelled ones" {
 	"$DGRID" submit --id bad --description 'a <b> & "c"' -- 'printf "]]>\001\033[2J<script>\302\233&amp;\357\277\277 sorry\n" >&2; exit 4'
 	once
