@@ -104,11 +104,13 @@ static int read_date(const struct snapshot *s, const char *at, int64_t *when)
 	struct buf b = {0};
 	struct err e;
 	int y, m, d, used = 0;
+	long long seconds;
 	char *day = xasprintf("%sT00:00:00Z", at), *since = xasprintf("--since=%s", at);
 	bool is_day = sscanf(at, "%4d-%2d-%2d%n", &y, &m, &d, &used) == 3 && used == 10;
 	int rc = !clock_parse(at, when) || (is_day && !at[used] && !clock_parse(day, when)) ? 0 : -1;
 	if (rc && !(is_day && (at[used] == 'T' || !at[used])) && !GIT(s, &b, &e, "rev-parse", since) && b.len &&
-	    sscanf(b.data, "--max-age=%lld", (long long *)when) == 1) {
+	    sscanf(b.data, "--max-age=%lld", &seconds) == 1) {
+		*when = seconds;
 		int64_t off = clock_now() - *when;
 		bool now = !strcmp(at, "now") || !strcmp(at, "today") || strstr(at, "ago");
 		rc = off >= -1 && off <= 1 && !now ? -1 : 0;

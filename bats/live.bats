@@ -260,6 +260,20 @@ last_page() { python3 -c 'import re,sys; t=sys.stdin.read().split("\033[?1049l")
 	[[ "$stderr" == *"attempt 1"*"the claim was given back"*"attempt 2"*"again ended: failed, exit code 1"* ]]
 }
 
+@test "a host that takes heads only gets tails as heads, and logs -f finds them there" {
+	grid '{"heartbeat_seconds": 1, "poll_seconds": 1}'
+	printf '#!/bin/sh\nwhile read -r old new ref; do case $ref in refs/heads/*) ;; *) exit 1 ;; esac; done\n' >"$ORIGIN/hooks/pre-receive"
+	chmod +x "$ORIGIN/hooks/pre-receive"
+	start_http_git
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	export GIT_TOKEN DGRID_REPO_URL=$HTTP_URL
+	worker
+	"$DGRID" submit --id talk --timeout 60 -- 'echo one; sleep 30'
+	spawn "$T/out" "$DGRID" logs -f talk
+	wait_until 25 grep -qx one "$T/out"
+	git -C "$ORIGIN" rev-parse -q --verify refs/heads/dgrid-tails/n1
+}
+
 @test "a host that declines tails still gets its beats; logs -f shows the end" {
 	grid '{"heartbeat_seconds": 1}'
 	printf '#!/bin/sh\nwhile read -r old new ref; do case $ref in refs/dgrid/tails/*) exit 1 ;; esac; done\n' >"$ORIGIN/hooks/pre-receive"
