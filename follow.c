@@ -355,7 +355,7 @@ static int pursue(struct following *f, struct err *e)
 			return finish(f, e);
 		if (got < 0) {
 			/* A remote that is away for a while is no reason to give up, once it has answered. */
-			if (!f->s.url || e->class == ERR_NOENT ||
+			if (!f->s.url || e->class == ERR_NOENT || e->class == ERR_DATA ||
 			    now - (trouble_since ? trouble_since : now) > PATIENCE_MS) {
 				hide_clock(f);
 				return -1;

@@ -103,6 +103,7 @@ uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struc
 	const struct collector *c = of_stderr ? &a->err : &a->out;
 	uint64_t after = c->total - c->head.len, end = c->total;
 	struct buf kept = {0}; /* what comes last, without a gap */
+	buf_add(&kept, "", 0);
 	if (after > c->half) {
 		buf_add(&kept, c->ring + c->at, c->half - c->at);
 		buf_add(&kept, c->ring, c->at);
