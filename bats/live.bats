@@ -98,6 +98,18 @@ last_page() { python3 -c 'import re,sys; t=sys.stdin.read().split("\033[?1049l")
 	[[ "$stderr" == *"terminal restored: True"* && "$output" != *"$GIT_TOKEN"* ]]
 }
 
+@test "wait and logs -f hear Ctrl-C while the remote hangs" {
+	"$DGRID" submit --id one -- true
+	start_http_git
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	export GIT_TOKEN DGRID_REPO_URL=$HTTP_URL
+	hang="run=kill -STOP $HTTP_PID; until pgrep -P \$CHILD git; do sleep 0.1; done"
+	run -130 on_terminal see='0 of 1 ended' "$hang" signal=INT -- "$DGRID" wait one
+	kill -CONT "$HTTP_PID"
+	run -130 on_terminal see='waiting for it to start' "$hang" signal=INT -- "$DGRID" logs -f one
+	kill -CONT "$HTTP_PID"
+}
+
 @test "--watch needs a terminal and has no use for --json, --markdown, --at; options of other verbs are refused" {
 	run -64 "$DGRID" status --watch
 	[[ "$output" == *"--watch redraws a terminal"* ]]
