@@ -107,5 +107,5 @@ int main(void)
 	table();
 	places();
 	tails();
-	return test_end("text");
+	return test_end("test_text");
 }
