@@ -194,7 +194,9 @@ static void day_of(int64_t utc_seconds, char sep, char out[16])
 
 static void bump(struct json *doc, const char *name, int64_t by)
 {
-	json_set(doc, name, json_new_int(json_int(doc, name, 0) + by));
+	int64_t n = json_int(doc, name, 0);
+	/* Anyone may have written these numbers: they do not wrap. */
+	json_set(doc, name, json_new_int(by > 0 && n > INT64_MAX - by ? INT64_MAX : n + (by > 0 ? by : 0)));
 }
 
 void archive_count(struct json *totals, const struct archive_item *item)
@@ -202,6 +204,10 @@ void archive_count(struct json *totals, const struct archive_item *item)
 	char day[16];
 	day_of(item->finished_at, '-', day);
 	struct json *days = (struct json *)json_get(totals, "days"), *one;
+	if (item->retried_completed || json_get(totals, "retried_completed"))
+		bump(totals, "retried_completed", item->retried_completed);
+	if (item->retried_failed || json_get(totals, "retried_failed"))
+		bump(totals, "retried_failed", item->retried_failed);
 	if (!json_get(totals, "schema"))
 		json_set(totals, "schema", json_new_int(1));
 	bump(totals, "tasks", 1);

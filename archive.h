@@ -30,6 +30,7 @@ struct archive_item {
 	char oid[72];	     /* its blob */
 	int64_t finished_at; /* UTC seconds */
 	int64_t duration_ms;
+	int64_t retried_completed, retried_failed; /* how often it had ended before it was tried again by hand */
 };
 /* The totals with one more task. totals: the document of ARCHIVE_TOTALS, an empty object at first. */
 void archive_count(struct json *totals, const struct archive_item *item);

@@ -142,6 +142,9 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 		memmove(&ready[first + 1], &ready[first], (at - first) * sizeof *ready);
 		ready[first] = k;
 		struct pick *p = &picks[got];
+		/* Some other hand put the id into two folders: nothing could be recorded. */
+		if (ledger_elsewhere(l, TASK_QUEUE, k->id))
+			continue;
 		bool known = judge(ch, l, c, node, k, p);
 		if (!known || (!p->invalid_text && ch->has_image && !ch->has_image(ch->ctx, p->task.image)))
 			pick_clear(p);

@@ -3,8 +3,9 @@
 #include "clock.h"
 #include "file.h"
 #include "sig.h"
-#include <ctype.h>
+#include "text.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,12 +117,10 @@ int parse_number(const char *flag, const char *text, long min, long max, long *o
 /* Text from the ledger is a stranger's: no escape sequence of theirs reaches a terminal. */
 void put_clean(const char *s, size_t max)
 {
-	for (size_t n = 0; *s && n < max; s++, n++) {
-		/* U+0080 to U+009F are control characters too, two bytes each; U+009B begins an escape sequence. */
-		bool c1 = (unsigned char)s[0] == 0xC2 && (unsigned char)s[1] >= 0x80 && (unsigned char)s[1] < 0xA0;
-		putchar(c1 || iscntrl((unsigned char)*s) ? ' ' : *s);
-		s += c1;
-	}
+	struct buf b = {0};
+	text_clean(&b, s, max, INT_MAX);
+	fwrite(b.data, 1, b.len, stdout);
+	buf_clear(&b);
 }
 
 void put_json(const struct json *j)
@@ -175,8 +174,7 @@ struct tally {
 	int worst; /* 0, ERR_CANCELLED or ERR_NO */
 };
 
-/* What wait ends with for a task in failed/, or in the archive. */
-static int code_of(const struct json *doc)
+int ended_code(const struct json *doc)
 {
 	const char *status = json_str(json_get(doc, "result"), "status");
 	return !status || !strcmp(status, "success") ? 0 : !strcmp(status, "cancelled") ? ERR_CANCELLED : ERR_NO;
@@ -190,7 +188,7 @@ static int look_in_archive(struct ledger *l, const char *id, int *code, struct e
 	struct json *doc = NULL;
 	int rc = archive_open(&g, dir, l->url, NULL, e);
 	if (!rc && (doc = archive_find(&g, id, path, e)))
-		*code = code_of(doc);
+		*code = ended_code(doc);
 	else if (!rc && e->class == ERR_NOENT)
 		rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
 	else
@@ -213,7 +211,7 @@ static int count_up(struct ledger *l, const char *const *ids, int *codes, size_t
 			codes[i] = 0;
 		else if (s == TASK_FAILED) {
 			struct json *doc = ledger_doc(l, TASK_FAILED, ids[i], NULL);
-			codes[i] = code_of(doc);
+			codes[i] = ended_code(doc);
 			codes[i] = codes[i] ? codes[i] : ERR_NO;
 			json_free(doc);
 		} else if (s < 0 && codes[i] == NOT_ENDED && look_in_archive(l, ids[i], &codes[i], e))
@@ -282,12 +280,19 @@ static int follow(struct ledger *l, const char *const *ids, int *codes, size_t n
 	return 0;
 }
 
+static bool stopped(void)
+{
+	return sig_stops() > 0;
+}
+
 int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e)
 {
 	int *codes = xcalloc(n + 1, sizeof *codes);
 	for (size_t i = 0; i < n; i++)
 		codes[i] = NOT_ENDED;
+	proc_give_up_when(stopped); /* a remote that hangs is no reason to be deaf */
 	int rc = follow(l, ids, codes, n, timeout, e);
+	proc_give_up_when(NULL);
 	free(codes);
 	return rc;
 }

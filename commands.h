@@ -24,6 +24,9 @@ void close_grid(struct ledger *l, struct grid_config *c);
  * ERR_RETRY (timed out). */
 int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e);
 
+/* What wait ends with for a task with a result: 0, ERR_NO or ERR_CANCELLED. */
+int ended_code(const struct json *doc);
+
 int parse_number(const char *flag, const char *text, long min, long max, long *out, struct err *e);
 bool flag_json(int argc, char **argv);		     /* --json is among the arguments */
 const char *operand(int argc, char **argv, int nth); /* the nth argument that is no option, or NULL */

@@ -24,6 +24,7 @@ static const struct {
     {"tmp_mb", offsetof(struct grid_config, tmp_mb), 64, 1, 65536},
     {"pushes_per_minute", offsetof(struct grid_config, pushes_per_minute), 0, 1, 100000},
     {"lease_seconds", offsetof(struct grid_config, lease_seconds), 0, 5, 86400},
+    {"live_tail_bytes", offsetof(struct grid_config, live_tail_bytes), 2048, 0, 65536},
     {"retry_backoff_seconds", offsetof(struct grid_config, retry_backoff_seconds), 10, 1, 3600},
     {"max_files_per_request", offsetof(struct grid_config, max_files_per_request), 1, 1, 1000},
 };

@@ -11,6 +11,7 @@ struct grid_config {
 	    max_clock_skew_seconds, poll_seconds, keep_finished, max_memory_mb, max_pids, tmp_mb,
 	    pushes_per_minute,	   /* for the whole grid; 0: no limit */
 	    lease_seconds,	   /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
+	    live_tail_bytes,	   /* of each running task's streams, shown to who follows; 0: none */
 	    retry_backoff_seconds, /* wait before the second attempt after a failure; doubles with each */
 	    max_files_per_request; /* task files that one pull request may add */
 	bool workers_promote;	   /* "promote": idle workers move approved tasks to the queue, else a workflow does */

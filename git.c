@@ -109,11 +109,19 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
 		       void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
 {
+	return git_start_input(g, NULL, 0, args, ctx, on_end, e);
+}
+
+struct proc *git_start_input(const struct git *g, const char *input, size_t len, const char *const *args, void *ctx,
+			     void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
+{
 	struct strs argv = {0}, env = {0};
 	command(g, g->dir, args, &argv, &env);
 	struct proc_spec spec = {.argv = (const char *const *)argv.v,
 				 .env = (const char *const *)env.v,
 				 .timeout_ms = GIT_TIMEOUT_MS,
+				 .input = input,
+				 .input_len = len,
 				 .ctx = ctx,
 				 .on_end = on_end};
 	struct proc *p = proc_start(&spec, e);

@@ -1,11 +1,13 @@
 #include "heartbeat.h"
 #include "clock.h"
 #include "log.h"
+#include "tails.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define RETRY_MS 5000
+#define TAILS_PAUSE_MS 600000 /* after the host declined them */
 #define FETCHED "refs/dgrid/heartbeats"
 #define FALLBACK "refs/heads/dgrid-heartbeats"
 #define FETCHED_FALLBACK "refs/dgrid/heartbeats-heads"
@@ -15,11 +17,17 @@ struct heartbeat {
 	char *node;
 	struct json *(*say)(void *);
 	int64_t (*may)(void *);
+	struct json *(*tails)(void *);
 	void *ctx;
 	int64_t every_ms;
 	struct loop_timer *timer;
 	bool busy, again, heads, told, stopping, shown;
 	char tree[72], commit[72];
+	char tail[72];	 /* the commit of the tails that goes along; "": none */
+	bool tail_shown; /* the remote has tails of ours that are not empty */
+	bool tail_known; /* and has a ref for them */
+	bool tail_empty, tail_declined;
+	int64_t no_tails_until; /* monotonic ms */
 	unsigned pushes;
 };
 
@@ -44,11 +52,13 @@ static void start_push(struct heartbeat *h, void (*on_end)(void *, const struct 
 {
 	struct err e;
 	char *spec = xasprintf("+%s:%s/%s", h->commit, h->heads ? FALLBACK : FETCHED, h->node);
-	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
+	char *tail = xasprintf("+%s:%s/%s", h->tail, h->heads ? TAILS_FALLBACK : TAILS_REF, h->node);
+	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, h->tail[0] ? tail : NULL, NULL};
 	h->pushes++;
 	if (!git_start(h->git, args, h, on_end, &e))
 		trouble(h, e.msg);
 	free(spec);
+	free(tail);
 }
 
 static void pushed(void *ctx, const struct proc_result *res)
@@ -56,7 +66,14 @@ static void pushed(void *ctx, const struct proc_result *res)
 	struct heartbeat *h = ctx;
 	struct err e;
 	enum push_outcome got = git_push_outcome(res, &e);
+	if (got == PUSH_DECLINED && h->tail[0]) { /* the sign of life is worth more */
+		h->tail[0] = 0;
+		h->tail_declined = true;
+		start_push(h, pushed);
+		return;
+	}
 	if (got == PUSH_DECLINED && !h->heads) {
+		h->tail_declined = false;
 		log_at(LOG_INFO, "heartbeat", "the host refuses refs/dgrid/ (%s): using a branch instead", e.msg);
 		h->heads = true;
 		start_push(h, pushed);
@@ -66,6 +83,16 @@ static void pushed(void *ctx, const struct proc_result *res)
 		trouble(h, e.msg);
 		return;
 	}
+	if (h->tail_declined) {
+		h->no_tails_until = clock_mono_ms() + TAILS_PAUSE_MS;
+		log_at(LOG_WARN, "heartbeat",
+		       "the host declined the tails of running tasks; they are left out for a while");
+	}
+	if (h->tail[0]) {
+		h->tail_shown = !h->tail_empty;
+		h->tail_known = true;
+	}
+	h->tail_declined = false;
 	h->told = false;
 	h->busy = false;
 	h->shown = true;
@@ -77,6 +104,38 @@ static void pushed(void *ctx, const struct proc_result *res)
 	h->again = false;
 }
 
+static void made_tail(void *ctx, const struct proc_result *res)
+{
+	struct heartbeat *h = ctx;
+	const char *out = res->out.data ? res->out.data : "";
+	size_t n = strcspn(out, "\n");
+	if (res->end == PROC_EXITED && !res->code && n < sizeof h->tail)
+		snprintf(h->tail, sizeof h->tail, "%.*s", (int)n, out);
+	start_push(h, pushed);
+}
+
+static void add_tails(struct heartbeat *h)
+{
+	bool may = h->tails && clock_mono_ms() >= h->no_tails_until;
+	struct json *doc = may ? h->tails(h->ctx) : NULL;
+	struct buf text = {0};
+	struct err e;
+	h->tail[0] = 0;
+	h->tail_empty = !doc;
+	if (doc)
+		json_write(&text, doc, 0);
+	else
+		buf_adds(&text, "{\"schema\":1,\"tasks\":[]}"); /* what has ended is in the ledger */
+	json_free(doc);
+	/* By stdin: what a task prints shows in no list of processes. */
+	const char *args[] = {"commit-tree", "-F", "-", h->tree, NULL};
+	if (h->tail_empty && !h->tail_shown)
+		start_push(h, pushed);
+	else if (!git_start_input(h->git, text.data, text.len, args, h, made_tail, &e))
+		trouble(h, e.msg);
+	buf_clear(&text);
+}
+
 static void made(void *ctx, const struct proc_result *res)
 {
 	struct heartbeat *h = ctx;
@@ -86,7 +145,7 @@ static void made(void *ctx, const struct proc_result *res)
 		return;
 	}
 	snprintf(h->commit, sizeof h->commit, "%.*s", (int)strcspn(out, "\n"), out);
-	start_push(h, pushed);
+	add_tails(h);
 }
 
 static void beat(void *ctx)
@@ -125,6 +184,11 @@ struct heartbeat *heartbeat_start(const struct git *g, const char *node, struct 
 	buf_clear(&b);
 	schedule(h, 0);
 	return h;
+}
+
+void heartbeat_tails(struct heartbeat *h, struct json *(*tails)(void *ctx))
+{
+	h->tails = tails;
 }
 
 void heartbeat_every(struct heartbeat *h, int64_t every_ms)
@@ -176,10 +240,13 @@ void heartbeat_stop(struct heartbeat *h, bool remove)
 	if (remove && h->commit[0]) {
 		struct err e;
 		char *spec = xasprintf(":%s/%s", h->heads ? FALLBACK : FETCHED, h->node);
-		const char *args[] = {"push", "--quiet", "--no-verify", "origin", spec, NULL};
+		char *tail = xasprintf(":%s/%s", h->heads ? TAILS_FALLBACK : TAILS_REF, h->node);
+		const char *args[] = {"push", "--quiet", "--no-verify", "origin", spec, h->tail_known ? tail : NULL,
+				      NULL};
 		if (git_run(h->git, NULL, &e, args))
 			log_at(LOG_DEBUG, "heartbeat", "its ref stays: %s", e.msg);
 		free(spec);
+		free(tail);
 	}
 	free(h->node);
 	free(h);

@@ -246,6 +246,17 @@ struct file_stamp ledger_stamp(const struct ledger *l, enum task_state s, const 
 	return stamp;
 }
 
+bool ledger_elsewhere(struct ledger *l, enum task_state s, const char *id)
+{
+	bool found = false;
+	for (int k = 0; k < TASK_N_STATES && !found; k++) {
+		char *path = k == (int)s ? NULL : task_path(l, (enum task_state)k, id);
+		found = path && file_exists(path);
+		free(path);
+	}
+	return found;
+}
+
 struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e)
 {
 	struct buf b = {0};
@@ -256,6 +267,12 @@ struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, str
 		if (!doc)
 			err_set(e, ERR_DATA, "tasks/%s/%s.json:%u:%u: %s", task_state_name(s), id, je.line, je.col,
 				je.msg);
+		else if (doc->type != JSON_OBJECT) { /* nothing can be written into it */
+			err_set(e, ERR_DATA, "tasks/%s/%s.json:%u:%u: expected an object, found %s", task_state_name(s),
+				id, doc->line, doc->col, json_type_name(doc->type));
+			json_free(doc);
+			doc = NULL;
+		}
 	}
 	buf_clear(&b);
 	return doc;

@@ -52,6 +52,7 @@ void ledger_nodes(struct ledger *l, struct strs *out); /* ids of all that are re
 size_t ledger_active_nodes(struct ledger *l);	       /* registered, and not left */
 /* The state that id is in; -1 for nowhere. */
 int ledger_find(struct ledger *l, const char *id);
+bool ledger_elsewhere(struct ledger *l, enum task_state s, const char *id); /* also in another folder than that of s */
 
 enum change_verdict { CHANGE_APPLY, CHANGE_DROP };
 enum change_outcome { CHANGE_PENDING, CHANGE_LANDED, CHANGE_DROPPED };

@@ -14,6 +14,7 @@
 extern char **environ;
 
 #define KILL_GRACE_MS 2000
+#define GIVE_UP_MS 100
 #define LINGER_MS 1000 /* a daemon left behind may hold our pipes: do not wait for it longer than this */
 enum { FD_OUT, FD_ERR, FD_STATUS, FD_IN, N_FDS };
 
@@ -37,6 +38,7 @@ struct loop_timer {
 };
 static struct proc *procs;
 static struct loop_timer *timers;
+static bool (*give_up)(void);
 
 void proc_result_clear(struct proc_result *r)
 {
@@ -309,6 +311,11 @@ void loop_step(int64_t max_wait_ms)
 		;
 }
 
+void proc_give_up_when(bool (*asked)(void))
+{
+	give_up = asked;
+}
+
 int proc_run(const struct proc_spec *spec, struct proc_result *res, struct err *e)
 {
 	*res = (struct proc_result){.end = PROC_NOT_STARTED};
@@ -316,8 +323,14 @@ int proc_run(const struct proc_spec *spec, struct proc_result *res, struct err *
 	if (!p)
 		return -1;
 	p->waited_for = true;
-	while (!p->finished)
-		loop_step(60000);
+	bool told = false;
+	while (!p->finished) {
+		loop_step(give_up ? GIVE_UP_MS : 60000);
+		if (give_up && !told && !p->finished && give_up()) {
+			proc_signal(p, SIGTERM);
+			told = true;
+		}
+	}
 	*res = p->res;
 	proc_free(p);
 	return 0;

@@ -40,6 +40,9 @@ struct proc_spec {
 
 /* 0 when the child was started and has ended, however it ended; -1 (ERR_UNAVAILABLE) when it was not started. */
 int proc_run(const struct proc_spec *spec, struct proc_result *res, struct err *e);
+/* While set, proc_run asks it ten times a second, and ends its child (SIGTERM) when it says true: for who has to answer
+ * a key or a signal while a remote hangs. NULL: never. */
+void proc_give_up_when(bool (*asked)(void));
 struct proc *proc_start(const struct proc_spec *spec, struct err *e); /* copies what it needs of spec; NULL on error */
 pid_t proc_pid(const struct proc *p);
 void proc_signal(struct proc *p, int sig); /* to the child's process group */

@@ -85,6 +85,42 @@ static bool collected(struct collector *c, struct buf *out)
 	return cut;
 }
 
+/* Bytes at the end of a character that has begun but not ended. */
+static size_t unfinished(const char *bytes, size_t len)
+{
+	for (size_t n = 1; n <= 3 && n <= len; n++) {
+		unsigned char c = (unsigned char)bytes[len - n];
+		if ((c & 0xC0) == 0x80)
+			continue;
+		size_t whole = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
+		return whole > n ? n : 0;
+	}
+	return 0;
+}
+
+uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struct buf *out)
+{
+	const struct collector *c = of_stderr ? &a->err : &a->out;
+	uint64_t after = c->total - c->head.len, end = c->total;
+	struct buf kept = {0}; /* what comes last, without a gap */
+	buf_add(&kept, "", 0);
+	if (after > c->half) {
+		buf_add(&kept, c->ring + c->at, c->half - c->at);
+		buf_add(&kept, c->ring, c->at);
+	} else {
+		buf_add(&kept, c->head.data ? c->head.data : "", c->head.len);
+		buf_add(&kept, c->ring, (size_t)after);
+	}
+	size_t cut = unfinished(kept.data, kept.len), len = kept.len - cut, from = len > max ? len - max : 0;
+	end -= cut;
+	/* The rest of a character whose beginning is gone. */
+	for (int i = 0; i < 3 && end - (len - from) > 0 && from < len && (kept.data[from] & 0xC0) == 0x80; i++)
+		from++;
+	buf_add(out, kept.data + from, len - from);
+	buf_clear(&kept);
+	return end;
+}
+
 static void stop_timers(struct attempt *a)
 {
 	struct loop_timer **all[] = {&a->deadline, &a->grace, &a->watch, &a->linger, &a->again};

@@ -9,6 +9,7 @@
 #define GRACE_MS 3000
 #define LEASE_GRACE_SECONDS 60 /* start, removal, push */
 #define RETRY_MAX_SECONDS 3600
+#define TAILS_MAX 32768 /* bytes of all tails together */
 
 void slots_init(struct slots *s, int n)
 {
@@ -147,6 +148,59 @@ void slot_start(struct slot *s)
 	}
 	free(name);
 	strs_clear(&env);
+}
+
+static void add_stream(struct json *task, const struct attempt *a, bool of_stderr, size_t max)
+{
+	const char *name = of_stderr ? "stderr" : "stdout";
+	struct buf b = {0};
+	uint64_t end = attempt_tail(a, of_stderr, max, &b);
+	char *from = xasprintf("%s_from", name), *bytes = xasprintf("%s_bytes", name);
+	json_set(task, name, json_new_strn(b.data ? b.data : "", b.len));
+	json_set(task, from, json_new_int((int64_t)(end - b.len)));
+	json_set(task, bytes, json_new_int((int64_t)end));
+	free(from);
+	free(bytes);
+	buf_clear(&b);
+}
+
+static struct json *tails_of(const struct slots *s, size_t max)
+{
+	char when[32];
+	struct json *doc = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY);
+	for (int i = 0; i < s->n; i++) {
+		const struct slot *one = &s->v[i];
+		if (!one->attempt || one->lost)
+			continue;
+		struct json *t = json_new(JSON_OBJECT);
+		json_set(t, "task_id", json_new_str(one->pick.id));
+		json_set(t, "nonce", json_new_str(one->nonce));
+		add_stream(t, one->attempt, false, max);
+		add_stream(t, one->attempt, true, max);
+		json_append(tasks, t);
+	}
+	json_set(doc, "schema", json_new_int(1));
+	json_set(doc, "at", json_new_str(clock_format(clock_now(), when)));
+	json_set(doc, "tasks", tasks);
+	return doc;
+}
+
+struct json *slots_tails(const struct slots *s)
+{
+	size_t running = (size_t)slots_running(s), max = (size_t)s->config->live_tail_bytes;
+	if (!running || !max)
+		return NULL;
+	max = max < TAILS_MAX / 2 / running ? max : TAILS_MAX / 2 / running;
+	for (;; max /= 2) {
+		struct json *doc = tails_of(s, max);
+		struct buf b = {0};
+		json_write(&b, doc, 0); /* control bytes are six each in JSON */
+		size_t len = b.len;
+		buf_clear(&b);
+		if (len <= 2 * TAILS_MAX || !max)
+			return doc;
+		json_free(doc);
+	}
 }
 
 static int64_t lease_seconds(const struct slot *s)

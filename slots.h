@@ -46,6 +46,10 @@ void slots_stop(struct slots *s);	  /* cancels every attempt; the claims go back
 /* After a fetch: is each claim still ours, is it to be cancelled, did a doubtful one land? */
 void slots_watch(struct slots *s, struct ledger *l);
 
+/* The end of what each running task has printed, for heartbeat_tails (see tails.h); NULL when there is none or the grid
+ * wants none. The caller's. */
+struct json *slots_tails(const struct slots *s);
+
 /* The claim landed: run it. */
 void slot_start(struct slot *s);
 void slot_free(struct slot *s);

@@ -97,21 +97,54 @@ static void first_line(char *to, size_t room, const struct buf *b)
 	snprintf(to, room, "%.*s", (int)strcspn(b->data ? b->data : "", "\n"), b->data ? b->data : "");
 }
 
+/* What --at says as UTC seconds: RFC 3339, a day alone (its beginning, UTC), or what git takes for a date. git takes
+ * anything, and what it does not understand for now. */
+static int read_date(const struct snapshot *s, const char *at, int64_t *when)
+{
+	struct buf b = {0};
+	struct err e;
+	int y, m, d, used = 0;
+	long long seconds;
+	char *day = xasprintf("%sT00:00:00Z", at), *since = xasprintf("--since=%s", at);
+	bool is_day = sscanf(at, "%4d-%2d-%2d%n", &y, &m, &d, &used) == 3 && used == 10;
+	int rc = !clock_parse(at, when) || (is_day && !at[used] && !clock_parse(day, when)) ? 0 : -1;
+	if (rc && !(is_day && (at[used] == 'T' || !at[used])) && !GIT(s, &b, &e, "rev-parse", since) && b.len &&
+	    sscanf(b.data, "--max-age=%lld", &seconds) == 1) {
+		*when = seconds;
+		int64_t off = clock_now() - *when;
+		bool now = !strcmp(at, "now") || !strcmp(at, "today") || strstr(at, "ago");
+		rc = off >= -1 && off <= 1 && !now ? -1 : 0;
+	}
+	free(day);
+	free(since);
+	buf_clear(&b);
+	return rc;
+}
+
 static int find_commit(struct snapshot *s, const char *branch, const char *at, struct err *e)
 {
 	struct buf b = {0};
 	struct err e2;
 	char *ref = xasprintf("refs/heads/%s", branch), *rev = xasprintf("%s^{commit}", at ? at : ref);
-	char *before = xasprintf("--before=%s", at ? at : "");
+	int64_t when;
 	int rc = 0;
 	if (at && (at[0] == '-' || !at[0]))
 		rc = err_set(e, ERR_USAGE, "--at: expected a revision or a date, found '%s'", at);
 	else if (GIT(s, &b, &e2, "rev-parse", "--verify", "--quiet", rev) && at) {
 		buf_reset(&b);
-		rc = GIT(s, &b, e, "rev-list", "-1", "--first-parent", before, ref);
-		if (!rc && !b.len)
-			rc =
-			    err_set(e, ERR_NOENT, "--at: '%s' is no revision, and the grid has no commit that old", at);
+		if (read_date(s, at, &when))
+			rc = err_set(e, ERR_USAGE,
+				     "--at: '%s' is neither a revision nor a date (such as 2026-11-23, "
+				     "2026-11-23T09:00:00Z, \"2 hours ago\")",
+				     at);
+		else {
+			char *before = xasprintf("--before=@%lld", (long long)when);
+			rc = GIT(s, &b, e, "rev-list", "-1", "--first-parent", before, ref);
+			free(before);
+			if (!rc && !b.len)
+				rc = err_set(e, ERR_NOENT,
+					     "--at: '%s' is no revision, and the grid has no commit that old", at);
+		}
 	}
 	first_line(s->commit, sizeof s->commit, &b);
 	if (!rc && !s->commit[0])
@@ -124,7 +157,6 @@ static int find_commit(struct snapshot *s, const char *branch, const char *at, s
 	s->now = at ? s->committed_at : clock_now();
 	free(ref);
 	free(rev);
-	free(before);
 	buf_clear(&b);
 	return rc;
 }
@@ -159,7 +191,9 @@ static void take_entry(void *ctx, const char *entry)
 	char *id = xstrndup(base, n - 5);
 	if (!strncmp(path, "nodes/", 6) && base == path + 6 && task_id_valid(id) && regular) {
 		s->nodes = xrealloc(s->nodes, (s->n_nodes + 1) * sizeof *s->nodes);
-		s->nodes[s->n_nodes++] = (struct snapshot_node){.id = id};
+		struct snapshot_node *node = &s->nodes[s->n_nodes++];
+		*node = (struct snapshot_node){.id = id};
+		snprintf(node->oid, sizeof node->oid, "%s", oid);
 		return;
 	}
 	int state = !strncmp(path, "tasks/", 6) && base > path + 7 ? state_of(path + 6, (size_t)(base - path - 7)) : -1;
@@ -203,25 +237,31 @@ static enum node_state judge_node(const struct snapshot *s, const struct node_vi
 						: NODE_ACTIVE;
 }
 
-static void read_nodes(struct snapshot *s)
+static void take_node(void *ctx, size_t i, const char *bytes, size_t len)
 {
+	struct snapshot *s = ctx;
+	struct json_error je;
+	s->nodes[i].file = bytes ? json_parse(bytes, len, &je) : NULL;
+}
+
+static int read_nodes(struct snapshot *s, struct err *e)
+{
+	struct strs oids = {0};
+	for (size_t i = 0; i < s->n_nodes; i++)
+		strs_add(&oids, s->nodes[i].oid);
+	int rc = oids.n ? git_cat(&s->git, oids.v, oids.n, TASK_FILE_MAX, take_node, s, e) : 0;
+	strs_clear(&oids);
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		struct snapshot_node *n = &s->nodes[i];
-		struct buf b = {0};
-		struct json_error je;
 		struct node_view beat;
-		char *path = xasprintf("nodes/%s.json", n->id);
-		if (!snapshot_file(s, path, &b, NULL))
-			n->file = json_parse(b.data, b.len, &je);
 		node_read(&n->view, n->file);
 		n->beat = s->past ? NULL : heartbeats_of(&s->beats, n->id);
 		node_read(&beat, n->beat);
 		if (beat.seen > n->view.seen)
 			n->view = beat;
 		n->state = judge_node(s, &n->view);
-		buf_clear(&b);
-		free(path);
 	}
+	return rc;
 }
 
 static void read_settings(struct snapshot *s)
@@ -246,8 +286,7 @@ int snapshot_open(struct snapshot *s, const char *url, const char *branch, const
 	if (!s->past && heartbeats_read(&s->git, &s->beats, e))
 		return -1;
 	read_settings(s);
-	read_nodes(s);
-	return 0;
+	return read_nodes(s, e);
 }
 
 int snapshot_file(const struct snapshot *s, const char *path, struct buf *out, struct err *e)

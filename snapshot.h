@@ -20,6 +20,7 @@ struct snapshot_task {
 enum node_state { NODE_ACTIVE, NODE_PAUSED, NODE_DRAINING, NODE_SILENT, NODE_LEFT };
 struct snapshot_node {
 	char *id;
+	char oid[72];
 	struct json *file;	 /* nodes/ID.json */
 	const struct json *beat; /* its heartbeat, NULL: none */
 	struct node_view view;	 /* of the newest of the two */
@@ -41,7 +42,8 @@ struct snapshot {
 	struct json
 	    *archive; /* tasks/archive.json: totals of what was moved to the archive branch; NULL: nothing was */
 };
-/* at: NULL for the branch's head, else a revision or a date (RFC 3339, or anything git takes as a date). */
+/* at: NULL for the branch's head, else a revision or a date (RFC 3339, a day for its beginning in UTC, or anything git
+ * takes as a date). */
 int snapshot_open(struct snapshot *s, const char *url, const char *branch, const char *at, struct err *e);
 int snapshot_load(struct snapshot *s, unsigned states, struct err *e);	       /* states: bits 1u << TASK_... */
 struct snapshot_task *snapshot_find(const struct snapshot *s, const char *id); /* NULL: not on the branch */

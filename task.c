@@ -529,6 +529,19 @@ void task_retried(struct json *doc, const char *by)
 	json_set(doc, "attempts", all);
 }
 
+void task_retried_ends(const struct json *doc, int64_t *completed, int64_t *failed)
+{
+	const struct json *list = json_get(doc, "attempts");
+	const char *before = NULL;
+	*completed = *failed = 0;
+	for (const struct json *a = list && list->type == JSON_ARRAY ? list->child : NULL; a; a = a->next) {
+		const char *outcome = json_str(a, "outcome");
+		if (outcome && !strcmp(outcome, "retried"))
+			++*(before && !strcmp(before, "success") ? completed : failed);
+		before = outcome;
+	}
+}
+
 void task_set_verdict(struct json *doc, const char *status, const char *reason)
 {
 	const struct json *claim = json_get(doc, "claim");

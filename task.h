@@ -58,6 +58,8 @@ void task_end_claim(struct json *doc, const char *outcome, const char *reason, c
 void task_set_verdict(struct json *doc, const char *status, const char *reason);
 /* Notes in the story that somebody queues the task again: its attempts count from there. */
 void task_retried(struct json *doc, const char *by);
+/* How often the task had completed, and failed, before it was queued again by hand. */
+void task_retried_ends(const struct json *doc, int64_t *completed, int64_t *failed);
 void task_set_not_before(struct json *doc, int64_t utc_seconds);
 int64_t task_not_before(const struct json *doc); /* 0: none */
 int64_t task_max_attempts(const struct json *doc);

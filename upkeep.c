@@ -44,6 +44,7 @@ static void take(void *ctx, const char *record)
 	if (!when || clock_parse(when, &item.finished_at))
 		item.finished_at = clock_now(); /* some other hand wrote it: it ends today */
 	item.duration_ms = json_int(result, "duration_ms", 0);
+	task_retried_ends(doc, &item.retried_completed, &item.retried_failed);
 	json_free(doc);
 	if (f->n == f->room) {
 		f->room = f->room ? 2 * f->room : 1024;
@@ -69,6 +70,19 @@ static struct json *read_totals(struct ledger *l, struct err *e)
 	else if (!file_read(path, 16u << 20, &b, e) && !(totals = json_parse(b.data ? b.data : "", b.len, &je)))
 		err_set(e, ERR_DATA, "%s:%u:%u: %s; mend it before anything is archived", ARCHIVE_TOTALS, je.line,
 			je.col, je.msg);
+	const struct json *days = json_get(totals, "days"), *wrong = NULL;
+	if (totals && totals->type != JSON_OBJECT)
+		wrong = totals;
+	else if (days && days->type != JSON_OBJECT)
+		wrong = days;
+	for (const struct json *day = days && !wrong ? days->child : NULL; day && !wrong; day = day->next)
+		wrong = day->type != JSON_OBJECT ? day : NULL;
+	if (wrong) {
+		err_set(e, ERR_DATA, "%s:%u:%u: expected an object, found %s; mend it before anything is archived",
+			ARCHIVE_TOTALS, wrong->line, wrong->col, json_type_name(wrong->type));
+		json_free(totals);
+		totals = NULL;
+	}
 	buf_clear(&b);
 	free(path);
 	return totals;

@@ -97,6 +97,10 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 	if (not_before > s->now)
 		because(r, "not-before", "it waits after a failed attempt until %s, %lld s from now",
 			clock_format(not_before, when), (long long)(not_before - s->now));
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (s->tasks[i].state != TASK_QUEUE && !strcmp(s->tasks[i].id, t->id))
+			because(r, "twice", "tasks/%s/ has a task of the same id: nobody takes it until one is removed",
+				task_state_name(s->tasks[i].state));
 	size_t ahead = 0;
 	const char *created = json_str(t->doc, "created_at");
 	for (size_t i = 0; i < s->n_tasks; i++) {

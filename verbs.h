@@ -19,6 +19,7 @@ int cmd_retry(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_nodes(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_metrics(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_maintain(const struct context *ctx, int argc, char **argv, struct err *e);

@@ -116,6 +116,11 @@ static struct json *say_beat(void *ctx)
 	return node_beat(&f);
 }
 
+static struct json *say_tails(void *ctx)
+{
+	return slots_tails(&((struct worker *)ctx)->slots);
+}
+
 static bool has_to_speak(struct worker *w);
 
 /* Where pushes are scarce a beat takes a turn of this node, and not one that is needed for more. */
@@ -740,6 +745,7 @@ int worker_run(const struct worker_options *o)
 		w.heal_at = clock_mono_ms() + clock_jitter(w.config.orphan_after_seconds * 250);
 		look_around(&w, NULL);
 		w.heart = heartbeat_start(&w.ledger.git, o->node_id, say_beat, may_beat, &w, w.beat_ms);
+		heartbeat_tails(w.heart, say_tails);
 		if (w.config.pushes_per_minute) /* nobody knows of us yet, and to say it costs a push */
 			w.retry_at = clock_mono_ms() + clock_jitter(2 * 60000 / w.config.pushes_per_minute);
 		else if (!w.ledger.folder.ref) /* in a folder they queue up */

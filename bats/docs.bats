@@ -26,7 +26,7 @@ verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
 		run -0 "$DGRID" "$verb" --help
 		[[ "$output" == *"usage: dgrid $verb"*"example:"* ]]
 	done
-	for verb in status nodes show logs why heal doctor; do
+	for verb in status nodes show logs why metrics heal doctor; do
 		run -0 "$DGRID" "$verb" --help
 		[[ "$output" == *--json* ]]
 	done

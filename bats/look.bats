@@ -35,6 +35,7 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 	[[ "$output" == *"1 queued, 0 running, 1 completed, 1 failed"* && "$output" == *hello* ]]
 	run -0 "$DGRID" status --json
 	[ "$(json 'o["schema"], o["counts"]["completed"], sorted(t["task_id"] for t in o["tasks"])')" = "1 1 ['bad', 'good', 'waits']" ]
+	[ "$(json 'o["throughput"]["finished"], o["throughput"]["seconds"], o["throughput"]["oldest_queued_seconds"] >= 0')" = "2 600 True" ]
 	run -0 "$DGRID" nodes --json
 	[ "$(json 'o["nodes"][0]["node_id"], o["nodes"][0]["state"], o["nodes"][0]["engine"]')" = "n1 left bwrap" ]
 	[ "$(json 'all(o["nodes"][0][k] for k in ("cpu_count", "memory_mb", "disk_gb", "os", "arch", "dgrid_version", "engine_version"))')" = True ]

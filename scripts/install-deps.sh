@@ -74,6 +74,7 @@ if [ "$group" = test ]; then
 	need ssh openssh-client openssh-client
 	need ps procps procps
 	need curl curl curl
+	need promtool prometheus prometheus
 	[ -x "$(git --exec-path 2>/dev/null)/git-http-backend" ] || lacks git git-daemon
 fi
 

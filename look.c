@@ -1,0 +1,172 @@
+#include "look.h"
+#include "clock.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_LIMIT 20
+#define DEFAULT_WATCH 2
+#define PACE_SECONDS 600
+
+static int check(struct look *o, int argc, char **argv, unsigned takes, int first, bool task, struct err *e)
+{
+	/* --watch 5: the seconds are optional, so getopt leaves them where they are. */
+	if (o->watch && first < argc && argv[first][0] >= '0' && argv[first][0] <= '9' &&
+	    parse_number("--watch", argv[first++], 1, 3600, &o->watch, e))
+		return -1;
+	if (task && first == argc)
+		return err_set(e, ERR_USAGE, "%s needs a task id", argv[0]);
+	if (task)
+		o->id = argv[first++];
+	if (first < argc)
+		return err_set(e, ERR_USAGE, "unexpected '%s' (see: dgrid %s --help)", argv[first], argv[0]);
+	if (!(takes & LOOK_LIST) && (o->all || o->markdown || o->watch || o->limit != DEFAULT_LIMIT))
+		return err_set(e, ERR_USAGE, "--all, --limit, --markdown and --watch are for dgrid status");
+	if (!(takes & LOOK_FOLLOW) && o->follow)
+		return err_set(e, ERR_USAGE, "--follow is for dgrid logs");
+	if (!(takes & LOOK_ATOM) && o->atom)
+		return err_set(e, ERR_USAGE, "--atom is for dgrid metrics");
+	if (o->json && (o->markdown || o->atom))
+		return err_set(e, ERR_USAGE, "--json or %s, not both", o->atom ? "--atom" : "--markdown");
+	if (o->watch && (o->json || o->markdown || o->at))
+		return err_set(e, ERR_USAGE,
+			       "--watch shows the grid as it is, on a terminal: not with --json, --markdown or --at");
+	if (o->follow && (o->json || o->at))
+		return err_set(e, ERR_USAGE, "--follow shows what is printed now: not with --json or --at");
+	return 0;
+}
+
+int look_options(struct look *o, int argc, char **argv, unsigned takes, bool task, struct err *e)
+{
+	static const struct option options[] = {{"json", 0, 0, 'j'},   {"all", 0, 0, 'a'},   {"at", 1, 0, 't'},
+						{"limit", 1, 0, 'l'},  {"watch", 2, 0, 'w'}, {"markdown", 0, 0, 'm'},
+						{"follow", 0, 0, 'f'}, {"atom", 2, 0, 'A'},  {0}};
+	int opt;
+	*o = (struct look){.limit = DEFAULT_LIMIT};
+	optind = 1;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, "f", options, NULL)) != -1)
+		switch (opt) {
+		case 'j':
+			o->json = true;
+			break;
+		case 'a':
+			o->all = true;
+			break;
+		case 'm':
+			o->markdown = true;
+			break;
+		case 'f':
+			o->follow = true;
+			break;
+		case 'A':
+			o->atom = optarg ? optarg : "";
+			break;
+		case 't':
+			o->at = optarg;
+			break;
+		case 'w':
+			o->watch = DEFAULT_WATCH;
+			if (optarg && parse_number("--watch", optarg, 1, 3600, &o->watch, e))
+				return -1;
+			break;
+		case 'l':
+			if (parse_number("--limit", optarg, 0, 1000000, &o->limit, e))
+				return -1;
+			break;
+		default:
+			return err_set(e, ERR_USAGE, "unknown option or missing value '%s' (see: dgrid %s --help)",
+				       argv[optind - 1], argv[0]);
+		}
+	return check(o, argc, argv, takes, optind, task, e);
+}
+
+const char *look_span(int64_t seconds, char out[24])
+{
+	long long s = seconds < 0 ? 0 : (long long)seconds;
+	if (s < 120)
+		snprintf(out, 24, "%lld s", s);
+	else if (s < 7200)
+		snprintf(out, 24, "%lld min", s / 60);
+	else if (s < 172800)
+		snprintf(out, 24, "%lld h", s / 3600);
+	else
+		snprintf(out, 24, "%lld d", s / 86400);
+	return out;
+}
+
+int64_t look_time(const struct json *object, const char *name)
+{
+	int64_t t;
+	const char *text = json_str(object, name);
+	return text && !clock_parse(text, &t) ? t : 0;
+}
+
+enum paint look_paint(const char *status)
+{
+	if (!strcmp(status, "success"))
+		return PAINT_GREEN;
+	if (!strcmp(status, "running"))
+		return PAINT_YELLOW;
+	return strcmp(status, "-") != 0 ? PAINT_RED : PAINT_NONE;
+}
+
+void look_copy(struct json *to, const struct json *from, const char *name)
+{
+	if (json_get(from, name))
+		json_set(to, name, json_copy(json_get(from, name)));
+}
+
+struct json *look_counts(const struct snapshot *s)
+{
+	struct json *counts = json_new(JSON_OBJECT);
+	for (int k = 0; k < TASK_N_STATES; k++)
+		json_set(counts, task_state_name((enum task_state)k), json_new_int((int64_t)s->count[k]));
+	json_set(counts, "archived", json_new_int(json_int(s->archive, "tasks", 0)));
+	return counts;
+}
+
+struct json *look_nodes(const struct snapshot *s)
+{
+	char when[32];
+	struct json *list = json_new(JSON_ARRAY);
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		const struct snapshot_node *n = &s->nodes[i];
+		struct json *row = n->file && n->file->type == JSON_OBJECT ? json_copy(n->file) : json_new(JSON_OBJECT);
+		/* What only the heartbeat knows, or knows better. */
+		static const char *const fresh[] = {"status",	"trouble", "busy",     "slots", "last_heartbeat",
+						    "next_due", "pushes",  "rejected", "turns"};
+		if (n->beat && look_time(n->beat, "last_heartbeat") == n->view.seen)
+			for (size_t k = 0; k < sizeof fresh / sizeof *fresh; k++)
+				look_copy(row, n->beat, fresh[k]);
+		json_set(row, "node_id", json_new_str(n->id));
+		json_set(row, "state", json_new_str(node_state_name(n->state)));
+		if (n->view.seen)
+			json_set(row, "last_seen", json_new_str(clock_format(n->view.seen, when)));
+		json_append(list, row);
+	}
+	return list;
+}
+
+struct pace look_pace(const struct snapshot *s)
+{
+	struct pace p = {.seconds = PACE_SECONDS, .oldest_queued = -1};
+	int64_t first = s->now;
+	for (size_t i = 0; i < s->n_tasks; i++) {
+		const struct snapshot_task *t = &s->tasks[i];
+		int64_t ended = look_time(json_get(t->doc, "result"), "finished_at"),
+			created = look_time(t->doc, "created_at");
+		if ((t->state == TASK_COMPLETED || t->state == TASK_FAILED) && ended && ended <= s->now) {
+			first = ended < first ? ended : first;
+			p.finished += ended > s->now - PACE_SECONDS;
+		}
+		if (t->state == TASK_QUEUE && created && s->now - created > p.oldest_queued)
+			p.oldest_queued = s->now - created;
+	}
+	/* What ended before the oldest that is left has been archived. */
+	if (json_int(s->archive, "tasks", 0) > 0 && p.finished && s->now - first < PACE_SECONDS)
+		p.seconds = s->now - first < 10 ? 10 : s->now - first;
+	p.per_minute = (double)p.finished * 60 / (double)p.seconds;
+	return p;
+}

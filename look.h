@@ -1,0 +1,35 @@
+/* look: what the verbs that look share: their options, times in words, rows of tasks. */
+#ifndef LOOK_H
+#define LOOK_H
+#include "commands.h"
+#include "table.h"
+
+enum { LOOK_LIST = 1, LOOK_FOLLOW = 2, LOOK_ATOM = 4 }; /* --all --limit --markdown --watch; -f; --atom */
+struct look {
+	bool json, all, markdown, follow;
+	const char *at;
+	const char *atom; /* base URL of the feed, "" for none; NULL: no feed is asked for */
+	long limit;	  /* rows of queued, and of finished tasks, unless --all or --limit says else */
+	long watch;	  /* seconds between two looks; 0: look once */
+	const char *id;	  /* of the task, for the verbs that look at one */
+};
+/* takes: the options beyond --json and --at; task: it wants a task's id. */
+int look_options(struct look *o, int argc, char **argv, unsigned takes, bool task, struct err *e);
+
+const char *look_span(int64_t seconds, char out[24]);			    /* "4 s", "12 min", "3 h", "2 d" */
+int64_t look_time(const struct json *object, const char *name);		    /* UTC seconds; 0 when absent or no time */
+void look_copy(struct json *to, const struct json *from, const char *name); /* the member, when it is there */
+enum paint look_paint(const char *status);				    /* of a task */
+struct json *look_nodes(const struct snapshot *s);  /* a list of what is known of each node; the caller's */
+struct json *look_counts(const struct snapshot *s); /* tasks by state, and "archived" */
+
+/* How fast the grid works lately. Archived tasks are not seen, so where tasks are archived fast the time looked at is
+ * shorter. */
+struct pace {
+	size_t finished; /* within the last seconds */
+	int64_t seconds;
+	double per_minute;
+	int64_t oldest_queued; /* seconds since it was created; -1: none */
+};
+struct pace look_pace(const struct snapshot *s); /* documents loaded */
+#endif

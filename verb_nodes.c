@@ -1,0 +1,91 @@
+#include "look.h"
+#include "verbs.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct column columns[] = {{.title = "NODE", .max = 64, .min = 8},
+					{.title = "STATE", .max = 8, .ours = true},
+					{.title = "ENGINE", .max = 14, .min = 6},
+					{.title = "BUSY", .max = 9, .right = true, .ours = true},
+					{.title = "SEEN", .max = 8, .ours = true},
+					{.title = "COMPLETED", .max = 9, .right = true, .ours = true},
+					{.title = "FAILED", .max = 9, .right = true, .ours = true},
+					{.title = "LABELS", .max = 200, .min = 8}};
+
+static void add_number(struct table *t, int64_t n)
+{
+	char text[24];
+	snprintf(text, sizeof text, "%lld", (long long)n);
+	table_cell(t, text, PAINT_NONE);
+}
+
+/* Its labels, and what is the matter with it. */
+static void add_rest(struct table *t, const struct snapshot_node *n)
+{
+	struct buf b = {0};
+	const struct json *labels = json_get(n->file, "labels");
+	for (const struct json *v = labels && labels->type == JSON_ARRAY ? labels->child : NULL; v; v = v->next)
+		buf_addf(&b, "%s%s", b.len ? "," : "", v->type == JSON_STRING ? v->text : "?");
+	if (n->view.trouble[0])
+		buf_addf(&b, "%strouble: %s", b.len ? "  " : "", n->view.trouble);
+	table_cell(t, b.data ? b.data : "", PAINT_NONE);
+	buf_clear(&b);
+}
+
+static void nodes_table(const struct snapshot *s, struct buf *out)
+{
+	int width, rows;
+	struct table t = {.columns = columns, .n = sizeof columns / sizeof *columns};
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		const struct snapshot_node *n = &s->nodes[i];
+		const char *version = json_str(n->file, "engine_version"), *engine = json_str(n->file, "engine");
+		char seen[24] = "never", busy[48];
+		char *runs = xasprintf("%s %s", engine ? engine : "-", version ? version : "");
+		if (n->view.seen)
+			look_span(s->now - n->view.seen, seen);
+		snprintf(busy, sizeof busy, "%lld/%lld", (long long)n->view.busy, (long long)n->view.slots);
+		table_cell(&t, n->id, PAINT_NONE);
+		table_cell(&t, node_state_name(n->state),
+			   n->state == NODE_ACTIVE   ? PAINT_GREEN
+			   : n->state == NODE_LEFT   ? PAINT_DIM
+			   : n->state == NODE_SILENT ? PAINT_RED
+						     : PAINT_YELLOW);
+		table_cell(&t, runs, PAINT_NONE);
+		table_cell(&t, busy, PAINT_NONE);
+		table_cell(&t, seen, PAINT_NONE);
+		add_number(&t, json_int(n->file, "tasks_completed", 0));
+		add_number(&t, json_int(n->file, "tasks_failed", 0));
+		add_rest(&t, n);
+		free(runs);
+	}
+	table_terminal(&width, &rows);
+	table_text(&t, width, table_colour(), out);
+	table_clear(&t);
+}
+
+int cmd_nodes(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct look o;
+	struct snapshot s = {0};
+	struct buf out = {0};
+	int rc = look_options(&o, argc, argv, 0, false, e);
+	if (!rc)
+		rc = open_snapshot(ctx, o.at, &s, e);
+	if (!rc && o.json) {
+		struct json *all = json_new(JSON_OBJECT);
+		json_set(all, "schema", json_new_int(1));
+		json_set(all, "commit", json_new_str(s.commit));
+		json_set(all, "nodes", look_nodes(&s));
+		put_json(all);
+		json_free(all);
+	} else if (!rc && !s.n_nodes)
+		puts("no node yet: dgrid worker");
+	else if (!rc) {
+		nodes_table(&s, &out);
+		fwrite(out.data, 1, out.len, stdout);
+	}
+	buf_clear(&out);
+	snapshot_close(&s);
+	return rc;
+}

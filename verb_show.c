@@ -1,0 +1,194 @@
+#include "follow.h"
+#include "look.h"
+#include "text.h"
+#include "verbs.h"
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one task ---- */
+
+static void line(const char *name, const char *value)
+{
+	printf("%-12s", name);
+	put_clean(value ? value : "-", 4096);
+	putchar('\n');
+}
+
+/* A cell of width columns and the gap after it. */
+static void cell(const char *text, int width)
+{
+	struct buf b = {0};
+	int used = text_clean(&b, text, SIZE_MAX, width);
+	printf("%s%*s", b.data, width - used + 2, "");
+	buf_clear(&b);
+}
+
+static void block(const char *title, const char *text, size_t len)
+{
+	if (!len)
+		return;
+	printf("\n%s:\n", title);
+	for (size_t at = 0; at < len;) {
+		size_t n = 0;
+		while (at + n < len && text[at + n] != '\n')
+			n++;
+		fputs("    ", stdout);
+		put_clean(text + at, n);
+		putchar('\n');
+		at += n + 1;
+	}
+}
+
+static void show_stream(const struct json *result, const char *name)
+{
+	const struct json *o = json_get(result, name);
+	char *bytes = xasprintf("%s_bytes", name), *cut = xasprintf("%s_truncated", name);
+	const struct json *truncated = json_get(result, cut);
+	char *title = xasprintf("%s, %lld bytes%s", name, (long long)json_int(result, bytes, 0),
+				truncated && truncated->boolean ? " (its middle is left out)" : "");
+	if (o && o->type == JSON_STRING)
+		block(title, o->text, o->len);
+	free(bytes);
+	free(cut);
+	free(title);
+}
+
+static void show_text(const struct json *doc, const char *state, const char *path)
+{
+	const struct json *result = json_get(doc, "result"), *claim = json_get(doc, "claim"),
+			  *attempts = json_get(doc, "attempts"), *script = json_get(doc, "script");
+	char *number;
+	line("task", json_str(doc, "task_id"));
+	line("state", state);
+	line("file", path);
+	if (json_str(doc, "description"))
+		line("description", json_str(doc, "description"));
+	if (json_str(doc, "created_at"))
+		line("created", json_str(doc, "created_at"));
+	if (json_str(doc, "submitted_by"))
+		line("by", json_str(doc, "submitted_by"));
+	if (claim) {
+		line("node", json_str(claim, "node"));
+		line("claimed", json_str(claim, "claimed_at"));
+		line("lease until", json_str(claim, "lease_until"));
+	}
+	if (json_str(doc, "not_before"))
+		line("not before", json_str(doc, "not_before"));
+	if (result) {
+		line("status", json_str(result, "status"));
+		if (json_str(result, "reason"))
+			line("reason", json_str(result, "reason"));
+		if (json_int(result, "exit_code", -1) >= 0) {
+			number = xasprintf("%lld", (long long)json_int(result, "exit_code", -1));
+			line("exit code", number);
+			free(number);
+		}
+		if (json_int(result, "signal", 0)) {
+			number = xasprintf("%lld", (long long)json_int(result, "signal", 0));
+			line("signal", number);
+			free(number);
+		}
+		line("node", json_str(result, "node"));
+		line("finished", json_str(result, "finished_at"));
+		if (json_int(result, "duration_ms", -1) >= 0) {
+			number =
+			    xasprintf("%.1f s, engine %s, image %s", (double)json_int(result, "duration_ms", 0) / 1000,
+				      json_str(result, "engine") ? json_str(result, "engine") : "-",
+				      json_str(result, "image") ? json_str(result, "image") : "-");
+			line("ran", number);
+			free(number);
+		}
+	}
+	if (attempts && attempts->child) {
+		puts("\nattempts:");
+		for (const struct json *a = attempts->child; a; a = a->next) {
+			const char *node = json_str(a, "node"), *outcome = json_str(a, "outcome"),
+				   *began = json_str(a, "claimed_at"), *reason = json_str(a, "reason");
+			fputs("    ", stdout);
+			cell(began ? began : "-", 20);
+			cell(node ? node : "-", 16);
+			fputs(outcome && table_colour() ? paint_code(look_paint(outcome)) : "", stdout);
+			cell(outcome ? outcome : "-", 9);
+			fputs(outcome && table_colour() ? "[0m" : "", stdout);
+			put_clean(reason ? reason : "", 200);
+			putchar('\n');
+		}
+	}
+	if (script && script->type == JSON_STRING)
+		block("script", script->text, script->len);
+	show_stream(result, "stdout");
+	show_stream(result, "stderr");
+}
+
+int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct look o;
+	struct snapshot s = {0};
+	struct json *doc = NULL;
+	const char *state;
+	char path[256];
+	int rc = look_options(&o, argc, argv, 0, true, e);
+	if (!rc && !(rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e))) {
+		if (o.json) {
+			json_set(doc, "state", json_new_str(state));
+			json_set(doc, "schema", json_new_int(1));
+			put_json(doc);
+		} else
+			show_text(doc, state, path);
+	}
+	json_free(doc);
+	snapshot_close(&s);
+	return rc;
+}
+
+int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct look o;
+	struct snapshot s = {0};
+	struct json *doc = NULL;
+	struct buf old = {0};
+	const char *state;
+	char path[256];
+	int rc = look_options(&o, argc, argv, LOOK_FOLLOW, true, e);
+	if (!rc && o.follow)
+		return follow_task(ctx, o.id, e);
+	if (!rc)
+		rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e);
+	const struct json *result = json_get(doc, "result"), *out = json_get(result, "stdout"),
+			  *err = json_get(result, "stderr");
+	if (!rc && !result) {
+		/* The well-known attempt kept results beside the task, in ID.json.log. */
+		char *log = xasprintf("%s.log", path);
+		if (snapshot_file(&s, log, &old, NULL))
+			rc = err_set(e, ERR_RETRY, "task '%s' is in %s: it has no output yet (see: dgrid why %s)", o.id,
+				     state, o.id);
+		free(log);
+	}
+	if (!rc && o.json) {
+		struct json *all = json_new(JSON_OBJECT);
+		static const char *const kept[] = {"status",	       "exit_code",	  "stdout",
+						   "stderr",	       "stdout_bytes",	  "stderr_bytes",
+						   "stdout_truncated", "stderr_truncated"};
+		json_set(all, "schema", json_new_int(1));
+		json_set(all, "task_id", json_new_str(o.id));
+		for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+			look_copy(all, result, kept[i]);
+		if (old.len)
+			json_set(all, "stdout", json_new_strn(old.data, old.len));
+		put_json(all);
+		json_free(all);
+	} else if (!rc) {
+		if (old.len)
+			follow_print(false, old.data, old.len);
+		if (out && out->type == JSON_STRING)
+			follow_print(false, out->text, out->len);
+		if (err && err->type == JSON_STRING)
+			follow_print(true, err->text, err->len);
+	}
+	json_free(doc);
+	buf_clear(&old);
+	snapshot_close(&s);
+	return rc;
+}
