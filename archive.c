@@ -146,31 +146,37 @@ static void look_at(void *ctx, const char *path)
 	s->found = xstrdup(path);
 }
 
-struct json *archive_find(const struct git *g, const char *id, char path[128], struct err *e)
+int archive_lists(const struct git *g, const char *ref, const char *id, char path[128], struct err *e)
 {
 	struct search s = {.id = id, .len = strlen(id)};
+	const char *args[] = {"ls-tree", "-r", "-z", "--name-only", "--full-tree", ref, NULL};
+	struct err none;
+	if (GIT(g, NULL, &none, "rev-parse", "--verify", "--quiet", ref))
+		return 0;
+	int rc = git_records(g, args, look_at, &s, e);
+	if (!rc && s.found)
+		snprintf(path, 128, "%s", s.found);
+	rc = rc ? -1 : s.found != NULL;
+	free(s.found);
+	return rc;
+}
+
+struct json *archive_find(const struct git *g, const char *id, char path[128], struct err *e)
+{
 	struct buf text = {0};
 	struct json_error je;
 	struct json *doc = NULL;
-	const char *args[] = {"ls-tree", "-r", "-z", "--name-only", "--full-tree", TIP, NULL};
-	struct err none;
-	if (GIT(g, NULL, &none, "rev-parse", "--verify", "--quiet", TIP)) {
-		err_set(e, ERR_NOENT, "there is no archive yet");
+	int found = archive_lists(g, TIP, id, path, e);
+	if (found <= 0) {
+		if (!found)
+			err_set(e, ERR_NOENT, "no task '%s' in the archive", id);
 		return NULL;
 	}
-	if (git_records(g, args, look_at, &s, e))
-		return NULL;
-	if (!s.found) {
-		err_set(e, ERR_NOENT, "no task '%s' in the archive", id);
-		return NULL;
-	}
-	char *name = xasprintf(TIP ":%s", s.found);
-	snprintf(path, 128, "%s", s.found);
+	char *name = xasprintf(TIP ":%s", path);
 	if (!GIT(g, &text, e, "cat-file", "blob", name) &&
 	    !(doc = json_parse(text.data ? text.data : "", text.len, &je)))
-		err_set(e, ERR_DATA, "archive:%s:%u:%u: %s", s.found, je.line, je.col, je.msg);
+		err_set(e, ERR_DATA, "archive:%s:%u:%u: %s", path, je.line, je.col, je.msg);
 	free(name);
-	free(s.found);
 	buf_clear(&text);
 	return doc;
 }

@@ -21,6 +21,8 @@ void archive_close(struct git *g);
 /* The newest archived task of that id, and where it stands (YYYY/MM/DD/ID.json). NULL: none (e->class is ERR_NOENT),
  * or another error. */
 struct json *archive_find(const struct git *g, const char *id, char path[128], struct err *e);
+/* The same without its text, by any ref of any repository: 1 (path is filled), 0 (not there, or no such ref), -1. */
+int archive_lists(const struct git *g, const char *ref, const char *id, char path[128], struct err *e);
 
 struct archive_item {
 	char id[65];

@@ -49,7 +49,7 @@ static void judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	} else
 		task_clear(&t);
 	buf_clear(&text);
-	buf_clear(&p.text);
+	problems_clear(&p);
 }
 
 /* Brings what is known up to date with the queue folder. */

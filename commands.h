@@ -7,6 +7,7 @@
 
 struct context { /* borrowed; from flags and environment */
 	const char *url, *branch, *name, *email;
+	const char *dir;	/* the repository itself, when it is a folder: of -C or --repo, else "." */
 	const char *complaints; /* what is wrong in the environment, a line each; "" for nothing */
 };
 /* Finds the repository when only a folder is known: dir NULL means the current one (no error when it is none). A clone

@@ -1,5 +1,4 @@
 #include "config.h"
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,25 +25,9 @@ static const struct {
     {"pushes_per_minute", offsetof(struct grid_config, pushes_per_minute), 0, 1, 100000},
     {"lease_seconds", offsetof(struct grid_config, lease_seconds), 0, 5, 86400},
     {"retry_backoff_seconds", offsetof(struct grid_config, retry_backoff_seconds), 10, 1, 3600},
+    {"max_files_per_request", offsetof(struct grid_config, max_files_per_request), 1, 1, 1000},
 };
 #define N_INTS (sizeof ints / sizeof *ints)
-
-void problem_at(struct problems *p, unsigned line, unsigned col, const char *fmt, ...)
-{
-	char msg[512];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(msg, sizeof msg, fmt, ap);
-	va_end(ap);
-	/* Names and values come from strangers: no control byte of theirs reaches a terminal. */
-	for (char *q = msg; *q; q++)
-		if ((unsigned char)*q < 32 || *q == 127)
-			*q = '?';
-	if (p->file)
-		buf_addf(&p->text, "%s:", p->file);
-	buf_addf(&p->text, "%u:%u: %s\n", line, col, msg);
-	p->n++;
-}
 
 static int64_t *int_at(struct grid_config *c, size_t i)
 {
@@ -78,16 +61,16 @@ static void parse_images(struct grid_config *c, const struct json *m, struct pro
 {
 	int n = 0;
 	if (m->type != JSON_ARRAY || !m->child) {
-		problem_at(p, m->line, m->col, "images: expected a list of at least one image name");
+		problem_in(p, m->line, m->col, "images", "expected a list of at least one image name");
 		return;
 	}
 	clear_images(c);
 	for (const struct json *v = m->child; v; v = v->next) {
 		/* A leading dash would be read as an option by the engine. */
 		if (v->type != JSON_STRING || !v->len || v->text[0] == '-' || strlen(v->text) != v->len)
-			problem_at(p, v->line, v->col, "images: expected an image name such as \"alpine:3.20\"");
+			problem_in(p, v->line, v->col, "images", "expected an image name such as \"alpine:3.20\"");
 		else if (n == 15)
-			problem_at(p, v->line, v->col, "images: at most 15 images");
+			problem_in(p, v->line, v->col, "images", "at most 15 images");
 		else
 			c->images[n++] = xstrdup(v->text);
 	}
@@ -96,12 +79,16 @@ static void parse_images(struct grid_config *c, const struct json *m, struct pro
 static void parse_member(struct grid_config *c, const struct json *m, struct problems *p)
 {
 	int64_t n;
+	if (strlen(m->name) != m->name_len) {
+		problem_in(p, m->name_line, m->name_col, m->name, "unknown setting (expected no NUL in a name)");
+		return;
+	}
 	for (size_t i = 0; i < N_INTS; i++)
 		if (!strcmp(m->name, ints[i].name)) {
 			if (m->type == JSON_NULL && !ints[i].dflt)
 				*int_at(c, i) = 0; /* null: no limit, as without the setting */
 			else if (json_to_int(m, &n) || n < ints[i].min || n > ints[i].max)
-				problem_at(p, m->line, m->col, "%s: expected a whole number from %lld to %lld", m->name,
+				problem_in(p, m->line, m->col, m->name, "expected a whole number from %lld to %lld",
 					   (long long)ints[i].min, (long long)ints[i].max);
 			else
 				*int_at(c, i) = n;
@@ -109,25 +96,31 @@ static void parse_member(struct grid_config *c, const struct json *m, struct pro
 		}
 	if (!strcmp(m->name, "schema")) {
 		if (json_to_int(m, &n) || n != 1)
-			problem_at(p, m->line, m->col, "schema: expected 1 (a newer grid needs a newer dgrid)");
+			problem_in(p, m->line, m->col, "schema", "expected 1 (a newer grid needs a newer dgrid)");
 	} else if (!strcmp(m->name, "branch")) {
 		if (m->type != JSON_STRING || !m->len || m->text[0] == '-')
-			problem_at(p, m->line, m->col, "branch: expected a branch name");
+			problem_in(p, m->line, m->col, "branch", "expected a branch name");
 		else {
 			free(c->branch);
 			c->branch = xstrdup(m->text);
 		}
+	} else if (!strcmp(m->name, "promote")) {
+		bool workers = m->type == JSON_STRING && !strcmp(m->text, "workers");
+		if (!workers && (m->type != JSON_STRING || strcmp(m->text, "workflow") != 0))
+			problem_in(p, m->line, m->col, "promote", "expected \"workflow\" or \"workers\"");
+		else
+			c->workers_promote = workers;
 	} else if (!strcmp(m->name, "images"))
 		parse_images(c, m, p);
 	else if (!strcmp(m->name, "max_cpus")) {
 		double d = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
 		if (!(d >= 0.01 && d <= 1024))
-			problem_at(p, m->line, m->col, "max_cpus: expected a number from 0.01 to 1024");
+			problem_in(p, m->line, m->col, "max_cpus", "expected a number from 0.01 to 1024");
 		else
 			c->max_cpus = d;
 	} else if (strncmp(m->name, "x-", 2) != 0)
-		problem_at(p, m->name_line, m->name_col,
-			   "%s: unknown setting (a typo? names of your own begin with x-)", m->name);
+		problem_in(p, m->name_line, m->name_col, m->name,
+			   "unknown setting (expected a setting of the README; names of your own begin with x-)");
 }
 
 void config_parse(struct grid_config *c, const char *text, size_t len, struct problems *p)
@@ -144,6 +137,6 @@ void config_parse(struct grid_config *c, const char *text, size_t len, struct pr
 		for (const struct json *m = j->child; m; m = m->next)
 			parse_member(c, m, p);
 	if (c->min_timeout_seconds > c->max_timeout_seconds)
-		problem_at(p, 1, 1, "min_timeout_seconds is larger than max_timeout_seconds");
+		problem_in(p, 1, 1, "min_timeout_seconds", "larger than max_timeout_seconds (expected at most that)");
 	json_free(j);
 }

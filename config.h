@@ -2,15 +2,7 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 #include "json.h"
-
-/* All that is wrong with a document, "line:col: field: message" a line. Starts as {0}; buf_clear(&p.text) frees. */
-struct problems {
-	struct buf text;
-	size_t n;
-	const char *file; /* put before each line; NULL: nothing */
-};
-void problem_at(struct problems *p, unsigned line, unsigned col, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+#include "problem.h"
 
 struct grid_config {
 	char *branch;
@@ -19,7 +11,9 @@ struct grid_config {
 	    max_clock_skew_seconds, poll_seconds, keep_finished, max_memory_mb, max_pids, tmp_mb,
 	    pushes_per_minute,	   /* for the whole grid; 0: no limit */
 	    lease_seconds,	   /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
-	    retry_backoff_seconds; /* wait before the second attempt after a failure; doubles with each */
+	    retry_backoff_seconds, /* wait before the second attempt after a failure; doubles with each */
+	    max_files_per_request; /* task files that one pull request may add */
+	bool workers_promote;	   /* "promote": idle workers move approved tasks to the queue, else a workflow does */
 	double max_cpus;
 };
 void config_defaults(struct grid_config *c); /* then config_clear frees */

@@ -26,7 +26,9 @@ static const struct verb verbs[] = {
      "[--wait] (--script FILE | -- CMD)",
      "validate and queue tasks; --wait follows to the end", "dgrid submit --id hello --wait -- 'echo hello'",
      cmd_submit},
-    {"validate", "FILE...", "say all that is wrong in task files", "dgrid validate tasks/queue/*.json", cmd_validate},
+    {"validate", "[--json|--github] [--max-files N] (FILE... | --pr BASE..HEAD | --fields)",
+     "say all that is wrong in task files, or in a pull request; change nothing", "dgrid validate tasks/queue/*.json",
+     cmd_validate},
     {"worker",
      "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--drain-after N] "
      "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--take-over]",
@@ -110,6 +112,7 @@ static int global_options(struct context *ctx, int argc, char **argv, char **fou
 			ctx->branch = argv[i];
 			continue;
 		}
+		ctx->dir = argv[i];
 		free(*found);
 		*found = repo ? absolute_repo(argv[i]) : find_repo(argv[i]);
 		if (!*found)
@@ -140,7 +143,8 @@ int main(int argc, char **argv)
 	struct buf complaints = {0};
 	const char *name = getenv("GIT_USER_NAME"), *email = getenv("GIT_USER_EMAIL"), *url = getenv("DGRID_REPO_URL"),
 		   *branch = getenv("DGRID_BRANCH");
-	struct context ctx = {.branch = branch && *branch ? branch : "main",
+	struct context ctx = {.dir = ".",
+			      .branch = branch && *branch ? branch : "main",
 			      .name = name && *name ? name : "dgrid",
 			      .email = email && *email ? email : "dgrid@localhost"};
 	char *found = NULL;

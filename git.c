@@ -73,10 +73,16 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 		strs_add(argv, dir);
 	}
 	/* The ledger is a stranger's text: no hooks, no links, no end-of-line or path magic. */
-	static const char *const settings[] = {
-	    "gc.auto=0",	   "maintenance.auto=false", "core.symlinks=false",  "core.hooksPath=/dev/null",
-	    "core.autocrlf=false", "core.quotePath=false",   "commit.gpgSign=false", "advice.detachedHead=false",
-	    "core.fsmonitor=false"};
+	static const char *const settings[] = {"gc.auto=0",
+					       "maintenance.auto=false",
+					       "core.symlinks=false",
+					       "core.hooksPath=/dev/null",
+					       "core.autocrlf=false",
+					       "core.quotePath=false",
+					       "commit.gpgSign=false",
+					       "advice.detachedHead=false",
+					       "core.fsmonitor=false",
+					       "core.useReplaceRefs=false"};
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
 		strs_add(argv, "-c");
 		strs_add(argv, settings[i]);

@@ -253,7 +253,7 @@ int ledger_config(struct ledger *l, struct grid_config *c, struct err *e)
 		rc = err_set(e, ERR_DATA, "%s", p.text.data);
 	free(path);
 	buf_clear(&b);
-	buf_clear(&p.text);
+	problems_clear(&p);
 	return rc;
 }
 

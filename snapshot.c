@@ -356,7 +356,7 @@ void snapshot_close(struct snapshot *s)
 	free(s->nodes);
 	heartbeats_clear(&s->beats);
 	config_clear(&s->config);
-	buf_clear(&s->config_problems.text);
+	problems_clear(&s->config_problems);
 	json_free(s->archive);
 	free(s->url);
 	free(s->git.dir);

@@ -1,5 +1,6 @@
 #include "task.h"
 #include "clock.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,9 +19,32 @@ bool task_id_valid(const char *id)
 	return n >= 1 && n <= 64 && !id[n];
 }
 
-static void wrong(struct problems *p, const struct json *m, const char *expected)
+/* ---- the schema ---- */
+
+struct checking {
+	struct task *t;
+	const struct grid_config *c;
+	const char *file_id;
+	struct problems *p;
+};
+
+/* A value as a message shows it: short, and never its secrets whole. */
+static const char *shown(const struct json *m, char out[64])
 {
-	problem_at(p, m->line, m->col, "%s: expected %s, found %s", m->name, expected, json_type_name(m->type));
+	if (m->type == JSON_NUMBER || m->type == JSON_STRING)
+		snprintf(out, 64, m->type == JSON_NUMBER ? "%.40s%s" : "\"%.40s%s\"", m->text,
+			 m->len > 40 ? "..." : "");
+	else if (m->type == JSON_BOOL)
+		snprintf(out, 64, "%s", m->boolean ? "true" : "false");
+	else
+		snprintf(out, 64, "%s", json_type_name(m->type));
+	return out;
+}
+
+static void wrong(const struct checking *k, const struct json *m, const char *field, const char *expected)
+{
+	char value[64];
+	problem_in(k->p, m->line, m->col, field, "%s is not valid (expected %s)", shown(m, value), expected);
 }
 
 static bool clean_string(const struct json *m)
@@ -28,101 +52,254 @@ static bool clean_string(const struct json *m)
 	return m->type == JSON_STRING && strlen(m->text) == m->len;
 }
 
-static void check_env(const struct json *m, struct problems *p)
+static void check_id(const struct checking *k, const struct json *m)
+{
+	if (!clean_string(m) || !task_id_valid(m->text))
+		wrong(k, m, m->name, "1-64 of A-Z a-z 0-9 _ -");
+	else if (k->file_id && strcmp(m->text, k->file_id) != 0)
+		problem_in(k->p, m->line, m->col, m->name, "\"%s\" differs from the file name (expected \"%s\")",
+			   m->text, k->file_id);
+	k->t->id = m->text;
+}
+
+static void check_script(const struct checking *k, const struct json *m)
+{
+	if (!clean_string(m) || !m->len)
+		problem_in(k->p, m->line, m->col, m->name, "%s (expected a string that is not empty, without NUL)",
+			   m->type != JSON_STRING ? json_type_name(m->type)
+			   : m->len		  ? "a NUL in the text"
+						  : "empty");
+	else if (m->len > TASK_SCRIPT_MAX)
+		problem_in(k->p, m->line, m->col, m->name, "%zu bytes (expected at most %d)", m->len, TASK_SCRIPT_MAX);
+	k->t->script = m->text;
+}
+
+static void check_int(const struct checking *k, const struct json *m, int64_t min, int64_t max, int64_t *out)
+{
+	char value[64];
+	int64_t n;
+	if (json_to_int(m, &n) || n < min || n > max)
+		problem_in(k->p, m->line, m->col, m->name,
+			   "%s is not valid (expected a whole number from %lld to %lld)", shown(m, value),
+			   (long long)min, (long long)max);
+	else
+		*out = n;
+}
+
+static void check_timeout(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, k->c->min_timeout_seconds, k->c->max_timeout_seconds, &k->t->timeout_seconds);
+}
+
+static void check_priority(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 0, 9, &k->t->priority);
+}
+
+static void check_attempts(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 1, 10, &k->t->max_attempts);
+}
+
+static void check_memory(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 4, k->c->max_memory_mb, &k->t->memory_mb);
+}
+
+static void check_pids(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 3, k->c->max_pids, &k->t->pids);
+}
+
+static void check_cpus(const struct checking *k, const struct json *m)
+{
+	char value[64];
+	k->t->cpus = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
+	if (!(k->t->cpus >= 0.01 && k->t->cpus <= k->c->max_cpus))
+		problem_in(k->p, m->line, m->col, m->name, "%s is not valid (expected a number from 0.01 to %g)",
+			   shown(m, value), k->c->max_cpus);
+}
+
+static void check_image(const struct checking *k, const struct json *m)
+{
+	char value[64];
+	struct buf known = {0};
+	bool found = false;
+	for (int i = 0; k->c->images[i]; i++) {
+		found = found || (clean_string(m) && !strcmp(m->text, k->c->images[i]));
+		buf_addf(&known, "%s\"%s\"", i ? ", " : "", k->c->images[i]);
+	}
+	if (!found)
+		problem_in(k->p, m->line, m->col, m->name, "%s is no image of this grid (expected one of %s)",
+			   shown(m, value), known.data ? known.data : "none");
+	k->t->image = m->text;
+	buf_clear(&known);
+}
+
+static void check_env(const struct checking *k, const struct json *m)
 {
 	if (m->type != JSON_OBJECT) {
-		wrong(p, m, "an object of strings");
+		wrong(k, m, m->name, "an object of strings");
 		return;
 	}
 	for (const struct json *v = m->child; v; v = v->next) {
 		size_t n = strspn(v->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
 		if (!n || v->name[n] || n != v->name_len || (v->name[0] >= '0' && v->name[0] <= '9'))
-			problem_at(p, v->name_line, v->name_col, "env: \"%s\" is not a variable name", v->name);
-		else if (!clean_string(v))
-			problem_at(p, v->line, v->col, "env: %s: expected a string without NUL", v->name);
+			problem_in(k->p, v->name_line, v->name_col, m->name,
+				   "\"%.80s\" is no variable name (expected letters, digits and _, no digit first)",
+				   v->name);
+		else if (!clean_string(v)) {
+			char *field = xasprintf("env.%s", v->name), value[64];
+			problem_in(k->p, v->line, v->col, field, "%s is not valid (expected a string without NUL)",
+				   v->type == JSON_STRING ? "a text with a NUL" : shown(v, value));
+			free(field);
+		}
 	}
 }
 
-static void check_int(const struct json *m, int64_t min, int64_t max, int64_t *out, struct problems *p)
+static void check_labels(const struct checking *k, const struct json *m)
 {
-	int64_t n;
-	if (json_to_int(m, &n) || n < min || n > max)
-		problem_at(p, m->line, m->col, "%s: expected a whole number from %lld to %lld", m->name, (long long)min,
-			   (long long)max);
-	else
-		*out = n;
+	size_t n = 0;
+	if (m->type != JSON_ARRAY) {
+		wrong(k, m, m->name, "an array of strings");
+		return;
+	}
+	for (const struct json *v = m->child; v; v = v->next, n++)
+		if (!clean_string(v) || !task_id_valid(v->text)) {
+			char field[32];
+			snprintf(field, sizeof field, "labels[%zu]", n);
+			wrong(k, v, field, "a string of 1-64 of A-Z a-z 0-9 _ -");
+		}
 }
 
-static void check_member(struct task *t, const struct json *m, const struct grid_config *c, const char *file_id,
-			 bool submitted, struct problems *p)
+static void check_bool(const struct checking *k, const struct json *m)
 {
-	static const char *const strings[] = {"description", "submitted_by", "created_at", NULL};
-	static const char *const ours[] = {"claim", "attempts", "result", "cancel", "not_before", NULL};
-	const char *k = m->name;
-	for (int i = 0; strings[i]; i++)
-		if (!strcmp(k, strings[i])) {
-			if (m->type != JSON_STRING)
-				wrong(p, m, "a string");
-			return;
+	if (m->type != JSON_BOOL)
+		wrong(k, m, m->name, "true or false");
+	k->t->retry_on_failure = m->boolean;
+}
+
+static void check_string(const struct checking *k, const struct json *m)
+{
+	if (m->type != JSON_STRING)
+		wrong(k, m, m->name, "a string");
+}
+
+static void check_any(const struct checking *k, const struct json *m)
+{
+	(void)k;
+	(void)m;
+}
+
+static const struct field {
+	struct task_field told;
+	void (*check)(const struct checking *k, const struct json *m); /* NULL: only dgrid writes it */
+} fields[] = {
+    {{"task_id", "string", "required; 1-64 of `A-Z a-z 0-9 _ -`; the file's name without `.json`", "", true}, check_id},
+    {{"script", "string", "required; not empty, no NUL, at most 65,536 bytes; run by `sh -c`", "", true}, check_script},
+    {{"timeout_seconds", "integer",
+      "required; within `min_timeout_seconds` and `max_timeout_seconds` of `grid.json` (10-300)", "", true},
+     check_timeout},
+    {{"image", "string", "one of `grid.json`'s `images`", "the first of them", false}, check_image},
+    {{"env", "object of strings", "names of letters, digits and `_`, not beginning with a digit", "none", false},
+     check_env},
+    {{"cpus", "number", "0.01 to `max_cpus`", "`max_cpus`", false}, check_cpus},
+    {{"memory_mb", "integer", "4 to `max_memory_mb`", "`max_memory_mb`", false}, check_memory},
+    {{"pids", "integer", "3 to `max_pids`", "`max_pids`", false}, check_pids},
+    {{"priority", "integer", "0-9; higher runs first, then the oldest", "5", false}, check_priority},
+    {{"max_attempts", "integer", "1-10; attempts lost with their node, and failed ones with `retry_on_failure`, count",
+      "3", false},
+     check_attempts},
+    {{"retry_on_failure", "boolean", "try again after a failure, timeout or out-of-memory, with growing waits", "false",
+      false},
+     check_bool},
+    {{"labels", "array of strings", "only nodes that carry all of them claim it", "none", false}, check_labels},
+    {{"description", "string", "", "", false}, check_string},
+    {{"submitted_by", "string", "set by `dgrid submit` from the command line", "", false}, check_string},
+    {{"created_at", "string", "RFC 3339; decides who is oldest; set by `dgrid submit` from the command line", "",
+      false},
+     check_string},
+    {{"metadata", "any", "kept untouched", "", false}, check_any},
+    /* What dgrid writes: type is where. */
+    {{"approved_by", "all but `unapproved/`",
+      "of a task that came by pull request: `commit` (which brought it onto the branch: the merge), its `author` and "
+      "`committer`, `at`",
+      NULL, false},
+     NULL},
+    {{"claim", "`in_progress/`", "`node`, `attempt`, `nonce`, `claimed_at`, `lease_until`", NULL, false}, NULL},
+    {{"attempts", "everywhere",
+      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; of attempts that were tried again "
+      "also `exit_code`, `signal`, `duration_ms`, `stderr_tail`",
+      NULL, false},
+     NULL},
+    {{"not_before", "`queue/`", "a task that failed waits until then", NULL, false}, NULL},
+    {{"cancel", "after `dgrid cancel`", "`by`, `requested_at`", NULL, false}, NULL},
+    {{"result", "`completed/`, `failed/`", "how it ended", NULL, false}, NULL},
+};
+#define N_FIELDS (sizeof fields / sizeof *fields)
+
+const struct task_field *task_field_at(size_t i)
+{
+	return i < N_FIELDS ? &fields[i].told : NULL;
+}
+
+/* How many letters differ, are missing, too many or swapped; 3 for three or more. */
+static size_t differences(const char *a, const char *b)
+{
+	size_t d[3][40], la = strlen(a), lb = strlen(b);
+	if (la > 39 || lb > 39)
+		return 3;
+	for (size_t j = 0; j <= lb; j++)
+		d[0][j] = j;
+	for (size_t i = 1; i <= la; i++) {
+		size_t *now = d[i % 3], *last = d[(i + 2) % 3], *before = d[(i + 1) % 3];
+		now[0] = i;
+		for (size_t j = 1; j <= lb; j++) {
+			now[j] = last[j - 1] + (a[i - 1] != b[j - 1]);
+			if (now[j] > last[j] + 1)
+				now[j] = last[j] + 1;
+			if (now[j] > now[j - 1] + 1)
+				now[j] = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    now[j] > before[j - 2] + 1)
+				now[j] = before[j - 2] + 1;
 		}
-	for (int i = 0; ours[i]; i++)
-		if (!strcmp(k, ours[i])) {
-			if (submitted)
-				problem_at(p, m->name_line, m->name_col, "%s: only dgrid writes this field", k);
-			return;
+	}
+	return d[la % 3][lb] < 3 ? d[la % 3][lb] : 3;
+}
+
+static void unknown(const struct checking *k, const struct json *m)
+{
+	const char *near = NULL;
+	size_t best = 3;
+	for (size_t i = 0; i < N_FIELDS; i++)
+		if (fields[i].check && differences(m->name, fields[i].told.name) < best) {
+			near = fields[i].told.name;
+			best = differences(m->name, near);
 		}
-	if (!strcmp(k, "task_id")) {
-		if (!clean_string(m) || !task_id_valid(m->text))
-			problem_at(p, m->line, m->col, "task_id: expected 1-64 of A-Z a-z 0-9 _ -");
-		else if (file_id && strcmp(m->text, file_id) != 0)
-			problem_at(p, m->line, m->col, "task_id: \"%s\" differs from the file name (expected \"%s\")",
-				   m->text, file_id);
-		t->id = m->text;
-	} else if (!strcmp(k, "script")) {
-		if (!clean_string(m) || !m->len)
-			problem_at(p, m->line, m->col, "script: expected a non-empty string without NUL");
-		else if (m->len > TASK_SCRIPT_MAX)
-			problem_at(p, m->line, m->col, "script: %zu bytes, at most %d are allowed", m->len,
-				   TASK_SCRIPT_MAX);
-		t->script = m->text;
-	} else if (!strcmp(k, "timeout_seconds"))
-		check_int(m, c->min_timeout_seconds, c->max_timeout_seconds, &t->timeout_seconds, p);
-	else if (!strcmp(k, "priority"))
-		check_int(m, 0, 9, &t->priority, p);
-	else if (!strcmp(k, "max_attempts"))
-		check_int(m, 1, 10, &t->max_attempts, p);
-	else if (!strcmp(k, "memory_mb"))
-		check_int(m, 4, c->max_memory_mb, &t->memory_mb, p);
-	else if (!strcmp(k, "pids"))
-		check_int(m, 3, c->max_pids, &t->pids, p);
-	else if (!strcmp(k, "retry_on_failure")) {
-		if (m->type != JSON_BOOL)
-			wrong(p, m, "true or false");
-		t->retry_on_failure = m->boolean;
-	} else if (!strcmp(k, "cpus")) {
-		t->cpus = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
-		if (!(t->cpus >= 0.01 && t->cpus <= c->max_cpus))
-			problem_at(p, m->line, m->col, "cpus: expected a number from 0.01 to %g", c->max_cpus);
-	} else if (!strcmp(k, "image")) {
-		bool known = false;
-		for (int i = 0; c->images[i] && clean_string(m); i++)
-			known = known || !strcmp(m->text, c->images[i]);
-		if (!known)
-			problem_at(p, m->line, m->col, "image: expected one of the images in grid.json");
-		t->image = m->text;
-	} else if (!strcmp(k, "env"))
-		check_env(m, p);
-	else if (!strcmp(k, "labels")) {
-		if (m->type != JSON_ARRAY)
-			wrong(p, m, "a list of strings");
-		else
-			for (const struct json *v = m->child; v; v = v->next)
-				if (!clean_string(v) || !task_id_valid(v->text))
-					problem_at(p, v->line, v->col,
-						   "labels: expected a string of 1-64 of A-Z a-z 0-9 _ -");
-	} else if (strcmp(k, "metadata") != 0 && strncmp(k, "x-", 2) != 0)
-		problem_at(p, m->name_line, m->name_col, "%s: unknown field (a typo? fields of your own begin with x-)",
-			   k);
+	if (near)
+		problem_in(k->p, m->name_line, m->name_col, m->name,
+			   "unknown field (expected \"%s\"? names of your own begin with x-)", near);
+	else
+		problem_in(k->p, m->name_line, m->name_col, m->name,
+			   "unknown field (expected one of docs/TASK_FORMAT.md; names of your own begin with x-)");
+}
+
+static void check_member(const struct checking *k, const struct json *m, bool submitted)
+{
+	for (size_t i = 0; i < N_FIELDS; i++) {
+		const struct field *f = &fields[i];
+		if (strlen(f->told.name) != m->name_len || strcmp(f->told.name, m->name) != 0)
+			continue;
+		if (f->check)
+			f->check(k, m);
+		else if (submitted)
+			problem_in(k->p, m->name_line, m->name_col, m->name,
+				   "only dgrid writes this field (expected a task without it)");
+		return;
+	}
+	if (strncmp(m->name, "x-", 2) != 0)
+		unknown(k, m);
 }
 
 int task_parse(struct task *t, const char *text, size_t len, const char *file_id, const struct grid_config *c,
@@ -137,22 +314,22 @@ int task_parse(struct task *t, const char *text, size_t len, const char *file_id
 			   .cpus = c->max_cpus,
 			   .image = c->images[0]};
 	if (len > TASK_FILE_MAX) {
-		problem_at(p, 1, 1, "%zu bytes, a task file may have %d", len, TASK_FILE_MAX);
+		problem_at(p, 1, 1, "%zu bytes (expected at most %d)", len, TASK_FILE_MAX);
 		return -1;
 	}
 	t->doc = json_parse(text, len, &je);
 	if (!t->doc)
 		problem_at(p, je.line, je.col, "%s", je.msg);
 	else if (t->doc->type != JSON_OBJECT)
-		problem_at(p, t->doc->line, t->doc->col, "expected an object, found %s", json_type_name(t->doc->type));
+		problem_at(p, t->doc->line, t->doc->col, "%s (expected an object)", json_type_name(t->doc->type));
 	else {
-		static const char *const required[] = {"task_id", "script", "timeout_seconds", NULL};
+		const struct checking k = {.t = t, .c = c, .file_id = file_id, .p = p};
 		for (const struct json *m = t->doc->child; m; m = m->next)
-			check_member(t, m, c, file_id, submitted, p);
-		for (int i = 0; required[i]; i++)
-			if (!json_get(t->doc, required[i]))
-				problem_at(p, t->doc->line, t->doc->col, "%s: missing, every task needs it",
-					   required[i]);
+			check_member(&k, m, submitted);
+		for (size_t i = 0; i < N_FIELDS; i++)
+			if (fields[i].told.required && !json_get(t->doc, fields[i].told.name))
+				problem_in(p, t->doc->line, t->doc->col, fields[i].told.name,
+					   "missing (expected in every task)");
 	}
 	if (p->n == before) {
 		t->not_before = task_not_before(t->doc);

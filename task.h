@@ -13,6 +13,14 @@ enum task_state { TASK_UNAPPROVED, TASK_QUEUE, TASK_IN_PROGRESS, TASK_COMPLETED,
 const char *task_state_name(enum task_state s); /* the folder under tasks/ */
 bool task_id_valid(const char *id);		/* 1-64 of A-Za-z0-9_- */
 
+/* The schema as docs/TASK_FORMAT.md tells it, in its order. */
+struct task_field {
+	const char *name, *type, *rule;
+	const char *dflt; /* NULL: a field that only dgrid writes; then type is where it stands */
+	bool required;
+};
+const struct task_field *task_field_at(size_t i); /* NULL after the last */
+
 struct task {
 	struct json *doc; /* owned; everything below is borrowed from it */
 	const char *id, *script, *image;
@@ -22,7 +30,7 @@ struct task {
 	int64_t not_before; /* UTC seconds; 0: at once */
 };
 /* Parses and checks; file_id is the name the file has without .json (NULL: any). submitted: also refuse the fields only
- * dgrid writes (claim, attempts, result, cancel). All that is wrong goes to p; returns 0 when nothing was.
+ * dgrid writes (claim, attempts, result, approved_by, ...). All that is wrong goes to p; returns 0 when nothing was.
  * On success task_clear frees; on failure t holds nothing. */
 int task_parse(struct task *t, const char *text, size_t len, const char *file_id, const struct grid_config *c,
 	       bool submitted, struct problems *p);

@@ -6,44 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e)
-{
-	struct grid_config c;
-	struct ledger l = {0};
-	size_t bad = 0;
-	if (check_flags(argc, argv, (const char *const[]){NULL}, e))
-		return -1;
-	if (!operand(argc, argv, 0))
-		return err_set(e, ERR_USAGE, "validate needs at least one file");
-	/* With a repository its own ceilings and images count; without one the defaults. */
-	if (!ctx->url)
-		config_defaults(&c);
-	else if (open_grid(ctx, &l, &c, e)) {
-		close_grid(&l, &c);
-		return -1;
-	}
-	const char *path;
-	for (int i = 0; (path = operand(argc, argv, i)); i++) {
-		struct problems p = {.file = path};
-		struct buf b = {0};
-		struct task t;
-		struct err why;
-		char *stem = stem_of(path);
-		if (file_read(path, TASK_FILE_MAX, &b, &why))
-			problem_at(&p, 1, 1, "%s", why.msg);
-		else if (!task_parse(&t, b.data ? b.data : "", b.len, stem, &c, true, &p))
-			task_clear(&t);
-		if (p.n)
-			fputs(p.text.data, stdout);
-		bad += p.n != 0;
-		buf_clear(&b);
-		buf_clear(&p.text);
-		free(stem);
-	}
-	close_grid(&l, &c);
-	return bad ? err_set(e, ERR_DATA, "%zu invalid file%s", bad, bad == 1 ? "" : "s") : 0;
-}
-
 int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	static const struct option options[] = {{"id", 1, 0, 'i'},	    {"timeout", 1, 0, 't'},
@@ -155,15 +117,15 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 		if (!task_parse(&t, texts.v[i], strlen(texts.v[i]), ids.v[i], &c, true, &p))
 			task_clear(&t);
 		if (ledger_find(&l, ids.v[i]) >= 0)
-			problem_at(&p, 1, 1, "task_id: '%s' is already in this grid (in %s); choose another", ids.v[i],
-				   task_state_name((enum task_state)ledger_find(&l, ids.v[i])));
+			problem_in(&p, 1, 1, "task_id", "'%s' is already in this grid (in %s); choose another",
+				   ids.v[i], task_state_name((enum task_state)ledger_find(&l, ids.v[i])));
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(ids.v[k], ids.v[i]))
-				problem_at(&p, 1, 1, "task_id: '%s' is given twice", ids.v[i]);
+				problem_in(&p, 1, 1, "task_id", "'%s' is given twice", ids.v[i]);
 	}
 	if (p.n) {
 		err_set(e, ERR_DATA, "nothing was queued:\n%s", p.text.data);
-		buf_clear(&p.text);
+		problems_clear(&p);
 		goto out;
 	}
 	changes = xcalloc(ids.n, sizeof *changes);

@@ -91,7 +91,7 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 	else
 		task_clear(&parsed);
 	free(text);
-	buf_clear(&p.text);
+	problems_clear(&p);
 	int64_t not_before = task_not_before(t->doc), mine = json_int(t->doc, "priority", 5);
 	if (not_before > s->now)
 		because(r, "not-before", "it waits after a failed attempt until %s, %lld s from now",

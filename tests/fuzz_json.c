@@ -27,6 +27,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!task_parse(&t, (const char *)data, size, NULL, &c, true, &p))
 		task_clear(&t);
 	config_clear(&c);
-	buf_clear(&p.text);
+	problems_clear(&p);
 	return 0;
 }

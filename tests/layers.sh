@@ -3,7 +3,7 @@
 cd "$(dirname "$0")/.." || exit 1
 awk '
 BEGIN {
-	n = split("buf clock sig version asset|log proc json file cgroup|config git engine|task node|ledger runner heartbeat archive|chooser outbox reaper result snapshot selfcheck identity upkeep turns|slots|worker commands|verbs|verb_init verb_submit verb_look verb_why verb_act verb_worker verb_doctor|dgrid", row, "|")
+	n = split("buf clock sig version asset|log proc json file cgroup problem|config git engine|task node|ledger runner heartbeat archive|chooser outbox reaper result snapshot selfcheck identity upkeep turns promote request|slots|worker commands|verbs|verb_init verb_submit verb_validate verb_promote verb_look verb_why verb_act verb_worker verb_doctor|dgrid", row, "|")
 	for (i = 1; i <= n; i++) {
 		k = split(row[i], names, " ")
 		for (j = 1; j <= k; j++) layer[names[j]] = i - 1

@@ -15,7 +15,7 @@ static size_t problems(const char *text, struct buf *said)
 	config_clear(&c);
 	if (said)
 		buf_adds(said, p.text.data ? p.text.data : "");
-	buf_clear(&p.text);
+	problems_clear(&p);
 	return p.n;
 }
 
@@ -179,7 +179,7 @@ static void config_bounds(void)
 			config_parse(&c, *t, strlen(*t), &p);
 			CHECK((p.n > 0) == k, *t);
 			config_clear(&c);
-			buf_clear(&p.text);
+			problems_clear(&p);
 		}
 }
 
