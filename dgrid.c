@@ -31,6 +31,9 @@ static const struct verb verbs[] = {
     {"validate", "[--json|--github] [--max-files N] (FILE... | --pr BASE..HEAD | --fields)",
      "say all that is wrong in task files, or in a pull request; change nothing", "dgrid validate tasks/queue/*.json",
      cmd_validate},
+    {"promote", "[--dry-run] [--json] [ID...]",
+     "move merged submissions from unapproved to the queue, noting who approved them", "dgrid promote --dry-run",
+     cmd_promote},
     {"worker",
      "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--drain-after N] "
      "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--take-over]",
@@ -49,7 +52,7 @@ static const struct verb verbs[] = {
     {"heal", "[--dry-run] [--json]", "give orphaned claims (dead nodes, run-out leases) back to the queue",
      "dgrid heal --dry-run", cmd_heal},
     {"maintain", "[--dry-run] [--json]",
-     "heal, and move the oldest finished tasks beyond keep_finished to the branch archive", "dgrid maintain",
+     "promote, heal, and move the oldest finished tasks beyond keep_finished to the branch archive", "dgrid maintain",
      cmd_maintain},
     {"doctor", "[--json] [--engine auto|docker|podman|bwrap]",
      "find what is wrong with git, engine, image, write access, clock; say how to mend it", "dgrid doctor", cmd_doctor},
@@ -72,11 +75,25 @@ static void help(FILE *to)
 	    to);
 }
 
+/* An error may quote a stranger. Its lines are kept, but no control character, and nothing that a build service's log
+ * takes for a command. */
+static void make_harmless(char *text)
+{
+	bool start = true;
+	for (char *p = text; *p; p++) {
+		if ((start && p[0] == ':' && p[1] == ':') || !strncmp(p, "##[", 3) ||
+		    ((unsigned char)*p < 32 && *p != '\n') || *p == 127)
+			*p = '?';
+		start = *p == '\n' || (start && *p == ' ');
+	}
+}
+
 static int fail(const struct err *e)
 {
 	if (e->msg[0]) {
 		struct err said = *e;
 		git_redact(said.msg);
+		make_harmless(said.msg);
 		fprintf(stderr, "dgrid: %s\n", said.msg);
 	}
 	return e->class ? (int)e->class : ERR_BUG;

@@ -152,8 +152,9 @@ int cmd_retry(const struct context *ctx, int argc, char **argv, struct err *e)
 
 /* ---- heal ---- */
 
-/* What was (or would be) healed and archived; archived < 0: that was not asked for. */
-static void print_upkeep(const struct orphans *o, int64_t archived, bool json, bool dry)
+/* What was (or would be) promoted, healed and archived; archived < 0: only healing was asked for. */
+static void print_upkeep(const struct staged_list *staged, const struct orphans *o, int64_t archived, bool json,
+			 bool dry)
 {
 	struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < o->n; i++) {
@@ -175,6 +176,8 @@ static void print_upkeep(const struct orphans *o, int64_t archived, bool json, b
 	json_set(all, "schema", json_new_int(1));
 	json_set(all, "dry_run", json_new_bool(dry));
 	json_set(all, "orphans", list);
+	if (archived >= 0)
+		tell_promoted(staged, dry, json ? all : NULL);
 	if (archived >= 0)
 		json_set(all, "archived", json_new_int(archived));
 	if (json)
@@ -212,6 +215,7 @@ static int heal(const struct context *ctx, int argc, char **argv, bool all, stru
 	struct grid_config c = {0};
 	struct reaper r = {0};
 	struct orphans o = {0};
+	struct staged_list staged = {0};
 	int64_t archived = all ? 0 : -1;
 	bool dry = false;
 	int rc = check_flags(argc, argv, (const char *const[]){"--dry-run", "--json", NULL}, e);
@@ -221,6 +225,8 @@ static int heal(const struct context *ctx, int argc, char **argv, bool all, stru
 		rc = err_set(e, ERR_USAGE, "%s takes no operand, found '%s'", argv[0], operand(argc, argv, 0));
 	if (!rc)
 		rc = open_grid(ctx, &l, &c, e);
+	if (!rc && all)
+		rc = promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e);
 	if (!rc)
 		rc = reaper_look(&r, &l, &c, NULL, &o, e);
 	if (!rc && !dry)
@@ -228,7 +234,8 @@ static int heal(const struct context *ctx, int argc, char **argv, bool all, stru
 	if (!rc && all)
 		rc = archive(&l, &c, dry, &archived, e);
 	if (!rc)
-		print_upkeep(&o, archived, flag_json(argc, argv), dry);
+		print_upkeep(&staged, &o, archived, flag_json(argc, argv), dry);
+	promote_clear(&staged);
 	orphans_clear(&o);
 	reaper_clear(&r);
 	close_grid(&l, &c);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* Why a task is where it is: reasons collected as {code, text}, the strongest first. */
 struct reasons {
@@ -113,6 +114,37 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 			ahead == 1 ? "" : "s", ahead == 1 ? "es" : "");
 }
 
+static void why_unapproved(struct snapshot *s, struct snapshot_task *t, struct reasons *r)
+{
+	struct problems p = {0};
+	struct task parsed;
+	struct buf text = {0};
+	struct err e;
+	char *path = xasprintf("tasks/unapproved/%s.json", t->id);
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (&s->tasks[i] != t && !strcasecmp(s->tasks[i].id, t->id))
+			because(r, "taken",
+				"%s is in %s already: this one stays here until one of them is removed, or goes "
+				"by another name",
+				s->tasks[i].id, task_state_name(s->tasks[i].state));
+	if (!t->regular || snapshot_file(s, path, &text, &e))
+		problem_at(&p, 1, 1, "it is no plain file");
+	else if (!task_parse(&parsed, text.data, text.len, t->id, &s->config, true, &p))
+		task_clear(&parsed);
+	if (p.n)
+		because(r, "invalid", "it is no valid task, promotion moves it to failed: %.*s",
+			(int)strcspn(p.text.data, "\n"), p.text.data);
+	because(
+	    r, "unapproved",
+	    s->config.workers_promote
+		? "it was merged and waits to be promoted: an idle worker or dgrid promote moves it to the queue"
+		: "it was merged and waits to be promoted: dgrid promote (or the grid's maintain workflow) moves it "
+		  "to the queue");
+	free(path);
+	buf_clear(&text);
+	problems_clear(&p);
+}
+
 static void why_running(const struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
 {
 	const struct json *claim = json_get(t->doc, "claim");
@@ -166,14 +198,14 @@ int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
 		else
 			rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
 		json_free(old);
-	} else if (!rc && snapshot_doc(&s, t, &unread))
+	} else if (!rc && t->state == TASK_UNAPPROVED)
+		why_unapproved(&s, t, &r);
+	else if (!rc && snapshot_doc(&s, t, &unread))
 		because(&r, "invalid", "it is no valid task (%s); the next worker moves it to failed", unread.msg);
 	else if (!rc && t->state == TASK_QUEUE)
 		why_queued(&s, t, &r);
 	else if (!rc && t->state == TASK_IN_PROGRESS)
 		why_running(&s, t, &r);
-	else if (!rc && t->state == TASK_UNAPPROVED)
-		because(&r, "unapproved", "it was submitted, but not promoted to the queue yet (see: dgrid promote)");
 	else if (!rc)
 		why_ended(t, &r);
 	const char *state = t ? task_state_name(t->state) : "archived";

@@ -3,6 +3,7 @@
 #ifndef VERBS_H
 #define VERBS_H
 #include "commands.h"
+#include "promote.h"
 
 struct verb {
 	const char *name, *args, *summary, *example;
@@ -10,6 +11,7 @@ struct verb {
 };
 int cmd_init(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_promote(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_wait(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_cancel(const struct context *ctx, int argc, char **argv, struct err *e);
@@ -23,4 +25,7 @@ int cmd_maintain(const struct context *ctx, int argc, char **argv, struct err *e
 int cmd_heal(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e);
+
+/* What was (dry: would be) promoted: a line each to stdout, or the members promoted, invalid and left of into. */
+void tell_promoted(const struct staged_list *s, bool dry, struct json *into);
 #endif

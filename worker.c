@@ -5,6 +5,7 @@
 #include "identity.h"
 #include "log.h"
 #include "node.h"
+#include "promote.h"
 #include "reaper.h"
 #include "sig.h"
 #include "slots.h"
@@ -37,6 +38,7 @@ struct worker {
 	struct outbox outbox;
 	struct chooser chooser;
 	struct reaper reaper;
+	struct promoter promoter;
 	struct turns turns;
 	int64_t young_until; /* monotonic ms */
 	struct heartbeat *heart;
@@ -245,6 +247,7 @@ static int fetch(struct worker *w, struct err *e)
 		look_around(w, NULL);
 	if (!w->archive_at && upkeep_excess(&w->ledger, &w->config) > (size_t)w->config.keep_finished / 4 + 8)
 		w->archive_at = clock_mono_ms() + clock_jitter(ARCHIVE_WAIT_MS);
+	promoter_look(&w->promoter, &w->ledger, &w->config);
 	slots_watch(&w->slots, &w->ledger);
 	if (w->registered && !w->usurped && identity_taken(&w->ledger, w->o->node_id, w->instance)) {
 		log_at(LOG_ERROR, "worker",
@@ -465,11 +468,22 @@ static void archive(struct worker *w)
 		log_at(LOG_INFO, "worker", "archived %zu tasks", moved);
 }
 
+static void promote(struct worker *w)
+{
+	struct err e;
+	turns_beat(&w->turns);
+	if (promoter_work(&w->promoter, &w->ledger, &w->config, w->o->node_id, &e) && e.class != ERR_RETRY)
+		log_at(LOG_WARN, "worker", "cannot promote: %s", e.msg);
+	w->stale = true;
+}
+
 /* What can wait for a moment without anything else to say, but not for ever. */
 static void do_upkeep(struct worker *w, int64_t now)
 {
 	if (now >= w->heal_at && !stopping(w) && slots_busy(&w->slots) < w->o->slots)
 		heal(w);
+	if (w->promoter.at && now >= w->promoter.at && !stopping(w) && !turns_wait(&w->turns))
+		promote(w);
 	if (w->archive_at && now >= w->archive_at && !stopping(w) && !turns_wait(&w->turns))
 		archive(w);
 }
@@ -566,7 +580,7 @@ static int loop(struct worker *w)
 		if (w->o->once && idle && !w->stale && now >= w->retry_at) {
 			if (w->fit.trouble[0])
 				return ERR_UNAVAILABLE;
-			if (!w->hungry && !w->ready_at)
+			if (!w->hungry && !w->ready_at && !promoter_soon(&w->promoter))
 				return 0;
 		}
 		now = clock_mono_ms();

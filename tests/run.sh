@@ -90,6 +90,11 @@ bats_pass() { # LABEL PROGRAM SAN
 	fi
 }
 
+# 100,000 documents, the same ones each time.
+differ() {
+	"$MAKE" --no-print-directory -s build/tests/json_judge && python3 tests/json_differ.py build/tests/json_judge
+}
+
 shell_files() {
 	local f
 	for f in .ci/* scripts/* tests/*.sh tests/*/*.sh bench/*.sh examples/*; do
@@ -143,6 +148,12 @@ builds=1
 cat "$work/build"
 if ((builds)); then
 	units "plain"
+	if command -v python3 >/dev/null; then
+		count "JSON, 100,000 documents against two other parsers" differ
+		sed -n 's/^/# /p' "$work/out"
+	else
+		skip "JSON against other parsers" "python3 is not installed"
+	fi
 else
 	echo "not ok build"
 	failed=$((failed + 1))

@@ -83,6 +83,7 @@ static void schema(void)
 					  "\"result\": {}",
 					  "\"attempts\": []",
 					  "\"cancel\": {}",
+					  "\"approved_by\": {}",
 					  "\"not_before\": \"2026-01-01T00:00:00Z\"",
 					  "\"X-mine\": 1",
 					  "\"prioritty\": 1",
@@ -105,12 +106,36 @@ static void schema(void)
 	for (int i = 0; whole[i]; i++)
 		CHECK(problems(whole[i], NULL) > 0, whole[i]);
 	struct buf said = {0};
+	size_t n = 0;
 	CHECK(problems("{\"task_id\": \"a b\",\n \"timeout_seconds\": 9999,\n \"scirpt\": 1}", &said) == 4,
 	      "all at once");
 	CHECK(strstr(said.data, "1:13: task_id") && strstr(said.data, "2:21: timeout_seconds") &&
 		  strstr(said.data, "3:2: scirpt") && strstr(said.data, "script: missing"),
 	      said.data);
 	buf_clear(&said);
+	/* A name with a NUL in it is another name. */
+	CHECK(problems("{\"task_id\": \"t\", \"script\": \"x\", \"script\\u0000\": 1, \"timeout_seconds\": 10}",
+		       &said) == 1 &&
+		  strstr(said.data, "unknown field"),
+	      said.data);
+	buf_clear(&said);
+	CHECK(problems("{\"task_id\": \"t\", \"script\": \"x\", \"tiemout_seconds\": 10}", &said) == 2 &&
+		  strstr(said.data, "1:33: tiemout_seconds: unknown field (expected \"timeout_seconds\"?") &&
+		  strstr(said.data, "1:1: timeout_seconds: missing"),
+	      said.data);
+	buf_clear(&said);
+	for (const struct task_field *f; (f = task_field_at(n)); n++) {
+		char *member = xasprintf("\"%s\": {\"y\": []}", f->name);
+		struct buf b = {0};
+		char *text = xasprintf("{%s}", member);
+		problems(text, &b);
+		CHECK(!strstr(b.data, "unknown field"), f->name);
+		CHECK(!!strstr(b.data, "only dgrid writes") == !f->dflt, f->name);
+		buf_clear(&b);
+		free(text);
+		free(member);
+	}
+	CHECK(n > 20, "all fields were tried");
 }
 
 static struct json *parse(const char *text)
@@ -157,6 +182,8 @@ static void config_bounds(void)
 					   "{\"poll_seconds\": 1}",
 					   "{\"pushes_per_minute\": null}",
 					   "{\"images\": [\"a\", \"b\"]}",
+					   "{\"promote\": \"workers\"}",
+					   "{\"promote\": \"workflow\", \"max_files_per_request\": 20}",
 					   "{\"x-y\": 1}",
 					   NULL};
 	static const char *const bad[] = {"",
@@ -169,6 +196,10 @@ static void config_bounds(void)
 					  "{\"max_cpus\": 0}",
 					  "{\"branch\": \"-x\"}",
 					  "{\"pol\": 1}",
+					  "{\"promote\": \"worker\"}",
+					  "{\"promote\": null}",
+					  "{\"max_files_per_request\": 0}",
+					  "{\"poll_seconds\\u0000\": 1}",
 					  "{\"min_timeout_seconds\": 20, \"max_timeout_seconds\": 10}",
 					  NULL};
 	for (int k = 0; k < 2; k++)
