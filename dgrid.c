@@ -20,7 +20,9 @@ static int cmd_version(const struct context *ctx, int argc, char **argv, struct 
 }
 
 static const struct verb verbs[] = {
-    {"init", "[REPO]", "make a repository into a grid", "dgrid init /srv/grid.git", cmd_init},
+    {"init", "[--ci github|gitlab|none] [--no-workflows] [--source URL] [--source-ref REF] [REPO]",
+     "make a repository into a grid; --ci: whose workflows to write, else told by the host's name",
+     "dgrid init /srv/grid.git", cmd_init},
     {"submit",
      "FILE... | [--id ID] [--timeout N] [--priority N] [--image I] [--label L] [--description D] [--unapproved] "
      "[--sign] [--key FILE] [--wait] (--script FILE | -- CMD)",

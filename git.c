@@ -253,6 +253,23 @@ static bool is_race(const char *line, size_t len)
 	return false;
 }
 
+/* The remote's reason stands in parentheses at the end of the refused ref's line, which is not in the error output. */
+static void add_reason(const char *out, struct err *e)
+{
+	const char *line = out[0] == '!' ? out : strstr(out, "\n!"), *open = line ? strchr(line, '(') : NULL;
+	size_t n = open ? strcspn(open, "\n") : 0;
+	if (!n || n > 300)
+		return;
+	char reason[301];
+	snprintf(reason, sizeof reason, "%.*s", (int)n, open);
+	git_redact(reason);
+	for (char *p = reason; *p; p++)
+		if ((unsigned char)*p < 32 || *p == 127)
+			*p = ' ';
+	size_t len = strlen(e->msg);
+	snprintf(e->msg + len, sizeof e->msg - len, " %s", reason);
+}
+
 enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e)
 {
 	const char *out = res->out.data ? res->out.data : "";
@@ -276,8 +293,10 @@ enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e)
 		outcome = raced ? PUSH_RACED : PUSH_DECLINED;
 	if (outcome != PUSH_LANDED)
 		failed("push", res, e);
-	if (outcome == PUSH_DECLINED)
+	if (outcome == PUSH_DECLINED) {
 		e->class = ERR_PERM;
+		add_reason(out, e);
+	}
 	return outcome;
 }
 

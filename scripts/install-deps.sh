@@ -67,6 +67,10 @@ if [ "$group" = test ]; then
 	need catatonit catatonit catatonit
 	need runc runc runc
 	need python3 python3 python3
+	python3 -c 'import yaml' 2>/dev/null || lacks python3-yaml py3-yaml
+	need node nodejs nodejs
+	need npm npm npm
+	need jq jq jq
 	need tini tini tini
 	need docker-init tini docker
 	need lighttpd lighttpd "lighttpd lighttpd-mod_auth"

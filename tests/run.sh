@@ -136,6 +136,12 @@ else
 	skip "shellcheck" "shellcheck is not installed"
 fi
 
+if command -v npm >/dev/null && command -v shellcheck >/dev/null && python3 -c 'import yaml' 2>/dev/null; then
+	count "workflows" bash tests/workflows.sh
+else
+	skip "workflows" "npm, shellcheck or python3's yaml is not installed"
+fi
+
 note "building"
 builds=1
 "$MAKE" --no-print-directory -s all >"$work/build" 2>&1 || builds=0
