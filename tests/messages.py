@@ -43,6 +43,7 @@ def messages(file):
         for run in re.finditer(r'(?:"(?:[^"\\]|\\.)*"\s*)+', args):
             words = "".join(LITERAL.findall(run[0]))
             words = words.replace('\\"', '"').replace("\\\\", "\\")
+            words = re.sub(r"\\n(?=%)", " ", words)  # a line of its own for what follows
             words = CONVERSION.sub("…", words).replace("%%", "%")
             # An alphabet, the armour of a signature and a bug of the program are no messages to a submitter.
             if " " in words and not words.startswith(("ABC", "-----", "bug:")):
