@@ -2,6 +2,7 @@
 #include "engine.h"
 #include "file.h"
 #include "runner.h"
+#include "trust.h"
 #include "verbs.h"
 #include <getopt.h>
 #include <stdarg.h>
@@ -206,6 +207,25 @@ static bool check_grid(const struct context *ctx, struct findings *f, struct gri
 	return grid;
 }
 
+/* A grid of signed tasks: can this node check them? */
+static void check_signatures(const struct context *ctx, struct findings *f, const struct grid_config *c)
+{
+	struct snapshot s = {0};
+	struct buf list = {0};
+	struct err e;
+	if (!c->require_signed_tasks)
+		return;
+	if (trust_available(&e))
+		found(f, FAIL, "signatures", "install OpenSSH's client (openssh-client)", "%s", e.msg);
+	else if (!open_snapshot(ctx, NULL, &s, &e) && snapshot_file(&s, TRUST_LIST, &list, &e))
+		found(f, FAIL, "signatures", "add " TRUST_LIST " at the top of the branch (docs/TASK_FORMAT.md)",
+		      "only signed tasks may run, and there is no " TRUST_LIST);
+	else
+		found(f, OK, "signatures", "", "only signed tasks run; ssh-keygen and " TRUST_LIST " are there");
+	buf_clear(&list);
+	snapshot_close(&s);
+}
+
 static void check_write(const struct context *ctx, struct findings *f)
 {
 	struct ledger l = {0};
@@ -375,8 +395,10 @@ int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
 	check_folder(&f);
 	if (git && check_remote(ctx, &f)) {
 		check_credentials(ctx, &f);
-		if (check_grid(ctx, &f, &c))
+		if (check_grid(ctx, &f, &c)) {
 			check_write(ctx, &f);
+			check_signatures(ctx, &f, &c);
+		}
 	}
 	if (check_engines(&f, engine, &g))
 		check_sandbox(&f, &g, &c);

@@ -55,6 +55,22 @@ static void show_stream(const struct json *result, const char *name)
 	free(title);
 }
 
+/* Who signed, as the node found that claimed it; before that only the keys are known. */
+static void show_signatures(const struct json *doc, const struct json *claim, const struct json *attempts)
+{
+	const struct json *all = json_get(doc, "signatures");
+	const char *signer = json_str(claim, "signed_by");
+	for (const struct json *a = attempts ? attempts->child : NULL; a; a = a->next)
+		signer = json_str(a, "signed_by") ? json_str(a, "signed_by") : signer;
+	if (signer)
+		line("signed by", signer);
+	for (const struct json *s = all && !signer ? all->child : NULL; s; s = s->next) {
+		char *text = xasprintf("with key %s (see: dgrid why)", json_str(s, "key") ? json_str(s, "key") : "?");
+		line("signed", text);
+		free(text);
+	}
+}
+
 static void show_text(const struct json *doc, const char *state, const char *path)
 {
 	const struct json *result = json_get(doc, "result"), *claim = json_get(doc, "claim"),
@@ -69,6 +85,10 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 		line("created", json_str(doc, "created_at"));
 	if (json_str(doc, "submitted_by"))
 		line("by", json_str(doc, "submitted_by"));
+	const struct json *approved = json_get(doc, "approved_by");
+	if (json_str(approved, "author"))
+		line("approved by", json_str(approved, "author"));
+	show_signatures(doc, claim, attempts);
 	if (claim) {
 		line("node", json_str(claim, "node"));
 		line("claimed", json_str(claim, "claimed_at"));

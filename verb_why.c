@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "trust.h"
 #include "verbs.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -118,6 +119,27 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 			ahead == 1 ? "" : "s", ahead == 1 ? "es" : "");
 }
 
+/* In a grid of signed tasks: whose signature counts, or why none does. */
+static void why_signed(const struct context *ctx, const struct snapshot *s, const struct snapshot_task *t,
+		       struct reasons *r)
+{
+	struct trust_verdict v;
+	struct err e;
+	if (!s->config.require_signed_tasks || !t->doc)
+		return;
+	char *spec = s->cached ? xasprintf("+refs/heads/%s:refs/heads/%s", ctx->branch, ctx->branch) : NULL;
+	if (trust_judge(&s->git, s->commit, spec, t->id, t->doc, &v, &e))
+		because(r, "signature", "its signature cannot be checked here: %s", e.msg);
+	else if (v.ok)
+		because(r, "signed", "it is signed by %s", v.signer);
+	else if (t->state == TASK_UNAPPROVED)
+		because(r, "signature", "%s: it waits for somebody in " TRUST_LIST " to sign it (dgrid approve %s)",
+			v.why, t->id);
+	else
+		because(r, "signature", "%s: the next worker moves it to failed", v.why);
+	free(spec);
+}
+
 static void why_unapproved(struct snapshot *s, struct snapshot_task *t, struct reasons *r)
 {
 	struct problems p = {0};
@@ -202,13 +224,16 @@ int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
 		else
 			rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
 		json_free(old);
-	} else if (!rc && t->state == TASK_UNAPPROVED)
+	} else if (!rc && t->state == TASK_UNAPPROVED) {
+		snapshot_doc(&s, t, &unread);
+		why_signed(ctx, &s, t, &r);
 		why_unapproved(&s, t, &r);
-	else if (!rc && snapshot_doc(&s, t, &unread))
+	} else if (!rc && snapshot_doc(&s, t, &unread))
 		because(&r, "invalid", "it is no valid task (%s); the next worker moves it to failed", unread.msg);
-	else if (!rc && t->state == TASK_QUEUE)
+	else if (!rc && t->state == TASK_QUEUE) {
+		why_signed(ctx, &s, t, &r);
 		why_queued(&s, t, &r);
-	else if (!rc && t->state == TASK_IN_PROGRESS)
+	} else if (!rc && t->state == TASK_IN_PROGRESS)
 		why_running(&s, t, &r);
 	else if (!rc)
 		why_ended(t, &r);

@@ -58,7 +58,15 @@ PY
 	"$DGRID" submit --id good --key "$T/ann" -- 'echo hi'
 	"$DGRID" submit --id eves --key "$T/eve" -- 'echo hi'
 	"$DGRID" submit --id bare -- 'echo hi'
+	run -0 "$DGRID" why good
+	[[ "$output" == *'it is signed by ann@example.invalid'* ]]
+	run -0 "$DGRID" why bare
+	[[ "$output" == *'it is not signed'*'the next worker moves it to failed'* ]]
+	run -0 "$DGRID" show good
+	[[ "$output" == *'with key SHA256:'* ]]
 	work
+	run -0 "$DGRID" show good
+	[[ "$output" == *'signed by '*'ann@example.invalid'* ]]
 	ledger_has completed good
 	[[ "$(ledger_json completed good)" == *'"signed_by": "ann@example.invalid"'* ]]
 	refused eves 'allowed_signers'
@@ -124,7 +132,7 @@ PY
 	refused two 'allowed_signers'
 	refused other 'allowed_signers'
 	refused junk 'allowed_signers'
-	refused shape 'signatures: expected an array'
+	refused shape 'signatures: not valid (expected an array'
 	refused empty 'not signed'
 }
 
@@ -224,6 +232,31 @@ PY
 	[[ "$(ledger_json completed one)" == *'"approved_by"'*'ann <ann@example.invalid>'* ]]
 }
 
+@test "promotion leaves what nobody signed for an approver" {
+	fresh
+	for id in signed bare; do
+		printf '{"task_id": "%s", "script": "true", "timeout_seconds": 20}' "$id" >"$T/r/tasks/unapproved/$id.json"
+	done
+	python3 - "$T/r/tasks/unapproved/signed.json" <(
+		"$DGRID" approve --print "$T/r/tasks/unapproved/signed.json" | ssh-keygen -q -Y sign -n dgrid-task -f "$T/ann"
+	) <<'PY'
+import json, sys
+t = json.load(open(sys.argv[1]))
+t["signatures"] = [{"signature": open(sys.argv[2]).read()}]
+json.dump(t, open(sys.argv[1], "w"))
+PY
+	land 'two submissions'
+	run "$DGRID" promote
+	[[ "$output" == *'not signed'*'dgrid approve bare'* ]]
+	ledger_has queue signed
+	ledger_has unapproved bare
+	run -0 "$DGRID" why bare
+	[[ "$output" == *'waits for somebody in allowed_signers'* ]]
+	"$DGRID" approve --yes --key "$T/ann" bare
+	work
+	for id in signed bare; do ledger_has completed "$id"; done
+}
+
 @test "a signed task stays signed through failed attempts, retries and healing" {
 	settings '"require_signed_tasks": true, "retry_backoff_seconds": 1'
 	printf '{"task_id": "again", "script": "exit 3", "timeout_seconds": 20, "max_attempts": 2, "retry_on_failure": true}' \
@@ -253,6 +286,8 @@ PY
 		for f in "$dir"/*; do [[ ${f##*/} == ssh-keygen || -e $T/bin/${f##*/} ]] || ln -s "$f" "$T/bin/${f##*/}"; done
 	done
 	"$DGRID" submit --id one --key "$T/ann" -- true
+	run -1 env PATH="$T/bin" "$DGRID" doctor --engine bwrap
+	[[ "$output" == *'fail  signatures'*openssh-client* ]]
 	PATH=$T/bin spawn "$T/n1.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/w"
 	wait_until 20 grep -q 'no claims until this is mended: ssh-keygen' "$T/n1.log"
 	ledger_has queue one
