@@ -130,7 +130,8 @@ static void take_change(void *ctx, const char *record)
 	}
 	char *id = id_of(record, &why);
 	if (!id)
-		tell(j, record, "%s (expected only new files " FOLDER "ID.json, ID 1-64 of A-Z a-z 0-9 _ -, no - first)", why);
+		tell(j, record,
+		     "%s (expected only new files " FOLDER "ID.json, ID 1-64 of A-Z a-z 0-9 _ -, no - first)", why);
 	else if (j->status != 'A')
 		tell(j, record, "%s (expected only new files; what is in the ledger is changed by dgrid alone)",
 		     j->status == 'D'	? "is deleted"
