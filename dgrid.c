@@ -100,6 +100,7 @@ static int fail(const struct err *e)
 		struct err said = *e;
 		git_redact(said.msg);
 		make_harmless(said.msg);
+		fflush(stdout); /* first what it sums up */
 		fprintf(stderr, "dgrid: %s\n", said.msg);
 	}
 	return e->class ? (int)e->class : ERR_BUG;

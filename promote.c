@@ -99,14 +99,15 @@ static int find_approval(struct ledger *l, const char *id, struct approval *out,
 static void elsewhere(const struct staged_ids *all, const char *id, char out[160])
 {
 	out[0] = 0;
-	for (int s = 0; s < TASK_N_STATES; s++)
-		for (size_t i = 0; i < all->in[s].n && !out[0]; i++) {
-			const char *other = all->in[s].v[i];
-			bool same = !strcmp(other, id);
-			if (!strcasecmp(other, id) && (s != TASK_UNAPPROVED || !same))
-				snprintf(out, 160, "%s is in %s already%s", other, task_state_name((enum task_state)s),
-					 same ? "" : ", other but for upper and lower case");
-		}
+	for (int same = 1; same >= 0; same--) /* the same name tells more */
+		for (int s = same ? TASK_QUEUE : TASK_UNAPPROVED; s < TASK_N_STATES; s++)
+			for (size_t i = 0; i < all->in[s].n && !out[0]; i++) {
+				const char *other = all->in[s].v[i];
+				if (!strcasecmp(other, id) && (strcmp(other, id) == 0) == same)
+					snprintf(out, 160, "%s is in %s already%s", other,
+						 task_state_name((enum task_state)s),
+						 same ? "" : ", other but for upper and lower case");
+			}
 }
 
 static struct json *approved_by(const struct approval *by)

@@ -31,7 +31,7 @@ static void print(const struct asked *a, const struct problems *p, size_t files)
 	struct buf b = {0};
 	if (a->json) {
 		struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
-		for (size_t i = 0; i < p->n; i++) {
+		for (size_t i = 0; i < p->told; i++) {
 			struct json *row = json_new(JSON_OBJECT);
 			json_set(row, "file", json_new_str(p->v[i].file));
 			json_set(row, "line", json_new_int(p->v[i].line));
