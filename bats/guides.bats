@@ -50,3 +50,12 @@ teardown() { common_teardown; }
 	[[ "$output" == *"hello from Linux"*survived*"all the way"* ]]
 	[ ! -e dgrid-check ]
 }
+
+@test "the documents' links lead to files that are there" {
+	cd "$REPO_ROOT"
+	for file in ./*.md docs/*.md; do
+		for link in $(grep -oE '\]\([^)#: ]+\)' "$file" | sed 's/^](//; s/)$//'); do
+			[ -e "$(dirname "$file")/$link" ] || { echo "$file: $link"; false; }
+		done
+	done
+}
