@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2016 # texts for other shells
+# shellcheck disable=SC2016,SC2013 # texts for other shells; links have no spaces
 # The guides: every message is explained, every command works as written.
 
 setup() {
