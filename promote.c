@@ -19,6 +19,7 @@ void promote_clear(struct staged_list *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		free(s->v[i].why);
+		free(s->v[i].approver);
 		json_free(s->v[i].doc);
 	}
 	free(s->v);
@@ -148,7 +149,10 @@ void promote_judge(struct ledger *l, const struct grid_config *c, const struct s
 		     : json_copy(t.doc);
 	s->why = p.n ? xstrdup(p.text.data) : NULL;
 	json_set(s->doc, "approved_by", approved_by(by));
-	snprintf(s->approver, sizeof s->approver, "%.10s by %s", by->commit, by->author);
+	struct buf shown = {0};
+	buf_addf(&shown, "%.10s by ", by->commit);
+	problem_escape(&shown, by->author, strlen(by->author), 200, false);
+	s->approver = buf_detach(&shown);
 	task_clear(&t);
 	problems_clear(&p);
 	buf_clear(&text);
