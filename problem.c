@@ -67,9 +67,16 @@ static char *escaped(const char *s, size_t max, bool name)
 static void add(struct problems *p, unsigned line, unsigned col, const char *field, const char *fmt, va_list ap)
 {
 	char said[4 * MESSAGE_MAX];
-	vsnprintf(said, sizeof said, fmt, ap);
-	p->v = xrealloc(p->v, (p->n + 1) * sizeof *p->v);
-	struct problem *one = &p->v[p->n++];
+	p->n++;
+	if (p->told > PROBLEMS_TOLD_MAX)
+		return;
+	if (p->told == PROBLEMS_TOLD_MAX) {
+		snprintf(said, sizeof said, "and more, which are not told");
+		field = NULL;
+	} else
+		vsnprintf(said, sizeof said, fmt, ap);
+	p->v = xrealloc(p->v, (p->told + 1) * sizeof *p->v);
+	struct problem *one = &p->v[p->told++];
 	*one = (struct problem){.file = escaped(p->file ? p->file : "", NAME_MAX_SHOWN, true),
 				.line = line,
 				.col = col,
@@ -97,7 +104,7 @@ void problem_at(struct problems *p, unsigned line, unsigned col, const char *fmt
 
 void problems_clear(struct problems *p)
 {
-	for (size_t i = 0; i < p->n; i++) {
+	for (size_t i = 0; i < p->told; i++) {
 		free(p->v[i].file);
 		free(p->v[i].field);
 		free(p->v[i].message);
@@ -119,7 +126,7 @@ static void annotate(struct buf *out, const char *s, bool property)
 
 void problems_annotate(const struct problems *p, struct buf *out)
 {
-	for (size_t i = 0; i < p->n; i++) {
+	for (size_t i = 0; i < p->told; i++) {
 		const struct problem *one = &p->v[i];
 		buf_adds(out, "::error file=");
 		annotate(out, one->file, true);

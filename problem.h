@@ -8,6 +8,8 @@
 #include "buf.h"
 #include <stdbool.h>
 
+#define PROBLEMS_TOLD_MAX 500
+
 struct problem {
 	char *file; /* "" for none */
 	unsigned line, col;
@@ -15,10 +17,11 @@ struct problem {
 	char *message;
 };
 struct problems {
-	struct buf text; /* "FILE:LINE:COL: FIELD: MESSAGE\n" a problem; data is NULL when there is none */
-	size_t n;
+	struct buf text;  /* "FILE:LINE:COL: FIELD: MESSAGE\n" a problem; data is NULL when there is none */
+	size_t n;	  /* all there were */
 	const char *file; /* borrowed; of the problems told from now on. NULL: none */
 	struct problem *v;
+	size_t told; /* how many stand in v and text: a stranger's file may hold a hundred thousand */
 };
 /* field NULL: the document as a whole. A message says what is wrong (and what is expected). */
 void problem_in(struct problems *p, unsigned line, unsigned col, const char *field, const char *fmt, ...)

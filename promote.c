@@ -20,6 +20,7 @@ void promote_clear(struct staged_list *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		free(s->v[i].why);
+		free(s->v[i].approver);
 		json_free(s->v[i].doc);
 	}
 	free(s->v);
@@ -99,14 +100,15 @@ static int find_approval(struct ledger *l, const char *id, struct approval *out,
 static void elsewhere(const struct staged_ids *all, const char *id, char out[160])
 {
 	out[0] = 0;
-	for (int s = 0; s < TASK_N_STATES; s++)
-		for (size_t i = 0; i < all->in[s].n && !out[0]; i++) {
-			const char *other = all->in[s].v[i];
-			bool same = !strcmp(other, id);
-			if (!strcasecmp(other, id) && (s != TASK_UNAPPROVED || !same))
-				snprintf(out, 160, "%s is in %s already%s", other, task_state_name((enum task_state)s),
-					 same ? "" : ", other but for upper and lower case");
-		}
+	for (int same = 1; same >= 0; same--) /* the same name tells more */
+		for (int s = same ? TASK_QUEUE : TASK_UNAPPROVED; s < TASK_N_STATES; s++)
+			for (size_t i = 0; i < all->in[s].n && !out[0]; i++) {
+				const char *other = all->in[s].v[i];
+				if (!strcasecmp(other, id) && (strcmp(other, id) == 0) == same)
+					snprintf(out, 160, "%s is in %s already%s", other,
+						 task_state_name((enum task_state)s),
+						 same ? "" : ", other but for upper and lower case");
+			}
 }
 
 static struct json *approved_by(const struct approval *by)
@@ -141,6 +143,7 @@ void promote_judge(struct ledger *l, const struct grid_config *c, const struct s
 	struct buf text = {0};
 	struct task t = {0};
 	struct err e;
+	struct buf shown = {0};
 	char other[160];
 	elsewhere(all, s->id, other);
 	if (other[0] || !by->commit[0]) {
@@ -166,7 +169,9 @@ void promote_judge(struct ledger *l, const struct grid_config *c, const struct s
 		     : json_copy(t.doc);
 	s->why = p.n ? xstrdup(p.text.data) : NULL;
 	json_set(s->doc, "approved_by", approved_by(by));
-	snprintf(s->approver, sizeof s->approver, "%.10s by %s", by->commit, by->author);
+	buf_addf(&shown, "%.10s by ", by->commit);
+	problem_escape(&shown, by->author, strlen(by->author), 200, false);
+	s->approver = buf_detach(&shown);
 out:
 	task_clear(&t);
 	problems_clear(&p);

@@ -81,7 +81,8 @@ static char *id_of(const char *path, const char **why)
 		return NULL;
 	}
 	char *id = n > at + 5 && !strcmp(path + n - 5, ".json") ? xstrndup(path + at, n - at - 5) : NULL;
-	if (id && task_id_valid(id))
+	/* A leading dash is an option to every tool that a name is handed to. */
+	if (id && task_id_valid(id) && id[0] != '-')
 		return id;
 	free(id);
 	*why = strchr(path + at, '/') ? "lies in a folder of its own" : "has a name that is no task id and .json";
@@ -129,7 +130,8 @@ static void take_change(void *ctx, const char *record)
 	}
 	char *id = id_of(record, &why);
 	if (!id)
-		tell(j, record, "%s (expected only new files " FOLDER "ID.json, ID 1-64 of A-Z a-z 0-9 _ -)", why);
+		tell(j, record,
+		     "%s (expected only new files " FOLDER "ID.json, ID 1-64 of A-Z a-z 0-9 _ -, no - first)", why);
 	else if (j->status != 'A')
 		tell(j, record, "%s (expected only new files; what is in the ledger is changed by dgrid alone)",
 		     j->status == 'D'	? "is deleted"

@@ -65,5 +65,10 @@ int main(void)
 	CHECK(!strcmp(p.v[1].file, "f") && !strcmp(p.v[1].field, "x") && !strcmp(p.v[0].field, ""), "the list");
 	problems_clear(&p);
 	CHECK(!p.n && !p.text.data, "cleared");
+	for (int i = 0; i < 100000; i++)
+		problem_in(&p, 1, 1, "x", "one of many");
+	CHECK(p.n == 100000 && p.told == PROBLEMS_TOLD_MAX + 1 && p.text.len < 40000, "all count, some are told");
+	CHECK(strstr(p.text.data, "\n1:1: and more, which are not told\n"), "that there are more is told");
+	problems_clear(&p);
 	return test_end("test_problem");
 }
