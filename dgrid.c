@@ -90,6 +90,8 @@ static void make_harmless(char *text)
 		if ((start && p[0] == ':' && p[1] == ':') || !strncmp(p, "##[", 3) ||
 		    ((unsigned char)*p < 32 && *p != '\n') || *p == 127)
 			*p = '?';
+		if ((unsigned char)p[0] == 0xC2 && (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xA0)
+			p[0] = p[1] = '?';
 		start = *p == '\n' || (start && *p == ' ');
 	}
 }

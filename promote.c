@@ -20,6 +20,7 @@ void promote_clear(struct staged_list *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		free(s->v[i].why);
+		free(s->v[i].approver);
 		json_free(s->v[i].doc);
 	}
 	free(s->v);
@@ -142,6 +143,7 @@ void promote_judge(struct ledger *l, const struct grid_config *c, const struct s
 	struct buf text = {0};
 	struct task t = {0};
 	struct err e;
+	struct buf shown = {0};
 	char other[160];
 	elsewhere(all, s->id, other);
 	if (other[0] || !by->commit[0]) {
@@ -167,7 +169,9 @@ void promote_judge(struct ledger *l, const struct grid_config *c, const struct s
 		     : json_copy(t.doc);
 	s->why = p.n ? xstrdup(p.text.data) : NULL;
 	json_set(s->doc, "approved_by", approved_by(by));
-	snprintf(s->approver, sizeof s->approver, "%.10s by %s", by->commit, by->author);
+	buf_addf(&shown, "%.10s by ", by->commit);
+	problem_escape(&shown, by->author, strlen(by->author), 200, false);
+	s->approver = buf_detach(&shown);
 out:
 	task_clear(&t);
 	problems_clear(&p);

@@ -16,9 +16,9 @@ enum staged_verdict {
 struct staged {
 	char id[65];
 	enum staged_verdict verdict;
-	char *why;	   /* INVALID: "line:col: field: message" a line; LEFT: one line; else NULL */
-	struct json *doc;  /* what will stand in the ledger; NULL when LEFT */
-	char approver[96]; /* the commit that brought it, short, and its author; "" when unknown */
+	char *why;	  /* INVALID: "line:col: field: message" a line; LEFT: one line; else NULL */
+	struct json *doc; /* what will stand in the ledger; NULL when LEFT */
+	char *approver;	  /* the commit that brought it, short, and its author, fit to be shown; NULL when LEFT */
 	bool landed;
 };
 struct staged_list {

@@ -118,6 +118,8 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 			struct buf b = {0};
 			char *stem = stem_of(argv[i]);
 			int got = file_read(argv[i], TASK_FILE_MAX, &b, e);
+			if (!got && b.len && strlen(b.data) != b.len)
+				got = err_set(e, ERR_DATA, "'%.200s' holds a NUL byte (expected JSON)", argv[i]);
 			if (!got) {
 				strs_add(&ids, stem);
 				strs_add(&texts, b.data ? b.data : "");

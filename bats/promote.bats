@@ -127,6 +127,18 @@ settings() { # JSON
 	[ "$(field queue side 't["approved_by"]["commit"]')" = "$merge" ]
 }
 
+@test "an approver's name breaks no terminal and no log" {
+	git -C "$T/c" pull -q origin main
+	printf '{"task_id": "x", "script": "true", "timeout_seconds": 10}\n' >"$T/c/tasks/unapproved/x.json"
+	git -C "$T/c" add -A
+	git -C "$T/c" -c user.name=$'Eve \033[2J\302\2331m ##[add-mask]x' -c user.email=e@example.invalid commit -qm x
+	git -C "$T/c" push -q origin HEAD:main
+	run -0 "$DGRID" promote --dry-run
+	[[ "$output" == *'by Eve \x1B[2J\u{009B}1m \x23#[add-mask]x <e@example.invalid>' ]]
+	run -0 "$DGRID" promote --json
+	[[ "$(json 'o["promoted"][0]["approved_by"]["author"][:4]')" == 'Eve ' && "$output" != *$'\033'* ]]
+}
+
 @test "maintain promotes too, whatever grid.json says" {
 	stage one
 	stage wrong ', "priority": 99'

@@ -70,6 +70,21 @@ broken.json:1:22: expected a member name in double quotes, found '"'}'" ]
 	[[ "$output" == *"the grid's settings are not valid"*"grid.json:1:25: max_timeout_seconds: "* ]]
 }
 
+@test "a repository that is no grid, and was not asked for, leaves the defaults; submit takes no NUL either" {
+	good x >x.json
+	git init -q -b main plain
+	cp x.json plain
+	cd plain
+	run -0 --separate-stderr "$DGRID" validate x.json
+	[[ -z "$output" && "$stderr" == *"the defaults count"* ]]
+	run -66 "$DGRID" --repo "$T/plain" validate x.json
+	"$DGRID" init "$ORIGIN" >/dev/null
+	printf '\0garbage' >>x.json
+	run -65 "$DGRID" validate x.json
+	run -65 "$DGRID" --repo "$ORIGIN" submit x.json
+	[[ "$output" == *"NUL byte"* ]]
+}
+
 @test "hostile names and values break no line, no annotation, no terminal, no shell" {
 	names=("x';touch pwned;'.json" '$(touch pwned).json' $'a\n::error::pwned.json' $'b\r::add-mask::y.json' '::warning file=a::b.json' 'c##[add-path]d.json'
 		'e%0A::error::f.json' 'g,line=9::h.json' $'i\033[2J.json' $'j\377\300.json' $'k\302\233.json' $'l\342\200\256.json' "$(printf 'n%.0s' {1..240}).json")
