@@ -15,6 +15,7 @@ UNAME := $(shell uname -s)
 SRC := $(sort $(wildcard *.c))
 # Files that the program carries with it, see asset.h.
 ASSETS := $(sort $(wildcard .github/workflows/*.yml))
+ASSETS += $(sort $(wildcard web/*))
 ASSET_DATA := build/asset_data.c
 LIB_SRC := $(filter-out dgrid.c,$(SRC))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))

@@ -21,6 +21,10 @@ struct grid_config {
 	    lease_seconds,	   /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
 	    retry_backoff_seconds; /* wait before the second attempt after a failure; doubles with each */
 	double max_cpus;
+	char *title; /* of the dashboard; NULL: none */
+	struct config_link {
+		char *text, *url;
+	} links[10]; /* shown on the dashboard; ends with the first without text */
 };
 void config_defaults(struct grid_config *c); /* then config_clear frees */
 /* Overlays text on c. Everything wrong is added to p; c is usable only when p->n stayed the same. */

@@ -22,5 +22,6 @@ int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_maintain(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_heal(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_dashboard(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e);
 #endif
