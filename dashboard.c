@@ -124,6 +124,11 @@ static void put_range(struct buf *b, const char *name, const struct history_rang
 	put_series(b, "wait95", r->wait95, r->n);
 	put_series(b, "run50", r->run50, r->n);
 	put_series(b, "run95", r->run95, r->n);
+	key(b, "all");
+	buf_adds(b, "[");
+	for (int i = 0; i < 4; i++)
+		buf_addf(b, "%s%lld", i ? "," : "", (long long)r->all[i]);
+	buf_adds(b, "]");
 	buf_adds(b, "}");
 }
 
@@ -559,6 +564,9 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 	if (rc)
 		goto out;
 	history_read(&x.history, s, run_ms, &x);
+	for (size_t i = 0; i < x.rows.n; i++)
+		buf_addf(&x.rows.v[i].json, ",%lld]",
+			 (long long)history_task(&x.history, s->tasks[x.rows.v[i].task].id).queued_at);
 	put_archive_days(&x);
 	forge_of(&x.forge, s->url);
 	x.place = public_place(s->url);

@@ -10,6 +10,7 @@ struct moves { /* of one task, newest first */
 	char *id;
 	size_t queued, claimed, ended; /* its commits, index + 1; 0: none */
 	int64_t ended_at, claimed_at;  /* not yet matched by what came before; 0: none */
+	int64_t queued_at;
 	bool seen_end;
 };
 struct samples {
@@ -213,6 +214,7 @@ static void entered(struct walk *w, const char *id, enum task_state state)
 		if (m->claimed_at)
 			add_sample(w, m->claimed_at, (m->claimed_at - w->at) * 1000, false);
 		m->claimed_at = m->ended_at = 0;
+		m->queued_at = m->queued ? m->queued_at : w->at;
 		m->queued = m->queued ? m->queued : w->p->n_commits;
 		if (w->at > w->now - 3600)
 			w->h->arrivals++;
@@ -276,8 +278,25 @@ static void start_range(struct history_range *r, int64_t now, int64_t step, size
 	}
 }
 
+static void add_all(struct samples *to, const struct samples *from)
+{
+	for (size_t i = 0; i < from->n; i++)
+		sample(to, from->v[i]);
+}
+
 static void finish_range(struct history_range *r, struct bucket *b)
 {
+	struct samples wait = {0}, run = {0};
+	for (size_t i = 0; i < r->n; i++) {
+		add_all(&wait, &b[i].wait);
+		add_all(&run, &b[i].run);
+	}
+	r->all[0] = percentile(&wait, 50);
+	r->all[1] = percentile(&wait, 95);
+	r->all[2] = percentile(&run, 50);
+	r->all[3] = percentile(&run, 95);
+	free(wait.v);
+	free(run.v);
 	for (size_t i = 0; i < r->n; i++) {
 		r->wait50[i] = percentile(&b[i].wait, 50);
 		r->wait95[i] = percentile(&b[i].wait, 95);
@@ -361,6 +380,7 @@ struct history_task history_task(const struct history *h, const char *id)
 	const struct history_private *p = h->private;
 	const struct moves *m = &p->table[slot_of(p, id)];
 	return (struct history_task){.id = id,
+				     .queued_at = m->queued_at,
 				     .queued = m->queued ? p->commits[m->queued - 1] : "",
 				     .claimed = m->claimed ? p->commits[m->claimed - 1] : "",
 				     .ended = m->ended ? p->commits[m->ended - 1] : ""};

@@ -16,9 +16,11 @@ struct history_range { /* n buckets of step seconds, the last one holds the pres
 	int64_t *depth;		/* most tasks queued at once; -1: not known */
 	int64_t *done, *failed; /* tasks that ended */
 	int64_t *wait50, *wait95, *run50, *run95; /* ms; -1: no task to tell of */
+	int64_t all[4];				  /* the same four of the whole time */
 };
 struct history_task { /* the newest commit that moved it into each state; "" for none in the time looked at */
 	const char *id, *queued, *claimed, *ended;
+	int64_t queued_at; /* UTC seconds; 0: none */
 };
 struct history {
 	struct history_range day, month; /* 48 half hours; 30 days by UTC */

@@ -145,7 +145,7 @@ static int64_t last_claim(const struct json *doc)
 	const struct json *attempts = json_get(doc, "attempts");
 	for (const struct json *a = attempts ? attempts->child : NULL; a && !json_get(doc, "claim"); a = a->next)
 		t = row_time(a, "claimed_at") ? row_time(a, "claimed_at") : t;
-	return t;
+	return t ? t : row_time(json_get(doc, "result"), "started_at");
 }
 
 static void take_doc(void *ctx, size_t index, const struct json *doc)
@@ -253,7 +253,6 @@ int rows_read(struct rows *r, const struct snapshot *s, struct err *e)
 		row->page = pages < ROWS_PAGES && rows_find(r, s, s->tasks[row->task].id) == row;
 		pages += row->page;
 		put_number(&row->json, row->page);
-		buf_adds(&row->json, "]");
 	}
 	if (r->n_events)
 		qsort(r->events, r->n_events, sizeof *r->events, event_order);

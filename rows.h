@@ -13,7 +13,7 @@ struct row {
 	bool orphan, failed;
 	bool page; /* has a page of its own */
 	char node[65];
-	struct buf json; /* an array, ends with a NUL byte */
+	struct buf json; /* an array that its reader may add to and has to close */
 };
 struct row_event {
 	int64_t when;

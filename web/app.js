@@ -15,10 +15,11 @@
     const t = {
       id: a[0], state: STATES[a[1]], status: a[2], node: a[3], created: a[4], claimed: a[5], ended: a[6], ms: a[7], exit: a[8],
       signal: a[9], priority: a[10], labels: a[11], text: a[12], tries: a[13], max: a[14], timeout: a[15], lease: a[16],
-      notBefore: a[17], note: a[18], first: a[19], page: a[20],
+      notBefore: a[17], note: a[18], first: a[19], page: a[20], queued: a[21],
     };
-    t.when = t.ended || t.claimed || t.created || 0;
-    t.wait = t.claimed && t.created ? Math.max(0, t.claimed - t.created) : null;
+    t.when = t.ended || t.claimed || t.queued || t.created || 0;
+    t.since = t.queued || t.created;
+    t.wait = t.claimed && t.since ? Math.max(0, t.claimed - t.since) : null;
     t.find = `${t.id} ${t.node} ${t.text} ${t.note} ${t.status} ${t.labels.join(' ')}`.toLowerCase();
     return t;
   }
@@ -83,15 +84,15 @@
   function tiles() {
     const living = D.nodes.filter(alive), slots = sum(living.map(n => n.slots)), busy = sum(living.map(n => n.busy));
     const done = sum(D.day.done), failed = sum(D.day.failed), orphans = tasks.filter(t => t.status === 'orphaned').length;
-    const oldest = tasks.filter(t => t.state === 'queued' && t.created).reduce((m, t) => Math.min(m, t.created), Infinity);
+    const oldest = tasks.filter(t => t.state === 'queued' && t.since).reduce((m, t) => Math.min(m, t.since), Infinity);
     const one = (name, value, more, href, kind) => h('li', {}, h('a', { class: 'tile ' + (kind || ''), href },
       h('span', { class: 'tname' }, name), h('span', { class: 'tvalue' }, value.toLocaleString('en')), h('span', { class: 'tmore' }, more)));
     put($('tiles'),
       one('Active nodes', living.length, D.nodes.length ? `of ${D.nodes.length}; ${busy} of ${plural(slots, 'slot')} busy` : 'none has joined yet', '#h-nodes', living.length ? '' : 'quiet'),
       one('Queued', D.counts.queue, Number.isFinite(oldest) ? `the oldest waits ${span(clock() - oldest)}` : D.counts.unapproved ? `${D.counts.unapproved} to be approved` : 'nothing waits', '#state=queued', D.counts.queue ? 'is-queued' : 'quiet'),
       one('Running', D.counts.in_progress, orphans ? plural(orphans, 'orphan') : D.counts.in_progress ? 'at this moment' : 'nothing runs', '#state=running', orphans ? 'is-bad' : D.counts.in_progress ? 'is-running' : 'quiet'),
-      one('Completed', D.counts.completed, `${done.toLocaleString('en')} in 24 hours`, '#state=completed', D.counts.completed ? 'is-good' : 'quiet'),
-      one('Failed', D.counts.failed, done + failed ? `${Math.round(done / (done + failed) * 1000) / 10} % succeeded in 24 hours` : 'in 24 hours none', '#state=failed', D.counts.failed ? 'is-bad' : 'quiet'),
+      one('Completed', D.counts.completed, `${done.toLocaleString('en')} in 24 h`, '#state=completed', D.counts.completed ? 'is-good' : 'quiet'),
+      one('Failed', D.counts.failed, done + failed ? `${Math.round(done / (done + failed) * 1000) / 10} % success in 24 h` : 'none ended in 24 h', '#state=failed', D.counts.failed ? 'is-bad' : 'quiet'),
       one('Archived', D.counts.archived, D.counts.archived ? plural(D.counts.archived_failed, 'failure') + ' among them' : `the branch keeps ${D.keep.toLocaleString('en')}`, '#state=archived', 'quiet'));
   }
   function advice() {
@@ -110,17 +111,22 @@
       { title: 'Queue depth', kind: 'area', series: [{ name: 'queued', class: 'c-queue', values: r.depth }], format: count, latest: `now ${D.counts.queue}, peak ${peak}` },
       { title: 'Throughput', kind: 'bars', series: [{ name: 'completed', class: 'c-good', values: r.done }, { name: 'failed', class: 'c-bad', values: r.failed }], format: count, latest: `${all.toLocaleString('en')} tasks` },
       { title: 'Success rate', kind: 'lines', max: 100, series: [{ name: 'succeeded', class: 'c-good', values: rate(r.done, r.failed) }], format: v => `${Math.round(v * 10) / 10}%`, latest: all ? `${Math.round(done / all * 1000) / 10}%` : 'no task ended' },
-      { title: 'Time in the queue', kind: 'lines', time: true, series: [{ name: 'median', class: 'c-a', values: r.wait50 }, { name: '95th', class: 'c-b', values: r.wait95 }], format: spanMs, latest: lastOf(r.wait95) === null ? 'no task was claimed' : `last ${spanMs(lastOf(r.wait50))}, ${spanMs(lastOf(r.wait95))}` },
-      { title: 'Run time', kind: 'lines', time: true, series: [{ name: 'median', class: 'c-a', values: r.run50 }, { name: '95th', class: 'c-b', values: r.run95 }], format: spanMs, latest: lastOf(r.run95) === null ? 'no task ended' : `last ${spanMs(lastOf(r.run50))}, ${spanMs(lastOf(r.run95))}` },
+      { title: 'Queue time', kind: 'lines', time: true, series: [{ name: 'median', class: 'c-a', values: r.wait50 }, { name: '95th', class: 'c-b', values: r.wait95 }], format: spanMs, latest: lastOf(r.wait95) === null ? 'no task was claimed' : `${spanMs(lastOf(r.wait50))}, ${spanMs(lastOf(r.wait95))}` },
+      { title: 'Run time', kind: 'lines', time: true, series: [{ name: 'median', class: 'c-a', values: r.run50 }, { name: '95th', class: 'c-b', values: r.run95 }], format: spanMs, latest: lastOf(r.run95) === null ? 'no task ended' : `${spanMs(lastOf(r.run50))}, ${spanMs(lastOf(r.run95))}` },
     ];
     const box = $('charts');
-    if (box.childElementCount !== specs.length + 1)
-      put(box, specs.map(() => h('figure', { class: 'card' })), h('details', { class: 'card figures' }, h('summary', {}, 'The same as a table')));
+    if (box.childElementCount !== specs.length + 2)
+      put(box, specs.map(() => h('figure', { class: 'card' })), h('dl', { class: 'card sums' }), h('details', { class: 'card figures' }, h('summary', {}, 'The same as a table')));
     specs.forEach((s, i) => charts.draw(box.children[i], s, r));
+    const known = ms => ms < 0 ? '–' : spanMs(ms), [w50, w95, r50, r95] = r.all, perHour = Math.round(all / hours * 10) / 10;
+    put(box.children[specs.length], [
+      ['Tasks ended', all.toLocaleString('en')], ['Per hour', perHour.toLocaleString('en')],
+      ['Success', all ? `${Math.round(done / all * 1000) / 10}%` : '–'], ['Waited, median', known(w50)], ['Waited, 95th', known(w95)],
+      ['Ran, median', known(r50)], ['Ran, 95th', known(r95)], ['Queue, peak', peak.toLocaleString('en')],
+    ].map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v))));
     figures(box.lastElementChild, r, specs);
-    const note = [];
+    const note = ['Queue times are from the commit that queued a task to the one that claimed it.'];
     if (D.limit) note.push(`The commits seen go back to ${stamp(D.since, false)}: ${D.limit}. Days before show what archived tasks tell.`);
-    note.push(`Per hour: ${(Math.round(all / hours * 10) / 10).toLocaleString('en')} tasks. Times in the queue are from commit to commit.`);
     $('charts-note').textContent = note.join(' ');
   }
   function figures(box, r, specs) {
@@ -219,7 +225,7 @@
   }
   const COLUMNS = {
     id: t => t.id.toLowerCase(), state: t => STATES.indexOf(t.state) * 10 + (t.status === 'orphaned' ? 1 : 0), node: t => t.node.toLowerCase(),
-    wait: t => t.wait ?? (t.state === 'queued' && t.created ? clock() - t.created : -1),
+    wait: t => t.wait ?? (t.state === 'queued' && t.since ? clock() - t.since : -1),
     run: t => t.ms >= 0 ? t.ms / 1000 : t.state === 'running' && t.claimed ? clock() - t.claimed : -1,
     when: t => t.state === 'running' ? 1e12 + t.when : t.when,
   };
@@ -313,7 +319,7 @@
       h('th', { scope: 'row' }, name, line(t)),
       h('td', {}, badge(t), t.tries > 1 ? h('div', { class: 'small muted' }, `attempt ${t.tries} of ${t.max}`) : null, t.state === 'queued' && t.priority !== 5 ? h('div', { class: 'small muted' }, `priority ${t.priority}`) : null, t.state === 'queued' && t.labels.length ? h('div', {}, labels(t.labels)) : null),
       h('td', { class: 'mid' }, t.node ? h('a', { href: url({ node: t.node, page: '1' }) }, t.node) : '–'),
-      h('td', { class: 'num wide' }, t.wait !== null ? span(t.wait) : t.state === 'queued' && t.created ? span(clock() - t.created) : '–'),
+      h('td', { class: 'num wide' }, t.wait !== null ? span(t.wait) : t.state === 'queued' && t.since ? span(clock() - t.since) : '–'),
       h('td', { class: 'num runcell' }, run(t)),
       h('td', { class: 'whencell' }, when(t)));
   }

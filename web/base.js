@@ -24,9 +24,9 @@ const base = (() => {
   function h(tag, attrs, ...children) {
     const el = svgTags.has(tag) ? document.createElementNS(NS, tag) : document.createElement(tag);
     for (const [k, v] of Object.entries(attrs || {})) {
-      if (v === null || v === undefined || v === false) continue;
+      if (v === null || v === undefined || (v === false && !k.startsWith('aria-'))) continue;
       if (k.startsWith('on')) el.addEventListener(k.slice(2), v);
-      else el.setAttribute(k, v === true ? '' : String(v));
+      else el.setAttribute(k, v === true && !k.startsWith('aria-') ? '' : String(v));
     }
     for (const c of children.flat()) if (c !== null && c !== undefined && c !== false) el.append(c);
     return el;
@@ -50,6 +50,7 @@ const base = (() => {
   }
   function span(s) {
     s = Math.max(0, s);
+    if (s > 0 && s < 0.95) return `${Math.round(s * 1000)} ms`;
     if (s < 10) return `${Math.round(s * 10) / 10} s`;
     if (s < 120) return `${Math.round(s)} s`;
     if (s < 7200) return `${Math.round(s / 60)} min`;
@@ -77,7 +78,7 @@ const base = (() => {
   function showTime(el) {
     const t = Number(el.dataset.t), whole = `${stamp(t)} ${state.zone === 'UTC' ? 'UTC' : ''}`.trim();
     if (el.hasAttribute('data-rel')) {
-      const text = ago(t);
+      const d = now() - t, text = d < 0 ? ago(t) : d < 5 ? 'just now' : `${span(Math.floor(d))} ago`;
       if (el.textContent !== text) el.textContent = text;
       el.title = whole;
     } else {

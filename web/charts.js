@@ -2,7 +2,7 @@
 /* Charts as SVG: bars, areas and lines over equal steps of time, with what is under the pointer or the arrow keys. */
 const charts = (() => {
   const { h, put, span, stamp } = base;
-  const H = 132, TOP = 10, BOTTOM = 20, LEFT = 40, RIGHT = 6;
+  const H = 132, TOP = 10, BOTTOM = 20, LEFT = 44, RIGHT = 6;
 
   function nice(max) {
     if (!(max > 0)) return 1;
@@ -11,11 +11,11 @@ const charts = (() => {
     return 10 * p;
   }
   const niceTime = ms => {
-    const steps = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400, 604800].map(s => s * 1000);
+    const steps = [1, 2, 4, 10, 20, 60, 120, 240, 600, 1200, 3600, 7200, 14400, 28800, 86400, 172800, 604800].map(s => s * 1000);
     return ms <= 500 ? Math.max(10, nice(ms)) : steps.find(s => s >= ms) || nice(ms);
   };
   const count = n => n >= 10000 ? `${Math.round(n / 1000)}k` : String(Math.round(n * 10) / 10);
-  const spanMs = ms => ms < 1000 ? `${Math.round(ms)} ms` : span(ms / 1000);
+  const spanMs = ms => ms <= 0 ? '0 s' : span(ms / 1000);
 
   /* spec: {title, unit, kind: 'area'|'bars'|'lines', series: [{name, class, values}], max, format, axis} */
   function draw(figure, spec, range) {
@@ -70,7 +70,7 @@ const charts = (() => {
           last = i;
         }
         if (d) svg.append(h('path', { class: s.class + ' stroke', d }));
-        for (let i = 0; i < n; i++) if (s.values[i] !== null) svg.append(h('circle', { class: s.class + ' dot', cx: x(i), cy: y(s.values[i]), r: 1.8 }));
+        for (let i = 0; i < n; i++) if (s.values[i] !== null) svg.append(h('circle', { class: s.class + ' dot', cx: x(i), cy: y(s.values[i]), r: 2.2 }));
       }
     }
     const cursor = h('rect', { class: 'cursor', x: 0, y: TOP, width: Math.max(2, iw / n), height: ih, visibility: 'hidden' });
