@@ -485,7 +485,7 @@ static void add_page(void *ctx, size_t index, const struct json *doc)
 	struct build *x = ctx;
 	const struct snapshot_task *t = &x->s->tasks[index];
 	struct history_task c = history_task(&x->history, t->id);
-	struct taskpage p = {.s = x->s, .task = t, .doc = doc, .forge = &x->forge, .queued = c.queued, .claimed = c.claimed, .ended = c.ended};
+	struct taskpage p = {.s = x->s, .task = t, .doc = doc, .forge = &x->forge, .queued = c.queued, .claimed = c.claimed, .ended = c.ended, .queued_at = c.queued_at};
 	struct buf body = {0}, page = {0}, title = {0};
 	taskpage_body(&body, &p);
 	text_html(&title, x->title, strlen(x->title));

@@ -46,7 +46,7 @@ void taskpage_words(struct buf *out, enum task_state state, const struct json *d
 	else if (state == TASK_QUEUE)
 		buf_adds(out, "Waits in the queue.");
 	else if (state == TASK_IN_PROGRESS)
-		buf_adds(out, "Is being run.");
+		buf_adds(out, "Running.");
 	else if (!status)
 		buf_adds(out, state == TASK_COMPLETED ? "Completed; its file holds no result."
 						      : "Failed; its file holds no result.");
@@ -181,7 +181,7 @@ static void put_head(struct buf *b, const struct taskpage *p)
 	buf_addf(b, "</h1><span class=\"badge s-%s\">%s</span>", words[p->task->state], words[p->task->state]);
 	if (why[0])
 		buf_adds(b, "<span class=\"badge s-orphaned\">orphaned</span>");
-	if (status) {
+	if (status && strcmp(status, words[p->task->state]) != 0 && strcmp(status, "success") != 0) {
 		buf_addf(b, "<span class=\"badge s-%s\">", badge_class(status));
 		text_html(b, status, text_cut(status, strlen(status), 24));
 		buf_adds(b, "</span>");
@@ -231,7 +231,7 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact(b, "Engine", json_str(result, "engine"));
 	fact(b, "Image", json_str(result, "image") ? json_str(result, "image") : json_str(doc, "image"));
 	fact(b, "Image digest", json_str(result, "image_digest"));
-	static const char *const steps[] = {"Queued by", "Claimed by", "Ended by"};
+	static const char *const steps[] = {"Queued in", "Claimed in", "Ended in"};
 	const char *const oids[] = {p->queued, p->claimed, p->ended};
 	for (int i = 0; i < 3; i++)
 		if (oids[i][0]) {
@@ -276,7 +276,9 @@ static void put_timeline(struct buf *b, const struct taskpage *p)
 	int n = 0;
 	buf_adds(b, "<section aria-labelledby=\"h-time\"><h2 id=\"h-time\">What happened</h2>\n<ol class=\"timeline\">\n");
 	const char *by = json_str(doc, "submitted_by");
-	step(b, row_time(doc, "created_at"), "t-queued", by && *by ? "submitted by" : "submitted", NULL, by);
+	int64_t created = row_time(doc, "created_at");
+	step(b, created ? created : p->queued_at, "t-queued", by && *by ? "submitted by" : created ? "submitted" : "queued", NULL,
+	     by);
 	for (const struct json *a = attempts ? attempts->child : NULL; a && n < 200; a = a->next, n++) {
 		const char *outcome = json_str(a, "outcome"), *tail = json_str(a, "stderr_tail");
 		bool retried = outcome && !strcmp(outcome, "retried");

@@ -11,6 +11,7 @@ struct taskpage { /* all borrowed */
 	const struct json *doc;			       /* NULL: its file is no valid JSON */
 	const struct forge *forge;
 	const char *queued, *claimed, *ended; /* commits that moved it there; "" for unknown */
+	int64_t queued_at;		      /* UTC seconds; 0: unknown */
 };
 void taskpage_body(struct buf *out, const struct taskpage *p);
 /* How it ended, in words: "failed with exit code 127: command not found". Text, not HTML. */

@@ -33,7 +33,7 @@ static unsigned seemly(unsigned c)
 	if (c == 0x7F)
 		return 0x2421;
 	bool control = c >= 0x80 && c < 0xA0, none = (c & 0xFFFE) == 0xFFFE || (c >= 0xFDD0 && c < 0xFDF0);
-	bool turns = (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0x200E || c == 0x200F || c == 0x61C;
+	bool turns = (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0x200E || c == 0x200F || c == 0x61C;
 	return control || none || turns ? REPLACEMENT : c;
 }
 

@@ -188,7 +188,7 @@
   }
   function share(part) {
     const p = Math.round(Math.min(1, Math.max(0, part)) * 100);
-    return h('span', { class: 'share' }, h('svg', { viewBox: '0 0 100 6', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, h('rect', { class: 'track', width: 100, height: 6, rx: 3 }), h('rect', { class: 'fill', width: p, height: 6, rx: 3 })), ` ${p}%`);
+    return h('span', { class: 'share' }, h('svg', { viewBox: '0 0 100 6', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, h('rect', { class: 'track', width: 100, height: 6 }), h('rect', { class: 'fill', width: p, height: 6 })), ` ${p}%`);
   }
   function sortHead(text, cls, dir, onclick, key) {
     return h('th', { scope: 'col', class: cls, 'aria-sort': dir > 0 ? 'ascending' : dir < 0 ? 'descending' : 'none' },

@@ -96,14 +96,14 @@ const base = (() => {
     const late = timeout > 0 && done > timeout, out = lease && t > lease;
     const words = timeout > 0 ? `${span(done)} of ${span(timeout)}` : span(done);
     const left = lease ? (out ? `lease ran out ${span(t - lease)} ago` : `lease for ${span(lease - t)}`) : '';
-    const fill = h('rect', { class: 'fill', x: 0, y: 0, width: (part * 100).toFixed(1), height: 6, rx: 3 });
+    const fill = h('rect', { class: 'fill', x: 0, y: 0, width: (part * 100).toFixed(1), height: 6 });
     const whole = Math.max(timeout, lease ? lease - claimed : 0) || 1;
     const mark = lease && lease > claimed && timeout > 0
       ? h('line', { class: 'mark', x1: Math.min(99, (lease - claimed) / whole * 100), x2: Math.min(99, (lease - claimed) / whole * 100), y1: -1, y2: 7 }) : null;
     if (timeout > 0 && whole > timeout) fill.setAttribute('width', (Math.min(1, Math.max(0, done / whole)) * 100).toFixed(1));
     return h('div', { class: 'runbar' + (late || out ? ' late' : ''), role: 'img', 'aria-label': `running ${words}${left ? ', ' + left : ''}` },
       h('svg', { viewBox: '0 -1 100 8', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
-        h('rect', { class: 'track', x: 0, y: 0, width: 100, height: 6, rx: 3 }), fill, mark),
+        h('rect', { class: 'track', x: 0, y: 0, width: 100, height: 6 }), fill, mark),
       h('span', { class: 'small' }, words, left ? h('span', { class: 'muted' }, ' · ', left) : null));
   }
   function showRuns() {
