@@ -175,7 +175,8 @@ struct json *archive_find(const struct git *g, const char *id, char path[128], s
 	return doc;
 }
 
-int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, const char *path), void *ctx, struct err *e)
+int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, const char *path), void *ctx,
+		 struct err *e)
 {
 	struct buf b = {0};
 	struct err none;

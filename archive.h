@@ -23,7 +23,8 @@ void archive_close(struct git *g);
 struct json *archive_find(const struct git *g, const char *id, char path[128], struct err *e);
 
 /* The paths of all that was archived up to a time (UTC seconds). */
-int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, const char *path), void *ctx, struct err *e);
+int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, const char *path), void *ctx,
+		 struct err *e);
 
 struct archive_item {
 	char id[65];

@@ -131,8 +131,9 @@ static void parse_links(struct grid_config *c, const struct json *m, struct prob
 	for (const struct json *v = m->child; v; v = v->next) {
 		const struct json *text = json_get(v, "text"), *url = json_get(v, "url");
 		if (!text || text->type != JSON_STRING || !text->len || text->len > 100 || !is_link(url))
-			problem_at(p, v->line, v->col,
-				   "links: expected {\"text\": 1-100 bytes, \"url\": https://, http:// or mailto: address}");
+			problem_at(
+			    p, v->line, v->col,
+			    "links: expected {\"text\": 1-100 bytes, \"url\": https://, http:// or mailto: address}");
 		else if (n == sizeof c->links / sizeof *c->links - 1)
 			problem_at(p, v->line, v->col, "links: at most 9 links");
 		else

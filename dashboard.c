@@ -156,7 +156,8 @@ static void put_node(struct buf *b, const struct snapshot_node *n)
 	put_str(b, "os", json_str(f, "os"), 32);
 	put_str(b, "arch", json_str(f, "arch"), 32);
 	put_str(b, "dgrid", json_str(f, "dgrid_version"), 32);
-	put_str(b, "turns", n->beat && json_str(n->beat, "turns") ? json_str(n->beat, "turns") : json_str(f, "turns"), 64);
+	put_str(b, "turns", n->beat && json_str(n->beat, "turns") ? json_str(n->beat, "turns") : json_str(f, "turns"),
+		64);
 	key(b, "labels");
 	buf_adds(b, "[");
 	const struct json *labels = json_get(f, "labels");
@@ -227,12 +228,13 @@ static void advise_slots(struct buf *b, const struct build *x, int64_t slots, in
 	double need = (double)h->arrivals / 3600 * run + (double)(queued > 0 ? queued : 0) * run / 300;
 	int64_t more = (int64_t)(need + 0.999) - slots;
 	if (queued > 0 && waits > 60 && more > 0) {
-		snprintf(text, sizeof text, "The queue waits %s at the 95th percentile: add about %lld slot%s.", span(waits, span1),
-			 (long long)more, more == 1 ? "" : "s");
+		snprintf(text, sizeof text, "The queue waits %s at the 95th percentile: add about %lld slot%s.",
+			 span(waits, span1), (long long)more, more == 1 ? "" : "s");
 		advise(b, "scale", text);
 	} else if (queued > 0 && waits > 60 && busy >= slots) {
 		snprintf(text, sizeof text,
-			 "The queue waits %s at the 95th percentile, but at the present rate it is empty within five minutes.",
+			 "The queue waits %s at the 95th percentile, but at the present rate it is empty within five "
+			 "minutes.",
 			 span(waits, span1));
 		advise(b, "note", text);
 	}
@@ -259,27 +261,32 @@ static void put_advice(struct buf *b, const struct build *x)
 	buf_adds(b, "[");
 	if (s->config_problems.n) {
 		const char *first = s->config_problems.text.data;
-		snprintf(text, sizeof text, "Settings that are not valid are ignored: %.*s", (int)strcspn(first, "\n"), first);
+		snprintf(text, sizeof text, "Settings that are not valid are ignored: %.*s", (int)strcspn(first, "\n"),
+			 first);
 		advise(b, "bad", text);
 	}
 	if (orphans) {
-		snprintf(text, sizeof text, "%zu running task%s orphaned: any idle node gives %s back to the queue, or dgrid heal.",
+		snprintf(text, sizeof text,
+			 "%zu running task%s orphaned: any idle node gives %s back to the queue, or dgrid heal.",
 			 orphans, orphans == 1 ? " is" : "s are", orphans == 1 ? "it" : "them");
 		advise(b, "bad", text);
 	}
 	if (paused) {
-		snprintf(text, sizeof text, "%zu node%s no claims until %s own trouble is over; the table of nodes says which.",
-			 paused, paused == 1 ? " makes" : "s make", paused == 1 ? "its" : "their");
+		snprintf(text, sizeof text,
+			 "%zu node%s no claims until %s own trouble is over; the table of nodes says which.", paused,
+			 paused == 1 ? " makes" : "s make", paused == 1 ? "its" : "their");
 		advise(b, "bad", text);
 	}
 	if (x->rows.unmatched) {
-		snprintf(text, sizeof text, "%zu queued task%s for labels that no living node carries (%s).", x->rows.unmatched,
-			 x->rows.unmatched == 1 ? " waits" : "s wait", x->rows.missing);
+		snprintf(text, sizeof text, "%zu queued task%s for labels that no living node carries (%s).",
+			 x->rows.unmatched, x->rows.unmatched == 1 ? " waits" : "s wait", x->rows.missing);
 		advise(b, "bad", text);
 	}
 	if (s->count[TASK_QUEUE] && !alive) {
-		snprintf(text, sizeof text, "%zu task%s queued and no node is there to run %s: start one with dgrid worker.",
-			 s->count[TASK_QUEUE], s->count[TASK_QUEUE] == 1 ? " is" : "s are", s->count[TASK_QUEUE] == 1 ? "it" : "them");
+		snprintf(text, sizeof text,
+			 "%zu task%s queued and no node is there to run %s: start one with dgrid worker.",
+			 s->count[TASK_QUEUE], s->count[TASK_QUEUE] == 1 ? " is" : "s are",
+			 s->count[TASK_QUEUE] == 1 ? "it" : "them");
 		advise(b, "bad", text);
 	} else if (alive)
 		advise_slots(b, x, slots, busy);
@@ -386,14 +393,17 @@ static void put_plain(struct buf *b, const struct build *x)
 	const struct snapshot *s = x->s;
 	char when[32];
 	size_t n = 0;
-	buf_addf(b, "<p>Ledger at %.10s, read at %s: %zu queued, %zu running, %zu completed, %zu failed, %lld archived.</p><ul>",
+	buf_addf(b,
+		 "<p>Ledger at %.10s, read at %s: %zu queued, %zu running, %zu completed, %zu failed, %lld "
+		 "archived.</p><ul>",
 		 s->commit, clock_format(s->now, when), s->count[TASK_QUEUE], s->count[TASK_IN_PROGRESS],
 		 s->count[TASK_COMPLETED], s->count[TASK_FAILED], (long long)json_int(s->archive, "tasks", 0));
 	for (size_t i = 0; i < x->rows.n && n < 100; i++)
 		if (x->rows.v[i].page) {
 			const struct snapshot_task *t = &s->tasks[x->rows.v[i].task];
 			n++;
-			buf_addf(b, "<li><a href=\"t/%s.html\">%s</a>, %s</li>", t->id, t->id, task_state_name(t->state));
+			buf_addf(b, "<li><a href=\"t/%s.html\">%s</a>, %s</li>", t->id, t->id,
+				 task_state_name(t->state));
 		}
 	buf_adds(b, "</ul>");
 }
@@ -406,7 +416,9 @@ static void add_index(struct build *x, size_t in_page, bool archive)
 	put_links(&links, &x->s->config);
 	put_plain(&plain, x);
 	if (x->o->feed)
-		buf_addf(&feed, "<link rel=\"alternate\" type=\"application/atom+xml\" title=\"Failures\" href=\"%s\">\n", x->o->feed);
+		buf_addf(&feed,
+			 "<link rel=\"alternate\" type=\"application/atom+xml\" title=\"Failures\" href=\"%s\">\n",
+			 x->o->feed);
 	struct value values[] = {{"TITLE", title.data},
 				 {"CSP", x->index_csp.data},
 				 {"STYLE", asset_text("web/style.css")},
@@ -485,7 +497,14 @@ static void add_page(void *ctx, size_t index, const struct json *doc)
 	struct build *x = ctx;
 	const struct snapshot_task *t = &x->s->tasks[index];
 	struct history_task c = history_task(&x->history, t->id);
-	struct taskpage p = {.s = x->s, .task = t, .doc = doc, .forge = &x->forge, .queued = c.queued, .claimed = c.claimed, .ended = c.ended, .queued_at = c.queued_at};
+	struct taskpage p = {.s = x->s,
+			     .task = t,
+			     .doc = doc,
+			     .forge = &x->forge,
+			     .queued = c.queued,
+			     .claimed = c.claimed,
+			     .ended = c.ended,
+			     .queued_at = c.queued_at};
 	struct buf body = {0}, page = {0}, title = {0};
 	taskpage_body(&body, &p);
 	text_html(&title, x->title, strlen(x->title));

@@ -11,7 +11,7 @@
 #include "snapshot.h"
 
 struct dashboard_options {
-	const char *title;	/* NULL: grid.json's, or the repository's name */
+	const char *title;	    /* NULL: grid.json's, or the repository's name */
 	const char *metrics, *feed; /* names of files beside the pages that they shall point to; NULL: none */
 };
 /* Adds all files to the site; nothing of the same snapshot and its time differs between two calls. */

@@ -6,14 +6,10 @@ static const struct {
 	const char *host; /* whole, or the beginning when it ends with a dot */
 	const char *commit, *file;
 } known[] = {
-    {"github.com", "/commit/", "/blob/"},
-    {"gitlab.com", "/-/commit/", "/-/blob/"},
-    {"gitlab.", "/-/commit/", "/-/blob/"},
-    {"bitbucket.org", "/commits/", "/src/"},
-    {"codeberg.org", "/commit/", "/src/branch/"},
-    {"gitea.com", "/commit/", "/src/branch/"},
-    {"gitea.", "/commit/", "/src/branch/"},
-    {"forgejo.", "/commit/", "/src/branch/"},
+    {"github.com", "/commit/", "/blob/"},	  {"gitlab.com", "/-/commit/", "/-/blob/"},
+    {"gitlab.", "/-/commit/", "/-/blob/"},	  {"bitbucket.org", "/commits/", "/src/"},
+    {"codeberg.org", "/commit/", "/src/branch/"}, {"gitea.com", "/commit/", "/src/branch/"},
+    {"gitea.", "/commit/", "/src/branch/"},	  {"forgejo.", "/commit/", "/src/branch/"},
 };
 #define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
 
@@ -62,7 +58,8 @@ void forge_of(struct forge *f, const char *url)
 		return;
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
 		size_t len = strlen(known[i].host);
-		if (known[i].host[len - 1] == '.' ? strncmp(host, known[i].host, len) != 0 : strcmp(host, known[i].host) != 0)
+		if (known[i].host[len - 1] == '.' ? strncmp(host, known[i].host, len) != 0
+						  : strcmp(host, known[i].host) != 0)
 			continue;
 		snprintf(f->home, sizeof f->home, "https://%s/%.*s", host, (int)n, path);
 		snprintf(f->commit, sizeof f->commit, "%s%s", f->home, known[i].commit);

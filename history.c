@@ -36,10 +36,10 @@ struct walk {
 	void *ctx;
 	bool shallow, boundary; /* boundary: this commit's parents are not here, so it seems to add everything */
 	bool in_commit, reached_root;
-	char change;	  /* of the path to come */
-	int64_t now, at;  /* the commit's time, never later than that of the commit after it */
-	int64_t depth;	  /* tasks queued after this commit */
-	int64_t plus;	  /* what this commit added to the queue */
+	char change;	   /* of the path to come */
+	int64_t now, at;   /* the commit's time, never later than that of the commit after it */
+	int64_t depth;	   /* tasks queued after this commit */
+	int64_t plus;	   /* what this commit added to the queue */
 	size_t day, month; /* buckets whose depth is not known yet */
 };
 
@@ -341,8 +341,21 @@ void history_read(struct history *h, const struct snapshot *s, int64_t (*run_ms)
 	struct git g = {0};
 	char *since = xasprintf("--since=%lld", (long long)h->month.start);
 	char *max = xasprintf("--max-count=%d", HISTORY_COMMITS);
-	const char *log[] = {"log",	 "--first-parent", "-m",   "--raw", "-z",     "--no-renames", "--no-abbrev", "--no-show-signature",
-			     "--format=%x00@%H %ct %P", since, max, s->commit, "--", "tasks/", NULL};
+	const char *log[] = {"log",
+			     "--first-parent",
+			     "-m",
+			     "--raw",
+			     "-z",
+			     "--no-renames",
+			     "--no-abbrev",
+			     "--no-show-signature",
+			     "--format=%x00@%H %ct %P",
+			     since,
+			     max,
+			     s->commit,
+			     "--",
+			     "tasks/",
+			     NULL};
 	struct err why;
 	grow(p);
 	int rc = snapshot_history(s, h->month.start, &g, &w.shallow, &why);

@@ -13,8 +13,8 @@
 struct history_range { /* n buckets of step seconds, the last one holds the present */
 	int64_t start, step;
 	size_t n;
-	int64_t *depth;		/* most tasks queued at once; -1: not known */
-	int64_t *done, *failed; /* tasks that ended */
+	int64_t *depth;				  /* most tasks queued at once; -1: not known */
+	int64_t *done, *failed;			  /* tasks that ended */
 	int64_t *wait50, *wait95, *run50, *run95; /* ms; -1: no task to tell of */
 	int64_t all[4];				  /* the same four of the whole time */
 };
@@ -32,8 +32,8 @@ struct history {
 	int64_t arrivals, hour_wait95, hour_run_mean; /* tasks queued; ms, -1: not known */
 	struct history_private *private;
 };
-/* run_ms: how long that task ran as its document tells, -1: it does not (then the commits tell). A history that cannot be
- * had is no error: limit says why. */
+/* run_ms: how long that task ran as its document tells, -1: it does not (then the commits tell). A history that cannot
+ * be had is no error: limit says why. */
 void history_read(struct history *h, const struct snapshot *s, int64_t (*run_ms)(void *ctx, const char *id), void *ctx);
 /* Days that were not seen get their totals from elsewhere: the larger number counts. day: UTC seconds. */
 void history_day_total(struct history *h, int64_t day, int64_t done, int64_t failed);

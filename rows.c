@@ -80,7 +80,8 @@ const char *row_orphan(const struct snapshot *s, const struct json *doc, char wh
 		snprintf(why, 200, "its node %.64s has left", node);
 	else if (n->state == NODE_SILENT)
 		snprintf(why, 200, "its node %.64s gave no sign of life since %s", node,
-			 n->view.seen > 0 && n->view.seen < YEAR_10000 ? clock_format(n->view.seen, when) : "it was claimed");
+			 n->view.seen > 0 && n->view.seen < YEAR_10000 ? clock_format(n->view.seen, when)
+								       : "it was claimed");
 	else if (lease && s->now > lease + s->config.max_clock_skew_seconds)
 		snprintf(why, 200, "its lease ran out at %s", clock_format(lease, when));
 	return why;
@@ -172,7 +173,8 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 		note = why;
 	if (t->state == TASK_QUEUE)
 		match_labels(x, doc);
-	snprintf(row->node, sizeof row->node, "%.*s", (int)text_cut(node ? node : "", node ? strlen(node) : 0, 64), node ? node : "");
+	snprintf(row->node, sizeof row->node, "%.*s", (int)text_cut(node ? node : "", node ? strlen(node) : 0, 64),
+		 node ? node : "");
 	take_events(x, t->id, doc);
 	struct buf *b = &row->json;
 	buf_adds(b, "[");
@@ -206,7 +208,9 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 static int by_when(const void *pa, const void *pb)
 {
 	const struct row *a = pa, *b = pb;
-	return a->when != b->when ? (a->when > b->when ? -1 : 1) : a->task != b->task ? (a->task < b->task ? -1 : 1) : 0;
+	return a->when != b->when   ? (a->when > b->when ? -1 : 1)
+	       : a->task != b->task ? (a->task < b->task ? -1 : 1)
+				    : 0;
 }
 
 static int event_order(const void *pa, const void *pb)

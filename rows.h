@@ -7,8 +7,8 @@
 #include "snapshot.h"
 
 struct row {
-	size_t task; /* index in the snapshot's tasks */
-	int64_t when; /* the newest of its times, UTC seconds; 0: it has none */
+	size_t task;		    /* index in the snapshot's tasks */
+	int64_t when;		    /* the newest of its times, UTC seconds; 0: it has none */
 	int64_t created, ended, ms; /* UTC seconds, 0: unknown; how long it ran, -1: unknown */
 	bool orphan, failed;
 	bool page; /* has a page of its own */
@@ -25,7 +25,7 @@ struct rows {
 	struct row_event *events; /* newest first, at most ROWS_EVENTS */
 	size_t n_events;
 	struct row **by_id;
-	size_t unmatched; /* queued tasks with labels that no living node carries */
+	size_t unmatched;  /* queued tasks with labels that no living node carries */
 	char missing[160]; /* the labels of one of them */
 };
 #define ROWS_EVENTS 50

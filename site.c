@@ -110,8 +110,9 @@ static int make_folder(const char *path, struct err *e)
 		char kept = *p;
 		*p = 0;
 		if (mkdir(copy, 0777) && errno != EEXIST)
-			rc = err_set(e, errno == EACCES || errno == EPERM || errno == EROFS ? ERR_PERM : ERR_UNAVAILABLE,
-				     "cannot make the folder '%s': %s", copy, strerror(errno));
+			rc =
+			    err_set(e, errno == EACCES || errno == EPERM || errno == EROFS ? ERR_PERM : ERR_UNAVAILABLE,
+				    "cannot make the folder '%s': %s", copy, strerror(errno));
 		*p = kept;
 		if (!kept)
 			break;
@@ -167,9 +168,9 @@ static int refuse_strangers(const struct site *s, const char *dir, const struct 
 		struct stat st;
 		char *path = xasprintf("%s/%s", dir, s->v[i].name);
 		if (!in_list(old, s->v[i].name) && !lstat(path, &st))
-			rc = err_set(e, ERR_DATA,
-				     "'%s' is there and was not written by dgrid: move it away or choose another folder",
-				     path);
+			rc = err_set(
+			    e, ERR_DATA,
+			    "'%s' is there and was not written by dgrid: move it away or choose another folder", path);
 		free(path);
 	}
 	return rc;

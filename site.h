@@ -20,7 +20,8 @@ struct site {
 };
 /* Takes over bytes. name: NAME or FOLDER/NAME. */
 void site_add(struct site *s, const char *name, struct buf *bytes);
-/* Makes dir when it is not there. ERR_DATA, and nothing is written, when a file of that name is there that is not ours. */
+/* Makes dir when it is not there. ERR_DATA, and nothing is written, when a file of that name is there that is not ours.
+ */
 int site_write(struct site *s, const char *dir, struct err *e);
 void site_clear(struct site *s);
 #endif

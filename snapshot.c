@@ -421,8 +421,15 @@ static int fill_history(const struct snapshot *s, const struct git *g, int64_t s
 		rc = git_run(&in, NULL, e, init) || git_run(g, NULL, e, remote) ? -1 : 0;
 		free(as);
 	}
-	const char *fetch[] = {"fetch",	 "--quiet", "--no-tags", "--no-write-fetch-head", "--filter=blob:none", first ? cut : "--no-auto-gc",
-			       "origin", spec,	    NULL};
+	const char *fetch[] = {"fetch",
+			       "--quiet",
+			       "--no-tags",
+			       "--no-write-fetch-head",
+			       "--filter=blob:none",
+			       first ? cut : "--no-auto-gc",
+			       "origin",
+			       spec,
+			       NULL};
 	if (!rc && (rc = git_run(g, NULL, e, fetch)) && first) {
 		/* Nothing happened since: the tip alone is all there is to see. */
 		fetch[5] = "--depth=1";

@@ -10,10 +10,10 @@
 
 static const char *signal_name(int64_t n)
 {
-	static const char *const names[] = {[1] = "SIGHUP",   [2] = "SIGINT",   [3] = "SIGQUIT",  [4] = "SIGILL",
-					    [6] = "SIGABRT",  [7] = "SIGBUS",   [8] = "SIGFPE",   [9] = "SIGKILL",
-					    [11] = "SIGSEGV", [13] = "SIGPIPE", [14] = "SIGALRM", [15] = "SIGTERM",
-					    [24] = "SIGXCPU", [25] = "SIGXFSZ", [31] = "SIGSYS"};
+	static const char *const names[] = {
+	    [1] = "SIGHUP",   [2] = "SIGINT",	[3] = "SIGQUIT",  [4] = "SIGILL",   [6] = "SIGABRT",
+	    [7] = "SIGBUS",   [8] = "SIGFPE",	[9] = "SIGKILL",  [11] = "SIGSEGV", [13] = "SIGPIPE",
+	    [14] = "SIGALRM", [15] = "SIGTERM", [24] = "SIGXCPU", [25] = "SIGXFSZ", [31] = "SIGSYS"};
 	return n > 0 && n < (int64_t)(sizeof names / sizeof *names) && names[n] ? names[n] : NULL;
 }
 
@@ -161,7 +161,8 @@ static void put_commit(struct buf *b, const struct forge *f, const char *oid)
 
 static const char *badge_class(const char *status)
 {
-	static const char *const known[] = {"success", "failed", "timeout", "oom", "cancelled", "lost", "invalid", "orphaned"};
+	static const char *const known[] = {"success",	 "failed", "timeout", "oom",
+					    "cancelled", "lost",   "invalid", "orphaned"};
 	for (size_t i = 0; status && i < sizeof known / sizeof *known; i++)
 		if (!strcmp(status, known[i]))
 			return known[i];
@@ -242,12 +243,14 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	buf_adds(b, "</dl>\n");
 	int64_t claimed = row_time(claim, "claimed_at"), limit = json_int(doc, "timeout_seconds", 0);
 	if (p->task->state == TASK_IN_PROGRESS && claimed && limit > 0 && limit <= 86400)
-		buf_addf(b, "<div class=\"run\" data-claimed=\"%lld\" data-timeout=\"%lld\" data-lease=\"%lld\"></div>\n",
+		buf_addf(b,
+			 "<div class=\"run\" data-claimed=\"%lld\" data-timeout=\"%lld\" data-lease=\"%lld\"></div>\n",
 			 (long long)claimed, (long long)limit, (long long)row_time(claim, "lease_until"));
 	buf_adds(b, "</section>\n");
 }
 
-static void step(struct buf *b, int64_t t, const char *class, const char *what, const struct json *who, const char *reason)
+static void step(struct buf *b, int64_t t, const char *class, const char *what, const struct json *who,
+		 const char *reason)
 {
 	const char *node = json_str(who, "node");
 	buf_addf(b, "<li class=\"%s\"><span class=\"when\">", class);
@@ -274,18 +277,23 @@ static void put_timeline(struct buf *b, const struct taskpage *p)
 	const struct json *doc = p->doc, *result = json_get(doc, "result"), *claim = json_get(doc, "claim"),
 			  *attempts = json_get(doc, "attempts");
 	int n = 0;
-	buf_adds(b, "<section aria-labelledby=\"h-time\"><h2 id=\"h-time\">What happened</h2>\n<ol class=\"timeline\">\n");
+	buf_adds(b,
+		 "<section aria-labelledby=\"h-time\"><h2 id=\"h-time\">What happened</h2>\n<ol class=\"timeline\">\n");
 	const char *by = json_str(doc, "submitted_by");
 	int64_t created = row_time(doc, "created_at");
-	step(b, created ? created : p->queued_at, "t-queued", by && *by ? "submitted by" : created ? "submitted" : "queued", NULL,
-	     by);
+	step(b, created ? created : p->queued_at, "t-queued",
+	     by && *by ? "submitted by"
+	     : created ? "submitted"
+		       : "queued",
+	     NULL, by);
 	for (const struct json *a = attempts ? attempts->child : NULL; a && n < 200; a = a->next, n++) {
 		const char *outcome = json_str(a, "outcome"), *tail = json_str(a, "stderr_tail");
 		bool retried = outcome && !strcmp(outcome, "retried");
 		if (!retried)
 			step(b, row_time(a, "claimed_at"), "t-claimed", "claimed", a, NULL);
 		step(b, row_time(a, "ended_at"), outcome && !strcmp(outcome, "success") ? "t-good" : "t-bad",
-		     outcome ? outcome : "ended", retried ? NULL : a, retried ? json_str(a, "by") : json_str(a, "reason"));
+		     outcome ? outcome : "ended", retried ? NULL : a,
+		     retried ? json_str(a, "by") : json_str(a, "reason"));
 		if (tail && *tail) {
 			buf_adds(b, "<li class=\"t-tail\"><pre>");
 			text_html(b, tail, text_cut(tail, strlen(tail), 1024));
@@ -351,8 +359,8 @@ static void put_rest(struct buf *b, const struct json *doc)
 
 void taskpage_body(struct buf *out, const struct taskpage *p)
 {
-	const struct json *doc = p->doc && p->doc->type == JSON_OBJECT ? p->doc : NULL, *script = json_get(doc, "script"),
-			  *result = json_get(doc, "result");
+	const struct json *doc = p->doc && p->doc->type == JSON_OBJECT ? p->doc : NULL,
+			  *script = json_get(doc, "script"), *result = json_get(doc, "result");
 	put_head(out, p);
 	if (!doc)
 		return;

@@ -1,5 +1,5 @@
-/* taskpage: one task as a page of HTML that needs no script to be read. It holds nothing that changes while the task does
- * not, so that the page of a finished task keeps its bytes. */
+/* taskpage: one task as a page of HTML that needs no script to be read. It holds nothing that changes while the task
+ * does not, so that the page of a finished task keeps its bytes. */
 #ifndef TASKPAGE_H
 #define TASKPAGE_H
 #include "forge.h"
@@ -8,7 +8,7 @@
 struct taskpage { /* all borrowed */
 	const struct snapshot *s;
 	const struct snapshot_task *task;
-	const struct json *doc;			       /* NULL: its file is no valid JSON */
+	const struct json *doc; /* NULL: its file is no valid JSON */
 	const struct forge *forge;
 	const char *queued, *claimed, *ended; /* commits that moved it there; "" for unknown */
 	int64_t queued_at;		      /* UTC seconds; 0: unknown */

@@ -9,7 +9,11 @@ static unsigned next_char(const char *s, size_t len, size_t *n)
 {
 	const unsigned char *p = (const unsigned char *)s;
 	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t need = p[0] < 0x80 ? 1 : p[0] >= 0xC2 && p[0] < 0xE0 ? 2 : (p[0] & 0xF0) == 0xE0 ? 3 : p[0] >= 0xF0 && p[0] < 0xF5 ? 4 : 0;
+	size_t need = p[0] < 0x80		    ? 1
+		      : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
+		      : (p[0] & 0xF0) == 0xE0	    ? 3
+		      : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
+						    : 0;
 	unsigned c = need == 1 ? p[0] : need ? p[0] & (0xFFu >> (need + 1)) : 0;
 	*n = 1;
 	if (!need || need > len)
@@ -33,7 +37,8 @@ static unsigned seemly(unsigned c)
 	if (c == 0x7F)
 		return 0x2421;
 	bool control = c >= 0x80 && c < 0xA0, none = (c & 0xFFFE) == 0xFFFE || (c >= 0xFDD0 && c < 0xFDF0);
-	bool turns = (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0x200E || c == 0x200F || c == 0x61C;
+	bool turns =
+	    (c >= 0x2028 && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) || c == 0x200E || c == 0x200F || c == 0x61C;
 	return control || none || turns ? REPLACEMENT : c;
 }
 

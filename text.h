@@ -1,5 +1,6 @@
 /* text: strangers' text on its way into a page. Control characters become visible ones, what is no UTF-8, no character
- * or would turn the direction of the text around or break its lines becomes U+FFFD; what has a meaning in HTML is escaped. */
+ * or would turn the direction of the text around or break its lines becomes U+FFFD; what has a meaning in HTML is
+ * escaped. */
 #ifndef TEXT_H
 #define TEXT_H
 #include "buf.h"

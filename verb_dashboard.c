@@ -28,7 +28,9 @@ static int parse(struct wanted *w, int argc, char **argv, struct err *e)
 			break;
 		case 'n':
 			if (clock_parse(optarg, &w->now) || w->now <= 0)
-				return err_set(e, ERR_USAGE, "--now: expected a time such as 2026-11-23T09:00:00Z, found '%s'", optarg);
+				return err_set(e, ERR_USAGE,
+					       "--now: expected a time such as 2026-11-23T09:00:00Z, found '%s'",
+					       optarg);
 			break;
 		case 'T':
 			w->title = optarg;
@@ -36,7 +38,8 @@ static int parse(struct wanted *w, int argc, char **argv, struct err *e)
 				return err_set(e, ERR_USAGE, "--title: expected 1-100 bytes of text");
 			break;
 		default:
-			return err_set(e, ERR_USAGE, "unknown option or missing value '%s' (see: dgrid dashboard --help)",
+			return err_set(e, ERR_USAGE,
+				       "unknown option or missing value '%s' (see: dgrid dashboard --help)",
 				       argv[optind - 1]);
 		}
 	if (optind < argc)
@@ -73,8 +76,8 @@ int cmd_dashboard(const struct context *ctx, int argc, char **argv, struct err *
 		if (!rc)
 			rc = site_write(&site, w.dir, e);
 		if (!rc)
-			printf("%s/index.html: ledger at %.10s; %zu file%s written, %zu unchanged, %zu removed\n", w.dir, s.commit,
-			       site.written, site.written == 1 ? "" : "s", site.same, site.removed);
+			printf("%s/index.html: ledger at %.10s; %zu file%s written, %zu unchanged, %zu removed\n",
+			       w.dir, s.commit, site.written, site.written == 1 ? "" : "s", site.same, site.removed);
 	}
 	site_clear(&site);
 	snapshot_close(&s);
