@@ -149,6 +149,21 @@ static int64_t last_claim(const struct json *doc)
 	return t ? t : row_time(json_get(doc, "result"), "started_at");
 }
 
+/* What it said: of a failed task its last words on stderr, of another the first on stdout. The caller's. */
+static char *telling_line(enum task_state state, const struct json *result)
+{
+	const char *out = json_str(result, "stdout"), *err = json_str(result, "stderr");
+	size_t n = err ? strlen(err) : 0, from;
+	while (n && strchr(" \t\r\n", err[n - 1]))
+		n--;
+	for (from = n; from && err[from - 1] != '\n'; from--)
+		;
+	if (state == TASK_FAILED && n)
+		return xstrndup(err + from, n - from);
+	out = out ? out + strspn(out, " \t\r\n") : "";
+	return xstrndup(out, strcspn(out, "\n"));
+}
+
 static void take_doc(void *ctx, size_t index, const struct json *doc)
 {
 	struct reading *x = ctx;
@@ -156,7 +171,7 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	struct row *row = &x->r->v[x->r->n++];
 	const struct json *result = json_get(doc, "result"), *claim = json_get(doc, "claim");
 	const char *node = json_str(result ? result : claim, "node"), *status = json_str(result, "status"),
-		   *note = json_str(result, "reason"), *out = json_str(result, "stdout");
+		   *note = json_str(result, "reason");
 	char why[200] = "";
 	*row = (struct row){.task = index,
 			    .created = row_time(doc, "created_at"),
@@ -197,8 +212,7 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	put_number(b, row_time(claim, "lease_until"));
 	put_number(b, row_time(doc, "not_before"));
 	put_text(b, note, 200);
-	const char *first = out ? out + strspn(out, " \t\r\n") : "";
-	char *line = xstrndup(first, strcspn(first, "\n"));
+	char *line = telling_line(t->state, result);
 	put_text(b, line, 80);
 	free(line);
 }
