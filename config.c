@@ -112,7 +112,7 @@ static bool is_link(const struct json *v)
 	if (!v || v->type != JSON_STRING || v->len > 2000)
 		return false;
 	for (size_t i = 0; i < v->len; i++)
-		if ((unsigned char)v->text[i] <= 32 || v->text[i] == 127)
+		if ((unsigned char)v->text[i] <= 32 || v->text[i] == 127 || strchr("\"<>\\^`{|}", v->text[i]))
 			return false;
 	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
 		if (!strncmp(v->text, schemes[i], strlen(schemes[i])) && v->text[strlen(schemes[i])])

@@ -123,17 +123,17 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 @test "--at shows the grid as it was, and --title and grid.json name it" {
 	"$DGRID" submit --id one -- true
 	put tasks/queue/two.json '{"task_id":"two","script":"x","timeout_seconds":10}' \
-		grid.json '{"schema":1,"title":"Weather <maps>","links":[{"text":"Run & book","url":"https://example.org/?a=1&b=\"2\""}]}'
+		grid.json '{"schema":1,"title":"Weather <maps>","links":[{"text":"Run & book","url":"https://example.org/?a=1&b=\u0027"}]}'
 	run -0 "$DGRID" dashboard -o "$S"
 	[ "$(page 'o["title"], o["past"], o["counts"]["queue"]')" = "('Weather <maps>', 0, 2)" ]
 	grep -qF '<title>Weather &lt;maps&gt; – grid</title>' "$S/index.html"
-	grep -qF '<a href="https://example.org/?a=1&amp;b=&quot;2&quot;" rel="noreferrer">Run &amp; book</a>' "$S/index.html"
+	grep -qF '<a href="https://example.org/?a=1&amp;b=&#39;" rel="noreferrer">Run &amp; book</a>' "$S/index.html"
 	run -0 "$DGRID" dashboard -o "$S" --at main~1 --title 'As it was'
 	[ "$(page 'o["title"], o["past"], o["counts"]["queue"], o["now"] == o["committed_at"]')" = "('As it was', 1, 1, True)" ]
 	[ ! -e "$S/t/two.html" ]
 	run -66 "$DGRID" dashboard -o "$S" --at 2001-01-01
 	# grid.json's mistakes are told in the page, and named by validate's words.
-	for links in '{}' '[{"text":"x"}]' '[{"text":"x","url":"javascript:alert(1)"}]' '[{"text":"x","url":"https://a b"}]' '[{"text":"","url":"https://a"}]'; do
+	for links in '{}' '[{"text":"x"}]' '[{"text":"x","url":"javascript:alert(1)"}]' '[{"text":"x","url":"https://a b"}]' '[{"text":"x","url":"https://a\"b"}]' '[{"text":"","url":"https://a"}]'; do
 		put grid.json "{\"links\":$links}"
 		run -0 "$DGRID" dashboard -o "$S"
 		[[ "$(page 'o["advice"][0][1]')" == "Settings that are not valid are ignored: grid.json:1:"*"links: expected"* ]]

@@ -74,6 +74,10 @@ if [ "$group" = test ]; then
 	need ssh openssh-client openssh-client
 	need ps procps procps
 	need curl curl curl
+	command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || need chromium chromium chromium
+	need node nodejs nodejs
+	need npm npm npm
+	need java default-jre-headless openjdk17-jre-headless
 	[ -x "$(git --exec-path 2>/dev/null)/git-http-backend" ] || lacks git git-daemon
 fi
 

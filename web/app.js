@@ -109,7 +109,7 @@
     const { spanMs, count } = charts;
     const specs = [
       { title: 'Queue depth', kind: 'area', series: [{ name: 'queued', class: 'c-queue', values: r.depth }], format: count, latest: `now ${D.counts.queue}, peak ${peak}` },
-      { title: 'Throughput', kind: 'bars', series: [{ name: 'completed', class: 'c-good', values: r.done }, { name: 'failed', class: 'c-bad', values: r.failed }], format: count, latest: `${all.toLocaleString('en')} tasks` },
+      { title: 'Throughput', kind: 'bars', series: [{ name: 'done', class: 'c-good', values: r.done }, { name: 'failed', class: 'c-bad', values: r.failed }], format: count, latest: `${all.toLocaleString('en')} tasks` },
       { title: 'Success rate', kind: 'lines', max: 100, series: [{ name: 'succeeded', class: 'c-good', values: rate(r.done, r.failed) }], format: v => `${Math.round(v * 10) / 10}%`, latest: all ? `${Math.round(done / all * 1000) / 10}%` : 'no task ended' },
       { title: 'Queue time', kind: 'lines', time: true, series: [{ name: 'median', class: 'c-a', values: r.wait50 }, { name: '95th', class: 'c-b', values: r.wait95 }], format: spanMs, latest: lastOf(r.wait95) === null ? 'no task was claimed' : `${spanMs(lastOf(r.wait50))}, ${spanMs(lastOf(r.wait95))}` },
       { title: 'Run time', kind: 'lines', time: true, series: [{ name: 'median', class: 'c-a', values: r.run50 }, { name: '95th', class: 'c-b', values: r.run95 }], format: spanMs, latest: lastOf(r.run95) === null ? 'no task ended' : `${spanMs(lastOf(r.run50))}, ${spanMs(lastOf(r.run95))}` },
@@ -121,8 +121,8 @@
     const known = ms => ms < 0 ? '–' : spanMs(ms), [w50, w95, r50, r95] = r.all, perHour = Math.round(all / hours * 10) / 10;
     put(box.children[specs.length], [
       ['Tasks ended', all.toLocaleString('en')], ['Per hour', perHour.toLocaleString('en')],
-      ['Success', all ? `${Math.round(done / all * 1000) / 10}%` : '–'], ['Waited, median', known(w50)], ['Waited, 95th', known(w95)],
-      ['Ran, median', known(r50)], ['Ran, 95th', known(r95)], ['Queue, peak', peak.toLocaleString('en')],
+      ['Success', all ? `${Math.round(done / all * 1000) / 10}%` : '–'], ['Wait, median', known(w50)], ['Wait, 95th', known(w95)],
+      ['Run, median', known(r50)], ['Run, 95th', known(r95)], ['Queue, peak', peak.toLocaleString('en')],
     ].map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v))));
     figures(box.lastElementChild, r, specs);
     const note = ['Queue times are from the commit that queued a task to the one that claimed it.'];

@@ -99,7 +99,7 @@ const base = (() => {
     const fill = h('rect', { class: 'fill', x: 0, y: 0, width: (part * 100).toFixed(1), height: 6 });
     const whole = Math.max(timeout, lease ? lease - claimed : 0) || 1;
     const mark = lease && lease > claimed && timeout > 0
-      ? h('line', { class: 'mark', x1: Math.min(99, (lease - claimed) / whole * 100), x2: Math.min(99, (lease - claimed) / whole * 100), y1: -1, y2: 7 }) : null;
+      ? h('line', { class: 'mark', 'vector-effect': 'non-scaling-stroke', x1: Math.min(99, (lease - claimed) / whole * 100), x2: Math.min(99, (lease - claimed) / whole * 100), y1: -1, y2: 7 }) : null;
     if (timeout > 0 && whole > timeout) fill.setAttribute('width', (Math.min(1, Math.max(0, done / whole)) * 100).toFixed(1));
     return h('div', { class: 'runbar' + (late || out ? ' late' : ''), role: 'img', 'aria-label': `running ${words}${left ? ', ' + left : ''}` },
       h('svg', { viewBox: '0 -1 100 8', preserveAspectRatio: 'none', 'aria-hidden': 'true' },

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# shellcheck disable=SC2016 # scripts are for the sandbox's shell
 # grid.sh FOLDER: a real grid in FOLDER/grid.git for the dashboard to show: workers with different clocks (libfaketime)
 # make a day of history in half a minute, one is killed with its tasks, one runs while we look. Writes FOLDER/pids.
 set -eu

@@ -34,7 +34,7 @@ def hostile():
                            'last_heartbeat', 'started_at', 'slots', 'busy', 'tasks_completed', 'cpu_count')}
     node['labels'] = [X, IMG]
     return {'main': {
-        'grid.json': {'schema': 1, 'title': IMG + '</title>', 'links': [{'text': IMG, 'url': 'https://example.org/"onmouseover="alert(1)'}]},
+        'grid.json': {'schema': 1, 'title': IMG + '</title>', 'links': [{'text': IMG, 'url': 'https://example.org/?javascript:alert(1)&lt;\''}]},
         'tasks/completed/evil.json': {**task, 'result': result},
         'tasks/failed/evil2.json': {**task, 'result': {**result, 'status': 'failed', 'finished_at': iso(NOW - 100), 'duration_ms': 5}},
         'tasks/in_progress/evil3.json': {**task, 'claim': {k: X for k in ('node', 'attempt', 'nonce', 'claimed_at', 'lease_until')},

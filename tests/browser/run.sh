@@ -56,7 +56,8 @@ tests/browser/grid.sh "$work/demo" >"$work/grid" 2>&1 || fail "the demo grid: $(
 "$DGRID" --repo "$work/demo/grid.git" status --json >"$sites/status.json" || fail "status"
 end_workers
 python3 tests/browser/grids.py "$work" || fail "the made grids"
-git init -q --bare -b main "$work/empty.git" && "$DGRID" init "$work/empty.git" >/dev/null || fail "an empty grid"
+git init -q --bare -b main "$work/empty.git"
+"$DGRID" init "$work/empty.git" >/dev/null || fail "an empty grid"
 "$DGRID" --repo "$work/demo/grid.git" dashboard -o "$sites/past" --at main~10 >"$work/out" 2>&1 || fail "$(<"$work/out")"
 "$DGRID" --repo "$work/empty.git" dashboard -o "$sites/empty" >"$work/out" 2>&1 || fail "$(<"$work/out")"
 for grid in hostile large; do
