@@ -261,11 +261,11 @@ await test('the age of the data is counted on, and turns amber and red', async (
   same([await text(), await age.getAttribute('class')], ['Read 2 minutes ago', 'age fresh']);
   assert((await age.innerText()).includes(demo.commit.slice(0, 10)));
   await page.click('#refresh');
-  await page.clock.runFor(481000);
+  await page.clock.fastForward(481000);
   same([await text(), await age.getAttribute('class')], ['This is 10 minutes old', 'age stale']);
   assert(/more than ten minutes old/.test(await page.locator('#age-said').innerText()));
   const amber = await age.evaluate(e => getComputedStyle(e).backgroundColor);
-  await page.clock.runFor(3000000);
+  await page.clock.fastForward(3000000);
   same([await text(), await age.getAttribute('class')], ['This is 1 hour old', 'age old']);
   assert(amber !== await age.evaluate(e => getComputedStyle(e).backgroundColor));
   await close(page);
