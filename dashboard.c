@@ -132,7 +132,8 @@ static void put_range(struct buf *b, const char *name, const struct history_rang
 	buf_adds(b, "}");
 }
 
-static void put_node(struct buf *b, const struct snapshot_node *n)
+/* done, failed: on the branch. The file counts since the node's start, and what is archived meanwhile. */
+static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done, int64_t failed)
 {
 	const struct json *f = n->file;
 	int k = 0;
@@ -146,8 +147,10 @@ static void put_node(struct buf *b, const struct snapshot_node *n)
 	put_str(b, "version", json_str(f, "engine_version"), 32);
 	put_int(b, "slots", n->view.slots);
 	put_int(b, "busy", n->view.busy);
-	put_int(b, "done", json_int(f, "tasks_completed", 0));
-	put_int(b, "failed", json_int(f, "tasks_failed", 0));
+	int64_t own_done = json_int(f, "tasks_completed", 0), own_failed = json_int(f, "tasks_failed", 0);
+	put_int(b, "done", own_done > done ? own_done : done);
+	put_int(b, "failed", own_failed > failed ? own_failed : failed);
+	put_int(b, "branch", done + failed);
 	put_int(b, "late", json_int(f, "tasks_late", 0));
 	put_int(b, "cpus", json_int(f, "cpu_count", 0));
 	put_int(b, "memory", json_int(f, "memory_mb", json_int(f, "memory_gb", 0) * 1024));
@@ -351,7 +354,7 @@ static void put_data(struct buf *b, struct build *x, size_t in_page, bool archiv
 	key(b, "nodes");
 	buf_adds(b, "[");
 	for (size_t i = 0; i < s->n_nodes; i++)
-		put_node(b, &s->nodes[i]);
+		put_node(b, &s->nodes[i], x->rows.done[i], x->rows.failed[i]);
 	buf_adds(b, "]");
 	put_advice(b, x);
 	key(b, "events");

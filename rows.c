@@ -164,6 +164,15 @@ static char *telling_line(enum task_state state, const struct json *result)
 	return xstrndup(out, strcspn(out, "\n"));
 }
 
+static void count_for_node(struct reading *x, const struct row *row)
+{
+	for (size_t i = 0; i < x->s->n_nodes; i++)
+		if (!strcmp(x->s->nodes[i].id, row->node)) {
+			(row->failed ? x->r->failed : x->r->done)[i]++;
+			return;
+		}
+}
+
 static void take_doc(void *ctx, size_t index, const struct json *doc)
 {
 	struct reading *x = ctx;
@@ -190,6 +199,8 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 		match_labels(x, doc);
 	snprintf(row->node, sizeof row->node, "%.*s", (int)text_cut(node ? node : "", node ? strlen(node) : 0, 64),
 		 node ? node : "");
+	if (t->state == TASK_COMPLETED || t->state == TASK_FAILED)
+		count_for_node(x, row);
 	take_events(x, t->id, doc);
 	struct buf *b = &row->json;
 	buf_adds(b, "[");
@@ -244,7 +255,9 @@ static int by_id(const void *pa, const void *pb)
 
 int rows_read(struct rows *r, const struct snapshot *s, struct err *e)
 {
-	*r = (struct rows){.v = xcalloc(s->n_tasks + 1, sizeof *r->v)};
+	*r = (struct rows){.v = xcalloc(s->n_tasks + 1, sizeof *r->v),
+			   .done = xcalloc(s->n_nodes + 1, sizeof *r->done),
+			   .failed = xcalloc(s->n_nodes + 1, sizeof *r->failed)};
 	struct reading x = {.r = r, .s = s};
 	size_t *which = xcalloc(s->n_tasks + 1, sizeof *which);
 	for (size_t i = 0; i < s->n_tasks; i++)
@@ -301,5 +314,7 @@ void rows_clear(struct rows *r)
 	free(r->v);
 	free(r->events);
 	free(r->by_id);
+	free(r->done);
+	free(r->failed);
 	*r = (struct rows){0};
 }

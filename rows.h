@@ -25,8 +25,9 @@ struct rows {
 	struct row_event *events; /* newest first, at most ROWS_EVENTS */
 	size_t n_events;
 	struct row **by_id;
-	size_t unmatched;  /* queued tasks with labels that no living node carries */
-	char missing[160]; /* the labels of one of them */
+	int64_t *done, *failed; /* a node: finished tasks on the branch that it ran */
+	size_t unmatched;	/* queued tasks with labels that no living node carries */
+	char missing[160];	/* the labels of one of them */
 };
 #define ROWS_EVENTS 50
 #define ROWS_PAGES 500 /* the newest that get pages */

@@ -150,7 +150,7 @@
       put(box, h('div', { class: 'card empty' }, h('p', {}, h('strong', {}, 'No node has joined yet. '), 'On any machine that has git and Docker, Podman or bubblewrap:'), h('pre', {}, 'dgrid worker --slots 4')));
       return;
     }
-    const work = sum(D.nodes.map(n => n.done + n.failed)) || 1, order = ['active', 'paused', 'draining', 'silent', 'left'];
+    const work = sum(D.nodes.map(n => n.branch)) || 1, order = ['active', 'paused', 'draining', 'silent', 'left'];
     const by = {
       id: n => n.id, state: n => order.indexOf(n.state), seen: n => -n.seen, slots: n => -n.busy, done: n => -n.done, failed: n => -n.failed, engine: n => n.engine,
     };
@@ -176,7 +176,7 @@
         h('td', { class: 'wide' }, labels(n.labels)),
         h('td', { class: 'num' }, n.done.toLocaleString('en')),
         h('td', { class: 'num' + (n.failed ? ' bad-text' : '') }, n.failed.toLocaleString('en'), n.late ? h('div', { class: 'small muted' }, `${n.late} late`) : null),
-        h('td', { class: 'wide' }, share((n.done + n.failed) / work))))))));
+        h('td', { class: 'wide' }, share(n.branch / work))))))));
   }
   const labels = list => list.length ? list.map(l => h('a', { class: 'label', href: `#label=${encodeURIComponent(l)}` }, l)).flatMap(x => [x, ' ']) : h('span', { class: 'muted' }, '–');
   function slots(n) {
@@ -371,12 +371,14 @@
   /* ---- events ---- */
   function events() {
     const words = { lost: 'lost with its node', released: 'given back by its node', late: 'came late' };
+    const late = D.nodes.filter(n => n.late > 0);
     const pages = new Set(D.tasks.filter(t => t[20]).map(t => t[0]));
     put($('events'), D.events.length
       ? h('ol', { class: 'events card' }, D.events.map(([t, kind, id, node, reason]) => h('li', { class: 'e-' + (kind in words ? kind : 'other') },
         h('span', { class: 'when' }, timeEl(t, true)), ' ',
         pages.has(id) && ID.test(id) ? h('a', { href: `t/${id}.html` }, id) : h('b', {}, id), ` ${words[kind] || kind}`, node ? ` ${node}` : '', reason ? h('span', { class: 'muted' }, ': ', reason) : '')))
-      : h('p', { class: 'muted' }, 'No task had to be taken from its node.'));
+      : h('p', { class: 'muted' }, 'No task had to be taken from its node.'),
+      late.length ? h('p', { class: 'muted small' }, `Results that came too late and were dropped: ${late.map(n => `${n.late} from ${n.id}`).join(', ')}.`) : null);
   }
 
   /* ---- all ---- */
