@@ -446,7 +446,7 @@ int snapshot_history(const struct snapshot *s, int64_t since, struct git *g, boo
 {
 	*g = (struct git){.dir = xstrdup(s->git.dir), .name = xstrdup(s->git.name), .email = xstrdup(s->git.email)};
 	int rc = 0;
-	if (s->cached) {
+	if (s->cached && !s->past) { /* for a look at the past the cache was made whole */
 		free(g->dir);
 		g->dir = xasprintf("%.*s-history.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
 		char *lock = xasprintf("%s.lock", g->dir);

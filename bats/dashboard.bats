@@ -158,7 +158,7 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
 	[ "$(page 'o["title"].startswith("</script><img")')" = True ]
 	[ "$(page 'len(o["tasks"]), len(o["nodes"])')" = "(9, 3)" ]
-	[ "$(ls "$S/t" | wc -l)" = 9 ]
+	[ "$(find "$S/t" -type f | wc -l)" = 9 ]
 	# Nothing of theirs is markup: the tags in the pages are those of the templates.
 	python3 - "$S" <<-'PY'
 		import glob, html.parser, re, sys
@@ -213,7 +213,7 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	PY
 	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
 	[ "$(stat -c %s "$S/index.html")" -lt 500000 ]
-	[ "$(ls "$S/t" | wc -l)" = 500 ]
+	[ "$(find "$S/t" -type f | wc -l)" = 500 ]
 	[ "$(page 'o["more"] + len(o["tasks"]), o["archive"], o["counts"]["archived"]')" = "(900, 1, 3)" ]
 	python3 - "$S" "$(page 'len(o["tasks"])')" <<-'PY'
 		import json, re, sys
@@ -238,6 +238,8 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	"$DGRID" submit --id three -- true
 	run -0 "$DGRID" --repo "$HTTP_URL" dashboard -o "$S"
 	[ "$(page 'max(v or 0 for v in o["day"]["depth"]), o["counts"]["queue"], all(t[21] for t in o["tasks"])')" = "(3, 3, True)" ]
+	run -0 "$DGRID" --repo "$HTTP_URL" dashboard -o "$S" --at main~1
+	[ "$(page 'max(v or 0 for v in o["day"]["depth"]), o["counts"]["queue"], o["limit"]')" = "(2, 2, '')" ]
 	run -1 grep -rlF -- "$GIT_TOKEN" "$HOME" "$S"
 }
 

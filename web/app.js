@@ -203,9 +203,9 @@
     const text = location.hash.slice(1), p = new URLSearchParams(text.includes('=') ? text : '');
     view = { ...DEFAULTS };
     for (const k of Object.keys(DEFAULTS)) if (p.has(k)) view[k] = p.get(k);
-    if (!(view.sort in COLUMNS)) view.sort = 'when';
+    if (!Object.hasOwn(COLUMNS, view.sort)) view.sort = 'when';
     if (view.dir !== 'asc') view.dir = 'desc';
-    if (!(view.time in TIMES)) view.time = '';
+    if (!Object.hasOwn(TIMES, view.time)) view.time = '';
     if (!['25', '50', '100', '500'].includes(view.size)) view.size = '25';
     if (!/^[1-9][0-9]{0,6}$/.test(view.page)) view.page = '1';
     if (view.range !== '30d') view.range = '24h';

@@ -89,7 +89,11 @@ task wind-model 'The wind of tomorrow' 'sleep 3; echo the wind turns south-west'
 worker draco --slots 1
 setsid "${argv[@]}" >/dev/null 2>&1 </dev/null &
 leader=$!
-until git --git-dir="$out/grid.git" cat-file -e main:tasks/in_progress/wind-model.json 2>/dev/null; do sleep 0.1; done
+end() { git --git-dir="$out/grid.git" cat-file -e "main:tasks/$1/$2.json" 2>/dev/null; }
+for _ in $(seq 300); do
+	if end in_progress wind-model; then break; fi
+	sleep 0.1
+done
 sleep 0.3
 kill -KILL -- "-$leader"
 wait "$leader" 2>/dev/null || true
@@ -101,7 +105,6 @@ task radar-feed 'The radar of the coast' 'wget -q -T 1 http://radar.example/ || 
 task too-long 'Runs into its limit' 'echo step 1; sleep 30' --timeout 10
 task no-tool 'Wants what is not there' 'ncview today.nc'
 task loop 'Prints far too much' 'i=0; while [ $i -lt 3000 ]; do echo line $i of a chatty task; i=$((i + 1)); done'
-end() { git --git-dir="$out/grid.git" cat-file -e "main:tasks/$1/$2.json" 2>/dev/null; }
 for _ in $(seq 300); do
 	if end completed wind-model && end completed loop && end failed too-long && end failed no-tool; then break; fi
 	sleep 0.1
