@@ -181,6 +181,24 @@ struct json *archive_find(const struct git *g, const char *id, char path[128], s
 	return doc;
 }
 
+int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, const char *path), void *ctx,
+		 struct err *e)
+{
+	struct buf b = {0};
+	struct err none;
+	char tip[72], *before = xasprintf("--before=%lld", (long long)until);
+	int rc = 0;
+	if (!GIT(g, NULL, &none, "rev-parse", "--verify", "--quiet", TIP))
+		rc = GIT(g, &b, e, "rev-list", "-1", "--first-parent", before, TIP);
+	first_line(tip, sizeof tip, &b);
+	const char *args[] = {"ls-tree", "-r", "-z", "--name-only", "--full-tree", tip, NULL};
+	if (!rc && tip[0])
+		rc = git_records(g, args, on_path, ctx, e);
+	free(before);
+	buf_clear(&b);
+	return rc;
+}
+
 /* ---- moving ---- */
 
 static void day_of(int64_t utc_seconds, char sep, char out[16])

@@ -24,6 +24,10 @@ struct json *archive_find(const struct git *g, const char *id, char path[128], s
 /* The same without its text, by any ref of any repository: 1 (path is filled), 0 (not there, or no such ref), -1. */
 int archive_lists(const struct git *g, const char *ref, const char *id, char path[128], struct err *e);
 
+/* The paths of all that was archived up to a time (UTC seconds). */
+int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, const char *path), void *ctx,
+		 struct err *e);
+
 struct archive_item {
 	char id[65];
 	bool failed;	     /* stands in failed/, else in completed/ */

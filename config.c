@@ -51,11 +51,23 @@ static void clear_images(struct grid_config *c)
 	}
 }
 
+static void clear_links(struct grid_config *c)
+{
+	for (size_t i = 0; i < sizeof c->links / sizeof *c->links; i++) {
+		free(c->links[i].text);
+		free(c->links[i].url);
+		c->links[i] = (struct config_link){0};
+	}
+}
+
 void config_clear(struct grid_config *c)
 {
 	free(c->branch);
 	c->branch = NULL;
 	clear_images(c);
+	free(c->title);
+	c->title = NULL;
+	clear_links(c);
 }
 
 static void parse_images(struct grid_config *c, const struct json *m, struct problems *p)
@@ -74,6 +86,42 @@ static void parse_images(struct grid_config *c, const struct json *m, struct pro
 			problem_in(p, v->line, v->col, "images", "at most 15 images");
 		else
 			c->images[n++] = xstrdup(v->text);
+	}
+}
+
+/* Nothing but a page or a mail address: a link must not run a script. */
+static bool is_link(const struct json *v)
+{
+	static const char *const schemes[] = {"https://", "http://", "mailto:"};
+	if (!v || v->type != JSON_STRING || v->len > 2000)
+		return false;
+	for (size_t i = 0; i < v->len; i++)
+		if ((unsigned char)v->text[i] <= 32 || v->text[i] == 127 || strchr("\"<>\\^`{|}", v->text[i]))
+			return false;
+	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++)
+		if (!strncmp(v->text, schemes[i], strlen(schemes[i])) && v->text[strlen(schemes[i])])
+			return true;
+	return false;
+}
+
+static void parse_links(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	size_t n = 0;
+	if (m->type != JSON_ARRAY) {
+		problem_at(p, m->line, m->col, "links: expected a list of {\"text\": ..., \"url\": ...}");
+		return;
+	}
+	clear_links(c);
+	for (const struct json *v = m->child; v; v = v->next) {
+		const struct json *text = json_get(v, "text"), *url = json_get(v, "url");
+		if (!text || text->type != JSON_STRING || !text->len || text->len > 100 || !is_link(url))
+			problem_at(
+			    p, v->line, v->col,
+			    "links: expected {\"text\": 1-100 bytes, \"url\": https://, http:// or mailto: address}");
+		else if (n == sizeof c->links / sizeof *c->links - 1)
+			problem_at(p, v->line, v->col, "links: at most 9 links");
+		else
+			c->links[n++] = (struct config_link){xstrdup(text->text), xstrdup(url->text)};
 	}
 }
 
@@ -117,6 +165,15 @@ static void parse_member(struct grid_config *c, const struct json *m, struct pro
 		if (m->type != JSON_BOOL)
 			problem_at(p, m->line, m->col, "require_signed_tasks: expected true or false");
 		c->require_signed_tasks = m->boolean;
+	} else if (!strcmp(m->name, "links"))
+		parse_links(c, m, p);
+	else if (!strcmp(m->name, "title")) {
+		if (m->type != JSON_STRING || !m->len || m->len > 100)
+			problem_at(p, m->line, m->col, "title: expected 1-100 bytes of text");
+		else {
+			free(c->title);
+			c->title = xstrdup(m->text);
+		}
 	} else if (!strcmp(m->name, "max_cpus")) {
 		double d = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
 		if (!(d >= 0.01 && d <= 1024))

@@ -17,6 +17,10 @@ struct grid_config {
 	bool workers_promote;	   /* "promote": idle workers move approved tasks to the queue, else a workflow does */
 	double max_cpus;
 	bool require_signed_tasks; /* workers run only what somebody in allowed_signers has signed */
+	char *title;		   /* of the dashboard; NULL: none */
+	struct config_link {
+		char *text, *url;
+	} links[10]; /* shown on the dashboard; ends with the first without text */
 };
 void config_defaults(struct grid_config *c); /* then config_clear frees */
 /* Overlays text on c. Everything wrong is added to p; c is usable only when p->n stayed the same. */

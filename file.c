@@ -68,7 +68,7 @@ static int write_all(int fd, const char *path, const char *p, size_t len, struct
 	return 0;
 }
 
-int file_write(const char *path, const void *bytes, size_t len, struct err *e)
+static int replace(const char *path, const void *bytes, size_t len, bool durable, struct err *e)
 {
 	int rc = -1;
 	char *tmp = xasprintf("%s.tmp.%ld", path, (long)getpid());
@@ -76,7 +76,7 @@ int file_write(const char *path, const void *bytes, size_t len, struct err *e)
 	if (fd < 0)
 		errno_err(e, "write", tmp);
 	else if (!write_all(fd, tmp, bytes, len, e)) {
-		if (fsync(fd))
+		if (durable && fsync(fd))
 			errno_err(e, "write", tmp);
 		else if (rename(tmp, path))
 			errno_err(e, "write", path);
@@ -89,6 +89,16 @@ int file_write(const char *path, const void *bytes, size_t len, struct err *e)
 		unlink(tmp);
 	free(tmp);
 	return rc;
+}
+
+int file_write(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	return replace(path, bytes, len, true, e);
+}
+
+int file_write_scratch(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	return replace(path, bytes, len, false, e);
 }
 
 int file_write_in_place(const char *path, const void *bytes, size_t len, struct err *e)

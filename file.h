@@ -16,6 +16,8 @@ bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
 int64_t file_free_bytes(const char *path); /* room on its file system for us; -1: unknown */
 /* Writes a temporary file beside path, fsyncs, renames over it. */
 int file_write(const char *path, const void *bytes, size_t len, struct err *e);
+/* The same without waiting for the disk. */
+int file_write_scratch(const char *path, const void *bytes, size_t len, struct err *e);
 /* Neither atomic nor durable, but it makes no new file where there is one: for what can be had again after a crash. */
 int file_write_in_place(const char *path, const void *bytes, size_t len, struct err *e);
 int file_mkdirs(const char *path, struct err *e);      /* like mkdir -p, mode 0700 */

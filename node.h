@@ -15,6 +15,7 @@ struct node_facts {
 	int slots, busy;
 	int64_t started_at, next_due; /* UTC seconds */
 	uint64_t completed, failed, pushes, rejected;
+	uint64_t late;	   /* results that nobody wanted any more: the task had been given to another */
 	const char *turns; /* how pushes are scheduled: "free" or "turns of N ms, K of M" */
 	int64_t turn_ms;   /* how long an exchange with the remote takes this node, rounded up; 0: not known */
 	int64_t spoke_ms;  /* under pushes_per_minute: when this was said, ms since 1970; else 0 */

@@ -170,9 +170,11 @@ void outbox_settle(struct outbox *o, struct ledger *l, const struct ledger_chang
 		if (c[k].outcome == CHANGE_PENDING)
 			continue;
 		struct outcome *item = c[k].ctx, **at = &o->first;
-		if (c[k].outcome == CHANGE_DROPPED && !recorded(l, item))
+		if (c[k].outcome == CHANGE_DROPPED && !recorded(l, item)) {
+			o->late++;
 			log_at(LOG_WARN, "outbox", "late: %s is no longer ours, its result (%s) is dropped", item->id,
 			       item->status);
+		}
 		char *path = path_of(o, item->nonce);
 		unlink(path);
 		free(path);

@@ -17,6 +17,7 @@ struct outbox {
 	char *dir;
 	struct outcome *first;
 	size_t n;
+	uint64_t late; /* results that came when the claim was somebody else's */
 };
 /* Makes dir and takes in what an earlier process left there; files that cannot be understood stay and are logged. */
 int outbox_open(struct outbox *o, const char *dir, struct err *e);

@@ -96,6 +96,7 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 		       (long long)a->duration_ms);
 	}
 	if (s->lost) {
+		all->late++;
 		log_at(LOG_WARN, "worker", "late: %s was given to another, its result (%s) is dropped", o->id,
 		       o->status);
 		json_free(o->result);

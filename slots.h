@@ -34,6 +34,7 @@ struct slots {
 	int max_memory_mb;
 
 	uint64_t completed, failed; /* attempts that ended */
+	uint64_t late;		    /* of them: whose claim was given to another meanwhile */
 	/* Claims whose push has an unknown end, and which the ledger did not show yet: they may still land. */
 	char doubtful[DOUBTFUL_MAX][33];
 	unsigned n_doubtful;

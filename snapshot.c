@@ -264,6 +264,13 @@ static int read_nodes(struct snapshot *s, struct err *e)
 	return rc;
 }
 
+void snapshot_set_now(struct snapshot *s, int64_t now)
+{
+	s->now = now;
+	for (size_t i = 0; i < s->n_nodes; i++)
+		s->nodes[i].state = judge_node(s, &s->nodes[i].view);
+}
+
 static void read_settings(struct snapshot *s)
 {
 	struct buf b = {0};
@@ -280,7 +287,7 @@ static void read_settings(struct snapshot *s)
 
 int snapshot_open(struct snapshot *s, const char *url, const char *branch, const char *at, struct err *e)
 {
-	*s = (struct snapshot){.url = xstrdup(url)};
+	*s = (struct snapshot){.url = xstrdup(url), .branch = xstrdup(branch)};
 	if (open_repository(s, url, branch, at != NULL, e) || find_commit(s, branch, at, e) || read_tree(s, e))
 		return -1;
 	if (!s->past && heartbeats_read(&s->git, &s->beats, e))
@@ -331,6 +338,39 @@ int snapshot_load(struct snapshot *s, unsigned states, struct err *e)
 	return rc;
 }
 
+struct streaming {
+	const size_t *which;
+	void (*on_doc)(void *ctx, size_t index, const struct json *doc);
+	void *ctx;
+};
+
+static void stream_blob(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct streaming *st = ctx;
+	struct json_error je;
+	struct json *doc = bytes ? json_parse(bytes, len, &je) : NULL;
+	st->on_doc(st->ctx, st->which[i], doc);
+	json_free(doc);
+}
+
+int snapshot_stream(const struct snapshot *s, const size_t *which, size_t n,
+		    void (*on_doc)(void *ctx, size_t index, const struct json *doc), void *ctx, struct err *e)
+{
+	struct strs oids = {0};
+	size_t *regular = xcalloc(n + 1, sizeof *regular);
+	struct streaming st = {.which = regular, .on_doc = on_doc, .ctx = ctx};
+	for (size_t i = 0; i < n; i++)
+		if (s->tasks[which[i]].regular) {
+			regular[oids.n] = which[i];
+			strs_add(&oids, s->tasks[which[i]].oid);
+		} else
+			on_doc(ctx, which[i], NULL);
+	int rc = oids.n ? git_cat(&s->git, oids.v, oids.n, TASK_FILE_MAX, stream_blob, &st, e) : 0;
+	strs_clear(&oids);
+	free(regular);
+	return rc;
+}
+
 struct snapshot_task *snapshot_find(const struct snapshot *s, const char *id)
 {
 	size_t n = strlen(id);
@@ -362,23 +402,105 @@ int snapshot_doc(struct snapshot *s, struct snapshot_task *t, struct err *e)
 	return rc;
 }
 
+/* The archive beside the cache, brought up to date; *lock is to be closed after. */
+static int open_archive(const struct snapshot *s, struct git *archive, int *lock, struct err *e)
+{
+	char *dir = xasprintf("%.*s-archive.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
+	char *path = xasprintf("%s.lock", dir);
+	*archive = (struct git){0};
+	*lock = lock_cache(path, e);
+	int rc = *lock < 0 ? -1 : archive_open(archive, dir, s->url, NULL, e);
+	free(dir);
+	free(path);
+	return rc;
+}
+
 struct json *snapshot_archived(const struct snapshot *s, const char *id, char path[128], struct err *e)
 {
 	if (!s->cached)
 		return archive_find(&s->git, id, path, e);
-	struct git archive = {0};
+	struct git archive;
+	int lock;
 	struct json *doc = NULL;
-	char *dir = xasprintf("%.*s-archive.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
-	char *lock = xasprintf("%s.lock", dir);
-	int fd = lock_cache(lock, e);
-	if (fd >= 0 && !archive_open(&archive, dir, s->url, NULL, e))
+	if (!open_archive(s, &archive, &lock, e))
 		doc = archive_find(&archive, id, path, e);
 	archive_close(&archive);
-	if (fd >= 0)
-		close(fd);
-	free(dir);
-	free(lock);
+	if (lock >= 0)
+		close(lock);
 	return doc;
+}
+
+int snapshot_archive(const struct snapshot *s, void (*on_path)(void *ctx, const char *path), void *ctx, struct err *e)
+{
+	if (!s->cached)
+		return archive_list(&s->git, s->committed_at, on_path, ctx, e);
+	struct git archive;
+	int lock, rc = open_archive(s, &archive, &lock, e);
+	if (!rc)
+		rc = archive_list(&archive, s->committed_at, on_path, ctx, e);
+	archive_close(&archive);
+	if (lock >= 0)
+		close(lock);
+	return rc;
+}
+
+/* Commits and trees since a date, beside the cache. What it has once it keeps: only the first fetch is cut off. */
+static int fill_history(const struct snapshot *s, const struct git *g, int64_t since, struct err *e)
+{
+	char *head = xasprintf("%s/HEAD", g->dir), *cut = xasprintf("--shallow-since=%lld", (long long)since);
+	char *spec = xasprintf("+refs/heads/%s:refs/heads/%s", s->branch, s->branch);
+	struct git in = {.dir = (char *)".", .name = g->name, .email = g->email};
+	struct buf format = {0};
+	bool first = !file_exists(head);
+	int rc = 0;
+	if (first && !(rc = GIT(s, &format, e, "rev-parse", "--show-object-format"))) {
+		char *as = xasprintf("--object-format=%.*s", (int)strcspn(format.data, "\n"), format.data);
+		const char *init[] = {"init", "--quiet", "--bare", "--template=", as, "--", g->dir, NULL};
+		const char *remote[] = {"remote", "add", "origin", s->url, NULL};
+		rc = git_run(&in, NULL, e, init) || git_run(g, NULL, e, remote) ? -1 : 0;
+		free(as);
+	}
+	const char *fetch[] = {"fetch",
+			       "--quiet",
+			       "--no-tags",
+			       "--no-write-fetch-head",
+			       "--filter=blob:none",
+			       first ? cut : "--no-auto-gc",
+			       "origin",
+			       spec,
+			       NULL};
+	if (!rc && (rc = git_run(g, NULL, e, fetch)) && first) {
+		/* Nothing happened since: the tip alone is all there is to see. */
+		fetch[5] = "--depth=1";
+		rc = git_run(g, NULL, e, fetch);
+	}
+	free(head);
+	free(cut);
+	free(spec);
+	buf_clear(&format);
+	return rc;
+}
+
+int snapshot_history(const struct snapshot *s, int64_t since, struct git *g, bool *shallow, struct err *e)
+{
+	*g = (struct git){.dir = xstrdup(s->git.dir), .name = xstrdup(s->git.name), .email = xstrdup(s->git.email)};
+	int rc = 0;
+	if (s->cached && !s->past) { /* for a look at the past the cache was made whole */
+		free(g->dir);
+		g->dir = xasprintf("%.*s-history.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
+		char *lock = xasprintf("%s.lock", g->dir);
+		int fd = lock_cache(lock, e);
+		rc = fd < 0 ? -1 : fill_history(s, g, since, e);
+		if (fd >= 0)
+			close(fd);
+		free(lock);
+	}
+	struct buf b = {0};
+	if (!rc)
+		rc = GIT(&(struct snapshot){.git = *g}, &b, e, "rev-parse", "--is-shallow-repository");
+	*shallow = !rc && !strncmp(b.data, "true", 4);
+	buf_clear(&b);
+	return rc;
 }
 
 void snapshot_close(struct snapshot *s)
@@ -398,6 +520,7 @@ void snapshot_close(struct snapshot *s)
 	problems_clear(&s->config_problems);
 	json_free(s->archive);
 	free(s->url);
+	free(s->branch);
 	free(s->git.dir);
 	free(s->git.name);
 	free(s->git.email);

@@ -28,7 +28,7 @@ struct snapshot_node {
 };
 struct snapshot {
 	struct git git;
-	char *url;
+	char *url, *branch;
 	char commit[72];
 	int64_t committed_at, now; /* UTC seconds; now is committed_at for a snapshot of the past */
 	bool past, cached;
@@ -52,6 +52,18 @@ int snapshot_file(const struct snapshot *s, const char *path, struct buf *out, s
 /* A task that was moved to the archive branch, and its path there. NULL with e filled: ERR_NOENT when it is not there.
  */
 struct json *snapshot_archived(const struct snapshot *s, const char *id, char path[128], struct err *e);
+/* The paths (YYYY/MM/DD/ID.json) of what was in the archive at the snapshot's time. */
+int snapshot_archive(const struct snapshot *s, void (*on_path)(void *ctx, const char *path), void *ctx, struct err *e);
+/* Judges everything as of another time (UTC seconds). */
+void snapshot_set_now(struct snapshot *s, int64_t now);
+/* Reads the documents of n tasks (which: their indexes in s->tasks) one after the other and keeps none: on_doc gets
+ * each, NULL for what is no valid JSON; it is freed after. */
+int snapshot_stream(const struct snapshot *s, const size_t *which, size_t n,
+		    void (*on_doc)(void *ctx, size_t index, const struct json *doc), void *ctx, struct err *e);
+/* A repository that has the history since a time (UTC seconds), as far as it can be had: the one at hand, or for a
+ * remote a cache of commits and trees alone, fetched to that date. shallow: its oldest commits may have had parents.
+ * The caller frees dir, name and email of g, also after an error. */
+int snapshot_history(const struct snapshot *s, int64_t since, struct git *g, bool *shallow, struct err *e);
 void snapshot_close(struct snapshot *s);
 const char *node_state_name(enum node_state s);
 /* The task's document without the schema; e names file, line and column when there is none. */

@@ -52,6 +52,7 @@ static struct node_facts facts(const struct worker *w, const char *status)
 				   .next_due = clock_now() + w->beat_ms / 1000 + 1,
 				   .completed = w->slots.completed,
 				   .failed = w->slots.failed,
+				   .late = w->slots.late + w->outbox.late,
 				   .pushes = w->ledger.pushes + (w->heart ? heartbeat_pushes(w->heart) : 0),
 				   .rejected = w->ledger.rejected,
 				   .turns = w->turns.state,

@@ -119,6 +119,7 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	submit after 'echo after'
 	wait_until 20 ledger_has completed after
 	[ "$(field completed after 't["result"]["node"]')" = n1 ]
+	git -C "$ORIGIN" show main:nodes/n1.json | grep -q '"tasks_late": 1'
 }
 
 @test "a task longer than the lease keeps it by renewal" {

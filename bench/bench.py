@@ -310,6 +310,13 @@ def readers():
         run(DGRID, '--repo', g.repo, *verb)
         took[verb[0] + '_s'] = time.monotonic() - began
         peak = max(peak, int(run(sys.executable, '-S', '-c', ask, DGRID, '--repo', g.repo, *verb)) / 1024)
+    site = os.path.join(g.dir, 'site')
+    verb = ['dashboard', '-o', site]
+    began = time.monotonic()
+    run(DGRID, '--repo', g.repo, *verb)
+    took['dashboard_s'] = time.monotonic() - began
+    took['index_kb'] = os.path.getsize(os.path.join(site, 'index.html')) / 1000
+    took['dashboard_mb'] = int(run(sys.executable, '-S', '-c', ask, DGRID, '--repo', g.repo, *verb)) / 1024
     g.gone()
     return {**took, 'peak_mb': peak}
 
@@ -320,7 +327,10 @@ FIGURES = {
                           ('show_s', '`show` of an archived one, s', '< 1', lambda v: v < 1),
                           ('logs_s', '`logs` of an archived one, s', '< 1', lambda v: v < 1),
                           ('why_s', '`why` of a queued one, s', '< 1', lambda v: v < 1),
-                          ('peak_mb', 'largest process among them, MB', '< 100', lambda v: v < 100)]),
+                          ('peak_mb', 'largest process among them, MB', '< 100', lambda v: v < 100),
+                          ('dashboard_s', '`dashboard` of the same grid, s', '< 3', lambda v: v < 3),
+                          ('dashboard_mb', '  largest process, MB', '< 200', lambda v: v < 200),
+                          ('index_kb', '  its first page, KB', '< 500', lambda v: v < 500)]),
     'throughput': (throughput, [('ratio', 'tasks/s, 8 workers × 16 slots, folder: times the naive loop', '≥ 20', lambda v: v >= 20),
                                 ('dgrid_per_s', '  dgrid, tasks/s', '', None), ('naive_per_s', '  naive, tasks/s', '', None)]),
     'pushes': (pushes, [('pushes_per_task', 'pushes a task, 4 × 16, folder', '≤ 0.12', lambda v: v <= 0.12),

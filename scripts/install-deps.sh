@@ -68,8 +68,6 @@ if [ "$group" = test ]; then
 	need runc runc runc
 	need python3 python3 python3
 	python3 -c 'import yaml' 2>/dev/null || lacks python3-yaml py3-yaml
-	need node nodejs nodejs
-	need npm npm npm
 	need jq jq jq
 	need tini tini tini
 	need docker-init tini docker
@@ -79,6 +77,10 @@ if [ "$group" = test ]; then
 	need ps procps procps
 	need curl curl curl
 	need promtool prometheus prometheus
+	command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || need chromium chromium chromium
+	need node nodejs nodejs
+	need npm npm npm
+	need java default-jre-headless openjdk17-jre-headless
 	[ -x "$(git --exec-path 2>/dev/null)/git-http-backend" ] || lacks git git-daemon
 fi
 

@@ -198,6 +198,19 @@ if command -v python3 >/dev/null && command -v bwrap >/dev/null; then
 else
 	skip "chaos" "python3 or bwrap is not installed"
 fi
+if command -v node >/dev/null && command -v npm >/dev/null && command -v java >/dev/null && [[ -n $(type -P chromium chromium-browser google-chrome) ]]; then
+	note "the dashboard in a browser"
+	bash tests/browser/run.sh >"$work/browser" 2>&1
+	rc=$?
+	cat "$work/browser"
+	passed=$((passed + $(grep -c '^ok ' "$work/browser"))) failed=$((failed + $(grep -c '^not ok ' "$work/browser")))
+	if ((rc != 0)) && ! grep -q '^not ok ' "$work/browser"; then
+		echo "not ok browser: the script ended with $rc"
+		failed=$((failed + 1))
+	fi
+else
+	skip "browser" "chromium, node, npm or java is not installed"
+fi
 if ! command -v bats >/dev/null; then
 	skip "bats" "bats is not installed"
 	finish

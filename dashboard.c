@@ -1,0 +1,611 @@
+#include "dashboard.h"
+#include "asset.h"
+#include "clock.h"
+#include "forge.h"
+#include "history.h"
+#include "markup.h"
+#include "rows.h"
+#include "sha256.h"
+#include "taskpage.h"
+#include "version.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_BYTES 250000 /* of tasks in index.html; the others come from data/tasks.js */
+#define BIG 1000000000000000
+
+struct build {
+	const struct snapshot *s;
+	const struct dashboard_options *o;
+	struct site *site;
+	struct rows rows;
+	struct history history;
+	struct forge forge;
+	char *title, *place; /* place: the repository as a reader may see it */
+	struct buf task_page_csp, index_csp;
+};
+
+/* ---- templates ---- */
+
+struct value {
+	const char *name; /* as in {{NAME}} */
+	const char *text;
+};
+
+/* An asset with its {{NAMES}} replaced. A name without value is left out. */
+static void fill(struct buf *out, const char *asset, const struct value *values, size_t n)
+{
+	const struct asset *a = asset_find(asset);
+	const char *p = a ? a->bytes : "", *open;
+	while ((open = strstr(p, "{{"))) {
+		size_t len = strcspn(open + 2, "}");
+		buf_add(out, p, (size_t)(open - p));
+		for (size_t i = 0; i < n; i++)
+			if (strlen(values[i].name) == len && !strncmp(values[i].name, open + 2, len) && values[i].text)
+				buf_adds(out, values[i].text);
+		p = open + 2 + len + (open[2 + len] ? 2 : 0);
+	}
+	buf_adds(out, p);
+}
+
+static const char *asset_text(const char *name)
+{
+	const struct asset *a = asset_find(name);
+	return a ? a->bytes : "";
+}
+
+/* Only the page's own scripts and styles may run, named by their hashes. strict-dynamic: the scripts of data are loaded
+ * by ours; a page opened from a folder has no origin that 'self' could stand for. */
+static void policy(struct buf *out, const char *const *scripts, size_t n)
+{
+	const char *style = asset_text("web/style.css");
+	buf_adds(out, "default-src 'none'; script-src 'strict-dynamic'");
+	for (size_t i = 0; i < n; i++) {
+		buf_adds(out, " ");
+		sha256_csp(out, asset_text(scripts[i]), strlen(asset_text(scripts[i])));
+	}
+	buf_adds(out, "; style-src ");
+	sha256_csp(out, style, strlen(style));
+	buf_adds(out, "; img-src data:; base-uri 'none'; form-action 'none'");
+}
+
+/* ---- JSON ---- */
+
+static void sep(struct buf *b)
+{
+	char c = b->len ? b->data[b->len - 1] : '[';
+	if (c != '{' && c != '[' && c != ':')
+		buf_add(b, ",", 1);
+}
+
+static void key(struct buf *b, const char *name)
+{
+	sep(b);
+	buf_addf(b, "\"%s\":", name);
+}
+
+static void put_int(struct buf *b, const char *name, int64_t n)
+{
+	key(b, name);
+	buf_addf(b, "%lld", (long long)(n > BIG ? BIG : n < -BIG ? -BIG : n));
+}
+
+static void put_str(struct buf *b, const char *name, const char *text, size_t max)
+{
+	key(b, name);
+	markup_json(b, text ? text : "", text ? markup_cut(text, strlen(text), max) : 0);
+}
+
+static void put_series(struct buf *b, const char *name, const int64_t *v, size_t n)
+{
+	key(b, name);
+	buf_adds(b, "[");
+	for (size_t i = 0; i < n; i++) {
+		sep(b);
+		if (v[i] < 0)
+			buf_adds(b, "null");
+		else
+			buf_addf(b, "%lld", (long long)v[i]);
+	}
+	buf_adds(b, "]");
+}
+
+static void put_range(struct buf *b, const char *name, const struct history_range *r)
+{
+	key(b, name);
+	buf_adds(b, "{");
+	put_int(b, "start", r->start);
+	put_int(b, "step", r->step);
+	put_series(b, "depth", r->depth, r->n);
+	put_series(b, "done", r->done, r->n);
+	put_series(b, "failed", r->failed, r->n);
+	put_series(b, "wait50", r->wait50, r->n);
+	put_series(b, "wait95", r->wait95, r->n);
+	put_series(b, "run50", r->run50, r->n);
+	put_series(b, "run95", r->run95, r->n);
+	key(b, "all");
+	buf_adds(b, "[");
+	for (int i = 0; i < 4; i++)
+		buf_addf(b, "%s%lld", i ? "," : "", (long long)r->all[i]);
+	buf_adds(b, "]");
+	buf_adds(b, "}");
+}
+
+/* done, failed: on the branch. The file counts since the node's start, and what is archived meanwhile. */
+static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done, int64_t failed)
+{
+	const struct json *f = n->file;
+	int k = 0;
+	sep(b);
+	buf_adds(b, "{");
+	put_str(b, "id", n->id, 64);
+	put_str(b, "state", node_state_name(n->state), 16);
+	put_int(b, "seen", n->view.seen > 0 && n->view.seen < 253402300800 ? n->view.seen : 0);
+	put_str(b, "trouble", n->view.trouble, 200);
+	put_str(b, "engine", json_str(f, "engine"), 24);
+	put_str(b, "version", json_str(f, "engine_version"), 32);
+	put_int(b, "slots", n->view.slots);
+	put_int(b, "busy", n->view.busy);
+	int64_t own_done = json_int(f, "tasks_completed", 0), own_failed = json_int(f, "tasks_failed", 0);
+	put_int(b, "done", own_done > done ? own_done : done);
+	put_int(b, "failed", own_failed > failed ? own_failed : failed);
+	put_int(b, "branch", done + failed);
+	put_int(b, "late", json_int(f, "tasks_late", 0));
+	put_int(b, "cpus", json_int(f, "cpu_count", 0));
+	put_int(b, "memory", json_int(f, "memory_mb", json_int(f, "memory_gb", 0) * 1024));
+	put_int(b, "disk", json_int(f, "disk_gb", 0));
+	put_int(b, "since", row_time(f, "started_at"));
+	put_str(b, "os", json_str(f, "os"), 32);
+	put_str(b, "arch", json_str(f, "arch"), 32);
+	put_str(b, "dgrid", json_str(f, "dgrid_version"), 32);
+	put_str(b, "turns", n->beat && json_str(n->beat, "turns") ? json_str(n->beat, "turns") : json_str(f, "turns"),
+		64);
+	key(b, "labels");
+	buf_adds(b, "[");
+	const struct json *labels = json_get(f, "labels");
+	for (const struct json *l = labels ? labels->child : NULL; l && k < 32; l = l->next)
+		if (l->type == JSON_STRING) {
+			k++;
+			sep(b);
+			markup_json(b, l->text, markup_cut(l->text, strlen(l->text), 64));
+		}
+	buf_adds(b, "]}");
+}
+
+/* ---- advice ---- */
+
+static const char *span(int64_t seconds, char out[32])
+{
+	long long s = seconds < 0 ? 0 : (long long)seconds;
+	if (s < 120)
+		snprintf(out, 32, "%lld s", s);
+	else if (s < 7200)
+		snprintf(out, 32, "%lld min", s / 60);
+	else
+		snprintf(out, 32, "%lld h", s / 3600);
+	return out;
+}
+
+static void advise(struct buf *b, const char *kind, const char *text)
+{
+	sep(b);
+	buf_adds(b, "[");
+	markup_json(b, kind, strlen(kind));
+	sep(b);
+	markup_json(b, text, strlen(text));
+	buf_adds(b, "]");
+}
+
+static int by_value(const void *pa, const void *pb)
+{
+	int64_t a = *(const int64_t *)pa, b = *(const int64_t *)pb;
+	return (a > b) - (a < b);
+}
+
+/* How long the tasks that are queued now have waited so far, at the 95th percentile; -1: none. */
+static int64_t waited_95(const struct build *x)
+{
+	int64_t *v = xcalloc(x->rows.n + 1, sizeof *v), p = -1;
+	size_t n = 0;
+	for (size_t i = 0; i < x->rows.n; i++)
+		if (x->s->tasks[x->rows.v[i].task].state == TASK_QUEUE && x->rows.v[i].created)
+			v[n++] = x->s->now > x->rows.v[i].created ? x->s->now - x->rows.v[i].created : 0;
+	if (n) {
+		qsort(v, n, sizeof *v, by_value);
+		p = v[(n * 95 + 99) / 100 - 1];
+	}
+	free(v);
+	return p;
+}
+
+/* Slots that are missing: what arrives has to be run, and what waits has to be gone within five minutes. */
+static void advise_slots(struct buf *b, const struct build *x, int64_t slots, int64_t busy)
+{
+	const struct history *h = &x->history;
+	char span1[32], text[512];
+	int64_t queued = (int64_t)x->s->count[TASK_QUEUE] - (int64_t)x->rows.unmatched, waits = waited_95(x);
+	if (waits < h->hour_wait95 / 1000)
+		waits = h->hour_wait95 / 1000;
+	double run = h->hour_run_mean > 0 ? (double)h->hour_run_mean / 1000 : 10;
+	double need = (double)h->arrivals / 3600 * run + (double)(queued > 0 ? queued : 0) * run / 300;
+	int64_t more = (int64_t)(need + 0.999) - slots;
+	if (queued > 0 && waits > 60 && more > 0) {
+		snprintf(text, sizeof text, "The queue waits %s at the 95th percentile: add about %lld slot%s.",
+			 span(waits, span1), (long long)more, more == 1 ? "" : "s");
+		advise(b, "scale", text);
+	} else if (queued > 0 && waits > 60 && busy >= slots) {
+		snprintf(text, sizeof text,
+			 "The queue waits %s at the 95th percentile, but at the present rate it is empty within five "
+			 "minutes.",
+			 span(waits, span1));
+		advise(b, "note", text);
+	}
+}
+
+static void put_advice(struct buf *b, const struct build *x)
+{
+	const struct snapshot *s = x->s;
+	int64_t slots = 0, busy = 0;
+	size_t alive = 0, paused = 0, orphans = 0;
+	char text[512];
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		const struct snapshot_node *n = &s->nodes[i];
+		if (n->state != NODE_ACTIVE && n->state != NODE_PAUSED)
+			continue;
+		alive++;
+		paused += n->state == NODE_PAUSED;
+		slots += n->state == NODE_ACTIVE && n->view.slots > 0 && n->view.slots < 100000 ? n->view.slots : 0;
+		busy += n->state == NODE_ACTIVE && n->view.busy > 0 && n->view.busy < 100000 ? n->view.busy : 0;
+	}
+	for (size_t i = 0; i < x->rows.n; i++)
+		orphans += x->rows.v[i].orphan;
+	key(b, "advice");
+	buf_adds(b, "[");
+	if (s->config_problems.n) {
+		const char *first = s->config_problems.text.data;
+		snprintf(text, sizeof text, "Settings that are not valid are ignored: %.*s", (int)strcspn(first, "\n"),
+			 first);
+		advise(b, "bad", text);
+	}
+	if (orphans) {
+		snprintf(text, sizeof text,
+			 "%zu running task%s orphaned: any idle node gives %s back to the queue, or dgrid heal.",
+			 orphans, orphans == 1 ? " is" : "s are", orphans == 1 ? "it" : "them");
+		advise(b, "bad", text);
+	}
+	if (paused) {
+		snprintf(text, sizeof text,
+			 "%zu node%s no claims until %s own trouble is over; the table of nodes says which.", paused,
+			 paused == 1 ? " makes" : "s make", paused == 1 ? "its" : "their");
+		advise(b, "bad", text);
+	}
+	if (x->rows.unmatched) {
+		snprintf(text, sizeof text, "%zu queued task%s for labels that no living node carries (%s).",
+			 x->rows.unmatched, x->rows.unmatched == 1 ? " waits" : "s wait", x->rows.missing);
+		advise(b, "bad", text);
+	}
+	if (s->count[TASK_QUEUE] && !alive) {
+		snprintf(text, sizeof text,
+			 "%zu task%s queued and no node is there to run %s: start one with dgrid worker.",
+			 s->count[TASK_QUEUE], s->count[TASK_QUEUE] == 1 ? " is" : "s are",
+			 s->count[TASK_QUEUE] == 1 ? "it" : "them");
+		advise(b, "bad", text);
+	} else if (alive)
+		advise_slots(b, x, slots, busy);
+	buf_adds(b, "]");
+}
+
+/* ---- index.html ---- */
+
+static void put_archive_days(struct build *x)
+{
+	const struct json *days = json_get(x->s->archive, "days");
+	struct history_range *m = &x->history.month;
+	int64_t *done = xcalloc(m->n, sizeof *done), *failed = xcalloc(m->n, sizeof *failed);
+	for (const struct json *d = days ? days->child : NULL; d; d = d->next) {
+		char when[32];
+		int64_t t, a = json_int(d, "completed", 0), b = json_int(d, "failed", 0);
+		snprintf(when, sizeof when, "%.10sT00:00:00Z", d->name ? d->name : "");
+		if (clock_parse(when, &t) || t < m->start || t >= m->start + m->step * (int64_t)m->n)
+			continue;
+		done[(t - m->start) / m->step] = a > 0 && a < BIG ? a : 0;
+		failed[(t - m->start) / m->step] = b > 0 && b < BIG ? b : 0;
+	}
+	for (size_t i = 0; i < x->rows.n; i++) {
+		const struct row *r = &x->rows.v[i];
+		if (r->ended >= m->start && r->ended < m->start + m->step * (int64_t)m->n)
+			(r->failed ? failed : done)[(r->ended - m->start) / m->step]++;
+	}
+	for (size_t i = 0; i < m->n; i++)
+		history_day_total(&x->history, m->start + m->step * (int64_t)i, done[i], failed[i]);
+	free(done);
+	free(failed);
+}
+
+static void put_counts(struct buf *b, const struct snapshot *s)
+{
+	key(b, "counts");
+	buf_adds(b, "{");
+	for (int k = 0; k < TASK_N_STATES; k++)
+		put_int(b, task_state_name((enum task_state)k), (int64_t)s->count[k]);
+	put_int(b, "archived", json_int(s->archive, "tasks", 0));
+	put_int(b, "archived_failed", json_int(s->archive, "failed", 0));
+	buf_adds(b, "}");
+}
+
+static void put_data(struct buf *b, struct build *x, size_t in_page, bool archive)
+{
+	const struct snapshot *s = x->s;
+	buf_adds(b, "{");
+	put_int(b, "schema", 1);
+	put_str(b, "title", x->title, 200);
+	put_str(b, "place", x->place, 300);
+	put_str(b, "home", x->forge.home, 512);
+	put_str(b, "commit_url", x->forge.commit, 528);
+	put_str(b, "commit", s->commit, 72);
+	put_int(b, "committed_at", s->committed_at);
+	put_int(b, "now", s->now);
+	put_int(b, "past", s->past);
+	put_str(b, "feed", x->o->feed, 64);
+	put_int(b, "skew", s->config.max_clock_skew_seconds);
+	put_int(b, "keep", s->config.keep_finished);
+	put_counts(b, s);
+	key(b, "nodes");
+	buf_adds(b, "[");
+	for (size_t i = 0; i < s->n_nodes; i++)
+		put_node(b, &s->nodes[i], x->rows.done[i], x->rows.failed[i]);
+	buf_adds(b, "]");
+	put_advice(b, x);
+	key(b, "events");
+	buf_adds(b, "[");
+	for (size_t i = 0; i < x->rows.n_events; i++) {
+		sep(b);
+		buf_add(b, x->rows.events[i].json.data, x->rows.events[i].json.len);
+	}
+	buf_adds(b, "]");
+	put_range(b, "day", &x->history.day);
+	put_range(b, "month", &x->history.month);
+	put_int(b, "since", x->history.since);
+	put_str(b, "limit", x->history.limit, 100);
+	put_int(b, "more", (int64_t)(x->rows.n - in_page));
+	put_int(b, "archive", archive);
+	key(b, "tasks");
+	buf_adds(b, "[\n");
+	for (size_t i = 0; i < in_page; i++) {
+		buf_adds(b, i ? ",\n" : "");
+		buf_add(b, x->rows.v[i].json.data, x->rows.v[i].json.len);
+	}
+	buf_adds(b, "]}");
+}
+
+static void put_links(struct buf *b, const struct grid_config *c)
+{
+	for (size_t i = 0; c->links[i].text; i++) {
+		buf_adds(b, "<li><a href=\"");
+		markup_html(b, c->links[i].url, strlen(c->links[i].url));
+		buf_adds(b, "\" rel=\"noreferrer\">");
+		markup_html(b, c->links[i].text, strlen(c->links[i].text));
+		buf_adds(b, "</a></li>");
+	}
+}
+
+/* For who has no JavaScript, and for those who read the page's source. */
+static void put_plain(struct buf *b, const struct build *x)
+{
+	const struct snapshot *s = x->s;
+	char when[32];
+	size_t n = 0;
+	buf_addf(b,
+		 "<p>Ledger at %.10s, read at %s: %zu queued, %zu running, %zu completed, %zu failed, %lld "
+		 "archived.</p><ul>",
+		 s->commit, clock_format(s->now, when), s->count[TASK_QUEUE], s->count[TASK_IN_PROGRESS],
+		 s->count[TASK_COMPLETED], s->count[TASK_FAILED], (long long)json_int(s->archive, "tasks", 0));
+	for (size_t i = 0; i < x->rows.n && n < 100; i++)
+		if (x->rows.v[i].page) {
+			const struct snapshot_task *t = &s->tasks[x->rows.v[i].task];
+			n++;
+			buf_addf(b, "<li><a href=\"t/%s.html\">%s</a>, %s</li>", t->id, t->id,
+				 task_state_name(t->state));
+		}
+	buf_adds(b, "</ul>");
+}
+
+static void add_index(struct build *x, size_t in_page, bool archive)
+{
+	struct buf page = {0}, title = {0}, data = {0}, links = {0}, plain = {0}, feed = {0};
+	markup_html(&title, x->title, strlen(x->title));
+	put_data(&data, x, in_page, archive);
+	put_links(&links, &x->s->config);
+	put_plain(&plain, x);
+	if (x->o->feed)
+		buf_addf(&feed,
+			 "<link rel=\"alternate\" type=\"application/atom+xml\" title=\"Failures\" href=\"%s\">\n",
+			 x->o->feed);
+	struct value values[] = {{"TITLE", title.data},
+				 {"CSP", x->index_csp.data},
+				 {"STYLE", asset_text("web/style.css")},
+				 {"BASE", asset_text("web/base.js")},
+				 {"CHARTS", asset_text("web/charts.js")},
+				 {"APP", asset_text("web/app.js")},
+				 {"DATA", data.data},
+				 {"LINKS", links.data},
+				 {"PLAIN", plain.data},
+				 {"FEED", feed.data},
+				 {"VERSION", DGRID_VERSION},
+				 {"LIVE", x->s->past ? "" : " data-live"}};
+	fill(&page, "web/index.html", values, sizeof values / sizeof *values);
+	site_add(x->site, "index.html", &page);
+	buf_clear(&title);
+	buf_clear(&data);
+	buf_clear(&links);
+	buf_clear(&plain);
+	buf_clear(&feed);
+}
+
+static void add_rest(struct build *x, size_t from)
+{
+	struct buf b = {0};
+	if (from == x->rows.n)
+		return;
+	buf_adds(&b, "dgrid(\"tasks\",[\n");
+	for (size_t i = from; i < x->rows.n; i++) {
+		buf_adds(&b, i > from ? ",\n" : "");
+		buf_add(&b, x->rows.v[i].json.data, x->rows.v[i].json.len);
+	}
+	buf_adds(&b, "]);\n");
+	site_add(x->site, "data/tasks.js", &b);
+}
+
+struct archive_names {
+	struct buf b;
+	char day[11];
+};
+
+/* YYYY/MM/DD/ID.json or ID.N.json */
+static void take_archived(void *ctx, const char *path)
+{
+	struct archive_names *a = ctx;
+	char y[5], m[3], d[3], id[65];
+	if (sscanf(path, "%4[0-9]/%2[0-9]/%2[0-9]/%64[A-Za-z0-9_-]", y, m, d, id) != 4)
+		return;
+	char day[11];
+	snprintf(day, sizeof day, "%s-%s-%s", y, m, d);
+	if (strcmp(day, a->day) != 0) {
+		buf_addf(&a->b, "%s\"%s\":[", a->day[0] ? "],\n" : "", day);
+		memcpy(a->day, day, sizeof day);
+	}
+	sep(&a->b);
+	buf_addf(&a->b, "\"%s\"", id);
+}
+
+static bool add_archive(struct build *x)
+{
+	struct archive_names a = {.day = ""};
+	struct err none;
+	buf_adds(&a.b, "dgrid(\"archive\",{\n");
+	if (!json_int(x->s->archive, "tasks", 0) || snapshot_archive(x->s, take_archived, &a, &none) || !a.day[0]) {
+		buf_clear(&a.b);
+		return false;
+	}
+	buf_adds(&a.b, "]});\n");
+	site_add(x->site, "data/archive.js", &a.b);
+	return true;
+}
+
+/* ---- pages of tasks ---- */
+
+static void add_page(void *ctx, size_t index, const struct json *doc)
+{
+	struct build *x = ctx;
+	const struct snapshot_task *t = &x->s->tasks[index];
+	struct history_task c = history_task(&x->history, t->id);
+	struct taskpage p = {.s = x->s,
+			     .task = t,
+			     .doc = doc,
+			     .forge = &x->forge,
+			     .queued = c.queued,
+			     .claimed = c.claimed,
+			     .ended = c.ended,
+			     .queued_at = c.queued_at};
+	struct buf body = {0}, page = {0}, title = {0};
+	taskpage_body(&body, &p);
+	markup_html(&title, x->title, strlen(x->title));
+	bool runs = t->state == TASK_IN_PROGRESS || t->state == TASK_QUEUE || t->state == TASK_UNAPPROVED;
+	struct value values[] = {{"TITLE", title.data},
+				 {"ID", t->id},
+				 {"CSP", x->task_page_csp.data},
+				 {"STYLE", asset_text("web/style.css")},
+				 {"BASE", asset_text("web/base.js")},
+				 {"BODY", body.data},
+				 {"LIVE", runs && !x->s->past ? " data-live" : ""}};
+	fill(&page, "web/task.html", values, sizeof values / sizeof *values);
+	char *name = xasprintf("t/%s.html", t->id);
+	site_add(x->site, name, &page);
+	free(name);
+	buf_clear(&body);
+	buf_clear(&title);
+}
+
+static int add_pages(struct build *x, struct err *e)
+{
+	size_t *which = xcalloc(x->rows.n + 1, sizeof *which), n = 0;
+	for (size_t i = 0; i < x->rows.n; i++)
+		if (x->rows.v[i].page)
+			which[n++] = x->rows.v[i].task;
+	int rc = snapshot_stream(x->s, which, n, add_page, x, e);
+	free(which);
+	return rc;
+}
+
+/* ---- all ---- */
+
+static int64_t run_ms(void *ctx, const char *id)
+{
+	const struct build *x = ctx;
+	const struct row *r = rows_find(&x->rows, x->s, id);
+	return r ? r->ms : -1;
+}
+
+/* The repository's name as anybody may read it: no user, no password, no folder of this machine. */
+static char *public_place(const char *url)
+{
+	const char *scheme = strstr(url, "://"), *from = scheme ? scheme + 3 : url, *end = from + strcspn(from, "/");
+	for (const char *p = from; p < end; p++)
+		if (*p == '@')
+			from = p + 1;
+	if (url[0] == '/' || !strncmp(url, "file:", 5) || !strchr(url, ':')) {
+		size_t n = strlen(url);
+		while (n > 1 && url[n - 1] == '/')
+			n--;
+		while (from < url + n && memchr(from, '/', (size_t)(url + n - from)))
+			from = (const char *)memchr(from, '/', (size_t)(url + n - from)) + 1;
+		return xstrndup(from, (size_t)(url + n - from));
+	}
+	return xstrdup(from);
+}
+
+static char *default_title(const char *place)
+{
+	const char *base = place;
+	for (const char *p = place; *p; p++)
+		if ((*p == '/' || *p == ':') && p[1])
+			base = p + 1;
+	size_t n = strlen(base);
+	if (n > 4 && !strcmp(base + n - 4, ".git"))
+		n -= 4;
+	return n ? xstrndup(base, n) : xstrdup("dgrid");
+}
+
+int dashboard_build(const struct snapshot *s, const struct dashboard_options *o, struct site *site, struct err *e)
+{
+	struct build x = {.s = s, .o = o, .site = site};
+	static const char *const scripts[] = {"web/base.js", "web/charts.js", "web/app.js"};
+	size_t in_page = 0, bytes = 0;
+	int rc = rows_read(&x.rows, s, e);
+	if (rc)
+		goto out;
+	history_read(&x.history, s, run_ms, &x);
+	for (size_t i = 0; i < x.rows.n; i++)
+		buf_addf(&x.rows.v[i].json, ",%lld]",
+			 (long long)history_task(&x.history, s->tasks[x.rows.v[i].task].id).queued_at);
+	put_archive_days(&x);
+	forge_of(&x.forge, s->url);
+	x.place = public_place(s->url);
+	x.title = o->title ? xstrdup(o->title) : s->config.title ? xstrdup(s->config.title) : default_title(x.place);
+	policy(&x.index_csp, scripts, 3);
+	policy(&x.task_page_csp, scripts, 1);
+	while (in_page < x.rows.n && in_page < ROWS_PAGES && bytes + x.rows.v[in_page].json.len < ROWS_BYTES)
+		bytes += x.rows.v[in_page++].json.len;
+	add_index(&x, in_page, add_archive(&x));
+	add_rest(&x, in_page);
+	rc = add_pages(&x, e);
+out:
+	rows_clear(&x.rows);
+	history_clear(&x.history);
+	free(x.title);
+	free(x.place);
+	buf_clear(&x.index_csp);
+	buf_clear(&x.task_page_csp);
+	return rc;
+}

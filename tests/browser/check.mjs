@@ -1,0 +1,475 @@
+// check.mjs: looks at the dashboards in a real browser. Arguments: folder of the sites, folder for screenshots.
+// SITES/demo (a real grid), hostile, large, empty, past. Prints "ok NAME" or "not ok NAME" a case.
+import { chromium } from 'playwright-core';
+import { readFileSync, readdirSync, statSync, mkdirSync, existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { execFileSync } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { join, extname } from 'node:path';
+
+const require = createRequire(import.meta.url);
+const [SITES, SHOTS] = process.argv.slice(2), CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
+const only = process.env.ONLY ? new RegExp(process.env.ONLY) : null;
+mkdirSync(SHOTS, { recursive: true });
+const file = (site, page = 'index.html') => `file://${join(SITES, site, page)}`;
+const dataOf = site => JSON.parse(readFileSync(join(SITES, site, 'index.html'), 'utf8').match(/<script type="application\/json" id="data">([^]*?)<\/script>/)[1]);
+const demo = dataOf('demo');
+
+let failed = 0;
+function assert(ok, ...what) { if (!ok) throw new Error(what.map(w => typeof w === 'string' ? w : JSON.stringify(w)).join(' ') || 'not so'); }
+const same = (a, b, what = '') => assert(JSON.stringify(a) === JSON.stringify(b), what, 'found', a, 'expected', b);
+
+const browser = await chromium.launch({
+  executablePath: CHROMIUM,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+});
+
+// A page that is watched: whatever goes wrong in it fails the case.
+async function open(url, options = {}) {
+  const { clock, keep, init, ...rest } = options;
+  const context = keep || await browser.newContext({ viewport: { width: 1280, height: 900 }, timezoneId: 'Asia/Kolkata', ...rest });
+  const page = await context.newPage();
+  page.setDefaultTimeout(8000);
+  page.troubles = [];
+  page.on('console', m => { if (['error', 'warning'].includes(m.type())) page.troubles.push('console: ' + m.text()); });
+  page.on('pageerror', e => page.troubles.push('error: ' + e.message));
+  page.on('dialog', d => { page.troubles.push('dialog: ' + d.message()); d.dismiss(); });
+  page.on('request', r => {
+    const u = r.url(), own = url.slice(0, url.lastIndexOf('/') + 1).replace(/\/t\/$/, '/');
+    if (!u.startsWith(own) && !u.startsWith('data:')) page.troubles.push('request: ' + u);
+  });
+  await page.addInitScript(() => document.addEventListener('securitypolicyviolation', e => console.error('CSP: ' + e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sample)));
+  if (init) await page.addInitScript(init);
+  if (clock) await page.clock.install({ time: clock });
+  await page.goto(url);
+  return page;
+}
+async function close(page) {
+  const { troubles } = page;
+  await page.context().close();
+  same(troubles, [], 'troubles:');
+}
+async function test(name, run) {
+  if (only && !only.test(name)) return;
+  const before = browser.contexts().length;
+  try {
+    await Promise.race([run(), new Promise((_, no) => setTimeout(() => no(new Error('not within 40 s')), 40000).unref())]);
+    console.log('ok browser: ' + name);
+  } catch (e) {
+    failed++;
+    console.log(`${String(e.stack || e).split('\n').slice(0, 6).map(l => '# ' + l).join('\n')}\nnot ok browser: ${name}`);
+  }
+  for (const c of browser.contexts().slice(before)) await c.close();
+}
+const rows = page => page.locator('table.tasks tbody tr').evaluateAll(list => list.map(r => r.querySelector('th').firstChild.textContent));
+const hash = page => page.evaluate(() => location.hash);
+const counted = page => page.locator('#count').innerText();
+const chip = (page, name) => page.locator(`.chip input[value="${name}"]`);
+const press = (page, name) => page.locator(`.chip:has(input[value="${name}"])`).click();
+
+await test('a site in a folder opens without an error, a violated policy or a request to elsewhere', async () => {
+  for (const site of ['demo', 'large', 'empty', 'past']) {
+    const page = await open(file(site));
+    await page.waitForTimeout(200);
+    same(await page.locator('.tile').count(), 6);
+    if (site === 'large') await page.waitForFunction(() => !/loaded/.test(document.getElementById('count').textContent));
+    await close(page);
+  }
+});
+const server = createServer((req, res) => {
+  const path = join(SITES, decodeURIComponent(new URL(req.url, 'http://x').pathname).replace(/^\/some\/where\//, ''));
+  if (!req.url.startsWith('/some/where/') || !existsSync(path) || !statSync(path).isFile()) { res.writeHead(404).end(); return; }
+  res.writeHead(200, { 'content-type': { '.html': 'text/html', '.js': 'text/javascript' }[extname(path)] || 'text/plain' }).end(readFileSync(path));
+});
+await new Promise(done => server.listen(0, '127.0.0.1', done));
+await test('the same under a path of a web server, data files and pages of tasks too', async () => {
+  const page = await open(`http://127.0.0.1:${server.address().port}/some/where/large/index.html#state=completed`);
+  await page.waitForFunction(() => !/loaded/.test(document.getElementById('count').textContent));
+  await page.locator('table.tasks tbody th a').first().click();
+  await page.waitForURL(/\/t\/.*html/);
+  await page.locator('.crumbs a').first().click();
+  await page.waitForURL(/index\.html/);
+  await close(page);
+});
+server.close();
+
+await test('tiles, nodes and advice say what the ledger says', async () => {
+  const status = JSON.parse(readFileSync(join(SITES, 'status.json'), 'utf8')), page = await open(file('demo'));
+  const alive = status.nodes.filter(n => !['left', 'silent'].includes(n.state)).length, c = status.counts;
+  same(await page.locator('.tvalue').allInnerTexts(), [alive, c.queue, c.in_progress, c.completed, c.failed, c.archived].map(String));
+  const shown = await page.locator('table.nodes tbody tr').evaluateAll(list => list.map(r => [r.querySelector('th a').textContent, r.querySelector('.badge').textContent]));
+  same(shown.sort(), status.nodes.map(n => [n.node_id, n.state === 'silent' ? 'inactive' : n.state]).sort());
+  const said = await page.locator('#advice').innerText();
+  assert(/1 queued task waits for labels that no living node carries \(big-disk\)/.test(said), said);
+  const events = await page.locator('#events').innerText();
+  assert(/wind-model lost with its node draco: no sign of life from node draco/.test(events), events);
+  await close(page);
+});
+
+await test('filters: text, state, node, label, time; the count says how many', async () => {
+  const page = await open(file('demo')), all = demo.tasks.length;
+  assert((await counted(page)).endsWith(`of ${all} tasks`), await counted(page));
+  await page.fill('#f-q', 'WIND turns');
+  same(await rows(page), []);
+  same(await counted(page), 'No task matches');
+  await page.fill('#f-q', 'wind');
+  same(await rows(page), ['wind-model']);
+  same(await counted(page), '1–1 of 1 task');
+  await page.click('#f-clear');
+  await press(page, 'running');
+  same((await rows(page)).sort(), ['ice-drift', 'sea-level']);
+  await press(page, 'queued');
+  same((await rows(page)).sort(), ['clouds', 'ice-drift', 'sea-level']);
+  await page.click('#f-clear');
+  await page.selectOption('#f-label', 'big-disk');
+  same(await rows(page), ['clouds']);
+  await page.selectOption('#f-label', '');
+  await page.selectOption('#f-node', 'cygnus');
+  same((await rows(page)).length, demo.tasks.filter(t => t[3] === 'cygnus').length);
+  await page.click('#f-clear');
+  await page.selectOption('#f-time', '1h');
+  const recent = (await rows(page)).length;
+  assert(recent > 8 && recent < all, recent);
+  // A tile and a node lead to their tasks.
+  await page.locator('.tile', { hasText: 'Running' }).click();
+  same((await rows(page)).length, 2);
+  await page.locator('table.nodes a', { hasText: 'atlas' }).click();
+  assert(/node=atlas/.test(await hash(page)));
+  await close(page);
+});
+
+await test('sorting, by mouse and by key; the header says how', async () => {
+  const page = await open(file('demo') + '#size=500');
+  const head = key => page.locator(`table.tasks th:has([data-key="${key}"])`);
+  same(await head('when').getAttribute('aria-sort'), 'descending');
+  await page.click('table.tasks [data-key="id"]');
+  const ids = demo.tasks.map(t => t[0].toLowerCase()).sort();
+  same((await rows(page)).map(s => s.toLowerCase()), ids);
+  same(await head('id').getAttribute('aria-sort'), 'ascending');
+  same(await head('when').getAttribute('aria-sort'), 'none');
+  await page.keyboard.press('Enter');
+  same((await rows(page)).map(s => s.toLowerCase()), ids.reverse());
+  same(await head('id').getAttribute('aria-sort'), 'descending');
+  await page.click('table.tasks [data-key="run"]');
+  const by = Object.fromEntries(demo.tasks.map(t => [t[0], t[7]]));
+  const ms = (await rows(page)).filter(id => !['ice-drift', 'sea-level'].includes(id)).map(id => by[id]);
+  same(ms, [...ms].sort((a, b) => b - a));
+  await page.click('table.nodes [data-key="id"]');
+  const names = await page.locator('table.nodes tbody th a').allInnerTexts();
+  same(names, [...names].sort());
+  await close(page);
+});
+
+await test('paging', async () => {
+  const page = await open(file('large'));
+  await page.waitForFunction(() => /of 3,500 tasks/.test(document.getElementById('count').textContent));
+  same((await rows(page)).length, 25);
+  const first = await rows(page);
+  await page.click('[aria-label="Next page"]');
+  assert(/^26–50 of 3,500 tasks/.test(await counted(page)), await counted(page));
+  assert(!(await rows(page)).some(id => first.includes(id)));
+  await page.keyboard.press('Enter');
+  assert(/page=3/.test(await hash(page)), await hash(page));
+  await page.selectOption('#p-size', '100');
+  assert(/^1–100 of/.test(await counted(page)));
+  await page.click('[aria-label="Last page"]');
+  assert(/^3,401–3,500 of/.test(await counted(page)));
+  assert(await page.locator('[aria-label="Next page"]').isDisabled());
+  await page.click('[aria-label="First page"]');
+  assert(await page.locator('[aria-label="Page before"]').isDisabled());
+  await close(page);
+});
+
+await test('the address holds the view: shared, gone back in, changed by hand, nonsense ignored', async () => {
+  const page = await open(file('demo'));
+  await page.fill('#f-q', 'tile');
+  await press(page, 'completed');
+  await page.click('table.tasks [data-key="id"]');
+  const want = await rows(page), url = page.url();
+  assert(want.length > 3 && /q=tile/.test(url) && /state=completed/.test(url) && /sort=id/.test(url), url);
+  const other = await open(url);
+  same(await rows(other), want);
+  same(await other.inputValue('#f-q'), 'tile');
+  assert(await chip(other, 'completed').isChecked());
+  await close(other);
+  await page.goBack();
+  assert(!/sort=id/.test(await hash(page)));
+  assert(await chip(page, 'completed').isChecked());
+  await page.goBack();
+  assert(!await chip(page, 'completed').isChecked());
+  const odd = await open(file('demo') + '#sort=constructor&dir=up&page=-7&size=9999&time=never&state=nonsense,failed&node=%3Cimg%20src=x%20onerror=alert(1)%3E&range=x');
+  same(await rows(odd), []);
+  same(await odd.locator('#f-node').inputValue(), '<img src=x onerror=alert(1)>');
+  await close(odd);
+  await close(page);
+});
+
+await test('what does not fit comes from data files; the archive only when it is asked for', async () => {
+  const page = await open(file('large'));
+  const asked = () => page.evaluate(() => [...document.querySelectorAll('script[src]')].map(s => s.getAttribute('src')));
+  await page.waitForFunction(() => /of 3,500 tasks$/.test(document.getElementById('count').textContent));
+  same(await asked(), ['data/tasks.js']);
+  await page.click('#p-archive');
+  await page.waitForFunction(() => /of 23,500 tasks$/.test(document.getElementById('count').textContent));
+  same(await asked(), ['data/tasks.js', 'data/archive.js']);
+  await page.fill('#f-q', 'a019999');
+  same(await rows(page), ['a019999']);
+  same(await page.locator('table.tasks tbody .badge').innerText(), 'archived');
+  await close(page);
+  const direct = await open(file('large') + '#state=archived');
+  await direct.waitForFunction(() => /of 20,000 tasks$/.test(document.getElementById('count').textContent));
+  await close(direct);
+});
+
+const luminance = page => page.evaluate(() => {
+  const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).map(Number);
+  return (r + g + b) / 3;
+});
+await test('dark and light: as the system says, or as chosen, and kept', async () => {
+  const light = await open(file('demo'), { colorScheme: 'light' });
+  assert(await luminance(light) > 200);
+  await light.click('[aria-label="Colours"] [data-value="dark"]');
+  assert(await luminance(light) < 60);
+  await light.reload();
+  assert(await luminance(light) < 60);
+  same(await light.getAttribute('[aria-label="Colours"] [data-value="dark"]', 'aria-pressed'), 'true');
+  await close(light);
+  const dark = await open(file('demo'), { colorScheme: 'dark' });
+  assert(await luminance(dark) < 60);
+  await dark.click('[aria-label="Colours"] [data-value="light"]');
+  assert(await luminance(dark) > 200);
+  await close(dark);
+});
+
+await test('360 pixels wide: nothing sticks out, everything is there', async () => {
+  for (const [site, name] of [['demo', 'index.html'], ['large', 'index.html'], ['hostile', 'index.html'], ['empty', 'index.html'], ['demo', 't/wind-model.html'], ['hostile', 't/evil.html']]) {
+    const page = await open(file(site, name), { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true });
+    const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert(inner <= 360 && outer <= 360, site, name, inner, outer);
+    if (site === 'demo' && name === 'index.html') {
+      for (const what of ['.tile >> nth=5', '#charts', 'table.nodes', 'table.tasks', '#f-q']) assert(await page.locator(what).first().isVisible(), what);
+      const size = await page.evaluate(() => parseFloat(getComputedStyle(document.body).fontSize));
+      assert(size >= 14, size);
+    }
+    await close(page);
+  }
+});
+
+await test('the age of the data is counted on, and turns amber and red', async () => {
+  const at = demo.now * 1000, page = await open(file('demo'), { clock: at + 120000 });
+  const age = page.locator('#age'), text = () => page.locator('#age-text').innerText();
+  same([await text(), await age.getAttribute('class')], ['Read 2 minutes ago', 'age fresh']);
+  assert((await age.innerText()).includes(demo.commit.slice(0, 10)));
+  await page.click('#refresh');
+  await page.clock.fastForward(481000);
+  same([await text(), await age.getAttribute('class')], ['This is 10 minutes old', 'age stale']);
+  assert(/more than ten minutes old/.test(await page.locator('#age-said').innerText()));
+  const amber = await age.evaluate(e => getComputedStyle(e).backgroundColor);
+  await page.clock.fastForward(3000000);
+  same([await text(), await age.getAttribute('class')], ['This is 1 hour old', 'age old']);
+  assert(amber !== await age.evaluate(e => getComputedStyle(e).backgroundColor));
+  await close(page);
+  const past = await open(file('past'), { clock: at + 9000000 });
+  assert(/The grid as it was at/.test(await past.locator('#age').innerText()));
+  same(await past.locator('#refresh').count(), 0);
+  await close(past);
+});
+
+await test('it loads itself anew every minute, keeping the view and the place; unless paused or typed into', async () => {
+  const page = await open(file('demo') + '#state=completed&page=2', { clock: demo.now * 1000 });
+  await page.evaluate(() => { window.first = true; });
+  await page.clock.runFor(58000);
+  same(await page.evaluate(() => window.first), true);
+  await page.clock.runFor(4000);
+  await page.waitForFunction(() => window.first === undefined && document.querySelector('table.tasks'));
+  same(await hash(page), '#state=completed&page=2');
+  assert(/^26–/.test(await counted(page)), await counted(page));
+  await page.click('#refresh');
+  await page.evaluate(() => { window.first = true; });
+  await page.clock.runFor(180000);
+  same(await page.evaluate(() => window.first), true);
+  await page.click('#refresh');
+  await page.focus('#f-q');
+  await page.keyboard.type('ti');
+  await page.clock.runFor(8000);
+  same(await page.evaluate(() => window.first), true);
+  await page.clock.runFor(5000);
+  await page.waitForFunction(() => window.first === undefined && document.querySelector('#f-q'));
+  same(await page.inputValue('#f-q'), 'ti');
+  same(await page.evaluate(() => document.activeElement.id), 'f-q');
+  await close(page);
+});
+
+await test('times in UTC and in local time', async () => {
+  const page = await open(file('demo', 't/wind-model.html')), time = page.locator('.timeline time').first();
+  const utc = await time.innerText(), t = Number(await time.getAttribute('data-t'));
+  same(utc, new Date(t * 1000).toISOString().slice(0, 19).replace('T', ' ') + ' UTC');
+  await page.click('[data-value="local"]');
+  same(await time.innerText(), new Date((t + 19800) * 1000).toISOString().slice(0, 19).replace('T', ' '));
+  await page.goto(file('demo'));
+  same(await page.locator('#zone').innerText(), 'local, UTC+05:30');
+  await close(page);
+});
+
+await test('a task on a page of its own: script, both attempts, output, exit in words; and back', async () => {
+  const page = await open(file('demo') + '#q=wind');
+  await page.click('table.tasks tbody th a');
+  await page.waitForURL(/t\/wind-model\.html/);
+  const text = await page.locator('main').innerText();
+  for (const what of ['wind-model', 'The wind of tomorrow', 'Succeeded: exit code 0. It ran for', 'claimed on draco', 'lost on draco: no sign of life from node draco', 'claimed on', 'sleep 3; echo the wind turns south-west', 'the wind turns south-west']) assert(text.includes(what), what, 'not in', text);
+  await page.click('details summary');
+  assert((await page.locator('details pre').innerText()).includes('"timeout_seconds": 60'));
+  await page.locator('.crumbs a').first().click();
+  await page.waitForURL(/index\.html/);
+  await close(page);
+  const more = { 'no-tool': 'Failed with exit code 127: a command was not found', 'too-long': 'Stopped: its time of 10 s was up.', 'radar-feed': 'Failed with exit code 4', loop: 'head and tail are kept, the middle is left out' };
+  for (const [id, words] of Object.entries(more)) {
+    const one = await open(file('demo', `t/${id}.html`));
+    assert((await one.locator('main').innerText()).includes(words), id);
+    await close(one);
+  }
+  const runs = await open(file('demo', 't/ice-drift.html'), { clock: demo.now * 1000 + 20000 });
+  assert(/^running 2[0-9] s of 60 s, lease for/.test(await runs.locator('.runbar').getAttribute('aria-label')), await runs.locator('.runbar').getAttribute('aria-label'));
+  await close(runs);
+});
+
+await test('charts: values by arrow keys, 24 hours and 30 days, the same as a table', async () => {
+  const page = await open(file('demo'));
+  same(await page.locator('figure svg.chart').count(), 5);
+  const svg = page.locator('figure', { hasText: 'Throughput' }).locator('svg'), out = page.locator('figure', { hasText: 'Throughput' }).locator('.readout');
+  assert(/^Throughput, the last 24 hours: \d+ tasks\./.test(await svg.getAttribute('aria-label')));
+  await svg.focus();
+  await page.keyboard.press('End');
+  const last = demo.day.done.length - 1;
+  assert((await out.innerText()).endsWith(`done ${demo.day.done[last]}, failed ${demo.day.failed[last]}`), await out.innerText());
+  await page.keyboard.press('ArrowLeft');
+  assert((await out.innerText()).includes(`done ${demo.day.done[last - 1]}`));
+  await page.click('#range [data-value="30d"]');
+  assert(/range=30d/.test(await hash(page)));
+  assert(/the last 30 days/.test(await page.locator('figure svg').first().getAttribute('aria-label')));
+  await page.click('.figures summary');
+  assert(await page.locator('.figures tbody tr').count() >= 1);
+  const sums = await page.locator('.sums').innerText(), ended = demo.month.done.concat(demo.month.failed).reduce((a, b) => a + b);
+  assert(sums.includes(String(ended)), sums, ended);
+  await close(page);
+});
+
+await test('running tasks show time limit and lease; orphans stand out with the reason', async () => {
+  const page = await open(file('hostile') + '#q=gone-node', { clock: dataOf('hostile').now * 1000 });
+  same(await rows(page), ['orphan']);
+  assert(/its node gone-node is not registered/.test(await page.locator('table.tasks tbody tr').innerText()));
+  same(await page.locator('tr.orphan .badge').innerText(), 'orphaned');
+  assert(/^running 10 min of 60 s, lease ran out 5 min ago/.test(await page.locator('.runbar').getAttribute('aria-label')), await page.locator('.runbar').getAttribute('aria-label'));
+  await close(page);
+});
+
+await test('hostile text in every field of tasks, results, nodes and settings does nothing', async () => {
+  const pages = ['index.html', 'index.html#range=30d&size=500', ...readdirSync(join(SITES, 'hostile', 't')).map(f => 't/' + f)];
+  const context = await browser.newContext({ viewport: { width: 1000, height: 800 } });
+  const seen = [];
+  for (const name of pages) {
+    const page = await open(file('hostile', name), { keep: context, init: 'window.alert = () => console.error("fired")' });
+    if (name.startsWith('index')) {
+      await page.click('.figures summary');
+      for (const key of ['id', 'state', 'node', 'wait', 'run', 'when']) await page.click(`table.tasks [data-key="${key}"]`);
+      for (const key of ['id', 'seen', 'slots', 'done']) await page.click(`table.nodes [data-key="${key}"]`);
+    }
+    await page.waitForTimeout(30);
+    same(await page.evaluate(() => [document.querySelectorAll('img, iframe, object, embed, base, form[action], [onerror], [onload], [onclick], [style], main script').length,
+      [...document.querySelectorAll('a')].filter(a => !/^(file|https|mailto):/.test(a.href)).map(a => a.href), window.fired]), [0, [], null], name);
+    seen.push(...page.troubles);
+    await page.close();
+  }
+  same(seen, [], 'troubles:');
+  const page = await open(file('hostile'), { keep: context });
+  assert((await page.locator('h1').innerText()).includes('<img src=x onerror='));
+  assert((await page.locator('table.tasks').innerText()).includes('<img src=x onerror='));
+  await close(page);
+});
+
+await test('by keyboard: the skip link, / to search, everything in reach has a visible focus', async () => {
+  const page = await open(file('demo'));
+  await page.keyboard.press('Tab');
+  same(await page.evaluate(() => document.activeElement.textContent), 'Skip to the tasks');
+  assert(await page.evaluate(() => document.activeElement.getBoundingClientRect().left >= 0));
+  await page.keyboard.press('Enter');
+  same(await page.evaluate(() => document.activeElement.id), 'tasks');
+  await page.keyboard.press('/');
+  same(await page.evaluate(() => document.activeElement.id), 'f-q');
+  await page.keyboard.type('a/b');
+  same(await page.inputValue('#f-q'), 'a/b');
+  await page.click('#f-clear');
+  await page.evaluate(() => document.activeElement.blur());
+  for (let i = 0; i < 40; i++) {
+    await page.keyboard.press('Tab');
+    const [what, shown] = await page.evaluate(() => {
+      const e = document.activeElement, s = getComputedStyle(e.matches('.chip input') ? e.nextElementSibling : e);
+      return [e.outerHTML.slice(0, 80), e === document.body || (s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 1)];
+    });
+    assert(shown, what);
+  }
+  await close(page);
+});
+
+await test('an empty grid says what to do first; without JavaScript there is a list', async () => {
+  const page = await open(file('empty'));
+  const text = await page.locator('main').innerText();
+  assert(text.includes('dgrid worker --slots 4') && text.includes('dgrid submit --id hello'), text);
+  await close(page);
+  const plain = await open(file('demo'), { javaScriptEnabled: false });
+  assert((await plain.locator('noscript').innerText()).includes('2 running'));
+  await plain.locator('noscript a', { hasText: 'wind-model' }).click();
+  assert((await plain.locator('main').innerText()).includes('claimed on draco'));
+  await plain.context().close();
+});
+
+await test('on paper: no controls, the whole table, light', async () => {
+  const page = await open(file('demo'), { colorScheme: 'dark' });
+  await page.emulateMedia({ media: 'print' });
+  assert(!await page.locator('#controls').isVisible() && !await page.locator('#filters').isVisible());
+  assert(await page.locator('table.tasks').isVisible() && await luminance(page) > 250);
+  await close(page);
+});
+
+await test('axe finds nothing serious', async () => {
+  const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+  for (const [url, options] of [
+    [file('demo'), { colorScheme: 'light' }], [file('demo'), { colorScheme: 'dark' }], [file('demo'), { viewport: { width: 360, height: 740 } }],
+    [file('empty'), {}], [file('past'), {}], [file('hostile'), {}], [file('large') + '#state=failed', {}], [file('demo') + '#q=nothing-like-it', {}],
+    [file('demo', 't/wind-model.html'), {}], [file('demo', 't/ice-drift.html'), { colorScheme: 'dark' }], [file('hostile', 't/evil.html'), {}],
+    [file('demo'), { clock: demo.now * 1000 + 1200000 }], [file('demo'), { clock: demo.now * 1000 + 7200000, colorScheme: 'dark' }],
+  ]) {
+    const page = await open(url, options);
+    await page.evaluate(axe);
+    const found = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
+    same(found.violations.filter(v => ['serious', 'critical'].includes(v.impact)).map(v => [v.id, v.nodes.map(n => n.target + ' ' + n.failureSummary)]), [], url);
+    await page.context().close();
+  }
+});
+
+await test('the HTML is valid', async () => {
+  const jar = join(require.resolve('vnu-jar/package.json'), '../build/dist/vnu.jar');
+  const pages = ['demo', 'hostile', 'empty', 'past'].flatMap(s => readdirSync(join(SITES, s), { recursive: true }).filter(f => f.endsWith('.html')).slice(0, 40).map(f => join(SITES, s, f)));
+  pages.push(join(SITES, 'large', 'index.html'));
+  try {
+    execFileSync('java', ['-Xss8m', '-jar', jar, '--errors-only', '--format', 'text', ...pages], { stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (e) {
+    throw new Error(String(e.stderr || e).slice(0, 2000));
+  }
+});
+
+await test('pictures of the light, the dark and the small one', async () => {
+  for (const [name, options, scale] of [
+    ['light', { colorScheme: 'light', viewport: { width: 1200, height: 1400 } }, 0.75], ['dark', { colorScheme: 'dark', viewport: { width: 1200, height: 1400 } }, 0.75],
+    ['phone', { colorScheme: 'light', viewport: { width: 390, height: 1050 } }],
+  ]) {
+    const page = await open(file('demo'), { ...options, clock: demo.now * 1000 + 8000, deviceScaleFactor: scale || 1 });
+    await page.screenshot({ path: join(SHOTS, `dashboard-${name}.png`) });
+    await close(page);
+    const size = statSync(join(SHOTS, `dashboard-${name}.png`)).size;
+    assert(size > 10000 && size < 150000, name, size);
+  }
+});
+
+await browser.close();
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""grids.py FOLDER: FOLDER/hostile.git, whose every field would run a script if it could, and FOLDER/large.git with
+3,000 queued, 500 finished and 20,000 archived tasks. The time is 2026-11-24T12:00:00Z in both."""
+import json, subprocess, sys, time
+
+NOW = 1795521600
+IMG = '<img src=x onerror=alert(1)>'
+X = '</script><script>alert(1)</script>' + IMG + '"\'--><svg onload=alert(1)>\u2028\u202e\x1b[31m\x07&lt;{{DATA}}javascript:alert(1)'
+
+
+def iso(t):
+    return time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(t))
+
+
+def make(repo, branches):
+    subprocess.run(['git', 'init', '-q', '--bare', '-b', 'main', repo], check=True)
+    out = []
+    for branch, files in branches.items():
+        out.append(f'commit refs/heads/{branch}\ncommitter t <t@example.invalid> {NOW - 60} +0000\ndata 1\nx\n'.encode())
+        for path, doc in files.items():
+            text = (doc if isinstance(doc, str) else json.dumps(doc)).encode()
+            out.append(f'M 100644 inline {path}\ndata {len(text)}\n'.encode() + text + b'\n')
+    subprocess.run(['git', '-C', repo, 'fast-import', '--quiet'], input=b''.join(out), check=True)
+
+
+def hostile():
+    result = {k: X for k in ('status', 'reason', 'node', 'started_at', 'finished_at', 'engine', 'image', 'image_digest', 'stdout',
+                             'stderr', 'exit_code', 'signal', 'attempt', 'duration_ms', 'stdout_bytes', 'stdout_truncated', X)}
+    attempt = {k: X for k in ('node', 'outcome', 'reason', 'claimed_at', 'ended_at', 'stderr_tail', 'by')}
+    task = {k: X for k in ('task_id', 'script', 'description', 'submitted_by', 'created_at', 'image', 'timeout_seconds', 'priority',
+                           'cpus', 'memory_mb', 'pids', 'not_before', 'max_attempts', 'x-' + X)}
+    task.update(labels=[X, IMG, 7, None], env={X: X}, metadata={X: [X, {X: X}]}, attempts=[attempt, {**attempt, 'outcome': 'lost'}, 7])
+    node = {k: X for k in ('node_id', 'status', 'trouble', 'engine', 'engine_version', 'os', 'arch', 'dgrid_version', 'turns',
+                           'last_heartbeat', 'started_at', 'slots', 'busy', 'tasks_completed', 'cpu_count')}
+    node['labels'] = [X, IMG]
+    return {'main': {
+        'grid.json': {'schema': 1, 'title': IMG + '</title>', 'links': [{'text': IMG, 'url': 'https://example.org/?javascript:alert(1)&lt;\''}]},
+        'tasks/completed/evil.json': {**task, 'result': result},
+        'tasks/failed/evil2.json': {**task, 'result': {**result, 'status': 'failed', 'finished_at': iso(NOW - 100), 'duration_ms': 5}},
+        'tasks/in_progress/evil3.json': {**task, 'claim': {k: X for k in ('node', 'attempt', 'nonce', 'claimed_at', 'lease_until')},
+                                         'cancel': {'by': X, 'requested_at': X}},
+        'tasks/queue/evil4.json': task, 'tasks/unapproved/evil5.json': task,
+        'tasks/queue/types.json': {k: {'a': [1]} for k in task} | {'labels': X, 'attempts': X, 'result': [X], 'claim': 7},
+        'tasks/completed/numbers.json': '{"created_at":1e999,"timeout_seconds":-1,"priority":99999999999999999999,"result":{"exit_code":1e400,'
+                                        '"signal":-99999999999999,"duration_ms":9223372036854775807,"finished_at":"9999-12-31T23:59:60Z"}}',
+        'tasks/failed/broken.json': '{"task_id":', 'tasks/queue/list.json': [X], 'tasks/queue/proto.json': '{"__proto__":{"a":1},"constructor":2}',
+        'tasks/in_progress/orphan.json': {'task_id': 'orphan', 'script': 'true', 'timeout_seconds': 60, 'created_at': iso(NOW - 700), 'claim': {
+            'node': 'gone-node', 'attempt': 1, 'nonce': 'x', 'claimed_at': iso(NOW - 600), 'lease_until': iso(NOW - 300)}},
+        'nodes/evil.json': node, 'nodes/list.json': [X], 'nodes/broken.json': '{', 'nodes/__proto__.json': {'labels': ['constructor', '__proto__']},
+        'nodes/far.json': {'status': 'active', 'last_heartbeat': '9999-12-31T23:59:59Z', 'slots': 9223372036854775807, 'busy': -5},
+        'tasks/archive.json': {'tasks': X, 'failed': X, 'days': {X: {'completed': X}, '2026-11-20': {'completed': 10**30, 'failed': -1}}},
+    }}
+
+
+def large():
+    main = {'grid.json': {'schema': 1, 'title': 'Large'}}
+    for i in range(3000):
+        main[f'tasks/queue/q{i:06}.json'] = {'task_id': f'q{i:06}', 'script': 'true', 'timeout_seconds': 60, 'created_at': iso(NOW - 86400 + i)}
+    for i in range(500):
+        bad = i % 10 == 0
+        main[f'tasks/{"failed" if bad else "completed"}/f{i:06}.json'] = {
+            'task_id': f'f{i:06}', 'script': 'true', 'timeout_seconds': 60, 'created_at': iso(NOW - 50000 + i), 'result': {
+                'status': 'failed' if bad else 'success', 'exit_code': 1 if bad else 0, 'duration_ms': 5 + i, 'node': f'n{i % 7}',
+                'stdout': 'x' * 200, 'started_at': iso(NOW - 40000 + i * 60), 'finished_at': iso(NOW - 40000 + i * 60)}}
+    for i in range(7):
+        main[f'nodes/n{i}.json'] = {'node_id': f'n{i}', 'status': 'active', 'last_heartbeat': iso(NOW - 10), 'next_due': iso(NOW + 60), 'slots': 4, 'busy': 4,
+                                    'engine': 'docker', 'engine_version': '24.0.7', 'labels': ['trusted']}
+    days = {}
+    archive = {}
+    for i in range(20000):
+        t = NOW - 86400 * 20 + i * 60
+        archive[time.strftime('%Y/%m/%d/', time.gmtime(t)) + f'a{i:06}.json'] = '{}'
+        day = days.setdefault(time.strftime('%Y-%m-%d', time.gmtime(t)), {'completed': 0, 'failed': 0, 'run_ms': 0})
+        day['completed'] += 1
+    main['tasks/archive.json'] = {'schema': 1, 'tasks': 20000, 'completed': 20000, 'failed': 0, 'days': days}
+    return {'main': main, 'archive': archive}
+
+
+make(sys.argv[1] + '/hostile.git', hostile())
+make(sys.argv[1] + '/large.git', large())

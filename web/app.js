@@ -1,0 +1,444 @@
+'use strict';
+/* The grid on one page. Everything shown comes from the JSON in the page (and from data/*.js, which call dgrid()). */
+(() => {
+  const { h, put, now, span, ago, stamp, timeEl, runBar } = base;
+  const D = JSON.parse(document.getElementById('data').textContent);
+  const $ = id => document.getElementById(id);
+  const plural = (n, one, many) => `${n.toLocaleString('en')} ${n === 1 ? one : many || one + 's'}`;
+  const clock = () => D.past ? D.now : Math.max(D.now, now());
+  const STATES = ['unapproved', 'queued', 'running', 'completed', 'failed', 'archived'];
+  const STATUSES = new Set(['success', 'failed', 'timeout', 'oom', 'cancelled', 'lost', 'invalid', 'orphaned']);
+  const ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+  /* ---- the data ---- */
+  function task(a) {
+    const t = {
+      id: a[0], state: STATES[a[1]], status: a[2], node: a[3], created: a[4], claimed: a[5], ended: a[6], ms: a[7], exit: a[8],
+      signal: a[9], priority: a[10], labels: a[11], text: a[12], tries: a[13], max: a[14], timeout: a[15], lease: a[16],
+      notBefore: a[17], note: a[18], first: a[19], page: a[20], queued: a[21],
+    };
+    t.when = t.ended || t.claimed || t.queued || t.created || 0;
+    t.since = t.queued || t.created;
+    t.wait = t.claimed && t.since ? Math.max(0, t.claimed - t.since) : null;
+    t.find = `${t.id} ${t.node} ${t.text} ${t.note} ${t.status} ${t.labels.join(' ')}`.toLowerCase();
+    return t;
+  }
+  let tasks = D.tasks.map(task), pending = new Map(), archiveLoaded = false;
+  const arrived = {
+    tasks(rows) { tasks = tasks.concat(rows.map(task)); },
+    archive(days) {
+      const known = new Set(tasks.map(t => t.id));
+      for (const [day, ids] of Object.entries(days)) {
+        const at = Date.parse(day + 'T00:00:00Z') / 1000;
+        for (const id of ids) {
+          if (known.has(id)) continue;
+          tasks.push({ id, state: 'archived', status: '', node: '', created: 0, claimed: 0, ended: at, ms: -1, exit: -1, signal: 0, priority: 5, labels: [],
+            text: '', tries: 0, max: 0, timeout: 0, lease: 0, notBefore: 0, note: '', first: '', page: 0, when: at, wait: null, find: id.toLowerCase(), day });
+        }
+      }
+      archiveLoaded = true;
+    },
+  };
+  window.dgrid = (kind, rows) => {
+    if (!pending.has(kind)) return;
+    arrived[kind](rows);
+    pending.delete(kind);
+    options();
+    table();
+  };
+  /* A page opened from a folder may not fetch, but it may load a script. */
+  function load(kind) {
+    if (pending.has(kind)) return;
+    pending.set(kind, true);
+    const s = h('script', { src: `data/${kind}.js` });
+    s.addEventListener('error', () => { pending.set(kind, 'failed'); table(); });
+    document.head.append(s);
+  }
+
+  /* ---- age ---- */
+  let level = '';
+  function age() {
+    const box = $('age');
+    const oid = D.commit_url ? h('a', { href: D.commit_url + D.commit, class: 'oid', rel: 'noreferrer' }, D.commit.slice(0, 10)) : h('code', { class: 'oid' }, D.commit.slice(0, 10));
+    if (D.past) {
+      if (!box.firstChild) put(box, h('span', { class: 'dot' }), h('strong', {}, 'The grid as it was at ', timeEl(D.now)), h('span', {}, 'ledger at ', oid));
+      box.className = 'age past';
+      return;
+    }
+    const s = now() - D.now, is = s > 3600 ? 'old' : s > 600 ? 'stale' : 'fresh';
+    const text = s > 600 ? `This is ${ago(D.now).replace(' ago', '')} old` : `Read ${ago(D.now)}`;
+    if (!box.firstChild)
+      put(box, h('span', { class: 'dot' }), h('strong', { id: 'age-text' }), h('span', {}, 'ledger at ', oid),
+        h('span', { class: 'muted' }, 'last commit ', timeEl(D.committed_at, true)));
+    const strong = $('age-text');
+    if (strong.textContent !== text) strong.textContent = text;
+    if (is === level) return;
+    level = is;
+    box.className = 'age ' + is;
+    if (is !== 'fresh') $('age-said').textContent = `The data is ${is === 'old' ? 'more than an hour' : 'more than ten minutes'} old: whatever writes this page may have stopped.`;
+  }
+
+  /* ---- tiles ---- */
+  const sum = (list, from = 0) => list.slice(from).reduce((s, v) => s + (v || 0), 0);
+  const alive = n => n.state !== 'left' && n.state !== 'silent';
+  function tiles() {
+    const living = D.nodes.filter(alive), slots = sum(living.map(n => n.slots)), busy = sum(living.map(n => n.busy));
+    const done = sum(D.day.done), failed = sum(D.day.failed), orphans = tasks.filter(t => t.status === 'orphaned').length;
+    const oldest = tasks.filter(t => t.state === 'queued' && t.since).reduce((m, t) => Math.min(m, t.since), Infinity);
+    const one = (name, value, more, href, kind) => h('li', {}, h('a', { class: 'tile ' + (kind || ''), href },
+      h('span', { class: 'tname' }, name), h('span', { class: 'tvalue' }, value.toLocaleString('en')), h('span', { class: 'tmore' }, more)));
+    put($('tiles'),
+      one('Active nodes', living.length, D.nodes.length ? `of ${D.nodes.length}; ${busy} of ${plural(slots, 'slot')} busy` : 'none has joined yet', '#h-nodes', living.length ? '' : 'quiet'),
+      one('Queued', D.counts.queue, Number.isFinite(oldest) ? `the oldest waits ${span(clock() - oldest)}` : D.counts.unapproved ? `${D.counts.unapproved} to be approved` : 'nothing waits', '#state=queued', D.counts.queue ? 'is-queued' : 'quiet'),
+      one('Running', D.counts.in_progress, orphans ? plural(orphans, 'orphan') : D.counts.in_progress ? 'at this moment' : 'nothing runs', '#state=running', orphans ? 'is-bad' : D.counts.in_progress ? 'is-running' : 'quiet'),
+      one('Completed', D.counts.completed, `${done.toLocaleString('en')} in 24 h`, '#state=completed', D.counts.completed ? 'is-good' : 'quiet'),
+      one('Failed', D.counts.failed, done + failed ? `${Math.round(done / (done + failed) * 1000) / 10} % success in 24 h` : 'none ended in 24 h', '#state=failed', D.counts.failed ? 'is-bad' : 'quiet'),
+      one('Archived', D.counts.archived, D.counts.archived ? plural(D.counts.archived_failed, 'failure') + ' among them' : `the branch keeps ${D.keep.toLocaleString('en')}`, '#state=archived', 'quiet'));
+  }
+  function advice() {
+    put($('advice'), D.advice.map(([kind, text]) => h('li', { class: kind === 'bad' ? 'bad' : kind === 'scale' ? 'scale' : 'note' }, text)));
+  }
+
+  /* ---- charts ---- */
+  const rate = (done, failed) => done.map((d, i) => d + failed[i] ? Math.round(d / (d + failed[i]) * 1000) / 10 : null);
+  const lastOf = v => { for (let i = v.length - 1; i >= 0; i--) if (v[i] !== null) return v[i]; return null; };
+  function drawCharts() {
+    const key = view.range === '30d' ? 'month' : 'day', r = D[key], hours = key === 'day' ? 24 : 720;
+    const done = sum(r.done), failed = sum(r.failed), all = done + failed;
+    const peak = r.depth.reduce((m, v) => Math.max(m, v ?? 0), 0);
+    const { spanMs, count } = charts;
+    const specs = [
+      { title: 'Queue depth', kind: 'area', series: [{ name: 'queued', class: 'c-queue', values: r.depth }], format: count, latest: `now ${D.counts.queue}, peak ${peak}` },
+      { title: 'Throughput', kind: 'bars', series: [{ name: 'done', class: 'c-good', values: r.done }, { name: 'failed', class: 'c-bad', values: r.failed }], format: count, latest: `${all.toLocaleString('en')} tasks` },
+      { title: 'Success rate', kind: 'lines', max: 100, series: [{ name: 'succeeded', class: 'c-good', values: rate(r.done, r.failed) }], format: v => `${Math.round(v * 10) / 10}%`, latest: all ? `${Math.round(done / all * 1000) / 10}%` : 'no task ended' },
+      { title: 'Queue time', kind: 'lines', time: true, series: [{ name: 'median', class: 'c-a', values: r.wait50 }, { name: '95th', class: 'c-b', values: r.wait95 }], format: spanMs, latest: lastOf(r.wait95) === null ? 'no task was claimed' : `${spanMs(lastOf(r.wait50))}, ${spanMs(lastOf(r.wait95))}` },
+      { title: 'Run time', kind: 'lines', time: true, series: [{ name: 'median', class: 'c-a', values: r.run50 }, { name: '95th', class: 'c-b', values: r.run95 }], format: spanMs, latest: lastOf(r.run95) === null ? 'no task ended' : `${spanMs(lastOf(r.run50))}, ${spanMs(lastOf(r.run95))}` },
+    ];
+    const box = $('charts');
+    if (box.childElementCount !== specs.length + 2)
+      put(box, specs.map(() => h('figure', { class: 'card' })), h('dl', { class: 'card sums' }), h('details', { class: 'card figures' }, h('summary', {}, 'The same as a table')));
+    specs.forEach((s, i) => charts.draw(box.children[i], s, r));
+    const known = ms => ms < 0 ? '–' : spanMs(ms), [w50, w95, r50, r95] = r.all, perHour = Math.round(all / hours * 10) / 10;
+    put(box.children[specs.length], [
+      ['Tasks ended', all.toLocaleString('en')], ['Per hour', perHour.toLocaleString('en')],
+      ['Success', all ? `${Math.round(done / all * 1000) / 10}%` : '–'], ['Wait, median', known(w50)], ['Wait, 95th', known(w95)],
+      ['Run, median', known(r50)], ['Run, 95th', known(r95)], ['Queue, peak', peak.toLocaleString('en')],
+    ].map(([k, v]) => h('div', {}, h('dt', {}, k), h('dd', {}, v))));
+    figures(box.lastElementChild, r, specs);
+    const note = ['Queue times are from the commit that queued a task to the one that claimed it.'];
+    if (D.limit) note.push(`The commits seen go back to ${stamp(D.since, false)}: ${D.limit}. Days before show what archived tasks tell.`);
+    $('charts-note').textContent = note.join(' ');
+  }
+  function figures(box, r, specs) {
+    const rows = [];
+    for (let i = r.depth.length - 1; i >= 0; i--) {
+      const cells = specs.flatMap(s => s.series.map(x => x.values[i] === null ? '–' : s.format(x.values[i])));
+      if (r.done[i] || r.failed[i] || r.depth[i] || r.wait50[i] !== null) rows.push(h('tr', {}, h('th', { scope: 'row' }, timeEl(r.start + i * r.step)), cells.map(c => h('td', { class: 'num' }, c))));
+    }
+    const heads = specs.flatMap(s => s.series.map(x => s.series.length > 1 ? `${s.title}: ${x.name}` : s.title));
+    put(box, box.firstElementChild, rows.length
+      ? h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Activity as a table' }, h('table', {}, h('caption', { class: 'hidden' }, 'Activity, newest first'), h('thead', {}, h('tr', {}, h('th', { scope: 'col' }, 'From'), heads.map(x => h('th', { scope: 'col' }, x)))), h('tbody', {}, rows)))
+      : h('p', { class: 'muted' }, 'Nothing happened in this time.'));
+  }
+
+  /* ---- nodes ---- */
+  const nodeWord = { active: 'active', paused: 'paused', draining: 'draining', silent: 'inactive', left: 'left' };
+  const nodeSort = { key: 'state', dir: 1 };
+  function nodes() {
+    const box = $('nodes');
+    if (!D.nodes.length) {
+      put(box, h('div', { class: 'card empty' }, h('p', {}, h('strong', {}, 'No node has joined yet. '), 'On any machine that has git and Docker, Podman or bubblewrap:'), h('pre', {}, 'dgrid worker --slots 4')));
+      return;
+    }
+    const work = sum(D.nodes.map(n => n.branch)) || 1, order = ['active', 'paused', 'draining', 'silent', 'left'];
+    const by = {
+      id: n => n.id, state: n => order.indexOf(n.state), seen: n => -n.seen, slots: n => -n.busy, done: n => -n.done, failed: n => -n.failed, engine: n => n.engine,
+    };
+    const list = [...D.nodes].sort((a, b) => {
+      const x = by[nodeSort.key](a), y = by[nodeSort.key](b);
+      return (x < y ? -1 : x > y ? 1 : a.id < b.id ? -1 : 1) * nodeSort.dir;
+    });
+    const head = (key, text, cls) => sortHead(text, cls, nodeSort.key === key ? nodeSort.dir : 0, () => {
+      nodeSort.dir = nodeSort.key === key ? -nodeSort.dir : 1;
+      nodeSort.key = key;
+      nodes();
+      $('nodes').querySelector(`[data-key="${key}"]`)?.focus();
+    }, key);
+    put(box, h('div', { class: 'scroll card', tabindex: 0, role: 'region', 'aria-label': 'Nodes' }, h('table', { class: 'nodes' },
+      h('caption', { class: 'hidden' }, 'Nodes of this grid'),
+      h('thead', {}, h('tr', {}, head('id', 'Node'), head('state', 'State'), head('seen', 'Last sign of life'), head('slots', 'Slots'), head('engine', 'Engine', 'wide'), h('th', { scope: 'col', class: 'wide' }, 'Labels'), head('done', 'Done', 'num'), head('failed', 'Failed', 'num'), h('th', { scope: 'col', class: 'wide' }, 'Share of the work'))),
+      h('tbody', {}, list.map(n => h('tr', {},
+        h('th', { scope: 'row' }, h('a', { href: `#node=${encodeURIComponent(n.id)}` }, n.id), h('div', { class: 'muted small wide' }, [n.cpus ? plural(n.cpus, 'processor') : '', n.memory ? `${Math.round(n.memory / 102.4) / 10} GB` : '', n.os && n.arch ? `${n.os} ${n.arch}` : ''].filter(Boolean).join(', '))),
+        h('td', {}, h('span', { class: `badge n-${n.state}` }, nodeWord[n.state]), n.trouble ? h('div', { class: 'small bad-text' }, n.trouble) : null),
+        h('td', {}, n.seen ? timeEl(n.seen, true) : 'never'),
+        h('td', {}, slots(n)),
+        h('td', { class: 'wide' }, n.engine || '–', n.version ? h('span', { class: 'muted' }, ' ', n.version.replace(n.engine, '').trim()) : null),
+        h('td', { class: 'wide' }, labels(n.labels)),
+        h('td', { class: 'num' }, n.done.toLocaleString('en')),
+        h('td', { class: 'num' + (n.failed ? ' bad-text' : '') }, n.failed.toLocaleString('en'), n.late ? h('div', { class: 'small muted' }, `${n.late} late`) : null),
+        h('td', { class: 'wide' }, share(n.branch / work))))))));
+  }
+  const labels = list => list.length ? list.map(l => h('a', { class: 'label', href: `#label=${encodeURIComponent(l)}` }, l)).flatMap(x => [x, ' ']) : h('span', { class: 'muted' }, '–');
+  function slots(n) {
+    const total = Math.max(0, Math.min(n.slots, 24));
+    const dots = n.slots > 0 && n.slots <= 24
+      ? h('svg', { class: 'slots', width: total * 9, height: 10, viewBox: `0 0 ${total * 9} 10`, 'aria-hidden': 'true' }, Array.from({ length: total }, (_, i) => h('rect', { class: i < n.busy ? 'used' : 'free', x: i * 9, y: 1, width: 7, height: 8, rx: 2 })))
+      : null;
+    return h('span', { class: 'slotcell' }, dots, ` ${n.busy}/${n.slots}`);
+  }
+  function share(part) {
+    const p = Math.round(Math.min(1, Math.max(0, part)) * 100);
+    return h('span', { class: 'share' }, h('svg', { viewBox: '0 0 100 6', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, h('rect', { class: 'track', width: 100, height: 6 }), h('rect', { class: 'fill', width: p, height: 6 })), ` ${p}%`);
+  }
+  function sortHead(text, cls, dir, onclick, key) {
+    return h('th', { scope: 'col', class: cls, 'aria-sort': dir > 0 ? 'ascending' : dir < 0 ? 'descending' : 'none' },
+      h('button', { type: 'button', class: 'sort', onclick, 'data-key': key }, text, h('span', { class: 'arrow', 'aria-hidden': 'true' }, dir > 0 ? '▲' : dir < 0 ? '▼' : '')));
+  }
+
+  /* ---- tasks: what is shown stands in the address ---- */
+  const DEFAULTS = { q: '', state: '', node: '', label: '', time: '', sort: 'when', dir: 'desc', page: '1', size: '25', range: '24h' };
+  const TIMES = { '': Infinity, '1h': 3600, '24h': 86400, '7d': 604800, '30d': 2592000 };
+  let view = { ...DEFAULTS };
+  function readUrl() {
+    const text = location.hash.slice(1), p = new URLSearchParams(text.includes('=') ? text : '');
+    view = { ...DEFAULTS };
+    for (const k of Object.keys(DEFAULTS)) if (p.has(k)) view[k] = p.get(k);
+    if (!Object.hasOwn(COLUMNS, view.sort)) view.sort = 'when';
+    if (view.dir !== 'asc') view.dir = 'desc';
+    if (!Object.hasOwn(TIMES, view.time)) view.time = '';
+    if (!['25', '50', '100', '500'].includes(view.size)) view.size = '25';
+    if (!/^[1-9][0-9]{0,6}$/.test(view.page)) view.page = '1';
+    if (view.range !== '30d') view.range = '24h';
+    view.state = view.state.split(',').filter(s => STATES.includes(s) || s === 'orphaned').join(',');
+  }
+  function url(changes) {
+    const p = new URLSearchParams(), v = { ...view, ...changes };
+    for (const [k, d] of Object.entries(DEFAULTS)) if (v[k] !== d) p.set(k, v[k]);
+    return '#' + (p.toString() || 'all=1');
+  }
+  function change(changes, keep) {
+    const next = url({ page: '1', ...changes });
+    view = { ...view, page: '1', ...changes };
+    if (keep) history.replaceState(null, '', next); else history.pushState(null, '', next);
+    showFilters();
+    table();
+  }
+  const COLUMNS = {
+    id: t => t.id.toLowerCase(), state: t => STATES.indexOf(t.state) * 10 + (t.status === 'orphaned' ? 1 : 0), node: t => t.node.toLowerCase(),
+    wait: t => t.wait ?? (t.state === 'queued' && t.since ? clock() - t.since : -1),
+    run: t => t.ms >= 0 ? t.ms / 1000 : t.state === 'running' && t.claimed ? clock() - t.claimed : -1,
+    when: t => t.state === 'running' ? 1e12 + t.when : t.when,
+  };
+  function matching() {
+    const states = view.state ? new Set(view.state.split(',')) : null, since = clock() - TIMES[view.time];
+    const words = view.q.toLowerCase().split(/\s+/).filter(Boolean);
+    return tasks.filter(t => (!states || states.has(t.state) || (states.has('orphaned') && t.status === 'orphaned')) &&
+      (!view.node || t.node === view.node) && (!view.label || t.labels.includes(view.label)) &&
+      (TIMES[view.time] === Infinity || t.when >= since) && words.every(w => t.find.includes(w)));
+  }
+  function sorted(list) {
+    const key = COLUMNS[view.sort], d = view.dir === 'asc' ? 1 : -1;
+    return list.map(t => [key(t), t]).sort((a, b) => a[0] < b[0] ? -d : a[0] > b[0] ? d : a[1].id < b[1].id ? -1 : 1).map(x => x[1]);
+  }
+
+  /* ---- filters ---- */
+  function filters() {
+    const select = (id, label) => h('label', {}, label, h('select', { id: 'f-' + id, onchange() { change({ [id]: this.value }); } }));
+    const form = $('filters');
+    form.addEventListener('submit', ev => ev.preventDefault());
+    put(form,
+      h('label', { class: 'grow' }, 'Search', h('input', { id: 'f-q', type: 'search', placeholder: 'id, node, description, reason', autocomplete: 'off', spellcheck: 'false', maxlength: 200, oninput() { change({ q: this.value }, true); } })),
+      select('node', 'Node'), select('label', 'Label'), select('time', 'Time'),
+      h('button', { type: 'button', id: 'f-clear', onclick() { change({ q: '', state: '', node: '', label: '', time: '' }); $('f-q').focus(); } }, 'Clear'),
+      h('fieldset', { class: 'chips' }, h('legend', { class: 'hidden' }, 'States'), ['running', 'queued', 'completed', 'failed', 'orphaned', 'unapproved', 'archived'].map(s =>
+        h('label', { class: 'chip' }, h('input', { type: 'checkbox', value: s, onchange() {
+          const set = new Set(view.state.split(',').filter(Boolean));
+          if (this.checked) set.add(s); else set.delete(s);
+          change({ state: [...set].join(',') });
+        } }), h('span', { class: 'chip-text' }, s, ' ', h('span', { class: 'n' }))))));
+    options();
+  }
+  function fillSelect(el, values, chosen, any) {
+    put(el, h('option', { value: '' }, any), values.map(([v, text]) => h('option', { value: v }, text)));
+    if (chosen && !values.some(x => x[0] === chosen)) el.append(h('option', { value: chosen }, chosen));
+    el.value = chosen;
+  }
+  const uniq = list => [...new Set(list)].filter(Boolean).sort();
+  function options() {
+    fillSelect($('f-node'), uniq([...tasks.map(t => t.node), ...D.nodes.map(n => n.id)]).map(v => [v, v]), view.node, 'any');
+    fillSelect($('f-label'), uniq([...tasks.flatMap(t => t.labels), ...D.nodes.flatMap(n => n.labels)]).map(v => [v, v]), view.label, 'any');
+    fillSelect($('f-time'), [['1h', 'last hour'], ['24h', 'last 24 hours'], ['7d', 'last 7 days'], ['30d', 'last 30 days']], view.time, 'any');
+    const n = {};
+    for (const t of tasks) {
+      n[t.state] = (n[t.state] || 0) + 1;
+      if (t.status === 'orphaned') n.orphaned = (n.orphaned || 0) + 1;
+    }
+    for (const [k, s] of [['queued', 'queue'], ['running', 'in_progress'], ['completed', 'completed'], ['failed', 'failed'], ['unapproved', 'unapproved'], ['archived', 'archived']]) n[k] = D.counts[s];
+    document.querySelectorAll('.chip').forEach(c => {
+      const s = c.querySelector('input').value;
+      c.hidden = !n[s] && s !== 'running' && s !== 'queued' && s !== 'completed' && s !== 'failed';
+      c.querySelector('.n').textContent = (n[s] || 0).toLocaleString('en');
+    });
+  }
+  function showFilters() {
+    if ($('f-q').value !== view.q) $('f-q').value = view.q;
+    for (const k of ['node', 'label', 'time']) {
+      const el = $('f-' + k);
+      if (view[k] && ![...el.options].some(o => o.value === view[k])) el.append(h('option', { value: view[k] }, view[k]));
+      el.value = view[k];
+    }
+    const set = new Set(view.state.split(','));
+    document.querySelectorAll('.chip input').forEach(c => { c.checked = set.has(c.value); if (c.checked) c.closest('.chip').hidden = false; });
+    $('f-clear').hidden = !(view.q || view.state || view.node || view.label || view.time);
+    document.querySelectorAll('#range button').forEach(b => b.setAttribute('aria-pressed', b.dataset.value === view.range));
+  }
+
+  /* ---- the table ---- */
+  function badge(t) {
+    const main = t.status === 'orphaned' ? ['orphaned', 's-orphaned'] : [t.state, 's-' + t.state];
+    const more = t.state === 'failed' && t.status && t.status !== 'failed' ? h('span', { class: 'badge s-' + (STATUSES.has(t.status) ? t.status : 'other') }, t.status) : null;
+    return [h('span', { class: 'badge ' + main[1] }, main[0]), more ? ' ' : null, more];
+  }
+  function line(t) {
+    const exit = t.state === 'failed' && t.status === 'failed' ? (t.signal ? `signal ${t.signal}` : t.exit >= 0 ? `exit ${t.exit}` : '') : '';
+    if (t.status === 'orphaned' || t.state === 'failed') return h('div', { class: 'small bad-text' }, [exit, t.note || t.first || t.text].filter(Boolean).join(': '));
+    return h('div', { class: 'small muted' }, t.text || t.note || t.first);
+  }
+  function run(t) {
+    if (t.state === 'running' && t.claimed) return h('div', { class: 'run', 'data-claimed': t.claimed, 'data-timeout': t.timeout, 'data-lease': t.lease, 'data-at': D.past ? D.now : 0 }, runBar(t.claimed, t.timeout, t.lease, D.past ? D.now : 0));
+    return t.ms >= 0 ? span(t.ms / 1000) : '–';
+  }
+  function when(t) {
+    if (t.day) return t.day;
+    if (t.state === 'queued' && t.notBefore > clock()) return h('span', {}, 'not before ', timeEl(t.notBefore));
+    return timeEl(t.when, true);
+  }
+  function row(t) {
+    const name = t.page && ID.test(t.id) ? h('a', { href: `t/${t.id}.html` }, t.id) : h('span', { title: `dgrid show ${t.id}` }, t.id);
+    return h('tr', { class: t.status === 'orphaned' ? 'orphan' : null },
+      h('th', { scope: 'row' }, name, line(t)),
+      h('td', {}, badge(t), t.tries > 1 ? h('div', { class: 'small muted' }, `attempt ${t.tries} of ${t.max}`) : null, t.state === 'queued' && t.priority !== 5 ? h('div', { class: 'small muted' }, `priority ${t.priority}`) : null, t.state === 'queued' && t.labels.length ? h('div', {}, labels(t.labels)) : null),
+      h('td', { class: 'mid' }, t.node ? h('a', { href: url({ node: t.node, page: '1' }) }, t.node) : '–'),
+      h('td', { class: 'num wide' }, t.wait !== null ? span(t.wait) : t.state === 'queued' && t.since ? span(clock() - t.since) : '–'),
+      h('td', { class: 'num runcell' }, run(t)),
+      h('td', { class: 'whencell' }, when(t)));
+  }
+  function firstSteps() {
+    return h('div', { class: 'card empty' }, h('p', {}, h('strong', {}, 'There is no task yet. '), 'Queue one, and start a worker if there is none:'),
+      h('pre', {}, "dgrid submit --id hello --wait -- 'echo hello from $(uname -m)' &\ndgrid worker --slots 4"));
+  }
+  let shown = 0;
+  function table() {
+    const box = $('task-table'), total = D.counts.unapproved + D.counts.queue + D.counts.in_progress + D.counts.completed + D.counts.failed;
+    if (view.state.split(',').includes('archived') && D.archive && !archiveLoaded) load('archive');
+    if (!total && !D.counts.archived) {
+      $('filters').hidden = $('pager').hidden = true;
+      put(box, firstSteps());
+      return;
+    }
+    const list = sorted(matching()), size = Number(view.size), pages = Math.max(1, Math.ceil(list.length / size));
+    const page = Math.min(Number(view.page), pages), from = (page - 1) * size;
+    shown = list.length;
+    const waiting = [...pending.entries()].filter(([, v]) => v === true).map(([k]) => k), failed = [...pending.entries()].filter(([, v]) => v === 'failed').map(([k]) => k);
+    $('count').textContent = (list.length ? `${(from + 1).toLocaleString('en')}–${Math.min(from + size, list.length).toLocaleString('en')} of ${plural(list.length, 'task')}` : 'No task matches') +
+      (waiting.length ? '; more are being loaded' : '') + (failed.length ? `; data/${failed[0]}.js could not be loaded` : '');
+    const head = (key, text, cls) => sortHead(text, cls, view.sort === key ? (view.dir === 'asc' ? 1 : -1) : 0, () => {
+      change({ sort: key, dir: view.sort === key ? (view.dir === 'asc' ? 'desc' : 'asc') : key === 'id' || key === 'node' || key === 'state' ? 'asc' : 'desc' });
+      $('task-table').querySelector(`[data-key="${key}"]`)?.focus();
+    }, key);
+    put(box, list.length ? h('div', { class: 'scroll card', tabindex: 0, role: 'region', 'aria-label': 'Tasks' }, h('table', { class: 'tasks' },
+      h('caption', { class: 'hidden' }, 'Tasks'),
+      h('thead', {}, h('tr', {}, head('id', 'Task'), head('state', 'State'), head('node', 'Node', 'mid'), head('wait', 'Waited', 'num wide'), head('run', 'Ran', 'num'), head('when', 'When'))),
+      h('tbody', {}, list.slice(from, from + size).map(row))))
+      : h('div', { class: 'card empty' }, h('p', {}, 'No task matches. '), h('button', { type: 'button', onclick() { change({ q: '', state: '', node: '', label: '', time: '' }); } }, 'Show all tasks')));
+    pager(page, pages);
+  }
+  function pager(page, pages) {
+    const go = (to, text, label) => h('button', { type: 'button', id: `p-${text}`, disabled: to < 1 || to > pages || to === page, 'aria-label': label, onclick() {
+      change({ page: String(to) });
+      const again = $(`p-${text}`);
+      (again && !again.disabled ? again : $('p-at')).focus();
+    } }, text);
+    put($('pager'),
+      go(1, '«', 'First page'), go(page - 1, '‹', 'Page before'),
+      h('span', { id: 'p-at', tabindex: -1 }, `Page ${page.toLocaleString('en')} of ${pages.toLocaleString('en')}`),
+      go(page + 1, '›', 'Next page'), go(pages, '»', 'Last page'),
+      h('label', {}, 'a page ', h('select', { id: 'p-size', onchange() { change({ size: this.value }); $('p-size').focus(); } }, ['25', '50', '100', '500'].map(n => h('option', { value: n, selected: n === view.size }, n)))),
+      D.archive && !archiveLoaded && !pending.has('archive') ? h('button', { type: 'button', id: 'p-archive', onclick() { load('archive'); table(); } }, `Look through ${plural(D.counts.archived, 'archived task')} too`) : null);
+    $('pager').hidden = pages < 2 && shown <= 25 && !(D.archive && !archiveLoaded);
+  }
+
+  /* ---- events ---- */
+  function events() {
+    const words = { lost: 'lost with its node', released: 'given back by its node', late: 'came late' };
+    const late = D.nodes.filter(n => n.late > 0);
+    const pages = new Set(D.tasks.filter(t => t[20]).map(t => t[0]));
+    put($('events'), D.events.length
+      ? h('ol', { class: 'events card' }, D.events.map(([t, kind, id, node, reason]) => h('li', { class: 'e-' + (kind in words ? kind : 'other') },
+        h('span', { class: 'when' }, timeEl(t, true)), ' ',
+        pages.has(id) && ID.test(id) ? h('a', { href: `t/${id}.html` }, id) : h('b', {}, id), ` ${words[kind] || kind}`, node ? ` ${node}` : '', reason ? h('span', { class: 'muted' }, ': ', reason) : '')))
+      : h('p', { class: 'muted' }, 'No task had to be taken from its node.'),
+      late.length ? h('p', { class: 'muted small' }, `Results that came too late and were dropped: ${late.map(n => `${n.late} from ${n.id}`).join(', ')}.`) : null);
+  }
+
+  /* ---- all ---- */
+  function place() {
+    put($('place'), D.home ? h('a', { href: D.home, rel: 'noreferrer' }, D.place) : D.place, h('span', { class: 'muted' }, ` · times in `, h('span', { id: 'zone' }, base.zoneName())));
+  }
+  function segments() {
+    put($('range'), [['24h', '24 hours'], ['30d', '30 days']].map(([v, text]) => h('button', { type: 'button', 'data-value': v, 'aria-pressed': v === view.range, onclick() {
+      view = { ...view, range: v };
+      history.replaceState(null, '', url({}));
+      showFilters();
+      drawCharts();
+    } }, text)));
+  }
+  readUrl();
+  place();
+  age();
+  tiles();
+  advice();
+  segments();
+  nodes();
+  filters();
+  showFilters();
+  table();
+  events();
+  drawCharts();
+  base.showTimes();
+  if (D.more) load('tasks');
+  base.on('tick', age);
+  base.on('zone', () => { place(); drawCharts(); table(); });
+  window.addEventListener('popstate', () => {
+    if (!location.hash.includes('=') && location.hash) return;
+    readUrl();
+    showFilters();
+    drawCharts();
+    table();
+  });
+  let width = innerWidth, timer = 0;
+  addEventListener('resize', () => {
+    if (innerWidth === width) return;
+    width = innerWidth;
+    clearTimeout(timer);
+    timer = setTimeout(drawCharts, 100);
+  });
+  document.addEventListener('click', ev => {
+    const a = ev.target.closest?.('a[href^="#"]');
+    if (!a || !a.getAttribute('href').includes('=')) return;
+    ev.preventDefault();
+    history.pushState(null, '', a.getAttribute('href'));
+    readUrl();
+    showFilters();
+    drawCharts();
+    table();
+    $('tasks').scrollIntoView();
+    $('tasks').focus({ preventScroll: true });
+  });
+  document.addEventListener('keydown', ev => {
+    if (ev.key !== '/' || ev.ctrlKey || ev.metaKey || ev.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName || '')) return;
+    ev.preventDefault();
+    $('f-q').focus();
+  });
+  base.comeBack();
+})();
