@@ -413,11 +413,14 @@ static void put_plain(struct buf *b, const struct build *x)
 
 static void add_index(struct build *x, size_t in_page, bool archive)
 {
-	struct buf page = {0}, title = {0}, data = {0}, links = {0}, plain = {0}, feed = {0};
+	struct buf page = {0}, title = {0}, data = {0}, links = {0}, plain = {0}, feed = {0}, machines = {0};
 	markup_html(&title, x->title, strlen(x->title));
 	put_data(&data, x, in_page, archive);
 	put_links(&links, &x->s->config);
 	put_plain(&plain, x);
+	if (x->o->metrics && x->o->feed)
+		buf_addf(&machines, " For machines: <a href=\"%s\">figures</a>, <a href=\"%s\">a feed of failures</a>.",
+			 x->o->metrics, x->o->feed);
 	if (x->o->feed)
 		buf_addf(&feed,
 			 "<link rel=\"alternate\" type=\"application/atom+xml\" title=\"Failures\" href=\"%s\">\n",
@@ -432,6 +435,7 @@ static void add_index(struct build *x, size_t in_page, bool archive)
 				 {"LINKS", links.data},
 				 {"PLAIN", plain.data},
 				 {"FEED", feed.data},
+				 {"MACHINES", machines.data},
 				 {"VERSION", DGRID_VERSION},
 				 {"LIVE", x->s->past ? "" : " data-live"}};
 	fill(&page, "web/index.html", values, sizeof values / sizeof *values);
@@ -441,6 +445,7 @@ static void add_index(struct build *x, size_t in_page, bool archive)
 	buf_clear(&links);
 	buf_clear(&plain);
 	buf_clear(&feed);
+	buf_clear(&machines);
 }
 
 static void add_rest(struct build *x, size_t from)

@@ -60,7 +60,7 @@ static const struct verb verbs[] = {
     {"maintain", "[--dry-run] [--json]",
      "promote, heal, and move the oldest finished tasks beyond keep_finished to the branch archive", "dgrid maintain",
      cmd_maintain},
-    {"dashboard", "-o DIR [--at REV|DATE] [--now TIME] [--title T]",
+    {"dashboard", "-o DIR [--at REV|DATE] [--now TIME] [--title T] [--url URL]",
      "write the grid as a static site: charts, nodes, tasks, a page a task", "dgrid dashboard -o site", cmd_dashboard},
     {"doctor", "[--json] [--engine auto|docker|podman|bwrap]",
      "find what is wrong with git, engine, image, write access, clock; say how to mend it", "dgrid doctor", cmd_doctor},

@@ -117,17 +117,6 @@ static void last_words(const struct proc_result *res, char *out, size_t room)
 			*p = '?';
 }
 
-int trust_available(struct err *e)
-{
-	struct proc_result res;
-	if (KEYGEN(NULL, &res, e, "-?"))
-		return -1;
-	bool can = (res.err.data && strstr(res.err.data, "find-principals")) ||
-		   (res.out.data && strstr(res.out.data, "find-principals"));
-	proc_result_clear(&res);
-	return can ? 0 : err_set(e, ERR_UNAVAILABLE, "this ssh-keygen is too old to check signatures (OpenSSH 8.2)");
-}
-
 /* A folder for what ssh-keygen wants in files; NULL with e filled. */
 static char *scratch(struct err *e)
 {
@@ -401,6 +390,38 @@ static int allowed(const struct check *c, const char *list, const char *text, ch
 	return rc;
 }
 
+int trust_available(struct err *e)
+{
+	/* A signature of the bytes "dgrid" by a key that was thrown away. */
+	static const char armor[] = "-----BEGIN SSH SIGNATURE-----\n"
+				    "U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAgJTt2piQcvYAUBiXWLAda/c1gf2\n"
+				    "0BoU3x3IwbrFjcJT4AAAAKZGdyaWQtdGFzawAAAAAAAAAGc2hhNTEyAAAAUwAAAAtzc2gt\n"
+				    "ZWQyNTUxOQAAAEDaMuN5iz+YX9XLuKM8IQ9aIGKQSqYfHtF+lVi5KeZ+ZOEwVisbQc7l7u\n"
+				    "hwy7+2PcP6jbhRtaHtbEKfEdEnQ0oF\n"
+				    "-----END SSH SIGNATURE-----\n";
+	static const char list[] = "dgrid valid-before=\"20400101\" ssh-ed25519 "
+				   "AAAAC3NzaC1lZDI1NTE5AAAAICU7dqYkHL2AFAYl1iwHWv3NYH9tAaFN8dyMG6xY3CU+\n";
+	char *dir = scratch(e), signer[128], why[256] = "";
+	if (!dir)
+		return -1;
+	struct check c = {.signature = xasprintf("%s/signature", dir),
+			  .now = xasprintf("%s/list", dir),
+			  .time = xstrdup("-Overify-time=20260101000000")};
+	int rc = file_write_in_place(c.signature, armor, sizeof armor - 1, e);
+	if (!rc)
+		rc = file_write_in_place(c.now, list, sizeof list - 1, e);
+	int good = rc ? -1 : allowed(&c, c.now, "dgrid", signer, why, sizeof why, e);
+	if (!good)
+		err_set(e, ERR_UNAVAILABLE,
+			"ssh-keygen does not accept a good signature (is it OpenSSH 8.9 or newer?): %s", why);
+	file_remove_tree(dir, NULL);
+	free(dir);
+	free(c.signature);
+	free(c.now);
+	free(c.time);
+	return good == 1 ? 0 : -1;
+}
+
 /* allowed_signers of a commit as a file; 1: it is there, 0: it is not, -1: error. */
 static int list_of(const struct git *g, const char *commit, const char *path, struct err *e)
 {
@@ -454,7 +475,7 @@ int trust_judge(const struct git *g, const char *head, const char *spec, const c
 			 shape ? shape : "");
 		return 0;
 	}
-	if (trust_available(e) || find_arrival(g, head, spec, id, &came, e))
+	if (find_arrival(g, head, spec, id, &came, e))
 		return -1;
 	if (!came.parent[0]) {
 		snprintf(v->why, sizeof v->why,
@@ -492,5 +513,6 @@ int trust_judge(const struct git *g, const char *head, const char *spec, const c
 	free(c.then);
 	free(c.now);
 	free(c.time);
-	return rc < 0 ? -1 : 0;
+	/* A no counts only of an ssh-keygen that can say yes. */
+	return rc < 0 || (!v->ok && trust_available(e)) ? -1 : 0;
 }

@@ -1,19 +1,21 @@
 #include "clock.h"
 #include "dashboard.h"
+#include "feed.h"
+#include "metrics.h"
 #include "verbs.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
 struct wanted {
-	const char *dir, *at, *title;
+	const char *dir, *at, *title, *url;
 	int64_t now; /* UTC seconds; 0: not said */
 };
 
 static int parse(struct wanted *w, int argc, char **argv, struct err *e)
 {
-	static const struct option options[] = {
-	    {"output", 1, 0, 'o'}, {"at", 1, 0, 't'}, {"now", 1, 0, 'n'}, {"title", 1, 0, 'T'}, {0}};
+	static const struct option options[] = {{"output", 1, 0, 'o'}, {"at", 1, 0, 't'},  {"now", 1, 0, 'n'},
+						{"title", 1, 0, 'T'},  {"url", 1, 0, 'u'}, {0}};
 	int opt;
 	*w = (struct wanted){0};
 	optind = 1;
@@ -37,6 +39,11 @@ static int parse(struct wanted *w, int argc, char **argv, struct err *e)
 			if (!*optarg || strlen(optarg) > 100)
 				return err_set(e, ERR_USAGE, "--title: expected 1-100 bytes of text");
 			break;
+		case 'u':
+			w->url = optarg;
+			if (strncmp(optarg, "https://", 8) != 0 && strncmp(optarg, "http://", 7) != 0)
+				return err_set(e, ERR_USAGE, "--url: expected http(s)://..., found '%.200s'", optarg);
+			break;
 		default:
 			return err_set(e, ERR_USAGE,
 				       "unknown option or missing value '%s' (see: dgrid dashboard --help)",
@@ -49,14 +56,19 @@ static int parse(struct wanted *w, int argc, char **argv, struct err *e)
 	return 0;
 }
 
-/* Files beside the pages, for machines: what other modules make of the snapshot is added here, and named in the options
- * so that the pages point to it. */
-static int add_for_machines(struct snapshot *s, struct dashboard_options *o, struct site *site, struct err *e)
+/* Files beside the pages, for machines. */
+static int add_for_machines(struct snapshot *s, const char *url, struct dashboard_options *o, struct site *site,
+			    struct err *e)
 {
-	(void)s;
-	(void)o;
-	(void)site;
-	(void)e;
+	struct buf metrics = {0}, feed = {0};
+	if (snapshot_load(s, ~0u, e))
+		return -1;
+	metrics_json(s, &metrics);
+	feed_failures(s, url, &feed);
+	o->metrics = "metrics.json";
+	o->feed = "failures.atom";
+	site_add(site, o->metrics, &metrics);
+	site_add(site, o->feed, &feed);
 	return 0;
 }
 
@@ -70,7 +82,7 @@ int cmd_dashboard(const struct context *ctx, int argc, char **argv, struct err *
 		struct dashboard_options o = {.title = w.title};
 		if (w.now)
 			snapshot_set_now(&s, w.now);
-		rc = add_for_machines(&s, &o, &site, e);
+		rc = add_for_machines(&s, w.url, &o, &site, e);
 		if (!rc)
 			rc = dashboard_build(&s, &o, &site, e);
 		if (!rc)

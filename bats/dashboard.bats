@@ -39,7 +39,7 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 
 @test "an empty grid makes a site that says what to do first" {
 	run -0 "$DGRID" dashboard -o "$S/deep/er"
-	[[ "$output" == "$S/deep/er/index.html: ledger at "*"; 1 file written, 0 unchanged, 0 removed" ]]
+	[[ "$output" == "$S/deep/er/index.html: ledger at "*"; 3 files written, 0 unchanged, 0 removed" ]]
 	S=$S/deep/er
 	[ "$(page 'o["counts"]["queue"], o["nodes"], o["tasks"], o["more"], o["advice"]')" = "(0, [], [], 0, [])" ]
 	grep -q 'dgrid submit --id hello' "$S/index.html"
@@ -77,24 +77,24 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 		tasks/completed/b.json '{"task_id":"b","script":"x","timeout_seconds":10,"result":{"status":"success","finished_at":"2026-11-24T10:00:00Z"}}' \
 		nodes/n.json '{"node_id":"n","status":"active","last_heartbeat":"2026-11-24T11:59:50Z","slots":2,"busy":1}'
 	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
-	[[ "$output" == *"; 3 files written, 0 unchanged, 0 removed" ]]
+	[[ "$output" == *"; 5 files written, 0 unchanged, 0 removed" ]]
 	before=$(stamp)
 	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
-	[[ "$output" == *"; 0 files written, 3 unchanged, 0 removed" ]]
+	[[ "$output" == *"; 0 files written, 5 unchanged, 0 removed" ]]
 	[ "$(stamp)" = "$before" ]
 	run -0 "$DGRID" dashboard -o "$T/other" --now "$NOW"
 	diff -r "$S" "$T/other"
 	[ "$(page 'o["nodes"][0]["state"], o["now"]')" = "('active', $(date -d "$NOW" +%s))" ]
 	# An hour later the node is silent; the pages of finished tasks are what they were.
 	run -0 "$DGRID" dashboard -o "$S" --now 2026-11-24T13:00:00Z
-	[[ "$output" == *"; 1 file written, 2 unchanged, 0 removed" ]]
+	[[ "$output" == *"; 2 files written, 3 unchanged, 0 removed" ]]
 	[ "$(page 'o["nodes"][0]["state"]')" = silent ]
 	tgit -C "$T/c" rm -q tasks/completed/a.json
 	tgit -C "$T/c" commit -qm gone
 	tgit -C "$T/c" push -q origin HEAD:main
 	echo mine >"$S/t/mine.html"
 	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
-	[[ "$output" == *"; 1 file written, 1 unchanged, 1 removed" ]]
+	[[ "$output" == *"; 3 files written, 1 unchanged, 1 removed" ]]
 	[ ! -e "$S/t/a.html" ]
 	[ "$(<"$S/t/mine.html")" = mine ]
 }
@@ -169,7 +169,7 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 		        for k, v in attrs:
 		            assert not k.startswith("on") and k != "style", (self.name, tag, k)
 		            if k == "href":
-		                assert re.match(r"(https://|#|data:|t/|\.\./index\.html)", v), (self.name, v)
+		                assert re.match(r"(https://|#|data:|t/|metrics\.json|failures\.atom|\.\./index\.html)", v), (self.name, v)
 		for name in glob.glob(sys.argv[1] + "/**/*.html", recursive=True):
 		    text = open(name, encoding="utf-8").read()
 		    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202e\ufffe]", text), name

@@ -291,6 +291,10 @@ PY
 	PATH=$T/bin spawn "$T/n1.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/w"
 	wait_until 20 grep -q 'no claims until this is mended: ssh-keygen' "$T/n1.log"
 	ledger_has queue one
-	ln -s "$(command -v ssh-keygen)" "$T/bin/ssh-keygen"
+	# Nor does one that says no to everything fail a task.
+	ln -s "$(command -v false)" "$T/bin/ssh-keygen"
+	wait_until 60 grep -q 'does not accept a good signature' "$T/n1.log"
+	ledger_has queue one
+	ln -sf "$(command -v ssh-keygen)" "$T/bin/ssh-keygen"
 	wait_until 60 ledger_has completed one
 }
