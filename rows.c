@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EVENTS_MAX 4096 /* held before the older ones are let go */
 #define YEAR_10000 253402300800
 #define BIG 1000000000000000 /* numbers beyond are no measure of anything; JavaScript keeps these exactly */
 
@@ -87,9 +88,25 @@ const char *row_orphan(const struct snapshot *s, const struct json *doc, char wh
 	return why;
 }
 
+static int event_order(const void *pa, const void *pb)
+{
+	const struct row_event *a = pa, *b = pb;
+	return a->when != b->when ? (a->when > b->when ? -1 : 1) : strcmp(a->json.data, b->json.data);
+}
+
+static void newest_events(struct rows *r)
+{
+	if (r->n_events)
+		qsort(r->events, r->n_events, sizeof *r->events, event_order);
+	while (r->n_events > ROWS_EVENTS)
+		buf_clear(&r->events[--r->n_events].json);
+}
+
 static void add_event(struct reading *x, int64_t when, const char *kind, const char *id, const struct json *attempt)
 {
 	struct rows *r = x->r;
+	if (r->n_events == EVENTS_MAX)
+		newest_events(r);
 	if (r->n_events == x->room_events) {
 		x->room_events = x->room_events ? 2 * x->room_events : 64;
 		r->events = xrealloc(r->events, x->room_events * sizeof *r->events);
@@ -238,12 +255,6 @@ static int by_when(const void *pa, const void *pb)
 				    : 0;
 }
 
-static int event_order(const void *pa, const void *pb)
-{
-	const struct row_event *a = pa, *b = pb;
-	return a->when != b->when ? (a->when > b->when ? -1 : 1) : strcmp(a->json.data, b->json.data);
-}
-
 static const struct snapshot *sorting; /* qsort has no context */
 
 static int by_id(const void *pa, const void *pb)
@@ -285,10 +296,7 @@ int rows_read(struct rows *r, const struct snapshot *s, struct err *e)
 		pages += row->page;
 		put_number(&row->json, row->page);
 	}
-	if (r->n_events)
-		qsort(r->events, r->n_events, sizeof *r->events, event_order);
-	while (r->n_events > ROWS_EVENTS)
-		buf_clear(&r->events[--r->n_events].json);
+	newest_events(r);
 	return 0;
 }
 

@@ -7,7 +7,36 @@
 #include <unistd.h>
 
 #define FILE_MAX (64u << 20)
+#define MEMORY_MAX (64u << 20)
 #define MANIFEST_MAX (16u << 20)
+
+/* Where the disk has no room for it, it stays in memory. */
+static void spill(struct site *s, struct site_file *f)
+{
+	if (!s->spill)
+		s->spill = tmpfile();
+	if (!s->spill || fseek(s->spill, 0, SEEK_END) || (f->offset = ftell(s->spill)) < 0 ||
+	    fwrite(f->bytes.data, 1, f->bytes.len, s->spill) != f->bytes.len || fflush(s->spill))
+		return;
+	f->spilled = true;
+	f->len = f->bytes.len;
+	buf_clear(&f->bytes);
+}
+
+static int fetch(struct site *s, struct site_file *f, struct err *e)
+{
+	char chunk[65536];
+	if (fseek(s->spill, f->offset, SEEK_SET))
+		return err_set(e, ERR_UNAVAILABLE, "the temporary file cannot be read again");
+	while (f->bytes.len < f->len) {
+		size_t want = f->len - f->bytes.len,
+		       n = fread(chunk, 1, want < sizeof chunk ? want : sizeof chunk, s->spill);
+		if (!n)
+			return err_set(e, ERR_UNAVAILABLE, "the temporary file cannot be read again");
+		buf_add(&f->bytes, chunk, n);
+	}
+	return 0;
+}
 
 void site_add(struct site *s, const char *name, struct buf *bytes)
 {
@@ -17,6 +46,10 @@ void site_add(struct site *s, const char *name, struct buf *bytes)
 	}
 	s->v[s->n++] = (struct site_file){.name = xstrdup(name), .bytes = *bytes};
 	*bytes = (struct buf){0};
+	struct site_file *f = &s->v[s->n - 1];
+	if (f->bytes.len && s->in_memory + f->bytes.len > (s->memory_max ? s->memory_max : MEMORY_MAX))
+		spill(s, f);
+	s->in_memory += f->bytes.len;
 }
 
 void site_clear(struct site *s)
@@ -26,6 +59,8 @@ void site_clear(struct site *s)
 		buf_clear(&s->v[i].bytes);
 	}
 	free(s->v);
+	if (s->spill)
+		fclose(s->spill);
 	*s = (struct site){0};
 }
 
@@ -188,8 +223,13 @@ int site_write(struct site *s, const char *dir, struct err *e)
 		rc = refuse_strangers(s, dir, &old, e);
 	if (!rc)
 		rc = write_manifest(s, dir, &old, true, e);
-	for (size_t i = 0; i < s->n && !rc; i++)
-		rc = write_one(s, &s->v[i], dir, e);
+	for (size_t i = 0; i < s->n && !rc; i++) {
+		if (s->v[i].spilled)
+			rc = fetch(s, &s->v[i], e);
+		if (!rc)
+			rc = write_one(s, &s->v[i], dir, e);
+		buf_clear(&s->v[i].bytes);
+	}
 	if (!rc) {
 		remove_old(s, dir, &old);
 		rc = write_manifest(s, dir, &old, false, e);

@@ -1,9 +1,12 @@
 /* What makes pages safe: the hash of a policy, strangers' text, links to known hosts. */
+#include "file.h"
 #include "forge.h"
 #include "sha256.h"
+#include "site.h"
 #include "test.h"
 #include "text.h"
 #include <stdlib.h>
+#include <unistd.h>
 
 static int hash_is(const void *bytes, size_t len, const char *hex)
 {
@@ -112,10 +115,57 @@ static void forges(void)
 		CHECK(leads_to(none[i], ""), none[i]);
 }
 
+static int holds(const char *dir, const char *name, const char *text)
+{
+	struct buf b = {0};
+	struct err e;
+	char *path = xasprintf("%s/%s", dir, name);
+	int same =
+	    !file_read(path, 1 << 20, &b, &e) && b.len == strlen(text) && !memcmp(b.data ? b.data : "", text, b.len);
+	buf_clear(&b);
+	free(path);
+	return same;
+}
+
+static void add(struct site *s, const char *name, const char *text)
+{
+	struct buf b = {0};
+	buf_adds(&b, text);
+	site_add(s, name, &b);
+}
+
+/* What does not fit into memory is written all the same. */
+static void sites(void)
+{
+	char dir[] = "/tmp/dgrid-test-site.XXXXXX";
+	struct err e;
+	if (!mkdtemp(dir)) {
+		CHECK(0, "mkdtemp");
+		return;
+	}
+	for (int round = 0; round < 2; round++) {
+		struct site s = {.memory_max = 10};
+		add(&s, "t/b.html", "a page that does not fit");
+		add(&s, "index.html", "fits");
+		add(&s, "t/a.html", "another one that does not");
+		add(&s, "empty.js", "");
+		CHECK(s.v[0].spilled && !s.v[1].spilled && s.v[2].spilled, "beyond the memory, into a file");
+		CHECK(!site_write(&s, dir, &e), "written");
+		CHECK(s.written == (round ? 0 : 4) && s.same == (round ? 4 : 0), "the second time all is as it was");
+		site_clear(&s);
+		CHECK(holds(dir, "t/b.html", "a page that does not fit") &&
+			  holds(dir, "t/a.html", "another one that does not") && holds(dir, "index.html", "fits") &&
+			  holds(dir, "empty.js", ""),
+		      "whole");
+	}
+	CHECK(!file_remove_tree(dir, &e), "removed");
+}
+
 int main(void)
 {
 	hashes();
 	texts();
 	forges();
+	sites();
 	return test_end("test_page");
 }
