@@ -2,6 +2,7 @@
 #include "archive.h"
 #include "file.h"
 #include "task.h"
+#include "trust.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 struct added {
 	char *path, *id;
 	char oid[72];
+	struct json *doc; /* of a valid task that is signed, else NULL */
 };
 
 struct judging {
@@ -361,8 +363,11 @@ static void take_file(void *ctx, size_t i, const char *bytes, size_t len)
 	if (!bytes)
 		return; /* told below */
 	j->p->file = a->path;
-	if (!task_parse(&t, bytes, len, a->id, &j->config, true, j->p))
+	if (!task_parse(&t, bytes, len, a->id, &j->config, true, j->p)) {
+		if (j->config.require_signed_tasks && json_get(t.doc, "signatures"))
+			j->files[i].doc = json_copy(t.doc);
 		task_clear(&t);
+	}
 	memset(j->files[i].oid, 0, sizeof j->files[i].oid);
 }
 
@@ -404,6 +409,22 @@ static int judge_ids(struct judging *j, struct err *e)
 	return 0;
 }
 
+/* A task without a signature may still be approved; one with a signature that does not count is a mistake, or worse. */
+static int judge_signatures(struct judging *j, struct err *e)
+{
+	for (size_t i = 0; i < j->n_files; i++) {
+		struct trust_verdict v;
+		if (!j->files[i].doc)
+			continue;
+		if (trust_judge_new(&j->r->git, j->base, j->files[i].doc, &v, e))
+			return -1;
+		j->p->file = j->files[i].path;
+		if (!v.ok)
+			trust_tell(j->p, j->files[i].doc, &v);
+	}
+	return 0;
+}
+
 static int judge_files(struct judging *j, struct err *e)
 {
 	struct strs oids = {0};
@@ -425,7 +446,9 @@ static int judge_files(struct judging *j, struct err *e)
 			buf_clear(&size);
 		}
 	strs_clear(&oids);
-	return rc ? rc : judge_ids(j, e);
+	if (!rc)
+		rc = judge_ids(j, e);
+	return rc ? rc : judge_signatures(j, e);
 }
 
 int request_judge(struct request *r, struct problems *p, struct err *e)
@@ -463,6 +486,7 @@ int request_judge(struct request *r, struct problems *p, struct err *e)
 	for (size_t i = 0; i < j.n_files; i++) {
 		free(j.files[i].path);
 		free(j.files[i].id);
+		json_free(j.files[i].doc);
 	}
 	free(j.files);
 	strs_clear(&j.base_ids);

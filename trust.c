@@ -1,4 +1,5 @@
 #include "trust.h"
+#include "clock.h"
 #include "file.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -459,48 +460,44 @@ static int check_one(const struct check *c, const struct json *s, const char *te
 	return rc;
 }
 
-int trust_judge(const struct git *g, const char *head, const char *spec, const char *id, const struct json *doc,
-		struct trust_verdict *v, struct err *e)
+/* Is there a signature that could count? Else v says what is wrong. */
+static bool is_signed(const struct json *doc, struct trust_verdict *v)
 {
 	const struct json *all = json_get(doc, "signatures"), *at;
 	const char *shape = all ? task_signatures_wrong(all, &at) : NULL;
-	struct arrival came;
-	struct check c = {0};
-	char when[32], *text = NULL, *dir = NULL;
-	int rc = 0;
 	*v = (struct trust_verdict){0};
-	if (!all || !all->child || shape) {
-		snprintf(v->why, sizeof v->why, "%s%s",
-			 shape ? "signatures: " : "it is not signed, and this grid runs signed tasks only",
-			 shape ? shape : "");
-		return 0;
-	}
-	if (find_arrival(g, head, spec, id, &came, e))
-		return -1;
-	if (!came.parent[0]) {
-		snprintf(v->why, sizeof v->why,
-			 "it came with the branch's first commit, before there was a " TRUST_LIST);
-		return 0;
-	}
-	if (!(dir = scratch(e)))
+	if (shape)
+		snprintf(v->why, sizeof v->why, "signatures: %s", shape);
+	else if (!all || !all->child)
+		snprintf(v->why, sizeof v->why, "it is not signed, and this grid runs signed tasks only");
+	return !shape && all && all->child;
+}
+
+/* Of a task that came so, held against the list before it and that of now. */
+static int judge(const struct git *g, const struct arrival *came, const char *now, const struct json *doc,
+		 struct trust_verdict *v, struct err *e)
+{
+	struct check c = {0};
+	struct tm tm;
+	time_t t = (time_t)came->at;
+	char when[32], *dir = scratch(e), *text;
+	if (!dir)
 		return -1;
 	text = trust_text(doc);
 	c.signature = xasprintf("%s/signature", dir);
 	c.then = xasprintf("%s/then", dir);
 	c.now = xasprintf("%s/now", dir);
-	time_t t = (time_t)came.at;
-	struct tm tm;
 	gmtime_r(&t, &tm);
 	strftime(when, sizeof when, "%Y%m%d%H%M%S", &tm);
 	c.time = xasprintf("-Overify-time=%s", when);
-	if ((rc = list_of(g, came.parent, c.then, e)) == 0)
-		snprintf(v->why, sizeof v->why, "there was no " TRUST_LIST " before the commit that brought it (%.12s)",
-			 came.commit);
-	else if (rc == 1 && (rc = list_of(g, head, c.now, e)) == 0)
+	int rc = list_of(g, came->parent, c.then, e);
+	if (!rc)
+		snprintf(v->why, sizeof v->why, "there was no " TRUST_LIST " before the commit that brought it");
+	else if (rc == 1 && (rc = list_of(g, now, c.now, e)) == 0)
 		snprintf(v->why, sizeof v->why, "there is no " TRUST_LIST " any more");
 	if (rc == 1) {
 		rc = 0;
-		for (const struct json *s = all->child; s && rc == 0; s = s->next)
+		for (const struct json *s = json_get(doc, "signatures")->child; s && rc == 0; s = s->next)
 			rc = check_one(&c, s, text, v, e);
 		v->ok = rc == 1;
 		if (v->ok)
@@ -515,4 +512,32 @@ int trust_judge(const struct git *g, const char *head, const char *spec, const c
 	free(c.time);
 	/* A no counts only of an ssh-keygen that can say yes. */
 	return rc < 0 || (!v->ok && trust_available(e)) ? -1 : 0;
+}
+
+int trust_judge(const struct git *g, const char *head, const char *spec, const char *id, const struct json *doc,
+		struct trust_verdict *v, struct err *e)
+{
+	struct arrival came;
+	if (!is_signed(doc, v))
+		return 0;
+	if (find_arrival(g, head, spec, id, &came, e))
+		return -1;
+	if (came.parent[0])
+		return judge(g, &came, head, doc, v, e);
+	snprintf(v->why, sizeof v->why, "it came with the branch's first commit, before there was a " TRUST_LIST);
+	return 0;
+}
+
+int trust_judge_new(const struct git *g, const char *head, const struct json *doc, struct trust_verdict *v,
+		    struct err *e)
+{
+	struct arrival coming = {.at = clock_now()};
+	snprintf(coming.parent, sizeof coming.parent, "%s", head);
+	return is_signed(doc, v) ? judge(g, &coming, head, doc, v, e) : 0;
+}
+
+void trust_tell(struct problems *p, const struct json *doc, const struct trust_verdict *v)
+{
+	const struct json *all = json_get(doc, "signatures");
+	problem_in(p, all->line, all->col, "signatures", "%s (expected a signature that counts, or none yet)", v->why);
 }

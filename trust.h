@@ -37,5 +37,10 @@ struct trust_verdict {
  * cannot be told now (no ssh-keygen, remote trouble), which is no fault of the task. */
 int trust_judge(const struct git *g, const char *head, const char *spec, const char *id, const struct json *doc,
 		struct trust_verdict *v, struct err *e);
+/* The same of a task that does not stand in the ledger yet: as if it came now. */
+int trust_judge_new(const struct git *g, const char *head, const struct json *doc, struct trust_verdict *v,
+		    struct err *e);
+/* What a verdict that is not ok means for a file that is to be submitted. */
+void trust_tell(struct problems *p, const struct json *doc, const struct trust_verdict *v);
 int trust_available(struct err *e); /* is there an ssh-keygen that can verify? */
 #endif

@@ -1,6 +1,7 @@
 #include "file.h"
 #include "log.h"
 #include "request.h"
+#include "trust.h"
 #include "verbs.h"
 #include <getopt.h>
 #include <stdio.h>
@@ -77,6 +78,18 @@ static int settings(const struct context *ctx, struct snapshot *s, struct err *e
 	return rc;
 }
 
+static int check_signature(const struct snapshot *s, const struct json *doc, struct problems *p, struct err *e)
+{
+	struct trust_verdict v;
+	if (!json_get(doc, "signatures"))
+		return 0;
+	if (trust_judge_new(&s->git, s->commit, doc, &v, e))
+		return -1;
+	if (!v.ok)
+		trust_tell(p, doc, &v);
+	return 0;
+}
+
 static int check_files(const struct context *ctx, const struct asked *a, char **paths, size_t n, struct problems *p,
 		       size_t *bad, struct err *e)
 {
@@ -99,8 +112,11 @@ static int check_files(const struct context *ctx, const struct asked *a, char **
 			problem_at(p, 1, 1, "%s (expected a readable file of at most %d bytes)", why.msg,
 				   TASK_FILE_MAX);
 			missing += why.class == ERR_NOENT;
-		} else if (!task_parse(&t, b.data ? b.data : "", b.len, stem, &s.config, true, p))
+		} else if (!task_parse(&t, b.data ? b.data : "", b.len, stem, &s.config, true, p)) {
+			if (s.config.require_signed_tasks)
+				rc = check_signature(&s, t.doc, p, e);
 			task_clear(&t);
+		}
 		*bad += p->n != before;
 		buf_clear(&b);
 		free(stem);

@@ -257,6 +257,33 @@ PY
 	for id in signed bare; do ledger_has completed "$id"; done
 }
 
+@test "validate says of a signature whether it counts, of a file and of a pull request" {
+	mkdir "$T/x"
+	for who in ann eve; do
+		printf '{"task_id": "by-%s", "script": "true", "timeout_seconds": 20}' "$who" >"$T/x/by-$who.json"
+		"$DGRID" approve --print "$T/x/by-$who.json" | ssh-keygen -q -Y sign -n dgrid-task -f "$T/$who" >"$T/sig"
+		python3 - "$T/x/by-$who.json" "$T/sig" <<'PY'
+import json, sys
+t = json.load(open(sys.argv[1]))
+t["signatures"] = [{"signature": open(sys.argv[2]).read()}]
+json.dump(t, open(sys.argv[1], "w"), indent=1)
+PY
+	done
+	run -0 "$DGRID" validate "$T/x/by-ann.json"
+	run -65 --separate-stderr "$DGRID" validate "$T/x/by-eve.json"
+	[[ "$output" == *"by-eve.json:5:"*"signatures: its signature is not one that allowed_signers allowed"* ]]
+	fresh
+	for who in ann eve; do
+		tgit -C "$T/r" switch -qc "$who" main
+		cp "$T/x/by-$who.json" "$T/r/tasks/unapproved/"
+		tgit -C "$T/r" add -A
+		tgit -C "$T/r" commit -qm "by $who"
+	done
+	run -0 "$DGRID" -C "$T/r" validate --pr main..ann
+	run -65 --separate-stderr "$DGRID" -C "$T/r" validate --pr main..eve
+	[[ "$output" == *"by-eve.json:5:"*"signatures: its signature is not one"* ]]
+}
+
 @test "a signed task stays signed through failed attempts, retries and healing" {
 	settings '"require_signed_tasks": true, "retry_backoff_seconds": 1'
 	printf '{"task_id": "again", "script": "exit 3", "timeout_seconds": 20, "max_attempts": 2, "retry_on_failure": true}' \
