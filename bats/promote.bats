@@ -84,8 +84,18 @@ settings() { # JSON
 	[ "$output" = "$(printf '%s\n' Twice twice)" ]
 	[ "$(field queue twice '"approved_by" in t')" = False ]
 	run -0 "$DGRID" why twice
-	[[ "$output" == *"twice is in queue already"* ]]
+	[[ "$output" == "twice is in queue"*"another file of that id is in unapproved"* ]]
+	run -0 "$DGRID" why Twice
+	[[ "$output" == "Twice is in unapproved"*"twice is in "*" already"* ]]
 	run -1 "$DGRID" promote twice
+	# The staged file hides nothing of the task itself.
+	run -0 "$DGRID" show twice
+	[[ "$output" == *"state       queue"* ]]
+	run -0 "$DGRID" cancel twice
+	run -0 ledger_ls queue
+	[ "$output" = fine ]
+	ledger_has failed twice
+	ledger_has unapproved twice
 }
 
 @test "why says what a staged task waits for" {
@@ -148,6 +158,27 @@ settings() { # JSON
 	[ "$(json '[t["task_id"] for t in o["promoted"]], [t["task_id"] for t in o["invalid"]], o["left"], o["orphans"], o["archived"]')" = "['one'] ['wrong'] [] [] 0" ]
 	run -0 ledger_ls queue
 	[ "$output" = one ]
+}
+
+@test "over HTTP, from a cut-off clone, in a branch of another name and with SHA-256" {
+	rm -rf "$ORIGIN" "$T/c"
+	git init -q --bare --object-format=sha256 -b work "$ORIGIN"
+	export DGRID_BRANCH=work
+	"$DGRID" init >/dev/null
+	tgit clone -q "$ORIGIN" "$T/c"
+	printf '{"task_id": "x", "script": "true", "timeout_seconds": 10}\n' >"$T/c/tasks/unapproved/x.json"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm x
+	x=$(git -C "$T/c" rev-parse HEAD)
+	for _ in {1..40}; do tgit -C "$T/c" commit -q --allow-empty -m more; done
+	git -C "$T/c" push -q origin HEAD:work
+	run -0 "$DGRID" -C "$T/c" validate --pr "$x~..$x"
+	start_http_git
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	export GIT_TOKEN
+	run -0 "$DGRID" --repo "$HTTP_URL" promote --json
+	[ "$(json 'o["promoted"][0]["approved_by"]["commit"]')" = "$x" ]
+	[[ "$(git -C "$ORIGIN" ls-tree -r --name-only work)" == *tasks/queue/x.json* ]]
 }
 
 @test "two who promote at once promote once" {
