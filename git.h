@@ -20,7 +20,8 @@ int git_records(const struct git *g, const char *const *args, void (*on_record)(
 /* The same in the background: on_end gets the raw result from the event loop. NULL with e filled when not started. */
 struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
 		       void (*on_end)(void *ctx, const struct proc_result *res), struct err *e);
-/* Clones the tip of branch (shallow). An empty repository gives an empty clone on that branch. */
+/* Clones the tip of branch (shallow), without checking it out. An empty repository gives an empty clone on that branch.
+ */
 int git_clone(const struct git *g, const char *url, const char *branch, struct err *e);
 /* A shallow bare clone of the branch alone, for readers. */
 int git_clone_bare(const struct git *g, const char *url, const char *branch, struct err *e);

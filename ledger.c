@@ -149,10 +149,16 @@ static int set_up(struct ledger *l, struct err *e)
 
 static int make_clone(struct ledger *l, struct err *e)
 {
+	struct err empty;
 	int rc = file_remove_tree(l->git.dir, e);
 	if (!rc)
 		rc = git_clone(&l->git, l->url, l->branch, e);
-	return rc ? rc : set_up(l, e);
+	if (!rc)
+		rc = set_up(l, e);
+	/* Only now: attributes that stand in the ledger would change what is checked out. */
+	if (!rc && !GIT(l, NULL, &empty, "rev-parse", "--verify", "--quiet", "HEAD"))
+		rc = GIT(l, NULL, e, "reset", "--hard", "--quiet");
+	return rc;
 }
 
 int ledger_sync(struct ledger *l, struct err *e)

@@ -219,3 +219,21 @@ settings() { # JSON
 	[ "$(git -C "$ORIGIN" log --format=%B main | grep -cE '(^|: )promote later$')" = 1 ]
 	[ "$(cat "$T"/log? | grep -c 'later is queued')" = 1 ]
 }
+
+@test "attributes that stand in the ledger change no byte of a task, in a fresh clone neither" {
+	printf '{"task_id": "x", "script": "echo %s", "timeout_seconds": 10}\r\n' '$Id$' >"$T/c/tasks/unapproved/x.json"
+	git -C "$T/c" add -A
+	blob=$(printf '* text eol=crlf ident working-tree-encoding=UTF-16LE\n' | git -C "$T/c" hash-object -w --stdin)
+	git -C "$T/c" update-index --add --cacheinfo "100644,$blob,tasks/unapproved/.gitattributes"
+	git -C "$T/c" update-index --add --cacheinfo "100644,$blob,.gitattributes"
+	tgit -C "$T/c" commit -qm x
+	git -C "$T/c" push -q origin HEAD:main
+	# As if the clone had taken its time: git trusts what it knows of the files then.
+	real=$(command -v git)
+	mkdir "$T/bin"
+	printf '#!/bin/bash\n"%s" "$@"\nrc=$?\nindex=${!#}/.git/index\nif [[ " $* " == *" clone "* && -e $index ]]; then touch -d "+9 seconds" "$index"; fi\nexit $rc\n' "$real" >"$T/bin/git"
+	chmod +x "$T/bin/git"
+	PATH=$T/bin:$PATH
+	run -0 "$DGRID" promote
+	[ "$(field queue x 't["script"]')" = 'echo $Id$' ]
+}
