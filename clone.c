@@ -60,7 +60,12 @@ int clone_make(const struct git *g, const char *url, const char *branch, const c
 	int rc = file_remove_tree(g->dir, e);
 	if (!rc)
 		rc = git_clone(g, url, branch, e);
-	return rc ? rc : set_up(g, borrow, e);
+	if (!rc)
+		rc = set_up(g, borrow, e);
+	/* Only now: attributes that stand in the ledger would change what is checked out. An empty one has no HEAD. */
+	if (!rc && !GIT(g, NULL, "rev-parse", "--verify", "--quiet", "HEAD"))
+		rc = GIT(g, e, "reset", "--hard", "--quiet");
+	return rc;
 }
 
 int clone_adopt(const struct git *g, const char *url, const char *borrow, struct err *e)

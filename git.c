@@ -198,8 +198,19 @@ int git_clone(const struct git *g, const char *url, const char *branch, struct e
 {
 	struct proc_result res;
 	/* --no-local: a plain path would otherwise ignore --depth and copy the whole history. */
-	const char *args[] = {"clone",	  "--quiet", "--no-local",  "--depth", "1", "--single-branch",
-			      "--branch", branch,    "--template=", "--",      url, g->dir,
+	const char *args[] = {"clone",
+			      "--quiet",
+			      "--no-local",
+			      "--no-checkout",
+			      "--depth",
+			      "1",
+			      "--single-branch",
+			      "--branch",
+			      branch,
+			      "--template=",
+			      "--",
+			      url,
+			      g->dir,
 			      NULL};
 	if (run(g, args, false, &res, e))
 		return -1;

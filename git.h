@@ -23,7 +23,8 @@ struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
 /* The same with input on its stdin. */
 struct proc *git_start_input(const struct git *g, const char *input, size_t len, const char *const *args, void *ctx,
 			     void (*on_end)(void *ctx, const struct proc_result *res), struct err *e);
-/* Clones the tip of branch (shallow). An empty repository gives an empty clone on that branch. */
+/* Clones the tip of branch (shallow), without checking it out. An empty repository gives an empty clone on that branch.
+ */
 int git_clone(const struct git *g, const char *url, const char *branch, struct err *e);
 /* A shallow bare clone of the branch alone, for readers. */
 int git_clone_bare(const struct git *g, const char *url, const char *branch, struct err *e);

@@ -293,7 +293,9 @@ struct json *ledger_node(struct ledger *l, const char *node)
 int ledger_find(struct ledger *l, const char *id)
 {
 	int found = -1;
-	for (int s = 0; s < TASK_N_STATES && found < 0; s++) {
+	/* unapproved last: a file that was staged under the id of a task must not hide the task. */
+	for (int k = 1; k <= TASK_N_STATES && found < 0; k++) {
+		int s = k % TASK_N_STATES;
 		char *path = task_path(l, (enum task_state)s, id);
 		if (file_exists(path))
 			found = s;

@@ -157,7 +157,8 @@ void promote_judge(struct ledger *l, const struct grid_config *c, const struct s
 		problem_at(&p, 1, 1, "mode %s (expected a plain file, mode 100644)", mode);
 	if (ledger_read(l, TASK_UNAPPROVED, s->id, &text, &e)) {
 		if (!p.n)
-			problem_at(&p, 1, 1, "%s", e.msg);
+			problem_at(&p, 1, 1, "cannot be read (expected a plain file of at most %d bytes)",
+				   TASK_FILE_MAX);
 	} else
 		task_parse(&t, text.data ? text.data : "", text.len, s->id, c, true, &p);
 	if (!p.n && c->require_signed_tasks && (s->why = unsigned_because(l, s->id, t.doc))) {

@@ -374,9 +374,15 @@ int snapshot_stream(const struct snapshot *s, const size_t *which, size_t n,
 struct snapshot_task *snapshot_find(const struct snapshot *s, const char *id)
 {
 	size_t n = strlen(id);
+	struct snapshot_task *staged = NULL; /* must not hide a task of the same id */
 	for (size_t i = 0; i < s->n_tasks; i++)
-		if (!strcmp(s->tasks[i].id, id))
-			return &s->tasks[i];
+		if (!strcmp(s->tasks[i].id, id)) {
+			if (s->tasks[i].state != TASK_UNAPPROVED)
+				return &s->tasks[i];
+			staged = &s->tasks[i];
+		}
+	if (staged)
+		return staged;
 	/* A ledger of the well-known attempt: in_progress/NODE-ID.json. */
 	for (size_t i = 0; i < s->n_tasks; i++) {
 		size_t len = strlen(s->tasks[i].id);

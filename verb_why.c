@@ -237,6 +237,11 @@ int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
 		why_running(&s, t, &r);
 	else if (!rc)
 		why_ended(t, &r);
+	for (size_t i = 0; i < s.n_tasks && !rc && t; i++)
+		if (&s.tasks[i] != t && s.tasks[i].state == TASK_UNAPPROVED && !strcmp(s.tasks[i].id, id))
+			because(&r, "staged",
+				"another file of that id is in unapproved: it stays there until one of them goes by "
+				"another name");
 	const char *state = t ? task_state_name(t->state) : "archived";
 	if (!rc && json) {
 		struct json *all = json_new(JSON_OBJECT);

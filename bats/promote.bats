@@ -84,8 +84,18 @@ settings() { # JSON
 	[ "$output" = "$(printf '%s\n' Twice twice)" ]
 	[ "$(field queue twice '"approved_by" in t')" = False ]
 	run -0 "$DGRID" why twice
-	[[ "$output" == *"twice is in queue already"* ]]
+	[[ "$output" == "twice is in queue"*"another file of that id is in unapproved"* ]]
+	run -0 "$DGRID" why Twice
+	[[ "$output" == "Twice is in unapproved"*"twice is in "*" already"* ]]
 	run -1 "$DGRID" promote twice
+	# The staged file hides nothing of the task itself.
+	run -0 "$DGRID" show twice
+	[[ "$output" == *"state       queue"* ]]
+	run -0 "$DGRID" cancel twice
+	run -0 ledger_ls queue
+	[ "$output" = fine ]
+	ledger_has failed twice
+	ledger_has unapproved twice
 }
 
 @test "why says what a staged task waits for" {
@@ -150,6 +160,27 @@ settings() { # JSON
 	[ "$output" = one ]
 }
 
+@test "over HTTP, from a cut-off clone, in a branch of another name and with SHA-256" {
+	rm -rf "$ORIGIN" "$T/c"
+	git init -q --bare --object-format=sha256 -b work "$ORIGIN"
+	export DGRID_BRANCH=work
+	"$DGRID" init >/dev/null
+	tgit clone -q "$ORIGIN" "$T/c"
+	printf '{"task_id": "x", "script": "true", "timeout_seconds": 10}\n' >"$T/c/tasks/unapproved/x.json"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm x
+	x=$(git -C "$T/c" rev-parse HEAD)
+	for _ in {1..40}; do tgit -C "$T/c" commit -q --allow-empty -m more; done
+	git -C "$T/c" push -q origin HEAD:work
+	run -0 "$DGRID" -C "$T/c" validate --pr "$x~..$x"
+	start_http_git
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	export GIT_TOKEN
+	run -0 "$DGRID" --repo "$HTTP_URL" promote --json
+	[ "$(json 'o["promoted"][0]["approved_by"]["commit"]')" = "$x" ]
+	[[ "$(git -C "$ORIGIN" ls-tree -r --name-only work)" == *tasks/queue/x.json* ]]
+}
+
 @test "two who promote at once promote once" {
 	for i in 1 2 3; do stage "t$i"; done
 	spawn "$T/a" "$DGRID" promote
@@ -187,4 +218,22 @@ settings() { # JSON
 	wait_until 30 ledger_has completed later
 	[ "$(git -C "$ORIGIN" log --format=%B main | grep -cE '(^|: )promote later$')" = 1 ]
 	[ "$(cat "$T"/log? | grep -c 'later is queued')" = 1 ]
+}
+
+@test "attributes that stand in the ledger change no byte of a task, in a fresh clone neither" {
+	printf '{"task_id": "x", "script": "echo %s", "timeout_seconds": 10}\r\n' '$Id$' >"$T/c/tasks/unapproved/x.json"
+	git -C "$T/c" add -A
+	blob=$(printf '* text eol=crlf ident working-tree-encoding=UTF-16LE\n' | git -C "$T/c" hash-object -w --stdin)
+	git -C "$T/c" update-index --add --cacheinfo "100644,$blob,tasks/unapproved/.gitattributes"
+	git -C "$T/c" update-index --add --cacheinfo "100644,$blob,.gitattributes"
+	tgit -C "$T/c" commit -qm x
+	git -C "$T/c" push -q origin HEAD:main
+	# As if the clone had taken its time: git trusts what it knows of the files then.
+	real=$(command -v git)
+	mkdir "$T/bin"
+	printf '#!/bin/bash\n"%s" "$@"\nrc=$?\nindex=${!#}/.git/index\nif [[ " $* " == *" clone "* && -e $index ]]; then touch -d "+9 seconds" "$index"; fi\nexit $rc\n' "$real" >"$T/bin/git"
+	chmod +x "$T/bin/git"
+	PATH=$T/bin:$PATH
+	run -0 "$DGRID" promote
+	[ "$(field queue x 't["script"]')" = 'echo $Id$' ]
 }

@@ -1,10 +1,10 @@
 /* What makes pages safe: the hash of a policy, strangers' text, links to known hosts. */
 #include "file.h"
 #include "forge.h"
+#include "markup.h"
 #include "sha256.h"
 #include "site.h"
 #include "test.h"
-#include "text.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -44,7 +44,7 @@ static void hashes(void)
 static int html_is(const char *in, size_t len, const char *out)
 {
 	struct buf b = {0};
-	text_html(&b, in, len);
+	markup_html(&b, in, len);
 	int same = !strcmp(b.data ? b.data : "", out);
 	buf_clear(&b);
 	return same;
@@ -53,7 +53,7 @@ static int html_is(const char *in, size_t len, const char *out)
 static int json_is(const char *in, size_t len, const char *out)
 {
 	struct buf b = {0};
-	text_json(&b, in, len);
+	markup_json(&b, in, len);
 	int same = !strcmp(b.data, out);
 	buf_clear(&b);
 	return same;
@@ -75,8 +75,9 @@ static void texts(void)
 	CHECK(JSON("a\"b\\c\n</script>&", "\"a\\u0022b\\u005cc\\u000a\\u003c/script\\u003e\\u0026\""),
 	      "JSON in a script");
 	CHECK(JSON("\xE2\x80\xA8\x1b", "\"\uFFFD\u241b\""), "JSON, lines and escapes");
-	CHECK(text_cut("abc", 3, 5) == 3 && text_cut("abc", 3, 2) == 2, "cut");
-	CHECK(text_cut("a\xE2\x82\xAC", 4, 3) == 1 && text_cut("a\xE2\x82\xAC", 4, 4) == 4, "never inside a character");
+	CHECK(markup_cut("abc", 3, 5) == 3 && markup_cut("abc", 3, 2) == 2, "cut");
+	CHECK(markup_cut("a\xE2\x82\xAC", 4, 3) == 1 && markup_cut("a\xE2\x82\xAC", 4, 4) == 4,
+	      "never inside a character");
 }
 
 static int leads_to(const char *url, const char *commit)
