@@ -86,7 +86,7 @@ context() { # EVENT [BRANCH]
 		if event == "schedule":
 		    github["event"] = {"schedule": "*/5 * * * *"}
 		if event == "pull_request":
-		    github["event"]["pull_request"] = {"number": 7, "base": {"sha": base}, "head": {"sha": head}}
+		    github["event"]["pull_request"] = {"number": 7, "base": {"ref": "main", "sha": base}, "head": {"sha": head}}
 		json.dump({"origin": origin, "github": github, "vars": {}}, sys.stdout)
 	PY
 }

@@ -120,7 +120,8 @@ def use(step, context, ws, log):
             git("fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*", ref)
         else:
             git("fetch", "-q", "--depth", "1", "origin", ref)
-        git("checkout", "-q", "--detach", ref)
+        branch = subprocess.run(["git", "-C", ws, "rev-parse", "-q", "--verify", f"origin/{ref}"], capture_output=True)
+        git("checkout", "-q", "--detach", ref if branch.returncode else f"origin/{ref}")
     elif action == "actions/upload-pages-artifact":
         if not os.path.isfile(given["path"] + "/index.html"):
             print("there is no site with an index.html in", given["path"])
