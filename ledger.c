@@ -44,7 +44,7 @@ static int fetch(struct ledger *l, struct err *e)
 	static const char *const head[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", NULL};
 	for (int i = 0; head[i]; i++)
 		strs_add(&argv, head[i]);
-	strs_addf(&argv, "+refs/heads/%s:refs/remotes/origin/%s", l->branch, l->branch);
+	strs_add(&argv, l->spec);
 	for (const char *const *spec = l->also; spec && *spec; spec++)
 		strs_add(&argv, *spec);
 	int rc = git_run(&l->git, NULL, e, (const char *const *)argv.v);
@@ -105,6 +105,7 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 		const char *email, struct err *e)
 {
 	*l = (struct ledger){.url = xstrdup(url), .branch = xstrdup(branch), .tries = RACE_TRIES, .dirty = true};
+	l->spec = xasprintf("+refs/heads/%s:refs/remotes/origin/%s", branch, branch);
 	folder_open(&l->folder, url, branch);
 	l->git.name = xstrdup(name);
 	l->git.email = xstrdup(email);
@@ -139,6 +140,7 @@ void ledger_close(struct ledger *l)
 	free(l->git.email);
 	free(l->url);
 	free(l->branch);
+	free(l->spec);
 	*l = (struct ledger){0};
 }
 

@@ -13,6 +13,7 @@
 struct ledger {
 	struct git git;
 	char *url, *branch;
+	char *spec;		   /* the branch, as fetch brings it */
 	char head[72];		   /* remote head last seen, "" for none */
 	char made[72];		   /* the commit last made, pushed or not */
 	const char *const *also;   /* refs to fetch with the branch, NULL-terminated; NULL: none */

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define DEEPEN_FIRST 32
-#define DEEPEN_MAX (1 << 24)
 #define ROUNDS 20
 #define ROUND_WAIT_MS 500
 #define WORKER_WAIT_MS 3000   /* at most: so that one node does it, not all */
@@ -25,73 +23,6 @@ void promote_clear(struct staged_list *s)
 	}
 	free(s->v);
 	*s = (struct staged_list){0};
-}
-
-static void approval_clear(struct approval *a)
-{
-	free(a->author);
-	free(a->committer);
-	*a = (struct approval){0};
-}
-
-/* ---- who approved ---- */
-
-static bool is_boundary(struct ledger *l, const char *commit, bool *shallow)
-{
-	struct buf b = {0};
-	struct err none;
-	char *path = xasprintf("%s/.git/shallow", l->git.dir);
-	*shallow = !file_read(path, 1 << 24, &b, &none) && b.len;
-	bool at = *shallow && strstr(b.data, commit);
-	free(path);
-	buf_clear(&b);
-	return at;
-}
-
-static int deepen(struct ledger *l, long by, struct err *e)
-{
-	char *depth = xasprintf("--deepen=%ld", by),
-	     *spec = xasprintf("+refs/heads/%s:refs/remotes/origin/%s", l->branch, l->branch);
-	/* Never --depth, which would cut off what the clone knows already. */
-	int rc = GIT(l, NULL, e, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", depth, "origin", spec);
-	free(depth);
-	free(spec);
-	return rc;
-}
-
-/* The newest commit of the first-parent line that added the file: a merge stands for what it merged. Found stays empty
- * when there is none. */
-static int find_approval(struct ledger *l, const char *id, struct approval *out, struct err *e)
-{
-	char *path = xasprintf("tasks/%s/%s.json", task_state_name(TASK_UNAPPROVED), id);
-	int rc = 0;
-	bool shallow = true;
-	approval_clear(out);
-	for (long by = DEEPEN_FIRST; !rc; by *= 4) {
-		struct buf b = {0};
-		rc =
-		    GIT(l, &b, e, "log", "-1", "--first-parent", "-m", "--diff-filter=A", "--no-renames", "--name-only",
-			"--no-ext-diff", "--format=%H%x00%an <%ae>%x00%cn <%ce>%x00%ct%x00", l->head, "--", path);
-		const char *field[4] = {"", "", "", ""}, *p = b.data, *end = b.data + b.len;
-		for (int i = 0; i < 4 && p && p < end; i++) {
-			field[i] = p;
-			p += strlen(p) + 1;
-		}
-		bool boundary = is_boundary(l, *field[0] ? field[0] : "-", &shallow);
-		if (!rc && *field[0] && !boundary) {
-			snprintf(out->commit, sizeof out->commit, "%s", field[0]);
-			out->author = xstrdup(field[1]);
-			out->committer = xstrdup(field[2]);
-			out->at = strtoll(field[3], NULL, 10);
-		}
-		bool found = out->commit[0];
-		buf_clear(&b);
-		if (rc || found || !shallow || by > DEEPEN_MAX)
-			break;
-		rc = deepen(l, by, e);
-	}
-	free(path);
-	return rc;
 }
 
 /* ---- judging ---- */
@@ -111,7 +42,7 @@ static void elsewhere(const struct staged_ids *all, const char *id, char out[160
 			}
 }
 
-static struct json *approved_by(const struct approval *by)
+static struct json *approved_by(const struct arrival *by)
 {
 	char when[32];
 	struct json *a = json_new(JSON_OBJECT);
@@ -127,17 +58,16 @@ static char *unsigned_because(struct ledger *l, const char *id, const struct jso
 {
 	struct trust_verdict v;
 	struct err e;
-	char *spec = xasprintf("+refs/heads/%s:refs/remotes/origin/%s", l->branch, l->branch), *why = NULL;
-	if (trust_judge(&l->git, l->head, spec, id, doc, &v, &e))
+	char *why = NULL;
+	if (trust_judge(&l->git, l->head, l->spec, id, doc, &v, &e))
 		why = xasprintf("its signature cannot be checked now: %s", e.msg);
 	else if (!v.ok)
 		why = xasprintf("%s (sign it with: dgrid approve %s)", v.why, id);
-	free(spec);
 	return why;
 }
 
 void promote_judge(struct ledger *l, const struct grid_config *c, const struct staged_ids *all, const char *mode,
-		   const struct approval *by, struct staged *s)
+		   const struct arrival *by, struct staged *s)
 {
 	struct problems p = {0};
 	struct buf text = {0};
@@ -226,7 +156,7 @@ int promote_look(struct ledger *l, const struct grid_config *c, const char *cons
 				     state >= 0 ? task_state_name((enum task_state)state) : "");
 	}
 	for (size_t k = 0; k < files.n && !rc; k++) {
-		struct approval by = {0};
+		struct arrival by;
 		bool wanted = !n;
 		for (size_t i = 0; i < n && !wanted; i++)
 			wanted = !strcmp(files.v[k].id, ids[i]);
@@ -234,10 +164,12 @@ int promote_look(struct ledger *l, const struct grid_config *c, const char *cons
 			continue;
 		struct staged *s = &out->v[out->n++];
 		memcpy(s->id, files.v[k].id, sizeof s->id);
-		rc = find_approval(l, s->id, &by, e);
+		rc = arrival_find(&l->git, l->head, l->spec, s->id, &by, e);
+		if (rc && e->class == ERR_NOENT)
+			rc = 0; /* by stays empty */
 		if (!rc)
 			promote_judge(l, c, &all, files.v[k].mode, &by, s);
-		approval_clear(&by);
+		arrival_clear(&by);
 	}
 	for (int k = 0; k < TASK_N_STATES; k++)
 		strs_clear(&all.in[k]);

@@ -6,6 +6,7 @@
  */
 #ifndef PROMOTE_H
 #define PROMOTE_H
+#include "arrival.h"
 #include "ledger.h"
 
 enum staged_verdict {
@@ -25,18 +26,13 @@ struct staged_list {
 	struct staged *v;
 	size_t n;
 };
-struct approval {
-	char commit[72];	  /* "" when there is none */
-	char *author, *committer; /* "Name <email>" */
-	int64_t at;		  /* UTC seconds: when it was committed */
-};
 struct staged_ids { /* all ids of the ledger */
 	struct strs in[TASK_N_STATES];
 };
 /* Judges one file of unapproved/ at the ledger's head; s has its id. mode: as the tree has it ("100644"). Fills
  * verdict, why, doc and approver. */
 void promote_judge(struct ledger *l, const struct grid_config *c, const struct staged_ids *all, const char *mode,
-		   const struct approval *by, struct staged *s);
+		   const struct arrival *by, struct staged *s);
 /* Judges the staged tasks, all or those of ids (n of them; ERR_NOENT when one is not there). Deepens the clone as far
  * as it must to see the commits that brought them. */
 int promote_look(struct ledger *l, const struct grid_config *c, const char *const *ids, size_t n,

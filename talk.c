@@ -110,9 +110,7 @@ static int trusted(void *ctx, const struct task *t, char signer[128], struct buf
 	struct err e;
 	if (!w->config.require_signed_tasks)
 		return 1;
-	char *spec = xasprintf("+refs/heads/%s:refs/remotes/origin/%s", w->ledger.branch, w->ledger.branch);
-	int rc = trust_judge(&w->ledger.git, w->ledger.head, spec, t->id, t->doc, &v, &e);
-	free(spec);
+	int rc = trust_judge(&w->ledger.git, w->ledger.head, w->ledger.spec, t->id, t->doc, &v, &e);
 	if (rc) {
 		log_at(LOG_WARN, "worker", "%s: its signature cannot be checked now: %s", t->id, e.msg);
 		if (trust_available(&e))
