@@ -3,7 +3,7 @@
 cd "$(dirname "$0")/.." || exit 1
 awk '
 BEGIN {
-	n = split("buf clock sig version asset|log proc json file cgroup text forge sha256|config git engine site|task node|ledger runner heartbeat archive|chooser outbox reaper result snapshot selfcheck identity upkeep turns|slots rows history|worker commands taskpage|verbs dashboard|verb_init verb_submit verb_look verb_why verb_act verb_worker verb_doctor verb_dashboard|dgrid", row, "|")
+	n = split("buf clock sig version asset|log proc json file cgroup text forge sha256|config git engine site|task node|ledger runner heartbeat archive|chooser outbox reaper result snapshot selfcheck identity upkeep turns|slots rows history|worker commands taskpage advice|verbs dashboard|verb_init verb_submit verb_look verb_why verb_act verb_worker verb_doctor verb_dashboard|dgrid", row, "|")
 	for (i = 1; i <= n; i++) {
 		k = split(row[i], names, " ")
 		for (j = 1; j <= k; j++) layer[names[j]] = i - 1

@@ -88,7 +88,7 @@
     const one = (name, value, more, href, kind) => h('li', {}, h('a', { class: 'tile ' + (kind || ''), href },
       h('span', { class: 'tname' }, name), h('span', { class: 'tvalue' }, value.toLocaleString('en')), h('span', { class: 'tmore' }, more)));
     put($('tiles'),
-      one('Active nodes', living.length, D.nodes.length ? `of ${D.nodes.length}; ${busy} of ${plural(slots, 'slot')} busy` : 'none has joined yet', '#h-nodes', living.length ? '' : 'quiet'),
+      one('Active nodes', living.length, D.nodes.length ? `of ${D.node_count.toLocaleString('en')}; ${busy} of ${plural(slots, 'slot')} busy` : 'none has joined yet', '#h-nodes', living.length ? '' : 'quiet'),
       one('Queued', D.counts.queue, Number.isFinite(oldest) ? `the oldest waits ${span(clock() - oldest)}` : D.counts.unapproved ? `${D.counts.unapproved} to be approved` : 'nothing waits', '#state=queued', D.counts.queue ? 'is-queued' : 'quiet'),
       one('Running', D.counts.in_progress, orphans ? plural(orphans, 'orphan') : D.counts.in_progress ? 'at this moment' : 'nothing runs', '#state=running', orphans ? 'is-bad' : D.counts.in_progress ? 'is-running' : 'quiet'),
       one('Completed', D.counts.completed, `${done.toLocaleString('en')} in 24 h`, '#state=completed', D.counts.completed ? 'is-good' : 'quiet'),
@@ -176,7 +176,8 @@
         h('td', { class: 'wide' }, labels(n.labels)),
         h('td', { class: 'num' }, n.done.toLocaleString('en')),
         h('td', { class: 'num' + (n.failed ? ' bad-text' : '') }, n.failed.toLocaleString('en'), n.late ? h('div', { class: 'small muted' }, `${n.late} late`) : null),
-        h('td', { class: 'wide' }, share(n.branch / work))))))));
+        h('td', { class: 'wide' }, share(n.branch / work))))))),
+      D.node_count > D.nodes.length ? h('p', { class: 'muted small' }, `And ${plural(D.node_count - D.nodes.length, 'more node')} that left or fell silent: dgrid nodes lists all.`) : null);
   }
   const labels = list => list.length ? list.map(l => h('a', { class: 'label', href: `#label=${encodeURIComponent(l)}` }, l)).flatMap(x => [x, ' ']) : h('span', { class: 'muted' }, '–');
   function slots(n) {
