@@ -242,6 +242,7 @@ static void put_data(struct buf *b, struct build *x, size_t in_page, bool archiv
 	put_str(b, "place", x->place, 300);
 	put_str(b, "home", x->forge.home, 512);
 	put_str(b, "commit_url", x->forge.commit, 528);
+	put_str(b, "file_url", x->forge.file, 528);
 	put_str(b, "commit", s->commit, 72);
 	put_int(b, "committed_at", s->committed_at);
 	put_int(b, "now", s->now);

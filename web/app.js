@@ -25,7 +25,10 @@
   }
   let tasks = D.tasks.map(task), pending = new Map(), archiveLoaded = false;
   const arrived = {
-    tasks(rows) { tasks = tasks.concat(rows.map(task)); },
+    tasks(rows) {
+      const known = new Set(tasks.map(t => t.id + ' ' + t.state));
+      tasks = tasks.concat(rows.map(task).filter(t => !known.has(t.id + ' ' + t.state)));
+    },
     archive(days) {
       const known = new Set(tasks.map(t => t.id));
       for (const [day, ids] of Object.entries(days)) {
@@ -50,7 +53,8 @@
   function load(kind) {
     if (pending.has(kind)) return;
     pending.set(kind, true);
-    const s = h('script', { src: `data/${kind}.js` });
+    /* The commit: so that what a web server's cache still has is not taken for this page's. */
+    const s = h('script', { src: `data/${kind}.js?${D.commit.slice(0, 16)}` });
     s.addEventListener('error', () => { pending.set(kind, 'failed'); table(); });
     document.head.append(s);
   }
@@ -315,7 +319,8 @@
     return timeEl(t.when, true);
   }
   function row(t) {
-    const name = t.page && ID.test(t.id) ? h('a', { href: `t/${t.id}.html` }, t.id) : h('span', { title: `dgrid show ${t.id}` }, t.id);
+    const old = t.day && D.file_url && ID.test(t.id) && `${D.file_url}archive/${t.day.replaceAll('-', '/')}/${t.id}.json`;
+    const name = old ? h('a', { href: old, rel: 'noreferrer' }, t.id) : t.page && ID.test(t.id) ? h('a', { href: `t/${t.id}.html` }, t.id) : h('span', { title: `dgrid show ${t.id}` }, t.id);
     return h('tr', { class: t.status === 'orphaned' ? 'orphan' : null },
       h('th', { scope: 'row' }, name, line(t)),
       h('td', {}, badge(t), t.tries > 1 ? h('div', { class: 'small muted' }, `attempt ${t.tries} of ${t.max}`) : null, t.state === 'queued' && t.priority !== 5 ? h('div', { class: 'small muted' }, `priority ${t.priority}`) : null, t.state === 'queued' && t.labels.length ? h('div', {}, labels(t.labels)) : null),
