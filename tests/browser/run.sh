@@ -69,4 +69,4 @@ echo "ok browser: sites to look at"
 
 # Modules are looked for beside the script.
 cp tests/browser/check.mjs "$build/check.mjs" || exit 1
-node "$build/check.mjs" "$sites" "$build/shots"
+TMPDIR=$work node "$build/check.mjs" "$sites" "$build/shots"
