@@ -1,4 +1,5 @@
 #include "dashboard.h"
+#include "advice.h"
 #include "asset.h"
 #include "clock.h"
 #include "forge.h"
@@ -12,7 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_BYTES 250000 /* of tasks in index.html; the others come from data/tasks.js */
+#define ROWS_BYTES 250000  /* of tasks in index.html; the others come from data/tasks.js */
+#define NODES_BYTES 100000 /* of nodes; those that are alive first */
 #define BIG 1000000000000000
 
 struct build {
@@ -173,126 +175,23 @@ static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done,
 	buf_adds(b, "]}");
 }
 
-/* ---- advice ---- */
-
-static const char *span(int64_t seconds, char out[32])
+static bool alive(const struct snapshot_node *n)
 {
-	long long s = seconds < 0 ? 0 : (long long)seconds;
-	if (s < 120)
-		snprintf(out, 32, "%lld s", s);
-	else if (s < 7200)
-		snprintf(out, 32, "%lld min", s / 60);
-	else
-		snprintf(out, 32, "%lld h", s / 3600);
-	return out;
+	return n->state != NODE_LEFT && n->state != NODE_SILENT;
 }
 
-static void advise(struct buf *b, const char *kind, const char *text)
-{
-	sep(b);
-	buf_adds(b, "[");
-	markup_json(b, kind, strlen(kind));
-	sep(b);
-	markup_json(b, text, strlen(text));
-	buf_adds(b, "]");
-}
-
-static int by_value(const void *pa, const void *pb)
-{
-	int64_t a = *(const int64_t *)pa, b = *(const int64_t *)pb;
-	return (a > b) - (a < b);
-}
-
-/* How long the tasks that are queued now have waited so far, at the 95th percentile; -1: none. */
-static int64_t waited_95(const struct build *x)
-{
-	int64_t *v = xcalloc(x->rows.n + 1, sizeof *v), p = -1;
-	size_t n = 0;
-	for (size_t i = 0; i < x->rows.n; i++)
-		if (x->s->tasks[x->rows.v[i].task].state == TASK_QUEUE && x->rows.v[i].created)
-			v[n++] = x->s->now > x->rows.v[i].created ? x->s->now - x->rows.v[i].created : 0;
-	if (n) {
-		qsort(v, n, sizeof *v, by_value);
-		p = v[(n * 95 + 99) / 100 - 1];
-	}
-	free(v);
-	return p;
-}
-
-/* Slots that are missing: what arrives has to be run, and what waits has to be gone within five minutes. */
-static void advise_slots(struct buf *b, const struct build *x, int64_t slots, int64_t busy)
-{
-	const struct history *h = &x->history;
-	char span1[32], text[512];
-	int64_t queued = (int64_t)x->s->count[TASK_QUEUE] - (int64_t)x->rows.unmatched, waits = waited_95(x);
-	if (waits < h->hour_wait95 / 1000)
-		waits = h->hour_wait95 / 1000;
-	double run = h->hour_run_mean > 0 ? (double)h->hour_run_mean / 1000 : 10;
-	double need = (double)h->arrivals / 3600 * run + (double)(queued > 0 ? queued : 0) * run / 300;
-	int64_t more = (int64_t)(need + 0.999) - slots;
-	if (queued > 0 && waits > 60 && more > 0) {
-		snprintf(text, sizeof text, "The queue waits %s at the 95th percentile: add about %lld slot%s.",
-			 span(waits, span1), (long long)more, more == 1 ? "" : "s");
-		advise(b, "scale", text);
-	} else if (queued > 0 && waits > 60 && busy >= slots) {
-		snprintf(text, sizeof text,
-			 "The queue waits %s at the 95th percentile, but at the present rate it is empty within five "
-			 "minutes.",
-			 span(waits, span1));
-		advise(b, "note", text);
-	}
-}
-
-static void put_advice(struct buf *b, const struct build *x)
+/* Nodes that left stay in the ledger: where machines come and go, there are many. */
+static void put_nodes(struct buf *b, const struct build *x)
 {
 	const struct snapshot *s = x->s;
-	int64_t slots = 0, busy = 0;
-	size_t alive = 0, paused = 0, orphans = 0;
-	char text[512];
-	for (size_t i = 0; i < s->n_nodes; i++) {
-		const struct snapshot_node *n = &s->nodes[i];
-		if (n->state != NODE_ACTIVE && n->state != NODE_PAUSED)
-			continue;
-		alive++;
-		paused += n->state == NODE_PAUSED;
-		slots += n->state == NODE_ACTIVE && n->view.slots > 0 && n->view.slots < 100000 ? n->view.slots : 0;
-		busy += n->state == NODE_ACTIVE && n->view.busy > 0 && n->view.busy < 100000 ? n->view.busy : 0;
-	}
-	for (size_t i = 0; i < x->rows.n; i++)
-		orphans += x->rows.v[i].orphan;
-	key(b, "advice");
+	size_t from = b->len;
+	put_int(b, "node_count", (int64_t)s->n_nodes);
+	key(b, "nodes");
 	buf_adds(b, "[");
-	if (s->config_problems.n) {
-		const char *first = s->config_problems.text.data;
-		snprintf(text, sizeof text, "Settings that are not valid are ignored: %.*s", (int)strcspn(first, "\n"),
-			 first);
-		advise(b, "bad", text);
-	}
-	if (orphans) {
-		snprintf(text, sizeof text,
-			 "%zu running task%s orphaned: any idle node gives %s back to the queue, or dgrid heal.",
-			 orphans, orphans == 1 ? " is" : "s are", orphans == 1 ? "it" : "them");
-		advise(b, "bad", text);
-	}
-	if (paused) {
-		snprintf(text, sizeof text,
-			 "%zu node%s no claims until %s own trouble is over; the table of nodes says which.", paused,
-			 paused == 1 ? " makes" : "s make", paused == 1 ? "its" : "their");
-		advise(b, "bad", text);
-	}
-	if (x->rows.unmatched) {
-		snprintf(text, sizeof text, "%zu queued task%s for labels that no living node carries (%s).",
-			 x->rows.unmatched, x->rows.unmatched == 1 ? " waits" : "s wait", x->rows.missing);
-		advise(b, "bad", text);
-	}
-	if (s->count[TASK_QUEUE] && !alive) {
-		snprintf(text, sizeof text,
-			 "%zu task%s queued and no node is there to run %s: start one with dgrid worker.",
-			 s->count[TASK_QUEUE], s->count[TASK_QUEUE] == 1 ? " is" : "s are",
-			 s->count[TASK_QUEUE] == 1 ? "it" : "them");
-		advise(b, "bad", text);
-	} else if (alive)
-		advise_slots(b, x, slots, busy);
+	for (int pass = 0; pass < 2; pass++)
+		for (size_t i = 0; i < s->n_nodes && b->len - from < NODES_BYTES; i++)
+			if (alive(&s->nodes[i]) == !pass)
+				put_node(b, &s->nodes[i], x->rows.done[i], x->rows.failed[i]);
 	buf_adds(b, "]");
 }
 
@@ -343,6 +242,7 @@ static void put_data(struct buf *b, struct build *x, size_t in_page, bool archiv
 	put_str(b, "place", x->place, 300);
 	put_str(b, "home", x->forge.home, 512);
 	put_str(b, "commit_url", x->forge.commit, 528);
+	put_str(b, "file_url", x->forge.file, 528);
 	put_str(b, "commit", s->commit, 72);
 	put_int(b, "committed_at", s->committed_at);
 	put_int(b, "now", s->now);
@@ -351,12 +251,9 @@ static void put_data(struct buf *b, struct build *x, size_t in_page, bool archiv
 	put_int(b, "skew", s->config.max_clock_skew_seconds);
 	put_int(b, "keep", s->config.keep_finished);
 	put_counts(b, s);
-	key(b, "nodes");
-	buf_adds(b, "[");
-	for (size_t i = 0; i < s->n_nodes; i++)
-		put_node(b, &s->nodes[i], x->rows.done[i], x->rows.failed[i]);
-	buf_adds(b, "]");
-	put_advice(b, x);
+	put_nodes(b, x);
+	key(b, "advice");
+	advice_put(b, s, &x->rows, &x->history);
 	key(b, "events");
 	buf_adds(b, "[");
 	for (size_t i = 0; i < x->rows.n_events; i++) {

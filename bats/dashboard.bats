@@ -204,6 +204,10 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 		    d = json.dumps({"task_id": f"t{i:04}", "script": "x", "timeout_seconds": 10, "description": "<" * 300, "labels": ["&" * 60] * 8,
 		                    "result": {"status": "success", "finished_at": "2026-11-%02dT%02d:%02d:00Z" % (1 + i // 60 % 20, i // 60 % 24, i % 60), "duration_ms": i}})
 		    out.append(f"M 100644 inline tasks/completed/t{i:04}.json\ndata {len(d)}\n{d}\n")
+		for i in range(1500):
+		    d = json.dumps({"node_id": f"n{i}", "status": "left", "labels": ["x" * 60] * 8, "engine": "docker", "turns": "free", "trouble": "y" * 300})
+		    out.append(f"M 100644 inline nodes/n{i:04}.json\ndata {len(d)}\n{d}\n")
+		out.append('M 100644 inline nodes/zz.json\ndata 68\n{"status":"active","last_heartbeat":"2026-11-24T11:59:50Z","busy":1}\n')
 		totals = json.dumps({"schema": 1, "tasks": 3, "completed": 2, "failed": 1, "days": {"2026-11-02": {"completed": 500, "failed": 1, "run_ms": 9}}})
 		out.append(f"M 100644 inline tasks/archive.json\ndata {len(totals)}\n{totals}\n")
 		out.append("commit refs/heads/archive\ncommitter t <t@e> 1795500000 +0000\ndata 1\nx\n")
@@ -214,6 +218,7 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
 	[ "$(stat -c %s "$S/index.html")" -lt 500000 ]
 	[ "$(find "$S/t" -type f | wc -l)" = 500 ]
+	[ "$(page 'o["node_count"], 50 < len(o["nodes"]) < 1500, o["nodes"][0]["id"]')" = "(1501, True, 'zz')" ]
 	[ "$(page 'o["more"] + len(o["tasks"]), o["archive"], o["counts"]["archived"]')" = "(900, 1, 3)" ]
 	python3 - "$S" "$(page 'len(o["tasks"])')" <<-'PY'
 		import json, re, sys

@@ -89,6 +89,10 @@ static int leads_to(const char *url, const char *commit)
 
 static void forges(void)
 {
+	struct forge f;
+	forge_of(&f, "https://github.com/o/r.git");
+	CHECK(!strcmp(f.home, "https://github.com/o/r") && !strcmp(f.file, "https://github.com/o/r/blob/"),
+	      "home and files");
 	CHECK(leads_to("https://github.com/o/r.git", "https://github.com/o/r/commit/"), "https");
 	CHECK(leads_to("https://ada:secret@github.com:443/o/r/", "https://github.com/o/r/commit/"),
 	      "with a password and a port");

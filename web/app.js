@@ -25,7 +25,10 @@
   }
   let tasks = D.tasks.map(task), pending = new Map(), archiveLoaded = false;
   const arrived = {
-    tasks(rows) { tasks = tasks.concat(rows.map(task)); },
+    tasks(rows) {
+      const known = new Set(tasks.map(t => t.id + ' ' + t.state));
+      tasks = tasks.concat(rows.map(task).filter(t => !known.has(t.id + ' ' + t.state)));
+    },
     archive(days) {
       const known = new Set(tasks.map(t => t.id));
       for (const [day, ids] of Object.entries(days)) {
@@ -50,7 +53,8 @@
   function load(kind) {
     if (pending.has(kind)) return;
     pending.set(kind, true);
-    const s = h('script', { src: `data/${kind}.js` });
+    /* The commit: so that what a web server's cache still has is not taken for this page's. */
+    const s = h('script', { src: `data/${kind}.js?${D.commit.slice(0, 16)}` });
     s.addEventListener('error', () => { pending.set(kind, 'failed'); table(); });
     document.head.append(s);
   }
@@ -88,7 +92,7 @@
     const one = (name, value, more, href, kind) => h('li', {}, h('a', { class: 'tile ' + (kind || ''), href },
       h('span', { class: 'tname' }, name), h('span', { class: 'tvalue' }, value.toLocaleString('en')), h('span', { class: 'tmore' }, more)));
     put($('tiles'),
-      one('Active nodes', living.length, D.nodes.length ? `of ${D.nodes.length}; ${busy} of ${plural(slots, 'slot')} busy` : 'none has joined yet', '#h-nodes', living.length ? '' : 'quiet'),
+      one('Active nodes', living.length, D.nodes.length ? `of ${D.node_count.toLocaleString('en')}; ${busy} of ${plural(slots, 'slot')} busy` : 'none has joined yet', '#h-nodes', living.length ? '' : 'quiet'),
       one('Queued', D.counts.queue, Number.isFinite(oldest) ? `the oldest waits ${span(clock() - oldest)}` : D.counts.unapproved ? `${D.counts.unapproved} to be approved` : 'nothing waits', '#state=queued', D.counts.queue ? 'is-queued' : 'quiet'),
       one('Running', D.counts.in_progress, orphans ? plural(orphans, 'orphan') : D.counts.in_progress ? 'at this moment' : 'nothing runs', '#state=running', orphans ? 'is-bad' : D.counts.in_progress ? 'is-running' : 'quiet'),
       one('Completed', D.counts.completed, `${done.toLocaleString('en')} in 24 h`, '#state=completed', D.counts.completed ? 'is-good' : 'quiet'),
@@ -176,7 +180,8 @@
         h('td', { class: 'wide' }, labels(n.labels)),
         h('td', { class: 'num' }, n.done.toLocaleString('en')),
         h('td', { class: 'num' + (n.failed ? ' bad-text' : '') }, n.failed.toLocaleString('en'), n.late ? h('div', { class: 'small muted' }, `${n.late} late`) : null),
-        h('td', { class: 'wide' }, share(n.branch / work))))))));
+        h('td', { class: 'wide' }, share(n.branch / work))))))),
+      D.node_count > D.nodes.length ? h('p', { class: 'muted small' }, `And ${plural(D.node_count - D.nodes.length, 'more node')} that left or fell silent: dgrid nodes lists all.`) : null);
   }
   const labels = list => list.length ? list.map(l => h('a', { class: 'label', href: `#label=${encodeURIComponent(l)}` }, l)).flatMap(x => [x, ' ']) : h('span', { class: 'muted' }, '–');
   function slots(n) {
@@ -314,7 +319,8 @@
     return timeEl(t.when, true);
   }
   function row(t) {
-    const name = t.page && ID.test(t.id) ? h('a', { href: `t/${t.id}.html` }, t.id) : h('span', { title: `dgrid show ${t.id}` }, t.id);
+    const old = t.day && D.file_url && ID.test(t.id) && `${D.file_url}archive/${t.day.replaceAll('-', '/')}/${t.id}.json`;
+    const name = old ? h('a', { href: old, rel: 'noreferrer' }, t.id) : t.page && ID.test(t.id) ? h('a', { href: `t/${t.id}.html` }, t.id) : h('span', { title: `dgrid show ${t.id}` }, t.id);
     return h('tr', { class: t.status === 'orphaned' ? 'orphan' : null },
       h('th', { scope: 'row' }, name, line(t)),
       h('td', {}, badge(t), t.tries > 1 ? h('div', { class: 'small muted' }, `attempt ${t.tries} of ${t.max}`) : null, t.state === 'queued' && t.priority !== 5 ? h('div', { class: 'small muted' }, `priority ${t.priority}`) : null, t.state === 'queued' && t.labels.length ? h('div', {}, labels(t.labels)) : null),

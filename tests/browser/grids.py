@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """grids.py FOLDER: FOLDER/hostile.git, whose every field would run a script if it could, and FOLDER/large.git with
-3,000 queued, 500 finished and 20,000 archived tasks. The time is 2026-11-24T12:00:00Z in both."""
+3,000 queued, 500 finished and 20,000 archived tasks, FOLDER/hosted.git with one of each. The time is 2026-11-24T12:00:00Z in all."""
 import json, subprocess, sys, time
 
 NOW = 1795521600
@@ -76,5 +76,7 @@ def large():
     return {'main': main, 'archive': archive}
 
 
+make(sys.argv[1] + '/hosted.git', {'main': {'tasks/archive.json': {'tasks': 1}, 'tasks/queue/new-one.json': {'script': 'x'}},
+                                   'archive': {'2026/11/03/old-one.json': {}}})
 make(sys.argv[1] + '/hostile.git', hostile())
 make(sys.argv[1] + '/large.git', large())

@@ -63,8 +63,10 @@ git init -q --bare -b main "$work/empty.git"
 for grid in hostile large; do
 	"$DGRID" --repo "$work/$grid.git" dashboard -o "$sites/$grid" --now 2026-11-24T12:00:00Z >"$work/out" 2>&1 || fail "$(<"$work/out")"
 done
+git config --global "url.$work/hosted.git.insteadOf" https://github.com/org/grid.git
+"$DGRID" --repo https://github.com/org/grid.git dashboard -o "$sites/hosted" --now 2026-11-24T12:00:00Z >"$work/out" 2>&1 || fail "$(<"$work/out")"
 echo "ok browser: sites to look at"
 
 # Modules are looked for beside the script.
 cp tests/browser/check.mjs "$build/check.mjs" || exit 1
-node "$build/check.mjs" "$sites" "$build/shots"
+TMPDIR=$work node "$build/check.mjs" "$sites" "$build/shots"
