@@ -1,6 +1,7 @@
 /* json: see json.h. jsmn accepts far more than JSON, so the text goes through a strict validator first; after that
  * jsmn's tokens can be trusted and the tree is built from them without further checks. */
 #include "json.h"
+#include "utf8.h"
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
@@ -18,41 +19,6 @@
 #pragma GCC diagnostic ignored "-Wshadow"
 #include <jsmn.h>
 #pragma GCC diagnostic pop
-
-/* Bytes of the UTF-8 sequence at s, 0 if there is no valid one (overlong, surrogate, above U+10FFFF, cut short). */
-static size_t utf8_seq(const unsigned char *s, size_t n)
-{
-	unsigned char lo = 0x80, hi = 0xBF; /* the second byte is where the bad ranges show */
-	size_t want;
-
-	if (n == 0)
-		return 0;
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xC2 && s[0] <= 0xDF) {
-		want = 2;
-	} else if (s[0] >= 0xE0 && s[0] <= 0xEF) {
-		want = 3;
-		if (s[0] == 0xE0)
-			lo = 0xA0;
-		else if (s[0] == 0xED)
-			hi = 0x9F;
-	} else if (s[0] >= 0xF0 && s[0] <= 0xF4) {
-		want = 4;
-		if (s[0] == 0xF0)
-			lo = 0x90;
-		else if (s[0] == 0xF4)
-			hi = 0x8F;
-	} else {
-		return 0;
-	}
-	if (n < want || s[1] < lo || s[1] > hi)
-		return 0;
-	for (size_t i = 2; i < want; i++)
-		if (s[i] < 0x80 || s[i] > 0xBF)
-			return 0;
-	return want;
-}
 
 /* The value of a hexadecimal digit, or -1. Not isxdigit: the locale has no say. */
 static int hex_digit(int c)
@@ -208,7 +174,7 @@ static bool check_string(struct check *k)
 				  "control character 0x%02X in a string, expected it as an escape", (unsigned)c);
 			return false;
 		} else {
-			size_t n = utf8_seq(k->s + k->pos, k->len - k->pos);
+			size_t n = utf8_next((const char *)k->s + k->pos, k->len - k->pos, NULL);
 
 			if (n == 0) {
 				error_set(k->e, k->line, column(k), "invalid UTF-8 in a string, at byte 0x%02X",
@@ -389,30 +355,6 @@ static unsigned hex4(const char *s)
 	for (int i = 0; i < 4; i++)
 		v = v * 16 + (unsigned)hex_digit(s[i]);
 	return v;
-}
-
-static size_t utf8_put(char *out, unsigned u)
-{
-	if (u < 0x80) {
-		out[0] = (char)u;
-		return 1;
-	}
-	if (u < 0x800) {
-		out[0] = (char)(0xC0 | u >> 6);
-		out[1] = (char)(0x80 | (u & 0x3F));
-		return 2;
-	}
-	if (u < 0x10000) {
-		out[0] = (char)(0xE0 | u >> 12);
-		out[1] = (char)(0x80 | (u >> 6 & 0x3F));
-		out[2] = (char)(0x80 | (u & 0x3F));
-		return 3;
-	}
-	out[0] = (char)(0xF0 | u >> 18);
-	out[1] = (char)(0x80 | (u >> 12 & 0x3F));
-	out[2] = (char)(0x80 | (u >> 6 & 0x3F));
-	out[3] = (char)(0x80 | (u & 0x3F));
-	return 4;
 }
 
 /* Decodes the inside of a validated string; the result is never longer than the source. */
@@ -689,7 +631,7 @@ static char *clean_utf8(const char *s, size_t len, size_t *out_len)
 	for (size_t i = 0; i < len;) {
 		size_t start = i, n = 1;
 
-		while (i < len && (n = utf8_seq((const unsigned char *)s + i, len - i)) > 0)
+		while (i < len && (n = utf8_next(s + i, len - i, NULL)) > 0)
 			i += n;
 		if (i > start)
 			buf_add(&b, s + start, i - start);

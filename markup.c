@@ -1,36 +1,21 @@
 #include "markup.h"
+#include "utf8.h"
 #include <stdbool.h>
 #include <string.h>
 
 #define REPLACEMENT 0xFFFDu
 
-/* The code point at s; *n gets its bytes (1 for a byte that is no UTF-8). */
-static unsigned next_char(const char *s, size_t len, size_t *n)
+/* The character at s; *n: its bytes. */
+static uint32_t next_char(const char *s, size_t len, size_t *n)
 {
-	const unsigned char *p = (const unsigned char *)s;
-	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t need = p[0] < 0x80		    ? 1
-		      : p[0] >= 0xC2 && p[0] < 0xE0 ? 2
-		      : (p[0] & 0xF0) == 0xE0	    ? 3
-		      : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
-						    : 0;
-	unsigned c = need == 1 ? p[0] : need ? p[0] & (0xFFu >> (need + 1)) : 0;
-	*n = 1;
-	if (!need || need > len)
-		return REPLACEMENT;
-	for (size_t i = 1; i < need; i++) {
-		if ((p[i] & 0xC0) != 0x80)
-			return REPLACEMENT;
-		c = c << 6 | (p[i] & 0x3F);
-	}
-	if (need > 1 && (c < least[need] || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)))
-		return REPLACEMENT;
-	*n = need;
+	uint32_t c = REPLACEMENT;
+	*n = utf8_next(s, len, &c);
+	*n += !*n;
 	return c;
 }
 
 /* What is shown in its place. */
-static unsigned seemly(unsigned c)
+static uint32_t seemly(uint32_t c)
 {
 	if (c < 0x20 && c != '\t' && c != '\n')
 		return 0x2400 + c; /* its picture: an escape sequence shows as one */
@@ -42,15 +27,10 @@ static unsigned seemly(unsigned c)
 	return control || none || turns ? REPLACEMENT : c;
 }
 
-static void put(struct buf *out, unsigned c)
+static void put(struct buf *out, uint32_t c)
 {
-	unsigned char b[4];
-	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	static const unsigned char lead[] = {0, 0, 0xC0, 0xE0, 0xF0};
-	for (size_t i = n; i-- > 1; c >>= 6)
-		b[i] = (unsigned char)(0x80 | (c & 0x3F));
-	b[0] = (unsigned char)(lead[n] | c);
-	buf_add(out, b, n);
+	char bytes[4];
+	buf_add(out, bytes, utf8_put(bytes, c));
 }
 
 void markup_html(struct buf *out, const char *s, size_t len)
@@ -64,7 +44,7 @@ void markup_html(struct buf *out, const char *s, size_t len)
 			buf_add(out, s + i, plain);
 			continue;
 		}
-		unsigned c = seemly(next_char(s + i, len - i, &n));
+		uint32_t c = seemly(next_char(s + i, len - i, &n));
 		switch (c) {
 		case '<':
 			buf_adds(out, "&lt;");
@@ -99,9 +79,9 @@ void markup_json(struct buf *out, const char *s, size_t len)
 			buf_add(out, s + i, plain);
 			continue;
 		}
-		unsigned c = seemly(next_char(s + i, len - i, &n));
+		uint32_t c = seemly(next_char(s + i, len - i, &n));
 		if (c < 0x20 || strchr("<>&\"\\", (int)(c < 0x80 ? c : 'x')) || c == 0x2028 || c == 0x2029)
-			buf_addf(out, "\\u%04x", c);
+			buf_addf(out, "\\u%04x", (unsigned)c);
 		else
 			put(out, c);
 	}

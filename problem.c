@@ -1,4 +1,5 @@
 #include "problem.h"
+#include "utf8.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,24 +8,7 @@
 #define NAME_MAX_SHOWN 300
 #define MESSAGE_MAX 900
 
-/* The character at s and its length; 0 for a byte that begins none. */
-static size_t utf8_at(const unsigned char *s, size_t n, unsigned *out)
-{
-	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t want = s[0] < 0x80 ? 1 : s[0] < 0xC0 ? 0 : s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : s[0] < 0xF8 ? 4 : 0;
-	unsigned u = want == 1 ? s[0] : s[0] & (0x7Fu >> want);
-	if (!want || want > n)
-		return 0;
-	for (size_t i = 1; i < want; i++) {
-		if ((s[i] & 0xC0) != 0x80)
-			return 0;
-		u = u << 6 | (s[i] & 0x3F);
-	}
-	*out = u;
-	return u < least[want] || u > 0x10FFFF || (u >= 0xD800 && u <= 0xDFFF) ? 0 : want;
-}
-
-static bool harmless(unsigned u)
+static bool harmless(uint32_t u)
 {
 	return u >= 0x20 && !(u >= 0x7F && u < 0xA0) && u != 0xAD && u != 0x61C && !(u >= 0x200B && u <= 0x200F) &&
 	       !(u >= 0x2028 && u <= 0x202E) && !(u >= 0x2060 && u <= 0x206F) && u != 0xFEFF &&
@@ -36,19 +20,19 @@ void problem_escape(struct buf *out, const char *s, size_t len, size_t max, bool
 	size_t from = out->len;
 	for (size_t i = 0, n; i < len; i += n) {
 		const unsigned char *c = (const unsigned char *)s + i;
-		unsigned u = 0;
+		uint32_t u = 0;
 		if (out->len - from >= max) {
 			buf_addf(out, "... (%zu bytes)", len);
 			return;
 		}
-		n = utf8_at(c, len - i, &u);
+		n = utf8_next(s + i, len - i, &u);
 		/* "::" begins a workflow command at the start of a line, "##[" anywhere in it. */
 		bool command = (len - i > 1 && c[0] == ':' && c[1] == ':') || (len - i > 2 && !memcmp(c, "##[", 3));
 		if (!n || command || (u < 0x80 && !harmless(u))) {
 			buf_addf(out, "\\x%02X", c[0]);
 			n = 1;
 		} else if (!harmless(u))
-			buf_addf(out, "\\u{%04X}", u);
+			buf_addf(out, "\\u{%04X}", (unsigned)u);
 		else if (u == '\\' && name)
 			buf_adds(out, "\\\\");
 		else

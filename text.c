@@ -1,4 +1,5 @@
 #include "text.h"
+#include "utf8.h"
 #include <ctype.h>
 #include <limits.h>
 #include <stdint.h>
@@ -7,21 +8,12 @@
 
 #define BAD 0x80 /* a byte that is no UTF-8, or not the whole character: as a control character */
 
-/* Decodes the character at s; *n: its bytes. */
+/* The character at s; *n: its bytes. */
 static uint32_t decode(const char *s, size_t len, size_t *n)
 {
-	const unsigned char *u = (const unsigned char *)s;
-	size_t want = u[0] >= 0xF0 && u[0] < 0xF5 ? 4 : u[0] >= 0xE0 ? 3 : u[0] >= 0xC2 ? 2 : 1;
-	*n = 1;
-	if (want == 1 || u[0] >= 0xF5 || want > len)
-		return u[0] < 0x80 ? u[0] : BAD;
-	uint32_t c = u[0] & (0x7Fu >> want);
-	for (size_t i = 1; i < want; i++) {
-		if ((u[i] & 0xC0) != 0x80)
-			return BAD;
-		c = c << 6 | (u[i] & 0x3Fu);
-	}
-	*n = want;
+	uint32_t c = BAD;
+	*n = utf8_next(s, len, &c);
+	*n += !*n;
 	return c;
 }
 
