@@ -263,7 +263,7 @@ last_page() { python3 -c 'import re,sys; t=sys.stdin.read().split("\033[?1049l")
 }
 
 @test "logs -f goes on with the next attempt, from its beginning" {
-	grid '{"heartbeat_seconds": 1, "retry_backoff_seconds": 1}'
+	grid '{"heartbeat_seconds": 1, "retry_backoff_seconds": 5}'
 	printf '{"task_id":"again","script":"echo begin; sleep 2; echo end; exit 1","timeout_seconds":60,"retry_on_failure":true,"max_attempts":2}' >"$T/again.json"
 	"$DGRID" submit "$T/again.json"
 	worker
