@@ -27,11 +27,13 @@ static void end_of_commit(struct walk *w)
 static void take_line(struct walk *w, const char *line)
 {
 	if (line[0] == '@') {
-		long long at = 0;
+		const char *at = strchr(line, '|'), *parents = at ? strchr(at + 1, '|') : NULL;
 		end_of_commit(w);
 		w->now = (struct arrival){0};
-		sscanf(line + 1, "%71s %lld %71s", w->now.commit, &at, w->now.parent);
-		w->now.at = at;
+		sscanf(line + 1, "%71[0-9a-f]", w->now.commit);
+		w->now.at = at ? strtoll(at + 1, NULL, 10) : 0; /* a commit may lack its date */
+		if (parents)
+			sscanf(parents + 1, "%71[0-9a-f]", w->now.parent);
 	} else if (line[0] == 'A')
 		w->added = true;
 	else if (line[0] == 'D')
@@ -78,7 +80,7 @@ static int look_back(const struct git *g, const char *head, struct walk *w, stru
 					  "--name-status",
 					  "--no-color",
 					  "--no-show-signature",
-					  "--format=@%H %ct %P"};
+					  "--format=@%H|%ct|%P"};
 	for (size_t i = 0; i < sizeof log / sizeof *log; i++)
 		strs_add(&argv, log[i]);
 	strs_add(&argv, head);

@@ -46,10 +46,20 @@ static int64_t days_from_civil(int64_t y, int m, int d)
 	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
 
+/* Digits where there should be some: scanf takes signs and blanks for parts of a number. */
+static int has_form(const char *text)
+{
+	static const char form[] = "dddd-dd-ddTdd:dd:dd";
+	for (size_t i = 0; form[i]; i++)
+		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+			return 0;
+	return 1;
+}
+
 int clock_parse(const char *text, int64_t *utc_seconds)
 {
 	int y, mo, d, h, mi, s, used = 0;
-	if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &used) != 6 || !used)
+	if (!has_form(text) || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &used) != 6 || !used)
 		return -1;
 	if (mo < 1 || mo > 12 || d < 1 || d > 31 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 60)
 		return -1;

@@ -135,6 +135,12 @@ static void put_range(struct buf *b, const char *name, const struct history_rang
 }
 
 /* done, failed: on the branch. The file counts since the node's start, and what is archived meanwhile. */
+static int64_t memory_of(const struct json *file)
+{
+	int64_t gb = json_int(file, "memory_gb", 0);
+	return json_int(file, "memory_mb", gb > 0 && gb < 1 << 20 ? gb * 1024 : 0);
+}
+
 static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done, int64_t failed)
 {
 	const struct json *f = n->file;
@@ -155,7 +161,7 @@ static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done,
 	put_int(b, "branch", done + failed);
 	put_int(b, "late", json_int(f, "tasks_late", 0));
 	put_int(b, "cpus", json_int(f, "cpu_count", 0));
-	put_int(b, "memory", json_int(f, "memory_mb", json_int(f, "memory_gb", 0) * 1024));
+	put_int(b, "memory", memory_of(f));
 	put_int(b, "disk", json_int(f, "disk_gb", 0));
 	put_int(b, "since", row_time(f, "started_at"));
 	put_str(b, "os", json_str(f, "os"), 32);
@@ -228,8 +234,8 @@ static void put_counts(struct buf *b, const struct snapshot *s)
 	buf_adds(b, "{");
 	for (int k = 0; k < TASK_N_STATES; k++)
 		put_int(b, task_state_name((enum task_state)k), (int64_t)s->count[k]);
-	put_int(b, "archived", json_int(s->archive, "tasks", 0));
-	put_int(b, "archived_failed", json_int(s->archive, "failed", 0));
+	put_int(b, "archived", snapshot_total(s, "tasks"));
+	put_int(b, "archived_failed", snapshot_total(s, "failed"));
 	buf_adds(b, "}");
 }
 
@@ -297,7 +303,7 @@ static void put_plain(struct buf *b, const struct build *x)
 		 "<p>Ledger at %.10s, read at %s: %zu queued, %zu running, %zu completed, %zu failed, %lld "
 		 "archived.</p><ul>",
 		 s->commit, clock_format(s->now, when), s->count[TASK_QUEUE], s->count[TASK_IN_PROGRESS],
-		 s->count[TASK_COMPLETED], s->count[TASK_FAILED], (long long)json_int(s->archive, "tasks", 0));
+		 s->count[TASK_COMPLETED], s->count[TASK_FAILED], (long long)snapshot_total(s, "tasks"));
 	for (size_t i = 0; i < x->rows.n && n < 100; i++)
 		if (x->rows.v[i].page) {
 			const struct snapshot_task *t = &s->tasks[x->rows.v[i].task];
@@ -386,7 +392,7 @@ static bool add_archive(struct build *x)
 	struct archive_names a = {.day = ""};
 	struct err none;
 	buf_adds(&a.b, "dgrid(\"archive\",{\n");
-	if (!json_int(x->s->archive, "tasks", 0) || snapshot_archive(x->s, take_archived, &a, &none) || !a.day[0]) {
+	if (!snapshot_total(x->s, "tasks") || snapshot_archive(x->s, take_archived, &a, &none) || !a.day[0]) {
 		buf_clear(&a.b);
 		return false;
 	}

@@ -69,7 +69,7 @@ static const struct verb verbs[] = {
 
 static void help(FILE *to)
 {
-	fputs("usage: dgrid [--repo URL] [--branch NAME] VERB [ARGUMENTS]\n\n"
+	fputs("usage: dgrid [--repo URL | -C CLONE] [--branch NAME] VERB [ARGUMENTS]\n\n"
 	      "A distributed task grid in a Git repository. URL is whatever git takes, a folder too\n"
 	      "(default: $DGRID_REPO_URL). `dgrid VERB --help` says more.\n\n",
 	      to);
@@ -151,6 +151,29 @@ static int global_options(struct context *ctx, int argc, char **argv, char **fou
 	return i < argc ? i : 0;
 }
 
+/* --repo, --branch and -C may also follow the verb. Takes them out of argv; returns the new argc, -1 with e filled. */
+static int late_options(struct context *ctx, int argc, char **argv, char **found, struct err *e)
+{
+	int kept = 1;
+	for (int k = 1; k < argc; k++) {
+		if (!strcmp(argv[k], "--")) {
+			while (k < argc)
+				argv[kept++] = argv[k++];
+			break;
+		}
+		if (strcmp(argv[k], "--repo") != 0 && strcmp(argv[k], "--branch") != 0 && strcmp(argv[k], "-C") != 0) {
+			argv[kept++] = argv[k];
+			continue;
+		}
+		char *pair[] = {argv[0], argv[k], k + 1 < argc ? argv[k + 1] : NULL, NULL};
+		if (global_options(ctx, pair[2] ? 3 : 2, pair, found, e) < 0)
+			return -1;
+		k++;
+	}
+	argv[kept] = NULL;
+	return kept;
+}
+
 static int run_verb(const struct verb *v, const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	for (int k = 1; k < argc && strcmp(argv[k], "--") != 0; k++)
@@ -190,6 +213,9 @@ int main(int argc, char **argv)
 		buf_clear(&complaints);
 		return i ? 0 : ERR_USAGE;
 	}
+	int n = late_options(&ctx, argc - i, argv + i, &found, &e);
+	if (n < 0)
+		goto out;
 	if (!found)
 		found = url && *url ? absolute_repo(url) : find_repo(NULL);
 	ctx.url = found;
@@ -198,7 +224,7 @@ int main(int argc, char **argv)
 	while (v->name && strcmp(argv[i], v->name) != 0)
 		v++;
 	if (v->name)
-		rc = run_verb(v, &ctx, argc - i, argv + i, &e);
+		rc = run_verb(v, &ctx, n, argv + i, &e);
 	else
 		err_set(&e, ERR_USAGE, "unknown verb '%s' (see: dgrid help)", argv[i]);
 out:

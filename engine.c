@@ -191,7 +191,8 @@ static void bind_system(struct strs *argv, const char *dir)
 
 static void bwrap_argv(const struct engine_run *r, struct strs *argv)
 {
-	static const char *const system_dirs[] = {"/bin", "/sbin", "/lib", "/lib64"};
+	/* Of /etc only what Debian's commands in /usr/bin are links to. */
+	static const char *const system_dirs[] = {"/bin", "/sbin", "/lib", "/lib64", "/etc/alternatives"};
 	if (geteuid() == 0)
 		ADD(argv, "setpriv", "--reuid=" SANDBOX_UID, "--regid=" SANDBOX_UID, "--clear-groups", "--");
 	ADD(argv, "bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "dgrid",

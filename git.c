@@ -361,6 +361,7 @@ struct batch {
 	struct buf pending;
 	size_t next, n, max, left; /* left: bytes of the current blob, with its newline, still to come */
 	bool in_blob, wanted;
+	const char *type;
 	void (*on_blob)(void *ctx, size_t i, const char *bytes, size_t len);
 	void *ctx;
 };
@@ -375,7 +376,7 @@ static void batch_header(struct batch *b, const char *line)
 	}
 	b->in_blob = true;
 	b->left = (size_t)size + 1;
-	b->wanted = size <= b->max && !strcmp(type, "blob");
+	b->wanted = size <= b->max && !strcmp(type, b->type);
 }
 
 static void batch_take(void *ctx, enum proc_stream which, const char *bytes, size_t len)
@@ -412,10 +413,10 @@ static void batch_take(void *ctx, enum proc_stream which, const char *bytes, siz
 	}
 }
 
-int git_cat(const struct git *g, char *const *oids, size_t n, size_t max,
+int git_cat(const struct git *g, const char *type, char *const *oids, size_t n, size_t max,
 	    void (*on_blob)(void *ctx, size_t i, const char *bytes, size_t len), void *ctx, struct err *e)
 {
-	struct batch b = {.n = n, .max = max, .on_blob = on_blob, .ctx = ctx};
+	struct batch b = {.n = n, .max = max, .type = type, .on_blob = on_blob, .ctx = ctx};
 	struct buf input = {0};
 	struct proc_result res;
 	const char *args[] = {"cat-file", "--batch", NULL};

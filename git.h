@@ -28,9 +28,9 @@ struct proc *git_start_input(const struct git *g, const char *input, size_t len,
 int git_clone(const struct git *g, const char *url, const char *branch, struct err *e);
 /* A shallow bare clone of the branch alone, for readers. */
 int git_clone_bare(const struct git *g, const char *url, const char *branch, struct err *e);
-/* Streams blobs through one `cat-file --batch`: on_blob gets each in the order asked for, NULL for what is missing, no
- * blob, or larger than max. Memory: the largest blob. */
-int git_cat(const struct git *g, char *const *oids, size_t n, size_t max,
+/* Streams objects of a type ("blob", "tree") through one `cat-file --batch`: on_blob gets each in the order asked for,
+ * NULL for what is missing, of another type, or larger than max. Memory: the largest one. */
+int git_cat(const struct git *g, const char *type, char *const *oids, size_t n, size_t max,
 	    void (*on_blob)(void *ctx, size_t i, const char *bytes, size_t len), void *ctx, struct err *e);
 /* Makes the (still empty) clone anew with the other object format: an empty repository tells its own only when it is
  * pushed to ("hash algorithm" in the push's error). */

@@ -150,7 +150,7 @@ static void add_tasks(struct json *list, const struct snapshot *s)
 	f.wait.v = xcalloc(s->n_tasks + 1, sizeof *f.wait.v);
 	for (int k = 0; k < TASK_N_STATES; k++)
 		sample(m, "", (double)s->count[k], LABELS("state", task_state_name((enum task_state)k)));
-	sample(m, "", not_below_zero(json_int(s->archive, "tasks", 0)), LABELS("state", "archived"));
+	sample(m, "", (double)snapshot_total(s, "tasks"), LABELS("state", "archived"));
 	add_archive(&f, s->archive);
 	for (size_t i = 0; i < s->n_tasks; i++)
 		add_task(&f, s, &s->tasks[i]);

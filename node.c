@@ -6,6 +6,10 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#define CLOCK_TRUST_S 3600
+#define BEAT_MAX_S 86400
+#define SLOTS_MAX 100000
+
 static struct json *say(const struct node_facts *f)
 {
 	char when[32];
@@ -72,6 +76,11 @@ static const char *text(const struct json *doc, const char *name)
 	return s ? s : "";
 }
 
+static int64_t within(int64_t n)
+{
+	return n < 0 ? 0 : n > SLOTS_MAX ? SLOTS_MAX : n;
+}
+
 void node_read(struct node_view *v, const struct json *doc)
 {
 	*v = (struct node_view){.doc = doc,
@@ -82,10 +91,14 @@ void node_read(struct node_view *v, const struct json *doc)
 				.engine = text(doc, "engine"),
 				.slots = json_int(doc, "slots", 1),
 				.busy = json_int(doc, "busy", 0)};
-	if (clock_parse(text(doc, "last_heartbeat"), &v->seen))
+	/* A clock may be wrong, within reason; what lies far ahead tells nothing of when it was said. */
+	int64_t latest = clock_now() + CLOCK_TRUST_S;
+	if (clock_parse(text(doc, "last_heartbeat"), &v->seen) || v->seen > latest)
 		v->seen = 0;
-	if (clock_parse(text(doc, "next_due"), &v->next_due))
+	if (clock_parse(text(doc, "next_due"), &v->next_due) || v->next_due > latest + BEAT_MAX_S)
 		v->next_due = 0;
+	v->slots = within(v->slots);
+	v->busy = within(v->busy);
 }
 
 bool node_has_labels(const struct json *node_doc, const struct json *wanted)

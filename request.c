@@ -2,6 +2,7 @@
 #include "archive.h"
 #include "file.h"
 #include "task.h"
+#include "trees.h"
 #include "trust.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -278,7 +279,7 @@ static int read_base(struct judging *j, struct err *e)
 	sort(&j->base_paths, by_name);
 	if (!rc && j->has_settings) {
 		char *name = xasprintf("%s:grid.json", j->base);
-		rc = git_cat(&j->r->git, &name, 1, 1 << 16, take_settings, &text, e);
+		rc = git_cat(&j->r->git, "blob", &name, 1, 1 << 16, take_settings, &text, e);
 		free(name);
 		if (!rc)
 			config_parse(&j->config, text.data ? text.data : "", text.len, &wrong);
@@ -297,12 +298,24 @@ static int read_steps(struct judging *j, const char *cut, struct err *e)
 	struct buf list = {0};
 	char *range = xasprintf("%s..%s", j->base, j->head), limit[32];
 	snprintf(limit, sizeof limit, "--max-count=%d", COMMITS_MAX + 1);
-	int rc = GIT(j->r, &list, e, "rev-list", limit, range), n = 0;
+	int rc = GIT(j->r, &list, e, "rev-list", "--parents", limit, range), n = 0;
 	for (const char *p = list.data ? list.data : ""; *p && !rc;) {
-		char oid[72];
+		char oid[72], first[72] = "", other[72];
+		int at = 0, took;
 		size_t len = strcspn(p, "\n");
-		snprintf(oid, sizeof oid, "%.*s", (int)(len < 71 ? len : 71), p);
+		char *parents = xstrndup(p, len);
+		sscanf(parents, "%71s %71s%n", oid, first, &at);
 		p += len + (p[len] == '\n');
+		snprintf(j->commit, sizeof j->commit, "%.10s", oid);
+		/* Such a merge brings nothing but a state of old, which it may pass off as its own. */
+		for (; at && sscanf(parents + at, " %71s%n", other, &took) == 1; at += took)
+			if (!GIT(j->r, NULL, NULL, "merge-base", "--is-ancestor", other, first))
+				tell(
+				    j, "",
+				    "commit %s merges what it had already (expected merges of newer states of the base "
+				    "alone)",
+				    j->commit);
+		free(parents);
 		if (++n > COMMITS_MAX) {
 			tell(j, "", "more than %d commits (expected fewer: squash them)", COMMITS_MAX);
 			break;
@@ -327,13 +340,18 @@ static int read_steps(struct judging *j, const char *cut, struct err *e)
 				      "--ignore-submodules=none",
 				      oid,
 				      NULL};
-		snprintf(j->commit, sizeof j->commit, "%.10s", oid);
 		j->status = 0;
 		rc = git_records(&j->r->git, show, take_step, j, e);
 	}
 	free(range);
 	buf_clear(&list);
 	return rc;
+}
+
+/* What no diff shows. */
+static void malformed(void *ctx, const char *oid, const char *what)
+{
+	tell(ctx, "", "folder object %.10s has %s (expected what git add and git commit make)", oid, what);
 }
 
 static int read_whole(struct judging *j, struct err *e)
@@ -435,7 +453,7 @@ static int judge_files(struct judging *j, struct err *e)
 		     (long long)max);
 	for (size_t i = 0; i < n; i++)
 		strs_add(&oids, j->files[i].oid);
-	int rc = n ? git_cat(&j->r->git, oids.v, n, TASK_FILE_MAX, take_file, j, e) : 0;
+	int rc = n ? git_cat(&j->r->git, "blob", oids.v, n, TASK_FILE_MAX, take_file, j, e) : 0;
 	for (size_t i = 0; i < n && !rc; i++)
 		if (j->files[i].oid[0]) {
 			struct buf size = {0};
@@ -468,6 +486,8 @@ int request_judge(struct request *r, struct problems *p, struct err *e)
 		rc = read_base(&j, e);
 	if (!rc && !p->n) {
 		rc = read_whole(&j, e);
+		if (!rc)
+			rc = trees_check(&r->git, j.base, j.head, malformed, &j, e);
 		size_t whole = p->n;
 		/* What the whole shows is not told again a commit. */
 		if (!rc && !whole)

@@ -249,7 +249,7 @@ static int read_nodes(struct snapshot *s, struct err *e)
 	struct strs oids = {0};
 	for (size_t i = 0; i < s->n_nodes; i++)
 		strs_add(&oids, s->nodes[i].oid);
-	int rc = oids.n ? git_cat(&s->git, oids.v, oids.n, TASK_FILE_MAX, take_node, s, e) : 0;
+	int rc = oids.n ? git_cat(&s->git, "blob", oids.v, oids.n, TASK_FILE_MAX, take_node, s, e) : 0;
 	strs_clear(&oids);
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		struct snapshot_node *n = &s->nodes[i];
@@ -332,7 +332,7 @@ int snapshot_load(struct snapshot *s, unsigned states, struct err *e)
 			l.which[oids.n] = i;
 			strs_add(&oids, s->tasks[i].oid);
 		}
-	int rc = oids.n ? git_cat(&s->git, oids.v, oids.n, TASK_FILE_MAX, take_blob, &l, e) : 0;
+	int rc = oids.n ? git_cat(&s->git, "blob", oids.v, oids.n, TASK_FILE_MAX, take_blob, &l, e) : 0;
 	strs_clear(&oids);
 	free(l.which);
 	return rc;
@@ -365,7 +365,7 @@ int snapshot_stream(const struct snapshot *s, const size_t *which, size_t n,
 			strs_add(&oids, s->tasks[which[i]].oid);
 		} else
 			on_doc(ctx, which[i], NULL);
-	int rc = oids.n ? git_cat(&s->git, oids.v, oids.n, TASK_FILE_MAX, stream_blob, &st, e) : 0;
+	int rc = oids.n ? git_cat(&s->git, "blob", oids.v, oids.n, TASK_FILE_MAX, stream_blob, &st, e) : 0;
 	strs_clear(&oids);
 	free(regular);
 	return rc;
@@ -531,4 +531,10 @@ void snapshot_close(struct snapshot *s)
 	free(s->git.name);
 	free(s->git.email);
 	*s = (struct snapshot){0};
+}
+
+int64_t snapshot_total(const struct snapshot *s, const char *name)
+{
+	int64_t n = json_int(s->archive, name, 0);
+	return n < 0 ? 0 : n > (1LL << 53) ? 1LL << 53 : n;
 }

@@ -221,7 +221,13 @@ static int fetch(struct worker *w, struct err *e)
 {
 	bool meeting = curious(w);
 	w->ledger.also = meeting ? heartbeat_specs : NULL;
-	if (ledger_sync(&w->ledger, e))
+	int rc = ledger_sync(&w->ledger, e);
+	w->ledger.also = NULL;
+	if (rc && meeting) { /* anyone may push a ref there that stands in another's way */
+		meeting = false;
+		rc = ledger_sync(&w->ledger, e);
+	}
+	if (rc)
 		return -1;
 	w->idle_polls = 0;
 	w->stale = false;

@@ -178,6 +178,11 @@ int trust_sign(struct json *doc, const char *key, struct err *e)
 	if (!file_exists(key))
 		return err_set(e, ERR_NOENT, "there is no key '%s'", key);
 	const struct json *old = json_get(doc, "signatures");
+	size_t n = 0;
+	for (const struct json *s = old ? old->child : NULL; s; s = s->next)
+		n++;
+	if (n >= TASK_SIGNATURES_MAX)
+		return err_set(e, ERR_DATA, "signatures: there are %zu already, no more are allowed", n);
 	struct json *all = old && old->type == JSON_ARRAY ? json_copy(old) : json_new(JSON_ARRAY);
 	char *text = trust_text(doc), *print = fingerprint(key, e);
 	int rc = print ? KEYGEN(text, &res, e, "-q", "-Y", "sign", "-n", NAMESPACE, "-f", key) : -1;
@@ -278,13 +283,16 @@ int trust_available(struct err *e)
 static int list_of(const struct git *g, const char *commit, const char *path, struct err *e)
 {
 	struct buf b = {0};
-	char *what = xasprintf("%s:" TRUST_LIST, commit);
-	int rc = GIT(g, &b, NULL, "cat-file", "blob", what) ? 0 : 1;
-	if (rc && b.len > LIST_MAX)
+	char oid[72] = "", type[8] = "";
+	int rc = GIT(g, &b, e, "ls-tree", "--full-tree", commit, "--", TRUST_LIST);
+	if (!rc && b.len && sscanf(b.data, "%*s %7s %71s", type, oid) == 2 && !strcmp(type, "blob")) {
+		buf_reset(&b);
+		rc = GIT(g, &b, e, "cat-file", "blob", oid) ? -1 : 1;
+	}
+	if (rc > 0 && b.len > LIST_MAX)
 		rc = err_set(e, ERR_DATA, TRUST_LIST ": more than %d bytes", LIST_MAX);
 	if (rc > 0 && file_write_in_place(path, b.data ? b.data : "", b.len, e))
 		rc = -1;
-	free(what);
 	buf_clear(&b);
 	return rc;
 }
@@ -365,18 +373,38 @@ static int judge(const struct git *g, const struct arrival *came, const char *no
 	return rc < 0 || (!v->ok && trust_available(e)) ? -1 : 0;
 }
 
+/* Whoever makes a commit says when: nobody is believed to have come before those who were there already, lest an
+ * expired key count again, nor from the future. */
+static int not_before(const struct git *g, struct arrival *came, struct err *e)
+{
+	struct buf b = {0};
+	int64_t now = clock_now();
+	int rc = GIT(g, &b, e, "log", "--first-parent", "--max-count=1000", "--format=%ct", came->parent);
+	for (const char *p = b.data; p && *p && !rc; p += strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n')) {
+		int64_t at = strtoll(p, NULL, 10);
+		came->at = at > came->at ? at : came->at;
+	}
+	came->at = came->at < now && came->at > 0 ? came->at : now;
+	buf_clear(&b);
+	return rc;
+}
+
 int trust_judge(const struct git *g, const char *head, const char *spec, const char *id, const struct json *doc,
 		struct trust_verdict *v, struct err *e)
 {
 	struct arrival came;
 	if (!is_signed(doc, v))
 		return 0;
-	if (arrival_find(g, head, spec, id, &came, e))
-		return -1;
+	if (arrival_find(g, head, spec, id, &came, e)) {
+		if (e->class != ERR_NOENT)
+			return -1;
+		snprintf(v->why, sizeof v->why, "no commit of the branch's first-parent line brought it");
+		return 0;
+	}
 	int rc = 0;
-	if (came.parent[0])
+	if (came.parent[0] && (rc = not_before(g, &came, e)) == 0)
 		rc = judge(g, &came, head, doc, v, e);
-	else
+	else if (!rc)
 		snprintf(v->why, sizeof v->why,
 			 "it came with the branch's first commit, before there was a " TRUST_LIST);
 	arrival_clear(&came);
@@ -394,5 +422,6 @@ int trust_judge_new(const struct git *g, const char *head, const struct json *do
 void trust_tell(struct problems *p, const struct json *doc, const struct trust_verdict *v)
 {
 	const struct json *all = json_get(doc, "signatures");
-	problem_in(p, all->line, all->col, "signatures", "%s (expected a signature that counts, or none yet)", v->why);
+	problem_in(p, all ? all->line : 1, all ? all->col : 1, "signatures",
+		   "%s (expected a signature that counts, or none yet)", v->why);
 }

@@ -12,7 +12,8 @@
 #define COLLISION_MS 30000 /* two rejections within this are a collision course */
 /* A host's minute with a tenth to spare: it counts when pushes arrive, and some take longer than others. */
 #define MINUTE_MS 66000
-#define ROUNDS_KEPT 3 /* turns end when nobody else pushed for so many rounds */
+#define HEARD_AHEAD_MS 3600000 /* a clock may be wrong, within reason */
+#define ROUNDS_KEPT 3	       /* turns end when nobody else pushed for so many rounds */
 
 /* Steps of about a quarter, so that nodes which measure nearly the same agree. */
 static int64_t round_up(int64_t ms)
@@ -64,7 +65,7 @@ static void count_in(struct census *c, const char *id, const struct json *doc)
 	struct node_view v;
 	int64_t heard = json_int(doc, "spoke_ms", 0);
 	node_read(&v, doc);
-	if (strcmp(id, c->self) != 0 && heard > c->heard_ms)
+	if (strcmp(id, c->self) != 0 && heard > c->heard_ms && heard < clock_wall_ms() + HEARD_AHEAD_MS)
 		c->heard_ms = heard;
 	if (!strcmp(id, c->self) || !strcmp(v.status, "left") || v.seen < c->since)
 		return;
@@ -125,7 +126,7 @@ void turns_look(struct turns *t, struct ledger *l, const struct beats *newcomers
 		json_free(doc);
 	}
 	for (size_t i = 0; newcomers && i < newcomers->n; i++)
-		if (!has(&ids, newcomers->v[i].node))
+		if (task_id_valid(newcomers->v[i].node) && !has(&ids, newcomers->v[i].node))
 			count_in(&c, newcomers->v[i].node, newcomers->v[i].doc);
 	strs_clear(&ids);
 	hear(t, c.heard_ms);

@@ -71,12 +71,15 @@ static enum change_verdict edit_retry(void *who, struct json *doc, enum task_sta
 }
 
 /* What retry or cancel does to a task in this state. 1: c is set; 0: nothing to do; -1: refused, e says why. */
-static int plan(const char *verb, const char *id, int state, bool dead, struct ledger_change *c, struct err *e)
+static int plan(const char *verb, const char *id, int state, bool dead, bool invalid, struct ledger_change *c,
+		struct err *e)
 {
 	bool ended = state == TASK_COMPLETED || state == TASK_FAILED, retry = !strcmp(verb, "retry");
 	if (state < 0)
 		return err_set(e, ERR_NOENT, "no task '%s' on the branch%s", id,
 			       retry ? " (an archived task is submitted anew, under another id)" : "");
+	if (retry && invalid)
+		return err_set(e, ERR_NO, "'%s' was no task that can run (see: dgrid why %s): submit it anew", id, id);
 	if (retry ? !ended : ended)
 		return err_set(e, ERR_NO, "task '%s' is in %s: nothing to %s", id,
 			       task_state_name((enum task_state)state), verb);
@@ -93,6 +96,16 @@ static bool is_orphan(const struct orphans *o, const char *id)
 		if (!strcmp(o->v[i].id, id))
 			return true;
 	return false;
+}
+
+/* It stands in failed/ as a stub with the reasons, for there was nothing to run. */
+static bool is_invalid(struct ledger *l, const char *id, int state)
+{
+	struct json *doc = state == TASK_FAILED ? ledger_doc(l, TASK_FAILED, id, NULL) : NULL;
+	const char *status = json_str(json_get(doc, "result"), "status");
+	bool invalid = status && !strcmp(status, "invalid");
+	json_free(doc);
+	return invalid;
 }
 
 /* All ids in one commit; those that moved meanwhile are judged again. */
@@ -121,7 +134,8 @@ static int act(const struct context *ctx, int argc, char **argv, struct err *e)
 			const char *id = argv[i + 1];
 			int state = task_id_valid(id) ? ledger_find(&l, id) : -1;
 			changes[i] = (struct ledger_change){.id = id, .ctx = l.git.name, .verb = argv[0]};
-			if (plan(argv[0], id, state, is_orphan(&dead, id), &changes[i], e) < 0)
+			if (plan(argv[0], id, state, is_orphan(&dead, id), is_invalid(&l, id, state), &changes[i], e) <
+			    0)
 				rc = -1;
 		}
 		if (!rc)

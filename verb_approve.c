@@ -94,16 +94,24 @@ static int take(struct ledger *l, const struct grid_config *c, const char *id, s
 	return rc;
 }
 
-/* Shows what is to be signed, and asks. The script is a stranger's text. */
+/* Shows all that is to be signed, and asks. It is a stranger's text, and env decides what a script does. */
 static bool agreed(const struct approvee *a, bool yes)
 {
-	const char *script = json_str(a->doc, "script"), *image = json_str(a->doc, "image");
-	printf("task %s, %lld s", a->id, (long long)json_int(a->doc, "timeout_seconds", 0));
-	if (image) {
-		fputs(", image ", stdout);
-		put_clean(image, 200);
+	const char *script = json_str(a->doc, "script");
+	printf("task %s\n", a->id);
+	for (const struct json *m = a->doc->child; m; m = m->next) {
+		struct buf value = {0};
+		if (!strcmp(m->name, "task_id") || !strcmp(m->name, "script") || !strcmp(m->name, "signatures"))
+			continue;
+		json_write(&value, m, 0);
+		fputs("    ", stdout);
+		put_clean(m->name, 200);
+		fputs(": ", stdout);
+		put_clean(value.data, TASK_FILE_MAX);
+		putchar('\n');
+		buf_clear(&value);
 	}
-	puts("; its script:");
+	puts("its script:");
 	for (const char *line = script; *line; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] == '\n')) {
 		fputs("    ", stdout);
 		put_clean(line, strcspn(line, "\n"));
@@ -115,6 +123,24 @@ static bool agreed(const struct approvee *a, bool yes)
 	printf("sign and queue %s? [y/N] ", a->id);
 	fflush(stdout);
 	return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static bool full(const struct json *doc)
+{
+	const struct json *all = json_get(doc, "signatures");
+	size_t n = 0;
+	for (const struct json *s = all ? all->child : NULL; s; s = s->next)
+		n++;
+	return n >= TASK_SIGNATURES_MAX;
+}
+
+/* A task that leaves unapproved/ with a signature that does not count would only end as invalid. */
+static int would_run(struct ledger *l, const struct approvee *a, struct err *e)
+{
+	struct trust_verdict v;
+	if (trust_judge(&l->git, l->head, l->spec, a->id, a->doc, &v, e))
+		return -1;
+	return v.ok ? 0 : err_set(e, ERR_PERM, "'%s' would not run: %s; nothing was approved", a->id, v.why);
 }
 
 static int approve(struct ledger *l, const struct grid_config *c, char **ids, int n, const char *key, bool yes,
@@ -131,7 +157,11 @@ static int approve(struct ledger *l, const struct grid_config *c, char **ids, in
 		if (!agreed(&a[i], yes))
 			continue;
 		a[i].by = by;
+		if (full(a[i].doc))
+			json_remove(a[i].doc, "signatures"); /* they are not signed themselves; ours is what counts */
 		rc = trust_sign(a[i].doc, key, e);
+		if (!rc && c->require_signed_tasks)
+			rc = would_run(l, &a[i], e);
 		changes[agreed_to++] = (struct ledger_change){.id = a[i].id,
 							      .from = TASK_UNAPPROVED,
 							      .to = TASK_QUEUE,
@@ -171,6 +201,7 @@ int cmd_approve(const struct context *ctx, int argc, char **argv, struct err *e)
 	bool yes = false;
 	int opt, rc;
 	optind = 1;
+	opterr = 0;
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
 		switch (opt) {
 		case 'k':
@@ -185,7 +216,8 @@ int cmd_approve(const struct context *ctx, int argc, char **argv, struct err *e)
 			return print_text(ctx, optarg, e);
 		default:
 			free(key);
-			return err_set(e, ERR_USAGE, "see: dgrid approve --help");
+			return err_set(e, ERR_USAGE, "unknown option or missing value '%s' (see: dgrid approve --help)",
+				       argv[optind - 1]);
 		}
 	if (optind == argc)
 		rc = err_set(e, ERR_USAGE, "approve needs the ids of tasks in unapproved");

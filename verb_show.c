@@ -55,6 +55,25 @@ static void show_stream(const struct json *result, const char *name)
 	free(title);
 }
 
+/* What it asks for besides its script. */
+static void show_asked(const struct json *doc)
+{
+	static const char *const members[] = {"image",	"env",	    "cpus",	    "memory_mb",
+					      "pids",	"priority", "max_attempts", "retry_on_failure",
+					      "labels", NULL};
+	for (int i = 0; members[i]; i++) {
+		struct buf value = {0};
+		const struct json *m = json_get(doc, members[i]);
+		if (!m)
+			continue;
+		json_write(&value, m, 0);
+		char *name = xasprintf("%s ", members[i]);
+		line(name, value.data);
+		free(name);
+		buf_clear(&value);
+	}
+}
+
 /* Who signed, as the node found that claimed it; before that only the keys are known. */
 static void show_signatures(const struct json *doc, const struct json *claim, const struct json *attempts)
 {
@@ -85,6 +104,7 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 		line("created", json_str(doc, "created_at"));
 	if (json_str(doc, "submitted_by"))
 		line("by", json_str(doc, "submitted_by"));
+	show_asked(doc);
 	const struct json *approved = json_get(doc, "approved_by");
 	if (json_str(approved, "author"))
 		line("approved by", json_str(approved, "author"));

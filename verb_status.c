@@ -125,7 +125,7 @@ static void add_counts(struct buf *out, const struct snapshot *s)
 	char age[24];
 	size_t alive = 0;
 	struct pace p = look_pace(s);
-	int64_t archived = json_int(s->archive, "tasks", 0);
+	int64_t archived = snapshot_total(s, "tasks");
 	for (size_t i = 0; i < s->n_nodes; i++)
 		alive += s->nodes[i].state != NODE_LEFT && s->nodes[i].state != NODE_SILENT;
 	buf_addf(out, "%zu node%s alive; %zu queued, %zu running, %zu completed, %zu failed", alive,

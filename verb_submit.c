@@ -7,14 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int sign_text(char **text, const struct json *doc, const char *key, struct err *e)
+/* key: NULL, or what to sign with. Where only signed tasks run, one that would end as invalid is a problem now; one
+ * that is staged may still be approved. */
+static int sign_and_judge(struct ledger *l, bool required, char **text, const struct json *doc, const char *key,
+			  struct problems *p, struct err *e)
 {
 	struct json *copy = json_copy(doc);
-	int rc = trust_sign(copy, key, e);
-	if (!rc) {
+	struct trust_verdict v;
+	int rc = key ? trust_sign(copy, key, e) : 0;
+	if (!rc && key) {
 		free(*text);
 		*text = task_text(copy);
 	}
+	if (!rc && required && !(rc = trust_judge_new(&l->git, l->head, copy, &v, e)) && !v.ok)
+		problem_in(p, 1, 1, "signatures",
+			   "%s (expected --sign with a key that counts, or --unapproved for somebody to approve it)",
+			   v.why);
 	json_free(copy);
 	return rc;
 }
@@ -28,7 +36,7 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 	struct ledger l = {0};
 	struct grid_config c = {0};
 	struct json *made = json_new(JSON_OBJECT), *labels = NULL;
-	struct strs ids = {0}, texts = {0};
+	struct strs ids = {0}, texts = {0}, paths = {0};
 	struct ledger_change *changes = NULL;
 	bool wait = false, unapproved = false;
 	const char *id = NULL, *script_file = NULL, *given_key = NULL;
@@ -103,7 +111,7 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 		json_set(made, "script", json_new_str(script.data ? script.data : ""));
 		json_set(made, "timeout_seconds", json_new_int(n));
 		json_set(made, "priority", json_new_int(priority));
-		json_set(made, "submitted_by", json_new_str(ctx->name));
+		json_set(made, "submitted_by", json_new_str(l.git.name));
 		json_set(made, "created_at", json_new_str(clock_format(clock_now(), when)));
 		strs_add(&ids, id ? id : fresh);
 		char *text = task_text(made);
@@ -122,6 +130,7 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 				got = err_set(e, ERR_DATA, "'%.200s' holds a NUL byte (expected JSON)", argv[i]);
 			if (!got) {
 				strs_add(&ids, stem);
+				strs_add(&paths, argv[i]);
 				strs_add(&texts, b.data ? b.data : "");
 			}
 			free(stem);
@@ -138,13 +147,13 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 	struct problems p = {0};
 	for (size_t i = 0; i < ids.n; i++) {
 		struct task t;
-		p.file = ids.v[i];
+		p.file = paths.n ? paths.v[i] : ids.v[i];
 		if (!task_parse(&t, texts.v[i], strlen(texts.v[i]), ids.v[i], &c, true, &p)) {
-			if (sign && sign_text(&texts.v[i], t.doc, key, e)) {
-				task_clear(&t);
-				goto out;
-			}
+			int got =
+			    sign_and_judge(&l, c.require_signed_tasks && !unapproved, &texts.v[i], t.doc, key, &p, e);
 			task_clear(&t);
+			if (got)
+				goto out;
 		}
 		if (ledger_find(&l, ids.v[i]) >= 0)
 			problem_in(&p, 1, 1, "task_id", "'%s' is already in this grid (in %s); choose another",
@@ -165,7 +174,7 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 						    .create = true,
 						    .text = texts.v[i],
 						    .verb = "submit"};
-	if (ledger_commit(&l, ctx->name, changes, ids.n, NULL, NULL, e))
+	if (ledger_commit(&l, l.git.name, changes, ids.n, NULL, NULL, e))
 		goto out;
 	rc = 0;
 	for (size_t i = 0; i < ids.n; i++)
@@ -183,6 +192,7 @@ out:
 	free(changes);
 	strs_clear(&ids);
 	strs_clear(&texts);
+	strs_clear(&paths);
 	close_grid(&l, &c);
 	return rc;
 }

@@ -119,16 +119,17 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 			ahead == 1 ? "" : "s", ahead == 1 ? "es" : "");
 }
 
-/* In a grid of signed tasks: whose signature counts, or why none does. */
-static void why_signed(const struct context *ctx, const struct snapshot *s, const struct snapshot_task *t,
+/* In a grid of signed tasks: whose signature counts, or why none does. False: it does not go on without one. */
+static bool why_signed(const struct context *ctx, const struct snapshot *s, const struct snapshot_task *t,
 		       struct reasons *r)
 {
 	struct trust_verdict v;
 	struct err e;
 	if (!s->config.require_signed_tasks || !t->doc)
-		return;
+		return true;
 	char *spec = s->cached ? xasprintf("+refs/heads/%s:refs/heads/%s", ctx->branch, ctx->branch) : NULL;
-	if (trust_judge(&s->git, s->commit, spec, t->id, t->doc, &v, &e))
+	bool ok = !trust_judge(&s->git, s->commit, spec, t->id, t->doc, &v, &e) && v.ok;
+	if (!ok && !v.why[0])
 		because(r, "signature", "its signature cannot be checked here: %s", e.msg);
 	else if (v.ok)
 		because(r, "signed", "it is signed by %s", v.signer);
@@ -138,6 +139,7 @@ static void why_signed(const struct context *ctx, const struct snapshot *s, cons
 	else
 		because(r, "signature", "%s: the next worker moves it to failed", v.why);
 	free(spec);
+	return ok;
 }
 
 static void why_unapproved(struct snapshot *s, struct snapshot_task *t, struct reasons *r)
@@ -197,9 +199,14 @@ static void why_ended(const struct snapshot_task *t, struct reasons *r)
 	const struct json *result = json_get(t->doc, "result");
 	const char *status = json_str(result, "status"), *at = json_str(result, "finished_at"),
 		   *reason = json_str(result, "reason"), *node = json_str(result, "node");
-	because(r, "ended", "it ended at %s on node %s: %s%s%s", at ? at : "?", node ? node : "-",
-		status ? status : task_state_name(t->state), reason ? ", " : "", reason ? reason : "");
-	if (t->state == TASK_FAILED)
+	char code[32] = "";
+	if (json_int(result, "exit_code", 0) > 0)
+		snprintf(code, sizeof code, ", exit code %lld", (long long)json_int(result, "exit_code", 0));
+	because(r, "ended", "it ended at %s%s%s: %s%s%s%s", at ? at : "?", node ? " on node " : "", node ? node : "",
+		status ? status : task_state_name(t->state), code, reason ? ", " : "", reason ? reason : "");
+	if (status && !strcmp(status, "invalid"))
+		because(r, "submit", "there was nothing to run: mend it and submit it anew");
+	else if (t->state == TASK_FAILED)
 		because(r, "retry", "dgrid retry %s queues it again", t->id);
 }
 
@@ -226,8 +233,8 @@ int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
 		json_free(old);
 	} else if (!rc && t->state == TASK_UNAPPROVED) {
 		snapshot_doc(&s, t, &unread);
-		why_signed(ctx, &s, t, &r);
-		why_unapproved(&s, t, &r);
+		if (why_signed(ctx, &s, t, &r))
+			why_unapproved(&s, t, &r);
 	} else if (!rc && snapshot_doc(&s, t, &unread))
 		because(&r, "invalid", "it is no valid task (%s); the next worker moves it to failed", unread.msg);
 	else if (!rc && t->state == TASK_QUEUE) {

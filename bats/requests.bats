@@ -429,3 +429,35 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 	[ "$output" = "$(printf '%s\n' good old)" ]
 	untouched worker
 }
+
+@test "hostile requests: folders that git would not have made, and merges that hide a state of old" {
+	CASES=0
+	EMPTY=$(git mktree </dev/null)
+	good() { # the base's top, its tasks/unapproved with one new file
+		local unapproved tasks
+		unapproved=$({ git ls-tree "$BASE:tasks/unapproved"; printf '100644 blob %s\tx.json\n' "$(task x | blob)"; } | git mktree)
+		tasks=$(git ls-tree "$BASE:tasks" | sed "s/^040000 tree [0-9a-f]*\tunapproved$/040000 tree $unapproved\tunapproved/" | git mktree)
+		git ls-tree "$BASE" | sed "s/^040000 tree [0-9a-f]*\ttasks$/040000 tree $tasks\ttasks/"
+	}
+	# An empty folder shows in no diff; merged, it takes away what is there by that name.
+	for name in grid.json .github tasks nodes allowed_signers; do
+		refused "an empty folder $name" 'has ' "$(tgit commit-tree -m raw -p "$BASE" "$({ good; printf '040000 tree %s\t%s\n' "$EMPTY" "$name"; } | git mktree)")"
+	done
+	other=$(printf '100644 blob %s\tx.json\n' "$(task x | blob)" | git mktree)
+	refused 'a second folder tasks' 'the same entry twice' "$(tgit commit-tree -m raw -p "$BASE" "$({ git ls-tree "$BASE"; printf '040000 tree %s\ttasks\n' "$(printf '040000 tree %s\tunapproved\n' "$other" | git mktree)"; } | git mktree)")"
+	refused 'a second folder unapproved' 'the same entry twice' "$(tgit commit-tree -m raw -p "$BASE" "$({ git ls-tree "$BASE" | grep -v 'tasks$'; printf '040000 tree %s\ttasks\n' "$({ git ls-tree "$BASE:tasks"; printf '040000 tree %s\tunapproved\n' "$other"; } | git mktree)"; } | git mktree)")"
+	for mode in 100664 100600 0100644; do
+		odd=$({ git cat-file tree "$BASE:tasks/unapproved"; printf '%s zz.json\0' "$mode"; task zz | blob | python3 -c 'import sys; sys.stdout.buffer.write(bytes.fromhex(sys.stdin.read()))'; } | git hash-object -t tree -w --stdin --literally)
+		tasks=$({ git ls-tree "$BASE:tasks" | grep -v 'unapproved$'; printf '040000 tree %s\tunapproved\n' "$odd"; } | git mktree)
+		refused "mode $mode" 'a mode that git does not make' "$(tgit commit-tree -m raw -p "$BASE" "$({ git ls-tree "$BASE" | grep -v 'tasks$'; printf '040000 tree %s\ttasks\n' "$tasks"; } | git mktree)")"
+	done
+	# A merge of what was merged long ago, back and forth: each step looks as if it changed nothing of its own.
+	from && new x
+	c1=$(commit)
+	old=$(git rev-list --max-parents=0 "$BASE")
+	from "$old" && put 100644 "$(task x | blob)" tasks/unapproved/x.json
+	c2=$(commit "$c1" "$old")
+	from "$c1"
+	refused 'a pointless merge' 'merges what it had already' "$(commit "$c2" "$BASE")"
+	all_told 11
+}

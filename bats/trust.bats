@@ -33,6 +33,24 @@ settings() {
 	echo "{\"schema\": 1, $1}" >"$T/r/grid.json"
 	land settings
 }
+task_file() { # FILE ID COMMAND
+	printf '{"task_id": "%s", "script": "%s", "timeout_seconds": 20}' "$2" "$3" >"$1"
+}
+sign_file() { # FILE WHO: adds his signature, made without dgrid
+	"$DGRID" approve --print "$1" | ssh-keygen -q -Y sign -n dgrid-task -f "$T/$2" >"$T/sig"
+	python3 - "$1" "$T/sig" <<'PY'
+import json, sys
+t = json.load(open(sys.argv[1]))
+t["signatures"] = [{"signature": open(sys.argv[2]).read()}]
+json.dump(t, open(sys.argv[1], "w"), indent=1)
+PY
+}
+smuggle() { # ID WHO|- COMMAND: past submit, which would refuse it, as whoever may push can
+	fresh
+	task_file "$T/r/tasks/queue/$1.json" "$1" "$3"
+	[[ $2 == - ]] || sign_file "$T/r/tasks/queue/$1.json" "$2"
+	land "smuggle $1"
+}
 work() { "$DGRID" worker --node-id n1 --engine bwrap --once --work-dir "$T/w" 2>"$T/w.log"; }
 reason() { ledger_json failed "$1" | python3 -c 'import json, sys
 r = json.load(sys.stdin)["result"]
@@ -56,8 +74,12 @@ PY
 
 @test "signed tasks run and say who signed; unsigned and unknown ones do not" {
 	"$DGRID" submit --id good --key "$T/ann" -- 'echo hi'
-	"$DGRID" submit --id eves --key "$T/eve" -- 'echo hi'
-	"$DGRID" submit --id bare -- 'echo hi'
+	run -65 "$DGRID" submit --id eves --key "$T/eve" -- 'echo hi'
+	[[ "$output" == *"signatures: its signature is not one"*--unapproved* ]]
+	run -65 "$DGRID" submit --id bare -- 'echo hi'
+	[[ "$output" == *"it is not signed"*--sign* ]]
+	smuggle eves eve 'echo hi'
+	smuggle bare - 'echo hi'
 	run -0 "$DGRID" why good
 	[[ "$output" == *'it is signed by ann@example.invalid'* ]]
 	run -0 "$DGRID" why bare
@@ -72,6 +94,10 @@ PY
 	refused eves 'allowed_signers'
 	refused bare 'not signed'
 	run -1 "$DGRID" wait bare
+	run -1 "$DGRID" retry bare
+	[[ "$output" == *'submit it anew'* ]]
+	run -0 "$DGRID" why bare
+	[[ "$output" == *'not signed'*'submit it anew'* ]]
 }
 
 @test "every submitted field is signed; layout and order are not" {
@@ -114,7 +140,7 @@ PY
 
 @test "a signature of another task, another purpose, or no signature at all does not count" {
 	"$DGRID" submit --id one --unapproved --key "$T/ann" -- 'echo 1'
-	"$DGRID" submit --id two -- 'echo 2'
+	smuggle two - 'echo 2'
 	fresh
 	cp "$T/r/tasks/unapproved/one.json" "$T/one.json"
 	edit two "t['signatures'] = json.load(open('$T/one.json'))['signatures']"
@@ -137,25 +163,14 @@ PY
 }
 
 @test "what anybody can sign by hand: the bytes that approve --print shows" {
-	"$DGRID" submit --id byhand -- 'echo "a b"'
-	"$DGRID" approve --print byhand | ssh-keygen -q -Y sign -n dgrid-task -f "$T/ann" >"$T/sig"
-	edit byhand "t['signatures'] = [{'signature': open('$T/sig').read()}]"
+	smuggle byhand ann "echo 'a b'"
 	work
 	ledger_has completed byhand
 }
 
 @test "nobody enrols himself: not in the same commit, not by a branch that takes the key away again, not afterwards" {
 	mkdir "$T/x"
-	sign() { # ID: eve's task as a file
-		printf '{"task_id": "%s", "script": "touch pwned", "timeout_seconds": 20}' "$1" >"$T/x/$1.json"
-		"$DGRID" approve --print "$T/x/$1.json" | ssh-keygen -q -Y sign -n dgrid-task -f "$T/eve" >"$T/sig"
-		python3 - "$T/x/$1.json" "$T/sig" <<'PY'
-import json, sys
-t = json.load(open(sys.argv[1]))
-t["signatures"] = [{"signature": open(sys.argv[2]).read()}]
-json.dump(t, open(sys.argv[1], "w"))
-PY
-	}
+	sign() { task_file "$T/x/$1.json" "$1" 'touch pwned' && sign_file "$T/x/$1.json" eve; }
 	both="$(printf 'ann@example.invalid %s\neve@example.invalid %s' "$(pub ann)" "$(pub eve)")"
 	# Key and task in one commit, the key gone again in the next: it was never there before the task.
 	sign same
@@ -193,11 +208,17 @@ PY
 
 @test "who is struck off, or whose key had expired, no longer counts" {
 	enrol "ann@example.invalid $(pub ann)" "old@example.invalid valid-before=\"20200101\" $(pub eve)"
-	"$DGRID" submit --id expired --key "$T/eve" -- true
+	smuggle expired eve true
+	# Nor does a commit help that says it was made when the key was good.
+	fresh
+	task_file "$T/r/tasks/queue/dated.json" dated true
+	sign_file "$T/r/tasks/queue/dated.json" eve
+	GIT_COMMITTER_DATE=2019-06-01T00:00:00Z land dated
 	"$DGRID" submit --id struck --key "$T/ann" -- true
 	enrol "old@example.invalid $(pub eve)"
 	work
 	refused expired 'allowed_signers'
+	refused dated 'allowed_signers'
 	refused struck 'no longer in allowed_signers'
 }
 
@@ -210,7 +231,13 @@ PY
 	run -64 "$DGRID" approve one </dev/null
 	[[ "$output" == *--yes* ]]
 	run -0 --separate-stderr "$DGRID" approve --yes --key "$T/rsa" one
-	[[ "$output" == *'    echo  [31mred'* && "$output" == *'approved one'* ]]
+	[[ "$output" == *'    timeout_seconds: 60'*'    echo  [31mred'* && "$output" == *'approved one'* ]]
+	# env decides what runs, so it is shown; a key that does not count changes nothing.
+	printf '{"task_id": "env", "script": "eval \\"$A\\"", "timeout_seconds": 20, "env": {"A": "echo gotcha"}}' >"$T/env.json"
+	"$DGRID" submit --unapproved "$T/env.json"
+	run -77 --separate-stderr "$DGRID" approve --yes --key "$T/eve" env
+	[[ "$output" == *'env: {"A":"echo gotcha"}'* && "$stderr" == *"would not run"* ]]
+	ledger_has unapproved env
 	run -1 "$DGRID" approve --yes --key "$T/rsa" one
 	[[ "$output" == *'in queue'* ]]
 	run -66 "$DGRID" approve --yes --key "$T/rsa" nothing
@@ -234,17 +261,8 @@ PY
 
 @test "promotion leaves what nobody signed for an approver" {
 	fresh
-	for id in signed bare; do
-		printf '{"task_id": "%s", "script": "true", "timeout_seconds": 20}' "$id" >"$T/r/tasks/unapproved/$id.json"
-	done
-	python3 - "$T/r/tasks/unapproved/signed.json" <(
-		"$DGRID" approve --print "$T/r/tasks/unapproved/signed.json" | ssh-keygen -q -Y sign -n dgrid-task -f "$T/ann"
-	) <<'PY'
-import json, sys
-t = json.load(open(sys.argv[1]))
-t["signatures"] = [{"signature": open(sys.argv[2]).read()}]
-json.dump(t, open(sys.argv[1], "w"))
-PY
+	for id in signed bare; do task_file "$T/r/tasks/unapproved/$id.json" "$id" true; done
+	sign_file "$T/r/tasks/unapproved/signed.json" ann
 	land 'two submissions'
 	run "$DGRID" promote
 	[[ "$output" == *'not signed'*'dgrid approve bare'* ]]
@@ -260,14 +278,8 @@ PY
 @test "validate says of a signature whether it counts, of a file and of a pull request" {
 	mkdir "$T/x"
 	for who in ann eve; do
-		printf '{"task_id": "by-%s", "script": "true", "timeout_seconds": 20}' "$who" >"$T/x/by-$who.json"
-		"$DGRID" approve --print "$T/x/by-$who.json" | ssh-keygen -q -Y sign -n dgrid-task -f "$T/$who" >"$T/sig"
-		python3 - "$T/x/by-$who.json" "$T/sig" <<'PY'
-import json, sys
-t = json.load(open(sys.argv[1]))
-t["signatures"] = [{"signature": open(sys.argv[2]).read()}]
-json.dump(t, open(sys.argv[1], "w"), indent=1)
-PY
+		task_file "$T/x/by-$who.json" "by-$who" true
+		sign_file "$T/x/by-$who.json" "$who"
 	done
 	run -0 "$DGRID" validate "$T/x/by-ann.json"
 	run -65 --separate-stderr "$DGRID" validate "$T/x/by-eve.json"

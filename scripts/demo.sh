@@ -87,5 +87,5 @@ What to try next                                        in this folder, with
   submit a task of your own and follow it               ./dgrid submit --id mine --wait -- 'echo hello' &
   run it                                                ./dgrid worker --engine $engine --once
   ask why a task does not run                           ./dgrid why mine
-  write the dashboard anew                              ./dgrid dashboard -o $demo/site
+  write the dashboard anew                              ./dgrid dashboard -o $demo/site --title 'dgrid demo'
 EOF
