@@ -230,3 +230,38 @@ assert len(nodes) == 4 and all(n["pushes"] > 0 and n["rejected"] >= 0 and n["tur
 		run ! grep -E 'cannot|damaged' "$T/$n.log"
 	done
 }
+
+@test "clocks of the year 9999, refs in each other's way and days of no calendar stop nothing" {
+	start_sshd
+	settings '"keep_finished": 1'
+	tgit clone -q "$ORIGIN" "$T/far"
+	for n in 1 2 3 4 5 6; do
+		printf '{"node_id": "h%s", "status": "active", "last_heartbeat": "9999-01-01T00:00:00Z", "next_due": "9999-01-01T00:00:00Z", "turn_ms": 20000, "spoke_ms": 9223372036854775807, "slots": -5, "busy": 99999999999}' "$n" >"$T/far/nodes/h$n.json"
+	done
+	for day in -999-01-01 0000-00-00 9998-01-01; do
+		printf '{"task_id": "of%s", "script": "true", "timeout_seconds": 10, "result": {"status": "success", "finished_at": "%sT00:00:00Z"}}' \
+			"$day" "$day" >"$T/far/tasks/completed/of$day.json"
+	done
+	tgit -C "$T/far" add -A
+	tgit -C "$T/far" commit -qm far
+	tgit -C "$T/far" push -q origin HEAD:main
+	beat=$(tgit -C "$ORIGIN" commit-tree -m '{"last_heartbeat":"9999-01-01T00:00:00Z","turn_ms":20000}' "$(git -C "$ORIGIN" mktree </dev/null)")
+	for n in a b c; do git -C "$ORIGIN" update-ref "refs/dgrid/heartbeats/$n" "$beat"; done
+	submit_many 2
+	DGRID_REPO_URL=$SSH_URL spawn "$T/w.log" "$DGRID" worker --node-id w --slots 2 --engine bwrap --work-dir "$T/w"
+	wait_until 30 ledger_has completed t1
+	# A ref that stands where a folder of refs was.
+	git -C "$ORIGIN" update-ref -d refs/dgrid/heartbeats/a
+	git -C "$ORIGIN" update-ref refs/dgrid/heartbeats/a/b "$beat"
+	"$DGRID" submit --id after -- true
+	wait_until 30 ledger_has completed after
+	kill -TERM "$SPAWNED"
+	wait_until 30 pid_ended "$SPAWNED"
+	run -0 "$DGRID" nodes --json
+	python3 -c 'import json, sys
+nodes = {n["node_id"]: n for n in json.load(sys.stdin)["nodes"]}
+assert nodes["h1"]["state"] == "silent" and nodes["w"]["state"] == "left", nodes' <<<"$output"
+	"$DGRID" maintain
+	[ "$(ledger_ls completed | wc -l)" = 1 ]
+	[ "$(git -C "$ORIGIN" ls-tree -r --name-only archive | grep -c '^[0-9]\{4\}/')" = "$(git -C "$ORIGIN" ls-tree -r --name-only archive | wc -l)" ]
+}
