@@ -68,6 +68,18 @@ common_teardown() {
 		wait_until 10 pid_ended "$pid" 2>/dev/null || kill -KILL "$pid" 2>/dev/null || true
 	done <"$PIDS_FILE"
 	rm -f "$PIDS_FILE"
+	sweep_groups
+}
+# What a worker that was killed left running stands in control groups that bear its instance; its next start would end it.
+sweep_groups() {
+	local file group pid
+	while IFS= read -r file; do
+		for group in /sys/fs/cgroup/{memory,pids,cpu,dgrid}/dgrid-"$(<"$file")"-*; do
+			[[ -d $group ]] || continue
+			while read -r pid; do kill -KILL "$pid" 2>/dev/null || true; done <"$group/cgroup.procs"
+			wait_until 5 rmdir "$group" 2>/dev/null || true
+		done
+	done < <(find "$T" -maxdepth 3 -name instance -type f 2>/dev/null)
 }
 
 strict_skip() { # REASON
