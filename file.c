@@ -111,6 +111,17 @@ int file_write_in_place(const char *path, const void *bytes, size_t len, struct 
 	return rc;
 }
 
+char *file_temp_dir(struct err *e)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *dir = xasprintf("%s/dgrid-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (mkdtemp(dir))
+		return dir;
+	err_set(e, ERR_UNAVAILABLE, "cannot make a temporary folder '%s'", dir);
+	free(dir);
+	return NULL;
+}
+
 int file_mkdirs(const char *path, struct err *e)
 {
 	char *copy = xstrdup(path);

@@ -20,6 +20,7 @@ int file_write(const char *path, const void *bytes, size_t len, struct err *e);
 int file_write_scratch(const char *path, const void *bytes, size_t len, struct err *e);
 /* Neither atomic nor durable, but it makes no new file where there is one: for what can be had again after a crash. */
 int file_write_in_place(const char *path, const void *bytes, size_t len, struct err *e);
+char *file_temp_dir(struct err *e); /* a new folder under $TMPDIR or /tmp, the caller's to remove; NULL with e filled */
 int file_mkdirs(const char *path, struct err *e);      /* like mkdir -p, mode 0700 */
 int file_remove_tree(const char *path, struct err *e); /* fine when it is not there; never follows symlinks */
 bool file_exists(const char *path);

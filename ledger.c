@@ -111,13 +111,10 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 	l->git.email = xstrdup(email);
 	if (dir)
 		l->git.dir = xstrdup(dir);
-	else {
-		const char *tmp = getenv("TMPDIR");
-		l->git.dir = xasprintf("%s/dgrid-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-		if (!mkdtemp(l->git.dir))
-			return err_set(e, ERR_UNAVAILABLE, "cannot make a temporary folder '%s'", l->git.dir);
+	else if (!(l->git.dir = file_temp_dir(e)))
+		return -1;
+	else
 		l->temporary = true;
-	}
 	char *dotgit = xasprintf("%s/.git/HEAD", l->git.dir);
 	int rc = -1;
 	if (file_exists(dotgit)) {

@@ -293,6 +293,27 @@ static int read_base(struct judging *j, struct err *e)
 
 /* ---- every commit of it ---- */
 
+/* What differs between two trees, or (to NULL) between a commit and its parents. how: one more option. */
+static int read_diff(struct judging *j, const char *how, const char *from, const char *to,
+		     void (*take)(void *ctx, const char *record), struct err *e)
+{
+	const char *show[] = {"diff-tree",
+			      "--root",
+			      "-r",
+			      "-z",
+			      "--raw",
+			      "--no-renames",
+			      "--no-abbrev",
+			      "--no-ext-diff",
+			      "--ignore-submodules=none",
+			      how,
+			      from,
+			      to,
+			      NULL};
+	j->status = 0;
+	return git_records(&j->r->git, show, take, j, e);
+}
+
 static int read_steps(struct judging *j, const char *cut, struct err *e)
 {
 	struct buf list = {0};
@@ -328,20 +349,7 @@ static int read_steps(struct judging *j, const char *cut, struct err *e)
 		}
 		/* -c: of a merge, what differs from all its parents. What it took from the base as it is there, it does
 		 * not change. */
-		const char *show[] = {"diff-tree",
-				      "--root",
-				      "-r",
-				      "-c",
-				      "-z",
-				      "--raw",
-				      "--no-renames",
-				      "--no-abbrev",
-				      "--no-ext-diff",
-				      "--ignore-submodules=none",
-				      oid,
-				      NULL};
-		j->status = 0;
-		rc = git_records(&j->r->git, show, take_step, j, e);
+		rc = read_diff(j, "-c", oid, NULL, take_step, e);
 	}
 	free(range);
 	buf_clear(&list);
@@ -356,19 +364,7 @@ static void malformed(void *ctx, const char *oid, const char *what)
 
 static int read_whole(struct judging *j, struct err *e)
 {
-	const char *show[] = {"diff-tree",
-			      "-r",
-			      "-z",
-			      "--raw",
-			      "--no-renames",
-			      "--no-abbrev",
-			      "--no-ext-diff",
-			      "--ignore-submodules=none",
-			      j->fork,
-			      j->head,
-			      NULL};
-	j->status = 0;
-	return git_records(&j->r->git, show, take_change, j, e);
+	return read_diff(j, "--no-renames", j->fork, j->head, take_change, e);
 }
 
 /* ---- the files ---- */

@@ -186,6 +186,15 @@ static void check_string(const struct checking *k, const struct json *m)
 		wrong(k, m, m->name, "a string");
 }
 
+size_t task_signatures(const struct json *doc)
+{
+	const struct json *all = json_get(doc, "signatures");
+	size_t n = 0;
+	for (const struct json *s = all ? all->child : NULL; s; s = s->next)
+		n++;
+	return n;
+}
+
 bool task_armored(const char *text)
 {
 	return !strncmp(text, SIGNATURE_HEAD, strlen(SIGNATURE_HEAD)) && strstr(text, "-----END SSH SIGNATURE-----") &&

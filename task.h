@@ -42,7 +42,8 @@ bool task_runs_on(const struct task *t, char *const *labels, size_t n_labels); /
 /* Is `signatures` an array of objects with `signature` (armored) and at most `key`? NULL: yes; else what is wrong, with
  * the value that is in *at. */
 const char *task_signatures_wrong(const struct json *signatures, const struct json **at);
-bool task_armored(const char *text); /* looks like an SSH signature */
+size_t task_signatures(const struct json *doc); /* how many there are */
+bool task_armored(const char *text);		/* looks like an SSH signature */
 
 /* Nonce of the claim in doc, or NULL. */
 const char *task_claim_nonce(const struct json *doc);

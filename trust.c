@@ -117,18 +117,6 @@ static void last_words(const struct proc_result *res, char *out, size_t room)
 			*p = '?';
 }
 
-/* A folder for what ssh-keygen wants in files; NULL with e filled. */
-static char *scratch(struct err *e)
-{
-	const char *tmp = getenv("TMPDIR");
-	char *dir = xasprintf("%s/dgrid-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	if (mkdtemp(dir))
-		return dir;
-	err_set(e, ERR_UNAVAILABLE, "cannot make a temporary folder '%s'", dir);
-	free(dir);
-	return NULL;
-}
-
 /* ---- signing ---- */
 
 char *trust_default_key(const struct git *g, struct err *e)
@@ -178,11 +166,9 @@ int trust_sign(struct json *doc, const char *key, struct err *e)
 	if (!file_exists(key))
 		return err_set(e, ERR_NOENT, "there is no key '%s'", key);
 	const struct json *old = json_get(doc, "signatures");
-	size_t n = 0;
-	for (const struct json *s = old ? old->child : NULL; s; s = s->next)
-		n++;
-	if (n >= TASK_SIGNATURES_MAX)
-		return err_set(e, ERR_DATA, "signatures: there are %zu already, no more are allowed", n);
+	if (task_signatures(doc) >= TASK_SIGNATURES_MAX)
+		return err_set(e, ERR_DATA, "signatures: there are %d already, no more are allowed",
+			       TASK_SIGNATURES_MAX);
 	struct json *all = old && old->type == JSON_ARRAY ? json_copy(old) : json_new(JSON_ARRAY);
 	char *text = trust_text(doc), *print = fingerprint(key, e);
 	int rc = print ? KEYGEN(text, &res, e, "-q", "-Y", "sign", "-n", NAMESPACE, "-f", key) : -1;
@@ -258,7 +244,7 @@ int trust_available(struct err *e)
 				    "-----END SSH SIGNATURE-----\n";
 	static const char list[] = "dgrid valid-before=\"20400101\" ssh-ed25519 "
 				   "AAAAC3NzaC1lZDI1NTE5AAAAICU7dqYkHL2AFAYl1iwHWv3NYH9tAaFN8dyMG6xY3CU+\n";
-	char *dir = scratch(e), signer[128], why[256] = "";
+	char *dir = file_temp_dir(e), signer[128], why[256] = "";
 	if (!dir)
 		return -1;
 	struct check c = {.signature = xasprintf("%s/signature", dir),
@@ -339,7 +325,7 @@ static int judge(const struct git *g, const struct arrival *came, const char *no
 	struct check c = {0};
 	struct tm tm;
 	time_t t = (time_t)came->at;
-	char when[32], *dir = scratch(e), *text;
+	char when[32], *dir = file_temp_dir(e), *text;
 	if (!dir)
 		return -1;
 	text = trust_text(doc);

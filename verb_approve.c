@@ -125,15 +125,6 @@ static bool agreed(const struct approvee *a, bool yes)
 	return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-static bool full(const struct json *doc)
-{
-	const struct json *all = json_get(doc, "signatures");
-	size_t n = 0;
-	for (const struct json *s = all ? all->child : NULL; s; s = s->next)
-		n++;
-	return n >= TASK_SIGNATURES_MAX;
-}
-
 /* A task that leaves unapproved/ with a signature that does not count would only end as invalid. */
 static int would_run(struct ledger *l, const struct approvee *a, struct err *e)
 {
@@ -157,7 +148,7 @@ static int approve(struct ledger *l, const struct grid_config *c, char **ids, in
 		if (!agreed(&a[i], yes))
 			continue;
 		a[i].by = by;
-		if (full(a[i].doc))
+		if (task_signatures(a[i].doc) >= TASK_SIGNATURES_MAX)
 			json_remove(a[i].doc, "signatures"); /* they are not signed themselves; ours is what counts */
 		rc = trust_sign(a[i].doc, key, e);
 		if (!rc && c->require_signed_tasks)
