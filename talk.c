@@ -131,6 +131,12 @@ void talk_check_self(struct worker *w)
 	}
 }
 
+void talk_check_key(struct worker *w)
+{
+	if (nodekey_check(&w->key, &w->ledger, &w->config, &w->fit) && w->heart)
+		heartbeat_now(w->heart);
+}
+
 /* ---- talking to the ledger ---- */
 
 static void load_config(struct worker *w)
@@ -233,6 +239,7 @@ static int fetch(struct worker *w, struct err *e)
 	w->stale = false;
 	w->hungry = true;
 	talk_load_config(w);
+	talk_check_key(w);
 	if (meeting)
 		meet(w);
 	else if (w->registered || w->turns.per_minute)
@@ -290,7 +297,7 @@ static size_t add_claims(struct worker *w, struct ledger_change *c)
 
 static bool may_claim(struct worker *w)
 {
-	if (slots_busy(&w->slots) == w->o->slots || talk_stopping(w) || w->fit.trouble[0])
+	if (w->unsettled || slots_busy(&w->slots) == w->o->slots || talk_stopping(w) || w->fit.trouble[0])
 		return false;
 	bool full = selfcheck_disk(&w->fit, w->o->work_dir);
 	if (full)
@@ -356,6 +363,8 @@ static int speak(struct worker *w, struct err *e)
 static bool has_to_speak(struct worker *w)
 {
 	bool lease = false;
+	if (w->fit.barred[0])
+		return false;
 	for (int i = 0; i < w->o->slots; i++)
 		lease = lease || slot_lease_due(&w->slots.v[i]) == 2;
 	return !w->registered || w->outbox.n || lease || (w->hungry && may_claim(w));
@@ -459,11 +468,11 @@ static void promote(struct worker *w)
 /* What can wait for a moment without anything else to say, but not for ever. */
 static void do_upkeep(struct worker *w, int64_t now)
 {
-	if (now >= w->heal_at && !talk_stopping(w) && slots_busy(&w->slots) < w->o->slots)
+	if (now >= w->heal_at && !talk_stopping(w) && !w->fit.barred[0] && slots_busy(&w->slots) < w->o->slots)
 		heal(w);
-	if (w->promoter.at && now >= w->promoter.at && !talk_stopping(w) && !turns_wait(&w->turns))
+	if (w->promoter.at && now >= w->promoter.at && !talk_stopping(w) && !w->fit.barred[0] && !turns_wait(&w->turns))
 		promote(w);
-	if (w->archive_at && now >= w->archive_at && !talk_stopping(w) && !turns_wait(&w->turns))
+	if (w->archive_at && now >= w->archive_at && !talk_stopping(w) && !w->fit.barred[0] && !turns_wait(&w->turns))
 		archive(w);
 	if (now >= w->tidy_at && slots_busy(&w->slots) == 0 && !w->outbox.n && !heartbeat_busy(w->heart)) {
 		ledger_tidy(&w->ledger);
@@ -571,6 +580,9 @@ void talk_init(struct worker *w)
 	w->slots.fit = &w->fit;
 	w->slots.max_cpus = w->o->max_cpus;
 	w->slots.max_memory_mb = w->o->max_memory_mb;
+	w->key = (struct nodekey){.node = w->o->node_id,
+				  .given = w->o->signing_key,
+				  .path = xasprintf("%s/" NODEKEY_FILE, w->o->work_dir)};
 }
 
 void talk_hello(struct worker *w)

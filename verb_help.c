@@ -4,7 +4,7 @@
 #include <string.h>
 
 const struct verb *const verbs[] = {
-    &verb_init,	  &verb_submit,	 &verb_validate, &verb_promote, &verb_approve,	&verb_worker,
+    &verb_init,	  &verb_submit,	 &verb_validate, &verb_promote, &verb_approve, &verb_enroll,	&verb_worker,
     &verb_status, &verb_nodes,	 &verb_show,	 &verb_logs,	&verb_why,	&verb_metrics,
     &verb_wait,	  &verb_cancel,	 &verb_retry,	 &verb_heal,	&verb_maintain, &verb_dashboard,
     &verb_doctor, &verb_version, &verb_help,	 NULL};
