@@ -158,10 +158,18 @@ int ledger_may_sign(struct ledger *l, const char *who, struct err *e)
 {
 	struct grid_config c = {0};
 	int rc = ledger_config(l, &c, e);
-	if (!rc && c.require_signed_nodes)
-		rc = l->sign_key ? keys_enrolled(l->git.dir, who, l->sign_public, e)
-				 : err_set(e, ERR_PERM, "this grid takes signed commits only: %s",
-					   l->no_key ? l->no_key : "there is no key to sign with");
+	if (!rc && c.require_signed_nodes) {
+		if (!l->sign_key)
+			rc = err_set(e, ERR_PERM, "this grid takes signed commits only: %s",
+				     l->no_key ? l->no_key : "there is no key to sign with");
+		else if ((rc = keys_enrolled(l->git.dir, who, l->sign_public, e)) != 0 && task_id_valid(who)) {
+			char *text = xasprintf("%s; to enrol it, somebody who may push to the branch types: dgrid "
+					       "enroll %s '%s'",
+					       e->msg, who, l->sign_public);
+			err_set(e, ERR_PERM, "%s", text);
+			free(text);
+		}
+	}
 	config_clear(&c);
 	return rc;
 }
