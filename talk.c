@@ -125,6 +125,8 @@ static int trusted(void *ctx, const struct task *t, char signer[128], struct buf
 
 void talk_check_self(struct worker *w)
 {
+	if (w->fit.barred[0])
+		talk_check_key(w);
 	if (selfcheck_run(&w->fit, &w->engine, w->config.images[0], w->o->work_dir)) {
 		w->hungry = true;
 		heartbeat_now(w->heart);

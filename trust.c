@@ -455,16 +455,22 @@ char *trust_public(const char *key, struct err *e)
 		return found;
 	if (KEYGEN(NULL, &res, e, "-y", "-P", "", "-f", key))
 		return NULL;
+	char *path = xasprintf("%s.pub", key), *beside = key_in(path);
 	if (!res.code && res.out.data)
 		found = only_key(res.out.data, res.out.len);
-	else {
+	else
 		last_words(&res, said, sizeof said);
-		/* A passphrase hides the private half alone. */
-		char *beside = xasprintf("%s.pub", key);
-		if (strstr(said, "passphrase"))
-			found = key_in(beside);
-		free(beside);
+	if (!found && strstr(said, "passphrase")) { /* which hides the private half alone */
+		found = beside;
+		beside = NULL;
 	}
+	if (found && beside && strcmp(found, beside) != 0) { /* ssh-keygen would refuse to sign */
+		snprintf(said, sizeof said, "the file beside it that ends in .pub is another key's (put both there)");
+		free(found);
+		found = NULL;
+	}
+	free(path);
+	free(beside);
 	proc_result_clear(&res);
 	if (!found)
 		err_set(e, ERR_PERM, "ssh-keygen cannot use the key '%s': %s", key,
