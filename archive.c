@@ -353,8 +353,8 @@ enum push_outcome archive_push(const struct git *g, const char *who, const char 
 	if (g->sign_with && (sign(g, NEW_ARCHIVE, tip, message, e) || sign(g, NEW_LEDGER, head, message, e)))
 		goto out;
 	char *ledger = xasprintf(NEW_LEDGER ":refs/heads/%s", branch);
-	const char *push[] = {
-	    "push", "--porcelain", "--atomic", "--no-verify", "origin", ledger, NEW_ARCHIVE ":" TIP, NULL};
+	const char *push[] = {"push",	"--porcelain", "--atomic",	    "--no-verify",
+			      "origin", ledger,	       NEW_ARCHIVE ":" TIP, NULL};
 	got = git_push_with(g, push, e);
 	free(ledger);
 	if (got == PUSH_LANDED)

@@ -106,9 +106,10 @@ void sign_commits(struct ledger *l, const struct grid_config *c)
 	if (public_half)
 		ledger_sign_with(l, full ? full : key, public_half, NULL);
 	else if (!key)
-		ledger_sign_with(l, NULL, NULL,
-				 "set DGRID_SIGNING_KEY or git's user.signingKey to your SSH key, which somebody has to "
-				 "enrol by your name (dgrid enroll NAME KEY.pub)");
+		ledger_sign_with(
+		    l, NULL, NULL,
+		    "set DGRID_SIGNING_KEY or git's user.signingKey to your SSH key, which somebody has to "
+		    "enrol by your name (dgrid enroll NAME KEY.pub)");
 	else
 		ledger_sign_with(l, NULL, NULL, e.msg);
 	free(key);

@@ -75,8 +75,8 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 	/* The ledger is a stranger's text: no hooks, no links, no end-of-line or path magic. */
 	static const char *const settings[] = {
 	    "gc.auto=0", "maintenance.auto=false", "core.symlinks=false", "core.hooksPath=/dev/null",
-	    "core.autocrlf=false", "core.quotePath=false", "advice.detachedHead=false",
-	    "core.fsmonitor=false", "core.useReplaceRefs=false",
+	    "core.autocrlf=false", "core.quotePath=false", "advice.detachedHead=false", "core.fsmonitor=false",
+	    "core.useReplaceRefs=false",
 	    /* A clone can be had again: a crash may damage it, at the cost of a new one. What is pushed is safe by the
 	     * other side's settings. And one pack is quicker to write than its objects. */
 	    "core.fsync=none", "fetch.unpackLimit=1"};

@@ -6,10 +6,13 @@
 #include <string.h>
 
 /* ssh-dss is not among them: nobody should sign with 1024 bits any more. */
-static const char *const types[] = {
-    "ssh-ed25519",	   "ecdsa-sha2-nistp256",	 "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521", "ssh-rsa",			 "sk-ssh-ed25519@openssh.com",
-    "sk-ecdsa-sha2-nistp256@openssh.com"};
+static const char *const types[] = {"ssh-ed25519",
+				    "ecdsa-sha2-nistp256",
+				    "ecdsa-sha2-nistp384",
+				    "ecdsa-sha2-nistp521",
+				    "ssh-rsa",
+				    "sk-ssh-ed25519@openssh.com",
+				    "sk-ecdsa-sha2-nistp256@openssh.com"};
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -229,15 +232,16 @@ int keys_enrolled(const char *dir, const char *who, const char *public_half, str
 	int rc = 0;
 	p.file = name;
 	if (!name_valid(who, strlen(who)))
-		rc = err_set(e, ERR_PERM,
-			     "this grid takes signed commits only, and '%.80s' is no name that a key can be enrolled for "
-			     "(set GIT_USER_NAME to 1-64 of A-Z a-z 0-9 _ -)",
-			     who);
+		rc = err_set(
+		    e, ERR_PERM,
+		    "this grid takes signed commits only, and '%.80s' is no name that a key can be enrolled for "
+		    "(set GIT_USER_NAME to 1-64 of A-Z a-z 0-9 _ -)",
+		    who);
 	else if (file_read(path, KEYS_FILE_MAX, &text, &none))
 		rc = err_set(e, ERR_PERM, "the key %s is not enrolled: the branch has no %s", print, name);
 	else if (keys_parse(&all, text.data ? text.data : "", text.len, &p))
-		rc = err_set(e, ERR_PERM, "the key %s is not enrolled: %.*s", print,
-			     (int)strcspn(p.text.data, "\n"), p.text.data);
+		rc = err_set(e, ERR_PERM, "the key %s is not enrolled: %.*s", print, (int)strcspn(p.text.data, "\n"),
+			     p.text.data);
 	else if (!keys_find(&all, public_half))
 		rc = err_set(e, ERR_PERM, "the key %s is not enrolled: it is not among those of %s", print, name);
 	free(name);

@@ -9,7 +9,7 @@
 #include "problem.h"
 
 #define KEYS_FOLDER "nodes/keys/"
-#define KEYS_MAX 16		    /* of one node */
+#define KEYS_MAX 16		 /* of one node */
 #define KEYS_FILE_MAX (64 << 10) /* bytes */
 
 struct key {
@@ -31,7 +31,7 @@ struct keyring { /* all that are enrolled, by node */
 		char node[65], oid[72];
 		bool valid; /* else the file is there and counts for nothing */
 		struct keys keys;
-	} *v;
+	} * v;
 	size_t n;
 };
 /* As a commit has them, sorted by node. */

@@ -493,8 +493,8 @@ static int check_commit(struct ledger *l, struct paths *p, struct err *e)
 	return rc;
 }
 
-/* What only enrolled keys may change, where the grid says so: all but what anyone may submit, and what was merged and is
- * promoted, be it fit to run or not. */
+/* What only enrolled keys may change, where the grid says so: all but what anyone may submit, and what was merged and
+ * is promoted, be it fit to run or not. */
 static bool is_bound(const struct ledger_change *c)
 {
 	bool staged = c->from == TASK_UNAPPROVED && !c->create;

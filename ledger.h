@@ -13,16 +13,16 @@
 struct ledger {
 	struct git git;
 	char *url, *branch;
-	char *spec;		   /* the branch, as fetch brings it */
-	char head[72];		   /* remote head last seen, "" for none */
-	char made[72];		   /* the commit last made, pushed or not */
-	const char *const *also;   /* refs to fetch with the branch, NULL-terminated; NULL: none */
-	unsigned pushes, rejected; /* rejected: lost races */
-	int tries;		   /* races to run before ERR_RETRY; ledger_open sets 60 */
-	int64_t push_ms;	   /* how long the last push took, from fetch to answer */
-	struct folder folder;	   /* a remote in a folder on this machine; folder.ref NULL: another */
-	bool dirty;		   /* the work tree may hold files that git does not know */
-	bool temporary;		   /* ledger_close removes the clone */
+	char *spec;			       /* the branch, as fetch brings it */
+	char head[72];			       /* remote head last seen, "" for none */
+	char made[72];			       /* the commit last made, pushed or not */
+	const char *const *also;	       /* refs to fetch with the branch, NULL-terminated; NULL: none */
+	unsigned pushes, rejected;	       /* rejected: lost races */
+	int tries;			       /* races to run before ERR_RETRY; ledger_open sets 60 */
+	int64_t push_ms;		       /* how long the last push took, from fetch to answer */
+	struct folder folder;		       /* a remote in a folder on this machine; folder.ref NULL: another */
+	bool dirty;			       /* the work tree may hold files that git does not know */
+	bool temporary;			       /* ledger_close removes the clone */
 	char *sign_key, *sign_public, *no_key; /* see ledger_sign_with */
 };
 /* dir NULL: a temporary clone. An existing clone in dir is reused. */

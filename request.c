@@ -295,7 +295,8 @@ static void take_text(void *ctx, size_t i, const char *bytes, size_t len)
 static int read_base(struct judging *j, struct err *e)
 {
 	const char *tree[] = {"ls-tree", "-r", "-z", "--full-tree", j->base, "grid.json", "tasks/", NULL};
-	const char *at_fork[] = {"ls-tree", "-r", "-z", "--full-tree", "--name-only", j->fork, FOLDER, KEYS_FOLDER, NULL};
+	const char *at_fork[] = {"ls-tree", "-r",   "-z",	 "--full-tree", "--name-only",
+				 j->fork,   FOLDER, KEYS_FOLDER, NULL};
 	struct problems wrong = {.file = "grid.json"};
 	struct buf text = {0};
 	int rc = git_records(&j->r->git, tree, take_base, j, e);
@@ -515,7 +516,8 @@ static int judge_key(struct judging *j, struct err *e)
 	for (size_t i = 0; i < ring.n && good; i++)
 		if (!strcasecmp(ring.v[i].node, node))
 			tell(j, path,
-			     "\"%s\" is enrolled already, as \"%s\" (expected a new node; whoever may push changes the keys "
+			     "\"%s\" is enrolled already, as \"%s\" (expected a new node; whoever may push changes the "
+			     "keys "
 			     "of an old one: dgrid enroll)",
 			     node, ring.v[i].node);
 		else if (keys_find(&ring.v[i].keys, keys.v[0].text))

@@ -14,7 +14,8 @@ struct request {
 	const char *base, *head;
 	long max_files; /* 0: max_files_per_request of the base's grid.json */
 	size_t files;	/* out: how many task files it adds */
-	char enrols[65], key[64]; /* out: the node whose key it adds, and that key's fingerprint; "" for no such request */
+	char enrols[65],
+	    key[64]; /* out: the node whose key it adds, and that key's fingerprint; "" for no such request */
 };
 /* All that is wrong goes to p. 0 when it was judged; -1 when it could not be: ERR_NOENT (a revision that is not here),
  * ERR_UNAVAILABLE (history that is not here), ERR_DATA (the base's own grid.json is not valid). */

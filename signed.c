@@ -25,8 +25,10 @@ int signed_split(const char *raw, size_t len, struct buf *payload, struct buf *s
 			break;
 		}
 		if (line[0] != ' ') {
-			/* gpgsig-sha256 is git's own for the other kind of repository, and for ours in one of sha256. */
-			bool ours = n > 7 && !memcmp(line, "gpgsig ", 7), other = n > 14 && !memcmp(line, "gpgsig-sha256 ", 14);
+			/* gpgsig-sha256 is git's own for the other kind of repository, and for ours in one of sha256.
+			 */
+			bool ours = n > 7 && !memcmp(line, "gpgsig ", 7),
+			     other = n > 14 && !memcmp(line, "gpgsig-sha256 ", 14);
 			in = ours || other ? OURS : n > 6 && !memcmp(line, "gpgsig", 6) ? FOREIGN : PLAIN;
 			found += ours || other;
 			if (in == OURS)

@@ -582,9 +582,8 @@ void talk_init(struct worker *w)
 	w->slots.fit = &w->fit;
 	w->slots.max_cpus = w->o->max_cpus;
 	w->slots.max_memory_mb = w->o->max_memory_mb;
-	w->key = (struct nodekey){.node = w->o->node_id,
-				  .given = w->o->signing_key,
-				  .path = xasprintf("%s/" NODEKEY_FILE, w->o->work_dir)};
+	w->key = (struct nodekey){
+	    .node = w->o->node_id, .given = w->o->signing_key, .path = xasprintf("%s/" NODEKEY_FILE, w->o->work_dir)};
 }
 
 void talk_hello(struct worker *w)

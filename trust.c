@@ -493,8 +493,8 @@ int trust_make_key(const char *key, const char *comment, struct err *e)
 struct proc *trust_verify_start(const char *list, const char *who, const char *signature, const char *text, size_t len,
 				void *ctx, void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
 {
-	const char *argv[] = {"ssh-keygen", "-Y", "verify",  "-n", COMMIT_NAMESPACE, "-I", who,
-			      "-s",	    signature, "-f", list, NULL};
+	const char *argv[] = {"ssh-keygen", "-Y", "verify", "-n", COMMIT_NAMESPACE, "-I", who, "-s",
+			      signature,    "-f", list,	    NULL};
 	struct proc_spec spec = {.argv = argv,
 				 .env = keygen_env,
 				 .input = text,

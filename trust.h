@@ -47,8 +47,8 @@ int trust_available(struct err *e); /* is there an ssh-keygen that can verify? *
 /* ---- keys of nodes, and the signatures of commits ---- */
 
 /* The public half of a key, "TYPE BASE64": of a file with a private key, or with a public one whose private half an
- * agent holds. The caller's; NULL with e filled: ERR_NOENT (no such file), ERR_PERM (it cannot be used), ERR_UNAVAILABLE
- * (no ssh-keygen). */
+ * agent holds. The caller's; NULL with e filled: ERR_NOENT (no such file), ERR_PERM (it cannot be used),
+ * ERR_UNAVAILABLE (no ssh-keygen). */
 char *trust_public(const char *key, struct err *e);
 /* Makes a key without a passphrase, for this user alone, and KEY.pub beside it. */
 int trust_make_key(const char *key, const char *comment, struct err *e);

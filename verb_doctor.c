@@ -254,7 +254,8 @@ static void check_node_key(const struct context *ctx, struct findings *f, const 
 		      "start dgrid worker, which makes it and tells how to enrol it (or set DGRID_NODE_KEY, NODE_ID)",
 		      "commits have to be signed, and node %s has no key %s yet", id, path);
 	else if (!stat(path, &st) && (st.st_mode & 077))
-		found(f, FAIL, "node key", "chmod 600 it; if anybody may have read it, make another and revoke this one",
+		found(f, FAIL, "node key",
+		      "chmod 600 it; if anybody may have read it, make another and revoke this one",
 		      "others than you may read %s (mode %03o)", path, (unsigned)st.st_mode & 0777);
 	else if (!(public_half = trust_public(path, &e)))
 		found(f, FAIL, "node key", "install OpenSSH's client, or give the worker another key", "%s", e.msg);
@@ -267,8 +268,8 @@ static void check_node_key(const struct context *ctx, struct findings *f, const 
 		if (key)
 			found(f, OK, "node key", "", "commits have to be signed; %s is enrolled as %s", key->print, id);
 		else
-			found(f, FAIL, "node key", mend, "commits have to be signed, and %s is not enrolled as %s", path,
-			      id);
+			found(f, FAIL, "node key", mend, "commits have to be signed, and %s is not enrolled as %s",
+			      path, id);
 	}
 	free(path);
 	free(public_half);

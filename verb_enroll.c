@@ -76,7 +76,8 @@ static int edit(const struct enrolment *x, const char *path, const struct buf *o
 	*left = now->n > found ? now->n - found : 0;
 	if (x->revoke) {
 		if (x->print && !found)
-			return err_set(e, ERR_NOENT, "%s has no key %s (dgrid nodes --json lists them)", path, x->print);
+			return err_set(e, ERR_NOENT, "%s has no key %s (dgrid nodes --json lists them)", path,
+				       x->print);
 		return 0;
 	}
 	const struct key *key = &x->key.v[0];
@@ -102,7 +103,8 @@ static int build(struct ledger *l, struct enrolment *x, struct err *e)
 	if (!rc && !there && none.class != ERR_NOENT)
 		rc = err_set(e, ERR_DATA, "%s", none.msg);
 	if (!rc && there && keys_parse(&now, old.data ? old.data : "", old.len, &p) && (!x->revoke || x->print))
-		rc = err_set(e, ERR_DATA, "the file on the branch is not valid: %.*s (dgrid enroll --revoke %s removes it)",
+		rc = err_set(e, ERR_DATA,
+			     "the file on the branch is not valid: %.*s (dgrid enroll --revoke %s removes it)",
 			     (int)strcspn(p.text.data, "\n"), p.text.data, x->node);
 	x->left = now.n;
 	if (!rc && (x->revoke ? !there : keys_find(&now, x->key.v[0].text) != NULL))
@@ -192,7 +194,8 @@ static int cmd_enroll(const struct context *ctx, int argc, char **argv, struct e
 	if (!rc && !x.revoke)
 		rc = read_key(argv[s.rest + 1], &x.key, e);
 	if (!rc && x.print && strncmp(x.print, "SHA256:", 7) != 0)
-		rc = err_set(e, ERR_USAGE, "--revoke: expected a fingerprint such as SHA256:..., found '%.200s'", x.print);
+		rc = err_set(e, ERR_USAGE, "--revoke: expected a fingerprint such as SHA256:..., found '%.200s'",
+			     x.print);
 	if (!rc)
 		rc = open_grid(ctx, &l, &c, e);
 	if (!rc)
@@ -217,10 +220,11 @@ const struct verb verb_enroll = {
 	"one's place on the node, revoke the old one. Revoking counts from the next commit on; what was signed before "
 	"stays good.",
     .needs = USAGE_WRITES,
-    .options = (const struct usage_option[]){USAGE_JSON,
-					     {'r', "--revoke", NULL, NULL,
-					      "take the key with this fingerprint out, without one all keys of the node"},
-					     {0}},
+    .options =
+	(const struct usage_option[]){
+	    USAGE_JSON,
+	    {'r', "--revoke", NULL, NULL, "take the key with this fingerprint out, without one all keys of the node"},
+	    {0}},
     .operands = "@nodes",
     .examples =
 	(const struct usage_note[]){

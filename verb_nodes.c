@@ -163,7 +163,8 @@ const struct verb verb_nodes = {
     .args = "[--json] [--at REV|DATE]",
     .summary = "the nodes: alive or not, busy slots, engine",
     .about = "One line a node: active, paused (it has trouble of its own, which is told), draining (it ends its tasks "
-	     "and leaves), left, or silent (no sign of life for longer than orphan_after_seconds). Below them the keys of those who "
+	     "and leaves), left, or silent (no sign of life for longer than orphan_after_seconds). Below them the keys "
+	     "of those who "
 	     "are enrolled, people too, and of nodes that have to be and are not (see: dgrid enroll --help).",
     .needs = USAGE_READS,
     .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},

@@ -32,9 +32,10 @@ static void print(const struct asked *a, const struct problems *p, size_t files,
 	struct buf b = {0};
 	char *enrols = NULL;
 	if (r->enrols[0])
-		enrols = xasprintf("it enrols '%s' with the key %s: merge it only when that is what this node's own worker "
-				   "printed",
-				   r->enrols, r->key);
+		enrols =
+		    xasprintf("it enrols '%s' with the key %s: merge it only when that is what this node's own worker "
+			      "printed",
+			      r->enrols, r->key);
 	if (a->json) {
 		struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
 		for (size_t i = 0; i < p->told; i++) {
@@ -153,11 +154,11 @@ static int check_request(const struct context *ctx, const struct asked *a, struc
 	/* BASE...HEAD, as a host writes it, means the same: it is always where the branch starts that counts. */
 	head += head && *head == '.';
 	*r = (struct request){.git = {.dir = (char *)(file_exists(ctx->dir) ? ctx->dir : "."),
-				    .name = (char *)ctx->name,
-				    .email = (char *)ctx->email},
-			    .base = base,
-			    .head = head,
-			    .max_files = a->max_files};
+				      .name = (char *)ctx->name,
+				      .email = (char *)ctx->email},
+			      .base = base,
+			      .head = head,
+			      .max_files = a->max_files};
 	int rc = -1;
 	if (!dots || dots == base || !*head)
 		err_set(e, ERR_USAGE, "--pr: expected BASE..HEAD, found '%.200s'", a->range);
@@ -230,7 +231,8 @@ const struct verb verb_validate = {
 	     "problem is one line: FILE:LINE:COLUMN: what is wrong and what was expected.\n\n"
 	     "With --pr it judges a pull request from Git objects alone, by the base's own grid.json: nothing but new, "
 	     "valid task files of new ids in tasks/unapproved passes, or one that adds the public key of one new node "
-	     "(nodes/keys/NODE.pub) and nothing else; a human compares its fingerprint. What cannot be judged is never a pass.",
+	     "(nodes/keys/NODE.pub) and nothing else; a human compares its fingerprint. What cannot be judged is never "
+	     "a pass.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){

@@ -184,7 +184,8 @@ int worker_run(const struct worker_options *o)
 		code = loop(&w);
 		heartbeat_stop(w.heart, !w.usurped && !w.config.pushes_per_minute);
 		w.heart = NULL;
-		if (!w.usurped && !w.signed_off && !w.told[0] && !w.fit.barred[0]) { /* told: the remote does not answer */
+		if (!w.usurped && !w.signed_off && !w.told[0] &&
+		    !w.fit.barred[0]) { /* told: the remote does not answer */
 			int64_t patience = clock_mono_ms() + LEAVE_WAIT_MS;
 			while ((turns_wait(&w.turns) || !ledger_lock(&w.ledger)) && clock_mono_ms() < patience &&
 			       sig_stops() < 2)
