@@ -28,6 +28,7 @@ static void set_stream(struct json *r, const char *name, const struct buf *b, ui
 static struct json *decimal(double d)
 {
 	struct json *j = json_new(JSON_NUMBER);
+	free(j->text);
 	j->text = xasprintf("%g", d);
 	j->len = strlen(j->text);
 	return j;
