@@ -111,6 +111,14 @@ $(T)/%: tests/%.c $(LIB_OBJ) $(O)/flags | deps
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_C) -MMD -MP -MF $@.d $(ALL_L) -o $@ $< $(LIB_OBJ) $(LDLIBS)
 
+# Random honest histories for tests/tamper: the program's own code, with these four played by the test.
+HONEST_OBJ := $(filter-out $(O)/ledger.o $(O)/heartbeat.o $(O)/runner.o $(O)/clock.o,$(LIB_OBJ))
+$(T)/honest: tests/honest.c $(HONEST_OBJ) $(O)/flags | deps
+	@mkdir -p $(T)
+	$(call say,CC,$<)
+	$(Q)rm -f $(T)/honest.a && ar rcs $(T)/honest.a $(HONEST_OBJ)
+	$(Q)$(CC) $(ALL_C) -MMD -MP -MF $@.d $(ALL_L) -o $@ $< $(T)/honest.a $(LDLIBS)
+
 unit: $(TEST_BIN)
 	@sh tests/unit.sh $(TEST_BIN)
 
@@ -167,4 +175,4 @@ format:
 clean:
 	rm -rf build dgrid dgrid-static
 
--include $(OBJ:.o=.d) $(TEST_BIN:%=%.d)
+-include $(OBJ:.o=.d) $(TEST_BIN:%=%.d) $(T)/honest.d
