@@ -39,13 +39,7 @@ static void take(void *ctx, const char *record)
 		return;
 	snprintf(item.oid, sizeof item.oid, "%s", oid);
 	struct json *doc = ledger_doc(f->l, item.failed ? TASK_FAILED : TASK_COMPLETED, item.id, NULL);
-	const struct json *result = json_get(doc, "result");
-	const char *when = json_str(result, "finished_at");
-	if (!when || clock_parse(when, &item.finished_at) || item.finished_at < 0 ||
-	    item.finished_at > clock_now() + 86400)
-		item.finished_at = clock_now(); /* some other hand wrote it: it ends today */
-	item.duration_ms = json_int(result, "duration_ms", 0);
-	task_retried_ends(doc, &item.retried_completed, &item.retried_failed);
+	archive_read(&item, doc, clock_now());
 	json_free(doc);
 	if (f->n == f->room) {
 		f->room = f->room ? 2 * f->room : 1024;

@@ -26,6 +26,7 @@ int cmd_maintain(const struct context *ctx, int argc, char **argv, struct err *e
 int cmd_heal(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_approve(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_audit(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_dashboard(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e);
 
