@@ -20,7 +20,7 @@ static int cmd_version(const struct context *ctx, int argc, char **argv, struct 
 }
 
 static const struct verb verbs[] = {
-    {"init", "[--ci github|gitlab|none] [--no-workflows] [--source URL] [--source-ref REF] [REPO]",
+    {"init", "[--ci github|gitlab|none] [--no-workflows] [--source URL] [--source-ref REF] [--bare] [--hook] [REPO]",
      "make a repository into a grid; --ci: whose workflows to write, else told by the host's name",
      "dgrid init /srv/grid.git", cmd_init},
     {"submit",
@@ -65,6 +65,9 @@ static const struct verb verbs[] = {
     {"audit", "[--json] [--since COMMIT|FILE] [--record] [--full] [--limit N] [COMMIT | A..B] | --rules",
      "replay the history and check every step of it; --record publishes how far it got and goes on from there",
      "dgrid audit", cmd_audit},
+    {"hook", "pre-receive",
+     "judge a push by the audit's rules; git calls it in a bare repository made with init --hook",
+     "dgrid init --bare --hook /srv/grid.git", cmd_hook},
     {"doctor", "[--json] [--engine auto|docker|podman|bwrap]",
      "find what is wrong with git, engine, image, write access, clock; say how to mend it", "dgrid doctor", cmd_doctor},
     {"version", "", "print the version", "dgrid version", cmd_version},

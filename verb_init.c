@@ -1,5 +1,6 @@
 #include "asset.h"
 #include "file.h"
+#include "hook.h"
 #include "verbs.h"
 #include "version.h"
 #include <getopt.h>
@@ -9,6 +10,7 @@
 
 struct plan {
 	enum { CI_NONE, CI_GITHUB, CI_GITLAB } ci;
+	bool bare, hook;
 	const char *source, *ref; /* where workflows get dgrid itself */
 	struct buf said, paths;	  /* for the user; what to commit, each path NUL-terminated */
 };
@@ -197,10 +199,35 @@ static int make_repository(const char *url, const char *branch, struct err *e)
 	return rc;
 }
 
+/* A hook is for who serves the repository, and so is --bare. */
+static int check_bare(const char *url, const struct plan *p, struct err *e)
+{
+	const char *flag = p->hook ? "--hook" : "--bare";
+	char *head = xasprintf("%s/HEAD", url);
+	int rc = 0;
+	if (!is_folder(url))
+		rc = err_set(
+		    e, ERR_USAGE,
+		    "%s: expected a bare repository in a folder of this machine, found '%.200s' (run it on the machine "
+		    "that serves the repository)",
+		    flag, url);
+	else if (file_exists(url) && !file_exists(head))
+		rc = err_set(e, ERR_USAGE,
+			     "%s: expected a bare repository, or a path where nothing stands yet; '%.200s' is neither",
+			     flag, url);
+	free(head);
+	return rc;
+}
+
 static int options(int argc, char **argv, struct plan *p, bool *by_host, struct err *e)
 {
-	static const struct option known[] = {
-	    {"ci", 1, 0, 'c'}, {"no-workflows", 0, 0, 'n'}, {"source", 1, 0, 's'}, {"source-ref", 1, 0, 'r'}, {0}};
+	static const struct option known[] = {{"ci", 1, 0, 'c'},
+					      {"no-workflows", 0, 0, 'n'},
+					      {"source", 1, 0, 's'},
+					      {"source-ref", 1, 0, 'r'},
+					      {"bare", 0, 0, 'b'},
+					      {"hook", 0, 0, 'h'},
+					      {0}};
 	int opt;
 	optind = 1;
 	opterr = 0;
@@ -216,6 +243,12 @@ static int options(int argc, char **argv, struct plan *p, bool *by_host, struct 
 			*by_host = false;
 			break;
 		}
+		case 'b':
+			p->bare = true;
+			break;
+		case 'h':
+			p->hook = true;
+			break;
 		case 's':
 			p->source = optarg;
 			break;
@@ -246,13 +279,19 @@ int cmd_init(const struct context *ctx, int argc, char **argv, struct err *e)
 	int rc = need_repo(&here, e);
 	if (!rc && by_host)
 		p.ci = ci_of(here.url);
+	if (!rc && (p.bare || p.hook))
+		rc = check_bare(here.url, &p, e);
 	if (!rc && given)
 		rc = make_repository(given, here.branch, e);
+	if (!rc && p.hook) /* first, so that it judges this program's own push too */
+		rc = hook_install(here.url, here.branch, e);
 	if (!rc)
 		rc = ledger_open(&l, here.url, here.branch, NULL, here.name, here.email, e);
 	if (!rc && (rc = init_clone(&l, &p, e)) != 0 && strstr(e->msg, "hash algorithm") &&
 	    !(rc = file_remove_tree(l.git.dir, e)) && !(rc = git_init_sha256(&l.git, l.url, l.branch, e)))
 		rc = init_clone(&l, &p, e);
+	if (!rc && p.hook)
+		printf("every push to it is judged by hooks/pre-receive\n");
 	if (l.url)
 		ledger_close(&l);
 	buf_clear(&p.said);

@@ -28,6 +28,7 @@ int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_approve(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_audit(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_dashboard(const struct context *ctx, int argc, char **argv, struct err *e);
+int cmd_hook(const struct context *ctx, int argc, char **argv, struct err *e);
 int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e);
 
 /* What was (dry: would be) promoted: a line each to stdout, or the members promoted, invalid and left of into. */

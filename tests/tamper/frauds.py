@@ -98,12 +98,12 @@ def a_rename_that_hides_a_change(h):
     h.fraud(Step("n1", "claim", "renamed", {Q + "queued.json": None, P + "renamed.json": doc, **h.node("n1")}),
             P + "renamed.json", Q + "queued.json")
 
-@fraud("place.move")
+@fraud("place.move", "task.fields")
 def two_tasks_change_places(h):
     one, two = h.claim("queued"), h.claim("also-queued")
     one.doc["task_id"], two.doc["task_id"] = "also-queued", "queued"
     h.fraud(Step("n1", "2", "transitions", {Q + "queued.json": None, U + "queued.json": two.doc, Q + "also-queued.json": None,
-                                            P + "also-queued.json": one.doc}), U + "queued.json", Q + "queued.json")
+                                            P + "also-queued.json": one.doc}), U + "queued.json", Q + "queued.json", P + "also-queued.json")
 
 
 # ---- what stands there ----
@@ -136,7 +136,7 @@ def a_name_with_a_backslash(h):
 def a_name_that_is_not_utf_8(h):
     tree = raw_queue(h, [("100644", b"x\xff\xfe.json", h.store.blob(text_of(h.submit("x").doc)))])
     step = h.person({}); step.tree = tree
-    h.fraud(step, Q + "x")
+    h.fraud(step, Q + "x\xff")
 
 @fraud("place.path")
 def a_name_for_file_systems_without_case(h):
@@ -146,7 +146,7 @@ def a_name_for_file_systems_without_case(h):
 def a_name_too_long_for_an_id(h):
     h.fraud(h.submit("x" * 65))
 
-@fraud("place.path")
+@fraud("place.path", odd=True)
 def a_git_folder_in_the_queue(h):
     h.fraud(h.person({Q + ".GIT/config": "[core]\n\tfsmonitor = touch pwned\n"}))
 
@@ -156,7 +156,7 @@ def raw_queue(h, more, sort=True):
     queue = h.store.put_tree([*h.store.tree(h.store.find(root, "tasks/queue")[1]), *more], sort)
     return h.store.tree_with(root, {"tasks/queue": ("40000", queue)})
 
-@fraud("place.path", "tree.odd")
+@fraud("place.path", odd=True)
 def two_entries_of_one_name(h):
     doc = h.task("queued")[1]
     doc["script"] = "echo other"
@@ -164,13 +164,14 @@ def two_entries_of_one_name(h):
     step.tree = raw_queue(h, [("100644", b"queued.json", h.store.blob(text_of(doc)))])
     h.fraud(step, Q + "queued.json")
 
-@fraud("place.path", "tree.odd")
+@fraud("place.path", odd=True)
 def entries_out_of_order(h):
     step = h.person({})
     step.tree = raw_queue(h, [("100644", b"aaa.json", h.store.blob(text_of(h.submit("aaa").doc)))], sort=False)
     h.fraud(step, Q + "aaa.json")
+    h.bad = None  # git shows what is out of order as it likes, here or in the next commit
 
-@fraud("place.path", "tree.odd")
+@fraud("place.path", odd=True)
 def a_slash_within_a_name(h):
     root = h.tree()
     tasks = h.store.put_tree([*h.store.tree(h.store.find(root, "tasks")[1]),
@@ -179,7 +180,7 @@ def a_slash_within_a_name(h):
     step.tree = h.store.tree_with(root, {"tasks": ("40000", tasks)})
     h.fraud(step, Q + "x.json")
 
-@fraud("place.path", "tree.odd")
+@fraud("place.path", odd=True)
 def a_folder_without_a_name(h):
     root = h.tree()
     inner = h.store.put_tree([("100644", b"x.json", h.store.blob(text_of(h.submit("x").doc)))])
@@ -188,7 +189,7 @@ def a_folder_without_a_name(h):
     step.tree = h.store.tree_with(root, {"tasks": ("40000", tasks)})
     h.fraud(step, "tasks//x.json")
 
-@fraud("place.path", "tree.odd")
+@fraud("place.path", odd=True)
 def a_folder_called_dot_dot(h):
     step = h.person({})
     step.tree = raw_queue(h, [("40000", b"..", h.store.put_tree([("100644", b"x.json", h.store.blob(text_of(h.submit("x").doc)))]))])
@@ -345,7 +346,7 @@ def a_nonce_of_the_tasks_own_past(h):
     step.doc["claim"]["nonce"] = nonce
     h.fraud(step, P + "queued.json")
 
-@fraud("claim.nonce", history=True)
+@fraud("claim.nonce", push=False)  # a hook does not read the whole history
 def a_nonce_of_a_task_long_archived(h):
     step = h.claim("queued")
     hit = h.store.find(h.store.tree_of(h.archive), DAY(h) + "early-0.json")
@@ -371,14 +372,23 @@ def a_claim_that_skips_an_attempt(h):
     h.fraud(step, P + "queued.json")
 
 @fraud("claim.attempt")
-def a_claim_beyond_max_attempts(h):
-    h.do(h.submit("once", max_attempts=1))
+def a_claim_that_forgets_an_attempt(h):
+    h.do(h.submit("again", retry_on_failure=True))
+    h.do(h.claim("again"))
+    doc = h.task("again")[1]
+    h.end_claim(doc, "failed", exit_code=1)
+    h.do(h.move("n1", "failed", "again", "queue", doc))
+    step = h.claim("again")
+    step.doc["claim"]["attempt"] = 1
+    h.fraud(step, P + "again.json")
+
+@fraud("place.move", "claim.attempt")
+def an_attempt_beyond_max_attempts(h):
+    h.do(h.submit("once", retry_on_failure=True, max_attempts=1))
     h.do(h.claim("once"))
-    h.now += 60
     doc = h.task("once")[1]
     h.end_claim(doc, "failed", exit_code=1)
-    h.do(h.move("n1", "failed", "once", "queue", doc))
-    h.fraud(h.claim("once"), P + "once.json")
+    h.fraud(h.move("n1", "failed", "once", "queue", doc), Q + "once.json")
 
 @fraud("claim.time")
 def a_claim_dated_yesterday(h):
@@ -731,7 +741,7 @@ def a_task_that_says_it_was_approved(h):
     doc["approved_by"] = {"commit": h.main, "author": "bob", "committer": "bob", "at": stamp(h.now)}
     h.fraud(Step("alice", "submit", "never", {Q + "never.json": doc}))
 
-@fraud("promote.merged", "task.fields")
+@fraud("promote.merged", "task.fields", "attempts.grow")
 def a_task_submitted_with_a_story(h):
     doc = h.submit("never").doc
     doc["attempts"] = [{"ended_at": stamp(h.now), "outcome": "retried", "by": "bob"}]
@@ -869,10 +879,6 @@ def a_node_that_changes_the_readme(h):
     step.changes["README.md"] = "pwned\n"
     h.fraud(step, "README.md")
 
-@fraud("node.scope", "place.move")
-def a_node_that_submits(h):
-    h.fraud(h.submit("own", by="n1"))
-
 
 # ---- merges, and other tricks of git ----
 
@@ -960,7 +966,7 @@ def a_replace_ref_that_hides_a_commit(h):
     body = h.store.get(h.bad)[1].decode()
     h.replace = h.store.put("commit", body.replace(body.split("\n")[0], "tree " + before, 1))
 
-@fraud("shallow", config="shallow")
+@fraud("shallow", config="shallow", push=False)
 def a_shallow_file_that_cuts_history_off(h):
     a_result_rewritten(h)
     h.fraud(h.person({"notes": "x\n"}))

@@ -36,6 +36,7 @@ def grid_signed_tasks(h):
     claim.doc["claim"]["signed_by"] = "alice"
     h.do(claim)
     h.do(h.finish("sealed-too"))
+    h.sign = sign_task
 
 @fraud("task.signed", grid="signed_tasks")
 def a_task_that_nobody_signed(h):
@@ -120,7 +121,7 @@ def a_cancel_without_a_signature(h):
     step.key = None
     h.fraud(step, F + "queued.json", Q + "queued.json")
 
-@fraud("signed.commit", grid="signed")
+@fraud("signed.commit", "signed.key", grid="signed")
 def a_key_used_by_the_commit_that_enrols_it(h):
     step = h.claim("queued", "n3")
     step.changes["nodes/keys/n3.pub"] = public(h, "n3") + "\n"

@@ -115,10 +115,10 @@ class Store:
 
     # ---- repositories that borrow all this ----
 
-    def grid(self, path, refs, config=""):
+    def grid(self, path, refs, config="", objects=None):
         for folder in ("objects/info", "objects/pack", "refs/heads"):
             os.makedirs(f"{path}/{folder}")
-        files = {"HEAD": "ref: refs/heads/main\n", "objects/info/alternates": f"{os.path.abspath(self.path)}/objects\n",
+        files = {"HEAD": "ref: refs/heads/main\n", "objects/info/alternates": f"{os.path.abspath(objects or self.path + '/objects')}\n",
                  "config": "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tfilemode = true\n" + config,
                  "packed-refs": "# pack-refs with: peeled fully-peeled sorted \n" +
                                 "".join(f"{oid} {ref}\n" for ref, oid in sorted(refs.items()) if oid)}

@@ -11,6 +11,7 @@ not caught. That the histories the frauds are made on are honest is checked firs
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ from store import Store
 
 GRIDS = {"plain": lambda h: None, "signed_tasks": frauds_signed.grid_signed_tasks, "signed": frauds_signed.grid_signed,
          "votes": frauds_signed.grid_votes}
+# What git's own checks say of trees that it would not make.
+ODD = re.compile(r"fsck|empty filename|full pathname|duplicate|not properly sorted|contains '\.\.'|hasDot|treeNotSorted|corrupt|malformed")
 PEOPLE = ("alice", "mallory", "n1", "n2", "n3")
 
 
@@ -41,7 +44,7 @@ class Suite:
         if not os.path.exists(self.base):
             os.makedirs(f"{self.folder}/base")
             base.make(self.dgrid, f"{self.folder}/base")
-        for name in ("store.git", "grids", "keys", "clients"):
+        for name in ("store.git", "grids", "keys", "clients", "hook"):
             shutil.rmtree(f"{self.folder}/{name}", ignore_errors=True)
         git(self.folder, "init", "-q", "--bare", "-b", "main", "store.git")
         with open(f"{self.folder}/store.git/objects/info/alternates", "w") as f:
@@ -66,14 +69,19 @@ class Suite:
             h = History(self.store, self.main, self.archive, self.now)
             h.keys = self.keys
             GRIDS[grid](h)
-            self.heads[grid] = (h.main, h.archive, h.now, h.signed)
+            self.heads[grid] = (h.main, h.archive, h.now, h.signed, h.sign)
         h = History(self.store, *self.heads[grid][:3])
-        h.keys, h.signed = self.keys, self.heads[grid][3]
+        h.keys, h.signed, h.sign = self.keys, *self.heads[grid][3:]
         h.also_bad, h.quiet = None, False
         return h
 
     def repository(self, name, h):
         path = self.store.grid(f"{self.folder}/grids/{name}", {"refs/heads/main": h.main, "refs/heads/archive": h.archive})
+        self.tricks(path, h)
+        return path
+
+    def tricks(self, path, h):
+        """What a repository's own settings would make of the history."""
         if hasattr(h, "replace"):
             os.makedirs(f"{path}/refs/replace")
             with open(f"{path}/refs/replace/{h.bad}", "w") as f:
@@ -82,7 +90,6 @@ class Suite:
             os.makedirs(f"{path}/info")
             with open(f"{path}/info/grafts", "w") as f:
                 f.write(h.graft())
-        return path
 
     def audit(self, path, *args):
         done = subprocess.run([self.dgrid, "-C", path, "audit", "--json", *args], capture_output=True, env=self.env, text=True,
@@ -110,8 +117,8 @@ class Suite:
         h = self.history(f.grid)
         f.make(h)
         h.after = h.main
-        if not h.quiet and f.grid != "signed_tasks":
-            h.after = h.do(h.submit("after-first"))
+        if not h.quiet:
+            h.after = h.do(h.person({"notes": "nothing\n"}))
             h.go_on()
         return h
 
@@ -123,6 +130,8 @@ class Suite:
             code, _, err = self.audit(path)
             return None if code in (65, 69) and "shallow" in err else f"exit code {code}: {err}"
         code, said, err = self.audit(path, *(["--since", f"{self.folder}/checkpoint"] if f.how.get("since") else []))
+        if f.how.get("odd") and code in (65, 69) and ODD.search(err):
+            return None
         if code != 1 or not said or not said["violations"]:
             return f"exit code {code}: {json.dumps(said)[:2000]} {err}"
         first = said["violations"][0]
@@ -130,14 +139,63 @@ class Suite:
             return f"caught by {first['rule']}, not by {' or '.join(f.rules)}: {json.dumps(said['violations'][:4], indent=1)}"
         if h.bad and first["commit"] not in (h.bad, h.also_bad):
             return f"caught in {first['commit']}, the fraud is {h.bad}: {json.dumps(said['violations'][:4], indent=1)}"
-        if h.bad and "" not in h.bad_paths and not any((first["path"] or "").startswith(p[:12] if "x" in p[-8:] else p) for p in h.bad_paths):
+        if h.bad and not any(self.same_path(first["path"] or "", p) for p in h.bad_paths):
             return f"the path is {first['path']!r}, not one of {h.bad_paths}"
         if not first.get("author") or not first.get("text"):
             return f"no author or no words: {json.dumps(first)}"
         return None
 
+    @staticmethod
+    def same_path(shown, path):
+        """What is odd in a name may be shown in another way: up to there."""
+        plain = re.match(r"[\w./-]*", path)[0]
+        return shown == path if plain == path and path else shown.startswith(plain)
+
+    def push(self, path, h, name):
+        """All of h in one push; what git said, and whether the repository took it."""
+        client = self.store.grid(f"{self.folder}/clients/{name}", {"refs/heads/main": h.main, "refs/heads/archive": h.archive})
+        done = subprocess.run(["git", "-C", client, "push", "--atomic", "--force", path, "main", "archive"], capture_output=True,
+                              env=self.env, text=True, errors="replace", timeout=120)
+        shutil.rmtree(client)
+        same = [git(path, "rev-parse", r) for r in ("main", "archive")] == [self.main, self.archive]
+        return done.returncode, done.stderr, same
+
+    def hooked(self, name):
+        """A repository with the hook, as it was before the fraud: it has the base's objects and no others."""
+        path = self.store.grid(f"{self.folder}/grids/{name}", {"refs/heads/main": self.main, "refs/heads/archive": self.archive},
+                               objects=self.base + "/objects")
+        if not os.path.exists(f"{self.folder}/hook"):
+            subprocess.run([self.dgrid, "init", "--hook", path], check=True, capture_output=True, env=self.env)
+            shutil.copytree(f"{path}/hooks", f"{self.folder}/hook")
+            shutil.copy(f"{path}/config", f"{self.folder}/hook/config")
+        else:
+            shutil.copytree(f"{self.folder}/hook", f"{path}/hooks")
+            shutil.copy(f"{self.folder}/hook/config", f"{path}/config")
+        return path
+
+    def taken(self, grid):
+        h = self.history(grid)
+        h.go_on()
+        code, said, same = self.push(self.hooked(f"hooked-{grid}"), h, f"honest-{grid}")
+        return f"an honest push was not taken: {said}" if code or same else None
+
+    def refused(self, f, h):
+        path = self.hooked(f"hooked-{f.name}")
+        self.tricks(path, h)
+        code, said, same = self.push(path, h, f.name)
+        if code == 0 or not same:
+            return f"the push was taken (exit code {code}): {said}"
+        if f.how.get("odd") and ODD.search(said):
+            return None
+        rule = re.search(r"remote: dgrid: ([a-z]+\.[a-z]+): ", said)
+        if not rule or rule[1] not in f.rules:
+            return f"refused by {rule and rule[1]}, not by {' or '.join(f.rules)}: {said}"
+        return None
+
     def each(self, names, what):
         chosen = [f for f in frauds.ALL if not names or f.name in names]
+        if what == self.refused:
+            chosen = [f for f in chosen if f.how.get("push", True)]
         failed = 0
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             made = [(f, pool.submit(what, f, self.make(f))) for f in chosen]
@@ -156,11 +214,12 @@ def main():
         print(f"{len(frauds.ALL)} frauds")
         return 0
     suite, names, failed = Suite(*sys.argv[2:4]), sys.argv[4:], 0
+    good, each = {"audit": (suite.honest, suite.caught), "push": (suite.taken, suite.refused)}[what]
     for grid in GRIDS:
-        wrong = suite.honest(grid)
+        wrong = good(grid)
         failed += wrong is not None
         print(f"{'not ok' if wrong else 'ok'} {what}: an honest grid, {grid}" + (f"\n# {wrong}" if wrong else ""), flush=True)
-    failed += suite.each(names, suite.caught)
+    failed += suite.each(names, each)
     suite.store.close()
     return 1 if failed else 0
 
