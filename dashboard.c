@@ -247,11 +247,11 @@ static void put_audit(struct buf *b, const struct record *r)
 		return;
 	key(b, "audit");
 	buf_adds(b, "{");
-	put_str(b, "commit", r->commit, 72);
+	put_str(b, "commit", r->said.audited_to, 72);
 	put_str(b, "branch", r->place == RECORD_ON ? "on" : r->place == RECORD_OFF ? "off" : "unknown", 16);
-	put_int(b, "violations", r->violations);
+	put_int(b, "violations", r->said.violations);
 	put_int(b, "since", r->since);
-	put_int(b, "at", r->at);
+	put_int(b, "at", r->said.at);
 	buf_adds(b, "}");
 }
 

@@ -1,11 +1,9 @@
 #include "hook.h"
 #include "archive.h"
+#include "checkpoint.h"
 #include "file.h"
 #include "problem.h"
-#include "record.h"
 #include "replay.h"
-#include "tails.h"
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,16 +69,17 @@ static void judge_ref(struct push *p, const char *ref)
 {
 	static const char *const of_nodes[] = {"refs/dgrid/heartbeats", "refs/dgrid/tails",
 					       "refs/heads/dgrid-heartbeats", "refs/heads/dgrid-tails"};
-	static const char *const known[] = {RECORD_REF, RECORD_FALLBACK};
+	static const char *const known[] = {CHECKPOINT_REF, CHECKPOINT_FALLBACK};
 	bool ours = !strncmp(ref, "refs/dgrid/", 11) || !strncmp(ref, "refs/heads/dgrid-", 17), good = false;
 	for (size_t i = 0; i < sizeof of_nodes / sizeof *of_nodes && !good; i++)
 		good = of_a_node(ref, of_nodes[i]);
 	for (size_t i = 0; i < sizeof known / sizeof *known && !good; i++)
 		good = !strcmp(ref, known[i]);
 	if (ours && !good)
-		refuse(p, "ref.name", NULL, ref,
-		       "no ref of dgrid's (expected refs/dgrid/heartbeats/NODE, refs/dgrid/tails/NODE or " RECORD_REF
-		       ", NODE being 1-64 of A-Z a-z 0-9 _ -)");
+		refuse(
+		    p, "ref.name", NULL, ref,
+		    "no ref of dgrid's (expected refs/dgrid/heartbeats/NODE, refs/dgrid/tails/NODE or " CHECKPOINT_REF
+		    ", NODE being 1-64 of A-Z a-z 0-9 _ -)");
 	if (!strncmp(ref, "refs/replace/", 13))
 		refuse(p, "ref.replace", NULL, ref, "would show other objects in place of those of the history");
 }

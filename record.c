@@ -5,52 +5,23 @@
 #include <string.h>
 
 #define DAY_SECONDS 86400
-#define MOST 1000000000000
 
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
-
-static bool is_object_id(const char *text)
-{
-	size_t n = text ? strspn(text, "0123456789abcdef") : 0;
-	return (n == 40 || n == 64) && !text[n];
-}
-
-static int64_t count_of(const struct json *doc, const char *name)
-{
-	int64_t n = json_int(doc, name, -1);
-	return n < 0 || n > MOST ? -1 : n;
-}
-
-static void take(struct record *r, const char *text, size_t len)
-{
-	struct json_error je;
-	struct json *doc = json_parse(text, len, &je);
-	const char *to = json_str(doc, "audited_to"), *when = json_str(doc, "at");
-	struct record one = {.commits = count_of(doc, "commits"),
-			     .violations = count_of(doc, "violations"),
-			     .notices = count_of(doc, "notices"),
-			     .place = RECORD_FAR};
-	if (is_object_id(to) && one.violations >= 0 && when && !clock_parse(when, &one.at) &&
-	    (r->place == RECORD_NONE || one.at > r->at)) {
-		snprintf(one.commit, sizeof one.commit, "%s", to);
-		*r = one;
-	}
-	json_free(doc);
-}
 
 /* True when g has both commits: then r says whether the one is on the other's first-parent line, and how far back. */
 static bool find(const struct git *g, const char *head, struct record *r)
 {
 	struct buf count = {0}, there = {0};
 	struct err none;
-	char *range = xasprintf("%s..%s", r->commit, head), *back = NULL, *commit = xasprintf("%s^{commit}", r->commit);
+	char *range = xasprintf("%s..%s", r->said.audited_to, head), *back = NULL,
+	     *commit = xasprintf("%s^{commit}", r->said.audited_to);
 	bool have = !GIT(g, NULL, &none, "rev-parse", "--verify", "--quiet", commit) &&
 		    !GIT(g, &count, &none, "rev-list", "--count", "--first-parent", range) && count.len;
 	if (have) {
 		r->since = strtoll(count.data, NULL, 10);
 		back = xasprintf("%s~%lld", head, (long long)r->since);
 		bool on = !GIT(g, &there, &none, "rev-parse", "--verify", "--quiet", back) &&
-			  !strncmp(there.data, r->commit, strlen(r->commit));
+			  !strncmp(there.data, r->said.audited_to, strlen(r->said.audited_to));
 		r->place = on ? RECORD_ON : RECORD_OFF;
 	}
 	free(range);
@@ -72,22 +43,16 @@ static bool is_shallow(const struct git *g)
 
 int record_read(const struct snapshot *s, struct record *r, struct err *e)
 {
-	static const char *const refs[] = {RECORD_REF, RECORD_FALLBACK};
-	struct buf b = {0};
 	*r = (struct record){0};
 	if (s->past)
 		return 0;
-	int rc = GIT(&s->git, &b, e, "for-each-ref", "--format=%(refname) %(contents:subject)", refs[0], refs[1]);
-	for (char *line = rc ? NULL : b.data, *next; line && *line; line = next) {
-		size_t len = strcspn(line, "\n"), name = strcspn(line, " ");
-		next = line + len + (line[len] == '\n');
-		for (size_t i = 0; i < 2; i++)
-			if (strlen(refs[i]) == name && !strncmp(refs[i], line, name) && line[name] == ' ')
-				take(r, line + name + 1, len - name - 1);
-	}
-	buf_clear(&b);
-	if (rc || r->place == RECORD_NONE || find(&s->git, s->commit, r))
-		return rc;
+	if (checkpoint_read(&s->git, &r->said, e))
+		return -1;
+	if (!r->said.audited_to[0] || !r->said.at || r->said.violations < 0)
+		return 0;
+	r->place = RECORD_FAR;
+	if (find(&s->git, s->commit, r))
+		return 0;
 	/* Not here. A whole repository that does not have it never had it on this branch; a shallow one may be too
 	 * short. */
 	if (!is_shallow(&s->git)) {
@@ -97,7 +62,7 @@ int record_read(const struct snapshot *s, struct record *r, struct err *e)
 	struct git longer = {0};
 	struct err none;
 	bool shallow = true;
-	if (s->cached && !snapshot_history(s, r->at - DAY_SECONDS, &longer, &shallow, &none) &&
+	if (s->cached && !snapshot_history(s, r->said.at - DAY_SECONDS, &longer, &shallow, &none) &&
 	    !find(&longer, s->commit, r) && !shallow)
 		r->place = RECORD_OFF;
 	free(longer.dir);
@@ -108,7 +73,7 @@ int record_read(const struct snapshot *s, struct record *r, struct err *e)
 
 bool record_bad(const struct record *r)
 {
-	return r->place == RECORD_OFF || (r->place != RECORD_NONE && r->violations > 0);
+	return r->place == RECORD_OFF || (r->place != RECORD_NONE && r->said.violations > 0);
 }
 
 /* 5 s, 3 min, 7 h, 2 d */
@@ -130,11 +95,11 @@ void record_tell(struct buf *out, const struct record *r, int64_t now)
 	char age[32];
 	if (r->place == RECORD_NONE)
 		return;
-	span(now - r->at, age);
-	buf_addf(out, "audited to %.10s, ", r->commit);
-	if (r->violations)
-		buf_addf(out, "%lld VIOLATION%s (see: dgrid audit)", (long long)r->violations,
-			 r->violations == 1 ? "" : "S");
+	span(now - r->said.at, age);
+	buf_addf(out, "audited to %.10s, ", r->said.audited_to);
+	if (r->said.violations)
+		buf_addf(out, "%lld VIOLATION%s (see: dgrid audit)", (long long)r->said.violations,
+			 r->said.violations == 1 ? "" : "S");
 	else
 		buf_adds(out, "no violations");
 	buf_addf(out, ", %s ago", age);
@@ -153,11 +118,11 @@ struct json *record_json(const struct record *r)
 	if (r->place == RECORD_NONE)
 		return json_new(JSON_NULL);
 	struct json *j = json_new(JSON_OBJECT);
-	json_set(j, "audited_to", json_new_str(r->commit));
+	json_set(j, "audited_to", json_new_str(r->said.audited_to));
 	json_set(j, "branch", json_new_str(places[r->place]));
-	json_set(j, "violations", json_new_int(r->violations));
-	json_set(j, "notices", json_new_int(r->notices < 0 ? 0 : r->notices));
-	json_set(j, "at", json_new_str(clock_format(r->at, when)));
+	json_set(j, "violations", json_new_int(r->said.violations));
+	json_set(j, "notices", json_new_int(r->said.notices < 0 ? 0 : r->said.notices));
+	json_set(j, "at", json_new_str(clock_format(r->said.at, when)));
 	json_set(j, "commits_since", r->place == RECORD_ON ? json_new_int(r->since) : json_new(JSON_NULL));
 	return j;
 }

@@ -6,10 +6,8 @@
  */
 #ifndef RECORD_H
 #define RECORD_H
+#include "checkpoint.h"
 #include "snapshot.h"
-
-#define RECORD_REF "refs/dgrid/audit"
-#define RECORD_FALLBACK "refs/heads/dgrid-audit" /* where a host takes heads only */
 
 enum record_place {
 	RECORD_NONE, /* nothing was recorded */
@@ -19,10 +17,8 @@ enum record_place {
 };
 struct record {
 	enum record_place place;
-	char commit[72];		      /* audited_to */
-	int64_t commits, violations, notices; /* how many the audit saw and found */
-	int64_t at;			      /* UTC seconds */
-	int64_t since;			      /* RECORD_ON: commits that came after it */
+	struct checkpoint said;
+	int64_t since; /* RECORD_ON: commits that came after it */
 };
 /* Of a snapshot of the past: RECORD_NONE. What is no record of dgrid's counts as none. */
 int record_read(const struct snapshot *s, struct record *r, struct err *e);
