@@ -66,7 +66,7 @@ help:
 	@echo 'make static     ./dgrid-static, with musl-gcc if present'
 	@echo 'make unit       unit tests;  make test: everything;  make demo: a grid on this machine'
 	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
-	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers]   what it costs and gains'
+	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook]   what it costs and gains'
 	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
 	@echo 'make install PREFIX= DESTDIR=;  make clean'

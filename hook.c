@@ -139,9 +139,7 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 	}
 	if (!rc && (p.ledger.given || p.archive.given) && !refusals->n) {
 		if (!p.ledger.given)
-			stays(g, branch, &p.ledger);
-		if (!p.archive.given)
-			stays(g, ARCHIVE_BRANCH, &p.archive);
+			stays(g, branch, &p.ledger); /* an archive that is not pushed gets nothing: need not be asked */
 		struct replay r = {.git = g,
 				   .from = or_null(p.ledger.old),
 				   .to = p.ledger.new,
