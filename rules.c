@@ -18,12 +18,6 @@ void rules_wants(const struct rule_change *ch, bool *old, bool *new)
 	*new = (doc || ch->kind == RULE_NODE || ch->kind == RULE_SETTINGS) && (ch->new_mode & 0170000) == 0100000;
 }
 
-static struct json *parse(const struct rule_text *t)
-{
-	struct json_error je;
-	return t->bytes ? json_parse(t->bytes, t->len, &je) : NULL;
-}
-
 /* ---- documents ---- */
 
 /* The name of a submitted member that differs; NULL: none does. Whoever approves adds a signature. */
@@ -201,7 +195,7 @@ static void judge_way(const struct rule_move *m)
 static void judge_task(struct rules *r, const struct rule_commit *c, const struct rule_change *out,
 		       const struct rule_change *in)
 {
-	struct json *old = out ? parse(&out->old) : NULL, *new = in ? parse(&in->new) : NULL;
+	const struct json *old = out ? rule_doc(&out->old) : NULL, *new = in ? rule_doc(&in->new) : NULL;
 	struct rule_move m = {.rules = r,
 			      .c = c,
 			      .id = in ? in->id : out->id,
@@ -225,8 +219,6 @@ static void judge_task(struct rules *r, const struct rule_commit *c, const struc
 		judge_edit(&m);
 	else
 		judge_way(&m);
-	json_free(old);
-	json_free(new);
 }
 
 /* ---- where a task stands ---- */
@@ -347,7 +339,7 @@ static void judge_node(struct rules *r, const struct rule_commit *c, const struc
 			rule_tell(r, NOTICE_REMOVED, c, ch->path, "a node's file was removed by %s", c->who);
 		return;
 	}
-	struct json *doc = parse(&ch->new);
+	const struct json *doc = rule_doc(&ch->new);
 	bool named = rule_text_is(doc, "node_id", ch->id);
 	world_node_read(world_node_add(&r->world, ch->id), doc);
 	if (c->parent[0] && (!c->node || strcmp(c->who, ch->id) != 0))
@@ -355,7 +347,6 @@ static void judge_node(struct rules *r, const struct rule_commit *c, const struc
 	else if (!doc || doc->type != JSON_OBJECT || !named)
 		rule_tell(r, RULE_FILE_JSON, c, ch->path, "%s",
 			  !doc || doc->type != JSON_OBJECT ? "it is no object in JSON" : "its node_id is not its name");
-	json_free(doc);
 }
 
 static void judge_mode(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
