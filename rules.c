@@ -58,6 +58,19 @@ static bool readable(const struct rule_move *m)
 
 /* ---- the way of one task ---- */
 
+/* A folder under a task's name is taken away as no task, and leaves the same note as any. */
+static bool was_a_folder(const struct rule_move *m)
+{
+	bool found = false;
+	for (int s = TASK_UNAPPROVED; s <= TASK_QUEUE && !found; s++) {
+		char *under = xasprintf("tasks/%s/%s.json/", task_state_name((enum task_state)s), m->id);
+		for (size_t i = 0; i < m->c->n && !found; i++)
+			found = !m->c->changes[i].new_mode && !strncmp(m->c->changes[i].path, under, strlen(under));
+		free(under);
+	}
+	return found;
+}
+
 static void judge_new(const struct rule_move *m)
 {
 	static const struct {
@@ -66,6 +79,8 @@ static void judge_new(const struct rule_move *m)
 	} dgrids[] = {{"claim", RULE_PLACE_MOVE},	    {"result", RULE_RESULT_CLAIM},
 		      {"attempts", RULE_ATTEMPTS_GROW},	    {"cancel", RULE_CANCEL_NOTE},
 		      {"approved_by", RULE_PROMOTE_MERGED}, {"not_before", RULE_TASK_FIELDS}};
+	if (m->to == TASK_FAILED && rule_text_is(json_get(m->new, "result"), "status", "invalid") && was_a_folder(m))
+		return;
 	if (m->to != TASK_UNAPPROVED && m->to != TASK_QUEUE) {
 		rule_say(m, RULE_PLACE_MOVE, "a task came out of nowhere into %s",
 			 task_state_name((enum task_state)m->to));

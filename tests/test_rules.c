@@ -478,6 +478,14 @@ static void orphans(void)
 
 /* ---- places, files, names ---- */
 
+static char *stub_of(const char *original, int bytes)
+{
+	return text(
+	    "{\"task_id\":\"a\",\"result\":{\"status\":\"invalid\",\"finished_at\":\"%s\"},\"x-original\":\"%s\","
+	    "\"x-original-bytes\":%d}",
+	    at(0), original, bytes);
+}
+
 static void places(void)
 {
 	commit_by("ann", "submit a");
@@ -564,21 +572,18 @@ static void places(void)
 	judge(TASK_QUEUE);
 	clean("a queued task cancelled");
 	/* Called invalid. */
-	const char *stub =
-	    "{\"task_id\":\"a\",\"result\":{\"status\":\"invalid\",\"finished_at\":\"%s\"},\"x-original\":\"%s\","
-	    "\"x-original-bytes\":%d}";
 	commit_by("n1", "invalid a");
-	move("queue", "failed", "nonsense", text(stub, at(0), "nonsense", 8));
+	move("queue", "failed", "nonsense", stub_of("nonsense", 8));
 	judge(TASK_QUEUE);
 	clean("no task");
 	commit_by("n1", "invalid a");
-	move("queue", "failed", "nonsense", text(stub, at(0), "nothing", 7));
+	move("queue", "failed", "nonsense", stub_of("nothing", 7));
 	judge(TASK_QUEUE);
 	broken(RULE_TASK_FIELDS, "and another text kept of it");
 	commit_by("n1", "invalid a");
 	move("queue", "failed", TASK,
-	     text(stub, at(0), "{\\\"task_id\\\":\\\"a\\\",\\\"script\\\":\\\"true\\\",\\\"timeout_seconds\\\":60}",
-		  (int)strlen(TASK)));
+	     stub_of("{\\\"task_id\\\":\\\"a\\\",\\\"script\\\":\\\"true\\\",\\\"timeout_seconds\\\":60}",
+		     (int)strlen(TASK)));
 	judge(TASK_QUEUE);
 	broken(RULE_PLACE_MOVE, "a good task called invalid");
 }
