@@ -21,6 +21,7 @@ struct blob {
 	char oid[72];
 	char *bytes; /* NULL: missing, no blob, or too large */
 	size_t len, max;
+	struct json *doc; /* what the judges made of bytes */
 	struct blob *next_asked;
 };
 struct step { /* a commit with its documents */
@@ -80,6 +81,7 @@ static void blob_drop(struct run *r, struct blob *b)
 	if (!b || --b->refs)
 		return;
 	r->bytes -= b->bytes ? b->len : 0;
+	json_free(b->doc);
 	free(b->bytes);
 	free(b);
 }
@@ -538,9 +540,9 @@ static int judge(struct run *r)
 	for (size_t i = 0; i < c->n; i++) {
 		struct rule_change *ch = &c->changes[i];
 		if (s->old[i])
-			ch->old = (struct rule_text){s->old[i]->bytes, s->old[i]->len};
+			ch->old = (struct rule_text){s->old[i]->bytes, s->old[i]->len, &s->old[i]->doc};
 		if (s->new[i])
-			ch->new = (struct rule_text){s->new[i]->bytes, s->new[i]->len};
+			ch->new = (struct rule_text){s->new[i]->bytes, s->new[i]->len, &s->new[i]->doc};
 	}
 	c->parent_at = r->last_at;
 	c->archive_seen = true;

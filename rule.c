@@ -230,6 +230,14 @@ void rule_who(struct rule_commit *c, const struct world *w)
 
 /* ---- values ---- */
 
+const struct json *rule_doc(const struct rule_text *t)
+{
+	struct json_error je;
+	if (t->bytes && !*t->doc)
+		*t->doc = json_parse(t->bytes, t->len, &je);
+	return t->bytes ? *t->doc : NULL;
+}
+
 int64_t rule_time(const struct json *object, const char *name)
 {
 	int64_t t;

@@ -78,7 +78,10 @@ enum rule_kind {
 struct rule_text { /* of a blob; bytes NULL: there is none, it was not asked for, or it is too large for its kind */
 	const char *bytes;
 	size_t len;
+	struct json **doc; /* where it is kept once it is parsed, NULL until then; whoever owns the bytes frees it */
 };
+/* NULL: there is none, or it is no JSON. */
+const struct json *rule_doc(const struct rule_text *t);
 struct rule_change {
 	char *path;
 	enum rule_kind kind;

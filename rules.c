@@ -18,12 +18,6 @@ void rules_wants(const struct rule_change *ch, bool *old, bool *new)
 	*new = (doc || ch->kind == RULE_NODE || ch->kind == RULE_SETTINGS) && (ch->new_mode & 0170000) == 0100000;
 }
 
-static struct json *parse(const struct rule_text *t)
-{
-	struct json_error je;
-	return t->bytes ? json_parse(t->bytes, t->len, &je) : NULL;
-}
-
 /* ---- documents ---- */
 
 /* The name of a submitted member that differs; NULL: none does. Whoever approves adds a signature. */
@@ -64,6 +58,19 @@ static bool readable(const struct rule_move *m)
 
 /* ---- the way of one task ---- */
 
+/* A folder under a task's name is taken away as no task, and leaves the same note as any. */
+static bool was_a_folder(const struct rule_move *m)
+{
+	bool found = false;
+	for (int s = TASK_UNAPPROVED; s <= TASK_QUEUE && !found; s++) {
+		char *under = xasprintf("tasks/%s/%s.json/", task_state_name((enum task_state)s), m->id);
+		for (size_t i = 0; i < m->c->n && !found; i++)
+			found = !m->c->changes[i].new_mode && !strncmp(m->c->changes[i].path, under, strlen(under));
+		free(under);
+	}
+	return found;
+}
+
 static void judge_new(const struct rule_move *m)
 {
 	static const struct {
@@ -72,6 +79,8 @@ static void judge_new(const struct rule_move *m)
 	} dgrids[] = {{"claim", RULE_PLACE_MOVE},	    {"result", RULE_RESULT_CLAIM},
 		      {"attempts", RULE_ATTEMPTS_GROW},	    {"cancel", RULE_CANCEL_NOTE},
 		      {"approved_by", RULE_PROMOTE_MERGED}, {"not_before", RULE_TASK_FIELDS}};
+	if (m->to == TASK_FAILED && rule_text_is(json_get(m->new, "result"), "status", "invalid") && was_a_folder(m))
+		return;
 	if (m->to != TASK_UNAPPROVED && m->to != TASK_QUEUE) {
 		rule_say(m, RULE_PLACE_MOVE, "a task came out of nowhere into %s",
 			 task_state_name((enum task_state)m->to));
@@ -201,7 +210,7 @@ static void judge_way(const struct rule_move *m)
 static void judge_task(struct rules *r, const struct rule_commit *c, const struct rule_change *out,
 		       const struct rule_change *in)
 {
-	struct json *old = out ? parse(&out->old) : NULL, *new = in ? parse(&in->new) : NULL;
+	const struct json *old = out ? rule_doc(&out->old) : NULL, *new = in ? rule_doc(&in->new) : NULL;
 	struct rule_move m = {.rules = r,
 			      .c = c,
 			      .id = in ? in->id : out->id,
@@ -225,8 +234,6 @@ static void judge_task(struct rules *r, const struct rule_commit *c, const struc
 		judge_edit(&m);
 	else
 		judge_way(&m);
-	json_free(old);
-	json_free(new);
 }
 
 /* ---- where a task stands ---- */
@@ -347,7 +354,7 @@ static void judge_node(struct rules *r, const struct rule_commit *c, const struc
 			rule_tell(r, NOTICE_REMOVED, c, ch->path, "a node's file was removed by %s", c->who);
 		return;
 	}
-	struct json *doc = parse(&ch->new);
+	const struct json *doc = rule_doc(&ch->new);
 	bool named = rule_text_is(doc, "node_id", ch->id);
 	world_node_read(world_node_add(&r->world, ch->id), doc);
 	if (c->parent[0] && (!c->node || strcmp(c->who, ch->id) != 0))
@@ -355,7 +362,6 @@ static void judge_node(struct rules *r, const struct rule_commit *c, const struc
 	else if (!doc || doc->type != JSON_OBJECT || !named)
 		rule_tell(r, RULE_FILE_JSON, c, ch->path, "%s",
 			  !doc || doc->type != JSON_OBJECT ? "it is no object in JSON" : "its node_id is not its name");
-	json_free(doc);
 }
 
 static void judge_mode(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)

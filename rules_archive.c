@@ -82,35 +82,25 @@ static void judge_item(struct rules *r, const struct rule_commit *c, const struc
 		rule_tell(r, RULE_ARCHIVE_LOST, c, ch->path, "it left for the archive, and does not stand there");
 }
 
-static struct json *parse(const struct rule_text *t)
-{
-	struct json_error je;
-	return t->bytes ? json_parse(t->bytes, t->len, &je) : NULL;
-}
-
 static void judge_totals(struct rules *r, const struct rule_commit *c, const struct json *expected)
 {
 	const struct rule_change *ch = totals_of(c);
-	struct json *is = parse(&ch->new);
+	const struct json *is = rule_doc(&ch->new);
 	if (!is || is->type != JSON_OBJECT)
 		rule_tell(r, RULE_ARCHIVE_TOTALS, c, ch->path, "the totals are no object in JSON");
 	else if (!rule_same(is, expected))
 		rule_tell(r, RULE_ARCHIVE_TOTALS, c, ch->path, "the totals did not change by exactly what left");
-	json_free(is);
 }
 
 /* Anyone may have put anything there: counting must not trip over it. */
 static struct json *totals_before(const struct rule_commit *c)
 {
-	struct json *was = parse(&totals_of(c)->old);
+	const struct json *was = rule_doc(&totals_of(c)->old);
 	const struct json *days = json_get(was, "days");
 	bool fit = was && was->type == JSON_OBJECT && (!days || days->type == JSON_OBJECT);
 	for (const struct json *d = days && fit ? days->child : NULL; d && fit; d = d->next)
 		fit = d->type == JSON_OBJECT;
-	if (fit)
-		return was;
-	json_free(was);
-	return json_new(JSON_OBJECT);
+	return fit ? json_copy(was) : json_new(JSON_OBJECT);
 }
 
 void rules_archiving(struct rules *r, const struct rule_commit *c, const struct rule_change *const *leaving, size_t n)
@@ -127,12 +117,15 @@ void rules_archiving(struct rules *r, const struct rule_commit *c, const struct 
 	struct json *sum = totals_before(c);
 	for (size_t i = 0; i < n; i++) {
 		struct archive_item item = {.failed = leaving[i]->state == TASK_FAILED};
-		struct json *doc = parse(&leaving[i]->old);
+		const struct json *doc = rule_doc(&leaving[i]->old);
 		archive_read(&item, doc, c->at);
 		archive_count(sum, &item);
 		if (c->archive)
 			judge_item(r, c, leaving[i], taken, doc, &item);
-		json_free(doc);
+		if (leaving[i]->old.bytes) { /* thousands may leave at once */
+			json_free(*leaving[i]->old.doc);
+			*leaving[i]->old.doc = NULL;
+		}
 	}
 	judge_totals(r, c, sum);
 	if (!c->archive && c->archive_seen)

@@ -284,8 +284,8 @@ static const struct field {
      NULL},
     {{"claim", "`in_progress/`", "`node`, `attempt`, `nonce`, `claimed_at`, `lease_until`", NULL, false}, NULL},
     {{"attempts", "everywhere",
-      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; of attempts that were tried again "
-      "also `exit_code`, `signal`, `duration_ms`, `stderr_tail`",
+      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; `evidence` where another than its "
+      "node ended it; of attempts that were tried again also `exit_code`, `signal`, `duration_ms`, `stderr_tail`",
       NULL, false},
      NULL},
     {{"not_before", "`queue/`", "a task that failed waits until then", NULL, false}, NULL},
