@@ -57,7 +57,7 @@ OBJ := $(SRC:%.c=$(O)/%.o) $(O)/asset_data.o
 LIB_OBJ := $(filter-out $(O)/dgrid.o,$(OBJ))
 TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
 
-.PHONY: all deps unit test demo screenshots fuzz chaos bench static install clean format-check format help FORCE
+.PHONY: all deps unit test demo screenshots fuzz chaos tamper bench static install clean format-check format help FORCE
 .DELETE_ON_ERROR:
 all: $(OUT)
 
@@ -66,6 +66,7 @@ help:
 	@echo 'make static     ./dgrid-static, with musl-gcc if present'
 	@echo 'make unit       unit tests;  make test: everything;  make demo: a grid on this machine'
 	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
+	@echo 'make tamper [HISTORIES=1000 SEED=n]   frauds and honest histories, before the audit and the hook'
 	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook]   what it costs and gains'
 	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
@@ -140,6 +141,10 @@ build/fuzz/fuzz_json: tests/fuzz_json.c $(LIB_SRC) $(ASSET_DATA) $(wildcard *.h)
 # The bench of faults; again with the SEED it prints.
 chaos: all
 	@bash tests/chaos/run.sh '$(or $(FAULT_SECONDS),60)' '$(or $(WORKERS),4)' '$(or $(TASKS),200)' '$(SEED)'
+
+# Frauds and honest histories, before the audit and the hook; HISTORIES= SEED= for more or other ones.
+tamper: all
+	@bash tests/tamper/run.sh '$(or $(HISTORIES),1000)' $(SEED)
 
 # The README's pictures are those that the test of the dashboard makes.
 screenshots: all

@@ -9,7 +9,7 @@ struct git {
 	char *dir; /* work tree of the clone */
 	char *name, *email;
 	bool in_hook; /* we run as a hook of dir: git's word on where the pushed objects are is handed on */
-	bool as_is; /* history as its objects have it: no replaced ones, no grafts, no commit-graph file */
+	bool as_is;   /* history as its objects have it: no replaced ones, no grafts, no commit-graph file */
 };
 /* Runs `git -C dir ARGS...` (args NULL-terminated). 0 when git exits with 0; else -1 with git's own first lines,
  * redacted. out may be NULL. */

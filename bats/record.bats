@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2016 # sh texts are for the inner shell
 # What the last recorded audit said, as status and the dashboard show it: good, violations, a branch rewritten behind it.
 
 setup() {
