@@ -9,6 +9,7 @@
 struct outcome {
 	struct outcome *next;
 	char id[65], nonce[65], status[16]; /* a result's status, or "released" */
+	char verb[16];			    /* what became of it, for the commit's message */
 	char reason[256];		    /* of a release; "" for none */
 	struct json *result;		    /* NULL: the claim is only given back */
 	int64_t retry_at;		    /* UTC seconds; not 0: try the task again then, while attempts remain */

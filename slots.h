@@ -9,6 +9,7 @@
 #include "outbox.h"
 #include "runner.h"
 #include "selfcheck.h"
+#include "vote.h"
 
 enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_RUNNING };
 struct slot {
@@ -17,6 +18,7 @@ struct slot {
 	struct pick pick;
 	char nonce[33], digest[96];	     /* digest: of the image it runs in */
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
+	struct vote_terms terms;	     /* of its claim */
 	struct attempt *attempt;
 	bool cancel_seen, lost; /* lost: the ledger no longer shows our claim */
 };
@@ -48,7 +50,7 @@ void slots_stop(struct slots *s);	  /* cancels every attempt; the claims go back
 void slots_watch(struct slots *s, struct ledger *l);
 
 /* The end of what each running task has printed, for heartbeat_tails (see tails.h); NULL when there is none or the grid
- * wants none. The caller's. */
+ * wants none. Not of tasks that other nodes run too: they could copy it. The caller's. */
 struct json *slots_tails(const struct slots *s);
 
 /* The claim landed: run it. */

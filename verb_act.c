@@ -64,7 +64,6 @@ static enum change_verdict edit_cancelled(void *who, struct json *doc, enum task
 static enum change_verdict edit_retry(void *who, struct json *doc, enum task_state *to)
 {
 	(void)to;
-	json_remove(doc, "result");
 	json_remove(doc, "cancel");
 	task_retried(doc, who);
 	return CHANGE_APPLY;
