@@ -5,7 +5,7 @@
 #include "runner.h"
 
 struct result_facts { /* borrowed */
-	const char *node, *nonce, *image, *image_digest;
+	const char *node, *nonce, *image, *image_digest, *script;
 	const struct engine *engine;
 	int64_t attempt;
 };

@@ -79,6 +79,7 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 					 .nonce = s->nonce,
 					 .image = s->pick.task.image,
 					 .image_digest = s->digest,
+					 .script = s->pick.task.script,
 					 .engine = all->engine,
 					 .attempt = s->attempt_number};
 		o->result = result_json(a, &f);

@@ -208,9 +208,9 @@ int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 	}
 	if (!rc && o.json) {
 		struct json *all = json_new(JSON_OBJECT);
-		static const char *const kept[] = {"status",	       "exit_code",	  "stdout",
-						   "stderr",	       "stdout_bytes",	  "stderr_bytes",
-						   "stdout_truncated", "stderr_truncated"};
+		static const char *const kept[] = {
+		    "status",	    "exit_code",	"stdout",	    "stderr",	     "stdout_bytes",
+		    "stderr_bytes", "stdout_truncated", "stderr_truncated", "stdout_sha256", "stderr_sha256"};
 		json_set(all, "schema", json_new_int(1));
 		json_set(all, "task_id", json_new_str(o.id));
 		for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
