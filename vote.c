@@ -1,7 +1,5 @@
 #include "vote.h"
 #include "sha256.h"
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define NODE_MAX 64 /* bytes of a node's id */
@@ -138,8 +136,7 @@ bool vote_commitment(const struct json *result, const char *node, const char *no
 	add_number(&b, json_get(result, "signal"));
 	buf_addf(&b, "%s\n%s\n", stdout_hash, stderr_hash);
 	sha256(b.data, b.len, hash);
-	for (int i = 0; i < 32; i++)
-		snprintf(out + 2 * i, 3, "%02x", hash[i]);
+	sha256_hex(hash, out);
 	buf_clear(&b);
 	return true;
 }

@@ -12,7 +12,7 @@
 #include "config.h"
 
 #define VOTE_REPLICAS_MAX 9
-#define VOTE_COMMITMENT 65 /* hexadecimal, and the NUL */
+#define VOTE_COMMITMENT 65 /* of SHA-256: hexadecimal, and the NUL */
 
 /* How many nodes run a task at most, and how many must find the same: more than half, so that there is one answer only.
  * replicas 1: nobody votes, the first result stands. */

@@ -228,7 +228,7 @@ static void verdicts(void)
 		"{\"replicas\":3,\"quorum\":3,\"agreed\":[],\"outliers\":[],\"status\":\"success\"}");
 	verdict("two against two", five, FIRST(HASH_A, HASH_B, HASH_A), HASH_B, VOTE_CAST, "");
 	verdict("the fifth decides", five, FIRST(HASH_A, HASH_B, HASH_A, HASH_B), HASH_A, VOTE_DECIDED,
-		"{\"replicas\":5, \"quorum\":3,\"agreed\":[\"n1\",\"n3\",\"n5\"],\"outliers\":[\"n2\","
+		"{\"replicas\":5,\"quorum\":3,\"agreed\":[\"n1\",\"n3\",\"n5\"],\"outliers\":[\"n2\","
 		"\"n4\"]}");
 #undef FIRST
 	/* Nobody has two voices: neither by a second vote nor by deciding what he voted on. */
