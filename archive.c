@@ -226,6 +226,11 @@ void archive_count(struct json *totals, const struct archive_item *item)
 		bump(totals, "retried_completed", item->retried_completed);
 	if (item->retried_failed || json_get(totals, "retried_failed"))
 		bump(totals, "retried_failed", item->retried_failed);
+	for (const struct json *n = item->outliers ? item->outliers->child : NULL; n; n = n->next) {
+		if (!json_get(totals, "outliers"))
+			json_set(totals, "outliers", json_new(JSON_OBJECT));
+		bump((struct json *)json_get(totals, "outliers"), n->name, json_int(item->outliers, n->name, 0));
+	}
 	if (!json_get(totals, "schema"))
 		json_set(totals, "schema", json_new_int(1));
 	bump(totals, "tasks", 1);

@@ -34,6 +34,7 @@ struct archive_item {
 	char oid[72];	     /* its blob */
 	int64_t finished_at; /* UTC seconds */
 	int64_t duration_ms;
+	struct json *outliers;			   /* {NODE: times} of its votes; owned, NULL: none */
 	int64_t retried_completed, retried_failed; /* how often it had ended before it was tried again by hand */
 };
 /* The totals with one more task. totals: the document of ARCHIVE_TOTALS, an empty object at first. */

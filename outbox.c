@@ -149,6 +149,12 @@ static void finish_vote(struct outcome *item, struct json *doc, enum task_state 
 		*to = !strcmp(verb, "success") ? TASK_COMPLETED : TASK_FAILED;
 		result = json_copy(item->result);
 		json_set(result, "status", json_new_str(verb));
+		if (verdict == VOTE_DISPUTED) {
+			char *why = xasprintf("%lld nodes ran it, and no %lld of them found the same",
+					      (long long)terms.replicas, (long long)terms.quorum);
+			json_set(result, "reason", json_new_str(why));
+			free(why);
+		}
 		json_set(result, "quorum", quorum);
 		end_with(doc, verb, result);
 	}
@@ -161,8 +167,8 @@ static enum change_verdict edit_finish(void *ctx, struct json *doc, enum task_st
 	const char *nonce = task_claim_nonce(doc);
 	if (!nonce || strcmp(nonce, item->nonce) != 0)
 		return CHANGE_DROP; /* fencing: the claim is no longer ours */
-	if (item->result && vote_claim_terms(json_get(doc, "claim")).replicas > 1 &&
-	    strcmp(item->status, "cancelled") != 0) {
+	item->shared = item->result && vote_claim_terms(json_get(doc, "claim")).replicas > 1;
+	if (item->shared && strcmp(item->status, "cancelled") != 0) {
 		finish_vote(item, doc, to);
 		return CHANGE_APPLY;
 	}
@@ -209,6 +215,20 @@ static bool recorded(struct ledger *l, const struct outcome *item)
 	return found;
 }
 
+static void count_shared(struct outbox *o, const struct outcome *item)
+{
+	bool success = !strcmp(item->verb, "success");
+	if (!strcmp(item->verb, "vote")) {
+		o->voted++;
+		log_at(LOG_INFO, "outbox", "voted on %s: others run it too", item->id);
+		return;
+	}
+	o->completed += success;
+	o->failed += !success;
+	if (!strcmp(item->verb, "disputed"))
+		log_at(LOG_WARN, "outbox", "%s is disputed: too few nodes found the same", item->id);
+}
+
 void outbox_settle(struct outbox *o, struct ledger *l, const struct ledger_change *c, size_t n)
 {
 	for (size_t k = 0; k < n; k++) {
@@ -219,10 +239,8 @@ void outbox_settle(struct outbox *o, struct ledger *l, const struct ledger_chang
 			o->late++;
 			log_at(LOG_WARN, "outbox", "late: %s is no longer ours, its result (%s) is dropped", item->id,
 			       item->status);
-		} else if (c[k].outcome == CHANGE_LANDED && !strcmp(item->verb, "vote"))
-			log_at(LOG_INFO, "outbox", "voted on %s: others run it too", item->id);
-		else if (c[k].outcome == CHANGE_LANDED && !strcmp(item->verb, "disputed"))
-			log_at(LOG_WARN, "outbox", "%s is disputed: too few nodes found the same", item->id);
+		} else if (c[k].outcome == CHANGE_LANDED && item->shared)
+			count_shared(o, item);
 		char *path = path_of(o, item->nonce);
 		unlink(path);
 		free(path);

@@ -42,6 +42,11 @@ int slots_running(const struct slots *s)
 	return n;
 }
 
+uint64_t slots_ended(const struct slots *s)
+{
+	return s->completed + s->failed + s->shared;
+}
+
 void slots_stop(struct slots *s)
 {
 	for (int i = 0; i < s->n; i++)
@@ -89,7 +94,9 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 				wait *= 2;
 			o->retry_at = clock_now() + (wait < RETRY_MAX_SECONDS ? wait : RETRY_MAX_SECONDS);
 		}
-		if (a->status == ATT_SUCCESS)
+		if (s->terms.replicas > 1)
+			all->shared++;
+		else if (a->status == ATT_SUCCESS)
 			all->completed++;
 		else
 			all->failed++;

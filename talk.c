@@ -26,8 +26,7 @@
 bool talk_stopping(const struct worker *w)
 {
 	return sig_stops() > 0 || w->usurped ||
-	       (w->o->drain_after &&
-		w->slots.completed + w->slots.failed + (uint64_t)slots_busy(&w->slots) >= w->o->drain_after);
+	       (w->o->drain_after && slots_ended(&w->slots) + (uint64_t)slots_busy(&w->slots) >= w->o->drain_after);
 }
 
 /* ---- what the node says of itself ---- */
@@ -50,8 +49,9 @@ static struct node_facts facts(const struct worker *w, const char *status)
 				   .busy = slots_busy(&w->slots),
 				   .started_at = w->started_at,
 				   .next_due = clock_now() + w->beat_ms / 1000 + 1,
-				   .completed = w->slots.completed,
-				   .failed = w->slots.failed,
+				   .completed = w->slots.completed + w->outbox.completed,
+				   .failed = w->slots.failed + w->outbox.failed,
+				   .voted = w->outbox.voted,
 				   .late = w->slots.late + w->outbox.late,
 				   .pushes = w->ledger.pushes + (w->heart ? heartbeat_pushes(w->heart) : 0),
 				   .rejected = w->ledger.rejected,
@@ -254,7 +254,7 @@ static size_t add_claims(struct worker *w, struct ledger_change *c)
 {
 	struct pick *picks = xcalloc((size_t)w->o->slots, sizeof *picks);
 	size_t want = (size_t)(w->o->slots - slots_busy(&w->slots)), next = 0, n = 0;
-	uint64_t ended = w->slots.completed + w->slots.failed + (uint64_t)slots_busy(&w->slots);
+	uint64_t ended = slots_ended(&w->slots) + (uint64_t)slots_busy(&w->slots);
 	if (w->o->drain_after && want > w->o->drain_after - ended)
 		want = (size_t)(w->o->drain_after - ended);
 	/* Alone, a node takes the oldest; where others race, they should not all want the same. */

@@ -1,6 +1,7 @@
 #include "upkeep.h"
 #include "archive.h"
 #include "clock.h"
+#include "vote.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,13 @@ static void take(void *ctx, const char *record)
 		item.finished_at = clock_now(); /* some other hand wrote it: it ends today */
 	item.duration_ms = json_int(result, "duration_ms", 0);
 	task_retried_ends(doc, &item.retried_completed, &item.retried_failed);
+	item.outliers = json_new(JSON_OBJECT);
+	vote_outliers(doc, item.outliers);
 	json_free(doc);
+	if (!item.outliers->child) {
+		json_free(item.outliers);
+		item.outliers = NULL;
+	}
 	if (f->n == f->room) {
 		f->room = f->room ? 2 * f->room : 1024;
 		f->v = xrealloc(f->v, f->room * sizeof *f->v);
@@ -71,9 +78,11 @@ static struct json *read_totals(struct ledger *l, struct err *e)
 	else if (!file_read(path, 16u << 20, &b, e) && !(totals = json_parse(b.data ? b.data : "", b.len, &je)))
 		err_set(e, ERR_DATA, "%s:%u:%u: %s; mend it before anything is archived", ARCHIVE_TOTALS, je.line,
 			je.col, je.msg);
-	const struct json *days = json_get(totals, "days"), *wrong = NULL;
+	const struct json *days = json_get(totals, "days"), *outliers = json_get(totals, "outliers"), *wrong = NULL;
 	if (totals && totals->type != JSON_OBJECT)
 		wrong = totals;
+	else if (outliers && outliers->type != JSON_OBJECT)
+		wrong = outliers;
 	else if (days && days->type != JSON_OBJECT)
 		wrong = days;
 	for (const struct json *day = days && !wrong ? days->child : NULL; day && !wrong; day = day->next)
@@ -147,6 +156,8 @@ int upkeep_archive(struct ledger *l, const struct grid_config *c, const char *wh
 			qsort(f.v, f.n, sizeof *f.v, by_end);
 			rc = push(l, f.v, n, who, e);
 		}
+		for (size_t i = 0; i < f.n; i++)
+			json_free(f.v[i].outliers);
 		free(f.v);
 		if (!rc && n) {
 			*moved += n;

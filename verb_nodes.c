@@ -1,5 +1,6 @@
 #include "look.h"
 #include "verbs.h"
+#include "voters.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,10 +34,15 @@ static void add_rest(struct table *t, const struct snapshot_node *n)
 	buf_clear(&b);
 }
 
-static void nodes_table(const struct snapshot *s, struct buf *out)
+/* outliers: by node; where nobody ever was one, they have no column. */
+static void nodes_table(const struct snapshot *s, const struct json *outliers, struct buf *out)
 {
 	int width, rows;
-	struct table t = {.columns = columns, .n = sizeof columns / sizeof *columns};
+	struct column shown[sizeof columns / sizeof *columns];
+	struct table t = {.columns = shown};
+	for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
+		if (outliers->child || strcmp(columns[i].title, "OUTLIER") != 0)
+			shown[t.n++] = columns[i];
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		const struct snapshot_node *n = &s->nodes[i];
 		const char *version = json_str(n->file, "engine_version"), *engine = json_str(n->file, "engine");
@@ -56,6 +62,8 @@ static void nodes_table(const struct snapshot *s, struct buf *out)
 		table_cell(&t, seen, PAINT_NONE);
 		add_number(&t, json_int(n->file, "tasks_completed", 0));
 		add_number(&t, json_int(n->file, "tasks_failed", 0));
+		if (outliers->child)
+			add_number(&t, json_int(outliers, n->id, 0));
 		add_rest(&t, n);
 		free(runs);
 	}
@@ -69,22 +77,28 @@ int cmd_nodes(const struct context *ctx, int argc, char **argv, struct err *e)
 	struct look o;
 	struct snapshot s = {0};
 	struct buf out = {0};
+	struct json *nodes = NULL, *outliers = NULL;
 	int rc = look_options(&o, argc, argv, 0, false, e);
 	if (!rc)
 		rc = open_snapshot(ctx, o.at, &s, e);
+	if (!rc && o.json)
+		rc = look_nodes(&s, &nodes, e);
+	else if (!rc && s.n_nodes)
+		rc = (outliers = voters_outliers(&s, e)) ? 0 : -1;
 	if (!rc && o.json) {
 		struct json *all = json_new(JSON_OBJECT);
 		json_set(all, "schema", json_new_int(1));
 		json_set(all, "commit", json_new_str(s.commit));
-		json_set(all, "nodes", look_nodes(&s));
+		json_set(all, "nodes", nodes);
 		put_json(all);
 		json_free(all);
 	} else if (!rc && !s.n_nodes)
 		puts("no node yet: dgrid worker");
 	else if (!rc) {
-		nodes_table(&s, &out);
+		nodes_table(&s, outliers, &out);
 		fwrite(out.data, 1, out.len, stdout);
 	}
+	json_free(outliers);
 	buf_clear(&out);
 	snapshot_close(&s);
 	return rc;

@@ -179,8 +179,12 @@ int worker_run(const struct worker_options *o)
 				log_at(LOG_WARN, "worker", "could not sign off: %s", e.msg);
 			free(node);
 		}
-		log_at(LOG_INFO, "worker", "left: %llu completed, %llu failed, %u pushes, %u rejected",
-		       (unsigned long long)w.slots.completed, (unsigned long long)w.slots.failed, w.ledger.pushes,
+		char voted[40] = "";
+		if (w.outbox.voted)
+			snprintf(voted, sizeof voted, "%llu voted, ", (unsigned long long)w.outbox.voted);
+		log_at(LOG_INFO, "worker", "left: %llu completed, %llu failed, %s%u pushes, %u rejected",
+		       (unsigned long long)(w.slots.completed + w.outbox.completed),
+		       (unsigned long long)(w.slots.failed + w.outbox.failed), voted, w.ledger.pushes,
 		       w.ledger.rejected);
 	}
 	if (w.ledger.url)
