@@ -398,8 +398,8 @@ static void check_terms(const struct checking *k)
 	int64_t replicas = vote_terms(t->doc, k->c).replicas;
 	if (t->retry_on_failure && replicas > 1)
 		problem_in(k->p, retry->line, retry->col, "retry_on_failure",
-			   "true is not valid of a task that %lld nodes run%s (expected false, or \"replicas\": 1)",
-			   (long long)replicas, t->replicas ? "" : " (replicas of grid.json)");
+			   "true is not valid of a task that %lld nodes run (expected false, or \"replicas\": 1)",
+			   (long long)replicas);
 }
 
 int task_parse(struct task *t, const char *text, size_t len, const char *file_id, const struct grid_config *c,

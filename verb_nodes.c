@@ -12,6 +12,8 @@ static const struct column columns[] = {{.title = "NODE", .max = 64, .min = 8},
 					{.title = "SEEN", .max = 8, .ours = true},
 					{.title = "COMPLETED", .max = 9, .right = true, .ours = true},
 					{.title = "FAILED", .max = 9, .right = true, .ours = true},
+					{.title = "VOTED", .max = 9, .right = true, .ours = true},
+					{.title = "OUTLIER", .max = 9, .right = true, .ours = true},
 					{.title = "LABELS", .max = 200, .min = 8}};
 
 static void add_number(struct table *t, int64_t n)
@@ -34,14 +36,24 @@ static void add_rest(struct table *t, const struct snapshot_node *n)
 	buf_clear(&b);
 }
 
-/* outliers: by node; where nobody ever was one, they have no column. */
+/* Where nobody ever voted, votes have no columns. */
+static bool any_votes(const struct snapshot *s, const struct json *outliers)
+{
+	bool any = outliers->child != NULL;
+	for (size_t i = 0; i < s->n_nodes; i++)
+		any = any || json_int(s->nodes[i].file, "tasks_voted", 0) > 0;
+	return any;
+}
+
+/* outliers: how often each node was one, by its id. */
 static void nodes_table(const struct snapshot *s, const struct json *outliers, struct buf *out)
 {
 	int width, rows;
+	bool votes = any_votes(s, outliers);
 	struct column shown[sizeof columns / sizeof *columns];
 	struct table t = {.columns = shown};
 	for (size_t i = 0; i < sizeof columns / sizeof *columns; i++)
-		if (outliers->child || strcmp(columns[i].title, "OUTLIER") != 0)
+		if (votes || (strcmp(columns[i].title, "VOTED") != 0 && strcmp(columns[i].title, "OUTLIER") != 0))
 			shown[t.n++] = columns[i];
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		const struct snapshot_node *n = &s->nodes[i];
@@ -62,8 +74,10 @@ static void nodes_table(const struct snapshot *s, const struct json *outliers, s
 		table_cell(&t, seen, PAINT_NONE);
 		add_number(&t, json_int(n->file, "tasks_completed", 0));
 		add_number(&t, json_int(n->file, "tasks_failed", 0));
-		if (outliers->child)
+		if (votes) {
+			add_number(&t, json_int(n->file, "tasks_voted", 0));
 			add_number(&t, json_int(outliers, n->id, 0));
+		}
 		add_rest(&t, n);
 		free(runs);
 	}
