@@ -235,11 +235,12 @@ void outbox_settle(struct outbox *o, struct ledger *l, const struct ledger_chang
 		if (c[k].outcome == CHANGE_PENDING)
 			continue;
 		struct outcome *item = c[k].ctx, **at = &o->first;
-		if (c[k].outcome == CHANGE_DROPPED && !recorded(l, item)) {
+		bool landed = c[k].outcome == CHANGE_LANDED || recorded(l, item);
+		if (!landed) {
 			o->late++;
 			log_at(LOG_WARN, "outbox", "late: %s is no longer ours, its result (%s) is dropped", item->id,
 			       item->status);
-		} else if (c[k].outcome == CHANGE_LANDED && item->shared)
+		} else if (item->shared)
 			count_shared(o, item);
 		char *path = path_of(o, item->nonce);
 		unlink(path);
