@@ -71,35 +71,42 @@ static bool is_vote(const struct json *attempt)
 	       json_str(attempt, "commitment");
 }
 
-/* Of two votes of a node the first counts. */
-static bool voted_before(const struct json *from, const struct json *vote)
+/* The votes, at most one a node, the first. More than there can be replicas are of no use to anybody. */
+static size_t gather(const struct json *doc, const struct json *votes[VOTE_REPLICAS_MAX])
 {
-	for (; from != vote; from = from->next)
-		if (is_vote(from) && !strcmp(json_str(from, "node"), json_str(vote, "node")))
-			return true;
-	return false;
+	size_t n = 0;
+	for (const struct json *a = story(doc); a && n < VOTE_REPLICAS_MAX; a = a->next) {
+		bool counts = is_vote(a);
+		for (size_t i = 0; i < n && counts; i++)
+			counts = strcmp(json_str(votes[i], "node"), json_str(a, "node")) != 0;
+		if (counts)
+			votes[n++] = a;
+	}
+	return n;
 }
 
 const struct json *vote_next(const struct json *doc, const struct json *after)
 {
-	const struct json *first = story(doc), *a = after ? after->next : first;
-	while (a && !(is_vote(a) && !voted_before(first, a)))
-		a = a->next;
-	return a;
+	const struct json *votes[VOTE_REPLICAS_MAX];
+	size_t n = gather(doc, votes), at = 0;
+	for (size_t i = 0; i < n && after; i++)
+		if (votes[i] == after)
+			at = i + 1;
+	return at < n ? votes[at] : NULL;
 }
 
 size_t vote_count(const struct json *doc)
 {
-	size_t n = 0;
-	for (const struct json *v = NULL; (v = vote_next(doc, v));)
-		n++;
-	return n;
+	const struct json *votes[VOTE_REPLICAS_MAX];
+	return gather(doc, votes);
 }
 
 bool vote_has(const struct json *doc, const char *node)
 {
-	for (const struct json *v = NULL; (v = vote_next(doc, v));)
-		if (!strcmp(json_str(v, "node"), node))
+	const struct json *votes[VOTE_REPLICAS_MAX];
+	size_t n = gather(doc, votes);
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(json_str(votes[i], "node"), node))
 			return true;
 	return false;
 }
