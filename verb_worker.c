@@ -213,7 +213,7 @@ const struct verb verb_worker = {
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
-	    {'n', "--node-id", "ID", NULL, "this node's name in the grid; default: $NODE_ID, or the host's name"},
+	    {'n', "--node-id", "ID", "@nodes", "this node's name in the grid; default: $NODE_ID, or the host's name"},
 	    {'s', "--slots", "N", NULL, "tasks it runs at once, 1 to 256; default 1"},
 	    {'l', "--labels", "A,B", NULL, "labels it carries, for tasks that ask for them"},
 	    {'e', "--engine", "NAME", USAGE_ENGINES,
