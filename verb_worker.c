@@ -162,7 +162,6 @@ static void check(struct settings *s, const struct context *ctx)
 static int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	char host[65], *dir = NULL;
-	const char *state = set("XDG_STATE_HOME"), *home = set("HOME");
 	struct settings s = {.o = {.url = ctx->url,
 				   .branch = ctx->branch,
 				   .name = ctx->name,
@@ -180,10 +179,7 @@ static int cmd_worker(const struct context *ctx, int argc, char **argv, struct e
 		rc = err_set(e, ERR_USAGE, "%s", s.wrong.data);
 		goto out;
 	}
-	if (state && *state == '/')
-		dir = xasprintf("%s/dgrid/%s", state, s.o.node_id);
-	else
-		dir = xasprintf("%s/.local/state/dgrid/%s", home ? home : "/tmp", s.o.node_id);
+	dir = worker_folder(s.o.node_id);
 	if (!s.o.work_dir)
 		s.o.work_dir = dir;
 	s.o.labels = s.labels.v;
