@@ -74,16 +74,17 @@ static int loop(struct worker *w)
 {
 	int64_t stop_began = 0;
 	const char *said = "";
+	bool trouble = false; /* with the remote */
 	for (;;) {
 		int64_t now = clock_mono_ms();
 		obey_signals(w);
 		if (w->fit.check_at && now >= w->fit.check_at)
 			talk_check_self(w);
 		talk_converse(w, now);
-		if (said != talk_state(w)) {
-			said = talk_state(w);
+		if (said != talk_state(w) || trouble != (w->told[0] != 0))
 			pulse_now();
-		}
+		said = talk_state(w);
+		trouble = w->told[0] != 0;
 		bool idle = slots_busy(&w->slots) == 0 && !w->outbox.n;
 		if (talk_stopping(w) && idle)
 			return w->usurped ? ERR_RETRY : sig_stops() > 1 ? 128 + sig_last_stop() : 0;

@@ -29,7 +29,7 @@ answers() { # CODE TEXT [OPTION...]: for wait_until
 	NODE_ID='' answers 0 active --node-id n1
 	touch "$T/fake/slow"
 	"$DGRID" submit --id long -- true
-	wait_until 20 answers 0 '1 of 2 slots busy'
+	wait_until 20 test -s "$T/fake/starts"
 	kill -TERM "$SPAWNED"
 	wait_until 20 answers 0 'n1: healthy: draining, 1 of 2 slots busy'
 	answers 0 draining --alive
