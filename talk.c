@@ -31,14 +31,16 @@ bool talk_stopping(const struct worker *w)
 
 /* ---- what the node says of itself ---- */
 
+const char *talk_state(const struct worker *w)
+{
+	return talk_stopping(w) ? "draining" : w->fit.trouble[0] ? "paused" : "active";
+}
+
 static struct node_facts facts(const struct worker *w, const char *status)
 {
 	return (struct node_facts){.id = w->o->node_id,
 				   .instance = w->instance,
-				   .status = status		 ? status
-					     : talk_stopping(w)	 ? "draining"
-					     : w->fit.trouble[0] ? "paused"
-								 : "active",
+				   .status = status ? status : talk_state(w),
 				   .trouble = w->fit.trouble,
 				   .engine = engine_name(w->engine.kind),
 				   .engine_version = w->engine.version,
@@ -229,6 +231,7 @@ static int fetch(struct worker *w, struct err *e)
 	}
 	if (rc)
 		return -1;
+	w->reached_at = clock_now();
 	w->idle_polls = 0;
 	w->stale = false;
 	w->hungry = true;
@@ -425,6 +428,7 @@ static int look(struct worker *w, int64_t now, bool our_turn, struct err *e)
 	if (!w->stale && (now >= w->next_poll || ask)) {
 		bool idle = slots_busy(&w->slots) == 0;
 		rc = ledger_moved(&w->ledger, &w->stale, e);
+		w->reached_at = rc ? w->reached_at : clock_now();
 		w->idle_polls = idle && !w->stale ? w->idle_polls + 1 : 0;
 		int64_t poll = poll_ms(w);
 		w->next_poll = now + (w->ledger.folder.ref ? poll : clock_jitter(poll * 4 / 3));

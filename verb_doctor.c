@@ -5,7 +5,6 @@
 #include "trust.h"
 #include "verbs.h"
 #include "voters.h"
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -393,26 +392,21 @@ static void check_sandbox(struct findings *f, const struct engine *g, const stru
 	free(name);
 }
 
-int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	static const struct option options[] = {{"json", 0, 0, 'j'}, {"engine", 1, 0, 'e'}, {0}};
+	struct usage_scan s = {.verb = &verb_doctor, .argc = argc, .argv = argv};
 	struct findings f = {.list = json_new(JSON_ARRAY)};
 	struct grid_config c;
 	struct engine g;
 	const char *engine = "auto";
-	int opt, rc = 0;
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
-		if (opt == 'j')
+	int rc;
+	while ((rc = usage_next(&s, e)) > 0)
+		if (rc == 'j')
 			f.json = true;
-		else if (opt == 'e')
-			engine = optarg;
 		else
-			rc = err_set(e, ERR_USAGE, "unknown option or missing value '%s' (see: dgrid doctor --help)",
-				     argv[optind - 1]);
-	if (!rc && optind < argc)
-		rc = err_set(e, ERR_USAGE, "doctor takes no operand, found '%s'", argv[optind]);
+			engine = s.value;
+	if (!rc)
+		rc = usage_operands(&s, 0, e);
 	if (!rc && strcmp(engine, "auto") != 0 && strcmp(engine, "docker") != 0 && strcmp(engine, "podman") != 0 &&
 	    strcmp(engine, "bwrap") != 0)
 		rc = err_set(e, ERR_USAGE, "--engine: expected auto, docker, podman or bwrap, found '%s'", engine);
@@ -445,3 +439,24 @@ int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
 	config_clear(&c);
 	return f.failed ? err_set(e, ERR_NO, "%zu of the checks failed", f.failed) : 0;
 }
+
+const struct verb verb_doctor = {
+    .name = "doctor",
+    .args = "[--json] [--engine auto|docker|podman|bwrap]",
+    .summary = "find what is wrong with git, engine, image, write access, clock; say how to mend it",
+    .about =
+	"Goes through what a worker needs: git and its version, the work folder, the remote and whether it takes a "
+	"push (of a ref that is removed again), the grid's settings, the clock, the engine, its image, and a script "
+	"in a sandbox of it. Each finding says how to mend it.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){USAGE_JSON,
+					     {'e', "--engine", "NAME", USAGE_ENGINES,
+					      "the engine to try; default auto, the first of docker, podman and bwrap "
+					      "that answers"},
+					     {0}},
+    .examples = (const struct usage_note[]){{"dgrid doctor", ""}, {"dgrid doctor --engine bwrap", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "nothing is wrong; warnings may be"},
+					 {"1", "at least one check failed"},
+					 {0}},
+    .run = cmd_doctor,
+};

@@ -86,13 +86,13 @@ static void nodes_table(const struct snapshot *s, const struct json *outliers, s
 	table_clear(&t);
 }
 
-int cmd_nodes(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_nodes(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct look o;
 	struct snapshot s = {0};
 	struct buf out = {0};
 	struct json *nodes = NULL, *outliers = NULL;
-	int rc = look_options(&o, argc, argv, 0, false, e);
+	int rc = look_options(&o, &verb_nodes, argc, argv, false, e);
 	if (!rc)
 		rc = open_snapshot(ctx, o.at, &s, e);
 	if (!rc && o.json)
@@ -117,3 +117,17 @@ int cmd_nodes(const struct context *ctx, int argc, char **argv, struct err *e)
 	snapshot_close(&s);
 	return rc;
 }
+
+const struct verb verb_nodes = {
+    .name = "nodes",
+    .args = "[--json] [--at REV|DATE]",
+    .summary = "the nodes: alive or not, busy slots, engine",
+    .about = "One line a node: active, paused (it has trouble of its own, which is told), draining (it ends its tasks "
+	     "and leaves), left, or silent (no sign of life for longer than orphan_after_seconds).",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},
+    .examples = (const struct usage_note[]){{"dgrid nodes", ""}, {"dgrid nodes --json", "for programs"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "printed, whatever state the nodes are in"}, {0}},
+    .environment = (const struct usage_note[]){{"NO_COLOR", "no colours, even on a terminal"}, {0}},
+    .run = cmd_nodes,
+};

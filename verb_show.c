@@ -174,14 +174,14 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 	show_stream(result, "stderr");
 }
 
-int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct look o;
 	struct snapshot s = {0};
 	struct json *doc = NULL;
 	const char *state;
 	char path[256];
-	int rc = look_options(&o, argc, argv, 0, true, e);
+	int rc = look_options(&o, &verb_show, argc, argv, true, e);
 	if (!rc && !(rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e))) {
 		if (o.json) {
 			json_set(doc, "state", json_new_str(state));
@@ -195,7 +195,7 @@ int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
 	return rc;
 }
 
-int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct look o;
 	struct snapshot s = {0};
@@ -203,7 +203,7 @@ int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 	struct buf old = {0};
 	const char *state;
 	char path[256];
-	int rc = look_options(&o, argc, argv, LOOK_FOLLOW, true, e);
+	int rc = look_options(&o, &verb_logs, argc, argv, true, e);
 	if (!rc && o.follow)
 		return follow_task(ctx, o.id, e);
 	if (!rc)
@@ -244,3 +244,43 @@ int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 	snapshot_close(&s);
 	return rc;
 }
+
+const struct verb verb_show = {
+    .name = "show",
+    .args = "[--json] [--at REV|DATE] ID",
+    .summary = "all about one task; --json: as the ledger has it",
+    .about = "Prints a task's fields, claim, attempts, result, script and output. Archived tasks are found too.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},
+    .operands = "@tasks",
+    .examples = (const struct usage_note[]){{"dgrid show hello", ""},
+					    {"dgrid show --json hello", "its file on the branch, and its state"},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "printed"}, {0}},
+    .run = cmd_show,
+};
+const struct verb verb_logs = {
+    .name = "logs",
+    .args = "[-f | --follow] [--json] [--at REV|DATE] ID",
+    .summary = "a task's output: stdout to stdout, stderr to stderr; -f follows it to its end",
+    .about =
+	"Prints what a task that has ended printed. On a terminal its control characters show as U+FFFD; a pipe or "
+	"a file gets them as they are.\n\n"
+	"With -f it waits for the task to start, prints what its node sends along with its beats (live_tail_bytes "
+	"of grid.json, the newest of each stream), and ends with the task.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){{'f', "-f, --follow", NULL, NULL,
+					      "print while it runs, until it has ended; not with --json or --at"},
+					     USAGE_JSON,
+					     USAGE_AT,
+					     {0}},
+    .operands = "@tasks",
+    .examples = (const struct usage_note[]){{"dgrid logs hello >out 2>err", ""}, {"dgrid logs -f hello", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "printed; with -f: the task succeeded"},
+					 {"1", "with -f: the task failed"},
+					 {"3", "with -f: the task was cancelled"},
+					 {"75", "the task has no output yet"},
+					 {"130, 143", "with -f: interrupted; the task runs on"},
+					 {0}},
+    .run = cmd_logs,
+};

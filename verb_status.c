@@ -353,12 +353,12 @@ static int watch_status(const struct context *ctx, const struct look *o, struct 
 	return rc;
 }
 
-int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct look o;
 	struct snapshot s = {0};
 	struct buf out = {0};
-	int width, rows, rc = look_options(&o, argc, argv, LOOK_LIST, false, e);
+	int width, rows, rc = look_options(&o, &verb_status, argc, argv, false, e);
 	if (!rc && o.watch)
 		return watch_status(ctx, &o, e);
 	if (!rc && !(rc = open_snapshot(ctx, o.at, &s, e)))
@@ -375,3 +375,32 @@ int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e)
 	snapshot_close(&s);
 	return rc;
 }
+
+const struct verb verb_status = {
+    .name = "status",
+    .args = "[--json | --markdown | --watch [SECONDS]] [--all] [--limit N] [--at REV|DATE]",
+    .summary = "the grid at a glance; --watch redraws it in place, --markdown is for job summaries",
+    .about = "Counts, pace, the tasks that run, wait and have ended last, and the nodes. Reads one commit; a remote is "
+	     "kept in a cache under $XDG_CACHE_HOME/dgrid, so that only news is fetched.",
+    .needs = USAGE_READS,
+    .options =
+	(const struct usage_option[]){
+	    USAGE_JSON,
+	    {'m', "--markdown", NULL, NULL, "print Markdown tables, for a job summary or an issue"},
+	    {'w', "--watch", "[SECONDS]", NULL,
+	     "redraw it in place every so many seconds (1 to 3600; default 2); q ends it"},
+	    {'a', "--all", NULL, NULL, "show all tasks that are on the branch"},
+	    {'l', "--limit", "N", NULL, "show at most N queued and N finished tasks; default 20"},
+	    USAGE_AT,
+	    {0}},
+    .examples = (const struct usage_note[]){{"dgrid status", ""},
+					    {"dgrid status --watch 5", ""},
+					    {"dgrid status --at '2 hours ago' --json", ""},
+					    {"dgrid status --markdown >>\"$GITHUB_STEP_SUMMARY\"", ""},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "printed, whatever state the grid is in"}, {0}},
+    .environment = (const struct usage_note[]){{"NO_COLOR", "no colours, even on a terminal"},
+					       {"XDG_CACHE_HOME", "where remotes are cached; default ~/.cache"},
+					       {0}},
+    .run = cmd_status,
+};

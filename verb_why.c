@@ -249,16 +249,19 @@ static void why_ended(const struct snapshot_task *t, struct reasons *r)
 		because(r, "retry", "dgrid retry %s queues it again", t->id);
 }
 
-int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct snapshot s = {0};
 	struct reasons r = {.list = json_new(JSON_ARRAY)};
-	const char *id = operand(argc, argv, 0);
-	bool json = flag_json(argc, argv);
+	struct usage_scan scan = {.verb = &verb_why, .argc = argc, .argv = argv};
 	struct snapshot_task *t = NULL;
 	struct err unread;
-	int rc = check_flags(argc, argv, (const char *const[]){"--json", NULL}, e);
-	if (!rc && (!id || operand(argc, argv, 1)))
+	bool json = false;
+	int rc;
+	while ((rc = usage_next(&scan, e)) > 0)
+		json = true;
+	const char *id = argv[scan.rest];
+	if (!rc && argc - scan.rest != 1)
 		rc = err_set(e, ERR_USAGE, "why needs one task id");
 	if (!rc && !(rc = open_snapshot(ctx, NULL, &s, e)))
 		rc = snapshot_load(&s, 1u << TASK_QUEUE, e);
@@ -309,3 +312,17 @@ int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
 	snapshot_close(&s);
 	return rc;
 }
+
+const struct verb verb_why = {
+    .name = "why",
+    .args = "[--json] ID",
+    .summary = "why a task is where it is, and what keeps it from running",
+    .about = "Says in words why a task waits (no node has its labels, all slots are busy, it is not signed, others are "
+	     "first ...), who runs it and since when, or how it ended, and what can be done.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){USAGE_JSON, {0}},
+    .operands = "@tasks",
+    .examples = (const struct usage_note[]){{"dgrid why hello", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "printed"}, {0}},
+    .run = cmd_why,
+};
