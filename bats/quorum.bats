@@ -231,6 +231,8 @@ subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 	printf '{"task_id": "x", "script": "x", "timeout_seconds": 30, "replicas": 4,\n "quorum": 2}' >"$T/x.json"
 	run -65 "$DGRID" validate "$T/x.json"
 	[[ "$output" == *'x.json:2:12: quorum: 2 is not valid (expected a whole number from 3 to 4: more than half of replicas)'* ]]
+	"$DGRID" submit --id typed --replicas 3 --quorum 3 -- 'echo 1'
+	[ "$(field queue typed 't["replicas"], t["quorum"]')" = "3 3" ]
 	settings '"replicas": 4, "quorum": 2'
 	run -0 "$DGRID" status
 	[[ "$output" == *'quorum: expected a whole number from 3 to 4, more than half of replicas'* ]]
