@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "file.h"
 #include "task.h"
+#include "vote.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -226,6 +227,12 @@ void archive_read(struct archive_item *item, const struct json *doc, int64_t now
 		item->finished_at = now; /* some other hand wrote it: it ends today */
 	item->duration_ms = json_int(result, "duration_ms", 0);
 	task_retried_ends(doc, &item->retried_completed, &item->retried_failed);
+	item->outliers = json_new(JSON_OBJECT);
+	vote_outliers(doc, item->outliers);
+	if (item->outliers->child)
+		return;
+	json_free(item->outliers);
+	item->outliers = NULL;
 }
 
 void archive_count(struct json *totals, const struct archive_item *item)
@@ -237,6 +244,11 @@ void archive_count(struct json *totals, const struct archive_item *item)
 		bump(totals, "retried_completed", item->retried_completed);
 	if (item->retried_failed || json_get(totals, "retried_failed"))
 		bump(totals, "retried_failed", item->retried_failed);
+	for (const struct json *n = item->outliers ? item->outliers->child : NULL; n; n = n->next) {
+		if (!json_get(totals, "outliers"))
+			json_set(totals, "outliers", json_new(JSON_OBJECT));
+		bump((struct json *)json_get(totals, "outliers"), n->name, json_int(item->outliers, n->name, 0));
+	}
 	if (!json_get(totals, "schema"))
 		json_set(totals, "schema", json_new_int(1));
 	bump(totals, "tasks", 1);

@@ -130,35 +130,6 @@ void put_json(const struct json *j)
 	free(text);
 }
 
-bool flag_json(int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], "--json"))
-			return true;
-	return false;
-}
-
-/* First argument that is not an option, or NULL. */
-const char *operand(int argc, char **argv, int nth)
-{
-	for (int i = 1; i < argc; i++)
-		if (argv[i][0] != '-' && nth-- == 0)
-			return argv[i];
-	return NULL;
-}
-
-int check_flags(int argc, char **argv, const char *const *known, struct err *e)
-{
-	for (int i = 1; i < argc; i++) {
-		bool ok = argv[i][0] != '-';
-		for (int k = 0; known[k] && !ok; k++)
-			ok = !strcmp(argv[i], known[k]);
-		if (!ok)
-			return err_set(e, ERR_USAGE, "unknown option '%s' (see: dgrid %s --help)", argv[i], argv[0]);
-	}
-	return 0;
-}
-
 char *stem_of(const char *path)
 {
 	const char *base = strrchr(path, '/');

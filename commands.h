@@ -28,9 +28,6 @@ int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, s
 int ended_code(const struct json *doc);
 
 int parse_number(const char *flag, const char *text, long min, long max, long *out, struct err *e);
-bool flag_json(int argc, char **argv);		     /* --json is among the arguments */
-const char *operand(int argc, char **argv, int nth); /* the nth argument that is no option, or NULL */
-int check_flags(int argc, char **argv, const char *const *known, struct err *e); /* every option is one of known */
 char *stem_of(const char *path);	   /* file name without .json; the caller's */
 void put_clean(const char *s, size_t max); /* to stdout, control bytes replaced, at most max bytes */
 void put_json(const struct json *j);

@@ -3,7 +3,6 @@
 #include "request.h"
 #include "trust.h"
 #include "verbs.h"
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,18 +156,15 @@ static int check_request(const struct context *ctx, const struct asked *a, struc
 	return rc;
 }
 
-int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	static const struct option options[] = {{"json", 0, 0, 'j'},   {"github", 0, 0, 'g'}, {"max-files", 1, 0, 'm'},
-						{"fields", 0, 0, 'f'}, {"pr", 1, 0, 'p'},     {0}};
+	struct usage_scan s = {.verb = &verb_validate, .argc = argc, .argv = argv};
 	struct asked a = {0};
 	struct problems p = {0};
 	size_t bad = 0, files;
-	int opt, rc;
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
-		switch (opt) {
+	int key, rc;
+	while ((key = usage_next(&s, e)) > 0)
+		switch (key) {
 		case 'j':
 			a.json = true;
 			break;
@@ -179,18 +175,16 @@ int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e
 			a.fields = true;
 			break;
 		case 'p':
-			a.range = optarg;
+			a.range = s.value;
 			break;
 		case 'm':
-			if (parse_number("--max-files", optarg, 1, 1000, &a.max_files, e))
+			if (parse_number("--max-files", s.value, 1, 1000, &a.max_files, e))
 				return -1;
 			break;
-		default:
-			return err_set(e, ERR_USAGE,
-				       "unknown option or missing value '%.200s' (see: dgrid validate --help)",
-				       argv[optind - 1]);
 		}
-	files = (size_t)(argc - optind);
+	if (key < 0)
+		return -1;
+	files = (size_t)(argc - s.rest);
 	if (a.fields) {
 		print_fields();
 		return 0;
@@ -200,10 +194,39 @@ int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e
 	if (!a.range && !files)
 		return err_set(e, ERR_USAGE, "validate needs at least one file, or --pr BASE..HEAD");
 	if (a.range && files)
-		return err_set(e, ERR_USAGE, "--pr takes no files, found '%.200s'", argv[optind]);
-	rc = a.range ? check_request(ctx, &a, &p, &files, e) : check_files(ctx, &a, argv + optind, files, &p, &bad, e);
+		return err_set(e, ERR_USAGE, "--pr takes no files, found '%.200s'", argv[s.rest]);
+	rc = a.range ? check_request(ctx, &a, &p, &files, e) : check_files(ctx, &a, argv + s.rest, files, &p, &bad, e);
 	if (!rc || p.n)
 		print(&a, &p, files);
 	problems_clear(&p);
 	return rc;
 }
+
+const struct verb verb_validate = {
+    .name = "validate",
+    .args = "[--json|--github] [--max-files N] (FILE... | --pr BASE..HEAD | --fields)",
+    .summary = "say all that is wrong in task files, or in a pull request; change nothing",
+    .about = "Judges task files by the settings of the grid at hand, or by the defaults where there is none. Every "
+	     "problem is one line: FILE:LINE:COLUMN: what is wrong and what was expected.\n\n"
+	     "With --pr it judges a pull request from Git objects alone, by the base's own grid.json: nothing but new, "
+	     "valid task files of new ids in tasks/unapproved passes. What cannot be judged is never a pass.",
+    .needs = USAGE_READS,
+    .options =
+	(const struct usage_option[]){
+	    {'p', "--pr", "BASE..HEAD", NULL, "judge the commits of HEAD that BASE does not have; fetch both first"},
+	    {'m', "--max-files", "N", NULL,
+	     "allow at most N files; default with --pr: max_files_per_request of grid.json"},
+	    {'g', "--github", NULL, NULL, "print the problems as annotations for GitHub Actions"},
+	    USAGE_JSON,
+	    {'f', "--fields", NULL, NULL, "print the fields that a task may have, as rows of a Markdown table"},
+	    {0}},
+    .operands = "@files",
+    .examples =
+	(const struct usage_note[]){{"dgrid validate tasks/queue/*.json", ""},
+				    {"dgrid validate --pr origin/main..HEAD", "before a pull request is opened"},
+				    {0}},
+    .exits =
+	(const struct usage_note[]){
+	    {"0", "all valid"}, {"65", "at least one problem"}, {"66", "no such file or revision"}, {0}},
+    .run = cmd_validate,
+};
