@@ -14,7 +14,7 @@ say = $(if $(V),,@echo '  $(1)  $(2)')
 UNAME := $(shell uname -s)
 SRC := $(sort $(wildcard *.c))
 # Files that the program carries with it, see asset.h.
-ASSETS := $(sort $(filter-out %/ci.yml,$(wildcard .github/workflows/*.yml)) $(wildcard templates/*) $(wildcard web/*))
+ASSETS := $(sort $(filter-out %/ci.yml,$(wildcard .github/workflows/*.yml)) $(wildcard templates/*) $(wildcard web/*) $(wildcard completions/*))
 ASSET_DATA := build/asset_data.c
 LIB_SRC := $(filter-out dgrid.c,$(SRC))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
@@ -57,7 +57,7 @@ OBJ := $(SRC:%.c=$(O)/%.o) $(O)/asset_data.o
 LIB_OBJ := $(filter-out $(O)/dgrid.o,$(OBJ))
 TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
 
-.PHONY: all deps unit test demo screenshots fuzz chaos tamper bench static install clean format-check format help FORCE
+.PHONY: all deps unit test demo screenshots manual fuzz chaos tamper bench static install clean format-check format help FORCE
 .DELETE_ON_ERROR:
 all: $(OUT)
 
@@ -68,7 +68,7 @@ help:
 	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
 	@echo 'make tamper [HISTORIES=1000 SEED=n]   frauds and honest histories, before the audit and the hook'
 	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook]   what it costs and gains'
-	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser'
+	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser;  make manual: man/ anew, by --help'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
 	@echo 'make install PREFIX= DESTDIR=;  make clean'
 
@@ -151,6 +151,10 @@ screenshots: all
 	@bash tests/browser/run.sh
 	@mkdir -p docs/img
 	cp build/browser/shots/*.png docs/img/
+
+# What the pages of man/ say of verbs, options and fields, from the program itself.
+manual: all
+	@python3 scripts/manual.py ./dgrid man
 
 # Figures, not tests; ROUNDS= ONLY=throughput,pushes,... The table goes to build/bench/ too.
 bench: all

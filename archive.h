@@ -34,6 +34,7 @@ struct archive_item {
 	char oid[72];	     /* its blob */
 	int64_t finished_at; /* UTC seconds */
 	int64_t duration_ms;
+	struct json *outliers;			   /* {NODE: times} of its votes; owned, NULL: none */
 	int64_t retried_completed, retried_failed; /* how often it had ended before it was tried again by hand */
 };
 void archive_day(int64_t utc_seconds, char sep, char out[16]); /* "2026/11/23", with that separator */

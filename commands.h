@@ -20,6 +20,9 @@ int open_snapshot(const struct context *ctx, const char *at, struct snapshot *s,
 /* A temporary clone at the remote head, and the grid's settings. close_grid also after an error. */
 int open_grid(const struct context *ctx, struct ledger *l, struct grid_config *c, struct err *e);
 void close_grid(struct ledger *l, struct grid_config *c);
+/* Where the grid takes signed commits only: sign as a person does, with trust_default_key. Having none is an error only
+ * when something is committed that needs one. */
+void sign_commits(struct ledger *l, const struct grid_config *c);
 /* Follows the tasks to their end; timeout in seconds, 0: none. 0 when all succeeded, else ERR_NO, ERR_CANCELLED,
  * ERR_RETRY (timed out). */
 int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e);
@@ -28,9 +31,6 @@ int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, s
 int ended_code(const struct json *doc);
 
 int parse_number(const char *flag, const char *text, long min, long max, long *out, struct err *e);
-bool flag_json(int argc, char **argv);		     /* --json is among the arguments */
-const char *operand(int argc, char **argv, int nth); /* the nth argument that is no option, or NULL */
-int check_flags(int argc, char **argv, const char *const *known, struct err *e); /* every option is one of known */
 char *stem_of(const char *path);	   /* file name without .json; the caller's */
 void put_clean(const char *s, size_t max); /* to stdout, control bytes replaced, at most max bytes */
 void put_json(const struct json *j);

@@ -143,7 +143,7 @@ static int64_t memory_of(const struct json *file)
 	return json_int(file, "memory_mb", gb > 0 && gb < 1 << 20 ? gb * 1024 : 0);
 }
 
-static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done, int64_t failed)
+static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done, int64_t failed, int64_t outliers)
 {
 	const struct json *f = n->file;
 	int k = 0;
@@ -162,6 +162,7 @@ static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done,
 	put_int(b, "failed", own_failed > failed ? own_failed : failed);
 	put_int(b, "branch", done + failed);
 	put_int(b, "late", json_int(f, "tasks_late", 0));
+	put_int(b, "outliers", outliers);
 	put_int(b, "cpus", json_int(f, "cpu_count", 0));
 	put_int(b, "memory", memory_of(f));
 	put_int(b, "disk", json_int(f, "disk_gb", 0));
@@ -199,7 +200,8 @@ static void put_nodes(struct buf *b, const struct build *x)
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < s->n_nodes && b->len - from < NODES_BYTES; i++)
 			if (alive(&s->nodes[i]) == !pass)
-				put_node(b, &s->nodes[i], x->rows.done[i], x->rows.failed[i]);
+				put_node(b, &s->nodes[i], x->rows.done[i], x->rows.failed[i],
+					 json_int(x->rows.outliers, s->nodes[i].id, 0));
 	buf_adds(b, "]");
 }
 

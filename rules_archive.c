@@ -53,6 +53,7 @@ static bool right_day(const struct json *doc, const struct archive_item *item, i
 	archive_day(item->finished_at, '/', is);
 	archive_read(&early, doc, at - MIDNIGHT_SECONDS);
 	archive_day(early.finished_at, '/', before);
+	json_free(early.outliers);
 	return !strcmp(is, day) || !strcmp(before, day);
 }
 
@@ -97,7 +98,9 @@ static struct json *totals_before(const struct rule_commit *c)
 {
 	const struct json *was = rule_doc(&totals_of(c)->old);
 	const struct json *days = json_get(was, "days");
-	bool fit = was && was->type == JSON_OBJECT && (!days || days->type == JSON_OBJECT);
+	const struct json *outliers = json_get(was, "outliers");
+	bool fit = was && was->type == JSON_OBJECT && (!days || days->type == JSON_OBJECT) &&
+		   (!outliers || outliers->type == JSON_OBJECT);
 	for (const struct json *d = days && fit ? days->child : NULL; d && fit; d = d->next)
 		fit = d->type == JSON_OBJECT;
 	return fit ? json_copy(was) : json_new(JSON_OBJECT);
@@ -120,6 +123,8 @@ void rules_archiving(struct rules *r, const struct rule_commit *c, const struct 
 		const struct json *doc = rule_doc(&leaving[i]->old);
 		archive_read(&item, doc, c->at);
 		archive_count(sum, &item);
+		json_free(item.outliers);
+		item.outliers = NULL;
 		if (c->archive)
 			judge_item(r, c, leaving[i], taken, doc, &item);
 		if (leaving[i]->old.bytes) { /* thousands may leave at once */

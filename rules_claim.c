@@ -1,4 +1,5 @@
 #include "rules_claim.h"
+#include "rules_vote.h"
 #include <string.h>
 
 #define LEASE_GRACE_SECONDS 60	 /* of a lease that the settings do not give */
@@ -98,6 +99,7 @@ void rules_claim(const struct rule_move *m)
 	judge_attempt(m, claim);
 	judge_time(m, claim);
 	judge_signature(m);
+	rules_vote_claim(m, claim);
 	rule_kept(m, "attempts", RULE_ATTEMPTS_GROW);
 	rule_kept(m, "result", RULE_RESULT_CLAIM);
 	rule_kept(m, "cancel", RULE_CANCEL_NOTE);

@@ -1,4 +1,5 @@
 #include "rules_result.h"
+#include "rules_vote.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,6 +157,7 @@ void rules_back(const struct rule_move *m)
 	} else if (!strcmp(outcome, "voted")) {
 		if (!rule_own(m))
 			rule_say(m, RULE_RESULT_CLAIM, "%s's vote was written by %s", node, m->c->who);
+		rules_vote_cast(m, entry);
 	} else if (failed) {
 		const struct json *again = json_get(m->old, "retry_on_failure");
 		if (!rule_own(m))
@@ -249,6 +251,7 @@ void rules_end(const struct rule_move *m)
 		rule_say(m, RULE_PLACE_MOVE, "what was claimed was a valid task");
 	else
 		judge_run(m, result);
+	rules_vote_end(m, result);
 	if (!entry)
 		return;
 	judge_entry(m, entry);
@@ -317,6 +320,7 @@ void rules_retry(const struct rule_move *m)
 {
 	const struct json *entry = rule_one_attempt(m);
 	const char *outcome = json_str(entry, "outcome"), *by = json_str(entry, "by");
+	const struct json *outliers = json_get(json_get(json_get(m->old, "result"), "quorum"), "outliers");
 	if (json_get(m->new, "result") || json_get(m->new, "claim") || json_get(m->new, "cancel"))
 		rule_say(m, RULE_ATTEMPTS_RETRY,
 			 "back in the queue with what belongs to its last run (claim, cancel or "
@@ -326,6 +330,8 @@ void rules_retry(const struct rule_move *m)
 		return;
 	if (!outcome || strcmp(outcome, "retried") != 0)
 		rule_say(m, RULE_ATTEMPTS_RETRY, "back in the queue without a \"retried\" entry");
+	else if (!rule_same(json_get(entry, "outliers"), outliers && outliers->child ? outliers : NULL))
+		rule_say(m, RULE_ATTEMPTS_RETRY, "the \"retried\" entry does not keep the quorum's outliers");
 	else if (!by || !*by)
 		rule_say(m, RULE_ATTEMPTS_RETRY, "the \"retried\" entry names nobody");
 	else if (m->c->node)

@@ -33,9 +33,9 @@ static char *cache_path(const char *url)
 }
 
 /* Another reader may be fetching into the same cache: wait for it. */
-static int lock_cache(const char *path, struct err *e)
+static int lock_cache(const char *path, int64_t wait_ms, struct err *e)
 {
-	int64_t deadline = clock_mono_ms() + LOCK_WAIT_MS;
+	int64_t deadline = clock_mono_ms() + wait_ms;
 	for (;;) {
 		int fd = file_lock(path, e);
 		if (fd >= 0 || e->class != ERR_RETRY || clock_mono_ms() > deadline)
@@ -76,22 +76,24 @@ static bool at_hand(const char *url, const char **local)
 	return here;
 }
 
-static int open_repository(struct snapshot *s, const char *url, const char *branch, bool whole, struct err *e)
+/* Where to read: the repository itself when it is a folder, else its cache. */
+static void find_repository(struct snapshot *s, const char *url)
 {
+	const char *local;
 	s->git.name = xstrdup("dgrid");
 	s->git.email = xstrdup("dgrid@localhost");
-	const char *local;
-	if (at_hand(url, &local)) {
-		s->git.dir = xstrdup(local);
-		return 0;
-	}
-	s->git.dir = cache_path(url);
-	s->cached = true;
+	s->cached = !at_hand(url, &local);
+	s->git.dir = s->cached ? cache_path(url) : xstrdup(local);
+}
+
+/* Brings the cache up to date. wait_ms: for another reader that is fetching into it. */
+static int refresh(struct snapshot *s, const char *url, const char *branch, bool whole, int64_t wait_ms, struct err *e)
+{
 	char *lock = xasprintf("%s.lock", s->git.dir), *slash = strrchr(lock, '/');
 	*slash = 0;
 	int rc = file_mkdirs(lock, e), fd = -1;
 	*slash = '/';
-	if (!rc && (fd = lock_cache(lock, e)) < 0)
+	if (!rc && (fd = lock_cache(lock, wait_ms, e)) < 0)
 		rc = -1;
 	if (!rc)
 		rc = fill_cache(s, url, branch, whole, e);
@@ -153,7 +155,7 @@ int snapshot_whole(const char *url, const char *branch, struct git *g, bool *cac
 	*slash = 0;
 	int rc = file_mkdirs(lock, e), fd = -1;
 	*slash = '/';
-	if (!rc && (fd = lock_cache(lock, e)) < 0)
+	if (!rc && (fd = lock_cache(lock, LOCK_WAIT_MS, e)) < 0)
 		rc = -1;
 	if (!rc)
 		rc = fill_whole(g, url, branch, e);
@@ -360,12 +362,43 @@ static void read_settings(struct snapshot *s)
 int snapshot_open(struct snapshot *s, const char *url, const char *branch, const char *at, struct err *e)
 {
 	*s = (struct snapshot){.url = xstrdup(url), .branch = xstrdup(branch)};
-	if (open_repository(s, url, branch, at != NULL, e) || find_commit(s, branch, at, e) || read_tree(s, e))
+	find_repository(s, url);
+	if (s->cached && refresh(s, url, branch, at != NULL, LOCK_WAIT_MS, e))
+		return -1;
+	if (find_commit(s, branch, at, e) || read_tree(s, e))
 		return -1;
 	if (!s->past && heartbeats_read(&s->git, &s->beats, e))
 		return -1;
 	read_settings(s);
 	return read_nodes(s, e);
+}
+
+static int64_t patience_ends;
+static bool patience_is_over(void)
+{
+	return clock_mono_ms() > patience_ends;
+}
+
+int snapshot_glance(struct snapshot *s, const char *url, const char *branch, int64_t fresh_ms, int64_t patience_ms,
+		    struct err *e)
+{
+	*s = (struct snapshot){.url = xstrdup(url), .branch = xstrdup(branch)};
+	find_repository(s, url);
+	char *head = xasprintf("%s/HEAD", s->git.dir), *fetched = xasprintf("%s/FETCH_HEAD", s->git.dir);
+	/* git writes it when it begins to fetch, so a remote that is away is not asked again and again either. */
+	int64_t age = clock_now() * 1000 - file_stamp(fetched).mtime_ns / 1000000;
+	int rc = 0;
+	if (s->cached && !file_exists(head))
+		rc = err_set(e, ERR_NOENT, "nobody on this machine has looked at '%s' yet", url);
+	else if (s->cached && (age < -1000 || age > fresh_ms)) {
+		patience_ends = clock_mono_ms() + patience_ms;
+		proc_give_up_when(patience_is_over);
+		refresh(s, url, branch, false, 0, e); /* where it does not succeed, the cache is as it was */
+		proc_give_up_when(NULL);
+	}
+	free(head);
+	free(fetched);
+	return rc || find_commit(s, branch, NULL, e) || read_tree(s, e) ? -1 : 0;
 }
 
 int snapshot_file(const struct snapshot *s, const char *path, struct buf *out, struct err *e)
@@ -486,7 +519,7 @@ static int open_archive(const struct snapshot *s, struct git *archive, int *lock
 	char *dir = xasprintf("%.*s-archive.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
 	char *path = xasprintf("%s.lock", dir);
 	*archive = (struct git){0};
-	*lock = lock_cache(path, e);
+	*lock = lock_cache(path, LOCK_WAIT_MS, e);
 	int rc = *lock < 0 ? -1 : archive_open(archive, dir, s->url, NULL, e);
 	free(dir);
 	free(path);
@@ -567,7 +600,7 @@ int snapshot_history(const struct snapshot *s, int64_t since, struct git *g, boo
 		free(g->dir);
 		g->dir = xasprintf("%.*s-history.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
 		char *lock = xasprintf("%s.lock", g->dir);
-		int fd = lock_cache(lock, e);
+		int fd = lock_cache(lock, LOCK_WAIT_MS, e);
 		rc = fd < 0 ? -1 : fill_history(s, g, since, e);
 		if (fd >= 0)
 			close(fd);

@@ -5,7 +5,6 @@
 #include "sig.h"
 #include "text.h"
 #include "verbs.h"
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,19 +33,11 @@ struct audit {
 
 static int options(struct audit *a, int argc, char **argv, struct err *e)
 {
-	static const struct option known[] = {{"json", 0, 0, 'j'},
-					      {"record", 0, 0, 'r'},
-					      {"full", 0, 0, 'f'},
-					      {"rules", 0, 0, 'R'},
-					      {"since", 1, 0, 's'},
-					      {"limit", 1, 0, 'l'},
-					      {0}};
-	int opt;
+	struct usage_scan s = {.verb = &verb_audit, .argc = argc, .argv = argv};
+	int key;
 	a->limit = LISTED;
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "", known, NULL)) != -1)
-		switch (opt) {
+	while ((key = usage_next(&s, e)) > 0)
+		switch (key) {
 		case 'j':
 			a->json = true;
 			break;
@@ -60,21 +51,16 @@ static int options(struct audit *a, int argc, char **argv, struct err *e)
 			a->rules = true;
 			break;
 		case 's':
-			a->since = optarg;
+			a->since = s.value;
 			break;
 		case 'l':
-			if (parse_number("--limit", optarg, 0, 1000000000, &a->limit, e))
+			if (parse_number("--limit", s.value, 0, 1000000000, &a->limit, e))
 				return -1;
 			break;
-		default:
-			return err_set(e, ERR_USAGE,
-				       "unknown option or missing value '%.200s' (see: dgrid audit --help)",
-				       argv[optind - 1]);
 		}
-	if (argc - optind > 1)
-		return err_set(e, ERR_USAGE, "audit takes one range (COMMIT, or A..B), found '%.200s' too",
-			       argv[optind + 1]);
-	a->range = optind < argc ? argv[optind] : NULL;
+	if (key < 0 || usage_operands(&s, 1, e))
+		return -1;
+	a->range = s.rest < argc ? argv[s.rest] : NULL;
 	if (a->since && a->full)
 		return err_set(e, ERR_USAGE, "--since or --full, not both");
 	if (a->range && (a->record || a->full || (a->since && strstr(a->range, ".."))))
@@ -393,7 +379,7 @@ static int run(struct audit *a, const struct context *ctx, struct err *e)
 	return 0;
 }
 
-int cmd_audit(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_audit(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct audit a = {0};
 	int rc = options(&a, argc, argv, e);
@@ -412,3 +398,45 @@ int cmd_audit(const struct context *ctx, int argc, char **argv, struct err *e)
 	free(a.git.email);
 	return rc;
 }
+
+const struct verb verb_audit = {
+    .name = "audit",
+    .args = "[--json] [--since COMMIT|FILE] [--record] [--full] [--limit N] [COMMIT | A..B] | --rules",
+    .summary = "replay the history and check every step of it",
+    .about =
+	"Replays the branch commit by commit, as its objects have it, and holds every change against a table of rules "
+	"(docs/AUDIT.md): whose claim it was, whose result, under which nonce, by which evidence, and what became of "
+	"it in "
+	"the archive. A line for each violation and each notice, then one line with the verdict. Without a range all "
+	"is "
+	"looked at, from the first commit to the newest.\n\n"
+	"What was audited once need not be looked at again: --since takes the commit, or the file with what --json "
+	"printed; "
+	"--record keeps that in the grid itself, for all to see in status and on the dashboard.",
+    .needs = USAGE_READS,
+    .options =
+	(const struct usage_option[]){
+	    USAGE_JSON,
+	    {'s', "--since", "COMMIT|FILE", "@files",
+	     "begin after this commit, or after the one that an earlier --json told of; it must be on the branch "
+	     "still"},
+	    {'r', "--record", NULL, NULL,
+	     "publish how far the audit got and what it found (refs/dgrid/audit), and begin where the last one ended"},
+	    {'f', "--full", NULL, NULL, "with --record: begin anew all the same"},
+	    {'l', "--limit", "N", NULL, "violations, and notices, that are listed in text; default: 50"},
+	    {'R', "--rules", NULL, NULL, "print the table of rules and notices instead"},
+	    {0}},
+    .examples = (const struct usage_note[]){{"dgrid audit", "the whole history"},
+					    {"dgrid audit --json >checkpoint.json", "to go on from later"},
+					    {"dgrid audit --since checkpoint.json", "what came since"},
+					    {"dgrid audit --record", "in a workflow, every few minutes"},
+					    {"dgrid audit main~100..main", "the last hundred commits"},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "no violation (there may be notices)"},
+					 {"1", "at least one violation"},
+					 {"65", "objects are missing, or the checkpoint is none"},
+					 {"66", "no such branch or commit"},
+					 {"69", "shallow, or the remote or ssh-keygen does not answer"},
+					 {0}},
+    .run = cmd_audit,
+};

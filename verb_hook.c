@@ -23,7 +23,7 @@ static int read_lines(struct buf *out, struct err *e)
 }
 
 /* git shows what goes to stderr to who pushes, each line after "remote: ". */
-int cmd_hook(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_hook(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct git g = {.dir = (char *)".",
 			.name = (char *)"dgrid",
@@ -50,3 +50,26 @@ int cmd_hook(const struct context *ctx, int argc, char **argv, struct err *e)
 	buf_clear(&lines);
 	return rc;
 }
+
+const struct verb verb_hook = {
+    .name = "hook",
+    .args = "pre-receive",
+    .summary = "judge a push by the audit's rules, for git in a bare repository",
+    .about =
+	"What `dgrid init --hook` makes git call for each push to a bare repository, with the refs on stdin. The "
+	"ledger's "
+	"branch and the branch archive are held together against the rules of the audit (dgrid audit --rules), as they "
+	"would be after the push; one violation, and nothing of the push is taken. Neither branch can be set back or "
+	"deleted. Refs below refs/dgrid/ must be those of nodes. Every other ref is free.\n\n"
+	"Each reason is a line on stderr, which git shows to who pushes. What cannot be judged is not taken.",
+    .needs = USAGE_NOTHING,
+    .operands = "pre-receive",
+    .examples =
+	(const struct usage_note[]){
+	    {"dgrid init --bare --hook /srv/grid.git", "a repository that judges every push"},
+	    {"exec dgrid --repo . --branch main hook pre-receive", "in a hook of one's own, with its stdin"},
+	    {0}},
+    .exits = (const struct usage_note[]){{"1", "the push breaks a rule; nothing of it is taken"},
+					 {"69", "git cannot be asked, so nothing is taken"},
+					 {0}},
+    .run = cmd_hook};

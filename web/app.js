@@ -7,7 +7,7 @@
   const plural = (n, one, many) => `${n.toLocaleString('en')} ${n === 1 ? one : many || one + 's'}`;
   const clock = () => D.past ? D.now : Math.max(D.now, now());
   const STATES = ['unapproved', 'queued', 'running', 'completed', 'failed', 'archived'];
-  const STATUSES = new Set(['success', 'failed', 'timeout', 'oom', 'cancelled', 'lost', 'invalid', 'orphaned']);
+  const STATUSES = new Set(['success', 'failed', 'timeout', 'oom', 'cancelled', 'lost', 'invalid', 'orphaned', 'disputed']);
   const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
   /* ---- the data ---- */
@@ -190,7 +190,7 @@
         h('td', { class: 'wide' }, n.engine || '–', n.version ? h('span', { class: 'muted' }, ' ', n.version.replace(n.engine, '').trim()) : null),
         h('td', { class: 'wide' }, labels(n.labels)),
         h('td', { class: 'num' }, n.done.toLocaleString('en')),
-        h('td', { class: 'num' + (n.failed ? ' bad-text' : '') }, n.failed.toLocaleString('en'), n.late ? h('div', { class: 'small muted' }, `${n.late} late`) : null),
+        h('td', { class: 'num' + (n.failed ? ' bad-text' : '') }, n.failed.toLocaleString('en'), n.late ? h('div', { class: 'small muted' }, `${n.late} late`) : null, n.outliers ? h('div', { class: 'small bad-text', title: 'found something else than the quorum' }, plural(n.outliers, 'outlier')) : null),
         h('td', { class: 'wide' }, share(n.branch / work))))))),
       D.node_count > D.nodes.length ? h('p', { class: 'muted small' }, `And ${plural(D.node_count - D.nodes.length, 'more node')} that left or fell silent: dgrid nodes lists all.`) : null);
   }

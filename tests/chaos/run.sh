@@ -44,7 +44,10 @@ mkdir "$work/tasks"
 for i in $(seq "$tasks"); do
 	script="echo $i >>/dev/null; sleep $((RANDOM % 3)).$((RANDOM % 10)); echo done $i"
 	((i % 10)) || script="echo fails; exit 3"
-	printf '{"task_id": "t%d", "script": "%s", "timeout_seconds": 30, "max_attempts": 10}' "$i" "$script" >"$work/tasks/t$i.json"
+	several=''
+	((i % 6)) || several=', "replicas": 3'
+	printf '{"task_id": "t%d", "script": "%s", "timeout_seconds": 30, "max_attempts": 10%s}' "$i" "$script" "$several" \
+		>"$work/tasks/t$i.json"
 done
 "$dgrid" submit "$work"/tasks/*.json >/dev/null || exit 1
 
