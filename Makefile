@@ -14,7 +14,7 @@ say = $(if $(V),,@echo '  $(1)  $(2)')
 UNAME := $(shell uname -s)
 SRC := $(sort $(wildcard *.c))
 # Files that the program carries with it, see asset.h.
-ASSETS := $(sort $(filter-out %/ci.yml,$(wildcard .github/workflows/*.yml)) $(wildcard templates/*) $(wildcard web/*))
+ASSETS := $(sort $(filter-out %/ci.yml %/release.yml,$(wildcard .github/workflows/*.yml)) $(wildcard templates/*) $(wildcard web/*))
 ASSET_DATA := build/asset_data.c
 LIB_SRC := $(filter-out dgrid.c,$(SRC))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
