@@ -32,11 +32,25 @@ NOT_RUN_MAX = 8  # blocks that may say "not run", in all documents
 SCENE_SECONDS = 150
 FOLDERS = ("srv", "mnt", "backup", "var/lib", "etc/dgrid")
 HOSTS = ("https://github.com/you/", "git@github.com:you/", "https://example.org/", "https://git.example.org/",
-         "https://gitlab.com/you/", "git@git.example.org:", "ssh://git@git.example.org/")
+         "https://gitlab.com/you/", "git@nas:", "git@git.example.org:", "ssh://git@git.example.org/")
 
 
 class Wrong(Exception):
     pass
+
+
+def crontab(block):
+    """Its commands, each as cron gives it to sh: after its settings, with \\% for %."""
+    settings, commands = [], []
+    for line in block.text.split("\n"):
+        if re.match(r"\w+ *=", line):
+            settings.append("export " + line)
+        elif line.strip() and line[0] != "#":
+            fields = re.fullmatch(r"(?:@\w+|(?:[\d*/,-]+\s+){5})\s*(.+)", line)
+            if not fields or re.search(r"(?<!\\)%", fields[1]):
+                raise Wrong(f"{block.where()}: no line of a crontab (five times, a command in which % is written \\%): {line}")
+            commands.append("\n".join([*settings, fields[1].replace("\\%", "%")]))
+    return commands
 
 
 class Block:
@@ -160,7 +174,7 @@ def script(blocks, root):
             continue
         code = b.notes.get("ends with")
         if b.kind == "cron":
-            pieces = [re.sub(r"^\s*(\S+\s+){5}", "", l) for l in b.text.split("\n") if l.strip() and l[0] != "#"]
+            pieces = crontab(b)
         elif b.kind == "console":
             pieces = [c for c, _ in b.commands()]
         else:
@@ -185,7 +199,7 @@ for pid in $(jobs -p); do
   case " ${{on[*]-}} " in *" $pid "*) ;; *) wait "$pid" || true ;; esac
 done
 for pid in ${{on[@]+"${{on[@]}}"}}; do
-  children=$(ps -o pid= --ppid "$pid")
+  children=$(ps -o pid= --ppid "$pid" || true)
   kill -TERM ${{children:-$pid}}
   wait "$pid"
 done""")
@@ -215,7 +229,7 @@ def play(name, blocks, program, shared):
     """Runs a scene; returns what is wrong with it, or None."""
     root = tempfile.mkdtemp(prefix="scene.", dir=shared)
     mark = f"DGRID_DOCS_SCENE={root}"
-    for d in ("out", "home/work", "remote", "tmp", "bin", *FOLDERS):
+    for d in ("out", "home/work", "home/.ssh", "remote", "tmp", "bin", *FOLDERS):
         os.makedirs(f"{root}/{d}")
     os.symlink(program, f"{root}/bin/dgrid")
     git = lambda *a: subprocess.run(["git", *a], check=True, env={**os.environ, "HOME": f"{root}/home", "GIT_CONFIG_NOSYSTEM": "1"})
