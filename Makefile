@@ -57,7 +57,7 @@ OBJ := $(SRC:%.c=$(O)/%.o) $(O)/asset_data.o
 LIB_OBJ := $(filter-out $(O)/dgrid.o,$(OBJ))
 TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
 
-.PHONY: all deps unit test demo screenshots fuzz chaos bench static install clean format-check format help FORCE
+.PHONY: all deps unit test demo screenshots recording fuzz chaos bench static install clean format-check format help FORCE
 .DELETE_ON_ERROR:
 all: $(OUT)
 
@@ -68,6 +68,7 @@ help:
 	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
 	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers]   what it costs and gains'
 	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser'
+	@echo 'make recording     docs/img/demo.svg anew: a terminal in which make demo runs'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
 	@echo 'make install PREFIX= DESTDIR=;  make clean'
 
@@ -138,6 +139,11 @@ screenshots: all
 	@bash tests/browser/run.sh
 	@mkdir -p docs/img
 	cp build/browser/shots/*.png docs/img/
+
+# The README's demo, as it was on a terminal.
+recording: all
+	@mkdir -p docs/img
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL DGRID_DEMO_ENGINE=$(or $(DGRID_DEMO_ENGINE),bwrap) python3 scripts/record.py --title 'make demo: three workers race for a dozen tasks' docs/img/demo.svg make demo
 
 # Figures, not tests; ROUNDS= ONLY=throughput,pushes,... The table goes to build/bench/ too.
 bench: all
