@@ -218,6 +218,13 @@ def survivors(mark):
     return [p for p in found if p != os.getpid()]
 
 
+def command_line(pid):
+    try:
+        return open(f"/proc/{pid}/cmdline").read().replace("\0", " ").strip()
+    except OSError:
+        return ""
+
+
 def tail(path, n=30):
     try:
         return "".join(f"#   {l}" for l in open(path, errors="replace").readlines()[-n:])
@@ -253,7 +260,11 @@ def play(name, blocks, program, shared):
         child.wait(SCENE_SECONDS)
     except subprocess.TimeoutExpired:
         late = True
-    left = survivors(mark)
+    # What is about to end may.
+    deadline = time.monotonic() + 3
+    while (left := survivors(mark)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left = [c for c in map(command_line, left) if c]
     for sig in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + 5
         for pid in survivors(mark):
@@ -275,7 +286,7 @@ def play(name, blocks, program, shared):
     if child.returncode or at != "end":
         return f"{block}: ended with {child.returncode}\n{logs}"
     if left:
-        return f"{len(left)} processes were left behind"
+        return "left running: " + "; ".join(left)
     for n, b in enumerate(blocks):
         if b.kind == "console" and "not run" not in b.notes:
             for k, (command, shown) in enumerate(b.commands()):
