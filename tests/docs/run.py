@@ -13,7 +13,7 @@ else. Blocks run in order, each in the shell that the ones before it left:
 
 A comment on a line of its own before a block says what a reader need not see:
 
-  <!-- not run: REASON -->    shown only; docs.bats and the test below keep the list of these short
+  <!-- not run: REASON -->    shown only; NOT_RUN_MAX holds the list of these short
   <!-- scene: NAME -->        a new scene begins here
   <!-- runs on -->            its last command stays (a worker, say): it runs until the scene ends, then gets SIGTERM
   <!-- ends with N -->        its last command is meant to end with this exit code
@@ -110,7 +110,7 @@ def parse(file):
                 notes[key[1]] = key[2]
                 if key[1] == "not run" and len(key[2]) < 15:
                     wrong.append(f"{file}:{start + 1}: 'not run' without a reason")
-        elif line.startswith("    ") and not last.strip() and not in_list(lines, at):
+        elif line.startswith("    ") and not last.strip() and not re.match(r" *([-*]|\d+\.) ", line):
             wrong.append(f"{file}:{at + 1}: an indented block is not run (expected a fence)")
         elif line.strip() and notes:
             wrong.append(f"{file}:{at + 1}: a comment for run.py that stands before no block")
@@ -118,17 +118,6 @@ def parse(file):
         last = line
         at += 1
     return scenes, wrong
-
-
-def in_list(lines, at):
-    """Whether the indented line goes on with an item of a list."""
-    while at >= 0:
-        if re.match(r"\s*([-*]|\d+\.) ", lines[at]):
-            return True
-        if lines[at].strip() and not lines[at].startswith(" "):
-            return False
-        at -= 1
-    return False
 
 
 def plain(line):
