@@ -77,10 +77,9 @@ unset DGRID_REPO_URL DGRID_BRANCH GIT_TOKEN NODE_ID PULL_INTERVAL HEARTBEAT_INTE
 work=$(mktemp -d "${RUNNER_TEMP:-${TMPDIR:-/tmp}}/ci-grid.XXXXXX")
 worker=''
 cleanup() {
-	if [[ -n $worker ]]; then
-		kill "$worker" 2>/dev/null && kill "$worker" 2>/dev/null # the second one: now, not after what runs
-		wait "$worker" || true
-	fi
+	local try=0
+	# The first TERM lets tasks end, the next ones do not.
+	while [[ -n $worker ]] && kill -TERM "$worker" 2>/dev/null && ((try++ < 100)); do sleep 0.2; done
 	rm -rf "$work/grid.git" "$work/clone" "$work/worker" "$work/results"
 	[[ -n ${GITHUB_OUTPUT:-} ]] || rm -rf "$work"
 }
@@ -117,7 +116,8 @@ for file in "${files[@]}"; do
 done
 
 # It takes what there is, and ends: with 69 when its engine or the image is not to be had.
-grid worker --once --node-id ci --slots "$jobs" --engine "$engine" --work-dir "$work/worker" >/dev/null 2>"$work/worker.log" </dev/null &
+"$DGRID" --repo "$work/grid.git" worker --once --node-id ci --slots "$jobs" --engine "$engine" --work-dir "$work/worker" \
+	>/dev/null 2>"$work/worker.log" </dev/null &
 worker=$!
 code=0
 wait "$worker" || code=$?

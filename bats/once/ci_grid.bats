@@ -6,6 +6,7 @@ setup() {
 	load ../helpers
 	common_setup
 	CI_GRID=$REPO_ROOT/scripts/ci-grid.sh
+	VERSION=$(sed -n 's/.*DGRID_VERSION "\(.*\)"/\1/p' "$REPO_ROOT/version.h")
 	mkdir -p ws/tests
 	cd ws
 	unset GITHUB_ACTIONS GITHUB_OUTPUT GITHUB_STEP_SUMMARY GITHUB_WORKSPACE RUNNER_TEMP
@@ -73,6 +74,20 @@ nothing_left() {
 	echo 'echo fine' >tests/ok.sh
 	PATH=$T/bin:$PATH run -69 bash "$CI_GRID" --engine docker tests/ok.sh
 	[[ "$output" == *"ok.sh: not run"*"0 passed, 1 failed"*"the worker ended with 69"* ]]
+}
+
+@test "a job that is cancelled takes everything along" {
+	require_bwrap
+	on_github
+	echo 'echo begun; sleep 271' >tests/long.sh
+	spawn "$T/log" bash "$CI_GRID" --engine bwrap --timeout 300 tests/long.sh
+	sandbox() { pgrep -f 'sleep 271'; }
+	wait_until 30 sandbox
+	kill -TERM "$SPAWNED"
+	wait_until 20 pid_ended "$SPAWNED"
+	gone() { ! sandbox; }
+	wait_until 10 gone
+	nothing_left
 }
 
 # bats test_tags=docker
@@ -155,15 +170,15 @@ context() { # USES
 	echo 'echo deep' >tests/smoke/deep/two.sh
 	tgit init -q
 	tgit add -A && tgit commit -qm smoke
-	context you/dgrid@v0.1.0
+	context "you/dgrid@v$VERSION"
 	run -0 python3 "$REPO_ROOT/tests/workflow.py" github "$T/smoke.yml" "$T/context.json" "$T/out"
-	[[ "$output" == *"2 passed, 0 failed"*"--- Run the scripts: ok"*"--- you/dgrid@v0.1.0: ok"* ]]
+	[[ "$output" == *"2 passed, 0 failed"*"--- Run the scripts: ok"*"--- you/dgrid@v$VERSION: ok"* ]]
 	grep -q '2 passed, 0 failed' "$T/out/summary.md"
 	echo 'exit 9' >tests/smoke/one.sh
 	tgit commit -qam worse
-	context you/dgrid@v0.1.0
+	context "you/dgrid@v$VERSION"
 	run -1 python3 "$REPO_ROOT/tests/workflow.py" github "$T/smoke.yml" "$T/context.json" "$T/out"
-	[[ "$output" == *"::error file=tests/smoke/one.sh"*"1 passed, 1 failed"*"--- you/dgrid@v0.1.0: failed"* ]]
+	[[ "$output" == *"::error file=tests/smoke/one.sh"*"1 passed, 1 failed"*"--- you/dgrid@v$VERSION: failed"* ]]
 }
 
 @test "the job of this project's own CI that uses the action" {

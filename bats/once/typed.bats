@@ -83,3 +83,20 @@ M
 	done
 	[[ "$output" != *"status --json"* ]]
 }
+
+@test "record.py: what a terminal showed, as well-formed SVG; a command that fails leaves the old one" {
+	run -0 python3 "$REPO_ROOT/scripts/record.py" --rows 3 out.svg sh -c 'printf "\033[32mgreen\033[0m <&> %s\r\n" "$PWD"; printf "old\rn\033[K\n"; seq 4'
+	python3 - out.svg >texts <<-'PY'
+		import sys, xml.etree.ElementTree as tree
+		svg = "{http://www.w3.org/2000/svg}"
+		for text in tree.parse(sys.argv[1]).iter(svg + "text"):
+		    if "gone" not in text.get("class"):
+		        print("".join(text.itertext()))
+	PY
+	sed 1d texts | diff - <(printf 'green <&> /home/ann/dgrid\nn\n1\n2\n3\n4\n$ \n')
+	grep -q '<tspan class="green">green</tspan>' out.svg
+	grep -q 'prefers-color-scheme:dark' out.svg
+	cp out.svg before.svg
+	run -1 python3 "$REPO_ROOT/scripts/record.py" out.svg sh -c 'exit 3'
+	cmp out.svg before.svg
+}
