@@ -57,7 +57,7 @@ OBJ := $(SRC:%.c=$(O)/%.o) $(O)/asset_data.o
 LIB_OBJ := $(filter-out $(O)/dgrid.o,$(OBJ))
 TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
 
-.PHONY: all deps unit test demo screenshots recording fuzz chaos bench static install clean format-check format help FORCE
+.PHONY: all deps unit test demo screenshots fuzz chaos bench static install clean format-check format help FORCE
 .DELETE_ON_ERROR:
 all: $(OUT)
 
@@ -141,6 +141,7 @@ screenshots: all
 	cp build/browser/shots/*.png docs/img/
 
 # The README's demo, as it was on a terminal.
+.PHONY: recording
 recording: all
 	@mkdir -p docs/img
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL DGRID_DEMO_ENGINE=$(or $(DGRID_DEMO_ENGINE),bwrap) python3 scripts/record.py --title 'make demo: three workers race for a dozen tasks' docs/img/demo.svg make demo
