@@ -24,6 +24,7 @@ setup() {
 		done
 		if [ -e "$STANDIN_LOG.lacks" ]; then rm dgrid-*-aarch64; fi
 		sha256sum -- * >../sums && mv ../sums SHA256SUMS
+		echo 'a file more' >dgrid-openrc.pre-install
 	SH
 	for f in apt-get gh docker; do
 		cat >"$T/bin/$f" <<-'SH'
@@ -77,8 +78,8 @@ published() { grep -E '^(gh|docker)' "$STANDIN_LOG"; }
 	[[ "$output" != *of-the-job* && "$output" != *prerelease* ]]
 	cd "$STANDIN_LOG.up"
 	sha256sum --check --strict SHA256SUMS
-	[ "$(find . -type f | wc -l)" = 8 ]
-	[ "$(wc -l <SHA256SUMS)" = 7 ]
+	[ "$(find . -type f | wc -l)" = 9 ]
+	[ "$(wc -l <SHA256SUMS)" = 8 ]
 	diff <(sh "$REPO_ROOT/scripts/changelog.sh" "$VERSION") "$STANDIN_LOG.notes"
 	jq -e --arg v "$VERSION" '.spdxVersion == "SPDX-2.3" and (.packages | map(.name) | contains(["dgrid", "jsmn", "musl", "dgrid-\($v).tar.gz"]))
 		and ([.packages[] | .SPDXID] | unique | length) == (.packages | length)
