@@ -42,6 +42,11 @@ int slots_running(const struct slots *s)
 	return n;
 }
 
+uint64_t slots_ended(const struct slots *s)
+{
+	return s->completed + s->failed + s->shared;
+}
+
 void slots_stop(struct slots *s)
 {
 	for (int i = 0; i < s->n; i++)
@@ -105,7 +110,9 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 				wait *= 2;
 			o->retry_at = clock_now() + (wait < RETRY_MAX_SECONDS ? wait : RETRY_MAX_SECONDS);
 		}
-		if (a->status == ATT_SUCCESS)
+		if (s->terms.replicas > 1)
+			all->shared++;
+		else if (a->status == ATT_SUCCESS)
 			all->completed++;
 		else
 			all->failed++;
@@ -181,13 +188,18 @@ static void add_stream(struct json *task, const struct attempt *a, bool of_stder
 	buf_clear(&b);
 }
 
+static bool shows(const struct slot *s)
+{
+	return s->attempt && !s->lost && s->terms.replicas < 2;
+}
+
 static struct json *tails_of(const struct slots *s, size_t max)
 {
 	char when[32];
 	struct json *doc = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY);
 	for (int i = 0; i < s->n; i++) {
 		const struct slot *one = &s->v[i];
-		if (!one->attempt || one->lost)
+		if (!shows(one))
 			continue;
 		struct json *t = json_new(JSON_OBJECT);
 		json_set(t, "task_id", json_new_str(one->pick.id));
@@ -204,7 +216,9 @@ static struct json *tails_of(const struct slots *s, size_t max)
 
 struct json *slots_tails(const struct slots *s)
 {
-	size_t running = (size_t)slots_running(s), max = (size_t)s->config->live_tail_bytes;
+	size_t running = 0, max = (size_t)s->config->live_tail_bytes;
+	for (int i = 0; i < s->n; i++)
+		running += shows(&s->v[i]);
 	if (!running || !max)
 		return NULL;
 	max = max < TAILS_MAX / 2 / running ? max : TAILS_MAX / 2 / running;
@@ -247,7 +261,11 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	struct slot *s = ctx;
 	int64_t lease = lease_seconds(s);
 	(void)to;
+	if (vote_has(doc, s->all->node_id))
+		return CHANGE_DROP;
+	s->terms = vote_terms(doc, s->all->config);
 	task_set_claim(doc, s->all->node_id, s->nonce, lease);
+	vote_set_terms(doc, s->terms);
 	if (s->pick.signer[0])
 		task_set_signer(doc, s->pick.signer);
 	s->lease_until = clock_now() + lease;

@@ -26,20 +26,21 @@
 bool talk_stopping(const struct worker *w)
 {
 	return sig_stops() > 0 || w->usurped ||
-	       (w->o->drain_after &&
-		w->slots.completed + w->slots.failed + (uint64_t)slots_busy(&w->slots) >= w->o->drain_after);
+	       (w->o->drain_after && slots_ended(&w->slots) + (uint64_t)slots_busy(&w->slots) >= w->o->drain_after);
 }
 
 /* ---- what the node says of itself ---- */
+
+const char *talk_state(const struct worker *w)
+{
+	return talk_stopping(w) ? "draining" : w->fit.trouble[0] ? "paused" : "active";
+}
 
 static struct node_facts facts(const struct worker *w, const char *status)
 {
 	return (struct node_facts){.id = w->o->node_id,
 				   .instance = w->instance,
-				   .status = status		 ? status
-					     : talk_stopping(w)	 ? "draining"
-					     : w->fit.trouble[0] ? "paused"
-								 : "active",
+				   .status = status ? status : talk_state(w),
 				   .trouble = w->fit.trouble,
 				   .engine = engine_name(w->engine.kind),
 				   .engine_version = w->engine.version,
@@ -50,8 +51,9 @@ static struct node_facts facts(const struct worker *w, const char *status)
 				   .busy = slots_busy(&w->slots),
 				   .started_at = w->started_at,
 				   .next_due = clock_now() + w->beat_ms / 1000 + 1,
-				   .completed = w->slots.completed,
-				   .failed = w->slots.failed,
+				   .completed = w->slots.completed + w->outbox.completed,
+				   .failed = w->slots.failed + w->outbox.failed,
+				   .voted = w->outbox.voted,
 				   .late = w->slots.late + w->outbox.late,
 				   .pushes = w->ledger.pushes + (w->heart ? heartbeat_pushes(w->heart) : 0),
 				   .rejected = w->ledger.rejected,
@@ -237,6 +239,7 @@ static int fetch(struct worker *w, struct err *e)
 	}
 	if (rc)
 		return -1;
+	w->reached_at = clock_now();
 	w->idle_polls = 0;
 	w->stale = false;
 	w->hungry = true;
@@ -263,7 +266,7 @@ static size_t add_claims(struct worker *w, struct ledger_change *c)
 {
 	struct pick *picks = xcalloc((size_t)w->o->slots, sizeof *picks);
 	size_t want = (size_t)(w->o->slots - slots_busy(&w->slots)), next = 0, n = 0;
-	uint64_t ended = w->slots.completed + w->slots.failed + (uint64_t)slots_busy(&w->slots);
+	uint64_t ended = slots_ended(&w->slots) + (uint64_t)slots_busy(&w->slots);
 	if (w->o->drain_after && want > w->o->drain_after - ended)
 		want = (size_t)(w->o->drain_after - ended);
 	/* Alone, a node takes the oldest; where others race, they should not all want the same. */
@@ -436,6 +439,7 @@ static int look(struct worker *w, int64_t now, bool our_turn, struct err *e)
 	if (!w->stale && (now >= w->next_poll || ask)) {
 		bool idle = slots_busy(&w->slots) == 0;
 		rc = ledger_moved(&w->ledger, &w->stale, e);
+		w->reached_at = rc ? w->reached_at : clock_now();
 		w->idle_polls = idle && !w->stale ? w->idle_polls + 1 : 0;
 		int64_t poll = poll_ms(w);
 		w->next_poll = now + (w->ledger.folder.ref ? poll : clock_jitter(poll * 4 / 3));

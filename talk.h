@@ -51,8 +51,9 @@ struct worker {
 	int64_t retry_at, retry_wait; /* remote trouble or a lost race */
 	int64_t next_poll, heal_at, ready_at, archive_at, tidy_at;
 	struct file_stamp queued_ref;
-	int64_t queued_at; /* since when another holds the remote's folder; 0: nobody does */
-	int64_t began;	   /* the exchange with the remote under way: when its fetch began */
+	int64_t reached_at; /* when the remote answered last, UTC seconds */
+	int64_t queued_at;  /* since when another holds the remote's folder; 0: nobody does */
+	int64_t began;	    /* the exchange with the remote under way: when its fetch began */
 	int idle_polls;
 	bool registered, stale, hungry; /* stale: fetch first; hungry: the queue may hold something for us */
 	bool released, usurped, told_draining, signed_off;
@@ -68,7 +69,8 @@ void talk_hello(struct worker *w);	 /* begins the heartbeat, meets the others, c
 void talk_converse(struct worker *w, int64_t now);
 int64_t talk_wait(struct worker *w); /* ms until there is something to do */
 void talk_check_self(struct worker *w);
-bool talk_stopping(const struct worker *w); /* no new claims */
+bool talk_stopping(const struct worker *w);	/* no new claims */
+const char *talk_state(const struct worker *w); /* active, paused or draining */
 /* The node's file; status NULL: what it is. The caller's. */
 char *talk_node_text(struct worker *w, const char *status);
 #endif

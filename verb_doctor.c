@@ -6,6 +6,7 @@
 #include "runner.h"
 #include "trust.h"
 #include "verbs.h"
+#include "voters.h"
 #include "worker.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -229,6 +230,35 @@ static void check_signatures(const struct context *ctx, struct findings *f, cons
 	snapshot_close(&s);
 }
 
+/* Tasks that several nodes run: are there enough? */
+static void check_quorum(const struct context *ctx, struct findings *f)
+{
+	struct snapshot s = {0};
+	struct err e;
+	size_t shared = 0, waiting = 0, missing = 0;
+	struct voters v;
+	if (open_snapshot(ctx, NULL, &s, &e) || snapshot_load(&s, 1u << TASK_QUEUE, &e)) {
+		snapshot_close(&s); /* the checks of the remote tell what is wrong */
+		return;
+	}
+	for (size_t i = 0; i < s.n_tasks; i++) {
+		if (s.tasks[i].state != TASK_QUEUE || !s.tasks[i].doc)
+			continue;
+		voters_of(&s, s.tasks[i].doc, true, &v);
+		shared += v.terms.replicas > 1;
+		waiting += v.missing > 0;
+		missing = v.missing > missing ? v.missing : missing;
+	}
+	if (waiting)
+		found(f, WARN, "quorum", "start more with dgrid worker, each with a --node-id of its own",
+		      "%zu queued task%s for other nodes to find the same: at least %zu more needed", waiting,
+		      waiting == 1 ? " waits" : "s wait", missing);
+	else if (shared)
+		found(f, OK, "quorum", "", "%zu queued task%s run by several nodes, and there are enough", shared,
+		      shared == 1 ? " is" : "s are");
+	snapshot_close(&s);
+}
+
 /* A grid of signed commits: has this node a key, for itself alone, that is enrolled? */
 static void check_node_key(const struct context *ctx, struct findings *f, const struct grid_config *c)
 {
@@ -444,6 +474,7 @@ static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct e
 		if (check_grid(ctx, &f, &c)) {
 			check_write(ctx, &f);
 			check_signatures(ctx, &f, &c);
+			check_quorum(ctx, &f);
 			check_node_key(ctx, &f, &c);
 		}
 	}

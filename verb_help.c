@@ -4,10 +4,10 @@
 #include <string.h>
 
 const struct verb *const verbs[] = {
-    &verb_init,	    &verb_submit,    &verb_validate, &verb_promote, &verb_approve, &verb_enroll,
-    &verb_worker,   &verb_status,    &verb_nodes,    &verb_show,    &verb_logs,	   &verb_why,
-    &verb_rerun,    &verb_metrics,   &verb_wait,     &verb_cancel,  &verb_retry,   &verb_heal,
-    &verb_maintain, &verb_dashboard, &verb_doctor,   &verb_version, &verb_help,	   NULL};
+    &verb_init,	  &verb_submit, &verb_validate, &verb_promote,	   &verb_approve,  &verb_enroll,    &verb_worker,
+    &verb_status, &verb_nodes,	&verb_show,	&verb_logs,	   &verb_why,	   &verb_rerun,	    &verb_metrics,
+    &verb_wait,	  &verb_cancel, &verb_retry,	&verb_heal,	   &verb_maintain, &verb_dashboard, &verb_audit,
+    &verb_hook,	  &verb_doctor, &verb_health,	&verb_completions, &verb_version,  &verb_help,	    NULL};
 
 const struct verb *verb_find(const char *name)
 {
@@ -24,7 +24,7 @@ void verb_list_print(FILE *to)
 	      "(default: $DGRID_REPO_URL). `dgrid VERB --help` says more.\n\n",
 	      to);
 	for (const struct verb *const *v = verbs; *v; v++)
-		fprintf(to, "  %-9s %s\n", (*v)->name, (*v)->summary);
+		fprintf(to, "  %-11s %s\n", (*v)->name, (*v)->summary);
 	fputs("\nexit codes: 0 done, 1 the answer is no (a task failed), 3 cancelled, 64 usage, 65 invalid task or "
 	      "JSON,\n"
 	      "66 no such task or file, 69 remote or engine unavailable, 70 bug, 75 try again, 77 not permitted,\n"

@@ -167,7 +167,6 @@ static void check(struct settings *s, const struct context *ctx)
 static int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	char host[65], *dir = NULL;
-	const char *state = set("XDG_STATE_HOME"), *home = set("HOME");
 	struct settings s = {.o = {.url = ctx->url,
 				   .branch = ctx->branch,
 				   .name = ctx->name,
@@ -185,10 +184,7 @@ static int cmd_worker(const struct context *ctx, int argc, char **argv, struct e
 		rc = err_set(e, ERR_USAGE, "%s", s.wrong.data);
 		goto out;
 	}
-	if (state && *state == '/')
-		dir = xasprintf("%s/dgrid/%s", state, s.o.node_id);
-	else
-		dir = xasprintf("%s/.local/state/dgrid/%s", home ? home : "/tmp", s.o.node_id);
+	dir = worker_folder(s.o.node_id);
 	if (!s.o.work_dir)
 		s.o.work_dir = dir;
 	s.o.labels = s.labels.v;
@@ -219,7 +215,7 @@ const struct verb verb_worker = {
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
-	    {'n', "--node-id", "ID", NULL, "this node's name in the grid; default: $NODE_ID, or the host's name"},
+	    {'n', "--node-id", "ID", "@nodes", "this node's name in the grid; default: $NODE_ID, or the host's name"},
 	    {'s', "--slots", "N", NULL, "tasks it runs at once, 1 to 256; default 1"},
 	    {'l', "--labels", "A,B", NULL, "labels it carries, for tasks that ask for them"},
 	    {'e', "--engine", "NAME", USAGE_ENGINES,

@@ -3,6 +3,7 @@
 #include "file.h"
 #include "identity.h"
 #include "log.h"
+#include "pulse.h"
 #include "sig.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,31 @@ void worker_default_id(char out[65])
 	out[n] = 0;
 	if (!n)
 		snprintf(out, 65, "node");
+}
+
+char *worker_folder(const char *node)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"), *id = getenv("NODE_ID");
+	char host[65];
+	worker_default_id(host);
+	node = node ? node : id && *id ? id : host;
+	return state && *state == '/' ? xasprintf("%s/dgrid/%s", state, node)
+				      : xasprintf("%s/.local/state/dgrid/%s", home && *home ? home : "/tmp", node);
+}
+
+/* What its own machine may know of it, see pulse.h. */
+static void say_pulse(void *ctx, struct pulse *p)
+{
+	const struct worker *w = ctx;
+	snprintf(p->node, sizeof p->node, "%s", w->o->node_id);
+	if (w->heart)
+		snprintf(p->state, sizeof p->state, "%s", talk_state(w));
+	snprintf(p->trouble, sizeof p->trouble, "%s", w->fit.trouble);
+	snprintf(p->remote, sizeof p->remote, "%s", w->told);
+	p->busy = slots_busy(&w->slots);
+	p->slots = w->o->slots;
+	p->reached_at = w->reached_at;
+	p->patience = w->config.orphan_after_seconds;
 }
 
 /* ---- the loop ---- */
@@ -79,6 +105,8 @@ static void settle(struct worker *w)
 static int loop(struct worker *w)
 {
 	int64_t stop_began = 0;
+	const char *said = "";
+	bool trouble = false; /* with the remote */
 	for (;;) {
 		int64_t now = clock_mono_ms();
 		obey_signals(w);
@@ -86,6 +114,10 @@ static int loop(struct worker *w)
 			talk_check_self(w);
 		talk_converse(w, now);
 		settle(w);
+		if (said != talk_state(w) || trouble != (w->told[0] != 0))
+			pulse_now();
+		said = talk_state(w);
+		trouble = w->told[0] != 0;
 		bool idle = slots_busy(&w->slots) == 0 && !w->outbox.n;
 		if (talk_stopping(w) && idle)
 			return w->usurped ? ERR_RETRY : sig_stops() > 1 ? 128 + sig_last_stop() : 0;
@@ -125,12 +157,16 @@ static int start(struct worker *w, int *lock, struct err *e)
 				w->o->work_dir);
 	}
 	if (!rc)
+		pulse_begin(w->o->work_dir, say_pulse, w);
+	if (!rc)
 		rc = engine_pick(w->o->engine, &w->engine, e);
 	if (!rc)
 		rc = ledger_open(&w->ledger, w->o->url, w->o->branch, clone, w->o->name, w->o->email, e);
 	int64_t began = clock_mono_ms();
 	if (!rc)
 		rc = ledger_sync(&w->ledger, e);
+	if (!rc)
+		w->reached_at = clock_now();
 	if (!rc)
 		turns_guess(&w->turns, clock_mono_ms() - began);
 	if (!rc)
@@ -177,6 +213,7 @@ int worker_run(const struct worker_options *o)
 	if (start(&w, &lock, &e)) {
 		log_at(LOG_ERROR, "worker", "%s", e.msg);
 		code = (int)e.class;
+		pulse_end(e.msg);
 	} else {
 		log_at(LOG_INFO, "worker", "node %s: engine %s %s, %d slot%s", o->node_id, engine_name(w.engine.kind),
 		       w.engine.version, o->slots, o->slots == 1 ? "" : "s");
@@ -197,10 +234,15 @@ int worker_run(const struct worker_options *o)
 				log_at(LOG_WARN, "worker", "could not sign off: %s", e.msg);
 			free(node);
 		}
-		log_at(LOG_INFO, "worker", "left: %llu completed, %llu failed, %u pushes, %u rejected",
-		       (unsigned long long)w.slots.completed, (unsigned long long)w.slots.failed, w.ledger.pushes,
+		char voted[40] = "";
+		if (w.outbox.voted)
+			snprintf(voted, sizeof voted, "%llu voted, ", (unsigned long long)w.outbox.voted);
+		log_at(LOG_INFO, "worker", "left: %llu completed, %llu failed, %s%u pushes, %u rejected",
+		       (unsigned long long)(w.slots.completed + w.outbox.completed),
+		       (unsigned long long)(w.slots.failed + w.outbox.failed), voted, w.ledger.pushes,
 		       w.ledger.rejected);
 	}
+	pulse_end("");
 	if (w.ledger.url)
 		ledger_close(&w.ledger);
 	outbox_clear(&w.outbox);

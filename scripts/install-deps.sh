@@ -76,6 +76,9 @@ if [ "$group" = test ]; then
 	need ssh openssh-client openssh-client
 	need ps procps procps
 	need curl curl curl
+	need zsh zsh zsh
+	need fish fish fish
+	need mandoc mandoc mandoc
 	need promtool prometheus prometheus
 	command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || need chromium chromium chromium
 	need node nodejs nodejs

@@ -1,0 +1,172 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # texts for other shells; bats sets output and stderr
+# What dgrid says could come next, and what bash, zsh and fish make of it when somebody presses the tabulator.
+
+setup() {
+	load helpers
+	common_setup
+	unset DGRID_REPO_URL
+	mkdir -p "$T/bin" "$T/c"
+	ln -s "$DGRID" "$T/bin/dgrid"
+	PATH=$T/bin:$PATH
+}
+teardown() { common_teardown; }
+
+# The candidates alone, on one line.
+next() { command dgrid completions --answer -- "$@" | cut -f 1 | tr '\n' ' ' | sed 's/ $//'; }
+
+# Tasks in every state: part-1 part-2 queued, held staged, ran completed, broke failed, long in progress.
+make_grid() {
+	local doc='{"task_id": "%s", "script": "x", "timeout_seconds": 60}\n' id
+	dgrid init "$ORIGIN" >/dev/null
+	tgit clone -q "$ORIGIN" "$T/clone"
+	for id in queue/part-1 queue/part-2 unapproved/held completed/ran failed/broke in_progress/long; do
+		# shellcheck disable=SC2059
+		printf "$doc" "${id#*/}" >"$T/clone/tasks/$id.json"
+	done
+	echo '{"node_id": "pi-3"}' >"$T/clone/nodes/pi-3.json"
+	tgit -C "$T/clone" add -A
+	tgit -C "$T/clone" commit -qm tasks
+	tgit -C "$T/clone" push -q origin main
+}
+
+@test "verbs, options and values are those of the program" {
+	[ "$(next '')" = "$("$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p' | tr '\n' ' ' | sed 's/ $//')" ]
+	[ "$(next can)" = cancel ]
+	[ "$(next --repo)" = --repo ]
+	for verb in $(next ''); do
+		offered=" $(next "$verb" -) "
+		told=$("$DGRID" "$verb" --help | sed -n '/^options:/,/^$/p' | grep -oE '^ {2,6}-[^ ]*(, --[a-z-]+)?' |
+			tr ',' '\n' | tr -d ' ' | sed 's/[=[].*//')
+		[[ $told == *--help* ]]
+		for option in $told; do
+			[[ $offered == *" $option "* ]] || { echo "$verb lacks $option in: $offered"; false; }
+		done
+		[ "$(wc -w <<<"$offered")" -eq "$(wc -w <<<"$told")" ] || { echo "$verb offers $offered, tells $told"; false; }
+	done
+	[ "$(next worker --engine '')" = "auto docker podman bwrap" ]
+	[ "$(next worker --engine=po)" = "--engine=podman" ]
+	[ "$(next --branch main worker --slots 2 --engine b)" = bwrap ]
+	[ "$(next worker --slots '')" = '' ]
+	[ "$(next completions '')" = "bash zsh fish" ]
+	[ "$(next completions zsh '')" = '' ]
+	[ "$(next submit --script '')" = :files ]
+	[ "$(next submit --sc)" = --script ]
+	[ "$(next submit -- --sc)" = :files ]
+	[ "$(next dashboard -o '')" = :folders ]
+	[ "$(next no-such-verb '')" = '' ]
+	run -64 "$DGRID" completions tcsh
+	[[ "$output" == *"expected bash, zsh or fish, found 'tcsh'"* ]]
+	for shell in bash zsh fish; do
+		case $shell in zsh) file=_dgrid ;; *) file=dgrid.$shell ;; esac
+		"$DGRID" completions $shell | diff - "$REPO_ROOT/completions/$file"
+	done
+}
+
+@test "tasks by what can be done with them, of the grid the words say" {
+	make_grid
+	cd clone
+	[ "$(next cancel '')" = "held part-1 part-2 long" ]
+	[ "$(next cancel part-1 p)" = part-2 ]
+	[ "$(next retry '')" = "ran broke" ]
+	[ "$(next approve '')" = held ]
+	[ "$(next show '')" = "held part-1 part-2 long ran broke" ]
+	[ "$(next logs -f l)" = long ]
+	[ "$(next show ran '')" = '' ]
+	[ "$(next worker --node-id '')" = pi-3 ]
+	cd "$T"
+	[ "$(next show '')" = '' ]
+	[ "$(next show --repo "$ORIGIN" b)" = broke ]
+	[ "$(next -C clone show b)" = broke ]
+	[ "$(DGRID_REPO_URL=$ORIGIN next show b)" = broke ]
+	[ "$(next --repo "$ORIGIN" --branch other show '')" = '' ]
+	run -0 "$DGRID" completions --answer -- --repo "$ORIGIN" show lo
+	[ "$output" = $'long\tin_progress' ]
+}
+
+@test "of a remote what was looked at before, without a wait for one that hangs" {
+	make_grid
+	start_http_git
+	export GIT_TOKEN DGRID_REPO_URL=$HTTP_URL
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	[ "$(next show part)" = '' ] # nobody looked yet
+	dgrid status >/dev/null
+	[ "$(next show part)" = "part-1 part-2" ]
+	# Looked at just now: not a word to the server.
+	before=$(wc -l <"$T/http.access")
+	[ "$(next show part)" = "part-1 part-2" ]
+	[ "$(wc -l <"$T/http.access")" = "$before" ]
+	# A while ago, and there is news.
+	dgrid --repo "$ORIGIN" submit --id part-3 -- true
+	touch -d '1 minute ago' "$HOME"/.cache/dgrid/*.git/FETCH_HEAD
+	[ "$(next show part)" = "part-1 part-2 part-3" ]
+	# The server hangs: what was known is there within a second or two, and it is not asked again at once.
+	kill -STOP "$HTTP_PID"
+	touch -d '1 minute ago' "$HOME"/.cache/dgrid/*.git/FETCH_HEAD
+	from=$(date +%s%N)
+	[ "$(next show part)" = "part-1 part-2 part-3" ]
+	between=$(date +%s%N)
+	[ "$(next show part)" = "part-1 part-2 part-3" ]
+	to=$(date +%s%N)
+	kill -CONT "$HTTP_PID"
+	((between - from > 500000000 && between - from < 10000000000))
+	((to - between < between - from))
+}
+
+# typed SHELL KEYS: the command line as the keys have left it; ^G, typed last, makes the shell tell.
+typed() {
+	local start
+	case $1 in
+	bash)
+		{
+			cat "$REPO_ROOT/completions/dgrid.bash"
+			printf '%s\n' 'PS1="rea""dy> "' 'bind "set enable-bracketed-paste off"' \
+				'told() { printf "\n<<%s>>\n" "$READLINE_LINE"; exit; }' 'bind -x "\"\C-g\": told"'
+		} >"$T/c/rc"
+		start=(bash --noprofile --rcfile "$T/c/rc" -i)
+		;;
+	zsh)
+		cp "$REPO_ROOT/completions/_dgrid" "$T/c/_dgrid"
+		printf '%s\n' "fpath=($T/c \$fpath)" 'autoload -Uz compinit' "compinit -u -d $T/c/dump" 'PS1="rea""dy> "' \
+			'told() { print -r -- $'"'\n'"'"<<$BUFFER>>"; exit; }' 'zle -N told' 'bindkey "^G" told' >"$T/c/.zshrc"
+		start=(env ZDOTDIR="$T/c" zsh -d -i)
+		;;
+	fish)
+		{
+			cat "$REPO_ROOT/completions/dgrid.fish"
+			printf '%s\n' 'function fish_prompt; echo -n rea; echo -n "dy> "; end' \
+				'function told; printf "\n<<%s>>\n" (commandline); exit; end' 'bind \cg told'
+		} >"$T/c/rc.fish"
+		start=(fish --no-config --init-command "source $T/c/rc.fish" -i)
+		;;
+	esac
+	INPUTRC=/dev/null TERM=xterm python3 "$BATS_TEST_DIRNAME/on_terminal.py" 'see=ready> ' type="$2"$'\a' 'see=>>' \
+		type=$'\nexit\n' -- "${start[@]}" 2>&1 | tr -d '\r' | sed -n -E 's/.*<<(.*)>>.*/\1/p' | tail -n 1
+}
+presses() { # SHELL KEYS EXPECTED
+	local got
+	got=$(typed "$1" "$2")
+	[[ ${got% } == "$3" ]] || { printf '%s: %q became %q, not %q\n' "$1" "$2" "$got" "$3"; return 1; }
+}
+in_shell() {
+	require_command python3
+	require_command "$1"
+	make_grid
+	mkdir -p work/folder
+	echo x >work/script.sh
+	export DGRID_REPO_URL=$ORIGIN
+	presses "$1" $'dgrid canc\t' 'dgrid cancel'
+	presses "$1" $'dgrid cancel l\t' 'dgrid cancel long'
+	presses "$1" $'dgrid cancel pa\t' 'dgrid cancel part-'
+	presses "$1" $'dgrid retry br\t' 'dgrid retry broke'
+	presses "$1" $'dgrid worker --eng\tpod\t' 'dgrid worker --engine podman'
+	presses "$1" $'dgrid worker --engine=pod\t' 'dgrid worker --engine=podman'
+	presses "$1" $'dgrid submit --script work/scr\t' 'dgrid submit --script work/script.sh'
+	presses "$1" $'dgrid dashboard -o work/\t' 'dgrid dashboard -o work/folder/'
+	unset DGRID_REPO_URL
+	presses "$1" $'dgrid --repo origin.git show ra\t' 'dgrid --repo origin.git show ran'
+}
+
+@test "in bash" { in_shell bash; }
+@test "in zsh" { in_shell zsh; }
+@test "in fish" { in_shell fish; }
