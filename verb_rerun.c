@@ -19,6 +19,7 @@ struct again {
 	struct json *doc;
 	const struct json *recorded;
 	struct task task;
+	struct grid_config wide; /* the task borrows its image from it */
 	struct strs env;
 	struct engine engine;
 	struct engine_run run;
@@ -53,24 +54,22 @@ static void on_done(void *ctx, struct attempt_result *r)
 static int read_task(struct again *a, const struct grid_config *c)
 {
 	struct problems p = {.file = a->id};
-	struct grid_config wide;
 	const char *image = json_str(a->recorded, "image"), *asked = json_str(a->doc, "image");
-	config_defaults(&wide);
-	free(wide.images[0]);
+	config_defaults(&a->wide);
+	free(a->wide.images[0]);
 	/* bubblewrap's results name no image, and need none. */
-	wide.images[0] = xstrdup(asked ? asked : image && *image && *image != '-' ? image : c->images[0]);
-	wide.min_timeout_seconds = 1;
-	wide.max_timeout_seconds = 86400;
-	wide.max_memory_mb = wide.tmp_mb = WIDEST;
-	wide.max_pids = 4096;
-	wide.max_cpus = 1024;
+	a->wide.images[0] = xstrdup(asked ? asked : image && *image && *image != '-' ? image : c->images[0]);
+	a->wide.min_timeout_seconds = 1;
+	a->wide.max_timeout_seconds = 86400;
+	a->wide.max_memory_mb = a->wide.tmp_mb = WIDEST;
+	a->wide.max_pids = 4096;
+	a->wide.max_cpus = 1024;
 	char *text = task_text(a->doc);
-	int rc = task_parse(&a->task, text, strlen(text), a->id, &wide, false, &p);
+	int rc = task_parse(&a->task, text, strlen(text), a->id, &a->wide, false, &p);
 	if (rc)
 		snprintf(a->why, sizeof a->why, "its file is no valid task: %.*s", (int)strcspn(p.text.data, "\n"),
 			 p.text.data);
 	free(text);
-	config_clear(&wide);
 	problems_clear(&p);
 	return rc;
 }
@@ -346,6 +345,7 @@ static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct er
 	json_free(differences);
 	json_free(a.now);
 	task_clear(&a.task);
+	config_clear(&a.wide);
 	strs_clear(&a.env);
 	json_free(a.doc);
 	snapshot_close(&grid);

@@ -145,7 +145,7 @@ PY
 	[ "$(ledger_json completed "$ID" | jq -r .result.image_digest)" = "$FIRST" ]
 	docker tag "$IMAGE" "$IMAGE-other"
 	image "$IMAGE" second
-	run -0 "$DGRID" rerun "$ID"
+	run -0 "$DGRID" rerun "$ID" || { echo "$output"; false; }
 	[[ "$output" == *"docker $IMAGE sha256:"*"again docker "*reproducible ]]
 	run -69 "$DGRID" rerun --engine bwrap "$ID"
 	[[ "$output" == *'cannot: it ran in an image, and bubblewrap runs none'* ]]
