@@ -214,7 +214,10 @@ static void add_all(struct strs *argv, const char *const *words)
 
 static void container_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
 {
-	ADD(argv, names[g->kind], "run", "--name", r->name);
+	strs_add(argv, names[g->kind]);
+	if (g->kind == ENGINE_PODMAN)
+		strs_add(argv, "--log-level=error"); /* its warnings would stand in the script's stderr */
+	ADD(argv, "run", "--name", r->name);
 	strs_addf(argv, "--label=dgrid.node=%s", r->node);
 	strs_addf(argv, "--label=dgrid.instance=%s", r->instance);
 	strs_addf(argv, "--label=dgrid.task=%s", r->task);
