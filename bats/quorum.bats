@@ -224,6 +224,8 @@ subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 	wait_until 20 ledger_has in_progress begun
 	settings '"replicas": 5'
 	wait_until 20 ledger_has completed begun
+	kill -TERM "$SPAWNED"
+	wait_until 20 pid_ended "$SPAWNED"
 	# What cannot be is said, with its place.
 	printf '{"task_id": "x", "script": "x", "timeout_seconds": 30,\n "retry_on_failure": true}' >"$T/x.json"
 	run -65 "$DGRID" submit "$T/x.json"
