@@ -1,6 +1,8 @@
 #include "archive.h"
 #include "clock.h"
 #include "file.h"
+#include "task.h"
+#include "vote.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +203,7 @@ int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, 
 
 /* ---- moving ---- */
 
-static void day_of(int64_t utc_seconds, char sep, char out[16])
+void archive_day(int64_t utc_seconds, char sep, char out[16])
 {
 	time_t t = (time_t)utc_seconds;
 	struct tm tm;
@@ -217,10 +219,26 @@ static void bump(struct json *doc, const char *name, int64_t by)
 	json_set(doc, name, json_new_int(by > 0 && n > INT64_MAX - by ? INT64_MAX : n + (by > 0 ? by : 0)));
 }
 
+void archive_read(struct archive_item *item, const struct json *doc, int64_t now)
+{
+	const struct json *result = json_get(doc, "result");
+	const char *when = json_str(result, "finished_at");
+	if (!when || clock_parse(when, &item->finished_at) || item->finished_at < 0 || item->finished_at > now + 86400)
+		item->finished_at = now; /* some other hand wrote it: it ends today */
+	item->duration_ms = json_int(result, "duration_ms", 0);
+	task_retried_ends(doc, &item->retried_completed, &item->retried_failed);
+	item->outliers = json_new(JSON_OBJECT);
+	vote_outliers(doc, item->outliers);
+	if (item->outliers->child)
+		return;
+	json_free(item->outliers);
+	item->outliers = NULL;
+}
+
 void archive_count(struct json *totals, const struct archive_item *item)
 {
 	char day[16];
-	day_of(item->finished_at, '-', day);
+	archive_day(item->finished_at, '-', day);
 	struct json *days = (struct json *)json_get(totals, "days"), *one;
 	if (item->retried_completed || json_get(totals, "retried_completed"))
 		bump(totals, "retried_completed", item->retried_completed);
@@ -275,7 +293,7 @@ static int taken_paths(const struct git *g, const struct archive_item *items, si
 		strs_add(&args, head[i]);
 	for (size_t i = 0; i < n; i++) {
 		char day[16];
-		day_of(items[i].finished_at, '/', day);
+		archive_day(items[i].finished_at, '/', day);
 		strs_addf(&args, "%s/%s.json", day, items[i].id);
 	}
 	int rc = git_records(g, (const char *const *)args.v, take_name, out, e);
@@ -288,7 +306,7 @@ static char *free_path(const struct git *g, const struct archive_item *item, con
 {
 	char day[16];
 	struct buf b = {0};
-	day_of(item->finished_at, '/', day);
+	archive_day(item->finished_at, '/', day);
 	char *path = xasprintf("%s/%s.json", day, item->id);
 	for (int k = 2; k == 2 ? has(taken, path) : b.len > 0; k++) {
 		struct err none;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #define GIT_TIMEOUT_MS 120000
+#define GIT_LONG_MS 86400000
 
 static const char *self_path(void)
 {
@@ -91,10 +92,18 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 		strs_addf(env, "GIT_ASKPASS=%s", self_path());
 		strs_add(env, "DGRID_ASKPASS=1");
 	}
+	if (g->as_is) {
+		strs_add(argv, "-c");
+		strs_add(argv, "core.commitGraph=false");
+	}
 	for (; *args; args++)
 		strs_add(argv, *args);
 	for (size_t i = 0; i < sizeof scrub / sizeof *scrub; i++)
 		strs_add(env, scrub[i]);
+	if (g->as_is) {
+		strs_add(env, "GIT_NO_REPLACE_OBJECTS=1");
+		strs_add(env, "GIT_GRAFT_FILE=/dev/null");
+	}
 	strs_add(env, "LC_ALL=C");
 	strs_add(env, "GIT_TERMINAL_PROMPT=0");
 	strs_add(env, "GIT_EDITOR=true");
@@ -130,6 +139,24 @@ struct proc *git_start_input(const struct git *g, const char *input, size_t len,
 	return p;
 }
 
+struct proc *git_stream(const struct git *g, const char *const *args, bool feed, void *ctx,
+			void (*on_output)(void *ctx, enum proc_stream s, const char *bytes, size_t len),
+			void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
+{
+	struct strs argv = {0}, env = {0};
+	command(g, g->dir, args, &argv, &env);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = (const char *const *)env.v,
+				 .feed = feed,
+				 .ctx = ctx,
+				 .on_output = on_output,
+				 .on_end = on_end};
+	struct proc *p = proc_start(&spec, e);
+	strs_clear(&argv);
+	strs_clear(&env);
+	return p;
+}
+
 /* Runs git; how is what the spec says beyond the command. */
 static int run_as(const struct git *g, const char *const *args, bool in_dir, struct proc_spec how,
 		  struct proc_result *res, struct err *e)
@@ -138,7 +165,7 @@ static int run_as(const struct git *g, const char *const *args, bool in_dir, str
 	command(g, in_dir ? g->dir : NULL, args, &argv, &env);
 	how.argv = (const char *const *)argv.v;
 	how.env = (const char *const *)env.v;
-	how.timeout_ms = GIT_TIMEOUT_MS;
+	how.timeout_ms = how.timeout_ms ? how.timeout_ms : GIT_TIMEOUT_MS;
 	int rc = proc_run(&how, res, e);
 	strs_clear(&argv);
 	strs_clear(&env);
@@ -185,6 +212,13 @@ int git_run(const struct git *g, struct buf *out, struct err *e, const char *con
 {
 	struct proc_result res;
 	return run(g, args, true, &res, e) ? -1 : finish(args[0], &res, out, e);
+}
+
+int git_run_long(const struct git *g, struct err *e, const char *const *args)
+{
+	struct proc_result res;
+	struct proc_spec how = {.timeout_ms = GIT_LONG_MS};
+	return run_as(g, args, true, how, &res, e) ? -1 : finish(args[0], &res, NULL, e);
 }
 
 int git_run_input(const struct git *g, const char *input, size_t len, struct err *e, const char *const *args)

@@ -307,9 +307,9 @@ static const struct field {
       NULL, false},
      NULL},
     {{"attempts", "everywhere",
-      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; of attempts that were tried again "
-      "also `exit_code`, `signal`, `duration_ms`, `stderr_tail`; of votes `commitment`, `duration_ms`, `engine`, "
-      "`image_digest`",
+      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; `evidence` where another than its "
+      "node ended it; of attempts that were tried again also `exit_code`, `signal`, `duration_ms`, `stderr_tail`; of "
+      "votes `commitment`, `duration_ms`, `engine`, `image_digest`",
       NULL, false},
      NULL},
     {{"not_before", "`queue/`", "a task that failed waits until then", NULL, false}, NULL},

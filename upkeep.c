@@ -1,7 +1,6 @@
 #include "upkeep.h"
 #include "archive.h"
 #include "clock.h"
-#include "vote.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,20 +39,8 @@ static void take(void *ctx, const char *record)
 		return;
 	snprintf(item.oid, sizeof item.oid, "%s", oid);
 	struct json *doc = ledger_doc(f->l, item.failed ? TASK_FAILED : TASK_COMPLETED, item.id, NULL);
-	const struct json *result = json_get(doc, "result");
-	const char *when = json_str(result, "finished_at");
-	if (!when || clock_parse(when, &item.finished_at) || item.finished_at < 0 ||
-	    item.finished_at > clock_now() + 86400)
-		item.finished_at = clock_now(); /* some other hand wrote it: it ends today */
-	item.duration_ms = json_int(result, "duration_ms", 0);
-	task_retried_ends(doc, &item.retried_completed, &item.retried_failed);
-	item.outliers = json_new(JSON_OBJECT);
-	vote_outliers(doc, item.outliers);
+	archive_read(&item, doc, clock_now());
 	json_free(doc);
-	if (!item.outliers->child) {
-		json_free(item.outliers);
-		item.outliers = NULL;
-	}
 	if (f->n == f->room) {
 		f->room = f->room ? 2 * f->room : 1024;
 		f->v = xrealloc(f->v, f->room * sizeof *f->v);
