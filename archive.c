@@ -9,6 +9,8 @@
 #include <time.h>
 
 #define TIP "refs/heads/" ARCHIVE_BRANCH
+#define NEW_ARCHIVE "refs/dgrid/new-archive"
+#define NEW_LEDGER "refs/dgrid/new-ledger"
 /* What another repository has, seen through alternates, is no history of ours. */
 #define NO_ALTERNATE_REFS "core.alternateRefsCommand=true"
 
@@ -328,6 +330,22 @@ static void start_commit(struct buf *b, const struct git *g, const char *ref, co
 		buf_addf(b, "from %s\n", from);
 }
 
+/* fast-import does not sign: the commit it made is made once more, signed. */
+static int sign(const struct git *g, const char *ref, const char *parent, const char *message, struct err *e)
+{
+	struct buf b = {0};
+	char *tree = xasprintf("%s^{tree}", ref), made[72];
+	const char *root[] = {"commit-tree", "-S", "-m", message, tree, NULL};
+	const char *next[] = {"commit-tree", "-S", "-m", message, "-p", parent, tree, NULL};
+	int rc = git_run(g, &b, e, parent[0] ? next : root);
+	first_line(made, sizeof made, &b);
+	if (!rc)
+		rc = GIT(g, NULL, e, "update-ref", ref, made);
+	free(tree);
+	buf_clear(&b);
+	return rc;
+}
+
 enum push_outcome archive_push(const struct git *g, const char *who, const char *branch, const char *head,
 			       const struct archive_item *items, size_t n, const char *totals, struct err *e)
 {
@@ -342,26 +360,28 @@ enum push_outcome archive_push(const struct git *g, const char *who, const char 
 		goto out;
 	if (!GIT(g, &b, &none, "rev-parse", "--verify", "--quiet", TIP))
 		first_line(tip, sizeof tip, &b);
-	start_commit(&script, g, "refs/dgrid/new-archive", message, tip);
+	start_commit(&script, g, NEW_ARCHIVE, message, tip);
 	for (size_t i = 0; i < n; i++) {
 		char *path = free_path(g, &items[i], &taken.names);
 		buf_addf(&script, "M 100644 %s %s\n", items[i].oid, path);
 		free(path);
 	}
-	start_commit(&script, g, "refs/dgrid/new-ledger", message, head);
+	start_commit(&script, g, NEW_LEDGER, message, head);
 	for (size_t i = 0; i < n; i++)
 		buf_addf(&script, "D tasks/%s/%s.json\n", items[i].failed ? "failed" : "completed", items[i].id);
 	buf_addf(&script, "M 100644 inline %s\ndata %zu\n%s\n", ARCHIVE_TOTALS, strlen(totals), totals);
 	const char *import[] = {"fast-import", "--quiet", "--force", "--date-format=now", NULL};
 	if (git_run_input(g, script.data, script.len, e, import))
 		goto out;
-	char *ledger = xasprintf("refs/dgrid/new-ledger:refs/heads/%s", branch);
-	const char *push[] = {
-	    "push", "--porcelain", "--atomic", "--no-verify", "origin", ledger, "refs/dgrid/new-archive:" TIP, NULL};
+	if (g->sign_with && (sign(g, NEW_ARCHIVE, tip, message, e) || sign(g, NEW_LEDGER, head, message, e)))
+		goto out;
+	char *ledger = xasprintf(NEW_LEDGER ":refs/heads/%s", branch);
+	const char *push[] = {"push",	"--porcelain", "--atomic",	    "--no-verify",
+			      "origin", ledger,	       NEW_ARCHIVE ":" TIP, NULL};
 	got = git_push_with(g, push, e);
 	free(ledger);
 	if (got == PUSH_LANDED)
-		GIT(g, NULL, &none, "update-ref", TIP, "refs/dgrid/new-archive");
+		GIT(g, NULL, &none, "update-ref", TIP, NEW_ARCHIVE);
 out:
 	free(message);
 	strs_clear(&taken.names);

@@ -167,6 +167,10 @@ static void parse_member(struct grid_config *c, const struct json *m, struct pro
 		if (m->type != JSON_BOOL)
 			problem_at(p, m->line, m->col, "require_signed_tasks: expected true or false");
 		c->require_signed_tasks = m->boolean;
+	} else if (!strcmp(m->name, "require_signed_nodes")) {
+		if (m->type != JSON_BOOL)
+			problem_at(p, m->line, m->col, "require_signed_nodes: expected true or false");
+		c->require_signed_nodes = m->boolean;
 	} else if (!strcmp(m->name, "links"))
 		parse_links(c, m, p);
 	else if (!strcmp(m->name, "title")) {

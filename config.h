@@ -18,6 +18,7 @@ struct grid_config {
 	bool workers_promote;	   /* "promote": idle workers move approved tasks to the queue, else a workflow does */
 	double max_cpus;
 	bool require_signed_tasks; /* workers run only what somebody in allowed_signers has signed */
+	bool require_signed_nodes; /* what nodes commit is signed with a key of nodes/keys/NODE.pub */
 	char *title;		   /* of the dashboard; NULL: none */
 	struct config_link {
 		char *text, *url;

@@ -76,14 +76,24 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 	/* The ledger is a stranger's text: no hooks, no links, no end-of-line or path magic. */
 	static const char *const settings[] = {
 	    "gc.auto=0", "maintenance.auto=false", "core.symlinks=false", "core.hooksPath=/dev/null",
-	    "core.autocrlf=false", "core.quotePath=false", "commit.gpgSign=false", "advice.detachedHead=false",
-	    "core.fsmonitor=false", "core.useReplaceRefs=false",
+	    "core.autocrlf=false", "core.quotePath=false", "advice.detachedHead=false", "core.fsmonitor=false",
+	    "core.useReplaceRefs=false",
 	    /* A clone can be had again: a crash may damage it, at the cost of a new one. What is pushed is safe by the
 	     * other side's settings. And one pack is quicker to write than its objects. */
 	    "core.fsync=none", "fetch.unpackLimit=1"};
 	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
 		strs_add(argv, "-c");
 		strs_add(argv, settings[i]);
+	}
+	strs_add(argv, "-c");
+	strs_add(argv, g->sign_with ? "commit.gpgSign=true" : "commit.gpgSign=false");
+	if (g->sign_with) {
+		strs_add(argv, "-c");
+		strs_add(argv, "gpg.format=ssh");
+		strs_add(argv, "-c");
+		strs_addf(argv, "user.signingKey=%s", g->sign_with);
+		/* A passphrase is for an agent or an askpass: there is no terminal to ask on. */
+		strs_add(env, "SSH_ASKPASS_REQUIRE=force");
 	}
 	if (getenv("GIT_TOKEN")) {
 		/* No helper may store the token, nor answer in its place. */

@@ -8,7 +8,8 @@
 struct git {
 	char *dir; /* work tree of the clone */
 	char *name, *email;
-	bool as_is; /* history as its objects have it: no replaced ones, no grafts, no commit-graph file */
+	bool as_is;	       /* history as its objects have it: no replaced ones, no grafts, no commit-graph file */
+	const char *sign_with; /* file of the SSH key that commits are signed with; NULL: they are not */
 };
 /* Runs `git -C dir ARGS...` (args NULL-terminated). 0 when git exits with 0; else -1 with git's own first lines,
  * redacted. out may be NULL. */

@@ -158,6 +158,8 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 		rc = err_set(e, ERR_USAGE, "%s needs a task id", argv[0]);
 	if (!rc)
 		rc = open_grid(ctx, &l, &c, e);
+	if (!rc)
+		sign_commits(&l, &c);
 	size_t open = n;
 	for (int round = 0; !rc && open && round < ROUNDS; round++) {
 		struct orphans dead = {0};
@@ -314,6 +316,8 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 	int rc = key < 0 ? -1 : usage_operands(&s, 0, e);
 	if (!rc)
 		rc = open_grid(ctx, &l, &c, e);
+	if (!rc)
+		sign_commits(&l, &c);
 	if (!rc && all)
 		rc = promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e);
 	if (!rc)
