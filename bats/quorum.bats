@@ -124,7 +124,7 @@ audited() {
 	run -0 "$DGRID" metrics
 	[[ "$output" == *'dgrid_node_outliers_total{node="n2"} 1'* && "$output" == *'dgrid_node_tasks_finished_total{node="n2",outcome="voted"} 1'* ]]
 	"$DGRID" dashboard -o "$T/site"
-	grep -q '"id":"n2"[^}]*"outliers":1' "$T/site/index.html"
+	grep -q '"id":"n2"[^}]*"voted":1,"outliers":1' "$T/site/index.html"
 	grep -q 'something else was found by n2' "$T/site/index.html"
 	grep -q 'Found something else</dt><dd>n2<' "$T/site/t/honest.html"
 	# Queued again by hand its votes begin anew.
