@@ -4,9 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REF "refs/dgrid/audit"
-#define FALLBACK "refs/heads/dgrid-audit"
-
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 struct json *checkpoint_json(const struct checkpoint *c)
@@ -63,7 +60,7 @@ int checkpoint_read(const struct git *g, struct checkpoint *c, struct err *e)
 {
 	struct buf b = {0};
 	*c = (struct checkpoint){0};
-	if (GIT(g, &b, e, "for-each-ref", "--format=%(contents:subject)", REF, FALLBACK))
+	if (GIT(g, &b, e, "for-each-ref", "--format=%(contents:subject)", CHECKPOINT_REF, CHECKPOINT_FALLBACK))
 		return -1;
 	for (char *line = b.data, *next; line && *line && !c->audited_to[0]; line = next) {
 		next = line + strcspn(line, "\n");
@@ -89,9 +86,10 @@ int checkpoint_publish(const struct git *g, const struct checkpoint *c, bool pus
 	if (!rc)
 		commit.data[strcspn(commit.data, "\n")] = 0;
 	if (!rc && !push)
-		rc = GIT(g, NULL, e, "update-ref", REF, commit.data);
+		rc = GIT(g, NULL, e, "update-ref", CHECKPOINT_REF, commit.data);
 	else if (!rc) {
-		char *spec = xasprintf("+%s:" REF, commit.data), *branch = xasprintf("+%s:" FALLBACK, commit.data);
+		char *spec = xasprintf("+%s:" CHECKPOINT_REF, commit.data),
+		     *branch = xasprintf("+%s:" CHECKPOINT_FALLBACK, commit.data);
 		const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
 		enum push_outcome got = git_push_with(g, args, e);
 		if (got == PUSH_DECLINED) { /* a host that takes branches only */

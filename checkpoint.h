@@ -8,6 +8,9 @@
 #include "git.h"
 #include "json.h"
 
+#define CHECKPOINT_REF "refs/dgrid/audit"
+#define CHECKPOINT_FALLBACK "refs/heads/dgrid-audit" /* where a host takes heads only */
+
 struct checkpoint {
 	char audited_to[72];		      /* the ledger's commit; "": there is no checkpoint */
 	char archive[72];		      /* the archive's; "": there was none */

@@ -7,17 +7,6 @@
 #define GIT_TIMEOUT_MS 120000
 #define GIT_LONG_MS 86400000
 
-static const char *self_path(void)
-{
-	static char path[4096];
-	if (!path[0]) {
-		ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-		if (n <= 0)
-			snprintf(path, sizeof path, "dgrid"); /* no /proc: found through PATH */
-	}
-	return path;
-}
-
 bool git_askpass(int argc, char **argv)
 {
 	if (!getenv("DGRID_ASKPASS") || argc != 2)
@@ -53,21 +42,14 @@ void git_redact(char *text)
 /* The argument list and environment of `git ARGS...`; dir NULL: in no repository. */
 static void command(const struct git *g, const char *dir, const char *const *args, struct strs *argv, struct strs *env)
 {
-	static const char *const scrub[] = {"GIT_DIR",
-					    "GIT_WORK_TREE",
-					    "GIT_INDEX_FILE",
-					    "GIT_OBJECT_DIRECTORY",
-					    "GIT_COMMON_DIR",
-					    "GIT_NAMESPACE",
-					    "GIT_CONFIG_PARAMETERS",
-					    "GIT_PREFIX",
-					    "GIT_QUARANTINE_PATH",
-					    "GIT_GRAFT_FILE",
-					    "GIT_SHALLOW_FILE",
-					    "GIT_REPLACE_REF_BASE",
-					    "GIT_AUTHOR_DATE",
-					    "GIT_COMMITTER_DATE",
-					    "GIT_ALTERNATE_OBJECT_DIRECTORIES"};
+	static const char *const scrub[] = {"GIT_WORK_TREE",   "GIT_INDEX_FILE",	"GIT_COMMON_DIR",
+					    "GIT_NAMESPACE",   "GIT_CONFIG_PARAMETERS", "GIT_PREFIX",
+					    "GIT_GRAFT_FILE",  "GIT_SHALLOW_FILE",	"GIT_REPLACE_REF_BASE",
+					    "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"};
+	/* How git tells its hooks which repository it serves, and where the objects of a push wait for their verdict.
+	 */
+	static const char *const of_hooks[] = {"GIT_DIR", "GIT_OBJECT_DIRECTORY", "GIT_QUARANTINE_PATH",
+					       "GIT_ALTERNATE_OBJECT_DIRECTORIES"};
 	strs_add(argv, "git");
 	if (dir) {
 		strs_add(argv, "-C");
@@ -99,17 +81,21 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 		/* No helper may store the token, nor answer in its place. */
 		strs_add(argv, "-c");
 		strs_add(argv, "credential.helper=");
-		strs_addf(env, "GIT_ASKPASS=%s", self_path());
+		strs_addf(env, "GIT_ASKPASS=%s", proc_self());
 		strs_add(env, "DGRID_ASKPASS=1");
 	}
 	if (g->as_is) {
 		strs_add(argv, "-c");
 		strs_add(argv, "core.commitGraph=false");
+		strs_add(argv, "-c");
+		strs_add(argv, "advice.graftFileDeprecated=false");
 	}
 	for (; *args; args++)
 		strs_add(argv, *args);
 	for (size_t i = 0; i < sizeof scrub / sizeof *scrub; i++)
 		strs_add(env, scrub[i]);
+	for (size_t i = 0; i < sizeof of_hooks / sizeof *of_hooks && !g->in_hook; i++)
+		strs_add(env, of_hooks[i]);
 	if (g->as_is) {
 		strs_add(env, "GIT_NO_REPLACE_OBJECTS=1");
 		strs_add(env, "GIT_GRAFT_FILE=/dev/null");

@@ -45,6 +45,7 @@ int proc_run(const struct proc_spec *spec, struct proc_result *res, struct err *
  * a key or a signal while a remote hangs. NULL: never. */
 void proc_give_up_when(bool (*asked)(void));
 struct proc *proc_start(const struct proc_spec *spec, struct err *e); /* copies what it needs of spec; NULL on error */
+const char *proc_self(void);					      /* the path of this program */
 pid_t proc_pid(const struct proc *p);
 void proc_signal(struct proc *p, int sig); /* to the child's process group */
 /* For a child with spec.feed, while it runs in the background. What is fed is kept until the child takes it. */

@@ -56,7 +56,9 @@ static int fill_cache(struct snapshot *s, const char *url, const char *branch, b
 	if (!rc)
 		rc = GIT(s, NULL, e, "fetch", "--quiet", "--no-tags", "--prune", "origin", spec,
 			 "+refs/dgrid/heartbeats/*:refs/dgrid/heartbeats/*",
-			 "+refs/heads/dgrid-heartbeats/*:refs/heads/dgrid-heartbeats/*");
+			 "+refs/heads/dgrid-heartbeats/*:refs/heads/dgrid-heartbeats/*",
+			 /* the recorded audit: a pattern, for one that is not there is no error */
+			 "+refs/dgrid/audit*:refs/dgrid/audit*", "+refs/heads/dgrid-audit*:refs/heads/dgrid-audit*");
 	free(head);
 	free(shallow);
 	free(spec);

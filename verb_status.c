@@ -1,5 +1,6 @@
 #include "clock.h"
 #include "look.h"
+#include "record.h"
 #include "text.h"
 #include "verbs.h"
 #include "voters.h"
@@ -182,10 +183,26 @@ static void add_place(struct buf *out, const struct snapshot *s)
 	free(shown);
 }
 
-static void status_text(const struct snapshot *s, const struct look *o, int width, struct buf *out)
+/* What the last recorded audit said; nothing where there is none. */
+static void add_audit(struct buf *out, const struct record *r)
+{
+	if (r->place == RECORD_NONE)
+		return;
+	struct buf line = {0};
+	record_tell(&line, r, clock_now());
+	if (record_bad(r) && table_colour())
+		buf_addf(out, "%s%s\033[0m\n", paint_code(PAINT_RED), line.data);
+	else
+		buf_addf(out, "%s\n", line.data);
+	buf_clear(&line);
+}
+
+static void status_text(const struct snapshot *s, const struct record *r, const struct look *o, int width,
+			struct buf *out)
 {
 	add_place(out, s);
 	add_counts(out, s);
+	add_audit(out, r);
 	if (s->config_problems.n)
 		buf_addf(out, "settings that are not valid:\n%s", s->config_problems.text.data);
 	if (!s->n_tasks) {
@@ -199,7 +216,7 @@ static void status_text(const struct snapshot *s, const struct look *o, int widt
 }
 
 /* For the summary of a job on a host that shows Markdown. */
-static void status_markdown(const struct snapshot *s, const struct look *o, struct buf *out)
+static void status_markdown(const struct snapshot *s, const struct record *r, const struct look *o, struct buf *out)
 {
 	static const struct column of_nodes[] = {{.title = "NODE"},
 						 {.title = "STATE", .ours = true},
@@ -210,6 +227,10 @@ static void status_markdown(const struct snapshot *s, const struct look *o, stru
 	struct buf b = {0};
 	add_place(&b, s);
 	add_counts(&b, s);
+	if (r->place != RECORD_NONE) {
+		record_tell(&b, r, clock_now());
+		buf_adds(&b, "\n");
+	}
 	size_t ours = b.len;
 	if (s->config_problems.n)
 		buf_addf(&b, "settings that are not valid:\n%s", s->config_problems.text.data);
@@ -273,7 +294,7 @@ static void add_vote(struct json *row, const struct snapshot *s, const struct sn
 	json_set(row, "nodes_missing", json_new_int((int64_t)v.missing));
 }
 
-static int status_json(const struct snapshot *s, struct err *e)
+static int status_json(const struct snapshot *s, const struct record *r, struct err *e)
 {
 	char when[32];
 	struct json *nodes;
@@ -307,6 +328,7 @@ static int status_json(const struct snapshot *s, struct err *e)
 	json_set(all, "committed_at", json_new_str(clock_format(s->committed_at, when)));
 	json_set(all, "counts", look_counts(s));
 	json_set(all, "throughput", throughput_json(s));
+	json_set(all, "audit", record_json(r));
 	json_set(all, "nodes", nodes);
 	json_set(all, "tasks", tasks);
 	put_json(all);
@@ -320,18 +342,21 @@ struct page {
 	const struct context *ctx;
 	const struct look *o;
 	struct snapshot s; /* as seen last */
+	struct record r;
 };
 
 static int look_again(void *ctx, struct err *e)
 {
 	struct page *p = ctx;
 	struct snapshot fresh = {0};
-	if (open_snapshot(p->ctx, NULL, &fresh, e) || snapshot_load(&fresh, ~0u, e)) {
+	struct record r;
+	if (open_snapshot(p->ctx, NULL, &fresh, e) || snapshot_load(&fresh, ~0u, e) || record_read(&fresh, &r, e)) {
 		snapshot_close(&fresh);
 		return -1;
 	}
 	snapshot_close(&p->s);
 	p->s = fresh;
+	p->r = r;
 	return 0;
 }
 
@@ -341,7 +366,7 @@ static void draw(void *ctx, int width, struct buf *out)
 	char when[32];
 	p->s.now = clock_now(); /* ages count on while the remote is away */
 	buf_addf(out, "dgrid, every %ld s, %s (q ends)\n", p->o->watch, clock_format(clock_now(), when));
-	status_text(&p->s, p->o, width, out);
+	status_text(&p->s, &p->r, p->o, width, out);
 }
 
 static int watch_status(const struct context *ctx, const struct look *o, struct err *e)
@@ -357,19 +382,22 @@ static int cmd_status(const struct context *ctx, int argc, char **argv, struct e
 {
 	struct look o;
 	struct snapshot s = {0};
+	struct record r = {0};
 	struct buf out = {0};
 	int width, rows, rc = look_options(&o, &verb_status, argc, argv, false, e);
 	if (!rc && o.watch)
 		return watch_status(ctx, &o, e);
 	if (!rc && !(rc = open_snapshot(ctx, o.at, &s, e)))
 		rc = snapshot_load(&s, ~0u, e);
+	if (!rc)
+		rc = record_read(&s, &r, e);
 	table_terminal(&width, &rows);
 	if (!rc && o.json)
-		rc = status_json(&s, e);
+		rc = status_json(&s, &r, e);
 	else if (!rc && o.markdown)
-		status_markdown(&s, &o, &out);
+		status_markdown(&s, &r, &o, &out);
 	else if (!rc)
-		status_text(&s, &o, width, &out);
+		status_text(&s, &r, &o, width, &out);
 	fwrite(out.data ? out.data : "", 1, out.len, stdout);
 	buf_clear(&out);
 	snapshot_close(&s);

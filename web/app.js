@@ -60,6 +60,17 @@
   }
 
   /* ---- age ---- */
+  /* What the last recorded audit said, in words and colour. */
+  function audited() {
+    const a = D.audit;
+    if (!a) return null;
+    const bad = a.violations || a.branch === 'off';
+    const oid = D.commit_url ? h('a', { href: D.commit_url + a.commit, class: 'oid', rel: 'noreferrer' }, a.commit.slice(0, 10)) : h('code', { class: 'oid' }, a.commit.slice(0, 10));
+    const more = a.branch === 'off' ? 'that commit is not on this branch: its history was rewritten' : a.branch === 'unknown' ? 'where this branch stands to it cannot be told'
+      : a.since ? `${plural(a.since, 'commit')} since` : '';
+    return h('span', { class: 'badge audit ' + (bad ? 'a-bad' : a.branch === 'on' ? 'a-good' : 'a-unsure'), id: 'audit' }, 'audited to ', oid, ', ',
+      a.violations ? plural(a.violations, 'violation') : 'no violations', ', ', timeEl(a.at, true), more ? `; ${more}` : '');
+  }
   let level = '';
   function age() {
     const box = $('age');
@@ -73,7 +84,7 @@
     const text = s > 600 ? `This is ${ago(D.now).replace(' ago', '')} old` : `Read ${ago(D.now)}`;
     if (!box.firstChild)
       put(box, h('span', { class: 'dot' }), h('strong', { id: 'age-text' }), h('span', {}, 'ledger at ', oid),
-        h('span', { class: 'muted' }, 'last commit ', timeEl(D.committed_at, true)));
+        h('span', { class: 'muted' }, 'last commit ', timeEl(D.committed_at, true)), audited());
     const strong = $('age-text');
     if (strong.textContent !== text) strong.textContent = text;
     if (is === level) return;
