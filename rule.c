@@ -186,9 +186,10 @@ void rule_change_classify(struct rule_change *ch)
 
 static bool known_verb(const char *verb, size_t len)
 {
-	static const char *const verbs[] = {"submit",  "promote", "approve", "claim",	  "renew", "release",
-					    "success", "failed",  "timeout", "oom",	  "lost",  "requeue",
-					    "cancel",  "retry",	  "invalid", "cancelled", "vote",  "disputed"};
+	static const char *const verbs[] = {"submit",	 "promote", "approve",	"claim",   "renew",
+					    "release",	 "success", "failed",	"timeout", "oom",
+					    "lost",	 "requeue", "cancel",	"retry",   "invalid",
+					    "cancelled", "vote",    "disputed", "enroll",  "revoke"};
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (strlen(verbs[i]) == len && !strncmp(verbs[i], verb, len))
 			return true;

@@ -144,8 +144,8 @@ def a_goodbye_that_nobody_signed(h):
 def an_archive_that_nobody_signed(h):
     step, added = h.archiving("late-0")
     h.bad = h.into_archive(added, key=None)
-    h.do(step)
-    h.bad_paths = tuple(added)
+    h.also_bad = h.do(step)
+    h.bad_paths = (*added, C + "late-0.json")
 
 @fraud("signed.commit", grid="signed")
 def an_archiving_that_nobody_signed(h):
