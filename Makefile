@@ -14,7 +14,7 @@ say = $(if $(V),,@echo '  $(1)  $(2)')
 UNAME := $(shell uname -s)
 SRC := $(sort $(wildcard *.c))
 # Files that the program carries with it, see asset.h.
-ASSETS := $(sort $(filter-out %/ci.yml,$(wildcard .github/workflows/*.yml)) $(wildcard templates/*) $(wildcard web/*) $(wildcard completions/*))
+ASSETS := $(sort $(filter-out %/ci.yml %/release.yml,$(wildcard .github/workflows/*.yml)) $(wildcard templates/*) $(wildcard web/*) $(wildcard completions/*))
 ASSET_DATA := build/asset_data.c
 LIB_SRC := $(filter-out dgrid.c,$(SRC))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
@@ -69,6 +69,7 @@ help:
 	@echo 'make tamper [HISTORIES=1000 SEED=n]   frauds and honest histories, before the audit and the hook'
 	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook]   what it costs and gains'
 	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser;  make manual: man/ anew, by --help'
+	@echo 'make recording     docs/img/demo.svg anew: a terminal in which make demo runs'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
 	@echo 'make install PREFIX= DESTDIR=;  make clean'
 
@@ -155,6 +156,12 @@ screenshots: all
 # What the pages of man/ say of verbs, options and fields, from the program itself.
 manual: all
 	@python3 scripts/manual.py ./dgrid man
+
+# The README's demo, as it was on a terminal.
+.PHONY: recording
+recording: all
+	@mkdir -p docs/img
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL DGRID_DEMO_ENGINE=$(or $(DGRID_DEMO_ENGINE),bwrap) python3 scripts/record.py --title 'make demo: three workers race for a dozen tasks' docs/img/demo.svg make demo
 
 # Figures, not tests; ROUNDS= ONLY=throughput,pushes,... The table goes to build/bench/ too.
 bench: all

@@ -28,6 +28,18 @@ count() { # NAME COMMAND...: one test
 		failed=$((failed + 1))
 	fi
 }
+lines() { # NAME COMMAND...: counts its "ok NAME" and "not ok NAME" lines
+	local name=$1 rc
+	shift
+	"$@" >"$work/lines" 2>&1
+	rc=$?
+	cat "$work/lines"
+	passed=$((passed + $(grep -c '^ok ' "$work/lines"))) failed=$((failed + $(grep -c '^not ok ' "$work/lines")))
+	if ! grep -q '^\(not \)\?ok ' "$work/lines" || { ((rc != 0)) && ! grep -q '^not ok ' "$work/lines"; }; then
+		echo "not ok $name: the script ended with $rc"
+		failed=$((failed + 1))
+	fi
+}
 skip() { # NAME WHY
 	if [[ $STRICT == 1 ]]; then
 		echo "not ok $1: skipped ($2), which DGRID_STRICT=1 forbids"
@@ -63,11 +75,11 @@ units() { # LABEL MAKE-ARGUMENTS...: counts "test_NAME: N passed, N failed" line
 	fi
 }
 
-bats_pass() { # LABEL PROGRAM SAN
+bats_pass() { # LABEL PROGRAM SAN FOLDER
 	local label=$1 rc p f s plan
 	note "bats ($label)"
 	DGRID=$2 DGRID_SAN=$3 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-300} \
-		bats --jobs "$JOBS" --formatter tap bats/ 2>&1 </dev/null | tee "$work/tap"
+		bats --jobs "$JOBS" --formatter tap "$4" 2>&1 </dev/null | tee "$work/tap"
 	rc=${PIPESTATUS[0]}
 	read -r p f s plan < <(awk '
 		/^1\.\.[0-9]+$/ { plan = substr($0, 4) }
@@ -97,10 +109,10 @@ differ() {
 
 shell_files() {
 	local f
-	for f in .ci/* scripts/* tests/*.sh tests/*/*.sh bench/*.sh examples/*; do
+	for f in .ci/* scripts/* tests/*.sh tests/*/*.sh tests/docs/bin/* bench/*.sh examples/*; do
 		if [[ -f $f ]] && head -n 1 "$f" | grep -Eq '^#!.*[/ ](ba|da)?sh( |$)'; then printf '%s\n' "$f"; fi
 	done
-	for f in bats/*.bash bats/*.bats; do if [[ -f $f ]]; then printf '%s\n' "$f"; fi; done
+	for f in bats/*.bash bats/*.bats bats/once/*.bats; do if [[ -f $f ]]; then printf '%s\n' "$f"; fi; done
 }
 check_shell() {
 	local files
@@ -213,22 +225,22 @@ else
 fi
 if command -v node >/dev/null && command -v npm >/dev/null && command -v java >/dev/null && [[ -n $(type -P chromium chromium-browser google-chrome) ]]; then
 	note "the dashboard in a browser"
-	bash tests/browser/run.sh >"$work/browser" 2>&1
-	rc=$?
-	cat "$work/browser"
-	passed=$((passed + $(grep -c '^ok ' "$work/browser"))) failed=$((failed + $(grep -c '^not ok ' "$work/browser")))
-	if ((rc != 0)) && ! grep -q '^not ok ' "$work/browser"; then
-		echo "not ok browser: the script ended with $rc"
-		failed=$((failed + 1))
-	fi
+	lines browser bash tests/browser/run.sh
 else
 	skip "browser" "chromium, node, npm or java is not installed"
+fi
+if command -v python3 >/dev/null && command -v bwrap >/dev/null && python3 -c 'import yaml' 2>/dev/null; then
+	note "the documents, typed"
+	lines documents python3 tests/docs/run.py --jobs "$JOBS"
+else
+	skip "documents" "python3, its yaml or bwrap is not installed"
 fi
 if ! command -v bats >/dev/null; then
 	skip "bats" "bats is not installed"
 	finish
 fi
 command -v parallel >/dev/null || JOBS=1
-bats_pass "plain" "$PWD/dgrid" 0
-if ((sanitized)); then bats_pass "sanitized" "$PWD/build/san/dgrid" 1; fi
+bats_pass "plain" "$PWD/dgrid" 0 bats/
+if ((sanitized)); then bats_pass "sanitized" "$PWD/build/san/dgrid" 1 bats/; fi
+bats_pass "what needs to run but once" "$PWD/dgrid" 0 bats/once/
 finish
