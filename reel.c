@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define QUEUE_MAX 512 /* commits read ahead */
 #define ARCHIVE_QUEUE_MAX 4
@@ -16,14 +17,17 @@ struct blob {
 	unsigned refs;
 	uint64_t seq; /* of its question to cat-file */
 	bool there, keep;
-	char oid[72];
-	char *bytes; /* NULL: missing, no blob, or too large */
+	struct step *tree_of; /* it is a tree of that commit, to be looked at and dropped; NULL: a blob */
+	const char *folder;   /* of the tree: "", "tasks/" */
+	char oid[80];	      /* or "TREE:tasks" */
+	char *bytes;	      /* NULL: missing, no blob, or too large */
 	size_t len, max;
 	struct json *doc; /* what the judges made of bytes */
 	struct blob *next_asked;
 };
 struct step { /* a commit with its documents */
 	struct rule_commit c;
+	char tree[72];
 	struct blob **old, **new; /* of each change; NULL: nobody wants it */
 	size_t room;
 	uint64_t needs; /* the last question that must be answered before it can be judged */
@@ -69,6 +73,28 @@ static void fail(struct reel *r, enum err_class class, const char *what, const s
 
 /* ---- documents ---- */
 
+/* A tree as git has it: "MODE NAME\0OID" an entry, sorted as if folders ended in a slash. Such a name could hold a
+ * slash and read like a file in a folder, or stand twice. The trees below are small, and what they hold as folders is
+ * all that a ledger's paths are read by. */
+static void look_at_tree(struct blob *b)
+{
+	size_t hash = strlen(b->tree_of->c.id) / 2;
+	const char *p = b->bytes, *end = b->bytes + b->len, *last = NULL;
+	struct rule_commit *c = &b->tree_of->c;
+	while (p < end && !c->odd) {
+		const char *name = memchr(p, ' ', (size_t)(end - p)), *stop;
+		name = name ? name + 1 : end;
+		stop = memchr(name, 0, (size_t)(end - name));
+		if (!stop || !*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, "..") ||
+		    !strcasecmp(name, ".git") || (last && !strcmp(last, name))) {
+			c->odd = xasprintf("%s%.200s", b->folder, stop ? name : "");
+			break;
+		}
+		last = name;
+		p = stop + 1 + hash;
+	}
+}
+
 static void blob_drop(struct reel *r, struct blob *b)
 {
 	if (!b || --b->refs)
@@ -109,6 +135,8 @@ static void answered(struct reel *r)
 {
 	struct blob *b = r->asked_first, **slot = slot_of(r, b->oid);
 	b->there = true;
+	if (b->tree_of && b->bytes)
+		look_at_tree(b);
 	r->asked_first = b->next_asked;
 	if (!r->asked_first)
 		r->asked_last = NULL;
@@ -129,14 +157,19 @@ static void cat_head(struct reel *r, char *line)
 	struct blob *b = r->asked_first;
 	if (!b)
 		return;
-	if (sscanf(line, "%*s %15s %llu", type, &size) != 2) {
+	bool found = sscanf(line, "%*s %15s %llu", type, &size) == 2;
+	if (!found && b->tree_of) {
+		answered(r); /* there is no such folder */
+		return;
+	}
+	if (!found) {
 		char what[160];
 		snprintf(what, sizeof what, "the repository lacks object %.72s: its history cannot be judged", b->oid);
 		fail(r, ERR_DATA, what, NULL);
 		answered(r);
 		return;
 	}
-	b->keep = !strcmp(type, "blob") && size <= b->max;
+	b->keep = !strcmp(type, b->tree_of ? "tree" : "blob") && size <= b->max;
 	if (b->keep)
 		b->bytes = xcalloc((size_t)size + 1, 1);
 	r->in_blob = true;
@@ -206,7 +239,20 @@ static void step_free(struct reel *r, struct step *s)
 	free(s->c.committer);
 	free(s->c.subject);
 	free(s->c.signature_why);
+	free(s->c.odd);
 	free(s);
+}
+
+static void ask_tree(struct reel *r, struct step *s, const char *folder, const char *name)
+{
+	struct blob *b = xcalloc(1, sizeof *b);
+	*b = (struct blob){.refs = 1, .seq = ++r->asked, .max = TOTALS_MAX, .tree_of = s, .folder = folder};
+	snprintf(b->oid, sizeof b->oid, "%s%s", s->tree, name);
+	*(r->asked_last ? &r->asked_last->next_asked : &r->asked_first) = b;
+	r->asked_last = b;
+	proc_feed(r->cat, b->oid, strlen(b->oid));
+	proc_feed(r->cat, "\n", 1);
+	s->needs = b->seq;
 }
 
 static struct blob *ask_for(struct reel *r, struct step *s, const struct rule_change *ch, const char *oid)
@@ -225,6 +271,8 @@ static void step_done(struct reader *in)
 	if (!s)
 		return;
 	if (in->documents && !r->failed && r->cat) {
+		ask_tree(r, s, "", "");
+		ask_tree(r, s, "tasks/", ":tasks");
 		s->old = xcalloc(s->c.n + 1, sizeof(struct blob *));
 		s->new = xcalloc(s->c.n + 1, sizeof(struct blob *));
 		for (size_t i = 0; i < s->c.n; i++) {
@@ -253,12 +301,15 @@ static void take_field(struct reader *in, const char *text)
 		}
 		break;
 	case 2:
-		c->author = xstrdup(text);
+		snprintf(in->now->tree, sizeof in->now->tree, "%s", text);
 		break;
 	case 3:
-		c->committer = xstrdup(text);
+		c->author = xstrdup(text);
 		break;
 	case 4:
+		c->committer = xstrdup(text);
+		break;
+	case 5:
 		c->at = strtoll(text, NULL, 10);
 		break;
 	default:
@@ -369,7 +420,7 @@ int reel_read(struct reel *r, enum reel_branch b, const char *from, const char *
 			      "--no-relative",
 			      "--ignore-submodules=none",
 			      "--encoding=UTF-8",
-			      "--format=%x00@%H%x00%P%x00%an <%ae>%x00%cn <%ce>%x00%ct%x00%s",
+			      "--format=%x00@%H%x00%P%x00%T%x00%an <%ae>%x00%cn <%ce>%x00%ct%x00%s",
 			      range,
 			      "--",
 			      NULL};
@@ -481,6 +532,8 @@ void reel_close(struct reel *r)
 	for (int b = 0; b < REEL_N; b++)
 		end_child(&r->branch[b].proc);
 	end_child(&r->cat);
+	for (struct blob *b = r->asked_first; b; b = b->next_asked)
+		b->tree_of = NULL;
 	for (int b = 0; b < REEL_N; b++) {
 		struct reader *in = &r->branch[b];
 		while (in->first)

@@ -456,6 +456,9 @@ static void tell_notices(struct rules *r, const struct rule_commit *c)
 			first = ch->path;
 		stands += ch->kind == RULE_TASK && ch->state >= TASK_IN_PROGRESS && ch->new_mode;
 	}
+	if (c->odd)
+		rule_tell(r, RULE_PLACE_PATH, c, c->odd,
+			  "git and file systems may read this name, or its folder, otherwise");
 	if (c->n_parents > 1)
 		rule_tell(r, NOTICE_MERGE, c, "", "a merge by %s", c->who);
 	if (outside && c->parent[0])
