@@ -100,14 +100,14 @@ shell_files() {
 	for f in .ci/* scripts/* tests/*.sh tests/*/*.sh bench/*.sh examples/*; do
 		if [[ -f $f ]] && head -n 1 "$f" | grep -Eq '^#!.*[/ ](ba|da)?sh( |$)'; then printf '%s\n' "$f"; fi
 	done
-	for f in bats/*.bash bats/*.bats; do if [[ -f $f ]]; then printf '%s\n' "$f"; fi; done
+	for f in bats/*.bash bats/*.bats tests/*.bats; do if [[ -f $f ]]; then printf '%s\n' "$f"; fi; done
 }
 check_shell() {
 	local files
-	mapfile -t files < <(shell_files | grep -v "^bats/")
+	mapfile -t files < <(shell_files | grep -v "^bats/\|\.bats$")
 	shellcheck -x -P SCRIPTDIR "${files[@]}" || return 1
 	# bats runs each test in a subshell with set -e, and calls functions by name
-	mapfile -t files < <(shell_files | grep "^bats/")
+	mapfile -t files < <(shell_files | grep "^bats/\|\.bats$")
 	shellcheck -x -P SCRIPTDIR -e SC2030,SC2031,SC2164,SC2317 "${files[@]}"
 }
 finish() {
@@ -210,6 +210,19 @@ if command -v node >/dev/null && command -v npm >/dev/null && command -v java >/
 	fi
 else
 	skip "browser" "chromium, node, npm or java is not installed"
+fi
+if command -v bats >/dev/null && command -v docker-compose >/dev/null && docker image inspect dgrid-test:1 >/dev/null 2>&1; then
+	note "the image, built and run"
+	DGRID=$PWD/dgrid bats --formatter tap tests/image.bats >"$work/tap" 2>&1 </dev/null
+	rc=$?
+	cat "$work/tap"
+	passed=$((passed + $(grep -c '^ok ' "$work/tap"))) failed=$((failed + $(grep -c '^not ok ' "$work/tap")))
+	if ((rc != 0)) && ! grep -q '^not ok ' "$work/tap"; then
+		echo "not ok image: bats ended with $rc"
+		failed=$((failed + 1))
+	fi
+else
+	skip "image" "bats, docker-compose or a docker that answers is missing"
 fi
 if ! command -v bats >/dev/null; then
 	skip "bats" "bats is not installed"
