@@ -63,11 +63,12 @@ units() { # LABEL MAKE-ARGUMENTS...: counts "test_NAME: N passed, N failed" line
 	fi
 }
 
-bats_pass() { # LABEL PROGRAM SAN
-	local label=$1 rc p f s plan
+bats_pass() { # LABEL PROGRAM SAN FILE...
+	local label=$1 program=$2 san=$3 rc p f s plan
+	shift 3
 	note "bats ($label)"
-	DGRID=$2 DGRID_SAN=$3 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-300} \
-		bats --jobs "$JOBS" --formatter tap bats/ 2>&1 </dev/null | tee "$work/tap"
+	DGRID=$program DGRID_SAN=$san BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-300} \
+		bats --jobs "$JOBS" --formatter tap "$@" 2>&1 </dev/null | tee "$work/tap"
 	rc=${PIPESTATUS[0]}
 	read -r p f s plan < <(awk '
 		/^1\.\.[0-9]+$/ { plan = substr($0, 4) }
@@ -211,24 +212,13 @@ if command -v node >/dev/null && command -v npm >/dev/null && command -v java >/
 else
 	skip "browser" "chromium, node, npm or java is not installed"
 fi
-if command -v bats >/dev/null && command -v docker-compose >/dev/null && docker image inspect dgrid-test:1 >/dev/null 2>&1; then
-	note "the image, built and run"
-	DGRID=$PWD/dgrid bats --formatter tap tests/image.bats >"$work/tap" 2>&1 </dev/null
-	rc=$?
-	cat "$work/tap"
-	passed=$((passed + $(grep -c '^ok ' "$work/tap"))) failed=$((failed + $(grep -c '^not ok ' "$work/tap")))
-	if ((rc != 0)) && ! grep -q '^not ok ' "$work/tap"; then
-		echo "not ok image: bats ended with $rc"
-		failed=$((failed + 1))
-	fi
-else
-	skip "image" "bats, docker-compose or a docker that answers is missing"
-fi
 if ! command -v bats >/dev/null; then
 	skip "bats" "bats is not installed"
 	finish
 fi
 command -v parallel >/dev/null || JOBS=1
-bats_pass "plain" "$PWD/dgrid" 0
-if ((sanitized)); then bats_pass "sanitized" "$PWD/build/san/dgrid" 1; fi
+bats_pass "plain" "$PWD/dgrid" 0 bats/
+if ((sanitized)); then bats_pass "sanitized" "$PWD/build/san/dgrid" 1 bats/; fi
+# What is not about the program's memory: the manual, the shells, the image.
+bats_pass "once" "$PWD/dgrid" 0 tests/
 finish
