@@ -278,6 +278,6 @@ const struct verb verb_init = {
     .examples = (const struct usage_note[]){{"dgrid init /srv/grid.git", "a grid in a folder"},
 					    {"DGRID_REPO_URL=https://github.com/you/grid.git dgrid init", ""},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "it is a grid now, or was one already"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "it is a grid now, or was one already"}, {"66", ""}, {0}},
     .run = cmd_init,
 };

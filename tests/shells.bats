@@ -39,6 +39,11 @@ typed() {
 			'told() { print -r -- $'"'\n'"'"<<$BUFFER>>"; exit; }' 'zle -N told' 'bindkey "^G" told' >"$T/c/.zshrc"
 		start=(env ZDOTDIR="$T/c" zsh -d -i)
 		;;
+	zsh-sourced)
+		printf '%s\n' 'autoload -Uz compinit' "compinit -u -d $T/c/dump" 'source <(dgrid completions zsh)' 'PS1="rea""dy> "' \
+			'told() { print -r -- $'"'\n'"'"<<$BUFFER>>"; exit; }' 'zle -N told' 'bindkey "^G" told' >"$T/c/.zshrc"
+		start=(env ZDOTDIR="$T/c" zsh -d -i)
+		;;
 	fish)
 		{
 			cat "$REPO_ROOT/completions/dgrid.fish"
@@ -75,5 +80,8 @@ in_shell() {
 }
 
 @test "in bash" { in_shell bash; }
-@test "in zsh" { in_shell zsh; }
+@test "in zsh, as a file in fpath and sourced" {
+	in_shell zsh
+	presses zsh-sourced $'dgrid canc\t' 'dgrid cancel'
+}
 @test "in fish" { in_shell fish; }
