@@ -246,13 +246,14 @@ void reaper_note(struct json *doc, const struct orphan *o)
 		json_free(evidence);
 }
 
-/* Did the node speak in the ledger since it was judged silent? */
+/* Did the node speak in the ledger since it was judged silent, or gone? */
 static bool spoke(struct ledger *l, const struct orphan *o)
 {
 	struct node_view file;
-	struct json *doc = o->evidence.seen_at && task_id_valid(o->node) ? ledger_node(l, o->node) : NULL;
+	int64_t last = o->evidence.left ? o->evidence.left : o->evidence.seen_at;
+	struct json *doc = last && task_id_valid(o->node) ? ledger_node(l, o->node) : NULL;
 	node_read(&file, doc);
-	bool yes = doc && file.seen > o->evidence.seen_at;
+	bool yes = doc && file.seen > last;
 	json_free(doc);
 	return yes;
 }

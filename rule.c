@@ -83,8 +83,8 @@ static const struct rule rules[RULE_N] = {
     [NOTICE_OUTSIDE] = {"notice.outside", "files outside the ledger changed"},
     [NOTICE_REMOVED] = {"notice.removed", "a person removed a queued task or a node's file"},
     [NOTICE_EDITED] = {"notice.edited", "a person changed a submission that waits in unapproved"},
-    [NOTICE_WORD] = {"notice.word", "a claim was ended on the word of who healed it: the node said goodbye by a "
-				    "heartbeat, which no history keeps"},
+    [NOTICE_WORD] = {"notice.word",
+		     "an older program cancelled a running task and wrote down no evidence that its node was dead"},
 };
 
 const struct rule *rule_at(enum rule_id r)
@@ -186,9 +186,10 @@ void rule_change_classify(struct rule_change *ch)
 
 static bool known_verb(const char *verb, size_t len)
 {
-	static const char *const verbs[] = {"submit",  "promote", "approve", "claim",	  "renew", "release",
-					    "success", "failed",  "timeout", "oom",	  "lost",  "requeue",
-					    "cancel",  "retry",	  "invalid", "cancelled", "vote",  "disputed"};
+	static const char *const verbs[] = {"submit",	 "promote", "approve",	"claim",   "renew",
+					    "release",	 "success", "failed",	"timeout", "oom",
+					    "lost",	 "requeue", "cancel",	"retry",   "invalid",
+					    "cancelled", "vote",    "disputed", "enroll",  "revoke"};
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (strlen(verbs[i]) == len && !strncmp(verbs[i], verb, len))
 			return true;
@@ -367,12 +368,13 @@ void rule_cancel_note(const struct rule_move *m)
 {
 	const struct json *was = json_get(m->old, "cancel"), *is = json_get(m->new, "cancel");
 	const char *by = json_str(is, "by");
-	if (was) {
-		rule_kept(m, "cancel", RULE_CANCEL_NOTE);
+	if (was && rule_same(was, is))
 		return;
-	}
+	/* Who asks a second time leaves a note of that. */
 	if (!is)
-		rule_say(m, RULE_CANCEL_NOTE, "cancelled without a note of who asked for it");
+		rule_say(m, RULE_CANCEL_NOTE, "%s",
+			 was ? "the note of who asked for it was taken out"
+			     : "cancelled without a note of who asked for it");
 	else if (!by || !*by)
 		rule_say(m, RULE_CANCEL_NOTE, "the note names nobody");
 	else if (m->c->node)

@@ -105,8 +105,10 @@ struct rule_commit {
 	int64_t parent_at; /* the same of its first parent; 0: not known */
 	struct rule_change *changes;
 	size_t n;
-	enum rule_signature signature;
-	char *signature_why; /* NULL: nothing to add */
+	char *odd; /* a name in a folder's tree that reads otherwise, and why: "tasks/queue/x: ..."; NULL: none */
+	enum rule_signature signature; /* NOT_ASKED: nobody has to sign it */
+	char signed_by[65];	       /* whose key it is by nodes/keys of the parent; "": nobody's */
+	char *signature_why;	       /* NULL: nothing to add */
 	/* Of a commit that archives: its counterpart on the branch archive, and whether that branch was looked at. */
 	const struct rule_commit *archive;
 	bool archive_seen;

@@ -397,22 +397,53 @@ static void judge_other(struct rules *r, const struct rule_commit *c, const stru
 				  c->who);
 }
 
+/* What only the nodes and people that are enrolled may change. Promotion needs no key, not even where it finds a file
+ * that is no task. */
+static const struct rule_change *needs_key(const struct rule_commit *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct rule_change *ch = &c->changes[i];
+		bool promoted = false;
+		if (ch->kind == RULE_NODE || ch->kind == RULE_TOTALS)
+			return ch;
+		if (ch->kind != RULE_TASK || ch->state < TASK_IN_PROGRESS)
+			continue;
+		for (size_t k = 0; k < c->n && ch->state == TASK_FAILED && !ch->old_mode && !promoted; k++) {
+			const struct rule_change *from = &c->changes[k];
+			promoted = from->kind == RULE_TASK && from->state == TASK_UNAPPROVED && !from->new_mode &&
+				   !strcmp(from->id, ch->id) &&
+				   rule_text_is(json_get(rule_doc(&ch->new), "result"), "status", "invalid");
+		}
+		if (!promoted)
+			return ch;
+	}
+	return NULL;
+}
+
+bool rules_needs_signature(const struct rule_commit *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->changes[i].kind == RULE_KEY)
+			return true;
+	return needs_key(c) != NULL;
+}
+
 /* With require_signed_nodes; who replays asks for the signature only then. */
 static void judge_signature(struct rules *r, const struct rule_commit *c)
 {
-	const struct rule_change *at = NULL;
-	for (size_t i = 0; i < c->n && !at; i++) {
-		const struct rule_change *ch = &c->changes[i];
-		if (ch->kind == RULE_NODE || ch->kind == RULE_TOTALS ||
-		    (ch->kind == RULE_TASK && ch->state >= TASK_IN_PROGRESS))
-			at = ch;
-	}
-	if (at && c->signature > RULE_GOOD)
+	const struct rule_change *at = c->signature > RULE_GOOD ? needs_key(c) : NULL;
+	if (at)
 		rule_tell(r, RULE_SIGNED_COMMIT, c, at->path, "%s%s%s",
 			  c->signature == RULE_UNSIGNED ? "the commit is not signed"
 			  : c->signature == RULE_BAD	? "the commit's signature is not good"
-							: "the commit is signed by a key that is not this node's",
+							: "the commit is signed by another's key",
 			  c->signature_why ? ": " : "", c->signature_why ? c->signature_why : "");
+	for (size_t i = 0; i < c->n && !c->node && c->signed_by[0] && world_node(&r->world, c->signed_by); i++)
+		if (c->changes[i].kind == RULE_KEY) {
+			rule_tell(r, RULE_SIGNED_KEY, c, c->changes[i].path,
+				  "keys were changed in a commit that node %s signed", c->signed_by);
+			break;
+		}
 }
 
 static void tell_notices(struct rules *r, const struct rule_commit *c)
@@ -425,6 +456,9 @@ static void tell_notices(struct rules *r, const struct rule_commit *c)
 			first = ch->path;
 		stands += ch->kind == RULE_TASK && ch->state >= TASK_IN_PROGRESS && ch->new_mode;
 	}
+	if (c->odd)
+		rule_tell(r, RULE_PLACE_PATH, c, c->odd,
+			  "git and file systems may read this name, or its folder, otherwise");
 	if (c->n_parents > 1)
 		rule_tell(r, NOTICE_MERGE, c, "", "a merge by %s", c->who);
 	if (outside && c->parent[0])

@@ -9,5 +9,7 @@
 #include "rule.h"
 
 void rules_wants(const struct rule_change *ch, bool *old, bool *new);
+/* Does the commit change what is signed where require_signed_nodes holds, or who signs it? */
+bool rules_needs_signature(const struct rule_commit *c);
 void rules_judge(struct rules *r, struct rule_commit *c);
 #endif

@@ -142,7 +142,7 @@ void rules_archiving(struct rules *r, const struct rule_commit *c, const struct 
 			rule_tell(r, RULE_ARCHIVE_LOST, c->archive, c->archive->changes[i].path,
 				  "it stands in the archive, and did not leave the ledger");
 	if (c->archive && c->archive->signature > RULE_GOOD)
-		rule_tell(r, RULE_SIGNED_COMMIT, c->archive, leaving[0]->path,
+		rule_tell(r, RULE_SIGNED_COMMIT, c->archive, c->archive->n ? c->archive->changes[0].path : "",
 			  "the archive's commit is not signed as it must be%s%s", c->archive->signature_why ? ": " : "",
 			  c->archive->signature_why ? c->archive->signature_why : "");
 	json_free(sum);

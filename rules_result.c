@@ -18,7 +18,8 @@ static const char *or_none(const char *s)
 /* The entry that ends a claim is its copy. */
 static void judge_entry(const struct rule_move *m, const struct json *entry)
 {
-	static const char *const same[] = {"node", "nonce", "attempt", "claimed_at", "lease_until"};
+	static const char *const same[] = {"node",	  "nonce",    "attempt", "claimed_at",
+					   "lease_until", "replicas", "quorum"};
 	if (json_get(m->new, "claim"))
 		rule_say(m, RULE_ATTEMPTS_GROW, "the claim ended, and still stands in the task");
 	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
@@ -81,17 +82,12 @@ static void judge_silence(const struct rule_move *m, const struct shown *s, int6
 		rule_say(m, RULE_ORPHAN_EVIDENCE, "the node's next sign of life was not due yet");
 }
 
-static void judge_goodbye(const struct rule_move *m, const struct shown *s, int64_t left)
+/* A node says goodbye with its file, in a commit of its own. */
+static void judge_goodbye(const struct rule_move *m, const struct shown *s)
 {
-	if (s->left)
-		return;
-	if (left < s->seen || left > s->now + s->skew)
-		rule_say(m, RULE_ORPHAN_EVIDENCE,
-			 "the evidence is a goodbye that the ledger contradicts: the node was alive "
-			 "after it, or it lies ahead");
-	else
-		rule_say(m, NOTICE_WORD, "that node %s left is what %s says; its goodbye stands in no commit",
-			 or_none(json_str(m->claim, "node")), m->c->who);
+	if (!s->left)
+		rule_say(m, RULE_ORPHAN_EVIDENCE, "the evidence is a goodbye, and the file of node %s says none",
+			 or_none(json_str(m->claim, "node")));
 }
 
 /* A claim that another than its node ended: does the ledger bear out what is said? What older programs wrote has a
@@ -109,14 +105,14 @@ static void judge_evidence(const struct rule_move *m, const struct json *entry)
 	else if (seen)
 		judge_silence(m, &s, seen, rule_time(ev, "next_due"));
 	else if (left)
-		judge_goodbye(m, &s, left);
+		judge_goodbye(m, &s);
 	else if (ev)
 		rule_say(m, RULE_ORPHAN_EVIDENCE, "the evidence is none that this version knows");
 	else if (s.left || (s.lease && s.now > s.lease + s.skew) ||
 		 (s.now > s.seen + s.after + s.skew && s.now > s.due + s.skew))
 		return;
 	else if (reason && strstr(reason, " left at "))
-		judge_goodbye(m, &s, s.now);
+		judge_goodbye(m, &s);
 	else if (!m->c->node && rule_text_is(entry, "outcome", "cancelled"))
 		rule_say(m, NOTICE_WORD, "%s's run was cancelled by %s without waiting for the node",
 			 or_none(json_str(m->claim, "node")), m->c->who);

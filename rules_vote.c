@@ -5,7 +5,9 @@
 void rules_vote_claim(const struct rule_move *m, const struct json *claim)
 {
 	const char *node = json_str(claim, "node");
-	struct vote_terms is = vote_claim_terms(claim), due = vote_terms(m->old, &m->rules->world.config);
+	const struct vote_terms due = vote_terms(m->old, &m->rules->world.config);
+	/* As they are written: what is no sound number is not what the task says either. */
+	const struct vote_terms is = {json_int(claim, "replicas", 1), json_int(claim, "quorum", 1)};
 	if (node && vote_has(m->old, node))
 		rule_say(m, RULE_VOTE_NODE, "%.64s has voted on it already", node);
 	if (is.replicas != due.replicas || is.quorum != due.quorum)
@@ -19,7 +21,7 @@ static void judge_silent(const struct rule_move *m, const struct json *entry)
 	static const char *const told[] = {"ended_at",	  "outcome", "commitment",
 					   "duration_ms", "engine",  "image_digest"};
 	for (const struct json *x = entry->child; x; x = x->next) {
-		bool known = json_get(m->claim, x->name) != NULL;
+		bool known = json_get(m->claim, x->name) && rule_same(json_get(m->claim, x->name), x);
 		for (size_t i = 0; i < sizeof told / sizeof *told && !known; i++)
 			known = !strcmp(x->name, told[i]);
 		if (!known) {
@@ -47,6 +49,13 @@ void rules_vote_cast(const struct rule_move *m, const struct json *entry)
 		rule_say(m, RULE_VOTE_NODE, "%.64s voted a second time", node);
 }
 
+/* How a run can end. */
+static bool of_a_run(const char *status)
+{
+	return status && (!strcmp(status, "success") || !strcmp(status, "failed") || !strcmp(status, "timeout") ||
+			  !strcmp(status, "oom"));
+}
+
 void rules_vote_end(const struct rule_move *m, const struct json *result)
 {
 	const struct vote_terms terms = vote_claim_terms(m->claim);
@@ -57,6 +66,18 @@ void rules_vote_end(const struct rule_move *m, const struct json *result)
 	if (terms.replicas < 2 || !ran) {
 		if (is || disputed)
 			rule_say(m, RULE_VOTE_QUORUM, "a quorum's verdict on a run that nobody voted on");
+		return;
+	}
+	const char *node = json_str(m->claim, "node"), *nonce = json_str(m->claim, "nonce");
+	char own[VOTE_COMMITMENT];
+	if (node && vote_has(m->old, node))
+		rule_say(m, RULE_VOTE_NODE, "%.64s ended it, and has voted on it", node);
+	if (!of_a_run(json_str(disputed ? is : result, "status"))) {
+		rule_say(m, RULE_VOTE_QUORUM, "the result does not say how the run itself ended");
+		return;
+	}
+	if (!vote_commitment(result, node ? node : "", nonce ? nonce : "", own)) {
+		rule_say(m, RULE_VOTE_QUORUM, "the result has no digests to hold commitments against");
 		return;
 	}
 	enum vote_verdict v = vote_judge(m->old, terms, result, &due);

@@ -53,6 +53,12 @@ outliers() { # NODE: as nodes --json has it
 }
 subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 
+# Each of these histories keeps every rule.
+audited() {
+	run -0 "$DGRID" audit
+	[[ "$output" == *"no violation"* ]] || { echo "$output"; false; }
+}
+
 @test "two of three nodes agree, and that is enough; a vote shows nothing of what it found" {
 	submit sum 'echo 42; echo note >&2'
 	run -0 "$DGRID" why sum
@@ -98,6 +104,7 @@ subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 	[ "$(subjects | grep -c 'claim sum')" = 2 ]
 	run -0 "$DGRID" show sum
 	[[ "$output" == *"agreed      n1, n2"* ]]
+	audited
 }
 
 @test "a liar is the outlier, and stays counted through retry and archive" {
@@ -117,7 +124,7 @@ subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 	run -0 "$DGRID" metrics
 	[[ "$output" == *'dgrid_node_outliers_total{node="n2"} 1'* && "$output" == *'dgrid_node_tasks_finished_total{node="n2",outcome="voted"} 1'* ]]
 	"$DGRID" dashboard -o "$T/site"
-	grep -q '"id":"n2"[^}]*"outliers":1' "$T/site/index.html"
+	grep -q '"id":"n2"[^}]*"voted":1,"outliers":1' "$T/site/index.html"
 	grep -q 'something else was found by n2' "$T/site/index.html"
 	grep -q 'Found something else</dt><dd>n2<' "$T/site/t/honest.html"
 	# Queued again by hand its votes begin anew.
@@ -139,6 +146,7 @@ subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 	[ "$(outliers n1) $(outliers n2) $(outliers n3)" = "0 2 0" ]
 	run -0 "$DGRID" metrics
 	[[ "$output" == *'dgrid_node_outliers_total{node="n2"} 2'* ]]
+	audited
 }
 
 @test "all differ: disputed, which is a failure; equal failures are a failure with its exit code" {
@@ -165,6 +173,7 @@ subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 	"$DGRID" retry odd
 	once n1
 	[ "$(field queue odd '[a["outcome"] for a in t["attempts"]]')" = "['voted', 'voted', 'disputed', 'retried', 'voted']" ]
+	audited
 }
 
 @test "a voter is killed with its vote unsaid: the next start casts it; a cancel that came meanwhile wins" {
@@ -192,6 +201,7 @@ subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 	"$DGRID" cancel waits
 	[ "$(field failed waits 't["result"]["status"], [a["outcome"] for a in t["attempts"]]')" = "cancelled ['voted']" ]
 	run -3 "$DGRID" wait waits
+	audited
 }
 
 @test "a replica that is lost is an attempt like any other, and its node may run it again" {
@@ -203,6 +213,7 @@ subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 	wait_until 10 pid_ended "$SPAWNED"
 	once n2
 	[ "$(field completed long '[(a["node"], a["outcome"], a["attempt"]) for a in t["attempts"]], t["result"]["quorum"]["agreed"]')" = "[('n1', 'voted', 1), ('n2', 'lost', 1), ('n2', 'success', 2)] ['n1', 'n2']" ]
+	audited
 }
 
 @test "the grid's default holds from the first claim on, whatever grid.json says later; a task's own values win" {
@@ -224,6 +235,8 @@ subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 	wait_until 20 ledger_has in_progress begun
 	settings '"replicas": 5'
 	wait_until 20 ledger_has completed begun
+	kill -TERM "$SPAWNED"
+	wait_until 20 pid_ended "$SPAWNED"
 	# What cannot be is said, with its place.
 	printf '{"task_id": "x", "script": "x", "timeout_seconds": 30,\n "retry_on_failure": true}' >"$T/x.json"
 	run -65 "$DGRID" submit "$T/x.json"
@@ -236,6 +249,7 @@ subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 	settings '"replicas": 4, "quorum": 2'
 	run -0 "$DGRID" status
 	[[ "$output" == *'quorum: expected a whole number from 3 to 4, more than half of replicas'* ]]
+	audited
 }
 
 @test "what a replica prints is on no ref while it runs; logs -f tells why and shows the result" {
@@ -255,8 +269,14 @@ subjects() { git -C "$ORIGIN" log --reverse --format=%s main; }
 	wait_until 20 grep -q 'nothing is shown of it before the end' "$T/err"
 	wait_until 20 grep -q 'a node has voted; waiting for the next' "$T/err"
 	[ ! -s "$T/out" ]
+	# Its only node lives and has voted: what is needed is another.
+	run -0 "$DGRID" why shared
+	[[ "$output" == *"node n1 has voted on it already"* ]]
+	"$DGRID" dashboard -o "$T/site"
+	grep -q 'start at least 1 more with dgrid worker' "$T/site/index.html"
 	worker n2
 	wait_until 20 pid_ended "$follower"
 	wait "$follower"
 	[ "$(cat "$T/out")" = secret ]
+	audited
 }

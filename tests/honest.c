@@ -246,7 +246,9 @@ static struct json *new_task(const char *id)
 		buf_addf(&b, ", \"metadata\": %s", odd[below(4)]);
 	if (one_in(3))
 		buf_addf(&b, ", \"max_attempts\": %lld", (long long)(1 + below(3)));
-	if (one_in(3))
+	if (one_in(6))
+		buf_adds(&b, ", \"replicas\": 3, \"quorum\": 2");
+	else if (one_in(3))
 		buf_adds(&b, ", \"retry_on_failure\": true");
 	if (one_in(4))
 		buf_addf(&b, ", \"priority\": %lld, \"env\": {\"A\": \"b\"}, \"x-of\": 1.0", (long long)below(10));
@@ -338,7 +340,7 @@ static void act(struct actor *a, bool retry)
 	if (ids.n) {
 		char verb[8], *argv[] = {verb, ids.v[below((int64_t)ids.n)], NULL};
 		snprintf(verb, sizeof verb, "%s", retry ? "retry" : "cancel");
-		(retry ? cmd_retry : cmd_cancel)(&ctx, 2, argv, &e);
+		(retry ? &verb_retry : &verb_cancel)->run(&ctx, 2, argv, &e);
 	}
 	strs_clear(&ids);
 }
@@ -348,7 +350,7 @@ static void person_heals(struct actor *a)
 	struct context ctx = {.url = "/nowhere", .branch = "main", .name = a->id, .email = "x@localhost"};
 	char verb[] = "heal", *argv[] = {verb, NULL};
 	struct err e;
-	cmd_heal(&ctx, 1, argv, &e);
+	verb_heal.run(&ctx, 1, argv, &e);
 }
 
 static int64_t ended(const struct json *doc)
@@ -537,7 +539,7 @@ int main(int argc, char **argv)
 		unsigned long before = stage.mark;
 		unsigned least = 10 + (unsigned)below(21);
 		for (int turn = 0; stage.transitions < least && turn < 400; turn++) {
-			stage.ms += 1000 * (one_in(25) ? below(900) : below(9)) + below(1000);
+			stage.ms += 1000 * (one_in(25) ? below(900) : below(4)) + below(1000);
 			if (one_in(4))
 				person_acts(&sim.people[below(PEOPLE)]);
 			else

@@ -1,6 +1,7 @@
 #include "honest_stage.h"
 #include "clock.h"
 #include "file.h"
+#include "sha256.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +137,15 @@ void ledger_close(struct ledger *l)
 int ledger_sync(struct ledger *l, struct err *e)
 {
 	(void)l, (void)e;
+	return 0;
+}
+void ledger_sign_with(struct ledger *l, const char *key, const char *public_half, const char *why)
+{
+	(void)l, (void)key, (void)public_half, (void)why;
+}
+int ledger_may_sign(struct ledger *l, const char *who, struct err *e)
+{
+	(void)l, (void)who, (void)e;
 	return 0;
 }
 int ledger_moved(struct ledger *l, bool *moved, struct err *e)
@@ -388,10 +398,12 @@ void stage_end(struct attempt *a)
 	if (r.status <= ATT_FAILED)
 		r.exit_code = r.status == ATT_SUCCESS ? 0 : (int)below(255) + 1;
 	snprintf(r.message, sizeof r.message, "no space left");
-	buf_addf(&r.out, "%lld\n", (long long)below(1000));
+	buf_addf(&r.out, "%lld\n", (long long)(one_in(4) ? below(1000) : 7)); /* so that votes mostly agree */
 	r.out_bytes = r.out.len;
 	buf_adds(&r.err, one_in(2) ? "" : "a word\n");
 	r.err_bytes = r.err.len;
+	sha256(r.out.data, r.out.len, r.out_sha256);
+	sha256(r.err.data, r.err.len, r.err_sha256);
 	a->spec.on_done(a->spec.ctx, &r);
 	buf_clear(&r.out);
 	buf_clear(&r.err);

@@ -116,10 +116,10 @@ shell_files() {
 }
 check_shell() {
 	local files
-	mapfile -t files < <(shell_files | grep -v "^bats/")
+	mapfile -t files < <(shell_files | grep -v "^bats/\|\.bats$")
 	shellcheck -x -P SCRIPTDIR "${files[@]}" || return 1
 	# bats runs each test in a subshell with set -e, and calls functions by name
-	mapfile -t files < <(shell_files | grep "^bats/")
+	mapfile -t files < <(shell_files | grep "^bats/\|\.bats$")
 	shellcheck -x -P SCRIPTDIR -e SC2030,SC2031,SC2164,SC2317 "${files[@]}"
 }
 finish() {

@@ -290,6 +290,17 @@ static void renewals(void)
 	     with(text("\"claim\":{%s},\"cancel\":{\"by\":\"n2\"}", claim_core("n1", 1, NONCE, -50, 70))));
 	judge(TASK_IN_PROGRESS);
 	broken(RULE_CANCEL_NOTE, "by a node");
+	const char *asked =
+	    with(text("\"claim\":{%s},\"cancel\":{\"by\":\"bob\"}", claim_core("n1", 1, NONCE, -50, 70)));
+	commit_by("ann", "cancel a");
+	move("in_progress", "in_progress", asked,
+	     with(text("\"claim\":{%s},\"cancel\":{\"by\":\"ann\"}", claim_core("n1", 1, NONCE, -50, 70))));
+	judge(TASK_IN_PROGRESS);
+	clean("asked for a second time");
+	commit_by("ann", NULL);
+	move("in_progress", "in_progress", asked, old);
+	judge(TASK_IN_PROGRESS);
+	broken(RULE_CANCEL_NOTE, "and the note taken out");
 	commit_by("ann", "cancel a");
 	move("in_progress", "in_progress", old,
 	     with(text("\"claim\":{%s},\"cancel\":{\"by\":\"bob\"}", claim_core("n1", 1, NONCE, -50, 70))));
@@ -439,11 +450,17 @@ static void orphans(void)
 	try_back("n2", "\"outcome\":\"lost\",\"evidence\":{\"feeling\":true}");
 	broken(RULE_ORPHAN_EVIDENCE, "by evidence that is none");
 	try_back("n2", text("\"outcome\":\"lost\",\"evidence\":{\"left\":\"%s\"}", at(-10)));
-	clean("on the word of who heard the goodbye");
-	CHECK(n_told == 1 && told[0].rule == NOTICE_WORD, "which is a notice");
-	seen_rule[NOTICE_WORD] = true;
+	broken(RULE_ORPHAN_EVIDENCE, "a goodbye that its file does not say");
 	try_back("n2", text("\"outcome\":\"lost\",\"evidence\":{\"left\":\"%s\"}", at(-80)));
 	broken(RULE_ORPHAN_EVIDENCE, "a goodbye before the claim");
+	commit_by("ann", "cancel a");
+	move("in_progress", "failed", running(),
+	     with(text("\"cancel\":{\"by\":\"ann\"},\"attempts\":[%s],\"result\":{\"status\":\"cancelled\",\"finished_"
+		       "at\":\"%s\"}",
+		       entry("\"outcome\":\"cancelled\""), at(0))));
+	judge(TASK_IN_PROGRESS);
+	CHECK(n_told == 1 && told[0].rule == NOTICE_WORD, "a running task cancelled by an older program");
+	seen_rule[NOTICE_WORD] = true;
 	/* A claim of an hour ago. */
 	const char *core = claim_core("n1", 1, NONCE, -3600, -3480);
 	const char *old = with(text("\"claim\":{%s}", core));

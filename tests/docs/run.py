@@ -147,7 +147,7 @@ def same(shown, printed):
 
 def moved(text, root):
     """The folders of a machine's own become the scene's."""
-    return re.sub(r"(?<![\w./$}-])/(%s)(?=[/\s'\"]|$)" % "|".join(FOLDERS), lambda m: f"{root}/{m[1]}", text, flags=re.M)
+    return re.sub(r"(?<![\w./$}:-])/(%s)(?=[/\s'\"]|$)" % "|".join(FOLDERS), lambda m: f"{root}/{m[1]}", text, flags=re.M)
 
 
 def script(blocks, root):

@@ -144,8 +144,8 @@ def a_goodbye_that_nobody_signed(h):
 def an_archive_that_nobody_signed(h):
     step, added = h.archiving("late-0")
     h.bad = h.into_archive(added, key=None)
-    h.do(step)
-    h.bad_paths = tuple(added)
+    h.also_bad = h.do(step)
+    h.bad_paths = (*added, C + "late-0.json")
 
 @fraud("signed.commit", grid="signed")
 def an_archiving_that_nobody_signed(h):
@@ -196,8 +196,8 @@ def decide(h, task, node, agreed, outliers, out="ok\n", **more):
     return step
 
 
-def dispute(h, task, node, outliers, out):
-    step = decide(h, task, node, [], outliers, out, status="success")
+def dispute(h, task, node, out):
+    step = decide(h, task, node, [], [], out, status="success")
     step.doc["result"]["status"] = step.doc["attempts"][-1]["outcome"] = "disputed"
     return h.move(node, "disputed", task, "failed", step.doc)
 
@@ -220,7 +220,7 @@ def grid_votes(h):
     h.do(decide(h, "doubted", "n3", ["n1", "n3"], ["n2"]))
     votes(h, "one\n", "two\n", task="undone")
     h.do(vclaim(h, "undone", "n3"))
-    h.do(dispute(h, "undone", "n3", ["n1", "n2", "n3"], "three\n"))
+    h.do(dispute(h, "undone", "n3", "three\n"))
 
 @fraud("vote.node", grid="votes")
 def a_second_vote_of_one_node(h):
@@ -285,13 +285,13 @@ def an_outlier_left_out(h):
 def a_dispute_where_all_agree(h):
     votes(h, "ok\n")
     h.do(vclaim(h, "voted", "n2"))
-    h.fraud(dispute(h, "voted", "n2", ["n1", "n2"], "ok\n"), F + "voted.json")
+    h.fraud(dispute(h, "voted", "n2", "ok\n"), F + "voted.json")
 
 @fraud("vote.quorum", grid="votes")
 def a_dispute_before_all_have_voted(h):
     votes(h, "ok\n")
     h.do(vclaim(h, "voted", "n2"))
-    h.fraud(dispute(h, "voted", "n2", ["n1", "n2"], "mine\n"), F + "voted.json")
+    h.fraud(dispute(h, "voted", "n2", "mine\n"), F + "voted.json")
 
 @fraud("vote.quorum", grid="votes")
 def a_last_vote_that_does_not_decide(h):

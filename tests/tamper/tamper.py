@@ -148,7 +148,7 @@ class Suite:
     @staticmethod
     def same_path(shown, path):
         """What is odd in a name may be shown in another way: up to there."""
-        plain = re.match(r"[\w./-]*", path)[0]
+        plain = re.match(r"[A-Za-z0-9_./-]*", path)[0]
         return shown == path if plain == path and path else shown.startswith(plain)
 
     def push(self, path, h, name):
