@@ -109,7 +109,7 @@ differ() {
 
 shell_files() {
 	local f
-	for f in .ci/* scripts/* tests/*.sh tests/*/*.sh tests/docs/bin/* bench/*.sh examples/*; do
+	for f in .ci/* scripts/* tests/*.sh tests/*/*.sh tests/docs/bin/* bench/*.sh examples/* packaging/*/*; do
 		if [[ -f $f ]] && head -n 1 "$f" | grep -Eq '^#!.*[/ ](ba|da)?sh( |$)'; then printf '%s\n' "$f"; fi
 	done
 	for f in bats/*.bash bats/*.bats bats/once/*.bats; do if [[ -f $f ]]; then printf '%s\n' "$f"; fi; done
@@ -235,6 +235,8 @@ if command -v python3 >/dev/null && command -v bwrap >/dev/null && python3 -c 'i
 else
 	skip "documents" "python3, its yaml or bwrap is not installed"
 fi
+note "packaging"
+lines packaging bash tests/packaging.sh
 if ! command -v bats >/dev/null; then
 	skip "bats" "bats is not installed"
 	finish
