@@ -129,7 +129,7 @@ whole_release() {
 	cmp "$release" "$work/first.tar.gz"
 	(cd "$dist" && sha256sum -c SHA256SUMS)
 	cmp <(cut -c 67- "$dist/SHA256SUMS" | sort) <(printf '%s\n' "dgrid-$version.tar.gz" "dgrid-$version-linux-x86_64" \
-		"dgrid-$version-linux-aarch64" "dgrid_${version}_$(dpkg --print-architecture).deb" APKBUILD dgrid.rb | sort)
+		"dgrid-$version-linux-aarch64" "dgrid_${version}_$(dpkg --print-architecture).deb" APKBUILD dgrid-openrc.pre-install dgrid.rb | sort)
 }
 
 # ---- the static programs
