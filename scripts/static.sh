@@ -31,9 +31,10 @@ fi
 mkdir -p build/include build/dist
 cp "$JSMN_HEADER" build/include/jsmn.h
 echo "  CC  $out"
-# Small, not fast: dgrid waits for git and for scripts. Checks against overflows of the stack stay on.
+# Small, not fast: dgrid waits for git and for scripts. Checks against overflows of the stack stay on; a part that is read-only
+# after relocation (relro) would only be padding, for nothing relocates a program of fixed addresses.
 # shellcheck disable=SC2086 # lists of words
 $cc $base -Os -fstack-protector-strong -fno-asynchronous-unwind-tables -fno-unwind-tables -ffunction-sections -fdata-sections \
 	-fno-pie -isystem build/include ${CFLAGS:-} -static -no-pie -s \
-	-Wl,--gc-sections -Wl,-O2 -Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,noexecstack ${LDFLAGS:-} -o "$out" "$@"
+	-Wl,--gc-sections -Wl,-O2 -Wl,--build-id=none -Wl,-z,noseparate-code -Wl,-z,norelro -Wl,-z,noexecstack ${LDFLAGS:-} -o "$out" "$@"
 [ "$cpu" != "$own" ] || cp "$out" dgrid-static
