@@ -102,11 +102,11 @@ source_release() {
 	tar --utc --full-time -tvzf "$release" >"$work/list"
 	while read -r mode owner _ entry time name; do
 		[[ $owner == root/root && "$entry $time" == "$stamp" ]] || refuse "$name: $owner, $entry $time"
-		[[ $mode != ?rw?rw* && $mode != *w? ]] || refuse "$name: $mode"
+		[[ $mode == l* || ($mode != ?rw?rw* && $mode != *w?) ]] || refuse "$name: $mode"
 		[[ $name == "dgrid-$version/"* ]] || refuse "$name: stands outside its folder"
 	done <"$work/list"
 	cmp <(git ls-tree -r --name-only "$commit" | sort) \
-		<(awk '$1 !~ /^d/' "$work/list" | sed "s|.* dgrid-$version/||" | grep -v '^third_party/jsmn/jsmn\.h$' | sort)
+		<(awk '$1 !~ /^d/' "$work/list" | sed "s|.* dgrid-$version/||; s| -> .*||" | grep -v '^third_party/jsmn/jsmn\.h$' | sort)
 
 	# The header comes with its licence; the repository has none.
 	tar -xzOf "$release" "dgrid-$version/third_party/jsmn/jsmn.h" >"$work/jsmn.h"
