@@ -4,6 +4,7 @@
 #include "file.h"
 #include "sig.h"
 #include "text.h"
+#include "trust.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -99,6 +100,27 @@ int open_grid(const struct context *ctx, struct ledger *l, struct grid_config *c
 	free(settings);
 	free(tasks);
 	return rc;
+}
+
+void sign_commits(struct ledger *l, const struct grid_config *c)
+{
+	struct err e;
+	if (!c->require_signed_nodes)
+		return;
+	char *key = trust_default_key(&l->git, &e), *full = key ? realpath(key, NULL) : NULL;
+	char *public_half = key ? trust_public(key, &e) : NULL;
+	if (public_half)
+		ledger_sign_with(l, full ? full : key, public_half, NULL);
+	else if (!key)
+		ledger_sign_with(
+		    l, NULL, NULL,
+		    "set DGRID_SIGNING_KEY or git's user.signingKey to your SSH key, which somebody has to "
+		    "enrol by your name (dgrid enroll NAME KEY.pub)");
+	else
+		ledger_sign_with(l, NULL, NULL, e.msg);
+	free(key);
+	free(full);
+	free(public_half);
 }
 
 void close_grid(struct ledger *l, struct grid_config *c)

@@ -1,5 +1,6 @@
 #include "look.h"
 #include "clock.h"
+#include "voters.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,9 +94,17 @@ enum paint look_paint(const char *status)
 {
 	if (!strcmp(status, "success"))
 		return PAINT_GREEN;
-	if (!strcmp(status, "running"))
+	if (!strcmp(status, "running") || !strncmp(status, "voted", 5))
 		return PAINT_YELLOW;
 	return strcmp(status, "-") != 0 ? PAINT_RED : PAINT_NONE;
+}
+
+char *look_names(const struct json *list)
+{
+	struct buf b = {0};
+	for (const struct json *v = list && list->type == JSON_ARRAY ? list->child : NULL; v; v = v->next)
+		buf_addf(&b, "%s%s", b.len ? ", " : "", v->type == JSON_STRING ? v->text : "?");
+	return b.data ? buf_detach(&b) : xstrdup("");
 }
 
 void look_copy(struct json *to, const struct json *from, const char *name)
@@ -113,10 +122,13 @@ struct json *look_counts(const struct snapshot *s)
 	return counts;
 }
 
-struct json *look_nodes(const struct snapshot *s)
+int look_nodes(const struct snapshot *s, struct json **nodes, struct err *e)
 {
 	char when[32];
-	struct json *list = json_new(JSON_ARRAY);
+	struct json *list, *outliers = voters_outliers(s, e);
+	if (!outliers)
+		return -1;
+	list = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		const struct snapshot_node *n = &s->nodes[i];
 		struct json *row = n->file && n->file->type == JSON_OBJECT ? json_copy(n->file) : json_new(JSON_OBJECT);
@@ -130,9 +142,12 @@ struct json *look_nodes(const struct snapshot *s)
 		json_set(row, "state", json_new_str(node_state_name(n->state)));
 		if (n->view.seen)
 			json_set(row, "last_seen", json_new_str(clock_format(n->view.seen, when)));
+		json_set(row, "outliers", json_new_int(json_int(outliers, n->id, 0)));
 		json_append(list, row);
 	}
-	return list;
+	json_free(outliers);
+	*nodes = list;
+	return 0;
 }
 
 struct pace look_pace(const struct snapshot *s)

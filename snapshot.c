@@ -56,24 +56,34 @@ static int fill_cache(struct snapshot *s, const char *url, const char *branch, b
 	if (!rc)
 		rc = GIT(s, NULL, e, "fetch", "--quiet", "--no-tags", "--prune", "origin", spec,
 			 "+refs/dgrid/heartbeats/*:refs/dgrid/heartbeats/*",
-			 "+refs/heads/dgrid-heartbeats/*:refs/heads/dgrid-heartbeats/*");
+			 "+refs/heads/dgrid-heartbeats/*:refs/heads/dgrid-heartbeats/*",
+			 /* the recorded audit: a pattern, for one that is not there is no error */
+			 "+refs/dgrid/audit*:refs/dgrid/audit*", "+refs/heads/dgrid-audit*:refs/heads/dgrid-audit*");
 	free(head);
 	free(shallow);
 	free(spec);
 	return rc;
 }
 
+/* Is url a repository on this machine? */
+static bool at_hand(const char *url, const char **local)
+{
+	*local = !strncmp(url, "file://", 7) ? url + 7 : url;
+	char *dotgit = xasprintf("%s/.git", *local), *head = xasprintf("%s/HEAD", *local);
+	bool here = file_exists(dotgit) || file_exists(head);
+	free(dotgit);
+	free(head);
+	return here;
+}
+
 /* Where to read: the repository itself when it is a folder, else its cache. */
 static void find_repository(struct snapshot *s, const char *url)
 {
+	const char *local;
 	s->git.name = xstrdup("dgrid");
 	s->git.email = xstrdup("dgrid@localhost");
-	const char *local = !strncmp(url, "file://", 7) ? url + 7 : url;
-	char *dotgit = xasprintf("%s/.git", local), *head = xasprintf("%s/HEAD", local);
-	s->cached = !file_exists(dotgit) && !file_exists(head);
+	s->cached = !at_hand(url, &local);
 	s->git.dir = s->cached ? cache_path(url) : xstrdup(local);
-	free(dotgit);
-	free(head);
 }
 
 /* Brings the cache up to date. wait_ms: for another reader that is fetching into it. */
@@ -89,6 +99,69 @@ static int refresh(struct snapshot *s, const char *url, const char *branch, bool
 		rc = fill_cache(s, url, branch, whole, e);
 	if (fd >= 0)
 		close(fd);
+	free(lock);
+	return rc;
+}
+
+/* Everything, and what a fetch leaves behind is packed now and then. A host without an archive is no error. */
+static int fill_whole(const struct git *g, const char *url, const char *branch, struct err *e)
+{
+	char *head = xasprintf("%s/HEAD", g->dir), *spec = xasprintf("+refs/heads/%s:refs/heads/%s", branch, branch);
+	struct git in = {.dir = (char *)".", .name = g->name, .email = g->email};
+	const char *clone[] = {
+	    "clone", "--quiet", "--bare", "--single-branch", "--no-tags", "--branch", branch, "--template=", "--",
+	    url,     g->dir,	NULL};
+	const char *fetch[] = {"-c",
+			       "gc.auto=6700",
+			       "-c",
+			       "gc.autoPackLimit=50",
+			       "-c",
+			       "gc.autoDetach=false",
+			       "-c",
+			       "maintenance.auto=true",
+			       "fetch",
+			       "--quiet",
+			       "--no-tags",
+			       "--prune",
+			       "--no-write-fetch-head",
+			       "origin",
+			       spec,
+			       "+refs/heads/" ARCHIVE_BRANCH "*:refs/heads/" ARCHIVE_BRANCH "*",
+			       "+refs/dgrid/audit*:refs/dgrid/audit*",
+			       "+refs/heads/dgrid-audit*:refs/heads/dgrid-audit*",
+			       NULL};
+	int rc = 0;
+	if (!file_exists(head))
+		rc = git_run_long(&in, e, clone);
+	if (!rc)
+		rc = git_run_long(g, e, fetch);
+	free(head);
+	free(spec);
+	return rc;
+}
+
+int snapshot_whole(const char *url, const char *branch, struct git *g, bool *cached, struct err *e)
+{
+	const char *local;
+	*g = (struct git){.name = xstrdup("dgrid"), .email = xstrdup("dgrid@localhost"), .as_is = true};
+	*cached = !at_hand(url, &local);
+	if (!*cached) {
+		g->dir = xstrdup(local);
+		return 0;
+	}
+	char *dir = cache_path(url);
+	g->dir = xasprintf("%.*s-audit.git", (int)(strlen(dir) - strlen(".git")), dir);
+	char *lock = xasprintf("%s.lock", g->dir), *slash = strrchr(lock, '/');
+	*slash = 0;
+	int rc = file_mkdirs(lock, e), fd = -1;
+	*slash = '/';
+	if (!rc && (fd = lock_cache(lock, LOCK_WAIT_MS, e)) < 0)
+		rc = -1;
+	if (!rc)
+		rc = fill_whole(g, url, branch, e);
+	if (fd >= 0)
+		close(fd);
+	free(dir);
 	free(lock);
 	return rc;
 }

@@ -8,6 +8,7 @@
 #define TALK_H
 #include "heartbeat.h"
 #include "ledger.h"
+#include "nodekey.h"
 #include "promote.h"
 #include "reaper.h"
 #include "slots.h"
@@ -15,6 +16,7 @@
 
 struct worker_options { /* all borrowed */
 	const char *url, *branch, *node_id, *work_dir, *engine, *name, *email;
+	const char *signing_key; /* NULL: WORK_DIR/node_key, and only where the grid takes signed commits only */
 	int slots;
 	char *const *labels;
 	size_t n_labels;
@@ -32,6 +34,7 @@ struct worker {
 	struct ledger ledger;
 	struct grid_config config;
 	struct file_stamp config_stamp;
+	struct nodekey key;
 	struct engine engine;
 	struct outbox outbox;
 	struct chooser chooser;
@@ -54,11 +57,13 @@ struct worker {
 	int idle_polls;
 	bool registered, stale, hungry; /* stale: fetch first; hungry: the queue may hold something for us */
 	bool released, usurped, told_draining, signed_off;
+	bool unsettled; /* what an earlier process left is still to be settled */
 	char told_turns[48];
 	char told[256]; /* the remote trouble said last */
 };
 void talk_init(struct worker *w);	 /* wires chooser and slots; w->o and w->instance are set */
 void talk_load_config(struct worker *w); /* grid.json of the ledger's work tree, when it changed */
+void talk_check_key(struct worker *w);	 /* may the node sign as the grid wants it? See nodekey.h */
 void talk_hello(struct worker *w);	 /* begins the heartbeat, meets the others, checks the node */
 /* One exchange with the remote, as far as one is due at now (monotonic ms). Serves the loop while git works. */
 void talk_converse(struct worker *w, int64_t now);

@@ -74,19 +74,31 @@ static enum change_verdict edit_ask_cancel(void *who, struct json *doc, enum tas
 	return CHANGE_APPLY;
 }
 
+/* Of a task on a node that is dead. */
+struct dead {
+	const char *who;
+	const struct orphan *claim; /* as it was judged; NULL: it was not claimed */
+};
+
 /* Not running, or on a node that is dead: it ends here. */
-static enum change_verdict edit_cancelled(void *who, struct json *doc, enum task_state *to)
+static enum change_verdict edit_cancelled(void *ctx, struct json *doc, enum task_state *to)
 {
+	const struct dead *d = ctx;
 	(void)to;
-	note_cancel(doc, who);
+	/* Meanwhile claimed anew, or renewed: that is another claim than was judged. */
+	if (d->claim && (strcmp(d->claim->nonce, task_claim_nonce(doc) ? task_claim_nonce(doc) : "") != 0 ||
+			 d->claim->lease_until != task_lease_until(doc)))
+		return CHANGE_DROP;
+	note_cancel(doc, d->who);
 	task_set_verdict(doc, "cancelled", NULL);
+	if (d->claim)
+		reaper_note(doc, d->claim);
 	return CHANGE_APPLY;
 }
 
 static enum change_verdict edit_retry(void *who, struct json *doc, enum task_state *to)
 {
 	(void)to;
-	json_remove(doc, "result");
 	json_remove(doc, "cancel");
 	task_retried(doc, who);
 	return CHANGE_APPLY;
@@ -112,12 +124,12 @@ static int plan(const char *verb, const char *id, int state, bool dead, bool inv
 	return 1;
 }
 
-static bool is_orphan(const struct orphans *o, const char *id)
+static const struct orphan *orphan_of(const struct orphans *o, const char *id)
 {
 	for (size_t i = 0; i < o->n; i++)
 		if (!strcmp(o->v[i].id, id))
-			return true;
-	return false;
+			return &o->v[i];
+	return NULL;
 }
 
 /* It stands in failed/ as a stub with the reasons, for there was nothing to run. */
@@ -141,10 +153,13 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 	size_t n = (size_t)(argc - s.rest);
 	char **ids = argv + s.rest;
 	struct ledger_change *changes = xcalloc(n + 1, sizeof *changes);
+	struct dead *dying = xcalloc(n + 1, sizeof *dying);
 	if (!rc && !n)
 		rc = err_set(e, ERR_USAGE, "%s needs a task id", argv[0]);
 	if (!rc)
 		rc = open_grid(ctx, &l, &c, e);
+	if (!rc)
+		sign_commits(&l, &c);
 	size_t open = n;
 	for (int round = 0; !rc && open && round < ROUNDS; round++) {
 		struct orphans dead = {0};
@@ -157,10 +172,13 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 				continue;
 			const char *id = ids[i];
 			int state = task_id_valid(id) ? ledger_find(&l, id) : -1;
+			const struct orphan *orphan = orphan_of(&dead, id);
 			changes[i] = (struct ledger_change){.id = id, .ctx = l.git.name, .verb = argv[0]};
-			if (plan(argv[0], id, state, is_orphan(&dead, id), is_invalid(&l, id, state), &changes[i], e) <
-			    0)
+			if (plan(argv[0], id, state, orphan, is_invalid(&l, id, state), &changes[i], e) < 0)
 				rc = -1;
+			dying[i] = (struct dead){.who = l.git.name, .claim = orphan};
+			if (changes[i].edit == edit_cancelled)
+				changes[i].ctx = &dying[i];
 		}
 		if (!rc)
 			rc = ledger_commit(&l, l.git.name, changes, n, NULL, NULL, e);
@@ -173,6 +191,7 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 	for (size_t i = 0; !rc && i < n; i++)
 		puts(ids[i]);
 	free(changes);
+	free(dying);
 	reaper_clear(&r);
 	close_grid(&l, &c);
 	return rc;
@@ -297,6 +316,8 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 	int rc = key < 0 ? -1 : usage_operands(&s, 0, e);
 	if (!rc)
 		rc = open_grid(ctx, &l, &c, e);
+	if (!rc)
+		sign_commits(&l, &c);
 	if (!rc && all)
 		rc = promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e);
 	if (!rc)

@@ -1,13 +1,18 @@
 #include "clock.h"
 #include "engine.h"
 #include "file.h"
+#include "keys.h"
+#include "nodekey.h"
 #include "runner.h"
 #include "trust.h"
 #include "verbs.h"
+#include "voters.h"
+#include "worker.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* doctor looks at everything a grid needs, one finding a check, and says how to mend what is wrong. It leaves nothing
@@ -225,6 +230,83 @@ static void check_signatures(const struct context *ctx, struct findings *f, cons
 	snapshot_close(&s);
 }
 
+/* Tasks that several nodes run: are there enough? */
+static void check_quorum(const struct context *ctx, struct findings *f)
+{
+	struct snapshot s = {0};
+	struct err e;
+	size_t shared = 0, waiting = 0, missing = 0;
+	struct voters v;
+	if (open_snapshot(ctx, NULL, &s, &e) || snapshot_load(&s, 1u << TASK_QUEUE, &e)) {
+		snapshot_close(&s); /* the checks of the remote tell what is wrong */
+		return;
+	}
+	for (size_t i = 0; i < s.n_tasks; i++) {
+		if (s.tasks[i].state != TASK_QUEUE || !s.tasks[i].doc)
+			continue;
+		voters_of(&s, s.tasks[i].doc, true, &v);
+		shared += v.terms.replicas > 1;
+		waiting += v.missing > 0;
+		missing = v.missing > missing ? v.missing : missing;
+	}
+	if (waiting)
+		found(f, WARN, "quorum", "start more with dgrid worker, each with a --node-id of its own",
+		      "%zu queued task%s for other nodes to find the same: at least %zu more needed", waiting,
+		      waiting == 1 ? " waits" : "s wait", missing);
+	else if (shared)
+		found(f, OK, "quorum", "", "%zu queued task%s run by several nodes, and there are enough", shared,
+		      shared == 1 ? " is" : "s are");
+	snapshot_close(&s);
+}
+
+/* A grid of signed commits: has this node a key, for itself alone, that is enrolled? */
+static void check_node_key(const struct context *ctx, struct findings *f, const struct grid_config *c)
+{
+	const char *id = getenv("NODE_ID"), *given = getenv("DGRID_NODE_KEY"), *state = getenv("XDG_STATE_HOME"),
+		   *home = getenv("HOME");
+	char host[65], *path, *public_half = NULL, mend[500];
+	struct snapshot s = {0};
+	struct keyring ring = {0};
+	struct stat st;
+	struct err e;
+	if (!c->require_signed_nodes)
+		return;
+	worker_default_id(host);
+	id = id && *id ? id : host;
+	if (given && *given)
+		path = xstrdup(given);
+	else if (state && *state == '/')
+		path = xasprintf("%s/dgrid/%s/" NODEKEY_FILE, state, id);
+	else
+		path = xasprintf("%s/.local/state/dgrid/%s/" NODEKEY_FILE, home && *home ? home : "/tmp", id);
+	if (!file_exists(path))
+		found(f, WARN, "node key",
+		      "start dgrid worker, which makes it and tells how to enrol it (or set DGRID_NODE_KEY, NODE_ID)",
+		      "commits have to be signed, and node %s has no key %s yet", id, path);
+	else if (!stat(path, &st) && (st.st_mode & 077))
+		found(f, FAIL, "node key",
+		      "chmod 600 it; if anybody may have read it, make another and revoke this one",
+		      "others than you may read %s (mode %03o)", path, (unsigned)st.st_mode & 0777);
+	else if (!(public_half = trust_public(path, &e)))
+		found(f, FAIL, "node key", "install OpenSSH's client, or give the worker another key", "%s", e.msg);
+	else if (open_snapshot(ctx, NULL, &s, &e) || keyring_read(&s.git, s.commit, &ring, &e))
+		found(f, FAIL, "node key", mend_remote(e.msg), "%s", e.msg);
+	else {
+		const struct keyring_node *own = keyring_of(&ring, id);
+		const struct key *key = own ? keys_find(&own->keys, public_half) : NULL;
+		snprintf(mend, sizeof mend, "who may push to the branch types: dgrid enroll %s '%s'", id, public_half);
+		if (key)
+			found(f, OK, "node key", "", "commits have to be signed; %s is enrolled as %s", key->print, id);
+		else
+			found(f, FAIL, "node key", mend, "commits have to be signed, and %s is not enrolled as %s",
+			      path, id);
+	}
+	free(path);
+	free(public_half);
+	keyring_clear(&ring);
+	snapshot_close(&s);
+}
+
 static void check_write(const struct context *ctx, struct findings *f)
 {
 	struct ledger l = {0};
@@ -392,6 +474,8 @@ static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct e
 		if (check_grid(ctx, &f, &c)) {
 			check_write(ctx, &f);
 			check_signatures(ctx, &f, &c);
+			check_quorum(ctx, &f);
+			check_node_key(ctx, &f, &c);
 		}
 	}
 	if (check_engines(&f, engine, &g))

@@ -2,6 +2,7 @@
 #include "look.h"
 #include "text.h"
 #include "verbs.h"
+#include "vote.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,9 +59,9 @@ static void show_stream(const struct json *result, const char *name)
 /* What it asks for besides its script. */
 static void show_asked(const struct json *doc)
 {
-	static const char *const members[] = {"image",	"env",	    "cpus",	    "memory_mb",
-					      "pids",	"priority", "max_attempts", "retry_on_failure",
-					      "labels", NULL};
+	static const char *const members[] = {"image",	  "env",      "cpus",	      "memory_mb",
+					      "pids",	  "priority", "max_attempts", "retry_on_failure",
+					      "replicas", "quorum",   "labels",	      NULL};
 	for (int i = 0; members[i]; i++) {
 		struct buf value = {0};
 		const struct json *m = json_get(doc, members[i]);
@@ -88,6 +89,14 @@ static void show_signatures(const struct json *doc, const struct json *claim, co
 		line("signed", text);
 		free(text);
 	}
+}
+
+static void show_nodes(const char *name, const struct json *list)
+{
+	char *names = look_names(list);
+	if (*names)
+		line(name, names);
+	free(names);
 }
 
 static void show_text(const struct json *doc, const char *state, const char *path)
@@ -130,6 +139,8 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 			line("signal", number);
 			free(number);
 		}
+		show_nodes("agreed", json_get(json_get(result, "quorum"), "agreed"));
+		show_nodes("outliers", json_get(json_get(result, "quorum"), "outliers"));
 		line("node", json_str(result, "node"));
 		line("finished", json_str(result, "finished_at"));
 		if (json_int(result, "duration_ms", -1) >= 0) {
@@ -145,14 +156,15 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 		puts("\nattempts:");
 		for (const struct json *a = attempts->child; a; a = a->next) {
 			const char *node = json_str(a, "node"), *outcome = json_str(a, "outcome"),
-				   *began = json_str(a, "claimed_at"), *reason = json_str(a, "reason");
+				   *began = json_str(a, "claimed_at"), *reason = json_str(a, "reason"),
+				   *vote = json_str(a, "commitment");
 			fputs("    ", stdout);
 			cell(began ? began : "-", 20);
 			cell(node ? node : "-", 16);
 			fputs(outcome && table_colour() ? paint_code(look_paint(outcome)) : "", stdout);
 			cell(outcome ? outcome : "-", 9);
 			fputs(outcome && table_colour() ? "[0m" : "", stdout);
-			put_clean(reason ? reason : "", 200);
+			put_clean(reason ? reason : vote ? vote : "", 200);
 			putchar('\n');
 		}
 	}
@@ -202,15 +214,15 @@ static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err
 		/* The well-known attempt kept results beside the task, in ID.json.log. */
 		char *log = xasprintf("%s.log", path);
 		if (snapshot_file(&s, log, &old, NULL))
-			rc = err_set(e, ERR_RETRY, "task '%s' is in %s: it has no output yet (see: dgrid why %s)", o.id,
-				     state, o.id);
+			rc = err_set(e, ERR_RETRY, "task '%s' is in %s: it has no output yet%s (see: dgrid why %s)",
+				     o.id, state, vote_count(doc) ? ", for votes show none" : "", o.id);
 		free(log);
 	}
 	if (!rc && o.json) {
 		struct json *all = json_new(JSON_OBJECT);
-		static const char *const kept[] = {"status",	       "exit_code",	  "stdout",
-						   "stderr",	       "stdout_bytes",	  "stderr_bytes",
-						   "stdout_truncated", "stderr_truncated"};
+		static const char *const kept[] = {
+		    "status",	    "exit_code",	"stdout",	    "stderr",	     "stdout_bytes",
+		    "stderr_bytes", "stdout_truncated", "stderr_truncated", "stdout_sha256", "stderr_sha256"};
 		json_set(all, "schema", json_new_int(1));
 		json_set(all, "task_id", json_new_str(o.id));
 		for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)

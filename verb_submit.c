@@ -2,6 +2,7 @@
 #include "file.h"
 #include "trust.h"
 #include "verbs.h"
+#include "vote.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,7 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 	const char *id = NULL, *script_file = NULL, *given_key = NULL;
 	char *key = NULL;
 	bool sign = false;
-	long n = 60, priority = 5;
+	long n = 60, priority = 5, replicas, quorum;
 	int opt, rc = -1;
 	bool flagged = false, dashes = false;
 	for (int i = 1; i < argc; i++)
@@ -62,6 +63,16 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 			break;
 		case 'd':
 			json_set(made, "description", json_new_str(s.value));
+			break;
+		case 'r':
+			if (parse_number("--replicas", s.value, 1, VOTE_REPLICAS_MAX, &replicas, e))
+				goto out;
+			json_set(made, "replicas", json_new_int(replicas));
+			break;
+		case 'q':
+			if (parse_number("--quorum", s.value, 1, VOTE_REPLICAS_MAX, &quorum, e))
+				goto out;
+			json_set(made, "quorum", json_new_int(quorum));
 			break;
 		case 'l':
 			if (!labels)
@@ -193,8 +204,8 @@ out:
 
 const struct verb verb_submit = {
     .name = "submit",
-    .args = "FILE... | [--id ID] [--timeout N] [--priority N] [--image I] [--label L] [--description D] [--unapproved] "
-	    "[--sign] [--key FILE] [--wait] (--script FILE | -- CMD)",
+    .args = "FILE... | [--id ID] [--timeout N] [--priority N] [--image I] [--replicas N] [--quorum N] [--label L] "
+	    "[--description D] [--unapproved] [--sign] [--key FILE] [--wait] (--script FILE | -- CMD)",
     .summary = "validate and queue tasks; --wait follows to the end",
     .about =
 	"Queues tasks: those in FILE..., each a JSON document whose name without .json is its id (dgrid-task(5)), or "
@@ -207,6 +218,9 @@ const struct verb verb_submit = {
 	    {'t', "--timeout", "N", NULL, "seconds it may run, within the grid's limits (10 to 300); default 60"},
 	    {'p', "--priority", "N", NULL, "0 to 9, higher first; default 5"},
 	    {'m', "--image", "I", NULL, "one of the grid's images; default: the first of them"},
+	    {'r', "--replicas", "N", NULL,
+	     "so many nodes run it, until enough found the same: 1 to 9; default: the grid's"},
+	    {'q', "--quorum", "N", NULL, "so many must find the same, more than half; default: the smallest majority"},
 	    {'l', "--label", "L", NULL, "only nodes that carry this label may run it; may be given more than once"},
 	    {'d', "--description", "D", NULL, "a line for people"},
 	    {'u', "--unapproved", NULL, NULL, "stage it in unapproved, for somebody to promote or approve"},

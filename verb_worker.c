@@ -88,6 +88,8 @@ static void from_environment(struct settings *s)
 		o->poll_ms = (int)number(s, "PULL_INTERVAL", v, 1, 3600) * 1000;
 	if ((v = set("HEARTBEAT_INTERVAL")))
 		o->heartbeat_seconds = (int)number(s, "HEARTBEAT_INTERVAL", v, 1, 3600);
+	if ((v = set("DGRID_NODE_KEY")))
+		o->signing_key = v;
 	if ((v = set("DOCKER_CPUS")))
 		o->max_cpus = cpus(s, "DOCKER_CPUS", v);
 	if ((v = set("DOCKER_MEMORY")))
@@ -128,6 +130,9 @@ static void from_flags(struct settings *s, int argc, char **argv)
 			break;
 		case 'w':
 			o->work_dir = scan.value;
+			break;
+		case 'k':
+			o->signing_key = scan.value;
 			break;
 		case 'c':
 			o->max_cpus = cpus(s, "--max-cpus", scan.value);
@@ -197,7 +202,8 @@ out:
 const struct verb verb_worker = {
     .name = "worker",
     .args = "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--drain-after N] "
-	    "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--take-over]",
+	    "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--signing-key FILE] "
+	    "[--take-over]",
     .summary = "run tasks: the node",
     .about =
 	"Claims queued tasks, runs each in a sandbox of its own, and records the results, until it is told to stop. "
@@ -222,6 +228,9 @@ const struct verb verb_worker = {
 	     "milliseconds between two looks at the branch, 10 to 3600000; default: poll_seconds of grid.json"},
 	    {'c', "--max-cpus", "N", NULL, "processors a task gets at most here, whatever grid.json allows"},
 	    {'m', "--max-memory", "512m", NULL, "memory a task gets at most here: 512m, 1g, 16m to 1024g"},
+	    {'k', "--signing-key", "FILE", "@files",
+	     "the SSH key it signs its commits with, which has to stand in nodes/keys/ID.pub on the branch; default: "
+	     "none, or node_key in its work folder (made at need) where grid.json has require_signed_nodes"},
 	    {'t', "--take-over", NULL, NULL,
 	     "take the node id over from a worker elsewhere that is known to be gone for good"},
 	    {0}},
@@ -231,6 +240,7 @@ const struct verb verb_worker = {
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "drained: all its tasks have ended and are recorded"},
 					 {"69", "at the start: no engine answers, or the remote cannot be read"},
+					 {"77", "--once, and the node's key is not enrolled (or can not be used)"},
 					 {"75", "another worker uses this work folder or this node id"},
 					 {"130, 143", "told twice to stop; its tasks are back in the queue"},
 					 {0}},
@@ -239,6 +249,7 @@ const struct verb verb_worker = {
 				    {"PULL_INTERVAL", "seconds between two looks at the branch, 1 to 3600"},
 				    {"HEARTBEAT_INTERVAL", "seconds between two signs of life, 1 to 3600; default: "
 							   "heartbeat_seconds of grid.json"},
+				    {"DGRID_NODE_KEY", "--signing-key"},
 				    {"DOCKER_CPUS", "--max-cpus"},
 				    {"DOCKER_MEMORY", "--max-memory"},
 				    {"XDG_STATE_HOME", "where work folders are; default ~/.local/state"},

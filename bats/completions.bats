@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2016,SC2154 # texts for other shells; bats sets output and stderr
-# What dgrid says could come next; tests/shells.bats has what bash, zsh and fish make of it.
+# What dgrid says could come next; bats/once/shells.bats has what bash, zsh and fish make of it.
 
 setup() {
 	load helpers

@@ -63,3 +63,15 @@ verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
 		[[ "$output" == *"$key: expected"* ]]
 	done
 }
+
+@test "the recorded demo is that of scripts/demo.sh" {
+	# Its text, without the markup.
+	sed -n 's/<[^>]*>//g; s/&lt;/</g; s/&gt;/>/g; s/&amp;/\&/g; p' "$REPO_ROOT/docs/img/demo.svg" >"$T/shown"
+	for example in "$REPO_ROOT"/examples/*.json; do grep -qE "^$(basename "$example" .json) +(completed|failed) " "$T/shown"; done
+	grep -q '9 completed, 3 failed' "$T/shown"
+	sed -n '/^cat <<EOF/,/^EOF/p' "$REPO_ROOT/scripts/demo.sh" | sed '1d;$d;s|\$demo|build/demo|g;s|\$engine|bwrap|g' | grep . >"$T/told"
+	[ "$(wc -l <"$T/told")" -gt 5 ]
+	while IFS= read -r line; do grep -qxF -- "$line" "$T/shown" || { echo "make recording: it lacks: $line"; false; }; done <"$T/told"
+	# Nothing of the machine it was made on.
+	run ! grep -E 'file:///(root|work|tmp|builds)' "$T/shown"
+}

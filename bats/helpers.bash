@@ -8,7 +8,7 @@ bats_require_minimum_version 1.5.0
 common_setup() {
 	T=$BATS_TEST_TMPDIR
 	ORIGIN=$T/origin.git
-	REPO_ROOT=$(cd "$BATS_TEST_DIRNAME/.." && pwd)
+	REPO_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 	DGRID=${DGRID:-$REPO_ROOT/dgrid}
 	PIDS_FILE=$T/.pids
 	: >"$PIDS_FILE"

@@ -28,6 +28,18 @@ count() { # NAME COMMAND...: one test
 		failed=$((failed + 1))
 	fi
 }
+lines() { # NAME COMMAND...: counts its "ok NAME" and "not ok NAME" lines
+	local name=$1 rc
+	shift
+	"$@" >"$work/lines" 2>&1
+	rc=$?
+	cat "$work/lines"
+	passed=$((passed + $(grep -c '^ok ' "$work/lines"))) failed=$((failed + $(grep -c '^not ok ' "$work/lines")))
+	if ! grep -q '^\(not \)\?ok ' "$work/lines" || { ((rc != 0)) && ! grep -q '^not ok ' "$work/lines"; }; then
+		echo "not ok $name: the script ended with $rc"
+		failed=$((failed + 1))
+	fi
+}
 skip() { # NAME WHY
 	if [[ $STRICT == 1 ]]; then
 		echo "not ok $1: skipped ($2), which DGRID_STRICT=1 forbids"
@@ -63,12 +75,11 @@ units() { # LABEL MAKE-ARGUMENTS...: counts "test_NAME: N passed, N failed" line
 	fi
 }
 
-bats_pass() { # LABEL PROGRAM SAN FILE...
-	local label=$1 program=$2 san=$3 rc p f s plan
-	shift 3
+bats_pass() { # LABEL PROGRAM SAN FOLDER
+	local label=$1 rc p f s plan
 	note "bats ($label)"
-	DGRID=$program DGRID_SAN=$san BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-300} \
-		bats --jobs "$JOBS" --formatter tap "$@" 2>&1 </dev/null | tee "$work/tap"
+	DGRID=$2 DGRID_SAN=$3 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-300} \
+		bats --jobs "$JOBS" --formatter tap "$4" 2>&1 </dev/null | tee "$work/tap"
 	rc=${PIPESTATUS[0]}
 	read -r p f s plan < <(awk '
 		/^1\.\.[0-9]+$/ { plan = substr($0, 4) }
@@ -98,10 +109,10 @@ differ() {
 
 shell_files() {
 	local f
-	for f in .ci/* scripts/* tests/*.sh tests/*/*.sh bench/*.sh examples/*; do
+	for f in .ci/* scripts/* tests/*.sh tests/*/*.sh tests/docs/bin/* bench/*.sh examples/*; do
 		if [[ -f $f ]] && head -n 1 "$f" | grep -Eq '^#!.*[/ ](ba|da)?sh( |$)'; then printf '%s\n' "$f"; fi
 	done
-	for f in bats/*.bash bats/*.bats tests/*.bats; do if [[ -f $f ]]; then printf '%s\n' "$f"; fi; done
+	for f in bats/*.bash bats/*.bats bats/once/*.bats; do if [[ -f $f ]]; then printf '%s\n' "$f"; fi; done
 }
 check_shell() {
 	local files
@@ -199,18 +210,30 @@ if command -v python3 >/dev/null && command -v bwrap >/dev/null; then
 else
 	skip "chaos" "python3 or bwrap is not installed"
 fi
-if command -v node >/dev/null && command -v npm >/dev/null && command -v java >/dev/null && [[ -n $(type -P chromium chromium-browser google-chrome) ]]; then
-	note "the dashboard in a browser"
-	bash tests/browser/run.sh >"$work/browser" 2>&1
+if command -v python3 >/dev/null && command -v ssh-keygen >/dev/null; then
+	note "frauds, before the audit and before the hook; and honest histories"
+	bash tests/tamper/run.sh >"$work/tamper" 2>&1
 	rc=$?
-	cat "$work/browser"
-	passed=$((passed + $(grep -c '^ok ' "$work/browser"))) failed=$((failed + $(grep -c '^not ok ' "$work/browser")))
-	if ((rc != 0)) && ! grep -q '^not ok ' "$work/browser"; then
-		echo "not ok browser: the script ended with $rc"
+	cat "$work/tamper"
+	passed=$((passed + $(grep -c '^ok ' "$work/tamper"))) failed=$((failed + $(grep -c '^not ok ' "$work/tamper")))
+	if ((rc != 0)) && ! grep -q '^not ok ' "$work/tamper"; then
+		echo "not ok tamper: the script ended with $rc"
 		failed=$((failed + 1))
 	fi
 else
+	skip "tamper" "python3 or ssh-keygen is not installed"
+fi
+if command -v node >/dev/null && command -v npm >/dev/null && command -v java >/dev/null && [[ -n $(type -P chromium chromium-browser google-chrome) ]]; then
+	note "the dashboard in a browser"
+	lines browser bash tests/browser/run.sh
+else
 	skip "browser" "chromium, node, npm or java is not installed"
+fi
+if command -v python3 >/dev/null && command -v bwrap >/dev/null && python3 -c 'import yaml' 2>/dev/null; then
+	note "the documents, typed"
+	lines documents python3 tests/docs/run.py --jobs "$JOBS"
+else
+	skip "documents" "python3, its yaml or bwrap is not installed"
 fi
 if ! command -v bats >/dev/null; then
 	skip "bats" "bats is not installed"
@@ -219,6 +242,5 @@ fi
 command -v parallel >/dev/null || JOBS=1
 bats_pass "plain" "$PWD/dgrid" 0 bats/
 if ((sanitized)); then bats_pass "sanitized" "$PWD/build/san/dgrid" 1 bats/; fi
-# What is not about the program's memory: the manual, the shells, the image.
-bats_pass "once" "$PWD/dgrid" 0 tests/
+bats_pass "what needs to run but once" "$PWD/dgrid" 0 bats/once/
 finish

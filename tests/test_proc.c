@@ -41,8 +41,10 @@ static void ends(void)
 	CHECK(r.out.len == 1000 && r.out_cut && r.end == PROC_EXITED, "a flood is cut, not blocked");
 	proc_result_clear(&r);
 	began = clock_mono_ms();
-	r = run("sleep 30 & echo gone", (struct proc_spec){0});
+	r = run("sleep 30 & echo $!", (struct proc_spec){0});
 	CHECK(clock_mono_ms() - began < 20000, "a child left behind with our pipes is not waited for");
+	pid_t left = r.out.data ? (pid_t)strtol(r.out.data, NULL, 10) : 0;
+	CHECK(left > 1 && !kill(left, SIGKILL), "it is left alone");
 	proc_result_clear(&r);
 	const char *env[] = {"NEW=1", "HOME", NULL};
 	setenv("HOME", "/nowhere", 1);

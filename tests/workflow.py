@@ -4,6 +4,7 @@
   workflow.py github FILE CONTEXT DIR   every job of a GitHub workflow; CONTEXT is a JSON file with "github" and "vars"
   workflow.py gitlab FILE JOB CONTEXT DIR   one job of a .gitlab-ci.yml; CONTEXT is a JSON file with its CI_ variables
   workflow.py scripts FILE DIR          every script of either, as a file of its own (for shellcheck)
+  workflow.py wrap FILE                 an action as a workflow that can be called (for actionlint)
   workflow.py check FILE...             what GitHub workflows must keep to
 
 DIR gets ws/ (the workspace, made anew), temp/, summary.md, uses.log. The remote to check out from is CONTEXT's "origin".
@@ -131,12 +132,77 @@ def use(step, context, ws, log):
     return 0
 
 
+def run_steps(steps, levels, context, github_env, ws, temp, log, path, default_shell, prefix):
+    """The steps of a job, or of a composite action (prefix tells their files apart). Did one fail?"""
+    added, failed = {}, False
+    for n, step in enumerate(steps):
+        n = f"{prefix}{n}"
+        known(step, ["name", "id", "if", "uses", "with", "run", "env", "shell", "working-directory"])
+        title = step.get("name") or step.get("uses") or step["run"].splitlines()[0]
+        if not condition(step, context, failed):
+            print(f"--- {title}: skipped")
+            continue
+        if "uses" in step and step["uses"] == context.get("action", {}).get("uses"):
+            code, outputs = composite(step, context, {**github_env, **added}, ws, temp, log, path, n)
+            context["steps"][step.get("id", n)] = {"outputs": outputs}
+        elif "uses" in step:
+            code = use(step, context, ws, log)
+        else:
+            if "${{" in step["run"]:
+                raise SystemExit(f"workflow.py: an expression within the script of {title}")
+            env = {"PATH": path, "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8", **github_env, **added}
+            for level in (*levels, step.get("env", {})):
+                env.update({k: expand(v, context) for k, v in level.items()})
+            for key in ("OUTPUT", "ENV", "PATH"):
+                env[f"GITHUB_{key}"] = f"{temp}/{key.lower()}-{n}"
+                open(env[f"GITHUB_{key}"], "w").close()
+            for key in os.environ:  # the tests' own: stand-ins, git without anybody's settings
+                if key.startswith(("STANDIN_", "GIT_CONFIG_", "ASAN_", "UBSAN_")):
+                    env[key] = os.environ[key]
+            script = f"{temp}/script-{n}.sh"
+            open(script, "w").write(step["run"])
+            shell = step.get("shell") or default_shell
+            bash = ["bash", "--noprofile", "--norc", "-eo", "pipefail"] if shell == "bash" else ["bash", "-e"]
+            code = subprocess.run([*bash, script], cwd=os.path.join(ws, step.get("working-directory", "")),
+                                  env=env, stdin=subprocess.DEVNULL).returncode
+            added.update(pairs(f"{temp}/env-{n}"))
+            path = ":".join([*open(f"{temp}/path-{n}").read().split("\n")[-2::-1], path])
+            if "id" in step:
+                context["steps"][step["id"]] = {"outputs": pairs(f"{temp}/output-{n}")}
+        print(f"--- {title}: {'ok' if code == 0 else f'failed with {code}'}", flush=True)
+        failed = failed or code != 0
+    return failed
+
+
+def composite(step, context, github_env, ws, temp, log, path, n):
+    """The action under test (CONTEXT's "action": "uses" as the workflow names it, "path" of its checkout)."""
+    action = yaml.safe_load(open(context["action"]["path"] + "/action.yml"))
+    known(action, ["name", "description", "branding", "inputs", "outputs", "runs"])
+    if action["runs"]["using"] != "composite":
+        raise SystemExit("workflow.py: no composite action")
+    given = {k: expand(v, context) for k, v in step.get("with", {}).items()}
+    known(given, action["inputs"])
+    inputs = {}
+    for name, about in action["inputs"].items():
+        known(about, ["description", "required", "default"])
+        if about.get("required") and not given.get(name):
+            raise SystemExit(f"workflow.py: the action needs {name}")
+        inputs[name] = given.get(name, str(about.get("default", "")))
+    inner = {**context, "inputs": inputs, "steps": {}}
+    for one in action["runs"]["steps"]:
+        if "run" in one and "shell" not in one:
+            raise SystemExit("workflow.py: a composite action names the shell of each step")
+    env = {**github_env, "GITHUB_ACTION_PATH": context["action"]["path"]}
+    failed = run_steps(action["runs"]["steps"], (), inner, env, ws, temp, log, path, "", f"{n}-")
+    return int(failed), {k: expand(v["value"], inner) for k, v in action["outputs"].items()}
+
+
 def github(file, context_file, out):
     flow, context = yaml.safe_load(open(file)), json.load(open(context_file))
     known(flow, ["name", "True", "permissions", "concurrency", "env", "defaults", "jobs"])
     failed_jobs, ran = set(), 0
     for name, job in flow["jobs"].items():
-        known(job, ["name", "if", "needs", "runs-on", "timeout-minutes", "permissions", "env", "environment", "steps"])
+        known(job, ["name", "if", "needs", "runs-on", "container", "timeout-minutes", "permissions", "env", "environment", "steps"])
         if job.get("needs") in failed_jobs or not condition(job, context, False):
             print(f"--- job {name}: skipped")
             failed_jobs.add(name)
@@ -151,40 +217,10 @@ def github(file, context_file, out):
             "GITHUB_ACTIONS": "true", "CI": "true", "GITHUB_WORKSPACE": ws, "RUNNER_TEMP": temp,
             "GITHUB_STEP_SUMMARY": f"{out}/summary.md", "GITHUB_EVENT_NAME": context["github"]["event_name"],
             "GITHUB_REPOSITORY": context["github"]["repository"], "GITHUB_SHA": context["github"]["sha"]}.items()}
-        added, path, failed = {}, os.environ["PATH"], False
+        path = os.environ["PATH"]
         log = open(f"{out}/uses.log", "a")
-        for n, step in enumerate(job["steps"]):
-            known(step, ["name", "id", "if", "uses", "with", "run", "env", "shell", "working-directory"])
-            title = step.get("name") or step.get("uses") or step["run"].splitlines()[0]
-            if not condition(step, context, failed):
-                print(f"--- {title}: skipped")
-                continue
-            if "uses" in step:
-                code = use(step, context, ws, log)
-            else:
-                if "${{" in step["run"]:
-                    raise SystemExit(f"workflow.py: an expression within the script of {title}")
-                env = {"PATH": path, "HOME": os.environ["HOME"], "LC_ALL": "C.UTF-8", **github_env, **added}
-                for level in (flow, job, step):
-                    env.update({k: expand(v, context) for k, v in level.get("env", {}).items()})
-                for key in ("OUTPUT", "ENV", "PATH"):
-                    env[f"GITHUB_{key}"] = f"{temp}/{key.lower()}-{n}"
-                    open(env[f"GITHUB_{key}"], "w").close()
-                for key in os.environ:  # the tests' own: stand-ins, git without anybody's settings
-                    if key.startswith(("STANDIN_", "GIT_CONFIG_", "ASAN_", "UBSAN_")):
-                        env[key] = os.environ[key]
-                script = f"{temp}/script-{n}.sh"
-                open(script, "w").write(step["run"])
-                shell = step.get("shell") or flow.get("defaults", {}).get("run", {}).get("shell") or ""
-                bash = ["bash", "--noprofile", "--norc", "-eo", "pipefail"] if shell == "bash" else ["bash", "-e"]
-                code = subprocess.run([*bash, script], cwd=os.path.join(ws, step.get("working-directory", "")),
-                                      env=env, stdin=subprocess.DEVNULL).returncode
-                added.update(pairs(f"{temp}/env-{n}"))
-                path = ":".join([*open(f"{temp}/path-{n}").read().split("\n")[-2::-1], path])
-                if "id" in step:
-                    context["steps"][step["id"]] = {"outputs": pairs(f"{temp}/output-{n}")}
-            print(f"--- {title}: {'ok' if code == 0 else f'failed with {code}'}", flush=True)
-            failed = failed or code != 0
+        failed = run_steps(job["steps"], (flow.get("env", {}), job.get("env", {})), context, github_env, ws, temp, log, path,
+                           flow.get("defaults", {}).get("run", {}).get("shell") or "", "")
         if failed:
             failed_jobs.add(name)
     print(f"{ran} jobs ran")
@@ -257,8 +293,8 @@ def scripts(file, out):
         n += 1
         open(f"{out}/{base}-{n}.sh", "w").write(head + text + "\n")
 
-    if "jobs" in flow:
-        for job in flow["jobs"].values():
+    if "jobs" in flow or "runs" in flow:
+        for job in flow["jobs"].values() if "jobs" in flow else [flow["runs"]]:
             for step in job["steps"]:
                 if "run" in step:
                     write("#!/bin/bash\n", step["run"])
@@ -267,6 +303,18 @@ def scripts(file, out):
             if isinstance(job, dict) and ("script" in job or "before_script" in job):
                 write("#!/bin/sh\n", "\n".join(gitlab_scripts(flow, job)))
     return 0 if n else 1
+
+
+def wrap(file):
+    """An action as a workflow that could be called, so that what lints workflows lints it too."""
+    action = yaml.safe_load(open(file))
+    inputs = {k: {"description": v["description"], "type": "string", "required": v.get("required", False)}
+              for k, v in action["inputs"].items()}
+    job = {"runs-on": "ubuntu-24.04", "steps": action["runs"]["steps"],
+           "outputs": {k: v["value"] for k, v in action["outputs"].items()}}
+    outputs = {k: {"description": v["description"], "value": "${{ jobs.action.outputs.%s }}" % k} for k, v in action["outputs"].items()}
+    print(yaml.safe_dump({"on": {"workflow_call": {"inputs": inputs, "outputs": outputs}}, "jobs": {"action": job}}, sort_keys=False))
+    return 0
 
 
 def check(*files):
@@ -288,12 +336,13 @@ def check(*files):
                 if "${{" in step.get("run", ""):
                     say(f"job {name} has an expression within a script")
         for line in re.findall(r"uses:.*", text):
-            if not re.fullmatch(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line):
+            # The action of this very tree needs no pin.
+            if line != "uses: ./" and not re.fullmatch(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line):
                 say(f"is not pinned by commit, with its version as a comment: {line}")
     print("\n".join(wrong) or f"{len(files)} files")
     return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    verb = {"github": github, "gitlab": gitlab, "scripts": scripts, "check": check}[sys.argv[1]]
+    verb = {"github": github, "gitlab": gitlab, "scripts": scripts, "wrap": wrap, "check": check}[sys.argv[1]]
     sys.exit(verb(*sys.argv[2:]))

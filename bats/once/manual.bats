@@ -3,7 +3,7 @@
 # The manual says what the program does, and mandoc has nothing to say against it. Run once, by tests/run.sh: a sanitizer
 # would see nothing here that it does not see in bats/.
 
-load ../bats/helpers
+load ../helpers
 
 setup() {
 	common_setup

@@ -3,7 +3,7 @@
 # What bash, zsh and fish make of the answers of `dgrid completions` when somebody presses the tabulator, each on a terminal
 # of its own. Run once, by tests/run.sh: bats/completions.bats has the answers themselves.
 
-load ../bats/helpers
+load ../helpers
 
 setup() {
 	common_setup

@@ -4,7 +4,7 @@
 # The Dockerfile is built for real, on a base made of this machine's packages, and nodes run from what came out; run once,
 # by tests/run.sh. The engine is the tests' private dockerd: no registry, no network.
 
-load ../bats/helpers # first: what is defined below counts
+load ../helpers # first: what is defined below counts
 
 export DOCKER_BUILDKIT=0
 
