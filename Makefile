@@ -14,7 +14,7 @@ say = $(if $(V),,@echo '  $(1)  $(2)')
 UNAME := $(shell uname -s)
 SRC := $(sort $(wildcard *.c))
 # Files that the program carries with it, see asset.h.
-ASSETS := $(sort $(filter-out %/ci.yml %/release.yml,$(wildcard .github/workflows/*.yml)) $(wildcard templates/*) $(wildcard web/*))
+ASSETS := $(sort $(filter-out %/ci.yml %/release.yml,$(wildcard .github/workflows/*.yml)) $(wildcard templates/*) $(wildcard web/*) $(wildcard completions/*))
 ASSET_DATA := build/asset_data.c
 LIB_SRC := $(filter-out dgrid.c,$(SRC))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
@@ -57,7 +57,7 @@ OBJ := $(SRC:%.c=$(O)/%.o) $(O)/asset_data.o
 LIB_OBJ := $(filter-out $(O)/dgrid.o,$(OBJ))
 TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
 
-.PHONY: all deps unit test demo screenshots fuzz chaos bench static install clean format-check format help FORCE
+.PHONY: all deps unit test demo screenshots manual fuzz chaos tamper bench static install clean format-check format help FORCE
 .DELETE_ON_ERROR:
 all: $(OUT)
 
@@ -66,8 +66,9 @@ help:
 	@echo 'make static     ./dgrid-static, with musl-gcc if present'
 	@echo 'make unit       unit tests;  make test: everything;  make demo: a grid on this machine'
 	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
-	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers]   what it costs and gains'
-	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser'
+	@echo 'make tamper [HISTORIES=1000 SEED=n]   frauds and honest histories, before the audit and the hook'
+	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook]   what it costs and gains'
+	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser;  make manual: man/ anew, by --help'
 	@echo 'make recording     docs/img/demo.svg anew: a terminal in which make demo runs'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
 	@echo 'make install PREFIX= DESTDIR=;  make clean'
@@ -112,6 +113,14 @@ $(T)/%: tests/%.c $(LIB_OBJ) $(O)/flags | deps
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_C) -MMD -MP -MF $@.d $(ALL_L) -o $@ $< $(LIB_OBJ) $(LDLIBS)
 
+# Random honest histories for tests/tamper: the program's own code, with these four played by the test.
+HONEST_OBJ := $(filter-out $(O)/ledger.o $(O)/heartbeat.o $(O)/runner.o $(O)/clock.o,$(LIB_OBJ))
+$(T)/honest: tests/honest.c tests/honest_stage.c tests/honest_stage.h $(HONEST_OBJ) $(wildcard *.h) $(O)/flags | deps
+	@mkdir -p $(T)
+	$(call say,CC,$<)
+	$(Q)rm -f $(T)/honest.a && ar rcs $(T)/honest.a $(HONEST_OBJ)
+	$(Q)$(CC) $(ALL_C) $(ALL_L) -o $@ tests/honest.c tests/honest_stage.c $(T)/honest.a $(LDLIBS)
+
 unit: $(TEST_BIN)
 	@sh tests/unit.sh $(TEST_BIN)
 
@@ -134,11 +143,19 @@ build/fuzz/fuzz_json: tests/fuzz_json.c $(LIB_SRC) $(ASSET_DATA) $(wildcard *.h)
 chaos: all
 	@bash tests/chaos/run.sh '$(or $(FAULT_SECONDS),60)' '$(or $(WORKERS),4)' '$(or $(TASKS),200)' '$(SEED)'
 
+# Frauds and honest histories, before the audit and the hook; HISTORIES= SEED= for more or other ones.
+tamper: all
+	@bash tests/tamper/run.sh '$(or $(HISTORIES),1000)' $(SEED)
+
 # The README's pictures are those that the test of the dashboard makes.
 screenshots: all
 	@bash tests/browser/run.sh
 	@mkdir -p docs/img
 	cp build/browser/shots/*.png docs/img/
+
+# What the pages of man/ say of verbs, options and fields, from the program itself.
+manual: all
+	@python3 scripts/manual.py ./dgrid man
 
 # The README's demo, as it was on a terminal.
 .PHONY: recording

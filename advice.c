@@ -118,6 +118,14 @@ void advice_put(struct buf *b, const struct snapshot *s, const struct rows *rows
 			 x->rows->unmatched, x->rows->unmatched == 1 ? " waits" : "s wait", x->rows->missing);
 		advise(b, "bad", text);
 	}
+	if (x->rows->short_of && alive) {
+		snprintf(
+		    text, sizeof text,
+		    "%zu queued task%s for more nodes to find the same: start at least %zu more with dgrid worker, "
+		    "each with a name of its own.",
+		    x->rows->short_of, x->rows->short_of == 1 ? " waits" : "s wait", x->rows->nodes_missing);
+		advise(b, "bad", text);
+	}
 	if (s->count[TASK_QUEUE] && !alive) {
 		snprintf(text, sizeof text,
 			 "%zu task%s queued and no node is there to run %s: start one with dgrid worker.",

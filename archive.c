@@ -1,12 +1,16 @@
 #include "archive.h"
 #include "clock.h"
 #include "file.h"
+#include "task.h"
+#include "vote.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define TIP "refs/heads/" ARCHIVE_BRANCH
+#define NEW_ARCHIVE "refs/dgrid/new-archive"
+#define NEW_LEDGER "refs/dgrid/new-ledger"
 /* What another repository has, seen through alternates, is no history of ours. */
 #define NO_ALTERNATE_REFS "core.alternateRefsCommand=true"
 
@@ -201,7 +205,7 @@ int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, 
 
 /* ---- moving ---- */
 
-static void day_of(int64_t utc_seconds, char sep, char out[16])
+void archive_day(int64_t utc_seconds, char sep, char out[16])
 {
 	time_t t = (time_t)utc_seconds;
 	struct tm tm;
@@ -217,15 +221,36 @@ static void bump(struct json *doc, const char *name, int64_t by)
 	json_set(doc, name, json_new_int(by > 0 && n > INT64_MAX - by ? INT64_MAX : n + (by > 0 ? by : 0)));
 }
 
+void archive_read(struct archive_item *item, const struct json *doc, int64_t now)
+{
+	const struct json *result = json_get(doc, "result");
+	const char *when = json_str(result, "finished_at");
+	if (!when || clock_parse(when, &item->finished_at) || item->finished_at < 0 || item->finished_at > now + 86400)
+		item->finished_at = now; /* some other hand wrote it: it ends today */
+	item->duration_ms = json_int(result, "duration_ms", 0);
+	task_retried_ends(doc, &item->retried_completed, &item->retried_failed);
+	item->outliers = json_new(JSON_OBJECT);
+	vote_outliers(doc, item->outliers);
+	if (item->outliers->child)
+		return;
+	json_free(item->outliers);
+	item->outliers = NULL;
+}
+
 void archive_count(struct json *totals, const struct archive_item *item)
 {
 	char day[16];
-	day_of(item->finished_at, '-', day);
+	archive_day(item->finished_at, '-', day);
 	struct json *days = (struct json *)json_get(totals, "days"), *one;
 	if (item->retried_completed || json_get(totals, "retried_completed"))
 		bump(totals, "retried_completed", item->retried_completed);
 	if (item->retried_failed || json_get(totals, "retried_failed"))
 		bump(totals, "retried_failed", item->retried_failed);
+	for (const struct json *n = item->outliers ? item->outliers->child : NULL; n; n = n->next) {
+		if (!json_get(totals, "outliers"))
+			json_set(totals, "outliers", json_new(JSON_OBJECT));
+		bump((struct json *)json_get(totals, "outliers"), n->name, json_int(item->outliers, n->name, 0));
+	}
 	if (!json_get(totals, "schema"))
 		json_set(totals, "schema", json_new_int(1));
 	bump(totals, "tasks", 1);
@@ -270,7 +295,7 @@ static int taken_paths(const struct git *g, const struct archive_item *items, si
 		strs_add(&args, head[i]);
 	for (size_t i = 0; i < n; i++) {
 		char day[16];
-		day_of(items[i].finished_at, '/', day);
+		archive_day(items[i].finished_at, '/', day);
 		strs_addf(&args, "%s/%s.json", day, items[i].id);
 	}
 	int rc = git_records(g, (const char *const *)args.v, take_name, out, e);
@@ -283,7 +308,7 @@ static char *free_path(const struct git *g, const struct archive_item *item, con
 {
 	char day[16];
 	struct buf b = {0};
-	day_of(item->finished_at, '/', day);
+	archive_day(item->finished_at, '/', day);
 	char *path = xasprintf("%s/%s.json", day, item->id);
 	for (int k = 2; k == 2 ? has(taken, path) : b.len > 0; k++) {
 		struct err none;
@@ -305,6 +330,22 @@ static void start_commit(struct buf *b, const struct git *g, const char *ref, co
 		buf_addf(b, "from %s\n", from);
 }
 
+/* fast-import does not sign: the commit it made is made once more, signed. */
+static int sign(const struct git *g, const char *ref, const char *parent, const char *message, struct err *e)
+{
+	struct buf b = {0};
+	char *tree = xasprintf("%s^{tree}", ref), made[72];
+	const char *root[] = {"commit-tree", "-S", "-m", message, tree, NULL};
+	const char *next[] = {"commit-tree", "-S", "-m", message, "-p", parent, tree, NULL};
+	int rc = git_run(g, &b, e, parent[0] ? next : root);
+	first_line(made, sizeof made, &b);
+	if (!rc)
+		rc = GIT(g, NULL, e, "update-ref", ref, made);
+	free(tree);
+	buf_clear(&b);
+	return rc;
+}
+
 enum push_outcome archive_push(const struct git *g, const char *who, const char *branch, const char *head,
 			       const struct archive_item *items, size_t n, const char *totals, struct err *e)
 {
@@ -319,26 +360,28 @@ enum push_outcome archive_push(const struct git *g, const char *who, const char 
 		goto out;
 	if (!GIT(g, &b, &none, "rev-parse", "--verify", "--quiet", TIP))
 		first_line(tip, sizeof tip, &b);
-	start_commit(&script, g, "refs/dgrid/new-archive", message, tip);
+	start_commit(&script, g, NEW_ARCHIVE, message, tip);
 	for (size_t i = 0; i < n; i++) {
 		char *path = free_path(g, &items[i], &taken.names);
 		buf_addf(&script, "M 100644 %s %s\n", items[i].oid, path);
 		free(path);
 	}
-	start_commit(&script, g, "refs/dgrid/new-ledger", message, head);
+	start_commit(&script, g, NEW_LEDGER, message, head);
 	for (size_t i = 0; i < n; i++)
 		buf_addf(&script, "D tasks/%s/%s.json\n", items[i].failed ? "failed" : "completed", items[i].id);
 	buf_addf(&script, "M 100644 inline %s\ndata %zu\n%s\n", ARCHIVE_TOTALS, strlen(totals), totals);
 	const char *import[] = {"fast-import", "--quiet", "--force", "--date-format=now", NULL};
 	if (git_run_input(g, script.data, script.len, e, import))
 		goto out;
-	char *ledger = xasprintf("refs/dgrid/new-ledger:refs/heads/%s", branch);
-	const char *push[] = {
-	    "push", "--porcelain", "--atomic", "--no-verify", "origin", ledger, "refs/dgrid/new-archive:" TIP, NULL};
+	if (g->sign_with && (sign(g, NEW_ARCHIVE, tip, message, e) || sign(g, NEW_LEDGER, head, message, e)))
+		goto out;
+	char *ledger = xasprintf(NEW_LEDGER ":refs/heads/%s", branch);
+	const char *push[] = {"push",	"--porcelain", "--atomic",	    "--no-verify",
+			      "origin", ledger,	       NEW_ARCHIVE ":" TIP, NULL};
 	got = git_push_with(g, push, e);
 	free(ledger);
 	if (got == PUSH_LANDED)
-		GIT(g, NULL, &none, "update-ref", TIP, "refs/dgrid/new-archive");
+		GIT(g, NULL, &none, "update-ref", TIP, NEW_ARCHIVE);
 out:
 	free(message);
 	strs_clear(&taken.names);

@@ -34,8 +34,12 @@ struct archive_item {
 	char oid[72];	     /* its blob */
 	int64_t finished_at; /* UTC seconds */
 	int64_t duration_ms;
+	struct json *outliers;			   /* {NODE: times} of its votes; owned, NULL: none */
 	int64_t retried_completed, retried_failed; /* how often it had ended before it was tried again by hand */
 };
+void archive_day(int64_t utc_seconds, char sep, char out[16]); /* "2026/11/23", with that separator */
+/* Fills times and counts of item from its document (NULL: there is none that can be read); now: UTC seconds. */
+void archive_read(struct archive_item *item, const struct json *doc, int64_t now);
 /* The totals with one more task. totals: the document of ARCHIVE_TOTALS, an empty object at first. */
 void archive_count(struct json *totals, const struct archive_item *item);
 /* Moves the items, which stand in commit head of branch, in one atomic push of both branches. totals: the new text of

@@ -1,5 +1,6 @@
 #include "chooser.h"
 #include "clock.h"
+#include "vote.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@ enum verdict { READY, OTHERS, INVALID };
 struct chooser_known {
 	char *id;
 	struct file_stamp stamp;
-	enum verdict verdict; /* OTHERS: wants labels this node does not carry */
+	enum verdict verdict; /* OTHERS: wants labels this node does not carry, or has its vote */
 	int64_t priority, created, not_before;
 };
 
@@ -42,7 +43,8 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	else
 		task_parse(&t, text.data ? text.data : "", text.len, k->id, c, false, &p);
 	const char *when = json_str(t.doc, "created_at");
-	k->verdict = p.n ? INVALID : task_runs_on(&t, ch->labels, ch->n_labels) ? READY : OTHERS;
+	bool may = !p.n && task_runs_on(&t, ch->labels, ch->n_labels) && !vote_has(t.doc, node);
+	k->verdict = p.n ? INVALID : may ? READY : OTHERS;
 	k->priority = p.n ? 10 : t.priority; /* what is invalid goes out of the way first */
 	k->created = when && !clock_parse(when, &created) ? created : 0;
 	k->not_before = t.not_before;

@@ -4,6 +4,7 @@
 #include "file.h"
 #include "sig.h"
 #include "text.h"
+#include "trust.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -43,6 +44,12 @@ char *find_repo(const char *dir)
 	}
 	buf_clear(&b);
 	return found;
+}
+
+char *usual_repo(void)
+{
+	const char *url = getenv("DGRID_REPO_URL");
+	return url && *url ? absolute_repo(url) : find_repo(NULL);
 }
 
 int need_repo(const struct context *ctx, struct err *e)
@@ -95,6 +102,27 @@ int open_grid(const struct context *ctx, struct ledger *l, struct grid_config *c
 	return rc;
 }
 
+void sign_commits(struct ledger *l, const struct grid_config *c)
+{
+	struct err e;
+	if (!c->require_signed_nodes)
+		return;
+	char *key = trust_default_key(&l->git, &e), *full = key ? realpath(key, NULL) : NULL;
+	char *public_half = key ? trust_public(key, &e) : NULL;
+	if (public_half)
+		ledger_sign_with(l, full ? full : key, public_half, NULL);
+	else if (!key)
+		ledger_sign_with(
+		    l, NULL, NULL,
+		    "set DGRID_SIGNING_KEY or git's user.signingKey to your SSH key, which somebody has to "
+		    "enrol by your name (dgrid enroll NAME KEY.pub)");
+	else
+		ledger_sign_with(l, NULL, NULL, e.msg);
+	free(key);
+	free(full);
+	free(public_half);
+}
+
 void close_grid(struct ledger *l, struct grid_config *c)
 {
 	if (l->url)
@@ -128,35 +156,6 @@ void put_json(const struct json *j)
 	char *text = task_text(j);
 	fputs(text, stdout);
 	free(text);
-}
-
-bool flag_json(int argc, char **argv)
-{
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], "--json"))
-			return true;
-	return false;
-}
-
-/* First argument that is not an option, or NULL. */
-const char *operand(int argc, char **argv, int nth)
-{
-	for (int i = 1; i < argc; i++)
-		if (argv[i][0] != '-' && nth-- == 0)
-			return argv[i];
-	return NULL;
-}
-
-int check_flags(int argc, char **argv, const char *const *known, struct err *e)
-{
-	for (int i = 1; i < argc; i++) {
-		bool ok = argv[i][0] != '-';
-		for (int k = 0; known[k] && !ok; k++)
-			ok = !strcmp(argv[i], known[k]);
-		if (!ok)
-			return err_set(e, ERR_USAGE, "unknown option '%s' (see: dgrid %s --help)", argv[i], argv[0]);
-	}
-	return 0;
 }
 
 char *stem_of(const char *path)

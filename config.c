@@ -27,6 +27,8 @@ static const struct {
     {"live_tail_bytes", offsetof(struct grid_config, live_tail_bytes), 2048, 0, 65536},
     {"retry_backoff_seconds", offsetof(struct grid_config, retry_backoff_seconds), 10, 1, 3600},
     {"max_files_per_request", offsetof(struct grid_config, max_files_per_request), 1, 1, 1000},
+    {"replicas", offsetof(struct grid_config, replicas), 1, 1, 9},
+    {"quorum", offsetof(struct grid_config, quorum), 0, 1, 9},
 };
 #define N_INTS (sizeof ints / sizeof *ints)
 
@@ -165,6 +167,10 @@ static void parse_member(struct grid_config *c, const struct json *m, struct pro
 		if (m->type != JSON_BOOL)
 			problem_at(p, m->line, m->col, "require_signed_tasks: expected true or false");
 		c->require_signed_tasks = m->boolean;
+	} else if (!strcmp(m->name, "require_signed_nodes")) {
+		if (m->type != JSON_BOOL)
+			problem_at(p, m->line, m->col, "require_signed_nodes: expected true or false");
+		c->require_signed_nodes = m->boolean;
 	} else if (!strcmp(m->name, "links"))
 		parse_links(c, m, p);
 	else if (!strcmp(m->name, "title")) {
@@ -200,5 +206,10 @@ void config_parse(struct grid_config *c, const char *text, size_t len, struct pr
 			parse_member(c, m, p);
 	if (c->min_timeout_seconds > c->max_timeout_seconds)
 		problem_in(p, 1, 1, "min_timeout_seconds", "larger than max_timeout_seconds (expected at most that)");
+	const struct json *quorum = json_get(j, "quorum");
+	if (c->quorum && quorum && (2 * c->quorum <= c->replicas || c->quorum > c->replicas))
+		problem_in(p, quorum->line, quorum->col, "quorum",
+			   "expected a whole number from %lld to %lld, more than half of replicas",
+			   (long long)(c->replicas / 2 + 1), (long long)c->replicas);
 	json_free(j);
 }

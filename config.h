@@ -13,10 +13,12 @@ struct grid_config {
 	    lease_seconds,	   /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
 	    live_tail_bytes,	   /* of each running task's streams, shown to who follows; 0: none */
 	    retry_backoff_seconds, /* wait before the second attempt after a failure; doubles with each */
-	    max_files_per_request; /* task files that one pull request may add */
+	    max_files_per_request, /* task files that one pull request may add */
+	    replicas, quorum;	   /* of tasks that do not say, see vote.h; quorum 0: a majority */
 	bool workers_promote;	   /* "promote": idle workers move approved tasks to the queue, else a workflow does */
 	double max_cpus;
 	bool require_signed_tasks; /* workers run only what somebody in allowed_signers has signed */
+	bool require_signed_nodes; /* what nodes commit is signed with a key of nodes/keys/NODE.pub */
 	char *title;		   /* of the dashboard; NULL: none */
 	struct config_link {
 		char *text, *url;

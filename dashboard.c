@@ -5,6 +5,7 @@
 #include "forge.h"
 #include "history.h"
 #include "markup.h"
+#include "record.h"
 #include "rows.h"
 #include "sha256.h"
 #include "taskpage.h"
@@ -24,6 +25,7 @@ struct build {
 	struct rows rows;
 	struct history history;
 	struct forge forge;
+	struct record audit;
 	char *title, *place; /* place: the repository as a reader may see it */
 	struct buf task_page_csp, index_csp;
 };
@@ -141,7 +143,7 @@ static int64_t memory_of(const struct json *file)
 	return json_int(file, "memory_mb", gb > 0 && gb < 1 << 20 ? gb * 1024 : 0);
 }
 
-static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done, int64_t failed)
+static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done, int64_t failed, int64_t outliers)
 {
 	const struct json *f = n->file;
 	int k = 0;
@@ -160,6 +162,8 @@ static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done,
 	put_int(b, "failed", own_failed > failed ? own_failed : failed);
 	put_int(b, "branch", done + failed);
 	put_int(b, "late", json_int(f, "tasks_late", 0));
+	put_int(b, "voted", json_int(f, "tasks_voted", 0));
+	put_int(b, "outliers", outliers);
 	put_int(b, "cpus", json_int(f, "cpu_count", 0));
 	put_int(b, "memory", memory_of(f));
 	put_int(b, "disk", json_int(f, "disk_gb", 0));
@@ -197,7 +201,8 @@ static void put_nodes(struct buf *b, const struct build *x)
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < s->n_nodes && b->len - from < NODES_BYTES; i++)
 			if (alive(&s->nodes[i]) == !pass)
-				put_node(b, &s->nodes[i], x->rows.done[i], x->rows.failed[i]);
+				put_node(b, &s->nodes[i], x->rows.done[i], x->rows.failed[i],
+					 json_int(x->rows.outliers, s->nodes[i].id, 0));
 	buf_adds(b, "]");
 }
 
@@ -239,6 +244,20 @@ static void put_counts(struct buf *b, const struct snapshot *s)
 	buf_adds(b, "}");
 }
 
+static void put_audit(struct buf *b, const struct record *r)
+{
+	if (r->place == RECORD_NONE)
+		return;
+	key(b, "audit");
+	buf_adds(b, "{");
+	put_str(b, "commit", r->said.audited_to, 72);
+	put_str(b, "branch", r->place == RECORD_ON ? "on" : r->place == RECORD_OFF ? "off" : "unknown", 16);
+	put_int(b, "violations", r->said.violations);
+	put_int(b, "since", r->since);
+	put_int(b, "at", r->said.at);
+	buf_adds(b, "}");
+}
+
 static void put_data(struct buf *b, struct build *x, size_t in_page, bool archive)
 {
 	const struct snapshot *s = x->s;
@@ -257,6 +276,7 @@ static void put_data(struct buf *b, struct build *x, size_t in_page, bool archiv
 	put_int(b, "skew", s->config.max_clock_skew_seconds);
 	put_int(b, "keep", s->config.keep_finished);
 	put_counts(b, s);
+	put_audit(b, &x->audit);
 	put_nodes(b, x);
 	key(b, "advice");
 	advice_put(b, s, &x->rows, &x->history);
@@ -301,9 +321,15 @@ static void put_plain(struct buf *b, const struct build *x)
 	size_t n = 0;
 	buf_addf(b,
 		 "<p>Ledger at %.10s, read at %s: %zu queued, %zu running, %zu completed, %zu failed, %lld "
-		 "archived.</p><ul>",
+		 "archived.</p>",
 		 s->commit, clock_format(s->now, when), s->count[TASK_QUEUE], s->count[TASK_IN_PROGRESS],
 		 s->count[TASK_COMPLETED], s->count[TASK_FAILED], (long long)snapshot_total(s, "tasks"));
+	if (x->audit.place != RECORD_NONE) {
+		buf_addf(b, "<p%s>The ledger was ", record_bad(&x->audit) ? " class=\"bad-text\"" : "");
+		record_tell(b, &x->audit, s->now);
+		buf_adds(b, ".</p>");
+	}
+	buf_adds(b, "<ul>");
 	for (size_t i = 0; i < x->rows.n && n < 100; i++)
 		if (x->rows.v[i].page) {
 			const struct snapshot_task *t = &s->tasks[x->rows.v[i].task];
@@ -491,6 +517,8 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 	static const char *const scripts[] = {"web/base.js", "web/charts.js", "web/app.js"};
 	size_t in_page = 0, bytes = 0;
 	int rc = rows_read(&x.rows, s, e);
+	if (!rc)
+		rc = record_read(s, &x.audit, e);
 	if (rc)
 		goto out;
 	history_read(&x.history, s, run_ms, &x);

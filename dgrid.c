@@ -1,87 +1,12 @@
-/* dgrid: main, the verb table, exit codes. */
+/* dgrid: main, what stands before the verb, exit codes. */
 #include "git.h"
 #include "log.h"
 #include "sig.h"
 #include "verbs.h"
-#include "version.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int cmd_version(const struct context *ctx, int argc, char **argv, struct err *e)
-{
-	(void)ctx;
-	(void)argc;
-	(void)argv;
-	(void)e;
-	puts("dgrid " DGRID_VERSION);
-	return 0;
-}
-
-static const struct verb verbs[] = {
-    {"init", "[--ci github|gitlab|none] [--no-workflows] [--source URL] [--source-ref REF] [REPO]",
-     "make a repository into a grid; --ci: whose workflows to write, else told by the host's name",
-     "dgrid init /srv/grid.git", cmd_init},
-    {"submit",
-     "FILE... | [--id ID] [--timeout N] [--priority N] [--image I] [--label L] [--description D] [--unapproved] "
-     "[--sign] [--key FILE] [--wait] (--script FILE | -- CMD)",
-     "validate and queue tasks; --wait follows to the end", "dgrid submit --id hello --wait -- 'echo hello'",
-     cmd_submit},
-    {"validate", "[--json|--github] [--max-files N] (FILE... | --pr BASE..HEAD | --fields)",
-     "say all that is wrong in task files, or in a pull request; change nothing", "dgrid validate tasks/queue/*.json",
-     cmd_validate},
-    {"promote", "[--dry-run] [--json] [ID...]",
-     "move merged submissions from unapproved to the queue, noting who approved them", "dgrid promote --dry-run",
-     cmd_promote},
-    {"approve", "[--key FILE] [--yes] ID... | --print ID|FILE",
-     "sign tasks that wait in unapproved and queue them; --print: the bytes that are signed",
-     "dgrid approve --key ~/.ssh/id_ed25519 hello", cmd_approve},
-    {"worker",
-     "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--drain-after N] "
-     "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--take-over]",
-     "run tasks: the node", "dgrid worker --slots 4", cmd_worker},
-    {"status", "[--json | --markdown | --watch [SECONDS]] [--all] [--limit N] [--at REV|DATE]",
-     "the grid at a glance; --watch redraws it in place, --markdown is for job summaries", "dgrid status --watch",
-     cmd_status},
-    {"nodes", "[--json] [--at REV|DATE]", "the nodes: alive or not, busy slots, engine", "dgrid nodes", cmd_nodes},
-    {"show", "[--json] [--at REV|DATE] ID", "all about one task; --json: as the ledger has it", "dgrid show hello",
-     cmd_show},
-    {"logs", "[-f | --follow] [--json] [--at REV|DATE] ID",
-     "a task's output: stdout to stdout, stderr to stderr; -f follows it to its end", "dgrid logs -f hello", cmd_logs},
-    {"why", "[--json] ID", "why a task is where it is, and what keeps it from running", "dgrid why hello", cmd_why},
-    {"metrics", "[--json | --atom[=URL]] [--at REV|DATE]",
-     "the grid's figures for Prometheus; --atom: a feed of its failures", "dgrid metrics >grid.prom", cmd_metrics},
-    {"wait", "[--timeout SECONDS] ID...", "wait for tasks to end; 0 when all succeeded", "dgrid wait hello", cmd_wait},
-    {"cancel", "ID...", "cancel queued or running tasks", "dgrid cancel hello", cmd_cancel},
-    {"retry", "ID...", "queue finished tasks again", "dgrid retry hello", cmd_retry},
-    {"heal", "[--dry-run] [--json]", "give orphaned claims (dead nodes, run-out leases) back to the queue",
-     "dgrid heal --dry-run", cmd_heal},
-    {"maintain", "[--dry-run] [--json]",
-     "promote, heal, and move the oldest finished tasks beyond keep_finished to the branch archive", "dgrid maintain",
-     cmd_maintain},
-    {"dashboard", "-o DIR [--at REV|DATE] [--now TIME] [--title T] [--url URL]",
-     "write the grid as a static site: charts, nodes, tasks, a page a task", "dgrid dashboard -o site", cmd_dashboard},
-    {"doctor", "[--json] [--engine auto|docker|podman|bwrap]",
-     "find what is wrong with git, engine, image, write access, clock; say how to mend it", "dgrid doctor", cmd_doctor},
-    {"version", "", "print the version", "dgrid version", cmd_version},
-    {0}};
-
-static void help(FILE *to)
-{
-	fputs("usage: dgrid [--repo URL | -C CLONE] [--branch NAME] VERB [ARGUMENTS]\n\n"
-	      "A distributed task grid in a Git repository. URL is whatever git takes, a folder too\n"
-	      "(default: $DGRID_REPO_URL). `dgrid VERB --help` says more.\n\n",
-	      to);
-	for (const struct verb *v = verbs; v->name; v++)
-		fprintf(to, "  %-9s %s\n", v->name, v->summary);
-	fputs(
-	    "  help      this text\n\n"
-	    "exit codes: 0 done, 1 the answer is no (a task failed), 3 cancelled, 64 usage, 65 invalid task or JSON,\n"
-	    "66 no such task or file, 69 remote or engine unavailable, 70 bug, 75 try again, 77 not permitted,\n"
-	    "128+N ended by signal N\n",
-	    to);
-}
 
 /* An error may quote a stranger. Its lines are kept, but no control character, and nothing that a build service's log
  * takes for a command. */
@@ -174,18 +99,30 @@ static int late_options(struct context *ctx, int argc, char **argv, char **found
 	return kept;
 }
 
-static int run_verb(const struct verb *v, const struct context *ctx, int argc, char **argv, struct err *e)
+static bool asks_for_help(int argc, char **argv)
 {
 	for (int k = 1; k < argc && strcmp(argv[k], "--") != 0; k++)
-		if (!strcmp(argv[k], "--help") || !strcmp(argv[k], "-h")) {
-			printf("usage: dgrid %s %s\n\n%s\n\nexample:\n  %s\n", v->name, v->args, v->summary,
-			       v->example);
-			return 0;
-		}
+		if (!strcmp(argv[k], "--help") || !strcmp(argv[k], "-h"))
+			return true;
+	return false;
+}
+
+static int run_verb(const struct verb *v, struct context *ctx, int argc, char **argv, struct err *e)
+{
+	if (asks_for_help(argc, argv)) {
+		verb_help_print(v);
+		return 0;
+	}
+	if (v->needs == USAGE_NOTHING) /* not a word to git either: a container's engine asks for health all the time */
+		return v->run(ctx, argc, argv, e);
 	/* The worker tells them together with its own. */
-	if (ctx->complaints[0] && strcmp(v->name, "worker") != 0)
+	if (ctx->complaints[0] && v != &verb_worker)
 		return err_set(e, ERR_USAGE, "%.*s", (int)strcspn(ctx->complaints, "\n"), ctx->complaints);
-	return v->run(ctx, argc, argv, e);
+	char *usual = ctx->url ? NULL : usual_repo();
+	ctx->url = ctx->url ? ctx->url : usual;
+	int rc = v->run(ctx, argc, argv, e);
+	free(usual);
+	return rc;
 }
 
 int main(int argc, char **argv)
@@ -194,8 +131,7 @@ int main(int argc, char **argv)
 		return 0;
 	struct err e = {0};
 	struct buf complaints = {0};
-	const char *name = getenv("GIT_USER_NAME"), *email = getenv("GIT_USER_EMAIL"), *url = getenv("DGRID_REPO_URL"),
-		   *branch = getenv("DGRID_BRANCH");
+	const char *name = getenv("GIT_USER_NAME"), *email = getenv("GIT_USER_EMAIL"), *branch = getenv("DGRID_BRANCH");
 	struct context ctx = {.dir = ".",
 			      .branch = branch && *branch ? branch : "main",
 			      .name = name && *name ? name : "dgrid",
@@ -207,23 +143,19 @@ int main(int argc, char **argv)
 	int i = global_options(&ctx, argc, argv, &found, &e);
 	if (i < 0)
 		goto out;
-	if (!i || !strcmp(argv[i], "help")) {
-		help(i ? stdout : stderr);
+	if (!i) {
+		verb_list_print(stderr);
 		free(found);
 		buf_clear(&complaints);
-		return i ? 0 : ERR_USAGE;
+		return ERR_USAGE;
 	}
 	int n = late_options(&ctx, argc - i, argv + i, &found, &e);
 	if (n < 0)
 		goto out;
-	if (!found)
-		found = url && *url ? absolute_repo(url) : find_repo(NULL);
 	ctx.url = found;
 	ctx.complaints = complaints.data ? complaints.data : "";
-	const struct verb *v = verbs;
-	while (v->name && strcmp(argv[i], v->name) != 0)
-		v++;
-	if (v->name)
+	const struct verb *v = verb_find(argv[i]);
+	if (v)
 		rc = run_verb(v, &ctx, n, argv + i, &e);
 	else
 		err_set(&e, ERR_USAGE, "unknown verb '%s' (see: dgrid help)", argv[i]);

@@ -3,6 +3,7 @@
 #include "sig.h"
 #include "tails.h"
 #include "text.h"
+#include "vote.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -157,8 +158,9 @@ static void take_claim(struct following *f)
 	bool running = !strcmp(f->state, "in_progress");
 	if (!running && strcmp(f->told_state, f->state) != 0 && !json_get(f->doc, "result")) {
 		note(f,
-		     f->nonce[0] ? "%s: the claim was given back; waiting for the next"
-				 : "%s is in %s; waiting for it to start",
+		     vote_count(f->doc) ? "%s: a node has voted; waiting for the next"
+		     : f->nonce[0]	? "%s: the claim was given back; waiting for the next"
+					: "%s is in %s; waiting for it to start",
 		     f->id, f->state);
 		snprintf(f->told_state, sizeof f->told_state, "%s", f->state);
 	}
@@ -170,7 +172,10 @@ static void take_claim(struct following *f)
 	f->printed[0] = f->printed[1] = f->as_of = 0;
 	f->tail[0] = f->told_state[0] = 0;
 	note(f, "%s runs on node %s, attempt %lld", f->id, f->node, (long long)json_int(claim, "attempt", 1));
-	if (!f->s.config.live_tail_bytes && !f->told_off) {
+	if (vote_claim_terms(claim).replicas > 1 && !f->told_off) {
+		f->told_off = true;
+		note(f, "other nodes run it too, so nothing is shown of it before the end: nobody shall copy");
+	} else if (!f->s.config.live_tail_bytes && !f->told_off) {
 		f->told_off = true;
 		note(f, "the grid shows no output before the end (live_tail_bytes is 0 in grid.json)");
 	}

@@ -5,17 +5,7 @@
 #include <unistd.h>
 
 #define GIT_TIMEOUT_MS 120000
-
-static const char *self_path(void)
-{
-	static char path[4096];
-	if (!path[0]) {
-		ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-		if (n <= 0)
-			snprintf(path, sizeof path, "dgrid"); /* no /proc: found through PATH */
-	}
-	return path;
-}
+#define GIT_LONG_MS 86400000
 
 bool git_askpass(int argc, char **argv)
 {
@@ -52,21 +42,14 @@ void git_redact(char *text)
 /* The argument list and environment of `git ARGS...`; dir NULL: in no repository. */
 static void command(const struct git *g, const char *dir, const char *const *args, struct strs *argv, struct strs *env)
 {
-	static const char *const scrub[] = {"GIT_DIR",
-					    "GIT_WORK_TREE",
-					    "GIT_INDEX_FILE",
-					    "GIT_OBJECT_DIRECTORY",
-					    "GIT_COMMON_DIR",
-					    "GIT_NAMESPACE",
-					    "GIT_CONFIG_PARAMETERS",
-					    "GIT_PREFIX",
-					    "GIT_QUARANTINE_PATH",
-					    "GIT_GRAFT_FILE",
-					    "GIT_SHALLOW_FILE",
-					    "GIT_REPLACE_REF_BASE",
-					    "GIT_AUTHOR_DATE",
-					    "GIT_COMMITTER_DATE",
-					    "GIT_ALTERNATE_OBJECT_DIRECTORIES"};
+	static const char *const scrub[] = {"GIT_WORK_TREE",   "GIT_INDEX_FILE",	"GIT_COMMON_DIR",
+					    "GIT_NAMESPACE",   "GIT_CONFIG_PARAMETERS", "GIT_PREFIX",
+					    "GIT_GRAFT_FILE",  "GIT_SHALLOW_FILE",	"GIT_REPLACE_REF_BASE",
+					    "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"};
+	/* How git tells its hooks which repository it serves, and where the objects of a push wait for their verdict.
+	 */
+	static const char *const of_hooks[] = {"GIT_DIR", "GIT_OBJECT_DIRECTORY", "GIT_QUARANTINE_PATH",
+					       "GIT_ALTERNATE_OBJECT_DIRECTORIES"};
 	strs_add(argv, "git");
 	if (dir) {
 		strs_add(argv, "-C");
@@ -75,8 +58,8 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 	/* The ledger is a stranger's text: no hooks, no links, no end-of-line or path magic. */
 	static const char *const settings[] = {
 	    "gc.auto=0", "maintenance.auto=false", "core.symlinks=false", "core.hooksPath=/dev/null",
-	    "core.autocrlf=false", "core.quotePath=false", "commit.gpgSign=false", "advice.detachedHead=false",
-	    "core.fsmonitor=false", "core.useReplaceRefs=false",
+	    "core.autocrlf=false", "core.quotePath=false", "advice.detachedHead=false", "core.fsmonitor=false",
+	    "core.useReplaceRefs=false",
 	    /* A clone can be had again: a crash may damage it, at the cost of a new one. What is pushed is safe by the
 	     * other side's settings. And one pack is quicker to write than its objects. */
 	    "core.fsync=none", "fetch.unpackLimit=1"};
@@ -84,17 +67,39 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 		strs_add(argv, "-c");
 		strs_add(argv, settings[i]);
 	}
+	strs_add(argv, "-c");
+	strs_add(argv, g->sign_with ? "commit.gpgSign=true" : "commit.gpgSign=false");
+	if (g->sign_with) {
+		strs_add(argv, "-c");
+		strs_add(argv, "gpg.format=ssh");
+		strs_add(argv, "-c");
+		strs_addf(argv, "user.signingKey=%s", g->sign_with);
+		/* A passphrase is for an agent or an askpass: there is no terminal to ask on. */
+		strs_add(env, "SSH_ASKPASS_REQUIRE=force");
+	}
 	if (getenv("GIT_TOKEN")) {
 		/* No helper may store the token, nor answer in its place. */
 		strs_add(argv, "-c");
 		strs_add(argv, "credential.helper=");
-		strs_addf(env, "GIT_ASKPASS=%s", self_path());
+		strs_addf(env, "GIT_ASKPASS=%s", proc_self());
 		strs_add(env, "DGRID_ASKPASS=1");
+	}
+	if (g->as_is) {
+		strs_add(argv, "-c");
+		strs_add(argv, "core.commitGraph=false");
+		strs_add(argv, "-c");
+		strs_add(argv, "advice.graftFileDeprecated=false");
 	}
 	for (; *args; args++)
 		strs_add(argv, *args);
 	for (size_t i = 0; i < sizeof scrub / sizeof *scrub; i++)
 		strs_add(env, scrub[i]);
+	for (size_t i = 0; i < sizeof of_hooks / sizeof *of_hooks && !g->in_hook; i++)
+		strs_add(env, of_hooks[i]);
+	if (g->as_is) {
+		strs_add(env, "GIT_NO_REPLACE_OBJECTS=1");
+		strs_add(env, "GIT_GRAFT_FILE=/dev/null");
+	}
 	strs_add(env, "LC_ALL=C");
 	strs_add(env, "GIT_TERMINAL_PROMPT=0");
 	strs_add(env, "GIT_EDITOR=true");
@@ -130,6 +135,24 @@ struct proc *git_start_input(const struct git *g, const char *input, size_t len,
 	return p;
 }
 
+struct proc *git_stream(const struct git *g, const char *const *args, bool feed, void *ctx,
+			void (*on_output)(void *ctx, enum proc_stream s, const char *bytes, size_t len),
+			void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
+{
+	struct strs argv = {0}, env = {0};
+	command(g, g->dir, args, &argv, &env);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = (const char *const *)env.v,
+				 .feed = feed,
+				 .ctx = ctx,
+				 .on_output = on_output,
+				 .on_end = on_end};
+	struct proc *p = proc_start(&spec, e);
+	strs_clear(&argv);
+	strs_clear(&env);
+	return p;
+}
+
 /* Runs git; how is what the spec says beyond the command. */
 static int run_as(const struct git *g, const char *const *args, bool in_dir, struct proc_spec how,
 		  struct proc_result *res, struct err *e)
@@ -138,7 +161,7 @@ static int run_as(const struct git *g, const char *const *args, bool in_dir, str
 	command(g, in_dir ? g->dir : NULL, args, &argv, &env);
 	how.argv = (const char *const *)argv.v;
 	how.env = (const char *const *)env.v;
-	how.timeout_ms = GIT_TIMEOUT_MS;
+	how.timeout_ms = how.timeout_ms ? how.timeout_ms : GIT_TIMEOUT_MS;
 	int rc = proc_run(&how, res, e);
 	strs_clear(&argv);
 	strs_clear(&env);
@@ -185,6 +208,13 @@ int git_run(const struct git *g, struct buf *out, struct err *e, const char *con
 {
 	struct proc_result res;
 	return run(g, args, true, &res, e) ? -1 : finish(args[0], &res, out, e);
+}
+
+int git_run_long(const struct git *g, struct err *e, const char *const *args)
+{
+	struct proc_result res;
+	struct proc_spec how = {.timeout_ms = GIT_LONG_MS};
+	return run_as(g, args, true, how, &res, e) ? -1 : finish(args[0], &res, NULL, e);
 }
 
 int git_run_input(const struct git *g, const char *input, size_t len, struct err *e, const char *const *args)

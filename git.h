@@ -8,10 +8,15 @@
 struct git {
 	char *dir; /* work tree of the clone */
 	char *name, *email;
+	bool in_hook;	       /* we run as a hook of dir: git's word on where the pushed objects are is handed on */
+	bool as_is;	       /* history as its objects have it: no replaced ones, no grafts, no commit-graph file */
+	const char *sign_with; /* file of the SSH key that commits are signed with; NULL: they are not */
 };
 /* Runs `git -C dir ARGS...` (args NULL-terminated). 0 when git exits with 0; else -1 with git's own first lines,
  * redacted. out may be NULL. */
 int git_run(const struct git *g, struct buf *out, struct err *e, const char *const *args);
+/* The same for what may take hours, such as a whole history over a slow line. */
+int git_run_long(const struct git *g, struct err *e, const char *const *args);
 /* The same with input on its stdin, output dropped. */
 int git_run_input(const struct git *g, const char *input, size_t len, struct err *e, const char *const *args);
 /* For commands with -z: on_record gets each NUL-terminated record as it comes. Memory: the largest record. */
@@ -23,6 +28,11 @@ struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
 /* The same with input on its stdin. */
 struct proc *git_start_input(const struct git *g, const char *input, size_t len, const char *const *args, void *ctx,
 			     void (*on_end)(void *ctx, const struct proc_result *res), struct err *e);
+/* In the background, for as long as it takes, its output to on_output; feed: its stdin stays open, see proc_feed. NULL
+ * with e filled when not started. */
+struct proc *git_stream(const struct git *g, const char *const *args, bool feed, void *ctx,
+			void (*on_output)(void *ctx, enum proc_stream s, const char *bytes, size_t len),
+			void (*on_end)(void *ctx, const struct proc_result *res), struct err *e);
 /* Clones the tip of branch (shallow), without checking it out. An empty repository gives an empty clone on that branch.
  */
 int git_clone(const struct git *g, const char *url, const char *branch, struct err *e);

@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "clone.h"
 #include "file.h"
+#include "keys.h"
 #include "log.h"
 #include <dirent.h>
 #include <stdio.h>
@@ -138,7 +139,39 @@ void ledger_close(struct ledger *l)
 	free(l->url);
 	free(l->branch);
 	free(l->spec);
+	ledger_sign_with(l, NULL, NULL, NULL);
 	*l = (struct ledger){0};
+}
+
+void ledger_sign_with(struct ledger *l, const char *key, const char *public_half, const char *why)
+{
+	char *old[] = {l->sign_key, l->sign_public, l->no_key};
+	l->sign_key = key ? xstrdup(key) : NULL;
+	l->sign_public = public_half ? xstrdup(public_half) : NULL;
+	l->no_key = why ? xstrdup(why) : NULL;
+	l->git.sign_with = l->sign_key;
+	for (size_t i = 0; i < sizeof old / sizeof *old; i++)
+		free(old[i]);
+}
+
+int ledger_may_sign(struct ledger *l, const char *who, struct err *e)
+{
+	struct grid_config c = {0};
+	int rc = ledger_config(l, &c, e);
+	if (!rc && c.require_signed_nodes) {
+		if (!l->sign_key)
+			rc = err_set(e, ERR_PERM, "this grid takes signed commits only: %s",
+				     l->no_key ? l->no_key : "there is no key to sign with");
+		else if ((rc = keys_enrolled(l->git.dir, who, l->sign_public, e)) != 0 && task_id_valid(who)) {
+			char *text = xasprintf("%s; to enrol it, somebody who may push to the branch types: dgrid "
+					       "enroll %s '%s'",
+					       e->msg, who, l->sign_public);
+			err_set(e, ERR_PERM, "%s", text);
+			free(text);
+		}
+	}
+	config_clear(&c);
+	return rc;
 }
 
 int ledger_moved(struct ledger *l, bool *moved, struct err *e)
@@ -460,6 +493,15 @@ static int check_commit(struct ledger *l, struct paths *p, struct err *e)
 	return rc;
 }
 
+/* What only enrolled keys may change, where the grid says so: all but what anyone may submit, and what was merged and
+ * is promoted, be it fit to run or not. */
+static bool is_bound(const struct ledger_change *c)
+{
+	bool staged = c->from == TASK_UNAPPROVED && !c->create;
+	return c->to == TASK_IN_PROGRESS || c->to == TASK_COMPLETED || (c->to == TASK_FAILED && !staged) ||
+	       (!c->create && !staged && c->from != TASK_QUEUE);
+}
+
 /* Builds the commit on the current head. 1: made, 0: nothing left to say, -1: error. */
 static int build(struct ledger *l, const char *who, struct ledger_change *c, size_t n, bool *applied,
 		 const char *extra_path, const char *extra_text, struct err *e)
@@ -468,6 +510,7 @@ static int build(struct ledger *l, const char *who, struct ledger_change *c, siz
 	struct buf body = {0};
 	char nonce[17], *message = NULL, *path = NULL;
 	size_t said = 0;
+	bool bound = extra_path != NULL; /* is it something that nodes write? */
 	int rc = 0;
 	for (size_t i = 0; i < n; i++) {
 		applied[i] = false;
@@ -481,11 +524,14 @@ static int build(struct ledger *l, const char *who, struct ledger_change *c, siz
 			continue;
 		}
 		applied[i] = true;
+		bound = bound || is_bound(&c[i]);
 		said++;
 		buf_addf(&body, "%s %s\n", c[i].verb, c[i].id);
 	}
 	rc = 0;
 	if (!said && (n || !extra_path))
+		goto out;
+	if (bound && (rc = ledger_may_sign(l, who, e)) != 0)
 		goto out;
 	for (int s = 0; s < TASK_N_STATES && !rc; s++) {
 		char *to = xasprintf("tasks/%s/", task_state_name((enum task_state)s));

@@ -13,21 +13,28 @@
 struct ledger {
 	struct git git;
 	char *url, *branch;
-	char *spec;		   /* the branch, as fetch brings it */
-	char head[72];		   /* remote head last seen, "" for none */
-	char made[72];		   /* the commit last made, pushed or not */
-	const char *const *also;   /* refs to fetch with the branch, NULL-terminated; NULL: none */
-	unsigned pushes, rejected; /* rejected: lost races */
-	int tries;		   /* races to run before ERR_RETRY; ledger_open sets 60 */
-	int64_t push_ms;	   /* how long the last push took, from fetch to answer */
-	struct folder folder;	   /* a remote in a folder on this machine; folder.ref NULL: another */
-	bool dirty;		   /* the work tree may hold files that git does not know */
-	bool temporary;		   /* ledger_close removes the clone */
+	char *spec;			       /* the branch, as fetch brings it */
+	char head[72];			       /* remote head last seen, "" for none */
+	char made[72];			       /* the commit last made, pushed or not */
+	const char *const *also;	       /* refs to fetch with the branch, NULL-terminated; NULL: none */
+	unsigned pushes, rejected;	       /* rejected: lost races */
+	int tries;			       /* races to run before ERR_RETRY; ledger_open sets 60 */
+	int64_t push_ms;		       /* how long the last push took, from fetch to answer */
+	struct folder folder;		       /* a remote in a folder on this machine; folder.ref NULL: another */
+	bool dirty;			       /* the work tree may hold files that git does not know */
+	bool temporary;			       /* ledger_close removes the clone */
+	char *sign_key, *sign_public, *no_key; /* see ledger_sign_with */
 };
 /* dir NULL: a temporary clone. An existing clone in dir is reused. */
 int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
 		const char *email, struct err *e);
 void ledger_close(struct ledger *l);
+/* Commits are signed with key (a file) from now on; public_half: its "TYPE BASE64". Both NULL: they are not, and why is
+ * what ledger_commit tells where the grid takes signed ones only. All are copied. */
+void ledger_sign_with(struct ledger *l, const char *key, const char *public_half, const char *why);
+/* May who commit what nodes write, on top of the head? 0: yes; ERR_PERM: the grid's require_signed_nodes is set, and
+ * there is no key that is enrolled for him; ERR_DATA: grid.json is not valid. ledger_commit asks it itself. */
+int ledger_may_sign(struct ledger *l, const char *who, struct err *e);
 int ledger_sync(struct ledger *l, struct err *e); /* fetch; the work tree becomes the remote head */
 /* Cheap: asks for the remote head only, and of a local folder only after its refs changed. */
 int ledger_moved(struct ledger *l, bool *moved, struct err *e);

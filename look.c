@@ -1,6 +1,6 @@
 #include "look.h"
 #include "clock.h"
-#include <getopt.h>
+#include "voters.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #define DEFAULT_WATCH 2
 #define PACE_SECONDS 600
 
-static int check(struct look *o, int argc, char **argv, unsigned takes, int first, bool task, struct err *e)
+static int check(struct look *o, int argc, char **argv, int first, bool task, struct err *e)
 {
 	/* --watch 5: the seconds are optional, so getopt leaves them where they are. */
 	if (o->watch && first < argc && argv[first][0] >= '0' && argv[first][0] <= '9' &&
@@ -21,12 +21,6 @@ static int check(struct look *o, int argc, char **argv, unsigned takes, int firs
 		o->id = argv[first++];
 	if (first < argc)
 		return err_set(e, ERR_USAGE, "unexpected '%s' (see: dgrid %s --help)", argv[first], argv[0]);
-	if (!(takes & LOOK_LIST) && (o->all || o->markdown || o->watch || o->limit != DEFAULT_LIMIT))
-		return err_set(e, ERR_USAGE, "--all, --limit, --markdown and --watch are for dgrid status");
-	if (!(takes & LOOK_FOLLOW) && o->follow)
-		return err_set(e, ERR_USAGE, "--follow is for dgrid logs");
-	if (!(takes & LOOK_ATOM) && o->atom)
-		return err_set(e, ERR_USAGE, "--atom is for dgrid metrics");
 	if (o->json && (o->markdown || o->atom))
 		return err_set(e, ERR_USAGE, "--json or %s, not both", o->atom ? "--atom" : "--markdown");
 	if (o->watch && (o->json || o->markdown || o->at))
@@ -37,17 +31,13 @@ static int check(struct look *o, int argc, char **argv, unsigned takes, int firs
 	return 0;
 }
 
-int look_options(struct look *o, int argc, char **argv, unsigned takes, bool task, struct err *e)
+int look_options(struct look *o, const struct verb *v, int argc, char **argv, bool task, struct err *e)
 {
-	static const struct option options[] = {{"json", 0, 0, 'j'},   {"all", 0, 0, 'a'},   {"at", 1, 0, 't'},
-						{"limit", 1, 0, 'l'},  {"watch", 2, 0, 'w'}, {"markdown", 0, 0, 'm'},
-						{"follow", 0, 0, 'f'}, {"atom", 2, 0, 'A'},  {0}};
-	int opt;
+	struct usage_scan s = {.verb = v, .argc = argc, .argv = argv};
+	int key;
 	*o = (struct look){.limit = DEFAULT_LIMIT};
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "f", options, NULL)) != -1)
-		switch (opt) {
+	while ((key = usage_next(&s, e)) > 0)
+		switch (key) {
 		case 'j':
 			o->json = true;
 			break;
@@ -61,25 +51,22 @@ int look_options(struct look *o, int argc, char **argv, unsigned takes, bool tas
 			o->follow = true;
 			break;
 		case 'A':
-			o->atom = optarg ? optarg : "";
+			o->atom = s.value ? s.value : "";
 			break;
 		case 't':
-			o->at = optarg;
+			o->at = s.value;
 			break;
 		case 'w':
 			o->watch = DEFAULT_WATCH;
-			if (optarg && parse_number("--watch", optarg, 1, 3600, &o->watch, e))
+			if (s.value && parse_number("--watch", s.value, 1, 3600, &o->watch, e))
 				return -1;
 			break;
 		case 'l':
-			if (parse_number("--limit", optarg, 0, 1000000, &o->limit, e))
+			if (parse_number("--limit", s.value, 0, 1000000, &o->limit, e))
 				return -1;
 			break;
-		default:
-			return err_set(e, ERR_USAGE, "unknown option or missing value '%s' (see: dgrid %s --help)",
-				       argv[optind - 1], argv[0]);
 		}
-	return check(o, argc, argv, takes, optind, task, e);
+	return key < 0 ? -1 : check(o, argc, argv, s.rest, task, e);
 }
 
 const char *look_span(int64_t seconds, char out[24])
@@ -107,9 +94,17 @@ enum paint look_paint(const char *status)
 {
 	if (!strcmp(status, "success"))
 		return PAINT_GREEN;
-	if (!strcmp(status, "running"))
+	if (!strcmp(status, "running") || !strncmp(status, "voted", 5))
 		return PAINT_YELLOW;
 	return strcmp(status, "-") != 0 ? PAINT_RED : PAINT_NONE;
+}
+
+char *look_names(const struct json *list)
+{
+	struct buf b = {0};
+	for (const struct json *v = list && list->type == JSON_ARRAY ? list->child : NULL; v; v = v->next)
+		buf_addf(&b, "%s%s", b.len ? ", " : "", v->type == JSON_STRING ? v->text : "?");
+	return b.data ? buf_detach(&b) : xstrdup("");
 }
 
 void look_copy(struct json *to, const struct json *from, const char *name)
@@ -127,10 +122,13 @@ struct json *look_counts(const struct snapshot *s)
 	return counts;
 }
 
-struct json *look_nodes(const struct snapshot *s)
+int look_nodes(const struct snapshot *s, struct json **nodes, struct err *e)
 {
 	char when[32];
-	struct json *list = json_new(JSON_ARRAY);
+	struct json *list, *outliers = voters_outliers(s, e);
+	if (!outliers)
+		return -1;
+	list = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		const struct snapshot_node *n = &s->nodes[i];
 		struct json *row = n->file && n->file->type == JSON_OBJECT ? json_copy(n->file) : json_new(JSON_OBJECT);
@@ -144,9 +142,12 @@ struct json *look_nodes(const struct snapshot *s)
 		json_set(row, "state", json_new_str(node_state_name(n->state)));
 		if (n->view.seen)
 			json_set(row, "last_seen", json_new_str(clock_format(n->view.seen, when)));
+		json_set(row, "outliers", json_new_int(json_int(outliers, n->id, 0)));
 		json_append(list, row);
 	}
-	return list;
+	json_free(outliers);
+	*nodes = list;
+	return 0;
 }
 
 struct pace look_pace(const struct snapshot *s)

@@ -3,8 +3,8 @@
 #define LOOK_H
 #include "commands.h"
 #include "table.h"
+#include "usage.h"
 
-enum { LOOK_LIST = 1, LOOK_FOLLOW = 2, LOOK_ATOM = 4 }; /* --all --limit --markdown --watch; -f; --atom */
 struct look {
 	bool json, all, markdown, follow;
 	const char *at;
@@ -13,14 +13,17 @@ struct look {
 	long watch;	  /* seconds between two looks; 0: look once */
 	const char *id;	  /* of the task, for the verbs that look at one */
 };
-/* takes: the options beyond --json and --at; task: it wants a task's id. */
-int look_options(struct look *o, int argc, char **argv, unsigned takes, bool task, struct err *e);
+/* The options of a verb that looks, by these keys: j --json, t --at, a --all, m --markdown, l --limit, w --watch,
+ * f --follow, A --atom. task: it wants a task's id. */
+int look_options(struct look *o, const struct verb *v, int argc, char **argv, bool task, struct err *e);
 
 const char *look_span(int64_t seconds, char out[24]);			    /* "4 s", "12 min", "3 h", "2 d" */
 int64_t look_time(const struct json *object, const char *name);		    /* UTC seconds; 0 when absent or no time */
+char *look_names(const struct json *list);				    /* of strings: "n1, n2"; the caller's */
 void look_copy(struct json *to, const struct json *from, const char *name); /* the member, when it is there */
 enum paint look_paint(const char *status);				    /* of a task */
-struct json *look_nodes(const struct snapshot *s);  /* a list of what is known of each node; the caller's */
+int look_nodes(const struct snapshot *s, struct json **nodes,
+	       struct err *e);			    /* a list of what is known of each, the caller's */
 struct json *look_counts(const struct snapshot *s); /* tasks by state, and "archived" */
 
 /* How fast the grid works lately. Archived tasks are not seen, so where tasks are archived fast the time looked at is

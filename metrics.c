@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "text.h"
 #include "version.h"
+#include "voters.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,7 @@ struct figures {
 	double ended, run_sum;	  /* tasks with a known duration, archived ones too */
 	int64_t oldest;		  /* seconds the oldest queued task has waited */
 	size_t late;		  /* claims past their lease */
+	size_t short_of;	  /* queued tasks without nodes enough for a quorum */
 };
 
 static void add_seconds(struct seconds *d, double s)
@@ -116,6 +118,10 @@ static void add_task(struct figures *f, const struct snapshot *s, const struct s
 	if (t->state == TASK_QUEUE && created && s->now - created > f->oldest)
 		f->oldest = s->now - created;
 	f->late += t->state == TASK_IN_PROGRESS && lease && lease + s->config.max_clock_skew_seconds < s->now;
+	struct voters v = {0};
+	if (t->state == TASK_QUEUE && t->doc)
+		voters_of(s, t->doc, true, &v);
+	f->short_of += v.missing > 0;
 	if (t->state != TASK_COMPLETED && t->state != TASK_FAILED)
 		return;
 	f->ended++;
@@ -162,6 +168,9 @@ static void add_tasks(struct json *list, const struct snapshot *s)
 	sample(m, "", f.failed, LABELS("outcome", "failed"));
 	m = metric(list, "dgrid_tasks_past_lease", "gauge", "Claims whose lease has run out: to be healed.");
 	sample(m, "", (double)f.late, NULL);
+	m = metric(list, "dgrid_tasks_short_of_nodes", "gauge",
+		   "Queued tasks that the nodes there are cannot decide by their quorum.");
+	sample(m, "", (double)f.short_of, NULL);
 	m = metric(list, "dgrid_queue_oldest_age_seconds", "gauge",
 		   "How long ago the oldest queued task was created; 0 when none is queued.");
 	sample(m, "", (double)f.oldest, NULL);
@@ -182,6 +191,10 @@ static const char *say(const struct json *doc, const char *name)
 static void add_nodes(struct json *list, const struct snapshot *s)
 {
 	size_t count[NODE_LEFT + 1] = {0};
+	struct json *outliers = json_new(JSON_OBJECT);
+	voters_archived(s, outliers);
+	for (size_t i = 0; i < s->n_tasks; i++)
+		vote_outliers(s->tasks[i].doc, outliers);
 	struct json *m = metric(list, "dgrid_nodes", "gauge", "Nodes by state; silent ones gave no sign of life.");
 	for (size_t i = 0; i < s->n_nodes; i++)
 		count[s->nodes[i].state]++;
@@ -195,6 +208,8 @@ static void add_nodes(struct json *list, const struct snapshot *s)
 			metric(list, "dgrid_node_heartbeat_age_seconds", "gauge", "Time since its last sign of life."),
 		    *done = metric(list, "dgrid_node_tasks_finished_total", "counter",
 				   "Runs that ended on the node, since it was started."),
+		    *outlier = metric(list, "dgrid_node_outliers_total", "counter",
+				      "Votes of the node that differed from what the quorum found, ever."),
 		    *pushes = metric(list, "dgrid_node_pushes_total", "counter", "Pushes, since it was started."),
 		    *rejected = metric(list, "dgrid_node_rejected_pushes_total", "counter",
 				       "Pushes that lost a race, since it was started.");
@@ -217,9 +232,13 @@ static void add_nodes(struct json *list, const struct snapshot *s)
 		       LABELS("node", n->id, "outcome", "completed"));
 		sample(done, "", not_below_zero(json_int(n->file, "tasks_failed", 0)),
 		       LABELS("node", n->id, "outcome", "failed"));
+		sample(done, "", not_below_zero(json_int(n->file, "tasks_voted", 0)),
+		       LABELS("node", n->id, "outcome", "voted"));
+		sample(outlier, "", not_below_zero(json_int(outliers, n->id, 0)), own);
 		sample(pushes, "", not_below_zero(json_int(n->view.doc, "pushes", 0)), own);
 		sample(rejected, "", not_below_zero(json_int(n->view.doc, "rejected", 0)), own);
 	}
+	json_free(outliers);
 }
 
 static struct json *collect(const struct snapshot *s)

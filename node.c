@@ -66,6 +66,7 @@ struct json *node_file(const struct node_facts *f)
 	json_set(j, "dgrid_version", json_new_str(DGRID_VERSION));
 	json_set(j, "tasks_completed", json_new_int((int64_t)f->completed));
 	json_set(j, "tasks_failed", json_new_int((int64_t)f->failed));
+	json_set(j, "tasks_voted", json_new_int((int64_t)f->voted));
 	json_set(j, "tasks_late", json_new_int((int64_t)f->late));
 	return j;
 }

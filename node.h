@@ -15,6 +15,7 @@ struct node_facts {
 	int slots, busy;
 	int64_t started_at, next_due; /* UTC seconds */
 	uint64_t completed, failed, pushes, rejected;
+	uint64_t voted;	   /* votes on tasks that other nodes run too; completed and failed count those it decided */
 	uint64_t late;	   /* results that nobody wanted any more: the task had been given to another */
 	const char *turns; /* how pushes are scheduled: "free" or "turns of N ms, K of M" */
 	int64_t turn_ms;   /* how long an exchange with the remote takes this node, rounded up; 0: not known */

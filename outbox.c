@@ -1,6 +1,7 @@
 #include "outbox.h"
 #include "file.h"
 #include "log.h"
+#include "vote.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,12 +118,61 @@ static enum task_state destination(const struct outcome *item, const struct json
 	return tries_again(item, doc) ? TASK_QUEUE : TASK_FAILED;
 }
 
+static void end_with(struct json *doc, const char *outcome, struct json *result)
+{
+	task_end_claim(doc, outcome, NULL, NULL);
+	json_set(doc, "result", result);
+}
+
+/* The end of one run of a task that several nodes run. */
+static void finish_vote(struct outcome *item, struct json *doc, enum task_state *to)
+{
+	struct json *quorum = NULL, *result;
+	const struct vote_terms terms = vote_claim_terms(json_get(doc, "claim"));
+	char mine[VOTE_COMMITMENT];
+	const char *verb = "vote";
+	bool told = vote_commitment(item->result, "", "", mine);
+	enum vote_verdict verdict = told ? vote_judge(doc, terms, item->result, &quorum) : VOTE_CAST;
+	*to = TASK_QUEUE;
+	if (verdict == VOTE_CAST && json_get(doc, "cancel")) {
+		verb = "cancelled";
+		*to = TASK_FAILED;
+		task_set_verdict(doc, "cancelled", "too few had found the same when it was cancelled");
+	} else if (!told) {
+		verb = "release";
+		task_end_claim(doc, "released", "the result bears no digests of its output", NULL);
+	} else if (verdict == VOTE_CAST) {
+		task_end_claim(doc, "voted", NULL, NULL);
+		vote_cast(doc, item->result);
+	} else {
+		verb = verdict == VOTE_DISPUTED ? "disputed" : item->status;
+		*to = !strcmp(verb, "success") ? TASK_COMPLETED : TASK_FAILED;
+		result = json_copy(item->result);
+		json_set(result, "status", json_new_str(verb));
+		if (verdict == VOTE_DISPUTED) {
+			char *why = xasprintf("%lld nodes ran it, and no %lld of them found the same",
+					      (long long)terms.replicas, (long long)terms.quorum);
+			json_set(result, "reason", json_new_str(why));
+			free(why);
+		}
+		json_set(result, "quorum", quorum);
+		end_with(doc, verb, result);
+	}
+	snprintf(item->verb, sizeof item->verb, "%s", verb);
+}
+
 static enum change_verdict edit_finish(void *ctx, struct json *doc, enum task_state *to)
 {
-	const struct outcome *item = ctx;
+	struct outcome *item = ctx;
 	const char *nonce = task_claim_nonce(doc);
 	if (!nonce || strcmp(nonce, item->nonce) != 0)
 		return CHANGE_DROP; /* fencing: the claim is no longer ours */
+	item->shared = item->result && vote_claim_terms(json_get(doc, "claim")).replicas > 1;
+	if (item->shared && strcmp(item->status, "cancelled") != 0) {
+		finish_vote(item, doc, to);
+		return CHANGE_APPLY;
+	}
+	snprintf(item->verb, sizeof item->verb, "%s", item->result ? item->status : "release");
 	*to = destination(item, doc);
 	if (!item->result && *to == TASK_FAILED) {
 		task_set_verdict(doc, "cancelled", item->reason);
@@ -145,7 +195,7 @@ size_t outbox_changes(const struct outbox *o, struct ledger_change *c)
 						.from = TASK_IN_PROGRESS,
 						.edit = edit_finish,
 						.ctx = i,
-						.verb = i->result ? i->status : "release"};
+						.verb = i->verb}; /* filled by the edit */
 	return n;
 }
 
@@ -158,10 +208,25 @@ static bool recorded(struct ledger *l, const struct outcome *item)
 	bool found = false;
 	for (const struct json *a = list ? list->child : NULL; a && !found; a = a->next) {
 		const char *nonce = json_str(a, "nonce"), *outcome = json_str(a, "outcome");
-		found = nonce && outcome && !strcmp(nonce, item->nonce) && !strcmp(outcome, item->status);
+		found = nonce && outcome && !strcmp(nonce, item->nonce) &&
+			(!strcmp(outcome, item->status) || !strcmp(outcome, "voted") || !strcmp(outcome, "disputed"));
 	}
 	json_free(doc);
 	return found;
+}
+
+static void count_shared(struct outbox *o, const struct outcome *item)
+{
+	bool success = !strcmp(item->verb, "success");
+	if (!strcmp(item->verb, "vote")) {
+		o->voted++;
+		log_at(LOG_INFO, "outbox", "voted on %s: others run it too", item->id);
+		return;
+	}
+	o->completed += success;
+	o->failed += !success;
+	if (!strcmp(item->verb, "disputed"))
+		log_at(LOG_WARN, "outbox", "%s is disputed: too few nodes found the same", item->id);
 }
 
 void outbox_settle(struct outbox *o, struct ledger *l, const struct ledger_change *c, size_t n)
@@ -170,11 +235,13 @@ void outbox_settle(struct outbox *o, struct ledger *l, const struct ledger_chang
 		if (c[k].outcome == CHANGE_PENDING)
 			continue;
 		struct outcome *item = c[k].ctx, **at = &o->first;
-		if (c[k].outcome == CHANGE_DROPPED && !recorded(l, item)) {
+		bool landed = c[k].outcome == CHANGE_LANDED || recorded(l, item);
+		if (!landed) {
 			o->late++;
 			log_at(LOG_WARN, "outbox", "late: %s is no longer ours, its result (%s) is dropped", item->id,
 			       item->status);
-		}
+		} else if (item->shared)
+			count_shared(o, item);
 		char *path = path_of(o, item->nonce);
 		unlink(path);
 		free(path);

@@ -9,7 +9,9 @@
 struct outcome {
 	struct outcome *next;
 	char id[65], nonce[65], status[16]; /* a result's status, or "released" */
+	char verb[16];			    /* what became of it, for the commit's message */
 	char reason[256];		    /* of a release; "" for none */
+	bool shared;			    /* other nodes run the task too, as its claim says */
 	struct json *result;		    /* NULL: the claim is only given back */
 	int64_t retry_at;		    /* UTC seconds; not 0: try the task again then, while attempts remain */
 };
@@ -18,6 +20,8 @@ struct outbox {
 	struct outcome *first;
 	size_t n;
 	uint64_t late; /* results that came when the claim was somebody else's */
+	uint64_t voted, completed,
+	    failed; /* runs of tasks that other nodes run too: votes, and those that decided one */
 };
 /* Makes dir and takes in what an earlier process left there; files that cannot be understood stay and are logged. */
 int outbox_open(struct outbox *o, const char *dir, struct err *e);

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -21,11 +22,13 @@ enum { FD_OUT, FD_ERR, FD_STATUS, FD_IN, N_FDS };
 struct proc {
 	struct proc *next;
 	struct proc_spec spec;
-	char *input;
+	struct buf input;
 	size_t input_sent;
 	pid_t pid;
 	int fd[N_FDS];
 	bool reaped, timed_out, finished, waited_for;
+	bool held;    /* nobody reads its output for now */
+	bool fed_all; /* no more input will come */
 	int status;
 	int64_t deadline, linger_until; /* monotonic ms, 0: none */
 	struct proc_result res;
@@ -39,6 +42,17 @@ struct loop_timer {
 static struct proc *procs;
 static struct loop_timer *timers;
 static bool (*give_up)(void);
+
+const char *proc_self(void)
+{
+	static char path[4096];
+	if (!path[0]) {
+		ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+		if (n <= 0)
+			snprintf(path, sizeof path, "dgrid"); /* no /proc: found through PATH */
+	}
+	return path;
+}
 
 void proc_result_clear(struct proc_result *r)
 {
@@ -95,7 +109,7 @@ struct proc *proc_start(const struct proc_spec *spec, struct err *e)
 	for (int i = 0; i < N_FDS; i++)
 		p->fd[i] = -1;
 	for (int i = 0; i < N_FDS && !rc; i++) {
-		if ((i == FD_STATUS && !spec->status_pipe) || (i == FD_IN && !spec->input))
+		if ((i == FD_STATUS && !spec->status_pipe) || (i == FD_IN && !spec->input && !spec->feed))
 			continue;
 		if ((rc = pipe_cloexec(pair)) != 0)
 			break;
@@ -103,12 +117,11 @@ struct proc *proc_start(const struct proc_spec *spec, struct err *e)
 		theirs[i] = pair[i != FD_IN];
 		fcntl(p->fd[i], F_SETFL, O_NONBLOCK);
 	}
-	if (!spec->input)
+	if (!spec->input && !spec->feed)
 		theirs[FD_IN] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (spec->input) {
-		p->input = xstrndup(spec->input, spec->input_len);
-		p->spec.input = p->input;
-	}
+	if (spec->input)
+		buf_add(&p->input, spec->input, spec->input_len);
+	p->fed_all = !spec->feed;
 	if (!rc) {
 		posix_spawn_file_actions_t fa;
 		posix_spawnattr_t at;
@@ -151,7 +164,7 @@ struct proc *proc_start(const struct proc_spec *spec, struct err *e)
 	if (rc) {
 		for (int i = 0; i < N_FDS; i++)
 			close_fd(&p->fd[i]);
-		free(p->input);
+		buf_clear(&p->input);
 		free(p);
 		err_set(e, ERR_UNAVAILABLE, "cannot start '%s': %s", spec->argv[0], strerror(rc));
 		return NULL;
@@ -194,11 +207,18 @@ static void serve_fd(struct proc *p, int which)
 {
 	char chunk[16384];
 	if (which == FD_IN) {
-		ssize_t n = write(p->fd[FD_IN], p->input + p->input_sent, p->spec.input_len - p->input_sent);
+		size_t left = p->input.len - p->input_sent;
+		ssize_t n = left ? write(p->fd[FD_IN], p->input.data + p->input_sent, left) : 0;
 		if (n > 0)
 			p->input_sent += (size_t)n;
-		if ((n < 0 && errno != EAGAIN && errno != EINTR) || p->input_sent == p->spec.input_len)
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			close_fd(&p->fd[FD_IN]);
+		else if (p->input_sent == p->input.len) {
+			buf_reset(&p->input);
+			p->input_sent = 0;
+			if (p->fed_all)
+				close_fd(&p->fd[FD_IN]);
+		}
 		return;
 	}
 	ssize_t n = read(p->fd[which], chunk, sizeof chunk);
@@ -222,7 +242,7 @@ static void check_child(struct proc *p, int64_t now)
 	if (!p->reaped)
 		return;
 	bool open = p->fd[FD_OUT] >= 0 || p->fd[FD_ERR] >= 0 || p->fd[FD_STATUS] >= 0;
-	if (open && now < p->linger_until)
+	if (open && (p->held || now < p->linger_until))
 		return;
 	for (int i = 0; i < N_FDS; i++)
 		close_fd(&p->fd[i]);
@@ -238,8 +258,28 @@ static void proc_free(struct proc *p)
 			*q = p->next;
 			break;
 		}
-	free(p->input);
+	buf_clear(&p->input);
 	free(p);
+}
+
+void proc_feed(struct proc *p, const void *bytes, size_t len)
+{
+	if (p->fd[FD_IN] >= 0)
+		buf_add(&p->input, bytes, len);
+}
+
+void proc_feed_end(struct proc *p)
+{
+	p->fed_all = true;
+	if (p->input_sent == p->input.len)
+		close_fd(&p->fd[FD_IN]);
+}
+
+void proc_hold(struct proc *p, bool held)
+{
+	if (p->held && !held && p->reaped)
+		p->linger_until = clock_mono_ms() + LINGER_MS;
+	p->held = held;
 }
 
 /* Callbacks may start and end children and timers, so after each callback the scan starts over. */
@@ -288,10 +328,12 @@ void loop_step(int64_t max_wait_ms)
 	for (struct proc *p = procs; p; p = p->next) {
 		if (!p->reaped && p->deadline)
 			wait = sooner(wait, p->deadline, now);
-		if (p->reaped)
+		if (p->reaped && !p->held)
 			wait = sooner(wait, p->linger_until, now);
-		for (int i = 0; i < N_FDS; i++)
-			pfd[n++] = (struct pollfd){.fd = p->fd[i], .events = i == FD_IN ? POLLOUT : POLLIN};
+		for (int i = 0; i < N_FDS; i++) {
+			bool idle = i == FD_IN ? !p->fed_all && p->input_sent == p->input.len : i == FD_OUT && p->held;
+			pfd[n++] = (struct pollfd){.fd = idle ? -1 : p->fd[i], .events = i == FD_IN ? POLLOUT : POLLIN};
+		}
 	}
 	int got = poll(pfd, (nfds_t)n, (int)wait);
 	if (got > 0 && pfd[0].revents)

@@ -29,6 +29,7 @@ struct proc_spec {
 	bool clean_env;		 /* start from an empty environment instead of ours */
 	const char *input;	 /* bytes for stdin; NULL: /dev/null */
 	size_t input_len;
+	bool feed;	    /* stdin stays open: more comes by proc_feed, until proc_feed_end */
 	size_t cap;	    /* bytes kept of each stream; 0: 1 MiB. The rest is read and dropped */
 	int64_t timeout_ms; /* 0: none. Then SIGTERM to the group, after 2 s SIGKILL; end = PROC_TIMED_OUT */
 	bool status_pipe;   /* child gets a pipe as fd 3, seen as PROC_STATUS by on_output */
@@ -44,8 +45,14 @@ int proc_run(const struct proc_spec *spec, struct proc_result *res, struct err *
  * a key or a signal while a remote hangs. NULL: never. */
 void proc_give_up_when(bool (*asked)(void));
 struct proc *proc_start(const struct proc_spec *spec, struct err *e); /* copies what it needs of spec; NULL on error */
+const char *proc_self(void);					      /* the path of this program */
 pid_t proc_pid(const struct proc *p);
 void proc_signal(struct proc *p, int sig); /* to the child's process group */
+/* For a child with spec.feed, while it runs in the background. What is fed is kept until the child takes it. */
+void proc_feed(struct proc *p, const void *bytes, size_t len);
+void proc_feed_end(struct proc *p);
+/* While held, what the child prints to stdout stays in its pipe: it waits until we read on. */
+void proc_hold(struct proc *p, bool held);
 void proc_result_clear(struct proc_result *r);
 
 struct loop_timer; /* owned by the loop until it fires or is stopped */

@@ -111,12 +111,12 @@ static enum fate fate_of(const struct json *doc)
 
 /* True when the claim in doc is an orphan; why says what shows it. */
 static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats, const struct grid_config *c,
-		  const struct json *doc, char why[256])
+		  const struct json *doc, struct orphan *o)
 {
 	const struct json *claim = json_get(doc, "claim");
 	const char *node = json_str(claim, "node"), *claimed = json_str(claim, "claimed_at");
 	int64_t now = clock_now(), lease = task_lease_until(doc), at = 0, skew = c->max_clock_skew_seconds;
-	char a[32], b[32];
+	char a[32], b[32], *why = o->why;
 	if (!node || !task_claim_nonce(doc) || !claimed || clock_parse(claimed, &at)) {
 		snprintf(why, 256, "the claim names no node, nonce or time");
 		return true;
@@ -140,31 +140,37 @@ static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats,
 	int64_t beat_seconds = due - last->seen > c->heartbeat_seconds ? due - last->seen : c->heartbeat_seconds;
 	beat_seconds = beat_seconds > c->orphan_after_seconds ? c->orphan_after_seconds : beat_seconds;
 	bool orphan = true;
-	if (left)
+	if (left) {
+		o->evidence.left = last->seen;
 		snprintf(why, 256, "node %s left at %s", node, clock_format(last->seen, a));
-	else if ((beats_now && age <= length) || (r->patient && age < WATCH_BEATS * 1000 * beat_seconds))
+	} else if ((beats_now && age <= length) || (r->patient && age < WATCH_BEATS * 1000 * beat_seconds))
 		orphan = false;
-	else if (lease && now > lease + skew)
+	else if (lease && now > lease + skew) {
+		o->evidence.lease_until = lease;
 		snprintf(why, 256, "the lease ran out at %s, %lld s ago (tolerance %lld s)", clock_format(lease, a),
 			 (long long)(now - lease), (long long)skew);
-	else if (now > seen + c->orphan_after_seconds + skew && now > due + skew)
+	} else if (now > seen + c->orphan_after_seconds + skew && now > due + skew) {
+		o->evidence.seen_at = seen;
+		o->evidence.next_due = due;
 		snprintf(why, 256, "no sign of life from node %s since %s, %lld s ago (its next was due at %s)", node,
 			 clock_format(seen, a), (long long)(now - seen), clock_format(due, b));
-	else
+	} else
 		orphan = false;
 	json_free(registered);
 	return orphan;
 }
 
-static void add(struct orphans *out, const char *id, const struct json *doc, const char *why)
+/* found: what was seen of it; its id and claim are filled in here. */
+static void add(struct orphans *out, const char *id, const struct json *doc, const struct orphan *found)
 {
 	const struct json *claim = json_get(doc, "claim");
 	const char *node = json_str(claim, "node"), *nonce = task_claim_nonce(doc);
-	struct orphan o = {.fate = fate_of(doc), .lease_until = task_lease_until(doc)};
+	struct orphan o = *found;
+	o.fate = fate_of(doc);
+	o.lease_until = task_lease_until(doc);
 	snprintf(o.id, sizeof o.id, "%s", id);
 	snprintf(o.node, sizeof o.node, "%.64s", node ? node : "");
 	snprintf(o.nonce, sizeof o.nonce, "%.64s", nonce ? nonce : "");
-	snprintf(o.why, sizeof o.why, "%s", why);
 	out->v = xrealloc(out->v, (out->n + 1) * sizeof *out->v);
 	out->v[out->n++] = o;
 }
@@ -184,12 +190,12 @@ int reaper_look(struct reaper *r, struct ledger *l, const struct grid_config *c,
 	}
 	watch_hearts(r, &beats, c);
 	for (size_t i = 0; i < ids.n; i++) {
-		char why[256];
+		struct orphan found = {0};
 		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, ids.v[i], NULL);
 		const char *node = json_str(json_get(doc, "claim"), "node");
 		/* What is no task at all lies still: nobody knows what was claimed. */
-		if (doc && !(self && node && !strcmp(self, node)) && judge(r, l, &beats, c, doc, why))
-			add(out, ids.v[i], doc, why);
+		if (doc && !(self && node && !strcmp(self, node)) && judge(r, l, &beats, c, doc, &found))
+			add(out, ids.v[i], doc, &found);
 		json_free(doc);
 	}
 	forget_leases(r);
@@ -201,6 +207,7 @@ int reaper_look(struct reaper *r, struct ledger *l, const struct grid_config *c,
 void reaper_own(struct ledger *l, const char *node, const char *const *kept, size_t n_kept, struct orphans *out)
 {
 	struct strs ids = {0};
+	static const struct orphan restarted = {.why = "the node was restarted"};
 	*out = (struct orphans){0};
 	ledger_ids(l, TASK_IN_PROGRESS, &ids);
 	for (size_t i = 0; i < ids.n; i++) {
@@ -210,41 +217,87 @@ void reaper_own(struct ledger *l, const char *node, const char *const *kept, siz
 		for (size_t k = 0; k < n_kept && !keep; k++)
 			keep = !strcmp(nonce, kept[k]);
 		if (!keep)
-			add(out, ids.v[i], doc, "the node was restarted");
+			add(out, ids.v[i], doc, &restarted);
 		json_free(doc);
 	}
 	strs_clear(&ids);
 }
 
+static void note_time(struct json *evidence, const char *name, int64_t utc_seconds)
+{
+	char when[32];
+	if (utc_seconds)
+		json_set(evidence, name, json_new_str(clock_format(utc_seconds, when)));
+}
+
+void reaper_note(struct json *doc, const struct orphan *o)
+{
+	const struct json *list = json_get(doc, "attempts");
+	struct json *entry = list ? list->child : NULL, *evidence = json_new(JSON_OBJECT);
+	while (entry && entry->next)
+		entry = entry->next;
+	note_time(evidence, "lease_until", o->evidence.lease_until);
+	note_time(evidence, "seen_at", o->evidence.seen_at);
+	note_time(evidence, "next_due", o->evidence.next_due);
+	note_time(evidence, "left", o->evidence.left);
+	if (entry && evidence->child)
+		json_set(entry, "evidence", evidence);
+	else
+		json_free(evidence);
+}
+
+/* Did the node speak in the ledger since it was judged silent, or gone? */
+static bool spoke(struct ledger *l, const struct orphan *o)
+{
+	struct node_view file;
+	int64_t last = o->evidence.left ? o->evidence.left : o->evidence.seen_at;
+	struct json *doc = last && task_id_valid(o->node) ? ledger_node(l, o->node) : NULL;
+	node_read(&file, doc);
+	bool yes = doc && file.seen > last;
+	json_free(doc);
+	return yes;
+}
+
+struct healing {
+	struct ledger *l;
+	const struct orphan *o;
+};
+
 static enum change_verdict edit_heal(void *ctx, struct json *doc, enum task_state *to)
 {
 	(void)to;
-	const struct orphan *o = ctx;
+	const struct healing *h = ctx;
+	const struct orphan *o = h->o;
 	const char *nonce = task_claim_nonce(doc);
 	/* Still the claim that was judged, and the same verdict? A renewed lease or a cancel makes another. */
 	if (strcmp(nonce ? nonce : "", o->nonce) != 0 || fate_of(doc) != o->fate ||
-	    task_lease_until(doc) != o->lease_until)
+	    task_lease_until(doc) != o->lease_until || spoke(h->l, o))
 		return CHANGE_DROP;
 	if (o->fate == FATE_REQUEUE)
 		task_end_claim(doc, "lost", o->why, NULL);
 	else
 		task_set_verdict(doc, fate_name(o->fate), o->why);
+	reaper_note(doc, o);
 	return CHANGE_APPLY;
 }
 
 int reaper_heal(struct ledger *l, const char *who, struct orphans *o, struct err *e)
 {
 	struct ledger_change *c = xcalloc(o->n + 1, sizeof *c);
-	for (size_t i = 0; i < o->n; i++)
+	struct healing *h = xcalloc(o->n + 1, sizeof *h);
+	for (size_t i = 0; i < o->n; i++) {
+		h[i] = (struct healing){.l = l, .o = &o->v[i]};
 		c[i] = (struct ledger_change){.id = o->v[i].id,
 					      .from = TASK_IN_PROGRESS,
 					      .to = o->v[i].fate == FATE_REQUEUE ? TASK_QUEUE : TASK_FAILED,
 					      .edit = edit_heal,
-					      .ctx = &o->v[i],
+					      .ctx = &h[i],
 					      .verb = fate_name(o->v[i].fate)};
+	}
 	int rc = o->n ? ledger_commit(l, who, c, o->n, NULL, NULL, e) : 0;
 	for (size_t i = 0; i < o->n; i++)
 		o->v[i].landed = c[i].outcome == CHANGE_LANDED;
+	free(h);
 	free(c);
 	return rc;
 }

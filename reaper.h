@@ -5,6 +5,9 @@
  * heartbeats and leases change by its own monotonic clock: while a node's heart beats, its claims are safe until it has
  * let one lease's length pass without renewal by that clock, however wrong its own may be. A patient one watches a
  * claim for a few beats before it believes any clock.
+ *
+ * What ends another's claim says by what: the entry of attempts gets `evidence`, {"lease_until"}, {"seen_at",
+ * "next_due"} or {"left"}, times of the ledger and of heartbeats, which an audit holds against the history.
  */
 #ifndef REAPER_H
 #define REAPER_H
@@ -34,6 +37,9 @@ struct orphan {
 	char id[65], node[65], nonce[65];
 	enum fate fate;
 	int64_t lease_until;
+	struct orphan_evidence {
+		int64_t lease_until, seen_at, next_due, left; /* UTC seconds; 0: not by this */
+	} evidence;					      /* nothing: the claim is none, or the node's own */
 	char why[256];
 	bool landed; /* after reaper_heal: it was we who moved it */
 };
@@ -50,5 +56,7 @@ int reaper_look(struct reaper *r, struct ledger *l, const struct grid_config *c,
 void reaper_own(struct ledger *l, const char *node, const char *const *kept, size_t n_kept, struct orphans *out);
 /* Moves them: back to queue, or to failed when the attempts are used up or a cancel was asked for. */
 int reaper_heal(struct ledger *l, const char *who, struct orphans *o, struct err *e);
+/* Writes the evidence into the last entry of attempts, which has just ended the claim. */
+void reaper_note(struct json *doc, const struct orphan *o);
 const char *fate_name(enum fate f); /* "requeue", "lost", "cancelled" */
 #endif

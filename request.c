@@ -1,6 +1,7 @@
 #include "request.h"
 #include "archive.h"
 #include "file.h"
+#include "keys.h"
 #include "task.h"
 #include "trees.h"
 #include "trust.h"
@@ -32,7 +33,8 @@ struct judging {
 	bool has_settings;
 	struct grid_config config;
 	struct added *files;
-	size_t n_files, untold;
+	struct added key; /* the first key file it adds; its id is the node */
+	size_t n_files, n_keys, untold;
 	/* the record of a diff under way */
 	char mode[8], oid[72], status, commit[16];
 };
@@ -92,6 +94,20 @@ static char *id_of(const char *path, const char **why)
 	return NULL;
 }
 
+/* The node of a file that may enrol one; NULL: it is no such file. */
+static char *node_of(const char *path)
+{
+	size_t n = strlen(path), at = strlen(KEYS_FOLDER);
+	char *node = NULL;
+	if (!strncmp(path, KEYS_FOLDER, at) && n > at + 4 && !strcmp(path + n - 4, ".pub"))
+		node = xstrndup(path + at, n - at - 4);
+	if (node && (!task_id_valid(node) || node[0] == '-')) {
+		free(node);
+		node = NULL;
+	}
+	return node;
+}
+
 static const char *kind_of(const char *mode)
 {
 	return !strcmp(mode, "120000")	 ? "is a symbolic link"
@@ -131,7 +147,10 @@ static void take_change(void *ctx, const char *record)
 		take_header(j, record);
 		return;
 	}
-	char *id = id_of(record, &why);
+	char *id = node_of(record);
+	bool key = id != NULL;
+	if (!key)
+		id = id_of(record, &why);
 	if (!id)
 		tell(j, record,
 		     "%s (expected only new files " FOLDER "ID.json, ID 1-64 of A-Z a-z 0-9 _ -, no - first)", why);
@@ -142,7 +161,13 @@ static void take_change(void *ctx, const char *record)
 					: "is changed");
 	else if (strcmp(j->mode, "100644") != 0)
 		tell(j, record, "%s, mode %s (expected a plain file, mode 100644)", kind_of(j->mode), j->mode);
-	else {
+	else if (key) {
+		if (!j->n_keys++) {
+			j->key = (struct added){.path = xstrdup(record), .id = id};
+			snprintf(j->key.oid, sizeof j->key.oid, "%s", j->oid);
+			id = NULL;
+		}
+	} else {
 		j->files = xrealloc(j->files, (j->n_files + 1) * sizeof *j->files);
 		struct added *a = &j->files[j->n_files++];
 		*a = (struct added){.path = xstrdup(record), .id = id};
@@ -163,7 +188,8 @@ static void take_step(void *ctx, const char *record)
 			take_header(j, record);
 		return;
 	}
-	char *id = id_of(record, &why);
+	char *id = node_of(record);
+	id = id ? id : id_of(record, &why);
 	if (!id || find(&j->base_paths, record, by_name))
 		tell(j, record, "commit %s touches it, and it %s (expected no commit that does; undone is not enough)",
 		     j->commit, id ? "was there before" : why);
@@ -258,7 +284,7 @@ static void take_path(void *ctx, const char *path)
 	strs_add(&((struct judging *)ctx)->base_paths, path);
 }
 
-static void take_settings(void *ctx, size_t i, const char *bytes, size_t len)
+static void take_text(void *ctx, size_t i, const char *bytes, size_t len)
 {
 	struct buf *b = ctx;
 	(void)i;
@@ -269,7 +295,8 @@ static void take_settings(void *ctx, size_t i, const char *bytes, size_t len)
 static int read_base(struct judging *j, struct err *e)
 {
 	const char *tree[] = {"ls-tree", "-r", "-z", "--full-tree", j->base, "grid.json", "tasks/", NULL};
-	const char *at_fork[] = {"ls-tree", "-r", "-z", "--full-tree", "--name-only", j->fork, FOLDER, NULL};
+	const char *at_fork[] = {"ls-tree", "-r",   "-z",	 "--full-tree", "--name-only",
+				 j->fork,   FOLDER, KEYS_FOLDER, NULL};
 	struct problems wrong = {.file = "grid.json"};
 	struct buf text = {0};
 	int rc = git_records(&j->r->git, tree, take_base, j, e);
@@ -279,7 +306,7 @@ static int read_base(struct judging *j, struct err *e)
 	sort(&j->base_paths, by_name);
 	if (!rc && j->has_settings) {
 		char *name = xasprintf("%s:grid.json", j->base);
-		rc = git_cat(&j->r->git, "blob", &name, 1, 1 << 16, take_settings, &text, e);
+		rc = git_cat(&j->r->git, "blob", &name, 1, 1 << 16, take_text, &text, e);
 		free(name);
 		if (!rc)
 			config_parse(&j->config, text.data ? text.data : "", text.len, &wrong);
@@ -465,10 +492,52 @@ static int judge_files(struct judging *j, struct err *e)
 	return rc ? rc : judge_signatures(j, e);
 }
 
+/* ---- a key ---- */
+
+/* One key of one new node. Nobody can tell from here whether it is that node's own: a human compares fingerprints. */
+static int judge_key(struct judging *j, struct err *e)
+{
+	struct keyring ring;
+	struct keys keys = {0};
+	struct buf text = {0};
+	char *oid = j->key.oid;
+	const char *path = j->key.path, *node = j->key.id;
+	if (j->n_keys > 1)
+		tell(j, path, "%zu keys in one request (expected one " KEYS_FOLDER "NODE.pub)", j->n_keys);
+	if (j->n_files)
+		tell(j, path, "a key and tasks in one request (expected a request of its own for the key)");
+	if (keyring_read(&j->r->git, j->base, &ring, e))
+		return -1;
+	int rc = git_cat(&j->r->git, "blob", &oid, 1, KEYS_FILE_MAX, take_text, &text, e);
+	j->p->file = path;
+	bool good = !rc && !keys_parse(&keys, text.data ? text.data : "", text.len, j->p);
+	if (good && keys.n != 1)
+		tell(j, path, "%zu keys (expected one)", keys.n);
+	for (size_t i = 0; i < ring.n && good; i++)
+		if (!strcasecmp(ring.v[i].node, node))
+			tell(j, path,
+			     "\"%s\" is enrolled already, as \"%s\" (expected a new node; whoever may push changes the "
+			     "keys "
+			     "of an old one: dgrid enroll)",
+			     node, ring.v[i].node);
+		else if (keys_find(&ring.v[i].keys, keys.v[0].text))
+			tell(j, path, "the key %s is that of \"%s\" already (expected a key of its own)",
+			     keys.v[0].print, ring.v[i].node);
+	if (good && !j->p->n) {
+		snprintf(j->r->enrols, sizeof j->r->enrols, "%s", node);
+		snprintf(j->r->key, sizeof j->r->key, "%s", keys.v[0].print);
+	}
+	keys_clear(&keys);
+	keyring_clear(&ring);
+	buf_clear(&text);
+	return rc;
+}
+
 int request_judge(struct request *r, struct problems *p, struct err *e)
 {
 	struct judging j = {.r = r, .p = p};
 	struct buf cut = {0};
+	r->enrols[0] = r->key[0] = 0;
 	const char *file = p->file;
 	config_defaults(&j.config);
 	int rc = resolve(&j, r->base, j.base, e);
@@ -490,7 +559,9 @@ int request_judge(struct request *r, struct problems *p, struct err *e)
 			rc = read_steps(&j, cut.data, e);
 		if (!rc)
 			rc = judge_files(&j, e);
-		if (!rc && !j.n_files && !p->n)
+		if (!rc && j.n_keys)
+			rc = judge_key(&j, e);
+		if (!rc && !j.n_files && !j.n_keys && !p->n)
 			tell(&j, "", "no task file (expected a new file " FOLDER "ID.json)");
 	}
 	if (!rc && j.untold) {
@@ -505,6 +576,8 @@ int request_judge(struct request *r, struct problems *p, struct err *e)
 		json_free(j.files[i].doc);
 	}
 	free(j.files);
+	free(j.key.path);
+	free(j.key.id);
 	strs_clear(&j.base_ids);
 	strs_clear(&j.base_paths);
 	config_clear(&j.config);

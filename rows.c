@@ -1,6 +1,7 @@
 #include "rows.h"
 #include "clock.h"
 #include "markup.h"
+#include "voters.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,30 @@ static void match_labels(struct reading *x, const struct json *doc)
 	}
 }
 
+/* Of a task that several nodes run: how far it is, or what came of it. "": one node runs it. */
+static void take_vote(struct reading *x, const struct snapshot_task *t, const struct json *doc, char words[256])
+{
+	const struct json *quorum = json_get(json_get(doc, "result"), "quorum"),
+			  *outliers = json_get(quorum, "outliers");
+	struct voters v;
+	words[0] = 0;
+	vote_outliers(doc, x->r->outliers);
+	if (outliers && outliers->type == JSON_ARRAY && outliers->child) {
+		struct buf b = {0};
+		for (const struct json *n = outliers->child; n; n = n->next)
+			buf_addf(&b, "%s%s", b.len ? ", " : "", n->type == JSON_STRING ? n->text : "?");
+		snprintf(words, 256, "something else was found by %.*s", (int)markup_cut(b.data, b.len, 180), b.data);
+		buf_clear(&b);
+	}
+	if ((t->state != TASK_QUEUE && t->state != TASK_IN_PROGRESS) || !doc)
+		return;
+	voters_of(x->s, doc, t->state == TASK_QUEUE, &v);
+	if (v.terms.replicas > 1)
+		voters_words(&v, words);
+	x->r->short_of += v.missing > 0;
+	x->r->nodes_missing = v.missing > x->r->nodes_missing ? v.missing : x->r->nodes_missing;
+}
+
 static int64_t attempts_made(const struct json *doc)
 {
 	return task_attempts_used(doc) + (json_get(doc, "claim") != NULL);
@@ -198,7 +223,7 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	const struct json *result = json_get(doc, "result"), *claim = json_get(doc, "claim");
 	const char *node = json_str(result ? result : claim, "node"), *status = json_str(result, "status"),
 		   *note = json_str(result, "reason");
-	char why[200] = "";
+	char why[200] = "", votes[256];
 	*row = (struct row){.task = index,
 			    .created = row_time(doc, "created_at"),
 			    .ended = row_time(result, "finished_at"),
@@ -212,6 +237,9 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 		note = t->regular ? "the file is no valid JSON" : "not a regular file";
 	else if (row->orphan)
 		note = why;
+	take_vote(x, t, doc, votes);
+	if (!note && votes[0])
+		note = votes;
 	if (t->state == TASK_QUEUE)
 		match_labels(x, doc);
 	snprintf(row->node, sizeof row->node, "%.*s", (int)markup_cut(node ? node : "", node ? strlen(node) : 0, 64),
@@ -268,7 +296,9 @@ int rows_read(struct rows *r, const struct snapshot *s, struct err *e)
 {
 	*r = (struct rows){.v = xcalloc(s->n_tasks + 1, sizeof *r->v),
 			   .done = xcalloc(s->n_nodes + 1, sizeof *r->done),
-			   .failed = xcalloc(s->n_nodes + 1, sizeof *r->failed)};
+			   .failed = xcalloc(s->n_nodes + 1, sizeof *r->failed),
+			   .outliers = json_new(JSON_OBJECT)};
+	voters_archived(s, r->outliers);
 	struct reading x = {.r = r, .s = s};
 	size_t *which = xcalloc(s->n_tasks + 1, sizeof *which);
 	for (size_t i = 0; i < s->n_tasks; i++)
@@ -324,5 +354,6 @@ void rows_clear(struct rows *r)
 	free(r->by_id);
 	free(r->done);
 	free(r->failed);
+	json_free(r->outliers);
 	*r = (struct rows){0};
 }

@@ -28,6 +28,9 @@ struct rows {
 	int64_t *done, *failed; /* a node: finished tasks on the branch that it ran */
 	size_t unmatched;	/* queued tasks with labels that no living node carries */
 	char missing[160];	/* the labels of one of them */
+	size_t short_of;	/* queued tasks that the nodes there are cannot decide by their quorum */
+	size_t nodes_missing;	/* so many more nodes the neediest of them needs, at best */
+	struct json *outliers;	/* how often each node was one: {NODE: times} */
 };
 #define ROWS_EVENTS 50
 #define ROWS_PAGES 500 /* the newest that get pages */

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "log.h"
 #include "proc.h"
+#include "sha256.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct collector {
 	char *ring;
 	size_t half, at;
 	uint64_t total;
+	struct sha256 sum;
 };
 
 enum stop { STOP_NONE, STOP_TIMEOUT, STOP_CANCEL, STOP_OOM };
@@ -49,6 +51,7 @@ const char *attempt_status_name(enum attempt_status s)
 static void collect(struct collector *c, const char *bytes, size_t len)
 {
 	c->total += len;
+	sha256_add(&c->sum, bytes, len);
 	if (c->head.len < c->half) {
 		size_t n = c->half - c->head.len < len ? c->half - c->head.len : len;
 		buf_add(&c->head, bytes, n);
@@ -137,6 +140,8 @@ static void finish(struct attempt *a)
 	r->finished_at = clock_now();
 	r->out_bytes = a->out.total;
 	r->err_bytes = a->err.total;
+	sha256_end(&a->out.sum, r->out_sha256);
+	sha256_end(&a->err.sum, r->err_sha256);
 	r->out_truncated = collected(&a->out, &r->out);
 	r->err_truncated = collected(&a->err, &r->err);
 	r->exit_code = -1;
@@ -338,6 +343,8 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	const char *const bare[] = {path, NULL}, *const scrubbed[] = {"GIT_TOKEN", NULL};
 	a->spec = *spec;
 	a->name = xstrdup(spec->run.name);
+	sha256_init(&a->out.sum);
+	sha256_init(&a->err.sum);
 	a->out.half = a->err.half = spec->output_limit / 2;
 	a->out.ring = xcalloc(1, a->out.half);
 	a->err.ring = xcalloc(1, a->err.half);

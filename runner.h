@@ -17,7 +17,8 @@ struct attempt_result {
 	struct buf out, err;	       /* head, marker, tail; raw bytes */
 	uint64_t out_bytes, err_bytes; /* what the script printed in all */
 	bool out_truncated, err_truncated;
-	char message[256]; /* ATT_ENGINE: what the engine said */
+	uint8_t out_sha256[32], err_sha256[32]; /* of all that was printed, also of what is not kept */
+	char message[256];			/* ATT_ENGINE: what the engine said */
 };
 struct attempt_spec {
 	const struct engine *engine;

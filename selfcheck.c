@@ -98,6 +98,10 @@ bool selfcheck_run(struct selfcheck *s, const struct engine *g, const char *imag
 		selfcheck_pause(s, e.msg);
 		return false;
 	}
+	if (s->barred[0]) {
+		selfcheck_pause(s, s->barred);
+		return false;
+	}
 	bool mended = s->trouble[0];
 	if (mended)
 		log_at(LOG_INFO, "worker", "mended, claiming again: %s", s->trouble);

@@ -12,6 +12,7 @@ struct selfcheck_image {
 };
 struct selfcheck {		   /* starts as {0} */
 	bool signatures;	   /* the caller's to set: this grid's tasks are signed, so they must be checked */
+	char barred[256];	   /* the caller's too: why this node may not speak to the grid at all; "": it may */
 	char trouble[256];	   /* "" when fit */
 	int64_t check_at, wait_ms; /* monotonic; 0: no check is due */
 	struct selfcheck_image *images;

@@ -1,4 +1,5 @@
 #include "sha256.h"
+#include <stdio.h>
 #include <string.h>
 
 static const uint32_t K[64] = {
@@ -41,25 +42,60 @@ static void block(uint32_t h[8], const uint8_t *p)
 		h[i] += v[i];
 }
 
-void sha256(const void *bytes, size_t len, uint8_t out[32])
+void sha256_init(struct sha256 *s)
 {
-	uint32_t h[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-			 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+	*s = (struct sha256){
+	    .h = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+}
+
+void sha256_add(struct sha256 *s, const void *bytes, size_t len)
+{
 	const uint8_t *p = bytes;
+	size_t begun = s->total % 64;
+	s->total += len;
+	if (begun) {
+		size_t n = 64 - begun < len ? 64 - begun : len;
+		memcpy(s->begun + begun, p, n);
+		p += n;
+		len -= n;
+		if (begun + n < 64)
+			return;
+		block(s->h, s->begun);
+	}
+	for (; len >= 64; len -= 64, p += 64)
+		block(s->h, p);
+	if (len)
+		memcpy(s->begun, p, len);
+}
+
+void sha256_end(const struct sha256 *s, uint8_t out[32])
+{
+	uint32_t h[8];
 	uint8_t last[128] = {0};
-	size_t left = len;
-	for (; left >= 64; left -= 64, p += 64)
-		block(h, p);
-	if (left)
-		memcpy(last, p, left);
+	size_t left = s->total % 64, end = left < 56 ? 64 : 128;
+	memcpy(h, s->h, sizeof h);
+	memcpy(last, s->begun, left);
 	last[left] = 0x80;
-	size_t end = left < 56 ? 64 : 128;
 	for (int i = 0; i < 8; i++)
-		last[end - 1 - i] = (uint8_t)((uint64_t)len * 8 >> 8 * i);
+		last[end - 1 - i] = (uint8_t)(s->total * 8 >> 8 * i);
 	for (size_t at = 0; at < end; at += 64)
 		block(h, last + at);
 	for (int i = 0; i < 32; i++)
 		out[i] = (uint8_t)(h[i / 4] >> (24 - 8 * (i % 4)));
+}
+
+void sha256_hex(const uint8_t hash[32], char out[SHA256_HEX])
+{
+	for (int i = 0; i < 32; i++)
+		snprintf(out + 2 * i, 3, "%02x", hash[i]);
+}
+
+void sha256(const void *bytes, size_t len, uint8_t out[32])
+{
+	struct sha256 s;
+	sha256_init(&s);
+	sha256_add(&s, bytes, len);
+	sha256_end(&s, out);
 }
 
 void sha256_csp(struct buf *out, const void *bytes, size_t len)

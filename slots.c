@@ -42,6 +42,11 @@ int slots_running(const struct slots *s)
 	return n;
 }
 
+uint64_t slots_ended(const struct slots *s)
+{
+	return s->completed + s->failed + s->shared;
+}
+
 void slots_stop(struct slots *s)
 {
 	for (int i = 0; i < s->n; i++)
@@ -54,6 +59,19 @@ void slot_free(struct slot *s)
 	struct slots *all = s->all;
 	pick_clear(&s->pick);
 	*s = (struct slot){.all = all};
+}
+
+/* What the task asks for, as far as this node gives it. */
+static struct engine_run limits_of(const struct slot *s)
+{
+	const struct slots *all = s->all;
+	const struct task *t = &s->pick.task;
+	return (struct engine_run){.cpus = all->max_cpus > 0 && all->max_cpus < t->cpus ? all->max_cpus : t->cpus,
+				   .memory_mb = all->max_memory_mb && all->max_memory_mb < t->memory_mb
+						    ? all->max_memory_mb
+						    : (int)t->memory_mb,
+				   .pids = (int)t->pids,
+				   .tmp_mb = (int)all->config->tmp_mb};
 }
 
 static void attempt_done(void *ctx, struct attempt_result *a)
@@ -75,11 +93,15 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 			selfcheck_pause(all->fit, why);
 		}
 	} else {
+		const struct engine_run run = limits_of(s);
 		struct result_facts f = {.node = all->node_id,
 					 .nonce = s->nonce,
 					 .image = s->pick.task.image,
 					 .image_digest = s->digest,
+					 .script = s->pick.task.script,
 					 .engine = all->engine,
+					 .run = &run,
+					 .output_limit = (size_t)all->config->output_limit_bytes,
 					 .attempt = s->attempt_number};
 		o->result = result_json(a, &f);
 		if (a->status != ATT_SUCCESS && a->status != ATT_CANCELLED && s->pick.task.retry_on_failure) {
@@ -88,7 +110,9 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 				wait *= 2;
 			o->retry_at = clock_now() + (wait < RETRY_MAX_SECONDS ? wait : RETRY_MAX_SECONDS);
 		}
-		if (a->status == ATT_SUCCESS)
+		if (s->terms.replicas > 1)
+			all->shared++;
+		else if (a->status == ATT_SUCCESS)
 			all->completed++;
 		else
 			all->failed++;
@@ -113,29 +137,28 @@ void slot_start(struct slot *s)
 	struct strs env = {0};
 	struct err e;
 	const struct json *vars = json_get(t->doc, "env");
+	const struct engine_run limits = limits_of(s);
 	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
 		strs_addf(&env, "%s=%s", v->name, v->text);
 	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce);
-	struct attempt_spec spec = {
-	    .engine = all->engine,
-	    .run = {.name = name,
-		    .node = all->node_id,
-		    .instance = all->instance,
-		    .task = s->pick.id,
-		    .nonce = s->nonce,
-		    .image = t->image,
-		    .script = t->script,
-		    .env = (const char *const *)env.v,
-		    .cpus = all->max_cpus > 0 && all->max_cpus < t->cpus ? all->max_cpus : t->cpus,
-		    .memory_mb = all->max_memory_mb && all->max_memory_mb < t->memory_mb ? all->max_memory_mb
-											 : (int)t->memory_mb,
-		    .pids = (int)t->pids,
-		    .tmp_mb = (int)all->config->tmp_mb},
-	    .timeout_ms = t->timeout_seconds * 1000,
-	    .grace_ms = GRACE_MS,
-	    .output_limit = (size_t)all->config->output_limit_bytes,
-	    .ctx = s,
-	    .on_done = attempt_done};
+	struct attempt_spec spec = {.engine = all->engine,
+				    .run = {.name = name,
+					    .node = all->node_id,
+					    .instance = all->instance,
+					    .task = s->pick.id,
+					    .nonce = s->nonce,
+					    .image = t->image,
+					    .script = t->script,
+					    .env = (const char *const *)env.v,
+					    .cpus = limits.cpus,
+					    .memory_mb = limits.memory_mb,
+					    .pids = limits.pids,
+					    .tmp_mb = limits.tmp_mb},
+				    .timeout_ms = t->timeout_seconds * 1000,
+				    .grace_ms = GRACE_MS,
+				    .output_limit = (size_t)all->config->output_limit_bytes,
+				    .ctx = s,
+				    .on_done = attempt_done};
 	const char *digest = selfcheck_image(all->fit, all->engine, t->image);
 	snprintf(s->digest, sizeof s->digest, "%s", digest ? digest : "");
 	s->state = SLOT_RUNNING;
@@ -165,13 +188,18 @@ static void add_stream(struct json *task, const struct attempt *a, bool of_stder
 	buf_clear(&b);
 }
 
+static bool shows(const struct slot *s)
+{
+	return s->attempt && !s->lost && s->terms.replicas < 2;
+}
+
 static struct json *tails_of(const struct slots *s, size_t max)
 {
 	char when[32];
 	struct json *doc = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY);
 	for (int i = 0; i < s->n; i++) {
 		const struct slot *one = &s->v[i];
-		if (!one->attempt || one->lost)
+		if (!shows(one))
 			continue;
 		struct json *t = json_new(JSON_OBJECT);
 		json_set(t, "task_id", json_new_str(one->pick.id));
@@ -188,7 +216,9 @@ static struct json *tails_of(const struct slots *s, size_t max)
 
 struct json *slots_tails(const struct slots *s)
 {
-	size_t running = (size_t)slots_running(s), max = (size_t)s->config->live_tail_bytes;
+	size_t running = 0, max = (size_t)s->config->live_tail_bytes;
+	for (int i = 0; i < s->n; i++)
+		running += shows(&s->v[i]);
 	if (!running || !max)
 		return NULL;
 	max = max < TAILS_MAX / 2 / running ? max : TAILS_MAX / 2 / running;
@@ -231,7 +261,11 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	struct slot *s = ctx;
 	int64_t lease = lease_seconds(s);
 	(void)to;
+	if (vote_has(doc, s->all->node_id))
+		return CHANGE_DROP;
+	s->terms = vote_terms(doc, s->all->config);
 	task_set_claim(doc, s->all->node_id, s->nonce, lease);
+	vote_set_terms(doc, s->terms);
 	if (s->pick.signer[0])
 		task_set_signer(doc, s->pick.signer);
 	s->lease_until = clock_now() + lease;

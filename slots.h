@@ -9,6 +9,7 @@
 #include "outbox.h"
 #include "runner.h"
 #include "selfcheck.h"
+#include "vote.h"
 
 enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_RUNNING };
 struct slot {
@@ -17,6 +18,7 @@ struct slot {
 	struct pick pick;
 	char nonce[33], digest[96];	     /* digest: of the image it runs in */
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
+	struct vote_terms terms;	     /* of its claim */
 	struct attempt *attempt;
 	bool cancel_seen, lost; /* lost: the ledger no longer shows our claim */
 };
@@ -34,6 +36,7 @@ struct slots {
 	int max_memory_mb;
 
 	uint64_t completed, failed; /* attempts that ended */
+	uint64_t shared;	    /* of tasks that other nodes run too: how they ended is nobody's business yet */
 	uint64_t late;		    /* of them: whose claim was given to another meanwhile */
 	/* Claims whose push has an unknown end, and which the ledger did not show yet: they may still land. */
 	char doubtful[DOUBTFUL_MAX][33];
@@ -42,13 +45,14 @@ struct slots {
 void slots_init(struct slots *s, int n); /* the other members are the caller's to set */
 void slots_clear(struct slots *s);
 int slots_busy(const struct slots *s);
-int slots_running(const struct slots *s); /* without those whose claim's end is unknown */
-void slots_stop(struct slots *s);	  /* cancels every attempt; the claims go back */
+int slots_running(const struct slots *s);    /* without those whose claim's end is unknown */
+uint64_t slots_ended(const struct slots *s); /* all attempts that ended */
+void slots_stop(struct slots *s);	     /* cancels every attempt; the claims go back */
 /* After a fetch: is each claim still ours, is it to be cancelled, did a doubtful one land? */
 void slots_watch(struct slots *s, struct ledger *l);
 
 /* The end of what each running task has printed, for heartbeat_tails (see tails.h); NULL when there is none or the grid
- * wants none. The caller's. */
+ * wants none. Not of tasks that other nodes run too: they could copy it. The caller's. */
 struct json *slots_tails(const struct slots *s);
 
 /* The claim landed: run it. */

@@ -33,9 +33,9 @@ static char *cache_path(const char *url)
 }
 
 /* Another reader may be fetching into the same cache: wait for it. */
-static int lock_cache(const char *path, struct err *e)
+static int lock_cache(const char *path, int64_t wait_ms, struct err *e)
 {
-	int64_t deadline = clock_mono_ms() + LOCK_WAIT_MS;
+	int64_t deadline = clock_mono_ms() + wait_ms;
 	for (;;) {
 		int fd = file_lock(path, e);
 		if (fd >= 0 || e->class != ERR_RETRY || clock_mono_ms() > deadline)
@@ -56,38 +56,112 @@ static int fill_cache(struct snapshot *s, const char *url, const char *branch, b
 	if (!rc)
 		rc = GIT(s, NULL, e, "fetch", "--quiet", "--no-tags", "--prune", "origin", spec,
 			 "+refs/dgrid/heartbeats/*:refs/dgrid/heartbeats/*",
-			 "+refs/heads/dgrid-heartbeats/*:refs/heads/dgrid-heartbeats/*");
+			 "+refs/heads/dgrid-heartbeats/*:refs/heads/dgrid-heartbeats/*",
+			 /* the recorded audit: a pattern, for one that is not there is no error */
+			 "+refs/dgrid/audit*:refs/dgrid/audit*", "+refs/heads/dgrid-audit*:refs/heads/dgrid-audit*");
 	free(head);
 	free(shallow);
 	free(spec);
 	return rc;
 }
 
-static int open_repository(struct snapshot *s, const char *url, const char *branch, bool whole, struct err *e)
+/* Is url a repository on this machine? */
+static bool at_hand(const char *url, const char **local)
 {
-	s->git.name = xstrdup("dgrid");
-	s->git.email = xstrdup("dgrid@localhost");
-	const char *local = !strncmp(url, "file://", 7) ? url + 7 : url;
-	char *dotgit = xasprintf("%s/.git", local), *head = xasprintf("%s/HEAD", local);
+	*local = !strncmp(url, "file://", 7) ? url + 7 : url;
+	char *dotgit = xasprintf("%s/.git", *local), *head = xasprintf("%s/HEAD", *local);
 	bool here = file_exists(dotgit) || file_exists(head);
 	free(dotgit);
 	free(head);
-	if (here) {
-		s->git.dir = xstrdup(local);
-		return 0;
-	}
-	s->git.dir = cache_path(url);
-	s->cached = true;
+	return here;
+}
+
+/* Where to read: the repository itself when it is a folder, else its cache. */
+static void find_repository(struct snapshot *s, const char *url)
+{
+	const char *local;
+	s->git.name = xstrdup("dgrid");
+	s->git.email = xstrdup("dgrid@localhost");
+	s->cached = !at_hand(url, &local);
+	s->git.dir = s->cached ? cache_path(url) : xstrdup(local);
+}
+
+/* Brings the cache up to date. wait_ms: for another reader that is fetching into it. */
+static int refresh(struct snapshot *s, const char *url, const char *branch, bool whole, int64_t wait_ms, struct err *e)
+{
 	char *lock = xasprintf("%s.lock", s->git.dir), *slash = strrchr(lock, '/');
 	*slash = 0;
 	int rc = file_mkdirs(lock, e), fd = -1;
 	*slash = '/';
-	if (!rc && (fd = lock_cache(lock, e)) < 0)
+	if (!rc && (fd = lock_cache(lock, wait_ms, e)) < 0)
 		rc = -1;
 	if (!rc)
 		rc = fill_cache(s, url, branch, whole, e);
 	if (fd >= 0)
 		close(fd);
+	free(lock);
+	return rc;
+}
+
+/* Everything, and what a fetch leaves behind is packed now and then. A host without an archive is no error. */
+static int fill_whole(const struct git *g, const char *url, const char *branch, struct err *e)
+{
+	char *head = xasprintf("%s/HEAD", g->dir), *spec = xasprintf("+refs/heads/%s:refs/heads/%s", branch, branch);
+	struct git in = {.dir = (char *)".", .name = g->name, .email = g->email};
+	const char *clone[] = {
+	    "clone", "--quiet", "--bare", "--single-branch", "--no-tags", "--branch", branch, "--template=", "--",
+	    url,     g->dir,	NULL};
+	const char *fetch[] = {"-c",
+			       "gc.auto=6700",
+			       "-c",
+			       "gc.autoPackLimit=50",
+			       "-c",
+			       "gc.autoDetach=false",
+			       "-c",
+			       "maintenance.auto=true",
+			       "fetch",
+			       "--quiet",
+			       "--no-tags",
+			       "--prune",
+			       "--no-write-fetch-head",
+			       "origin",
+			       spec,
+			       "+refs/heads/" ARCHIVE_BRANCH "*:refs/heads/" ARCHIVE_BRANCH "*",
+			       "+refs/dgrid/audit*:refs/dgrid/audit*",
+			       "+refs/heads/dgrid-audit*:refs/heads/dgrid-audit*",
+			       NULL};
+	int rc = 0;
+	if (!file_exists(head))
+		rc = git_run_long(&in, e, clone);
+	if (!rc)
+		rc = git_run_long(g, e, fetch);
+	free(head);
+	free(spec);
+	return rc;
+}
+
+int snapshot_whole(const char *url, const char *branch, struct git *g, bool *cached, struct err *e)
+{
+	const char *local;
+	*g = (struct git){.name = xstrdup("dgrid"), .email = xstrdup("dgrid@localhost"), .as_is = true};
+	*cached = !at_hand(url, &local);
+	if (!*cached) {
+		g->dir = xstrdup(local);
+		return 0;
+	}
+	char *dir = cache_path(url);
+	g->dir = xasprintf("%.*s-audit.git", (int)(strlen(dir) - strlen(".git")), dir);
+	char *lock = xasprintf("%s.lock", g->dir), *slash = strrchr(lock, '/');
+	*slash = 0;
+	int rc = file_mkdirs(lock, e), fd = -1;
+	*slash = '/';
+	if (!rc && (fd = lock_cache(lock, LOCK_WAIT_MS, e)) < 0)
+		rc = -1;
+	if (!rc)
+		rc = fill_whole(g, url, branch, e);
+	if (fd >= 0)
+		close(fd);
+	free(dir);
 	free(lock);
 	return rc;
 }
@@ -288,12 +362,43 @@ static void read_settings(struct snapshot *s)
 int snapshot_open(struct snapshot *s, const char *url, const char *branch, const char *at, struct err *e)
 {
 	*s = (struct snapshot){.url = xstrdup(url), .branch = xstrdup(branch)};
-	if (open_repository(s, url, branch, at != NULL, e) || find_commit(s, branch, at, e) || read_tree(s, e))
+	find_repository(s, url);
+	if (s->cached && refresh(s, url, branch, at != NULL, LOCK_WAIT_MS, e))
+		return -1;
+	if (find_commit(s, branch, at, e) || read_tree(s, e))
 		return -1;
 	if (!s->past && heartbeats_read(&s->git, &s->beats, e))
 		return -1;
 	read_settings(s);
 	return read_nodes(s, e);
+}
+
+static int64_t patience_ends;
+static bool patience_is_over(void)
+{
+	return clock_mono_ms() > patience_ends;
+}
+
+int snapshot_glance(struct snapshot *s, const char *url, const char *branch, int64_t fresh_ms, int64_t patience_ms,
+		    struct err *e)
+{
+	*s = (struct snapshot){.url = xstrdup(url), .branch = xstrdup(branch)};
+	find_repository(s, url);
+	char *head = xasprintf("%s/HEAD", s->git.dir), *fetched = xasprintf("%s/FETCH_HEAD", s->git.dir);
+	/* git writes it when it begins to fetch, so a remote that is away is not asked again and again either. */
+	int64_t age = clock_now() * 1000 - file_stamp(fetched).mtime_ns / 1000000;
+	int rc = 0;
+	if (s->cached && !file_exists(head))
+		rc = err_set(e, ERR_NOENT, "nobody on this machine has looked at '%s' yet", url);
+	else if (s->cached && (age < -1000 || age > fresh_ms)) {
+		patience_ends = clock_mono_ms() + patience_ms;
+		proc_give_up_when(patience_is_over);
+		refresh(s, url, branch, false, 0, e); /* where it does not succeed, the cache is as it was */
+		proc_give_up_when(NULL);
+	}
+	free(head);
+	free(fetched);
+	return rc || find_commit(s, branch, NULL, e) || read_tree(s, e) ? -1 : 0;
 }
 
 int snapshot_file(const struct snapshot *s, const char *path, struct buf *out, struct err *e)
@@ -414,7 +519,7 @@ static int open_archive(const struct snapshot *s, struct git *archive, int *lock
 	char *dir = xasprintf("%.*s-archive.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
 	char *path = xasprintf("%s.lock", dir);
 	*archive = (struct git){0};
-	*lock = lock_cache(path, e);
+	*lock = lock_cache(path, LOCK_WAIT_MS, e);
 	int rc = *lock < 0 ? -1 : archive_open(archive, dir, s->url, NULL, e);
 	free(dir);
 	free(path);
@@ -495,7 +600,7 @@ int snapshot_history(const struct snapshot *s, int64_t since, struct git *g, boo
 		free(g->dir);
 		g->dir = xasprintf("%.*s-history.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
 		char *lock = xasprintf("%s.lock", g->dir);
-		int fd = lock_cache(lock, e);
+		int fd = lock_cache(lock, LOCK_WAIT_MS, e);
 		rc = fd < 0 ? -1 : fill_history(s, g, since, e);
 		if (fd >= 0)
 			close(fd);

@@ -45,6 +45,10 @@ struct snapshot {
 /* at: NULL for the branch's head, else a revision or a date (RFC 3339, a day for its beginning in UTC, or anything git
  * takes as a date). */
 int snapshot_open(struct snapshot *s, const char *url, const char *branch, const char *at, struct err *e);
+/* Only which tasks and nodes there are, without documents, and of a remote only what is at hand: its cache, which is
+ * brought up to date when nobody tried within the last fresh_ms, and for patience_ms at most. For who cannot wait. */
+int snapshot_glance(struct snapshot *s, const char *url, const char *branch, int64_t fresh_ms, int64_t patience_ms,
+		    struct err *e);
 int snapshot_load(struct snapshot *s, unsigned states, struct err *e);	       /* states: bits 1u << TASK_... */
 struct snapshot_task *snapshot_find(const struct snapshot *s, const char *id); /* NULL: not on the branch */
 /* The bytes of one file of the commit; ERR_NOENT when it is not there. */
@@ -64,6 +68,9 @@ int snapshot_stream(const struct snapshot *s, const size_t *which, size_t n,
  * remote a cache of commits and trees alone, fetched to that date. shallow: its oldest commits may have had parents.
  * The caller frees dir, name and email of g, also after an error. */
 int snapshot_history(const struct snapshot *s, int64_t since, struct git *g, bool *shallow, struct err *e);
+/* A repository with the whole history of branch, of the archive and the audits' record: the one at hand, or for a
+ * remote a cache of its own, brought up to date. The caller frees dir, name and email of g, also after an error. */
+int snapshot_whole(const char *url, const char *branch, struct git *g, bool *cached, struct err *e);
 /* A number of tasks/archive.json, 0 to 2^53: other hands may write it. */
 int64_t snapshot_total(const struct snapshot *s, const char *name);
 void snapshot_close(struct snapshot *s);

@@ -26,20 +26,21 @@
 bool talk_stopping(const struct worker *w)
 {
 	return sig_stops() > 0 || w->usurped ||
-	       (w->o->drain_after &&
-		w->slots.completed + w->slots.failed + (uint64_t)slots_busy(&w->slots) >= w->o->drain_after);
+	       (w->o->drain_after && slots_ended(&w->slots) + (uint64_t)slots_busy(&w->slots) >= w->o->drain_after);
 }
 
 /* ---- what the node says of itself ---- */
+
+const char *talk_state(const struct worker *w)
+{
+	return talk_stopping(w) ? "draining" : w->fit.trouble[0] ? "paused" : "active";
+}
 
 static struct node_facts facts(const struct worker *w, const char *status)
 {
 	return (struct node_facts){.id = w->o->node_id,
 				   .instance = w->instance,
-				   .status = status		 ? status
-					     : talk_stopping(w)	 ? "draining"
-					     : w->fit.trouble[0] ? "paused"
-								 : "active",
+				   .status = status ? status : talk_state(w),
 				   .trouble = w->fit.trouble,
 				   .engine = engine_name(w->engine.kind),
 				   .engine_version = w->engine.version,
@@ -50,8 +51,9 @@ static struct node_facts facts(const struct worker *w, const char *status)
 				   .busy = slots_busy(&w->slots),
 				   .started_at = w->started_at,
 				   .next_due = clock_now() + w->beat_ms / 1000 + 1,
-				   .completed = w->slots.completed,
-				   .failed = w->slots.failed,
+				   .completed = w->slots.completed + w->outbox.completed,
+				   .failed = w->slots.failed + w->outbox.failed,
+				   .voted = w->outbox.voted,
 				   .late = w->slots.late + w->outbox.late,
 				   .pushes = w->ledger.pushes + (w->heart ? heartbeat_pushes(w->heart) : 0),
 				   .rejected = w->ledger.rejected,
@@ -125,10 +127,18 @@ static int trusted(void *ctx, const struct task *t, char signer[128], struct buf
 
 void talk_check_self(struct worker *w)
 {
+	if (w->fit.barred[0])
+		talk_check_key(w);
 	if (selfcheck_run(&w->fit, &w->engine, w->config.images[0], w->o->work_dir)) {
 		w->hungry = true;
 		heartbeat_now(w->heart);
 	}
+}
+
+void talk_check_key(struct worker *w)
+{
+	if (nodekey_check(&w->key, &w->ledger, &w->config, &w->fit) && w->heart)
+		heartbeat_now(w->heart);
 }
 
 /* ---- talking to the ledger ---- */
@@ -229,10 +239,12 @@ static int fetch(struct worker *w, struct err *e)
 	}
 	if (rc)
 		return -1;
+	w->reached_at = clock_now();
 	w->idle_polls = 0;
 	w->stale = false;
 	w->hungry = true;
 	talk_load_config(w);
+	talk_check_key(w);
 	if (meeting)
 		meet(w);
 	else if (w->registered || w->turns.per_minute)
@@ -254,7 +266,7 @@ static size_t add_claims(struct worker *w, struct ledger_change *c)
 {
 	struct pick *picks = xcalloc((size_t)w->o->slots, sizeof *picks);
 	size_t want = (size_t)(w->o->slots - slots_busy(&w->slots)), next = 0, n = 0;
-	uint64_t ended = w->slots.completed + w->slots.failed + (uint64_t)slots_busy(&w->slots);
+	uint64_t ended = slots_ended(&w->slots) + (uint64_t)slots_busy(&w->slots);
 	if (w->o->drain_after && want > w->o->drain_after - ended)
 		want = (size_t)(w->o->drain_after - ended);
 	/* Alone, a node takes the oldest; where others race, they should not all want the same. */
@@ -290,7 +302,7 @@ static size_t add_claims(struct worker *w, struct ledger_change *c)
 
 static bool may_claim(struct worker *w)
 {
-	if (slots_busy(&w->slots) == w->o->slots || talk_stopping(w) || w->fit.trouble[0])
+	if (w->unsettled || slots_busy(&w->slots) == w->o->slots || talk_stopping(w) || w->fit.trouble[0])
 		return false;
 	bool full = selfcheck_disk(&w->fit, w->o->work_dir);
 	if (full)
@@ -356,6 +368,8 @@ static int speak(struct worker *w, struct err *e)
 static bool has_to_speak(struct worker *w)
 {
 	bool lease = false;
+	if (w->fit.barred[0])
+		return false;
 	for (int i = 0; i < w->o->slots; i++)
 		lease = lease || slot_lease_due(&w->slots.v[i]) == 2;
 	return !w->registered || w->outbox.n || lease || (w->hungry && may_claim(w));
@@ -425,6 +439,7 @@ static int look(struct worker *w, int64_t now, bool our_turn, struct err *e)
 	if (!w->stale && (now >= w->next_poll || ask)) {
 		bool idle = slots_busy(&w->slots) == 0;
 		rc = ledger_moved(&w->ledger, &w->stale, e);
+		w->reached_at = rc ? w->reached_at : clock_now();
 		w->idle_polls = idle && !w->stale ? w->idle_polls + 1 : 0;
 		int64_t poll = poll_ms(w);
 		w->next_poll = now + (w->ledger.folder.ref ? poll : clock_jitter(poll * 4 / 3));
@@ -459,11 +474,11 @@ static void promote(struct worker *w)
 /* What can wait for a moment without anything else to say, but not for ever. */
 static void do_upkeep(struct worker *w, int64_t now)
 {
-	if (now >= w->heal_at && !talk_stopping(w) && slots_busy(&w->slots) < w->o->slots)
+	if (now >= w->heal_at && !talk_stopping(w) && !w->fit.barred[0] && slots_busy(&w->slots) < w->o->slots)
 		heal(w);
-	if (w->promoter.at && now >= w->promoter.at && !talk_stopping(w) && !turns_wait(&w->turns))
+	if (w->promoter.at && now >= w->promoter.at && !talk_stopping(w) && !w->fit.barred[0] && !turns_wait(&w->turns))
 		promote(w);
-	if (w->archive_at && now >= w->archive_at && !talk_stopping(w) && !turns_wait(&w->turns))
+	if (w->archive_at && now >= w->archive_at && !talk_stopping(w) && !w->fit.barred[0] && !turns_wait(&w->turns))
 		archive(w);
 	if (now >= w->tidy_at && slots_busy(&w->slots) == 0 && !w->outbox.n && !heartbeat_busy(w->heart)) {
 		ledger_tidy(&w->ledger);
@@ -571,6 +586,8 @@ void talk_init(struct worker *w)
 	w->slots.fit = &w->fit;
 	w->slots.max_cpus = w->o->max_cpus;
 	w->slots.max_memory_mb = w->o->max_memory_mb;
+	w->key = (struct nodekey){
+	    .node = w->o->node_id, .given = w->o->signing_key, .path = xasprintf("%s/" NODEKEY_FILE, w->o->work_dir)};
 }
 
 void talk_hello(struct worker *w)

@@ -8,6 +8,7 @@
 #define TALK_H
 #include "heartbeat.h"
 #include "ledger.h"
+#include "nodekey.h"
 #include "promote.h"
 #include "reaper.h"
 #include "slots.h"
@@ -15,6 +16,7 @@
 
 struct worker_options { /* all borrowed */
 	const char *url, *branch, *node_id, *work_dir, *engine, *name, *email;
+	const char *signing_key; /* NULL: WORK_DIR/node_key, and only where the grid takes signed commits only */
 	int slots;
 	char *const *labels;
 	size_t n_labels;
@@ -32,6 +34,7 @@ struct worker {
 	struct ledger ledger;
 	struct grid_config config;
 	struct file_stamp config_stamp;
+	struct nodekey key;
 	struct engine engine;
 	struct outbox outbox;
 	struct chooser chooser;
@@ -48,22 +51,26 @@ struct worker {
 	int64_t retry_at, retry_wait; /* remote trouble or a lost race */
 	int64_t next_poll, heal_at, ready_at, archive_at, tidy_at;
 	struct file_stamp queued_ref;
-	int64_t queued_at; /* since when another holds the remote's folder; 0: nobody does */
-	int64_t began;	   /* the exchange with the remote under way: when its fetch began */
+	int64_t reached_at; /* when the remote answered last, UTC seconds */
+	int64_t queued_at;  /* since when another holds the remote's folder; 0: nobody does */
+	int64_t began;	    /* the exchange with the remote under way: when its fetch began */
 	int idle_polls;
 	bool registered, stale, hungry; /* stale: fetch first; hungry: the queue may hold something for us */
 	bool released, usurped, told_draining, signed_off;
+	bool unsettled; /* what an earlier process left is still to be settled */
 	char told_turns[48];
 	char told[256]; /* the remote trouble said last */
 };
 void talk_init(struct worker *w);	 /* wires chooser and slots; w->o and w->instance are set */
 void talk_load_config(struct worker *w); /* grid.json of the ledger's work tree, when it changed */
+void talk_check_key(struct worker *w);	 /* may the node sign as the grid wants it? See nodekey.h */
 void talk_hello(struct worker *w);	 /* begins the heartbeat, meets the others, checks the node */
 /* One exchange with the remote, as far as one is due at now (monotonic ms). Serves the loop while git works. */
 void talk_converse(struct worker *w, int64_t now);
 int64_t talk_wait(struct worker *w); /* ms until there is something to do */
 void talk_check_self(struct worker *w);
-bool talk_stopping(const struct worker *w); /* no new claims */
+bool talk_stopping(const struct worker *w);	/* no new claims */
+const char *talk_state(const struct worker *w); /* active, paused or draining */
 /* The node's file; status NULL: what it is. The caller's. */
 char *talk_node_text(struct worker *w, const char *status);
 #endif

@@ -1,5 +1,6 @@
 #include "task.h"
 #include "clock.h"
+#include "vote.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,16 @@ static void check_priority(const struct checking *k, const struct json *m)
 static void check_attempts(const struct checking *k, const struct json *m)
 {
 	check_int(k, m, 1, 10, &k->t->max_attempts);
+}
+
+static void check_replicas(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 1, VOTE_REPLICAS_MAX, &k->t->replicas);
+}
+
+static void check_quorum(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 1, VOTE_REPLICAS_MAX, &k->t->quorum);
 }
 
 static void check_memory(const struct checking *k, const struct json *m)
@@ -263,6 +274,14 @@ static const struct field {
     {{"retry_on_failure", "boolean", "try again after a failure, timeout or out-of-memory, with growing waits", "false",
       false},
      check_bool},
+    {{"replicas", "integer",
+      "1-9; so many nodes run it, one after the other, until `quorum` of them found the same; not with "
+      "`retry_on_failure`",
+      "1, or those of `grid.json`", false},
+     check_replicas},
+    {{"quorum", "integer", "more than half of `replicas`, and at most all of them; only beside `replicas`",
+      "a majority, or that of `grid.json`", false},
+     check_quorum},
     {{"labels", "array of strings", "only nodes that carry all of them claim it", "none", false}, check_labels},
     {{"description", "string", "", "", false}, check_string},
     {{"submitted_by", "string", "set by `dgrid submit` from the command line", "", false}, check_string},
@@ -282,10 +301,15 @@ static const struct field {
       "`committer`, `at`",
       NULL, false},
      NULL},
-    {{"claim", "`in_progress/`", "`node`, `attempt`, `nonce`, `claimed_at`, `lease_until`", NULL, false}, NULL},
+    {{"claim", "`in_progress/`",
+      "`node`, `attempt`, `nonce`, `claimed_at`, `lease_until`; of a task that "
+      "several nodes run also `replicas`, `quorum`",
+      NULL, false},
+     NULL},
     {{"attempts", "everywhere",
-      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; of attempts that were tried again "
-      "also `exit_code`, `signal`, `duration_ms`, `stderr_tail`",
+      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; `evidence` where another than its "
+      "node ended it; of attempts that were tried again also `exit_code`, `signal`, `duration_ms`, `stderr_tail`; of "
+      "votes `commitment`, `duration_ms`, `engine`, `image_digest`",
       NULL, false},
      NULL},
     {{"not_before", "`queue/`", "a task that failed waits until then", NULL, false}, NULL},
@@ -358,6 +382,26 @@ static void check_member(const struct checking *k, const struct json *m, bool su
 		unknown(k, m);
 }
 
+/* What its members say together. */
+static void check_terms(const struct checking *k)
+{
+	const struct task *t = k->t;
+	const struct json *quorum = json_get(t->doc, "quorum"), *retry = json_get(t->doc, "retry_on_failure");
+	int64_t least = vote_majority(t->replicas);
+	if (quorum && !t->replicas && !json_get(t->doc, "replicas"))
+		problem_in(k->p, quorum->line, quorum->col, "quorum",
+			   "without \"replicas\" (expected both, or \"replicas\" alone)");
+	else if (t->quorum && t->replicas && (t->quorum < least || t->quorum > t->replicas))
+		problem_in(k->p, quorum->line, quorum->col, "quorum",
+			   "%lld is not valid (expected a whole number from %lld to %lld: more than half of replicas)",
+			   (long long)t->quorum, (long long)least, (long long)t->replicas);
+	int64_t replicas = vote_terms(t->doc, k->c).replicas;
+	if (t->retry_on_failure && replicas > 1)
+		problem_in(k->p, retry->line, retry->col, "retry_on_failure",
+			   "true is not valid of a task that %lld nodes run (expected false, or \"replicas\": 1)",
+			   (long long)replicas);
+}
+
 int task_parse(struct task *t, const char *text, size_t len, const char *file_id, const struct grid_config *c,
 	       bool submitted, struct problems *p)
 {
@@ -386,6 +430,7 @@ int task_parse(struct task *t, const char *text, size_t len, const char *file_id
 			if (fields[i].told.required && !json_get(t->doc, fields[i].told.name))
 				problem_in(p, t->doc->line, t->doc->col, fields[i].told.name,
 					   "missing (expected in every task)");
+		check_terms(&k);
 	}
 	if (p->n == before) {
 		t->not_before = task_not_before(t->doc);
@@ -425,7 +470,8 @@ int64_t task_attempts_used(const struct json *doc)
 	int64_t n = 0;
 	for (const struct json *a = list ? list->child : NULL; a; a = a->next) {
 		const char *outcome = json_str(a, "outcome");
-		n = outcome && !strcmp(outcome, "retried") ? 0 : n + (!outcome || strcmp(outcome, "released") != 0);
+		bool free_of_charge = outcome && (!strcmp(outcome, "released") || !strcmp(outcome, "voted"));
+		n = outcome && !strcmp(outcome, "retried") ? 0 : n + !free_of_charge;
 	}
 	return n;
 }
@@ -534,8 +580,12 @@ void task_retried(struct json *doc, const char *by)
 	set_time(entry, "ended_at", clock_now());
 	json_set(entry, "outcome", json_new_str("retried"));
 	json_set(entry, "by", json_new_str(by));
+	const struct json *outliers = json_get(json_get(json_get(doc, "result"), "quorum"), "outliers");
+	if (outliers && outliers->type == JSON_ARRAY && outliers->child)
+		json_set(entry, "outliers", json_copy(outliers));
 	json_append(all, entry);
 	json_set(doc, "attempts", all);
+	json_remove(doc, "result");
 }
 
 void task_retried_ends(const struct json *doc, int64_t *completed, int64_t *failed)

@@ -29,7 +29,8 @@ struct task {
 	int64_t timeout_seconds, priority, max_attempts, memory_mb, pids;
 	double cpus;
 	bool retry_on_failure;
-	int64_t not_before; /* UTC seconds; 0: at once */
+	int64_t replicas, quorum; /* as the task has them; 0: it does not say */
+	int64_t not_before;	  /* UTC seconds; 0: at once */
 };
 /* Parses and checks; file_id is the name the file has without .json (NULL: any). submitted: also refuse the fields only
  * dgrid writes (claim, attempts, result, approved_by, ...). All that is wrong goes to p; returns 0 when nothing was.
@@ -47,7 +48,7 @@ bool task_armored(const char *text);		/* looks like an SSH signature */
 
 /* Nonce of the claim in doc, or NULL. */
 const char *task_claim_nonce(const struct json *doc);
-int64_t task_attempts_used(const struct json *doc); /* attempts that count towards max_attempts */
+int64_t task_attempts_used(const struct json *doc); /* attempts that count towards max_attempts: no votes */
 void task_set_claim(struct json *doc, const char *node, const char *nonce, int64_t lease_seconds);
 void task_set_signer(struct json *doc, const char *signer); /* into the claim: whose signature was good */
 void task_renew_claim(struct json *doc, int64_t lease_seconds);
@@ -57,7 +58,8 @@ int64_t task_lease_until(const struct json *doc); /* UTC seconds; 0: no claim wi
 void task_end_claim(struct json *doc, const char *outcome, const char *reason, const struct json *result);
 /* Sets the result of a task that ends without a run of its own (lost, cancelled); ends its claim, if any. */
 void task_set_verdict(struct json *doc, const char *status, const char *reason);
-/* Notes in the story that somebody queues the task again: its attempts count from there. */
+/* Notes in the story that somebody queues the task again: its attempts and votes count from there. Takes the result
+ * out; its outliers stay in the note. */
 void task_retried(struct json *doc, const char *by);
 /* How often the task had completed, and failed, before it was queued again by hand. */
 void task_retried_ends(const struct json *doc, int64_t *completed, int64_t *failed);

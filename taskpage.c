@@ -2,6 +2,7 @@
 #include "clock.h"
 #include "markup.h"
 #include "rows.h"
+#include "vote.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,8 @@ void taskpage_words(struct buf *out, enum task_state state, const struct json *d
 	else if (state == TASK_UNAPPROVED)
 		buf_adds(out, "Submitted, not yet approved.");
 	else if (state == TASK_QUEUE)
-		buf_adds(out, "Waits in the queue.");
+		buf_adds(out,
+			 vote_count(doc) ? "Waits in the queue for another node to run it." : "Waits in the queue.");
 	else if (state == TASK_IN_PROGRESS)
 		buf_adds(out, "Running.");
 	else if (!status)
@@ -61,6 +63,8 @@ void taskpage_words(struct buf *out, enum task_state state, const struct json *d
 	else if (!strcmp(status, "lost"))
 		buf_addf(out, "Given up: %lld of %lld attempts were used up by lost nodes.",
 			 (long long)task_attempts_used(doc), (long long)task_max_attempts(doc));
+	else if (!strcmp(status, "disputed"))
+		buf_adds(out, "Disputed: the nodes that ran it found too different things.");
 	else if (!strcmp(status, "invalid"))
 		buf_adds(out, "Not a valid task: it never ran.");
 	else if (!strcmp(status, "failed") && sig) {
@@ -161,8 +165,8 @@ static void put_commit(struct buf *b, const struct forge *f, const char *oid)
 
 static const char *badge_class(const char *status)
 {
-	static const char *const known[] = {"success",	 "failed", "timeout", "oom",
-					    "cancelled", "lost",   "invalid", "orphaned"};
+	static const char *const known[] = {"success", "failed",  "timeout",  "oom",	 "cancelled",
+					    "lost",    "invalid", "orphaned", "disputed"};
 	for (size_t i = 0; status && i < sizeof known / sizeof *known; i++)
 		if (!strcmp(status, known[i]))
 			return known[i];
@@ -208,6 +212,36 @@ static void put_head(struct buf *b, const struct taskpage *p)
 	buf_clear(&how);
 }
 
+static void fact_nodes(struct buf *b, const char *name, const struct json *list)
+{
+	struct buf all = {0};
+	for (const struct json *v = list && list->type == JSON_ARRAY ? list->child : NULL; v; v = v->next)
+		buf_addf(&all, "%s%s", all.len ? ", " : "", v->type == JSON_STRING ? v->text : "?");
+	fact(b, name, all.data);
+	buf_clear(&all);
+}
+
+/* Of a task that several nodes run. */
+static void facts_vote(struct buf *b, const struct taskpage *p)
+{
+	const struct json *claim = json_get(p->doc, "claim"), *quorum = json_get(json_get(p->doc, "result"), "quorum");
+	const struct vote_terms t = quorum  ? vote_claim_terms(quorum)
+				    : claim ? vote_claim_terms(claim)
+					    : vote_terms(p->doc, &p->s->config);
+	char text[64];
+	if (t.replicas < 2)
+		return;
+	snprintf(text, sizeof text, "%lld at most, %lld must find the same", (long long)t.replicas,
+		 (long long)t.quorum);
+	fact(b, "Nodes that run it", text);
+	if (!quorum) {
+		snprintf(text, sizeof text, "%zu", vote_count(p->doc));
+		fact(b, "Votes", text);
+	}
+	fact_nodes(b, "Found the same", json_get(quorum, "agreed"));
+	fact_nodes(b, "Found something else", json_get(quorum, "outliers"));
+}
+
 static void put_facts(struct buf *b, const struct taskpage *p)
 {
 	const struct json *doc = p->doc, *result = json_get(doc, "result"), *claim = json_get(doc, "claim");
@@ -223,6 +257,8 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact_value(b, "Signal", json_get(result, "signal"), "");
 	fact_value(b, "Attempt", json_get(result ? result : claim, "attempt"), "");
 	fact_value(b, "Attempts at most", json_get(doc, "max_attempts"), "");
+	if (doc)
+		facts_vote(b, p);
 	fact_value(b, "Time limit", json_get(doc, "timeout_seconds"), " s");
 	fact_value(b, "Priority", json_get(doc, "priority"), "");
 	fact_labels(b, json_get(doc, "labels"));
@@ -291,9 +327,15 @@ static void put_timeline(struct buf *b, const struct taskpage *p)
 		bool retried = outcome && !strcmp(outcome, "retried");
 		if (!retried)
 			step(b, row_time(a, "claimed_at"), "t-claimed", "claimed", a, NULL);
-		step(b, row_time(a, "ended_at"), outcome && !strcmp(outcome, "success") ? "t-good" : "t-bad",
+		bool voted = outcome && !strcmp(outcome, "voted");
+		step(b, row_time(a, "ended_at"),
+		     voted				      ? "t-claimed"
+		     : outcome && !strcmp(outcome, "success") ? "t-good"
+							      : "t-bad",
 		     outcome ? outcome : "ended", retried ? NULL : a,
-		     retried ? json_str(a, "by") : json_str(a, "reason"));
+		     retried ? json_str(a, "by")
+		     : voted ? json_str(a, "commitment")
+			     : json_str(a, "reason"));
 		if (tail && *tail) {
 			buf_adds(b, "<li class=\"t-tail\"><pre>");
 			markup_html(b, tail, markup_cut(tail, strlen(tail), 1024));

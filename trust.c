@@ -2,6 +2,7 @@
 #include "arrival.h"
 #include "clock.h"
 #include "file.h"
+#include "keys.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #define NAMESPACE "dgrid-task"
+#define COMMIT_NAMESPACE "git" /* of what git commit -S signs */
 #define KEYGEN_TIMEOUT_MS 60000
 #define LIST_MAX (1 << 20)
 
@@ -74,20 +76,21 @@ char *trust_text(const struct json *doc)
 
 /* ---- ssh-keygen ---- */
 
+/* It cannot ask on a terminal, for it is not in the foreground there: a passphrase is for an agent or an askpass. Times
+ * without a zone are UTC, on every node alike. */
+static const char *const keygen_env[] = {"LC_ALL=C", "TZ=UTC0", "SSH_ASKPASS_REQUIRE=force", "GIT_TOKEN", NULL};
+
 /* Runs it with text on its stdin; 0 when it ended, however. */
-static int keygen(const char *const *args, const char *text, struct proc_result *res, struct err *e)
+static int keygen(const char *const *args, const char *text, size_t len, struct proc_result *res, struct err *e)
 {
-	/* It cannot ask on a terminal, for it is not in the foreground there: a passphrase is for an agent or an
-	 * askpass. Times without a zone are UTC, on every node alike. */
-	static const char *const env[] = {"LC_ALL=C", "TZ=UTC0", "SSH_ASKPASS_REQUIRE=force", "GIT_TOKEN", NULL};
 	struct strs argv = {0};
 	strs_add(&argv, "ssh-keygen");
 	for (; *args; args++)
 		strs_add(&argv, *args);
 	struct proc_spec spec = {.argv = (const char *const *)argv.v,
-				 .env = env,
+				 .env = keygen_env,
 				 .input = text,
-				 .input_len = text ? strlen(text) : 0,
+				 .input_len = len,
 				 .timeout_ms = KEYGEN_TIMEOUT_MS};
 	int rc = proc_run(&spec, res, e);
 	strs_clear(&argv);
@@ -100,7 +103,13 @@ static int keygen(const char *const *args, const char *text, struct proc_result 
 		proc_result_clear(res);
 	return rc;
 }
-#define KEYGEN(text, res, e, ...) keygen((const char *const[]){__VA_ARGS__, NULL}, text, res, e)
+#define KEYGEN_ON(text, len, res, e, ...) keygen((const char *const[]){__VA_ARGS__, NULL}, text, len, res, e)
+#define KEYGEN(text, res, e, ...) KEYGEN_ON(text, text_len(text), res, e, __VA_ARGS__)
+
+static size_t text_len(const char *text)
+{
+	return text ? strlen(text) : 0;
+}
 
 /* What it said last, on one line. */
 static void last_words(const struct proc_result *res, char *out, size_t room)
@@ -410,4 +419,112 @@ void trust_tell(struct problems *p, const struct json *doc, const struct trust_v
 	const struct json *all = json_get(doc, "signatures");
 	problem_in(p, all ? all->line : 1, all ? all->col : 1, "signatures",
 		   "%s (expected a signature that counts, or none yet)", v->why);
+}
+
+/* ---- keys of nodes, and the signatures of commits ---- */
+
+/* The one key of a text: of a .pub file, or of what ssh-keygen -y prints. NULL: it is none. */
+static char *only_key(const char *text, size_t len)
+{
+	struct keys k;
+	char *key = NULL;
+	if (!keys_parse(&k, text, len, NULL) && k.n == 1)
+		key = xstrdup(k.v[0].text);
+	keys_clear(&k);
+	return key;
+}
+
+static char *key_in(const char *path)
+{
+	struct buf b = {0};
+	struct err none;
+	char *key = file_read(path, KEYS_FILE_MAX, &b, &none) ? NULL : only_key(b.data ? b.data : "", b.len);
+	buf_clear(&b);
+	return key;
+}
+
+char *trust_public(const char *key, struct err *e)
+{
+	struct proc_result res;
+	char said[256] = "", *found;
+	if (!file_exists(key)) {
+		err_set(e, ERR_NOENT, "there is no key '%s'", key);
+		return NULL;
+	}
+	if ((found = key_in(key))) /* its private half is an agent's */
+		return found;
+	if (KEYGEN(NULL, &res, e, "-y", "-P", "", "-f", key))
+		return NULL;
+	char *path = xasprintf("%s.pub", key), *beside = key_in(path);
+	if (!res.code && res.out.data)
+		found = only_key(res.out.data, res.out.len);
+	else
+		last_words(&res, said, sizeof said);
+	if (!found && strstr(said, "passphrase")) { /* which hides the private half alone */
+		found = beside;
+		beside = NULL;
+	}
+	if (found && beside && strcmp(found, beside) != 0) { /* ssh-keygen would refuse to sign */
+		snprintf(said, sizeof said, "the file beside it that ends in .pub is another key's (put both there)");
+		free(found);
+		found = NULL;
+	}
+	free(path);
+	free(beside);
+	proc_result_clear(&res);
+	if (!found)
+		err_set(e, ERR_PERM, "ssh-keygen cannot use the key '%s': %s", key,
+			said[0] ? said : "it is of a kind that nobody should sign with");
+	return found;
+}
+
+int trust_make_key(const char *key, const char *comment, struct err *e)
+{
+	struct proc_result res;
+	char said[256];
+	if (KEYGEN(NULL, &res, e, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", key))
+		return -1;
+	last_words(&res, said, sizeof said);
+	int rc = res.code ? err_set(e, ERR_PERM, "ssh-keygen does not make the key '%s': %s", key, said) : 0;
+	proc_result_clear(&res);
+	return rc;
+}
+
+struct proc *trust_verify_start(const char *list, const char *who, const char *signature, const char *text, size_t len,
+				void *ctx, void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
+{
+	const char *argv[] = {"ssh-keygen", "-Y", "verify", "-n", COMMIT_NAMESPACE, "-I", who, "-s",
+			      signature,    "-f", list,	    NULL};
+	struct proc_spec spec = {.argv = argv,
+				 .env = keygen_env,
+				 .input = text,
+				 .input_len = len,
+				 .timeout_ms = KEYGEN_TIMEOUT_MS,
+				 .ctx = ctx,
+				 .on_end = on_end};
+	return proc_start(&spec, e);
+}
+
+int trust_signer(const char *list, const char *signature, const char *text, size_t len, char by[128], char print[64],
+		 char *why, size_t room, struct err *e)
+{
+	struct proc_result res;
+	by[0] = print[0] = 0;
+	/* Without a list it tells only whether the signature is one of this text, and by which key. */
+	if (KEYGEN_ON(text, len, &res, e, "-Y", "check-novalidate", "-n", COMMIT_NAMESPACE, "-s", signature))
+		return -1;
+	bool good = res.code == 0;
+	const char *hash = res.out.data ? strstr(res.out.data, "SHA256:") : NULL;
+	if (good && hash)
+		sscanf(hash, "%63s", print);
+	last_words(&res, why, room);
+	proc_result_clear(&res);
+	if (!good)
+		return 0;
+	if (KEYGEN(NULL, &res, e, "-Y", "find-principals", "-s", signature, "-f", list))
+		return -1;
+	if (!res.code && res.out.data)
+		snprintf(by, 128, "%.*s", (int)strcspn(res.out.data, "\n"), res.out.data);
+	proc_result_clear(&res);
+	return 1;
 }

@@ -43,4 +43,22 @@ int trust_judge_new(const struct git *g, const char *head, const struct json *do
 /* What a verdict that is not ok means for a file that is to be submitted. */
 void trust_tell(struct problems *p, const struct json *doc, const struct trust_verdict *v);
 int trust_available(struct err *e); /* is there an ssh-keygen that can verify? */
+
+/* ---- keys of nodes, and the signatures of commits ---- */
+
+/* The public half of a key, "TYPE BASE64": of a file with a private key, or with a public one whose private half an
+ * agent holds. The caller's; NULL with e filled: ERR_NOENT (no such file), ERR_PERM (it cannot be used),
+ * ERR_UNAVAILABLE (no ssh-keygen). */
+char *trust_public(const char *key, struct err *e);
+/* Makes a key without a passphrase, for this user alone, and KEY.pub beside it. */
+int trust_make_key(const char *key, const char *comment, struct err *e);
+
+/* Is signature (a file) one of text by who, as list (a file, allowed_signers(5)) has it? In the background: on_end gets
+ * exit code 0 for yes. NULL with e filled when it did not start. */
+struct proc *trust_verify_start(const char *list, const char *who, const char *signature, const char *text, size_t len,
+				void *ctx, void (*on_end)(void *ctx, const struct proc_result *res), struct err *e);
+/* Whose is it, and is it one at all? 1: by is the first name that list has for its key, or "" when it has none, and
+ * print its fingerprint; 0: it fits not this text, why says so. */
+int trust_signer(const char *list, const char *signature, const char *text, size_t len, char by[128], char print[64],
+		 char *why, size_t room, struct err *e);
 #endif

@@ -2,36 +2,58 @@
 #include "reaper.h"
 #include "upkeep.h"
 #include "verbs.h"
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ROUNDS 20 /* a task may move while we look at it; then it is judged again */
 
-int cmd_wait(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_wait(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	static const struct option options[] = {{"timeout", 1, 0, 't'}, {0}};
+	struct usage_scan s = {.verb = &verb_wait, .argc = argc, .argv = argv};
 	struct ledger l = {0};
 	struct grid_config c = {0};
 	long timeout = 0;
-	int opt;
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
-		if (opt != 't')
-			return err_set(e, ERR_USAGE, "unknown option or missing value '%s' (see: dgrid wait --help)",
-				       argv[optind - 1]);
-		else if (parse_number("--timeout", optarg, 1, 86400, &timeout, e))
+	int key;
+	while ((key = usage_next(&s, e)) > 0)
+		if (parse_number("--timeout", s.value, 1, 86400, &timeout, e))
 			return -1;
-	if (optind == argc)
+	if (key < 0)
+		return -1;
+	if (s.rest == argc)
 		return err_set(e, ERR_USAGE, "wait needs at least one task id");
 	int rc = open_grid(ctx, &l, &c, e);
 	if (!rc)
-		rc = wait_for(&l, (const char *const *)argv + optind, (size_t)(argc - optind), timeout, e);
+		rc = wait_for(&l, (const char *const *)argv + s.rest, (size_t)(argc - s.rest), timeout, e);
 	close_grid(&l, &c);
 	return rc;
 }
+
+static const struct usage_note outcomes[] = {{"0", "all of them succeeded"},
+					     {"1", "one failed, timed out, ran out of memory or was lost"},
+					     {"3", "none failed, but one was cancelled"},
+					     {"75", "--timeout is over and some have not ended"},
+					     {"130, 143", "interrupted; the tasks run on"},
+					     {0}};
+const struct verb verb_wait = {
+    .name = "wait",
+    .args = "[--timeout SECONDS] ID...",
+    .summary = "wait for tasks to end; 0 when all succeeded",
+    .about =
+	"Waits until every task named has ended, whoever runs it, and tells by the exit code how they ended. Tasks "
+	"that were archived meanwhile are found there. A remote that is away for a while is waited for too.",
+    .needs = USAGE_READS,
+    .options =
+	(const struct usage_option[]){
+	    {'t', "--timeout", "SECONDS", NULL, "give up after so long (1 to 86400); default: no limit"}, {0}},
+    .operands = "@tasks:queue,in_progress,unapproved",
+    .examples =
+	(const struct usage_note[]){{"dgrid wait hello && dgrid logs hello", "when it is done, its output"},
+				    {"dgrid wait --timeout 600 part-1 part-2 part-3", "three tasks, ten minutes"},
+				    {0}},
+    .exits = outcomes,
+    .run = cmd_wait,
+};
 
 /* ---- cancel and retry ---- */
 
@@ -52,19 +74,31 @@ static enum change_verdict edit_ask_cancel(void *who, struct json *doc, enum tas
 	return CHANGE_APPLY;
 }
 
+/* Of a task on a node that is dead. */
+struct dead {
+	const char *who;
+	const struct orphan *claim; /* as it was judged; NULL: it was not claimed */
+};
+
 /* Not running, or on a node that is dead: it ends here. */
-static enum change_verdict edit_cancelled(void *who, struct json *doc, enum task_state *to)
+static enum change_verdict edit_cancelled(void *ctx, struct json *doc, enum task_state *to)
 {
+	const struct dead *d = ctx;
 	(void)to;
-	note_cancel(doc, who);
+	/* Meanwhile claimed anew, or renewed: that is another claim than was judged. */
+	if (d->claim && (strcmp(d->claim->nonce, task_claim_nonce(doc) ? task_claim_nonce(doc) : "") != 0 ||
+			 d->claim->lease_until != task_lease_until(doc)))
+		return CHANGE_DROP;
+	note_cancel(doc, d->who);
 	task_set_verdict(doc, "cancelled", NULL);
+	if (d->claim)
+		reaper_note(doc, d->claim);
 	return CHANGE_APPLY;
 }
 
 static enum change_verdict edit_retry(void *who, struct json *doc, enum task_state *to)
 {
 	(void)to;
-	json_remove(doc, "result");
 	json_remove(doc, "cancel");
 	task_retried(doc, who);
 	return CHANGE_APPLY;
@@ -90,12 +124,12 @@ static int plan(const char *verb, const char *id, int state, bool dead, bool inv
 	return 1;
 }
 
-static bool is_orphan(const struct orphans *o, const char *id)
+static const struct orphan *orphan_of(const struct orphans *o, const char *id)
 {
 	for (size_t i = 0; i < o->n; i++)
 		if (!strcmp(o->v[i].id, id))
-			return true;
-	return false;
+			return &o->v[i];
+	return NULL;
 }
 
 /* It stands in failed/ as a stub with the reasons, for there was nothing to run. */
@@ -109,18 +143,23 @@ static bool is_invalid(struct ledger *l, const char *id, int state)
 }
 
 /* All ids in one commit; those that moved meanwhile are judged again. */
-static int act(const struct context *ctx, int argc, char **argv, struct err *e)
+static int act(const struct context *ctx, const struct verb *verb, int argc, char **argv, struct err *e)
 {
+	struct usage_scan s = {.verb = verb, .argc = argc, .argv = argv};
 	struct ledger l = {0};
 	struct grid_config c = {0};
 	struct reaper r = {0};
-	size_t n = (size_t)argc - 1;
+	int rc = usage_next(&s, e);
+	size_t n = (size_t)(argc - s.rest);
+	char **ids = argv + s.rest;
 	struct ledger_change *changes = xcalloc(n + 1, sizeof *changes);
-	int rc = check_flags(argc, argv, (const char *const[]){NULL}, e);
+	struct dead *dying = xcalloc(n + 1, sizeof *dying);
 	if (!rc && !n)
 		rc = err_set(e, ERR_USAGE, "%s needs a task id", argv[0]);
 	if (!rc)
 		rc = open_grid(ctx, &l, &c, e);
+	if (!rc)
+		sign_commits(&l, &c);
 	size_t open = n;
 	for (int round = 0; !rc && open && round < ROUNDS; round++) {
 		struct orphans dead = {0};
@@ -131,12 +170,15 @@ static int act(const struct context *ctx, int argc, char **argv, struct err *e)
 		for (size_t i = 0; i < n && !rc; i++) {
 			if (changes[i].outcome == CHANGE_LANDED)
 				continue;
-			const char *id = argv[i + 1];
+			const char *id = ids[i];
 			int state = task_id_valid(id) ? ledger_find(&l, id) : -1;
+			const struct orphan *orphan = orphan_of(&dead, id);
 			changes[i] = (struct ledger_change){.id = id, .ctx = l.git.name, .verb = argv[0]};
-			if (plan(argv[0], id, state, is_orphan(&dead, id), is_invalid(&l, id, state), &changes[i], e) <
-			    0)
+			if (plan(argv[0], id, state, orphan, is_invalid(&l, id, state), &changes[i], e) < 0)
 				rc = -1;
+			dying[i] = (struct dead){.who = l.git.name, .claim = orphan};
+			if (changes[i].edit == edit_cancelled)
+				changes[i].ctx = &dying[i];
 		}
 		if (!rc)
 			rc = ledger_commit(&l, l.git.name, changes, n, NULL, NULL, e);
@@ -147,22 +189,55 @@ static int act(const struct context *ctx, int argc, char **argv, struct err *e)
 	if (!rc && open)
 		rc = err_set(e, ERR_RETRY, "a task keeps moving; try again");
 	for (size_t i = 0; !rc && i < n; i++)
-		puts(argv[i + 1]);
+		puts(ids[i]);
 	free(changes);
+	free(dying);
 	reaper_clear(&r);
 	close_grid(&l, &c);
 	return rc;
 }
 
-int cmd_cancel(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_cancel(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	return act(ctx, argc, argv, e);
+	return act(ctx, &verb_cancel, argc, argv, e);
 }
 
-int cmd_retry(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_retry(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	return act(ctx, argc, argv, e);
+	return act(ctx, &verb_retry, argc, argv, e);
 }
+
+static const struct usage_note acted[] = {{"0", "all of them, in one commit"},
+					  {"1", "one is in a state where this makes no sense; nothing was changed"},
+					  {0}};
+const struct verb verb_cancel = {
+    .name = "cancel",
+    .args = "ID...",
+    .summary = "cancel queued or running tasks",
+    .about = "Ends tasks before their time. One that is queued or staged, or whose node is dead, moves to failed at "
+	     "once with the status cancelled. One that runs gets a note, which its node sees at its next look at the "
+	     "branch: it stops the sandbox and records what was printed until then.",
+    .needs = USAGE_WRITES,
+    .operands = "@tasks:queue,in_progress,unapproved",
+    .examples = (const struct usage_note[]){{"dgrid cancel hello", ""},
+					    {"dgrid cancel hello && dgrid wait hello", "until its node has stopped it"},
+					    {0}},
+    .exits = acted,
+    .run = cmd_cancel,
+};
+const struct verb verb_retry = {
+    .name = "retry",
+    .args = "ID...",
+    .summary = "queue finished tasks again",
+    .about =
+	"Queues tasks again that have ended, well or not. The old result goes; the list of attempts stays and says "
+	"who asked, and the count of attempts starts again. A task that was archived is submitted anew instead.",
+    .needs = USAGE_WRITES,
+    .operands = "@tasks:failed,completed",
+    .examples = (const struct usage_note[]){{"dgrid retry hello && dgrid wait hello", ""}, {0}},
+    .exits = acted,
+    .run = cmd_retry,
+};
 
 /* ---- heal ---- */
 
@@ -223,22 +298,26 @@ static int archive(struct ledger *l, const struct grid_config *c, bool dry, int6
 	return rc;
 }
 
-static int heal(const struct context *ctx, int argc, char **argv, bool all, struct err *e)
+static int heal(const struct context *ctx, const struct verb *verb, int argc, char **argv, struct err *e)
 {
+	struct usage_scan s = {.verb = verb, .argc = argc, .argv = argv};
 	struct ledger l = {0};
 	struct grid_config c = {0};
 	struct reaper r = {0};
 	struct orphans o = {0};
 	struct staged_list staged = {0};
+	bool all = verb == &verb_maintain, dry = false, json = false;
 	int64_t archived = all ? 0 : -1;
-	bool dry = false;
-	int rc = check_flags(argc, argv, (const char *const[]){"--dry-run", "--json", NULL}, e);
-	for (int i = 1; i < argc; i++)
-		dry = dry || !strcmp(argv[i], "--dry-run");
-	if (!rc && operand(argc, argv, 0))
-		rc = err_set(e, ERR_USAGE, "%s takes no operand, found '%s'", argv[0], operand(argc, argv, 0));
+	int key;
+	while ((key = usage_next(&s, e)) > 0) {
+		dry = dry || key == 'd';
+		json = json || key == 'j';
+	}
+	int rc = key < 0 ? -1 : usage_operands(&s, 0, e);
 	if (!rc)
 		rc = open_grid(ctx, &l, &c, e);
+	if (!rc)
+		sign_commits(&l, &c);
 	if (!rc && all)
 		rc = promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e);
 	if (!rc)
@@ -248,7 +327,7 @@ static int heal(const struct context *ctx, int argc, char **argv, bool all, stru
 	if (!rc && all)
 		rc = archive(&l, &c, dry, &archived, e);
 	if (!rc)
-		print_upkeep(&staged, &o, archived, flag_json(argc, argv), dry);
+		print_upkeep(&staged, &o, archived, json, dry);
 	promote_clear(&staged);
 	orphans_clear(&o);
 	reaper_clear(&r);
@@ -256,12 +335,46 @@ static int heal(const struct context *ctx, int argc, char **argv, bool all, stru
 	return rc;
 }
 
-int cmd_heal(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_heal(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	return heal(ctx, argc, argv, false, e);
+	return heal(ctx, &verb_heal, argc, argv, e);
 }
 
-int cmd_maintain(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_maintain(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	return heal(ctx, argc, argv, true, e);
+	return heal(ctx, &verb_maintain, argc, argv, e);
 }
+
+static const struct usage_option upkeep_options[] = {
+    {'d', "--dry-run", NULL, NULL, "say what would be done and change nothing"}, USAGE_JSON, {0}};
+const struct verb verb_heal = {
+    .name = "heal",
+    .args = "[--dry-run] [--json]",
+    .summary = "give orphaned claims (dead nodes, run-out leases) back to the queue",
+    .about = "A claim is orphaned when its lease has run out or its node has shown no sign of life for too long "
+	     "(orphan_after_seconds of grid.json, with max_clock_skew_seconds to spare). Its task goes back to the "
+	     "queue, or to failed with the status lost when its attempts are used up. Idle workers do this by "
+	     "themselves; this verb is for schedules and for grids without a live worker.",
+    .needs = USAGE_WRITES,
+    .options = upkeep_options,
+    .examples = (const struct usage_note[]){{"dgrid heal --dry-run", "what is orphaned?"}, {"dgrid heal", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "done, also when there was nothing to do"}, {0}},
+    .run = cmd_heal,
+};
+const struct verb verb_maintain = {
+    .name = "maintain",
+    .args = "[--dry-run] [--json]",
+    .summary = "promote, heal, and move the oldest finished tasks beyond keep_finished to the branch archive",
+    .about =
+	"All that a grid needs now and then, in one go: dgrid promote, dgrid heal, and the archive. Beyond "
+	"keep_finished finished tasks (grid.json; 500) the oldest move to the branch archive, where show, logs, why "
+	"and wait still find them. Meant for a schedule, every five minutes or so; workers heal and archive by "
+	"themselves too.",
+    .needs = USAGE_WRITES,
+    .options = upkeep_options,
+    .examples = (const struct usage_note[]){{"dgrid maintain", ""},
+					    {"dgrid maintain --dry-run --json", "what would be done"},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "done, also when there was nothing to do"}, {0}},
+    .run = cmd_maintain,
+};

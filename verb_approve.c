@@ -2,7 +2,6 @@
 #include "file.h"
 #include "trust.h"
 #include "verbs.h"
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,42 +182,72 @@ static int approve(struct ledger *l, const struct grid_config *c, char **ids, in
 	return rc;
 }
 
-int cmd_approve(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_approve(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	static const struct option options[] = {{"key", 1, 0, 'k'}, {"yes", 0, 0, 'y'}, {"print", 1, 0, 'p'}, {0}};
+	struct usage_scan s = {.verb = &verb_approve, .argc = argc, .argv = argv};
 	struct ledger l = {0};
 	struct grid_config c = {0};
-	char *key = NULL;
+	const char *given = NULL, *print = NULL;
 	bool yes = false;
 	int opt, rc;
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+	while ((opt = usage_next(&s, e)) > 0)
 		switch (opt) {
 		case 'k':
-			free(key);
-			key = xstrdup(optarg);
+			given = s.value;
 			break;
 		case 'y':
 			yes = true;
 			break;
 		case 'p':
-			free(key);
-			return print_text(ctx, optarg, e);
-		default:
-			free(key);
-			return err_set(e, ERR_USAGE, "unknown option or missing value '%s' (see: dgrid approve --help)",
-				       argv[optind - 1]);
+			print = s.value;
+			break;
 		}
-	if (optind == argc)
+	if (opt < 0)
+		return -1;
+	if (print)
+		return usage_operands(&s, 0, e) ? -1 : print_text(ctx, print, e);
+	char *key = given ? xstrdup(given) : NULL;
+	if (s.rest == argc)
 		rc = err_set(e, ERR_USAGE, "approve needs the ids of tasks in unapproved");
 	else if (!yes && !isatty(STDIN_FILENO))
 		rc = err_set(e, ERR_USAGE, "approve asks before it signs; where nobody can answer give --yes");
 	else if (!(rc = open_grid(ctx, &l, &c, e)) && (key || (key = trust_default_key(&l.git, e))))
-		rc = approve(&l, &c, argv + optind, argc - optind, key, yes, e);
+		rc = approve(&l, &c, argv + s.rest, argc - s.rest, key, yes, e);
 	else
 		rc = -1;
 	free(key);
 	close_grid(&l, &c);
 	return rc;
 }
+
+const struct verb verb_approve = {
+    .name = "approve",
+    .args = "[--key FILE] [--yes] ID... | --print ID|FILE",
+    .summary = "sign tasks that wait in unapproved and queue them; --print: the bytes that are signed",
+    .about = "Shows each task, all of it, asks, signs it with your SSH key and moves it to the queue. Where grid.json "
+	     "has require_signed_tasks a key that does not count (see allowed_signers) is refused before anything is "
+	     "changed. What was changed after you saw it is not moved.",
+    .needs = USAGE_WRITES,
+    .options =
+	(const struct usage_option[]){
+	    {'k', "--key", "FILE", "@files",
+	     "the SSH key to sign with; default: $DGRID_SIGNING_KEY, git's user.signingKey, or ~/.ssh/id_ed25519"},
+	    {'y', "--yes", NULL, NULL, "do not ask; for scripts that looked at the tasks themselves"},
+	    {'p', "--print", "ID|FILE", "@tasks",
+	     "only print the bytes that a signature covers, to sign or check by other means"},
+	    {0}},
+    .operands = "@tasks:unapproved",
+    .examples = (const struct usage_note[]){{"dgrid approve offered-by-a-stranger", ""},
+					    {"dgrid approve --key ~/.ssh/id_ed25519 --yes a b", ""},
+					    {"dgrid approve --print hello | sha256sum", ""},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "signed and queued"},
+					 {"1", "a task is not in unapproved"},
+					 {"3", "you answered no to all of them"},
+					 {"65", "a task is not valid; the reasons are printed"},
+					 {"75", "a task was changed or moved meanwhile: look again"},
+					 {"77", "your signature would not count, or the host declined the push"},
+					 {0}},
+    .environment = (const struct usage_note[]){{"DGRID_SIGNING_KEY", "the key, when --key does not say it"}, {0}},
+    .run = cmd_approve,
+};

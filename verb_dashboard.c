@@ -3,7 +3,6 @@
 #include "feed.h"
 #include "metrics.h"
 #include "verbs.h"
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,43 +13,36 @@ struct wanted {
 
 static int parse(struct wanted *w, int argc, char **argv, struct err *e)
 {
-	static const struct option options[] = {{"output", 1, 0, 'o'}, {"at", 1, 0, 't'},  {"now", 1, 0, 'n'},
-						{"title", 1, 0, 'T'},  {"url", 1, 0, 'u'}, {0}};
-	int opt;
+	struct usage_scan s = {.verb = &verb_dashboard, .argc = argc, .argv = argv};
+	int key;
 	*w = (struct wanted){0};
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "o:", options, NULL)) != -1)
-		switch (opt) {
+	while ((key = usage_next(&s, e)) > 0)
+		switch (key) {
 		case 'o':
-			w->dir = optarg;
+			w->dir = s.value;
 			break;
 		case 't':
-			w->at = optarg;
+			w->at = s.value;
 			break;
 		case 'n':
-			if (clock_parse(optarg, &w->now) || w->now <= 0)
+			if (clock_parse(s.value, &w->now) || w->now <= 0)
 				return err_set(e, ERR_USAGE,
 					       "--now: expected a time such as 2026-11-23T09:00:00Z, found '%s'",
-					       optarg);
+					       s.value);
 			break;
 		case 'T':
-			w->title = optarg;
-			if (!*optarg || strlen(optarg) > 100)
+			w->title = s.value;
+			if (!*w->title || strlen(w->title) > 100)
 				return err_set(e, ERR_USAGE, "--title: expected 1-100 bytes of text");
 			break;
 		case 'u':
-			w->url = optarg;
-			if (strncmp(optarg, "https://", 8) != 0 && strncmp(optarg, "http://", 7) != 0)
-				return err_set(e, ERR_USAGE, "--url: expected http(s)://..., found '%.200s'", optarg);
+			w->url = s.value;
+			if (strncmp(w->url, "https://", 8) != 0 && strncmp(w->url, "http://", 7) != 0)
+				return err_set(e, ERR_USAGE, "--url: expected http(s)://..., found '%.200s'", w->url);
 			break;
-		default:
-			return err_set(e, ERR_USAGE,
-				       "unknown option or missing value '%s' (see: dgrid dashboard --help)",
-				       argv[optind - 1]);
 		}
-	if (optind < argc)
-		return err_set(e, ERR_USAGE, "unexpected '%s' (see: dgrid dashboard --help)", argv[optind]);
+	if (key < 0 || usage_operands(&s, 0, e))
+		return -1;
 	if (!w->dir || !*w->dir)
 		return err_set(e, ERR_USAGE, "dashboard needs a folder to write to: dgrid dashboard -o DIR");
 	return 0;
@@ -72,7 +64,7 @@ static int add_for_machines(struct snapshot *s, const char *url, struct dashboar
 	return 0;
 }
 
-int cmd_dashboard(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_dashboard(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct wanted w;
 	struct snapshot s = {0};
@@ -95,3 +87,32 @@ int cmd_dashboard(const struct context *ctx, int argc, char **argv, struct err *
 	snapshot_close(&s);
 	return rc;
 }
+
+const struct verb verb_dashboard = {
+    .name = "dashboard",
+    .args = "-o DIR [--at REV|DATE] [--now TIME] [--title T] [--url URL]",
+    .summary = "write the grid as a static site: charts, nodes, tasks, a page a task",
+    .about =
+	"Writes a folder of pages that need no server and nothing from elsewhere: open index.html in a browser, or "
+	"publish the folder anywhere. Beside the pages stand metrics.json and failures.atom, a feed. Files that did "
+	"not change are left alone, and those of earlier runs that are not needed any more are removed.",
+    .needs = USAGE_READS,
+    .options =
+	(const struct usage_option[]){
+	    {'o', "-o, --output", "DIR", "@folders", "the folder to write to; it is made when it is not there. Needed"},
+	    USAGE_AT,
+	    {'n', "--now", "TIME", NULL,
+	     "judge ages as of this time (2026-11-23T09:00:00Z): the same bytes for the same ledger"},
+	    {'T', "--title", "T", NULL, "the title of the pages; default: title of grid.json"},
+	    {'u', "--url", "URL", NULL,
+	     "where the folder will be published (http:// or https://), for links in the feed"},
+	    {0}},
+    .examples =
+	(const struct usage_note[]){
+	    {"dgrid dashboard -o site", ""},
+	    {"dgrid dashboard -o site --at 2026-11-23", "as the grid was at that day's start"},
+	    {"dgrid dashboard -o public --title 'Nightly grid' --url https://a.example/grid/", ""},
+	    {0}},
+    .exits = (const struct usage_note[]){{"0", "written"}, {0}},
+    .run = cmd_dashboard,
+};

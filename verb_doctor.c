@@ -1,14 +1,18 @@
 #include "clock.h"
 #include "engine.h"
 #include "file.h"
+#include "keys.h"
+#include "nodekey.h"
 #include "runner.h"
 #include "trust.h"
 #include "verbs.h"
-#include <getopt.h>
+#include "voters.h"
+#include "worker.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* doctor looks at everything a grid needs, one finding a check, and says how to mend what is wrong. It leaves nothing
@@ -226,6 +230,83 @@ static void check_signatures(const struct context *ctx, struct findings *f, cons
 	snapshot_close(&s);
 }
 
+/* Tasks that several nodes run: are there enough? */
+static void check_quorum(const struct context *ctx, struct findings *f)
+{
+	struct snapshot s = {0};
+	struct err e;
+	size_t shared = 0, waiting = 0, missing = 0;
+	struct voters v;
+	if (open_snapshot(ctx, NULL, &s, &e) || snapshot_load(&s, 1u << TASK_QUEUE, &e)) {
+		snapshot_close(&s); /* the checks of the remote tell what is wrong */
+		return;
+	}
+	for (size_t i = 0; i < s.n_tasks; i++) {
+		if (s.tasks[i].state != TASK_QUEUE || !s.tasks[i].doc)
+			continue;
+		voters_of(&s, s.tasks[i].doc, true, &v);
+		shared += v.terms.replicas > 1;
+		waiting += v.missing > 0;
+		missing = v.missing > missing ? v.missing : missing;
+	}
+	if (waiting)
+		found(f, WARN, "quorum", "start more with dgrid worker, each with a --node-id of its own",
+		      "%zu queued task%s for other nodes to find the same: at least %zu more needed", waiting,
+		      waiting == 1 ? " waits" : "s wait", missing);
+	else if (shared)
+		found(f, OK, "quorum", "", "%zu queued task%s run by several nodes, and there are enough", shared,
+		      shared == 1 ? " is" : "s are");
+	snapshot_close(&s);
+}
+
+/* A grid of signed commits: has this node a key, for itself alone, that is enrolled? */
+static void check_node_key(const struct context *ctx, struct findings *f, const struct grid_config *c)
+{
+	const char *id = getenv("NODE_ID"), *given = getenv("DGRID_NODE_KEY"), *state = getenv("XDG_STATE_HOME"),
+		   *home = getenv("HOME");
+	char host[65], *path, *public_half = NULL, mend[500];
+	struct snapshot s = {0};
+	struct keyring ring = {0};
+	struct stat st;
+	struct err e;
+	if (!c->require_signed_nodes)
+		return;
+	worker_default_id(host);
+	id = id && *id ? id : host;
+	if (given && *given)
+		path = xstrdup(given);
+	else if (state && *state == '/')
+		path = xasprintf("%s/dgrid/%s/" NODEKEY_FILE, state, id);
+	else
+		path = xasprintf("%s/.local/state/dgrid/%s/" NODEKEY_FILE, home && *home ? home : "/tmp", id);
+	if (!file_exists(path))
+		found(f, WARN, "node key",
+		      "start dgrid worker, which makes it and tells how to enrol it (or set DGRID_NODE_KEY, NODE_ID)",
+		      "commits have to be signed, and node %s has no key %s yet", id, path);
+	else if (!stat(path, &st) && (st.st_mode & 077))
+		found(f, FAIL, "node key",
+		      "chmod 600 it; if anybody may have read it, make another and revoke this one",
+		      "others than you may read %s (mode %03o)", path, (unsigned)st.st_mode & 0777);
+	else if (!(public_half = trust_public(path, &e)))
+		found(f, FAIL, "node key", "install OpenSSH's client, or give the worker another key", "%s", e.msg);
+	else if (open_snapshot(ctx, NULL, &s, &e) || keyring_read(&s.git, s.commit, &ring, &e))
+		found(f, FAIL, "node key", mend_remote(e.msg), "%s", e.msg);
+	else {
+		const struct keyring_node *own = keyring_of(&ring, id);
+		const struct key *key = own ? keys_find(&own->keys, public_half) : NULL;
+		snprintf(mend, sizeof mend, "who may push to the branch types: dgrid enroll %s '%s'", id, public_half);
+		if (key)
+			found(f, OK, "node key", "", "commits have to be signed; %s is enrolled as %s", key->print, id);
+		else
+			found(f, FAIL, "node key", mend, "commits have to be signed, and %s is not enrolled as %s",
+			      path, id);
+	}
+	free(path);
+	free(public_half);
+	keyring_clear(&ring);
+	snapshot_close(&s);
+}
+
 static void check_write(const struct context *ctx, struct findings *f)
 {
 	struct ledger l = {0};
@@ -363,26 +444,21 @@ static void check_sandbox(struct findings *f, const struct engine *g, const stru
 	free(name);
 }
 
-int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	static const struct option options[] = {{"json", 0, 0, 'j'}, {"engine", 1, 0, 'e'}, {0}};
+	struct usage_scan s = {.verb = &verb_doctor, .argc = argc, .argv = argv};
 	struct findings f = {.list = json_new(JSON_ARRAY)};
 	struct grid_config c;
 	struct engine g;
 	const char *engine = "auto";
-	int opt, rc = 0;
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
-		if (opt == 'j')
+	int rc;
+	while ((rc = usage_next(&s, e)) > 0)
+		if (rc == 'j')
 			f.json = true;
-		else if (opt == 'e')
-			engine = optarg;
 		else
-			rc = err_set(e, ERR_USAGE, "unknown option or missing value '%s' (see: dgrid doctor --help)",
-				     argv[optind - 1]);
-	if (!rc && optind < argc)
-		rc = err_set(e, ERR_USAGE, "doctor takes no operand, found '%s'", argv[optind]);
+			engine = s.value;
+	if (!rc)
+		rc = usage_operands(&s, 0, e);
 	if (!rc && strcmp(engine, "auto") != 0 && strcmp(engine, "docker") != 0 && strcmp(engine, "podman") != 0 &&
 	    strcmp(engine, "bwrap") != 0)
 		rc = err_set(e, ERR_USAGE, "--engine: expected auto, docker, podman or bwrap, found '%s'", engine);
@@ -398,6 +474,8 @@ int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
 		if (check_grid(ctx, &f, &c)) {
 			check_write(ctx, &f);
 			check_signatures(ctx, &f, &c);
+			check_quorum(ctx, &f);
+			check_node_key(ctx, &f, &c);
 		}
 	}
 	if (check_engines(&f, engine, &g))
@@ -414,3 +492,26 @@ int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
 	config_clear(&c);
 	return f.failed ? err_set(e, ERR_NO, "%zu of the checks failed", f.failed) : 0;
 }
+
+const struct verb verb_doctor = {
+    .name = "doctor",
+    .args = "[--json] [--engine auto|docker|podman|bwrap]",
+    .summary = "find what is wrong with git, engine, image, write access, clock; say how to mend it",
+    .about =
+	"Goes through what a worker needs: git and its version, the work folder, the remote and whether it takes a "
+	"push (of a ref that is removed again), the grid's settings, the clock, the engine, its image, and a script "
+	"in a sandbox of it. Each finding says how to mend it.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){USAGE_JSON,
+					     {'e', "--engine", "NAME", USAGE_ENGINES,
+					      "the engine to try; default auto, the first of docker, podman and bwrap "
+					      "that answers"},
+					     {0}},
+    .examples = (const struct usage_note[]){{"dgrid doctor", ""}, {"dgrid doctor --engine bwrap", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "nothing is wrong; warnings may be"},
+					 {"1", "at least one check failed"},
+					 {"66", ""},
+					 {"69", ""},
+					 {0}},
+    .run = cmd_doctor,
+};

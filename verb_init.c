@@ -1,14 +1,15 @@
 #include "asset.h"
 #include "file.h"
+#include "hook.h"
 #include "verbs.h"
 #include "version.h"
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct plan {
 	enum { CI_NONE, CI_GITHUB, CI_GITLAB } ci;
+	bool bare, hook;
 	const char *source, *ref; /* where workflows get dgrid itself */
 	struct buf said, paths;	  /* for the user; what to commit, each path NUL-terminated */
 };
@@ -197,18 +198,36 @@ static int make_repository(const char *url, const char *branch, struct err *e)
 	return rc;
 }
 
-static int options(int argc, char **argv, struct plan *p, bool *by_host, struct err *e)
+/* A hook is for who serves the repository, and so is --bare. */
+static int check_bare(const char *url, const struct plan *p, struct err *e)
 {
-	static const struct option known[] = {
-	    {"ci", 1, 0, 'c'}, {"no-workflows", 0, 0, 'n'}, {"source", 1, 0, 's'}, {"source-ref", 1, 0, 'r'}, {0}};
+	const char *flag = p->hook ? "--hook" : "--bare";
+	char *head = xasprintf("%s/HEAD", url);
+	int rc = 0;
+	if (!is_folder(url))
+		rc = err_set(
+		    e, ERR_USAGE,
+		    "%s: expected a bare repository in a folder of this machine, found '%.200s' (run it on the machine "
+		    "that serves the repository)",
+		    flag, url);
+	else if (file_exists(url) && !file_exists(head))
+		rc = err_set(e, ERR_USAGE,
+			     "%s: expected a bare repository, or a path where nothing stands yet; '%.200s' is neither",
+			     flag, url);
+	free(head);
+	return rc;
+}
+
+/* given: the repository that is named, NULL: none. */
+static int options(int argc, char **argv, struct plan *p, bool *by_host, const char **given, struct err *e)
+{
+	struct usage_scan s = {.verb = &verb_init, .argc = argc, .argv = argv};
 	int opt;
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "", known, NULL)) != -1)
+	while ((opt = usage_next(&s, e)) > 0)
 		switch (opt) {
 		case 'c':
 		case 'n': {
-			const char *ci = opt == 'n' ? "none" : optarg;
+			const char *ci = opt == 'n' ? "none" : s.value;
 			if (strcmp(ci, "none") != 0 && strcmp(ci, "github") != 0 && strcmp(ci, "gitlab") != 0)
 				return err_set(e, ERR_USAGE, "--ci: expected none, github or gitlab, found '%.200s'",
 					       ci);
@@ -216,43 +235,55 @@ static int options(int argc, char **argv, struct plan *p, bool *by_host, struct 
 			*by_host = false;
 			break;
 		}
+		case 'b':
+			p->bare = true;
+			break;
+		case 'h':
+			p->hook = true;
+			break;
 		case 's':
-			p->source = optarg;
+			p->source = s.value;
 			break;
 		case 'r':
-			p->ref = optarg;
+			p->ref = s.value;
 			break;
-		default:
-			return err_set(e, ERR_USAGE,
-				       "unknown option or missing value '%.200s' (see: dgrid init --help)",
-				       argv[optind - 1]);
 		}
-	if (argc - optind > 1)
-		return err_set(e, ERR_USAGE, "init takes one repository, found '%.200s' too", argv[optind + 1]);
+	if (opt < 0)
+		return -1;
+	if (argc - s.rest > 1)
+		return err_set(e, ERR_USAGE, "init takes one repository, found '%.200s' too", argv[s.rest + 1]);
+	*given = argv[s.rest];
 	return check_source("--source", p->source, e) || check_source("--source-ref", p->ref, e) ? -1 : 0;
 }
 
-int cmd_init(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_init(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct ledger l = {0};
 	struct context here = *ctx;
 	struct plan p = {.source = DGRID_SOURCE, .ref = "v" DGRID_VERSION};
 	bool by_host = true;
-	if (options(argc, argv, &p, &by_host, e))
+	const char *operand = NULL;
+	if (options(argc, argv, &p, &by_host, &operand, e))
 		return -1;
-	char *given = optind < argc ? absolute_repo(argv[optind]) : NULL;
+	char *given = operand ? absolute_repo(operand) : NULL;
 	if (given)
 		here.url = given;
 	int rc = need_repo(&here, e);
 	if (!rc && by_host)
 		p.ci = ci_of(here.url);
+	if (!rc && (p.bare || p.hook))
+		rc = check_bare(here.url, &p, e);
 	if (!rc && given)
 		rc = make_repository(given, here.branch, e);
+	if (!rc && p.hook) /* first, so that it judges this program's own push too */
+		rc = hook_install(here.url, here.branch, e);
 	if (!rc)
 		rc = ledger_open(&l, here.url, here.branch, NULL, here.name, here.email, e);
 	if (!rc && (rc = init_clone(&l, &p, e)) != 0 && strstr(e->msg, "hash algorithm") &&
 	    !(rc = file_remove_tree(l.git.dir, e)) && !(rc = git_init_sha256(&l.git, l.url, l.branch, e)))
 		rc = init_clone(&l, &p, e);
+	if (!rc && p.hook)
+		printf("every push to it is judged by hooks/pre-receive\n");
 	if (l.url)
 		ledger_close(&l);
 	buf_clear(&p.said);
@@ -260,3 +291,33 @@ int cmd_init(const struct context *ctx, int argc, char **argv, struct err *e)
 	free(given);
 	return rc;
 }
+
+const struct verb verb_init = {
+    .name = "init",
+    .args = "[--ci github|gitlab|none] [--no-workflows] [--source URL] [--source-ref REF] [--bare] [--hook] [REPO]",
+    .summary = "make a repository into a grid; --ci: whose workflows to write, else told by the host's name",
+    .about = "Writes what makes a branch a grid (the task folders, grid.json, a README, workflows of the host) as one "
+	     "commit and pushes it. A folder that does not exist becomes a bare repository first. Files that are there "
+	     "stay as they are, so it can be run again to add what is missing.",
+    .needs = USAGE_WRITES,
+    .options =
+	(const struct usage_option[]){
+	    {'c', "--ci", "HOST", "github gitlab none",
+	     "whose workflows to write: github, gitlab or none; default: by the host's name, none for a folder"},
+	    {'n', "--no-workflows", NULL, NULL, "the same as --ci none; for tokens that may not write workflows"},
+	    {'s', "--source", "URL", NULL, "where the workflows get dgrid's source; default: its own repository"},
+	    {'r', "--source-ref", "REF", NULL, "which tag, branch or commit of it; default: the tag of this version"},
+	    {'b', "--bare", NULL, NULL, "only a bare repository in a folder will do; one is made where nothing stands"},
+	    {'h', "--hook", NULL, NULL,
+	     "the same, and let it judge every push by the audit's rules (hooks/pre-receive, receive.fsckObjects); run "
+	     "it on "
+	     "the machine that serves the repository"},
+	    {0}},
+    .operands = "@folders",
+    .examples = (const struct usage_note[]){{"dgrid init /srv/grid.git", "a grid in a folder"},
+					    {"dgrid init --bare --hook /srv/grid.git", "one that judges every push"},
+					    {"DGRID_REPO_URL=https://github.com/you/grid.git dgrid init", ""},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "it is a grid now, or was one already"}, {"66", ""}, {0}},
+    .run = cmd_init,
+};

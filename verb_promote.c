@@ -1,5 +1,4 @@
 #include "verbs.h"
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,29 +49,25 @@ void tell_promoted(const struct staged_list *s, bool dry, struct json *into)
 	}
 }
 
-int cmd_promote(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_promote(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	static const struct option options[] = {{"json", 0, 0, 'j'}, {"dry-run", 0, 0, 'd'}, {0}};
+	struct usage_scan scan = {.verb = &verb_promote, .argc = argc, .argv = argv};
 	struct ledger l = {0};
 	struct grid_config c = {0};
 	struct staged_list s = {0};
 	bool json = false, dry = false;
 	size_t refused = 0;
-	int opt;
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
-		if (opt == '?')
-			return err_set(e, ERR_USAGE, "unknown option '%.200s' (see: dgrid promote --help)",
-				       argv[optind - 1]);
-		else if (opt == 'j')
-			json = true;
-		else
-			dry = true;
-	size_t n = (size_t)(argc - optind);
+	int key;
+	while ((key = usage_next(&scan, e)) > 0) {
+		json = json || key == 'j';
+		dry = dry || key == 'd';
+	}
+	if (key < 0)
+		return -1;
+	size_t n = (size_t)(argc - scan.rest);
 	int rc = open_grid(ctx, &l, &c, e);
 	if (!rc)
-		rc = promote_all(&l, &c, l.git.name, (const char *const *)argv + optind, n, dry, &s, e);
+		rc = promote_all(&l, &c, l.git.name, (const char *const *)argv + scan.rest, n, dry, &s, e);
 	if (!rc && json) {
 		struct json *all = json_new(JSON_OBJECT);
 		json_set(all, "schema", json_new_int(1));
@@ -93,3 +88,23 @@ int cmd_promote(const struct context *ctx, int argc, char **argv, struct err *e)
 	close_grid(&l, &c);
 	return rc;
 }
+
+const struct verb verb_promote = {
+    .name = "promote",
+    .args = "[--dry-run] [--json] [ID...]",
+    .summary = "move merged submissions from unapproved to the queue, noting who approved them",
+    .about =
+	"What was merged into tasks/unapproved is approved by that: each valid task moves to the queue with a note "
+	"of the commit that brought it, its author and its committer. A file that is no valid task moves to failed "
+	"with the reasons; one whose id is in the grid already stays. Without ids all that is there is looked at.",
+    .needs = USAGE_WRITES,
+    .options =
+	(const struct usage_option[]){
+	    {'d', "--dry-run", NULL, NULL, "say what would be done and change nothing"}, USAGE_JSON, {0}},
+    .operands = "@tasks:unapproved",
+    .examples = (const struct usage_note[]){{"dgrid promote --dry-run", ""}, {"dgrid promote", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "done, also when there was nothing to do"},
+					 {"1", "a task that was named could not be promoted"},
+					 {0}},
+    .run = cmd_promote,
+};

@@ -2,6 +2,7 @@
 #include "look.h"
 #include "text.h"
 #include "verbs.h"
+#include "vote.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,9 +59,9 @@ static void show_stream(const struct json *result, const char *name)
 /* What it asks for besides its script. */
 static void show_asked(const struct json *doc)
 {
-	static const char *const members[] = {"image",	"env",	    "cpus",	    "memory_mb",
-					      "pids",	"priority", "max_attempts", "retry_on_failure",
-					      "labels", NULL};
+	static const char *const members[] = {"image",	  "env",      "cpus",	      "memory_mb",
+					      "pids",	  "priority", "max_attempts", "retry_on_failure",
+					      "replicas", "quorum",   "labels",	      NULL};
 	for (int i = 0; members[i]; i++) {
 		struct buf value = {0};
 		const struct json *m = json_get(doc, members[i]);
@@ -88,6 +89,14 @@ static void show_signatures(const struct json *doc, const struct json *claim, co
 		line("signed", text);
 		free(text);
 	}
+}
+
+static void show_nodes(const char *name, const struct json *list)
+{
+	char *names = look_names(list);
+	if (*names)
+		line(name, names);
+	free(names);
 }
 
 static void show_text(const struct json *doc, const char *state, const char *path)
@@ -130,6 +139,8 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 			line("signal", number);
 			free(number);
 		}
+		show_nodes("agreed", json_get(json_get(result, "quorum"), "agreed"));
+		show_nodes("outliers", json_get(json_get(result, "quorum"), "outliers"));
 		line("node", json_str(result, "node"));
 		line("finished", json_str(result, "finished_at"));
 		if (json_int(result, "duration_ms", -1) >= 0) {
@@ -145,14 +156,15 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 		puts("\nattempts:");
 		for (const struct json *a = attempts->child; a; a = a->next) {
 			const char *node = json_str(a, "node"), *outcome = json_str(a, "outcome"),
-				   *began = json_str(a, "claimed_at"), *reason = json_str(a, "reason");
+				   *began = json_str(a, "claimed_at"), *reason = json_str(a, "reason"),
+				   *vote = json_str(a, "commitment");
 			fputs("    ", stdout);
 			cell(began ? began : "-", 20);
 			cell(node ? node : "-", 16);
 			fputs(outcome && table_colour() ? paint_code(look_paint(outcome)) : "", stdout);
 			cell(outcome ? outcome : "-", 9);
 			fputs(outcome && table_colour() ? "[0m" : "", stdout);
-			put_clean(reason ? reason : "", 200);
+			put_clean(reason ? reason : vote ? vote : "", 200);
 			putchar('\n');
 		}
 	}
@@ -162,14 +174,14 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 	show_stream(result, "stderr");
 }
 
-int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct look o;
 	struct snapshot s = {0};
 	struct json *doc = NULL;
 	const char *state;
 	char path[256];
-	int rc = look_options(&o, argc, argv, 0, true, e);
+	int rc = look_options(&o, &verb_show, argc, argv, true, e);
 	if (!rc && !(rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e))) {
 		if (o.json) {
 			json_set(doc, "state", json_new_str(state));
@@ -183,7 +195,7 @@ int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
 	return rc;
 }
 
-int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct look o;
 	struct snapshot s = {0};
@@ -191,7 +203,7 @@ int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 	struct buf old = {0};
 	const char *state;
 	char path[256];
-	int rc = look_options(&o, argc, argv, LOOK_FOLLOW, true, e);
+	int rc = look_options(&o, &verb_logs, argc, argv, true, e);
 	if (!rc && o.follow)
 		return follow_task(ctx, o.id, e);
 	if (!rc)
@@ -202,15 +214,15 @@ int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 		/* The well-known attempt kept results beside the task, in ID.json.log. */
 		char *log = xasprintf("%s.log", path);
 		if (snapshot_file(&s, log, &old, NULL))
-			rc = err_set(e, ERR_RETRY, "task '%s' is in %s: it has no output yet (see: dgrid why %s)", o.id,
-				     state, o.id);
+			rc = err_set(e, ERR_RETRY, "task '%s' is in %s: it has no output yet%s (see: dgrid why %s)",
+				     o.id, state, vote_count(doc) ? ", for votes show none" : "", o.id);
 		free(log);
 	}
 	if (!rc && o.json) {
 		struct json *all = json_new(JSON_OBJECT);
-		static const char *const kept[] = {"status",	       "exit_code",	  "stdout",
-						   "stderr",	       "stdout_bytes",	  "stderr_bytes",
-						   "stdout_truncated", "stderr_truncated"};
+		static const char *const kept[] = {
+		    "status",	    "exit_code",	"stdout",	    "stderr",	     "stdout_bytes",
+		    "stderr_bytes", "stdout_truncated", "stderr_truncated", "stdout_sha256", "stderr_sha256"};
 		json_set(all, "schema", json_new_int(1));
 		json_set(all, "task_id", json_new_str(o.id));
 		for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
@@ -232,3 +244,43 @@ int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 	snapshot_close(&s);
 	return rc;
 }
+
+const struct verb verb_show = {
+    .name = "show",
+    .args = "[--json] [--at REV|DATE] ID",
+    .summary = "all about one task; --json: as the ledger has it",
+    .about = "Prints a task's fields, claim, attempts, result, script and output. Archived tasks are found too.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},
+    .operands = "@tasks",
+    .examples = (const struct usage_note[]){{"dgrid show hello", ""},
+					    {"dgrid show --json hello", "its file on the branch, and its state"},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "printed"}, {0}},
+    .run = cmd_show,
+};
+const struct verb verb_logs = {
+    .name = "logs",
+    .args = "[-f | --follow] [--json] [--at REV|DATE] ID",
+    .summary = "a task's output: stdout to stdout, stderr to stderr; -f follows it to its end",
+    .about =
+	"Prints what a task that has ended printed. On a terminal its control characters show as U+FFFD; a pipe or "
+	"a file gets them as they are.\n\n"
+	"With -f it waits for the task to start, prints what its node sends along with its beats (live_tail_bytes "
+	"of grid.json, the newest of each stream), and ends with the task.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){{'f', "-f, --follow", NULL, NULL,
+					      "print while it runs, until it has ended; not with --json or --at"},
+					     USAGE_JSON,
+					     USAGE_AT,
+					     {0}},
+    .operands = "@tasks",
+    .examples = (const struct usage_note[]){{"dgrid logs hello >out 2>err", ""}, {"dgrid logs -f hello", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "printed; with -f: the task succeeded"},
+					 {"1", "with -f: the task failed"},
+					 {"3", "with -f: the task was cancelled"},
+					 {"75", "the task has no output yet"},
+					 {"130, 143", "with -f: interrupted; the task runs on"},
+					 {0}},
+    .run = cmd_logs,
+};

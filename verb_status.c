@@ -1,7 +1,9 @@
 #include "clock.h"
 #include "look.h"
+#include "record.h"
 #include "text.h"
 #include "verbs.h"
+#include "voters.h"
 #include "watch.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,8 @@
 /* What a row shows, whatever is missing in a stranger's document. */
 struct row {
 	const char *node, *status, *first;
-	char code[24], time[24];
+	bool voted;
+	char code[24], time[24], votes[24]; /* votes: so far, of a task that waits for more */
 };
 
 static struct row row_of(const struct snapshot *s, const struct snapshot_task *t)
@@ -28,6 +31,11 @@ static struct row row_of(const struct snapshot *s, const struct snapshot_task *t
 					     : ""};
 	if (!t->doc)
 		r.first = "(not valid JSON: dgrid show tells more)";
+	struct voters v = {0};
+	if (t->doc && t->state == TASK_QUEUE)
+		voters_of(s, t->doc, true, &v);
+	snprintf(r.votes, sizeof r.votes, "voted %zu/%lld", v.votes, (long long)v.terms.replicas);
+	r.voted = v.votes > 0;
 	snprintf(r.code, sizeof r.code, "-");
 	snprintf(r.time, sizeof r.time, "-");
 	if (code >= 0)
@@ -87,7 +95,8 @@ static void section(struct table *t, const struct snapshot *s, unsigned states, 
 		table_cell(t, list[i]->id, PAINT_NONE);
 		table_cell(t, task_state_name(list[i]->state), PAINT_NONE);
 		table_cell(t, r.node, PAINT_NONE);
-		table_cell(t, r.status, look_paint(r.status));
+		const char *status = r.voted ? r.votes : r.status;
+		table_cell(t, status, look_paint(status));
 		table_cell(t, r.code, PAINT_NONE);
 		table_cell(t, r.time, PAINT_NONE);
 		table_cell(t, first, PAINT_NONE);
@@ -120,6 +129,22 @@ static struct table tasks_table(const struct snapshot *s, const struct look *o)
 }
 
 /* "2 nodes alive; 1 queued, 0 running, ..." and, in the next line, how fast it goes. */
+/* Queued tasks that cannot be decided by the nodes there are. */
+static void add_missing(struct buf *out, const struct snapshot *s)
+{
+	size_t tasks = 0, nodes = 0;
+	for (size_t i = 0; i < s->n_tasks; i++) {
+		struct voters v = {0};
+		if (s->tasks[i].state == TASK_QUEUE && s->tasks[i].doc)
+			voters_of(s, s->tasks[i].doc, true, &v);
+		tasks += v.missing > 0;
+		nodes = v.missing > nodes ? v.missing : nodes;
+	}
+	if (tasks)
+		buf_addf(out, "%zu queued task%s for a quorum: %zu more node%s needed\n", tasks,
+			 tasks == 1 ? " waits" : "s wait", nodes, nodes == 1 ? " is" : "s are");
+}
+
 static void add_counts(struct buf *out, const struct snapshot *s)
 {
 	char age[24];
@@ -138,6 +163,7 @@ static void add_counts(struct buf *out, const struct snapshot *s)
 	buf_adds(out, "\n");
 	if (!s->n_tasks)
 		return;
+	add_missing(out, s);
 	buf_addf(out, "%.1f tasks/min over the last %s", p.per_minute, look_span(p.seconds, age));
 	if (p.oldest_queued >= 0)
 		buf_addf(out, "; the oldest queued task has waited for %s", look_span(p.oldest_queued, age));
@@ -157,10 +183,26 @@ static void add_place(struct buf *out, const struct snapshot *s)
 	free(shown);
 }
 
-static void status_text(const struct snapshot *s, const struct look *o, int width, struct buf *out)
+/* What the last recorded audit said; nothing where there is none. */
+static void add_audit(struct buf *out, const struct record *r)
+{
+	if (r->place == RECORD_NONE)
+		return;
+	struct buf line = {0};
+	record_tell(&line, r, clock_now());
+	if (record_bad(r) && table_colour())
+		buf_addf(out, "%s%s\033[0m\n", paint_code(PAINT_RED), line.data);
+	else
+		buf_addf(out, "%s\n", line.data);
+	buf_clear(&line);
+}
+
+static void status_text(const struct snapshot *s, const struct record *r, const struct look *o, int width,
+			struct buf *out)
 {
 	add_place(out, s);
 	add_counts(out, s);
+	add_audit(out, r);
 	if (s->config_problems.n)
 		buf_addf(out, "settings that are not valid:\n%s", s->config_problems.text.data);
 	if (!s->n_tasks) {
@@ -174,7 +216,7 @@ static void status_text(const struct snapshot *s, const struct look *o, int widt
 }
 
 /* For the summary of a job on a host that shows Markdown. */
-static void status_markdown(const struct snapshot *s, const struct look *o, struct buf *out)
+static void status_markdown(const struct snapshot *s, const struct record *r, const struct look *o, struct buf *out)
 {
 	static const struct column of_nodes[] = {{.title = "NODE"},
 						 {.title = "STATE", .ours = true},
@@ -185,6 +227,10 @@ static void status_markdown(const struct snapshot *s, const struct look *o, stru
 	struct buf b = {0};
 	add_place(&b, s);
 	add_counts(&b, s);
+	if (r->place != RECORD_NONE) {
+		record_tell(&b, r, clock_now());
+		buf_adds(&b, "\n");
+	}
 	size_t ours = b.len;
 	if (s->config_problems.n)
 		buf_addf(&b, "settings that are not valid:\n%s", s->config_problems.text.data);
@@ -229,9 +275,31 @@ static struct json *throughput_json(const struct snapshot *s)
 	return j;
 }
 
-static void status_json(const struct snapshot *s)
+/* How far the vote of a task is that several nodes run, or what came of it. */
+static void add_vote(struct json *row, const struct snapshot *s, const struct snapshot_task *t)
+{
+	const struct json *told = json_get(json_get(t->doc, "result"), "quorum");
+	static const char *const kept[] = {"replicas", "quorum", "agreed", "outliers"};
+	struct voters v;
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+		look_copy(row, told, kept[i]);
+	if (!t->doc || json_get(t->doc, "result") || t->state == TASK_UNAPPROVED)
+		return;
+	voters_of(s, t->doc, t->state == TASK_QUEUE, &v);
+	if (v.terms.replicas < 2)
+		return;
+	json_set(row, "replicas", json_new_int(v.terms.replicas));
+	json_set(row, "quorum", json_new_int(v.terms.quorum));
+	json_set(row, "votes", json_new_int((int64_t)v.votes));
+	json_set(row, "nodes_missing", json_new_int((int64_t)v.missing));
+}
+
+static int status_json(const struct snapshot *s, const struct record *r, struct err *e)
 {
 	char when[32];
+	struct json *nodes;
+	if (look_nodes(s, &nodes, e))
+		return -1;
 	struct json *all = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < s->n_tasks; i++) {
 		const struct snapshot_task *t = &s->tasks[i];
@@ -250,6 +318,7 @@ static void status_json(const struct snapshot *s)
 			look_copy(row, claim, of_claim[k]);
 		for (size_t k = 0; k < sizeof of_result / sizeof *of_result; k++)
 			look_copy(row, result, of_result[k]);
+		add_vote(row, s, t);
 		if (!t->doc)
 			json_set(row, "valid", json_new_bool(false));
 		json_append(tasks, row);
@@ -259,10 +328,12 @@ static void status_json(const struct snapshot *s)
 	json_set(all, "committed_at", json_new_str(clock_format(s->committed_at, when)));
 	json_set(all, "counts", look_counts(s));
 	json_set(all, "throughput", throughput_json(s));
-	json_set(all, "nodes", look_nodes(s));
+	json_set(all, "audit", record_json(r));
+	json_set(all, "nodes", nodes);
 	json_set(all, "tasks", tasks);
 	put_json(all);
 	json_free(all);
+	return 0;
 }
 
 /* ---- the page that is looked at again and again ---- */
@@ -271,18 +342,21 @@ struct page {
 	const struct context *ctx;
 	const struct look *o;
 	struct snapshot s; /* as seen last */
+	struct record r;
 };
 
 static int look_again(void *ctx, struct err *e)
 {
 	struct page *p = ctx;
 	struct snapshot fresh = {0};
-	if (open_snapshot(p->ctx, NULL, &fresh, e) || snapshot_load(&fresh, ~0u, e)) {
+	struct record r;
+	if (open_snapshot(p->ctx, NULL, &fresh, e) || snapshot_load(&fresh, ~0u, e) || record_read(&fresh, &r, e)) {
 		snapshot_close(&fresh);
 		return -1;
 	}
 	snapshot_close(&p->s);
 	p->s = fresh;
+	p->r = r;
 	return 0;
 }
 
@@ -292,7 +366,7 @@ static void draw(void *ctx, int width, struct buf *out)
 	char when[32];
 	p->s.now = clock_now(); /* ages count on while the remote is away */
 	buf_addf(out, "dgrid, every %ld s, %s (q ends)\n", p->o->watch, clock_format(clock_now(), when));
-	status_text(&p->s, p->o, width, out);
+	status_text(&p->s, &p->r, p->o, width, out);
 }
 
 static int watch_status(const struct context *ctx, const struct look *o, struct err *e)
@@ -304,25 +378,57 @@ static int watch_status(const struct context *ctx, const struct look *o, struct 
 	return rc;
 }
 
-int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct look o;
 	struct snapshot s = {0};
+	struct record r = {0};
 	struct buf out = {0};
-	int width, rows, rc = look_options(&o, argc, argv, LOOK_LIST, false, e);
+	int width, rows, rc = look_options(&o, &verb_status, argc, argv, false, e);
 	if (!rc && o.watch)
 		return watch_status(ctx, &o, e);
 	if (!rc && !(rc = open_snapshot(ctx, o.at, &s, e)))
 		rc = snapshot_load(&s, ~0u, e);
+	if (!rc)
+		rc = record_read(&s, &r, e);
 	table_terminal(&width, &rows);
 	if (!rc && o.json)
-		status_json(&s);
+		rc = status_json(&s, &r, e);
 	else if (!rc && o.markdown)
-		status_markdown(&s, &o, &out);
+		status_markdown(&s, &r, &o, &out);
 	else if (!rc)
-		status_text(&s, &o, width, &out);
+		status_text(&s, &r, &o, width, &out);
 	fwrite(out.data ? out.data : "", 1, out.len, stdout);
 	buf_clear(&out);
 	snapshot_close(&s);
 	return rc;
 }
+
+const struct verb verb_status = {
+    .name = "status",
+    .args = "[--json | --markdown | --watch [SECONDS]] [--all] [--limit N] [--at REV|DATE]",
+    .summary = "the grid at a glance; --watch redraws it in place, --markdown is for job summaries",
+    .about = "Counts, pace, the tasks that run, wait and have ended last, and the nodes. Reads one commit; a remote is "
+	     "kept in a cache under $XDG_CACHE_HOME/dgrid, so that only news is fetched.",
+    .needs = USAGE_READS,
+    .options =
+	(const struct usage_option[]){
+	    USAGE_JSON,
+	    {'m', "--markdown", NULL, NULL, "print Markdown tables, for a job summary or an issue"},
+	    {'w', "--watch", "[SECONDS]", NULL,
+	     "redraw it in place every so many seconds (1 to 3600; default 2); q ends it"},
+	    {'a', "--all", NULL, NULL, "show all tasks that are on the branch"},
+	    {'l', "--limit", "N", NULL, "show at most N queued and N finished tasks; default 20"},
+	    USAGE_AT,
+	    {0}},
+    .examples = (const struct usage_note[]){{"dgrid status", ""},
+					    {"dgrid status --watch 5", ""},
+					    {"dgrid status --at '2 hours ago' --json", ""},
+					    {"dgrid status --markdown >>\"$GITHUB_STEP_SUMMARY\"", ""},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "printed, whatever state the grid is in"}, {0}},
+    .environment = (const struct usage_note[]){{"NO_COLOR", "no colours, even on a terminal"},
+					       {"XDG_CACHE_HOME", "where remotes are cached; default ~/.cache"},
+					       {0}},
+    .run = cmd_status,
+};

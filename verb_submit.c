@@ -2,7 +2,7 @@
 #include "file.h"
 #include "trust.h"
 #include "verbs.h"
-#include <getopt.h>
+#include "vote.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,12 +27,9 @@ static int sign_and_judge(struct ledger *l, bool required, char **text, const st
 	return rc;
 }
 
-int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	static const struct option options[] = {
-	    {"id", 1, 0, 'i'},		{"timeout", 1, 0, 't'}, {"priority", 1, 0, 'p'}, {"image", 1, 0, 'm'},
-	    {"script", 1, 0, 's'},	{"label", 1, 0, 'l'},	{"wait", 0, 0, 'w'},	 {"unapproved", 0, 0, 'u'},
-	    {"description", 1, 0, 'd'}, {"sign", 0, 0, 'S'},	{"key", 1, 0, 'k'},	 {0}};
+	struct usage_scan s = {.verb = &verb_submit, .argc = argc, .argv = argv};
 	struct ledger l = {0};
 	struct grid_config c = {0};
 	struct json *made = json_new(JSON_OBJECT), *labels = NULL;
@@ -42,39 +39,48 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 	const char *id = NULL, *script_file = NULL, *given_key = NULL;
 	char *key = NULL;
 	bool sign = false;
-	long n = 60, priority = 5;
+	long n = 60, priority = 5, replicas, quorum;
 	int opt, rc = -1;
 	bool flagged = false, dashes = false;
 	for (int i = 1; i < argc; i++)
 		dashes = dashes || !strcmp(argv[i], "--");
-	optind = 1;
-	while ((opt = getopt_long(argc, argv, "+", options, NULL)) != -1)
+	while ((opt = usage_next(&s, e)) > 0)
 		switch (opt) {
 		case 'i':
-			id = optarg;
+			id = s.value;
 			flagged = true;
 			break;
 		case 't':
-			if (parse_number("--timeout", optarg, 1, 86400, &n, e))
+			if (parse_number("--timeout", s.value, 1, 86400, &n, e))
 				goto out;
 			break;
 		case 'p':
-			if (parse_number("--priority", optarg, 0, 9, &priority, e))
+			if (parse_number("--priority", s.value, 0, 9, &priority, e))
 				goto out;
 			break;
 		case 'm':
-			json_set(made, "image", json_new_str(optarg));
+			json_set(made, "image", json_new_str(s.value));
 			break;
 		case 'd':
-			json_set(made, "description", json_new_str(optarg));
+			json_set(made, "description", json_new_str(s.value));
+			break;
+		case 'r':
+			if (parse_number("--replicas", s.value, 1, VOTE_REPLICAS_MAX, &replicas, e))
+				goto out;
+			json_set(made, "replicas", json_new_int(replicas));
+			break;
+		case 'q':
+			if (parse_number("--quorum", s.value, 1, VOTE_REPLICAS_MAX, &quorum, e))
+				goto out;
+			json_set(made, "quorum", json_new_int(quorum));
 			break;
 		case 'l':
 			if (!labels)
 				labels = json_new(JSON_ARRAY);
-			json_append(labels, json_new_str(optarg));
+			json_append(labels, json_new_str(s.value));
 			break;
 		case 's':
-			script_file = optarg;
+			script_file = s.value;
 			break;
 		case 'w':
 			wait = true;
@@ -86,13 +92,12 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 			sign = true;
 			break;
 		case 'k':
-			given_key = optarg;
+			given_key = s.value;
 			sign = true;
 			break;
-		default:
-			err_set(e, ERR_USAGE, "see: dgrid submit --help");
-			goto out;
 		}
+	if (opt < 0)
+		goto out;
 	if (labels)
 		json_set(made, "labels", labels);
 	if (open_grid(ctx, &l, &c, e))
@@ -104,8 +109,8 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 			buf_clear(&script);
 			goto out;
 		}
-		for (int i = optind; !script_file && i < argc; i++)
-			buf_addf(&script, "%s%s", i > optind ? " " : "", argv[i]);
+		for (int i = s.rest; !script_file && i < argc; i++)
+			buf_addf(&script, "%s%s", i > s.rest ? " " : "", argv[i]);
 		clock_nonce(fresh + 2, 6);
 		json_set(made, "task_id", json_new_str(id ? id : fresh));
 		json_set(made, "script", json_new_str(script.data ? script.data : ""));
@@ -122,7 +127,7 @@ int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 		err_set(e, ERR_USAGE, "--id goes with -- CMD or --script FILE; a task file has its own");
 		goto out;
 	} else
-		for (int i = optind; i < argc; i++) {
+		for (int i = s.rest; i < argc; i++) {
 			struct buf b = {0};
 			char *stem = stem_of(argv[i]);
 			int got = file_read(argv[i], TASK_FILE_MAX, &b, e);
@@ -196,3 +201,44 @@ out:
 	close_grid(&l, &c);
 	return rc;
 }
+
+const struct verb verb_submit = {
+    .name = "submit",
+    .args = "FILE... | [--id ID] [--timeout N] [--priority N] [--image I] [--replicas N] [--quorum N] [--label L] "
+	    "[--description D] [--unapproved] [--sign] [--key FILE] [--wait] (--script FILE | -- CMD)",
+    .summary = "validate and queue tasks; --wait follows to the end",
+    .about =
+	"Queues tasks: those in FILE..., each a JSON document whose name without .json is its id (dgrid-task(5)), or "
+	"one made of the options and a script. All of them go into one commit, or none: whatever is wrong is said "
+	"with file, line and column. Prints the ids, one a line.",
+    .needs = USAGE_WRITES,
+    .options =
+	(const struct usage_option[]){
+	    {'i', "--id", "ID", NULL, "the new task's id, 1 to 64 of A-Z a-z 0-9 _ -; default: t- and a random number"},
+	    {'t', "--timeout", "N", NULL, "seconds it may run, within the grid's limits (10 to 300); default 60"},
+	    {'p', "--priority", "N", NULL, "0 to 9, higher first; default 5"},
+	    {'m', "--image", "I", NULL, "one of the grid's images; default: the first of them"},
+	    {'r', "--replicas", "N", NULL,
+	     "so many nodes run it, until enough found the same: 1 to 9; default: the grid's"},
+	    {'q', "--quorum", "N", NULL, "so many must find the same, more than half; default: the smallest majority"},
+	    {'l', "--label", "L", NULL, "only nodes that carry this label may run it; may be given more than once"},
+	    {'d', "--description", "D", NULL, "a line for people"},
+	    {'u', "--unapproved", NULL, NULL, "stage it in unapproved, for somebody to promote or approve"},
+	    {'S', "--sign", NULL, NULL, "sign it with your SSH key (see dgrid approve)"},
+	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
+	    {'w', "--wait", NULL, NULL, "wait until all have ended, and tell by the exit code how, as dgrid wait does"},
+	    {'s', "--script", "FILE", "@files", "the file that holds the script, at most 65,536 bytes"},
+	    {0}},
+    .operands = "@files",
+    .examples = (const struct usage_note[]){{"dgrid submit --id hello --wait -- 'echo hello'", ""},
+					    {"dgrid submit --script nightly.sh --timeout 300 --label arm64", ""},
+					    {"dgrid submit tasks/*.json", "files, validated together"},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "queued; with --wait: and all succeeded"},
+					 {"1", "with --wait: one failed"},
+					 {"3", "with --wait: one was cancelled"},
+					 {"65", "a task is not valid or its id is taken; nothing was queued"},
+					 {0}},
+    .environment = (const struct usage_note[]){{"DGRID_SIGNING_KEY", "the key for --sign"}, {0}},
+    .run = cmd_submit,
+};

@@ -3,7 +3,6 @@
 #include "request.h"
 #include "trust.h"
 #include "verbs.h"
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,9 +27,15 @@ static void print_fields(void)
 				printf("| `%s` | %s | %s |\n", f->name, f->type, f->rule);
 }
 
-static void print(const struct asked *a, const struct problems *p, size_t files)
+static void print(const struct asked *a, const struct problems *p, size_t files, const struct request *r)
 {
 	struct buf b = {0};
+	char *enrols = NULL;
+	if (r->enrols[0])
+		enrols =
+		    xasprintf("it enrols '%s' with the key %s: merge it only when that is what this node's own worker "
+			      "printed",
+			      r->enrols, r->key);
 	if (a->json) {
 		struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
 		for (size_t i = 0; i < p->told; i++) {
@@ -46,13 +51,24 @@ static void print(const struct asked *a, const struct problems *p, size_t files)
 		json_set(all, "valid", json_new_bool(!p->n));
 		json_set(all, "files", json_new_int((int64_t)files));
 		json_set(all, "problems", list);
+		if (enrols) {
+			struct json *one = json_new(JSON_OBJECT);
+			json_set(one, "node", json_new_str(r->enrols));
+			json_set(one, "key", json_new_str(r->key));
+			json_set(all, "enrolls", one);
+		}
 		put_json(all);
 		json_free(all);
 	} else if (a->github) {
 		problems_annotate(p, &b);
 		fputs(b.data ? b.data : "", stdout);
+		if (enrols)
+			printf("::notice::%s\n", enrols);
 	} else if (p->n)
 		fputs(p->text.data, stdout);
+	else if (enrols)
+		puts(enrols);
+	free(enrols);
 	buf_clear(&b);
 }
 
@@ -131,44 +147,41 @@ static int check_files(const struct context *ctx, const struct asked *a, char **
 
 /* ---- a pull request ---- */
 
-static int check_request(const struct context *ctx, const struct asked *a, struct problems *p, size_t *files,
+static int check_request(const struct context *ctx, const struct asked *a, struct problems *p, struct request *r,
 			 struct err *e)
 {
 	char *base = xstrdup(a->range), *dots = strstr(base, ".."), *head = dots ? dots + 2 : NULL;
 	/* BASE...HEAD, as a host writes it, means the same: it is always where the branch starts that counts. */
 	head += head && *head == '.';
-	struct request r = {.git = {.dir = (char *)(file_exists(ctx->dir) ? ctx->dir : "."),
-				    .name = (char *)ctx->name,
-				    .email = (char *)ctx->email},
-			    .base = base,
-			    .head = head,
-			    .max_files = a->max_files};
+	*r = (struct request){.git = {.dir = (char *)(file_exists(ctx->dir) ? ctx->dir : "."),
+				      .name = (char *)ctx->name,
+				      .email = (char *)ctx->email},
+			      .base = base,
+			      .head = head,
+			      .max_files = a->max_files};
 	int rc = -1;
 	if (!dots || dots == base || !*head)
 		err_set(e, ERR_USAGE, "--pr: expected BASE..HEAD, found '%.200s'", a->range);
 	else {
 		*dots = 0;
-		rc = request_judge(&r, p, e);
+		rc = request_judge(r, p, e);
 	}
-	*files = r.files;
 	if (!rc && p->n)
 		rc = err_set(e, ERR_DATA, "the request is refused: %zu problem%s", p->n, p->n == 1 ? "" : "s");
 	free(base);
 	return rc;
 }
 
-int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	static const struct option options[] = {{"json", 0, 0, 'j'},   {"github", 0, 0, 'g'}, {"max-files", 1, 0, 'm'},
-						{"fields", 0, 0, 'f'}, {"pr", 1, 0, 'p'},     {0}};
+	struct usage_scan s = {.verb = &verb_validate, .argc = argc, .argv = argv};
 	struct asked a = {0};
 	struct problems p = {0};
+	struct request r = {0};
 	size_t bad = 0, files;
-	int opt, rc;
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
-		switch (opt) {
+	int key, rc;
+	while ((key = usage_next(&s, e)) > 0)
+		switch (key) {
 		case 'j':
 			a.json = true;
 			break;
@@ -179,18 +192,16 @@ int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e
 			a.fields = true;
 			break;
 		case 'p':
-			a.range = optarg;
+			a.range = s.value;
 			break;
 		case 'm':
-			if (parse_number("--max-files", optarg, 1, 1000, &a.max_files, e))
+			if (parse_number("--max-files", s.value, 1, 1000, &a.max_files, e))
 				return -1;
 			break;
-		default:
-			return err_set(e, ERR_USAGE,
-				       "unknown option or missing value '%.200s' (see: dgrid validate --help)",
-				       argv[optind - 1]);
 		}
-	files = (size_t)(argc - optind);
+	if (key < 0)
+		return -1;
+	files = (size_t)(argc - s.rest);
 	if (a.fields) {
 		print_fields();
 		return 0;
@@ -200,10 +211,45 @@ int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e
 	if (!a.range && !files)
 		return err_set(e, ERR_USAGE, "validate needs at least one file, or --pr BASE..HEAD");
 	if (a.range && files)
-		return err_set(e, ERR_USAGE, "--pr takes no files, found '%.200s'", argv[optind]);
-	rc = a.range ? check_request(ctx, &a, &p, &files, e) : check_files(ctx, &a, argv + optind, files, &p, &bad, e);
+		return err_set(e, ERR_USAGE, "--pr takes no files, found '%.200s'", argv[s.rest]);
+	if (a.range) {
+		rc = check_request(ctx, &a, &p, &r, e);
+		files = r.files;
+	} else
+		rc = check_files(ctx, &a, argv + s.rest, files, &p, &bad, e);
 	if (!rc || p.n)
-		print(&a, &p, files);
+		print(&a, &p, files, &r);
 	problems_clear(&p);
 	return rc;
 }
+
+const struct verb verb_validate = {
+    .name = "validate",
+    .args = "[--json|--github] [--max-files N] (FILE... | --pr BASE..HEAD | --fields)",
+    .summary = "say all that is wrong in task files, or in a pull request; change nothing",
+    .about = "Judges task files by the settings of the grid at hand, or by the defaults where there is none. Every "
+	     "problem is one line: FILE:LINE:COLUMN: what is wrong and what was expected.\n\n"
+	     "With --pr it judges a pull request from Git objects alone, by the base's own grid.json: nothing but new, "
+	     "valid task files of new ids in tasks/unapproved passes, or one that adds the public key of one new node "
+	     "(nodes/keys/NODE.pub) and nothing else; a human compares its fingerprint. What cannot be judged is never "
+	     "a pass.",
+    .needs = USAGE_READS,
+    .options =
+	(const struct usage_option[]){
+	    {'p', "--pr", "BASE..HEAD", NULL, "judge the commits of HEAD that BASE does not have; fetch both first"},
+	    {'m', "--max-files", "N", NULL,
+	     "allow at most N files; default with --pr: max_files_per_request of grid.json"},
+	    {'g', "--github", NULL, NULL, "print the problems as annotations for GitHub Actions"},
+	    USAGE_JSON,
+	    {'f', "--fields", NULL, NULL, "print the fields that a task may have, as rows of a Markdown table"},
+	    {0}},
+    .operands = "@files",
+    .examples =
+	(const struct usage_note[]){{"dgrid validate tasks/queue/*.json", ""},
+				    {"dgrid validate --pr origin/main..HEAD", "before a pull request is opened"},
+				    {0}},
+    .exits =
+	(const struct usage_note[]){
+	    {"0", "all valid"}, {"65", "at least one problem"}, {"66", "no such file or revision"}, {0}},
+    .run = cmd_validate,
+};

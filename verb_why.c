@@ -1,6 +1,8 @@
 #include "clock.h"
+#include "look.h"
 #include "trust.h"
 #include "verbs.h"
+#include "voters.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +58,9 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 			continue;
 		}
 		fit++;
-		if (n->state == NODE_PAUSED)
+		if (vote_has(doc, n->id))
+			because(r, "voted", "node %s has voted on it already", n->id);
+		else if (n->state == NODE_PAUSED)
 			because(r, "paused", "node %s makes no claims: %s", n->id, n->view.trouble);
 		else if (n->state == NODE_DRAINING)
 			because(r, "draining", "node %s is draining", n->id);
@@ -80,6 +84,27 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 		because(r, "soon",
 			"nothing stands in its way: %zu node%s with a free slot should take it at the next poll",
 			free_slots, free_slots == 1 ? "" : "s");
+}
+
+/* A task that several nodes run. */
+static void why_voting(const struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
+{
+	struct voters v;
+	char words[256];
+	bool queued = t->state == TASK_QUEUE;
+	voters_of(s, t->doc, queued, &v);
+	if (v.terms.replicas < 2)
+		return;
+	because(r, "votes", "%s%s", voters_words(&v, words),
+		!queued	  ? ""
+		: v.votes ? ": it waits for another node"
+			  : ": it waits for the first");
+	if (v.missing)
+		because(r, "nodes-missing",
+			"at least %zu more node%s needed that can run it and %s not voted: start %s with dgrid worker "
+			"--node-id NAME",
+			v.missing, v.missing == 1 ? " is" : "s are", v.missing == 1 ? "has" : "have",
+			v.missing == 1 ? "one" : "them");
 }
 
 static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
@@ -113,6 +138,7 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 		ahead +=
 		    theirs > mine || (theirs == mine && strcmp(when_made ? when_made : "", created ? created : "") < 0);
 	}
+	why_voting(s, t, r);
 	ask_nodes(s, t->doc, r);
 	if (ahead)
 		because(r, "ahead", "%zu queued task%s go%s first (higher priority or older)", ahead,
@@ -181,6 +207,7 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 	char when[32];
 	because(r, "running", "node %s claimed it at %s, attempt %lld of %lld", node ? node : "?", since ? since : "?",
 		(long long)json_int(claim, "attempt", 1), (long long)task_max_attempts(t->doc));
+	why_voting(s, t, r);
 	if (json_get(t->doc, "cancel"))
 		because(r, "cancel", "its cancellation was asked for: its node stops it at the next poll");
 	for (size_t i = 0; i < s->n_nodes; i++)
@@ -204,22 +231,37 @@ static void why_ended(const struct snapshot_task *t, struct reasons *r)
 		snprintf(code, sizeof code, ", exit code %lld", (long long)json_int(result, "exit_code", 0));
 	because(r, "ended", "it ended at %s%s%s: %s%s%s%s", at ? at : "?", node ? " on node " : "", node ? node : "",
 		status ? status : task_state_name(t->state), code, reason ? ", " : "", reason ? reason : "");
+	const struct json *quorum = json_get(result, "quorum");
+	char *agreed = look_names(json_get(quorum, "agreed")), *outliers = look_names(json_get(quorum, "outliers"));
+	if (*agreed)
+		because(r, "quorum", "%s found the same%s%s%s", agreed, *outliers ? "; something else: " : "", outliers,
+			*outliers ? " (see: dgrid nodes)" : "");
+	free(agreed);
+	free(outliers);
+	if (status && !strcmp(status, "disputed"))
+		because(r, "disputed",
+			"either its output is another on each run (a time, a random number, a node's name), or a node "
+			"lies; "
+			"the output that is kept is that of the last run");
 	if (status && !strcmp(status, "invalid"))
 		because(r, "submit", "there was nothing to run: mend it and submit it anew");
 	else if (t->state == TASK_FAILED)
 		because(r, "retry", "dgrid retry %s queues it again", t->id);
 }
 
-int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct snapshot s = {0};
 	struct reasons r = {.list = json_new(JSON_ARRAY)};
-	const char *id = operand(argc, argv, 0);
-	bool json = flag_json(argc, argv);
+	struct usage_scan scan = {.verb = &verb_why, .argc = argc, .argv = argv};
 	struct snapshot_task *t = NULL;
 	struct err unread;
-	int rc = check_flags(argc, argv, (const char *const[]){"--json", NULL}, e);
-	if (!rc && (!id || operand(argc, argv, 1)))
+	bool json = false;
+	int rc;
+	while ((rc = usage_next(&scan, e)) > 0)
+		json = true;
+	const char *id = argv[scan.rest];
+	if (!rc && argc - scan.rest != 1)
 		rc = err_set(e, ERR_USAGE, "why needs one task id");
 	if (!rc && !(rc = open_snapshot(ctx, NULL, &s, e)))
 		rc = snapshot_load(&s, 1u << TASK_QUEUE, e);
@@ -270,3 +312,17 @@ int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
 	snapshot_close(&s);
 	return rc;
 }
+
+const struct verb verb_why = {
+    .name = "why",
+    .args = "[--json] ID",
+    .summary = "why a task is where it is, and what keeps it from running",
+    .about = "Says in words why a task waits (no node has its labels, all slots are busy, it is not signed, others are "
+	     "first ...), who runs it and since when, or how it ended, and what can be done.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){USAGE_JSON, {0}},
+    .operands = "@tasks",
+    .examples = (const struct usage_note[]){{"dgrid why hello", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "printed"}, {0}},
+    .run = cmd_why,
+};

@@ -1,6 +1,5 @@
 #include "verbs.h"
 #include "worker.h"
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +88,8 @@ static void from_environment(struct settings *s)
 		o->poll_ms = (int)number(s, "PULL_INTERVAL", v, 1, 3600) * 1000;
 	if ((v = set("HEARTBEAT_INTERVAL")))
 		o->heartbeat_seconds = (int)number(s, "HEARTBEAT_INTERVAL", v, 1, 3600);
+	if ((v = set("DGRID_NODE_KEY")))
+		o->signing_key = v;
 	if ((v = set("DOCKER_CPUS")))
 		o->max_cpus = cpus(s, "DOCKER_CPUS", v);
 	if ((v = set("DOCKER_MEMORY")))
@@ -97,33 +98,29 @@ static void from_environment(struct settings *s)
 
 static void from_flags(struct settings *s, int argc, char **argv)
 {
-	static const struct option options[] = {
-	    {"node-id", 1, 0, 'n'},   {"slots", 1, 0, 's'},    {"labels", 1, 0, 'l'},	  {"engine", 1, 0, 'e'},
-	    {"once", 0, 0, 'o'},      {"work-dir", 1, 0, 'w'}, {"poll-ms", 1, 0, 'p'},	  {"drain-after", 1, 0, 'd'},
-	    {"take-over", 0, 0, 't'}, {"max-cpus", 1, 0, 'c'}, {"max-memory", 1, 0, 'm'}, {0}};
+	struct usage_scan scan = {.verb = &verb_worker, .argc = argc, .argv = argv};
 	struct worker_options *o = &s->o;
+	struct err e;
 	int opt;
-	optind = 1;
-	opterr = 0;
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1)
+	while ((opt = usage_next(&scan, &e)) != 0)
 		switch (opt) {
 		case 'n':
-			o->node_id = optarg;
+			o->node_id = scan.value;
 			break;
 		case 's':
-			o->slots = (int)number(s, "--slots", optarg, 1, 256);
+			o->slots = (int)number(s, "--slots", scan.value, 1, 256);
 			break;
 		case 'p':
-			o->poll_ms = (int)number(s, "--poll-ms", optarg, 10, 3600000);
+			o->poll_ms = (int)number(s, "--poll-ms", scan.value, 10, 3600000);
 			break;
 		case 'd':
-			o->drain_after = (uint64_t)number(s, "--drain-after", optarg, 1, 1000000000);
+			o->drain_after = (uint64_t)number(s, "--drain-after", scan.value, 1, 1000000000);
 			break;
 		case 'l':
-			add_labels(s, optarg);
+			add_labels(s, scan.value);
 			break;
 		case 'e':
-			o->engine = optarg;
+			o->engine = scan.value;
 			break;
 		case 'o':
 			o->once = true;
@@ -132,19 +129,22 @@ static void from_flags(struct settings *s, int argc, char **argv)
 			o->take_over = true;
 			break;
 		case 'w':
-			o->work_dir = optarg;
+			o->work_dir = scan.value;
+			break;
+		case 'k':
+			o->signing_key = scan.value;
 			break;
 		case 'c':
-			o->max_cpus = cpus(s, "--max-cpus", optarg);
+			o->max_cpus = cpus(s, "--max-cpus", scan.value);
 			break;
 		case 'm':
-			o->max_memory_mb = memory(s, "--max-memory", optarg);
+			o->max_memory_mb = memory(s, "--max-memory", scan.value);
 			break;
 		default:
-			wrong(s, "unknown option or missing value '%s' (see: dgrid worker --help)", argv[optind - 1]);
+			wrong(s, "%s", e.msg);
 		}
-	if (optind < argc)
-		wrong(s, "worker takes no operand, found '%s'", argv[optind]);
+	if (usage_operands(&scan, 0, &e))
+		wrong(s, "%s", e.msg);
 }
 
 static void check(struct settings *s, const struct context *ctx)
@@ -164,10 +164,9 @@ static void check(struct settings *s, const struct context *ctx)
 	buf_adds(&s->wrong, ctx->complaints);
 }
 
-int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	char host[65], *dir = NULL;
-	const char *state = set("XDG_STATE_HOME"), *home = set("HOME");
 	struct settings s = {.o = {.url = ctx->url,
 				   .branch = ctx->branch,
 				   .name = ctx->name,
@@ -185,10 +184,7 @@ int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e)
 		rc = err_set(e, ERR_USAGE, "%s", s.wrong.data);
 		goto out;
 	}
-	if (state && *state == '/')
-		dir = xasprintf("%s/dgrid/%s", state, s.o.node_id);
-	else
-		dir = xasprintf("%s/.local/state/dgrid/%s", home ? home : "/tmp", s.o.node_id);
+	dir = worker_folder(s.o.node_id);
 	if (!s.o.work_dir)
 		s.o.work_dir = dir;
 	s.o.labels = s.labels.v;
@@ -202,3 +198,61 @@ out:
 	free(dir);
 	return rc ? -1 : 0;
 }
+
+const struct verb verb_worker = {
+    .name = "worker",
+    .args = "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--drain-after N] "
+	    "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--signing-key FILE] "
+	    "[--take-over]",
+    .summary = "run tasks: the node",
+    .about =
+	"Claims queued tasks, runs each in a sandbox of its own, and records the results, until it is told to stop. "
+	"SIGTERM or SIGINT drains it: no new claims, running tasks end, results are pushed, the node leaves. A "
+	"second one gives the tasks back to the queue at once. After a crash the next start with the same work "
+	"folder settles what was left behind.\n\n"
+	"A flag beats the environment, which beats grid.json. All that is wrong with them is told at once, before "
+	"anything is touched.",
+    .needs = USAGE_WRITES,
+    .options =
+	(const struct usage_option[]){
+	    {'n', "--node-id", "ID", "@nodes", "this node's name in the grid; default: $NODE_ID, or the host's name"},
+	    {'s', "--slots", "N", NULL, "tasks it runs at once, 1 to 256; default 1"},
+	    {'l', "--labels", "A,B", NULL, "labels it carries, for tasks that ask for them"},
+	    {'e', "--engine", "NAME", USAGE_ENGINES,
+	     "the sandbox; default auto: the first of docker, podman and bwrap that answers"},
+	    {'o', "--once", NULL, NULL, "end when nothing is queued that it could run and its own tasks have ended"},
+	    {'d', "--drain-after", "N", NULL, "drain after N tasks have ended"},
+	    {'w', "--work-dir", "DIR", "@folders",
+	     "its clone, outbox and locks; default: $XDG_STATE_HOME/dgrid/ID, or ~/.local/state/dgrid/ID"},
+	    {'p', "--poll-ms", "N", NULL,
+	     "milliseconds between two looks at the branch, 10 to 3600000; default: poll_seconds of grid.json"},
+	    {'c', "--max-cpus", "N", NULL, "processors a task gets at most here, whatever grid.json allows"},
+	    {'m', "--max-memory", "512m", NULL, "memory a task gets at most here: 512m, 1g, 16m to 1024g"},
+	    {'k', "--signing-key", "FILE", "@files",
+	     "the SSH key it signs its commits with, which has to stand in nodes/keys/ID.pub on the branch; default: "
+	     "none, or node_key in its work folder (made at need) where grid.json has require_signed_nodes"},
+	    {'t', "--take-over", NULL, NULL,
+	     "take the node id over from a worker elsewhere that is known to be gone for good"},
+	    {0}},
+    .examples = (const struct usage_note[]){{"dgrid worker --slots 4", ""},
+					    {"dgrid worker --engine bwrap --once", "run what is queued, then end"},
+					    {"NODE_ID=pi-3 PULL_INTERVAL=30 dgrid worker --labels arm64,pi", ""},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "drained: all its tasks have ended and are recorded"},
+					 {"69", "at the start: no engine answers, or the remote cannot be read"},
+					 {"77", "--once, and the node's key is not enrolled (or can not be used)"},
+					 {"75", "another worker uses this work folder or this node id"},
+					 {"130, 143", "told twice to stop; its tasks are back in the queue"},
+					 {0}},
+    .environment =
+	(const struct usage_note[]){{"NODE_ID", "--node-id"},
+				    {"PULL_INTERVAL", "seconds between two looks at the branch, 1 to 3600"},
+				    {"HEARTBEAT_INTERVAL", "seconds between two signs of life, 1 to 3600; default: "
+							   "heartbeat_seconds of grid.json"},
+				    {"DGRID_NODE_KEY", "--signing-key"},
+				    {"DOCKER_CPUS", "--max-cpus"},
+				    {"DOCKER_MEMORY", "--max-memory"},
+				    {"XDG_STATE_HOME", "where work folders are; default ~/.local/state"},
+				    {0}},
+    .run = cmd_worker,
+};

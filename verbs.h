@@ -1,33 +1,21 @@
-/* verbs: the entry of every verb; the table is in dgrid.c, a family is a file verb_*.c. Each takes the verb and what
- * follows it as argc/argv and returns 0, or -1 with e filled (its class is the exit code); data goes to stdout. */
+/* verbs: the table is in verb_help.c; a family of verbs is a file verb_*.c, which says all about each: what it takes,
+ * what it is for, what it runs (usage.h). It gets the verb and what follows it as argc/argv and returns 0, or -1 with e
+ * filled (its class is the exit code); data goes to stdout. */
 #ifndef VERBS_H
 #define VERBS_H
 #include "commands.h"
 #include "promote.h"
+#include "usage.h"
+#include <stdio.h>
 
-struct verb {
-	const char *name, *args, *summary, *example;
-	int (*run)(const struct context *ctx, int argc, char **argv, struct err *e);
-};
-int cmd_init(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_promote(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_wait(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_cancel(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_retry(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_nodes(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_metrics(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_maintain(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_heal(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_approve(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_dashboard(const struct context *ctx, int argc, char **argv, struct err *e);
-int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e);
+extern const struct verb verb_init, verb_submit, verb_validate, verb_promote, verb_approve, verb_enroll, verb_worker,
+    verb_status, verb_nodes, verb_show, verb_logs, verb_why, verb_rerun, verb_metrics, verb_wait, verb_cancel,
+    verb_retry, verb_heal, verb_maintain, verb_dashboard, verb_audit, verb_hook, verb_doctor, verb_health,
+    verb_completions, verb_version, verb_help;
+extern const struct verb *const verbs[];	/* all of them, in the order of help; ends with NULL */
+const struct verb *verb_find(const char *name); /* NULL: there is none */
+void verb_list_print(FILE *to);			/* what `dgrid help` prints */
+void verb_help_print(const struct verb *v);	/* what `dgrid VERB --help` prints */
 
 /* What was (dry: would be) promoted: a line each to stdout, or the members promoted, invalid and left of into. */
 void tell_promoted(const struct staged_list *s, bool dry, struct json *into);

@@ -3,6 +3,7 @@
 #include "file.h"
 #include "identity.h"
 #include "log.h"
+#include "pulse.h"
 #include "sig.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,31 @@ void worker_default_id(char out[65])
 		snprintf(out, 65, "node");
 }
 
+char *worker_folder(const char *node)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME"), *id = getenv("NODE_ID");
+	char host[65];
+	worker_default_id(host);
+	node = node ? node : id && *id ? id : host;
+	return state && *state == '/' ? xasprintf("%s/dgrid/%s", state, node)
+				      : xasprintf("%s/.local/state/dgrid/%s", home && *home ? home : "/tmp", node);
+}
+
+/* What its own machine may know of it, see pulse.h. */
+static void say_pulse(void *ctx, struct pulse *p)
+{
+	const struct worker *w = ctx;
+	snprintf(p->node, sizeof p->node, "%s", w->o->node_id);
+	if (w->heart)
+		snprintf(p->state, sizeof p->state, "%s", talk_state(w));
+	snprintf(p->trouble, sizeof p->trouble, "%s", w->fit.trouble);
+	snprintf(p->remote, sizeof p->remote, "%s", w->told);
+	p->busy = slots_busy(&w->slots);
+	p->slots = w->o->slots;
+	p->reached_at = w->reached_at;
+	p->patience = w->config.orphan_after_seconds;
+}
+
 /* ---- the loop ---- */
 
 static void obey_signals(struct worker *w)
@@ -42,41 +68,6 @@ static void obey_signals(struct worker *w)
 	log_at(LOG_WARN, "worker", "stopping at once: the claims go back to the queue");
 	slots_stop(&w->slots);
 }
-
-/* Returns an exit code. */
-static int loop(struct worker *w)
-{
-	int64_t stop_began = 0;
-	for (;;) {
-		int64_t now = clock_mono_ms();
-		obey_signals(w);
-		if (w->fit.check_at && now >= w->fit.check_at)
-			talk_check_self(w);
-		talk_converse(w, now);
-		bool idle = slots_busy(&w->slots) == 0 && !w->outbox.n;
-		if (talk_stopping(w) && idle)
-			return w->usurped ? ERR_RETRY : sig_stops() > 1 ? 128 + sig_last_stop() : 0;
-		if (talk_stopping(w) && slots_running(&w->slots) == 0) {
-			stop_began = stop_began ? stop_began : now;
-			if (now - stop_began > LEAVE_WAIT_MS || sig_stops() > 2) {
-				log_at(
-				    LOG_ERROR, "worker",
-				    "left with %zu results unsaid; they are kept in %s and recorded at the next start",
-				    w->outbox.n, w->outbox.dir);
-				return ERR_UNAVAILABLE;
-			}
-		}
-		if (w->o->once && idle && !w->stale && now >= w->retry_at) {
-			if (w->fit.trouble[0])
-				return ERR_UNAVAILABLE;
-			if (!w->hungry && !w->ready_at && !promoter_soon(&w->promoter))
-				return 0;
-		}
-		loop_step(talk_wait(w));
-	}
-}
-
-/* ---- start and end ---- */
 
 /* What an earlier process of this node left behind: claims without a result go back. */
 static int settle_own(struct worker *w, struct err *e)
@@ -98,6 +89,60 @@ static int settle_own(struct worker *w, struct err *e)
 	return rc;
 }
 
+/* A node that may not speak cannot settle at its start; it claims nothing before it has. */
+static void settle(struct worker *w)
+{
+	struct err e;
+	if (!w->unsettled || w->fit.barred[0] || w->stale)
+		return;
+	w->unsettled = settle_own(w, &e) != 0;
+	w->stale = true;
+	if (w->unsettled)
+		log_at(LOG_WARN, "worker", "cannot settle what an earlier run left: %s", e.msg);
+}
+
+/* Returns an exit code. */
+static int loop(struct worker *w)
+{
+	int64_t stop_began = 0;
+	const char *said = "";
+	bool trouble = false; /* with the remote */
+	for (;;) {
+		int64_t now = clock_mono_ms();
+		obey_signals(w);
+		if (w->fit.check_at && now >= w->fit.check_at)
+			talk_check_self(w);
+		talk_converse(w, now);
+		settle(w);
+		if (said != talk_state(w) || trouble != (w->told[0] != 0))
+			pulse_now();
+		said = talk_state(w);
+		trouble = w->told[0] != 0;
+		bool idle = slots_busy(&w->slots) == 0 && !w->outbox.n;
+		if (talk_stopping(w) && idle)
+			return w->usurped ? ERR_RETRY : sig_stops() > 1 ? 128 + sig_last_stop() : 0;
+		if (talk_stopping(w) && slots_running(&w->slots) == 0) {
+			stop_began = stop_began ? stop_began : now;
+			if (now - stop_began > LEAVE_WAIT_MS || sig_stops() > 2) {
+				log_at(
+				    LOG_ERROR, "worker",
+				    "left with %zu results unsaid; they are kept in %s and recorded at the next start",
+				    w->outbox.n, w->outbox.dir);
+				return ERR_UNAVAILABLE;
+			}
+		}
+		if (w->o->once && idle && !w->stale && now >= w->retry_at) {
+			if (w->fit.trouble[0])
+				return w->fit.barred[0] ? ERR_PERM : ERR_UNAVAILABLE;
+			if (!w->hungry && !w->ready_at && !promoter_soon(&w->promoter))
+				return 0;
+		}
+		loop_step(talk_wait(w));
+	}
+}
+
+/* ---- start and end ---- */
+
 static int start(struct worker *w, int *lock, struct err *e)
 {
 	char previous[32] = "", *clone = xasprintf("%s/ledger", w->o->work_dir);
@@ -112,12 +157,16 @@ static int start(struct worker *w, int *lock, struct err *e)
 				w->o->work_dir);
 	}
 	if (!rc)
+		pulse_begin(w->o->work_dir, say_pulse, w);
+	if (!rc)
 		rc = engine_pick(w->o->engine, &w->engine, e);
 	if (!rc)
 		rc = ledger_open(&w->ledger, w->o->url, w->o->branch, clone, w->o->name, w->o->email, e);
 	int64_t began = clock_mono_ms();
 	if (!rc)
 		rc = ledger_sync(&w->ledger, e);
+	if (!rc)
+		w->reached_at = clock_now();
 	if (!rc)
 		turns_guess(&w->turns, clock_mono_ms() - began);
 	if (!rc)
@@ -141,6 +190,10 @@ static int start(struct worker *w, int *lock, struct err *e)
 	if (!rc)
 		rc = identity_remember(w->o->work_dir, w->instance, e);
 	if (!rc)
+		talk_check_key(w);
+	if (!rc && w->fit.barred[0])
+		w->unsettled = true;
+	else if (!rc)
 		rc = settle_own(w, e);
 	free(lock_path);
 	free(clone);
@@ -160,6 +213,7 @@ int worker_run(const struct worker_options *o)
 	if (start(&w, &lock, &e)) {
 		log_at(LOG_ERROR, "worker", "%s", e.msg);
 		code = (int)e.class;
+		pulse_end(e.msg);
 	} else {
 		log_at(LOG_INFO, "worker", "node %s: engine %s %s, %d slot%s", o->node_id, engine_name(w.engine.kind),
 		       w.engine.version, o->slots, o->slots == 1 ? "" : "s");
@@ -167,7 +221,8 @@ int worker_run(const struct worker_options *o)
 		code = loop(&w);
 		heartbeat_stop(w.heart, !w.usurped && !w.config.pushes_per_minute);
 		w.heart = NULL;
-		if (!w.usurped && !w.signed_off && !w.told[0]) { /* told: the remote does not answer */
+		if (!w.usurped && !w.signed_off && !w.told[0] &&
+		    !w.fit.barred[0]) { /* told: the remote does not answer */
 			int64_t patience = clock_mono_ms() + LEAVE_WAIT_MS;
 			while ((turns_wait(&w.turns) || !ledger_lock(&w.ledger)) && clock_mono_ms() < patience &&
 			       sig_stops() < 2)
@@ -179,15 +234,21 @@ int worker_run(const struct worker_options *o)
 				log_at(LOG_WARN, "worker", "could not sign off: %s", e.msg);
 			free(node);
 		}
-		log_at(LOG_INFO, "worker", "left: %llu completed, %llu failed, %u pushes, %u rejected",
-		       (unsigned long long)w.slots.completed, (unsigned long long)w.slots.failed, w.ledger.pushes,
+		char voted[40] = "";
+		if (w.outbox.voted)
+			snprintf(voted, sizeof voted, "%llu voted, ", (unsigned long long)w.outbox.voted);
+		log_at(LOG_INFO, "worker", "left: %llu completed, %llu failed, %s%u pushes, %u rejected",
+		       (unsigned long long)(w.slots.completed + w.outbox.completed),
+		       (unsigned long long)(w.slots.failed + w.outbox.failed), voted, w.ledger.pushes,
 		       w.ledger.rejected);
 	}
+	pulse_end("");
 	if (w.ledger.url)
 		ledger_close(&w.ledger);
 	outbox_clear(&w.outbox);
 	chooser_clear(&w.chooser);
 	selfcheck_clear(&w.fit);
+	free(w.key.path);
 	reaper_clear(&w.reaper);
 	config_clear(&w.config);
 	slots_clear(&w.slots);

@@ -7,4 +7,6 @@
 int worker_run(const struct worker_options *o);
 /* Writes the default node id (this host's name, cleaned) into out. */
 void worker_default_id(char out[65]);
+/* Where a node of this name works unless --work-dir says else; node NULL: $NODE_ID or the default id. The caller's. */
+char *worker_folder(const char *node);
 #endif

@@ -127,6 +127,10 @@ check_flood() {
 	run_all
 	[ "$(field flood 'r["status"], r["stdout_bytes"], r["stdout_truncated"], r["stderr"].strip()')" = "success 100000012 True problem" ]
 	[ "$(field flood 'len(r["stdout"]) < 2200')" = True ]
+	# The hash is of all of it, not of what is kept.
+	[ "$(field flood 'r["stdout_sha256"]')" = "$({ echo first; yes "a line that is printed over and over again" | head -c 100000000; echo; echo last; } | sha256sum | cut -d' ' -f1)" ]
+	[ "$(field flood 'r["stderr_sha256"]')" = "$(echo problem | sha256sum | cut -d' ' -f1)" ]
+	[ "$(field flood 'r["script_sha256"] == __import__("hashlib").sha256(t["script"].encode()).hexdigest()')" = True ]
 	[ "$(field flood 'r["stdout"].startswith("first\n"), r["stdout"].endswith("last\n"), "bytes left out" in r["stdout"]')" = "True True True" ]
 	task bytes <<<'printf "\377\376ok\000end\342\202"'
 	run_all

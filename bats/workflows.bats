@@ -205,11 +205,9 @@ harmless() {
 	[[ "$output" == *"--- Structure: failed with 139"*"--- Schema: skipped"* ]]
 }
 
-@test "maintain promotes what was merged, heals what was orphaned, and says so; then there is nothing to be done" {
+@test "maintain promotes what was merged, audits, and says so; then there is nothing to be done" {
 	own_grid
 	task_file "$T/main/tasks/unapproved/merged.json" merged
-	task_file "$T/main/tasks/in_progress/orphan.json" orphan ', "claim": {"node": "gone", "attempt": 1, "nonce": "0123456789abcdef",
-		"claimed_at": "2020-01-01T00:00:00Z", "lease_until": "2020-01-01T00:01:00Z"}'
 	push_main 'merge of a request'
 	context push aside
 	run -0 workflow maintain
@@ -217,17 +215,39 @@ harmless() {
 	context push
 	run -0 workflow maintain
 	harmless
-	[ "$(ledger_ls queue)" = "$(printf '%s\n' merged orphan)" ]
-	[ -z "$(ledger_ls unapproved)$(ledger_ls in_progress)" ]
+	[ "$(ledger_ls queue)" = merged ]
+	[ -z "$(ledger_ls unapproved)" ]
 	ledger_json queue merged | grep -q approved_by
 	grep -q merged "$OUT/summary.md"
-	grep -q orphan "$OUT/summary.md"
+	grep -q '### Audit: no violations' "$OUT/summary.md"
+	run -0 "$DGRID" --repo "$ORIGIN" status
+	[[ "$output" == *"audited to $(git -C "$ORIGIN" rev-parse main | cut -c -10), no violations"* ]]
+	git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/audit
 	[ "$(git -C "$ORIGIN" log -1 --format=%cn main)" = 'github-actions[bot]' ]
 	local head
 	head=$(git -C "$ORIGIN" rev-parse main)
 	context schedule
 	run -0 workflow maintain
 	[ "$(git -C "$ORIGIN" rev-parse main)" = "$head" ]
+}
+
+@test "maintain heals what was orphaned; a claim made by hand fails its audit, and shows from then on" {
+	own_grid
+	task_file "$T/main/tasks/in_progress/orphan.json" orphan ', "claim": {"node": "gone", "attempt": 1, "nonce": "0123456789abcdef",
+		"claimed_at": "2020-01-01T00:00:00Z", "lease_until": "2020-01-01T00:01:00Z"}'
+	push_main $'<b>trick</b>\n\n::error::pwned'
+	context schedule
+	run -1 workflow maintain
+	harmless
+	[[ "$output" == *"Promote, heal, archive: ok"*"Audit: failed with 1"* ]]
+	[ "$(ledger_ls queue)" = orphan ]
+	grep -q orphan "$OUT/summary.md"
+	grep -q '### Audit: violations' "$OUT/summary.md"
+	grep -q 'place.move.*tasks/in_progress/orphan.json' "$OUT/summary.md"
+	# What was found once does not fail every run after it, and does not go away.
+	run -0 workflow maintain
+	run -0 "$DGRID" --repo "$ORIGIN" status
+	[[ "$output" == *"VIOLATION"* ]]
 }
 
 @test "maintain that may not push fails and says why" {
@@ -239,6 +259,7 @@ harmless() {
 	context schedule
 	run -1 workflow maintain
 	[[ "$output" == *"Promote, heal, archive: failed with 77"* ]]
+	[[ "$output" == *"Audit: ok"* ]]
 	grep -q 'Maintenance failed (exit code 77)' "$OUT/summary.md"
 	grep -qF '&lt;b&gt;protected' "$OUT/summary.md"
 }
@@ -314,6 +335,16 @@ harmless() {
 	[[ "$output" == *"No GIT_TOKEN"* ]]
 	run -0 gitlab maintain
 	ledger_has queue merged
+	TOKEN='' run -1 gitlab audit
+	[[ "$output" == *"No GIT_TOKEN"* ]]
+	run -0 gitlab audit
+	[[ "$output" == *"no violations"* ]]
+	git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/audit
+	task_file "$T/main/tasks/failed/forged.json" forged
+	tgit -C "$T/main" pull -q origin main
+	push_main 'forged'
+	run -1 gitlab audit
+	[[ "$output" == *"place.move"*forged* ]]
 	run -0 gitlab pages
 	[ -f "$OUT/ws/public/index.html" ]
 }

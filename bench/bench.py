@@ -321,6 +321,29 @@ def readers():
     return {**took, 'peak_mb': peak}
 
 
+def hook():
+    """A push of one new task, to a repository that judges it and to one that takes it as it is, in turns."""
+    grids = {True: Grid(queued=200, finished=500), False: Grid(queued=200, finished=500)}
+    run(DGRID, 'init', '--hook', grids[True].repo)
+    took = {True: [], False: []}
+    for hooked, g in grids.items():
+        run('git', 'clone', '-q', g.repo, os.path.join(g.dir, 'c'))
+    for i in range(25):
+        for hooked in (True, False) if i % 2 else (False, True):
+            clone = os.path.join(grids[hooked].dir, 'c')
+            with open(os.path.join(clone, f'tasks/queue/p{i}.json'), 'w') as f:
+                json.dump({'task_id': f'p{i}', 'script': 'true', 'timeout_seconds': 60}, f)
+            run('git', '-C', clone, 'add', '-A')
+            run('git', '-C', clone, 'commit', '-qm', f'bench: submit p{i}')
+            began = time.monotonic()
+            run('git', '-C', clone, 'push', '-q', 'origin', 'HEAD:main')
+            took[hooked].append(time.monotonic() - began)
+    hooked, plain = (statistics.median(took[h]) for h in (True, False))
+    for g in grids.values():
+        g.gone()
+    return {'ratio': hooked / plain, 'hooked_ms': 1000 * hooked, 'plain_ms': 1000 * plain}
+
+
 # name: (function, [(key, what, must reach, test)])
 FIGURES = {
     'readers': (readers, [('status_s', '`status` with 100,000 archived and 3,000 queued tasks, s', '< 1', lambda v: v < 1),
@@ -346,6 +369,8 @@ FIGURES = {
                             ('docker_dgrid_ms', '  dgrid, ms a task', '', None), ('docker_alone_ms', '  docker run, ms', '', None),
                             ('bwrap', 'the same ÷ `bwrap` alone', 'reported', None),
                             ('bwrap_dgrid_ms', '  dgrid, ms a task', '', None), ('bwrap_alone_ms', '  bwrap, ms', '', None)]),
+    'hook': (hook, [('ratio', 'push of one task to a folder that judges it ÷ to one that does not', '≤ 2', lambda v: v <= 2),
+                    ('hooked_ms', '  judged, ms', '', None), ('plain_ms', '  not judged, ms', '', None)]),
     'idle': (idle, [('cpu_percent', 'an idle worker, % of a core', '≤ 0.2', lambda v: v <= 0.2),
                     ('idle_mb', '  resident, MB', '≤ 10', lambda v: v <= 10),
                     ('flood_mb', '  resident with 16 tasks flooding output, MB', '≤ 20', lambda v: v <= 20)]),

@@ -1,12 +1,13 @@
 #!/bin/sh
-# Installs what building (build), the demo (demo) or the tests (test) need, if it is missing.
-# usage: install-deps.sh [build|demo|test]
+# Installs what building (build), the demo (demo) or the tests (test) need, if it is missing; node: what a node in a
+# container calls, and nothing to build with.
+# usage: install-deps.sh [build|demo|test|node]
 # As root with apt-get or apk it installs; otherwise it prints the command to type and exits 69.
 group=${1:-build}
 case $group in
-build | demo | test) ;;
+build | demo | test | node) ;;
 *)
-	echo "usage: $0 [build|demo|test]" >&2
+	echo "usage: $0 [build|demo|test|node]" >&2
 	exit 64
 	;;
 esac
@@ -29,14 +30,22 @@ lacks() {
 }
 PATH=$PATH:/usr/sbin:/sbin
 
-need gcc gcc "gcc musl-dev"
-[ ! -f /etc/alpine-release ] || [ -f /usr/include/stdlib.h ] || lacks libc6-dev musl-dev
-[ -f /etc/alpine-release ] || [ "$manager" != apt ] || [ -f /usr/include/stdlib.h ] || lacks libc6-dev musl-dev
-need make make make
-need git git git
-[ -f /usr/include/jsmn.h ] || [ -f /usr/local/include/jsmn.h ] || lacks libjsmn-dev jsmn
+if [ "$group" = node ]; then
+	need git git git
+	need ssh openssh-client openssh-client
+	need docker docker.io docker-cli
+	need tini tini tini
+	[ -f /etc/ssl/certs/ca-certificates.crt ] || lacks ca-certificates ca-certificates
+else
+	need gcc gcc "gcc musl-dev"
+	[ ! -f /etc/alpine-release ] || [ -f /usr/include/stdlib.h ] || lacks libc6-dev musl-dev
+	[ -f /etc/alpine-release ] || [ "$manager" != apt ] || [ -f /usr/include/stdlib.h ] || lacks libc6-dev musl-dev
+	need make make make
+	need git git git
+	[ -f /usr/include/jsmn.h ] || [ -f /usr/local/include/jsmn.h ] || lacks libjsmn-dev jsmn
+fi
 
-if [ "$group" != build ]; then
+if [ "$group" = demo ] || [ "$group" = test ]; then
 	need bwrap bubblewrap bubblewrap
 	need setpriv util-linux util-linux
 	need bash bash bash
@@ -76,6 +85,10 @@ if [ "$group" = test ]; then
 	need ssh openssh-client openssh-client
 	need ps procps procps
 	need curl curl curl
+	need zsh zsh zsh
+	need fish fish fish
+	need mandoc mandoc mandoc
+	need docker-compose docker-compose docker-compose
 	need promtool prometheus prometheus
 	command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || need chromium chromium chromium
 	need node nodejs nodejs
@@ -93,7 +106,7 @@ esac
 
 case $manager in
 apt) command="apt-get install -y --no-install-recommends $missing" ;;
-apk) command="apk add $missing" ;;
+apk) command="apk add --no-cache $missing" ;;
 *)
 	echo "dgrid: missing (Debian package names): $missing" >&2
 	echo "dgrid: install them with this system's package manager" >&2
@@ -109,7 +122,7 @@ fi
 echo "dgrid: installing $missing" >&2
 if [ "$manager" = apk ]; then
 	# shellcheck disable=SC2086
-	apk add $missing >&2
+	apk add --no-cache $missing >&2
 	exit
 fi
 DEBIAN_FRONTEND=noninteractive

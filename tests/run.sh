@@ -116,10 +116,10 @@ shell_files() {
 }
 check_shell() {
 	local files
-	mapfile -t files < <(shell_files | grep -v "^bats/")
+	mapfile -t files < <(shell_files | grep -v "^bats/\|\.bats$")
 	shellcheck -x -P SCRIPTDIR "${files[@]}" || return 1
 	# bats runs each test in a subshell with set -e, and calls functions by name
-	mapfile -t files < <(shell_files | grep "^bats/")
+	mapfile -t files < <(shell_files | grep "^bats/\|\.bats$")
 	shellcheck -x -P SCRIPTDIR -e SC2030,SC2031,SC2164,SC2317 "${files[@]}"
 }
 finish() {
@@ -209,6 +209,19 @@ if command -v python3 >/dev/null && command -v bwrap >/dev/null; then
 	sed -n 's/^/# /p' "$work/out"
 else
 	skip "chaos" "python3 or bwrap is not installed"
+fi
+if command -v python3 >/dev/null && command -v ssh-keygen >/dev/null; then
+	note "frauds, before the audit and before the hook; and honest histories"
+	bash tests/tamper/run.sh >"$work/tamper" 2>&1
+	rc=$?
+	cat "$work/tamper"
+	passed=$((passed + $(grep -c '^ok ' "$work/tamper"))) failed=$((failed + $(grep -c '^not ok ' "$work/tamper")))
+	if ((rc != 0)) && ! grep -q '^not ok ' "$work/tamper"; then
+		echo "not ok tamper: the script ended with $rc"
+		failed=$((failed + 1))
+	fi
+else
+	skip "tamper" "python3 or ssh-keygen is not installed"
 fi
 if command -v node >/dev/null && command -v npm >/dev/null && command -v java >/dev/null && [[ -n $(type -P chromium chromium-browser google-chrome) ]]; then
 	note "the dashboard in a browser"

@@ -6,16 +6,32 @@
 #include "site.h"
 #include "test.h"
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static int hash_is(const void *bytes, size_t len, const char *hex)
 {
-	uint8_t h[32];
-	char text[65];
+	uint8_t h[32], streamed[32];
+	char text[SHA256_HEX];
+	struct sha256 s;
 	sha256(bytes, len, h);
-	for (int i = 0; i < 32; i++)
-		snprintf(text + 2 * i, 3, "%02x", h[i]);
-	return !strcmp(text, hex);
+	sha256_hex(h, text);
+	if (strcmp(text, hex) != 0)
+		return 0;
+	/* The same in pieces of every size up to a block and more. */
+	for (size_t piece = 1; piece <= 131; piece++) {
+		sha256_init(&s);
+		for (size_t at = 0; at < len && at < 5000; at += piece) {
+			size_t n = len - at < piece ? len - at : piece;
+			sha256_add(&s, (const char *)bytes + at, at + n > 5000 ? 5000 - at : n);
+		}
+		if (len > 5000)
+			sha256_add(&s, (const char *)bytes + 5000, len - 5000);
+		sha256_end(&s, streamed);
+		if (memcmp(h, streamed, 32) != 0)
+			return 0;
+	}
+	return 1;
 }
 
 /* The vectors of FIPS 180-4's examples, and every length around a block. */

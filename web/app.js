@@ -7,7 +7,7 @@
   const plural = (n, one, many) => `${n.toLocaleString('en')} ${n === 1 ? one : many || one + 's'}`;
   const clock = () => D.past ? D.now : Math.max(D.now, now());
   const STATES = ['unapproved', 'queued', 'running', 'completed', 'failed', 'archived'];
-  const STATUSES = new Set(['success', 'failed', 'timeout', 'oom', 'cancelled', 'lost', 'invalid', 'orphaned']);
+  const STATUSES = new Set(['success', 'failed', 'timeout', 'oom', 'cancelled', 'lost', 'invalid', 'orphaned', 'disputed']);
   const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
   /* ---- the data ---- */
@@ -60,6 +60,17 @@
   }
 
   /* ---- age ---- */
+  /* What the last recorded audit said, in words and colour. */
+  function audited() {
+    const a = D.audit;
+    if (!a) return null;
+    const bad = a.violations || a.branch === 'off';
+    const oid = D.commit_url ? h('a', { href: D.commit_url + a.commit, class: 'oid', rel: 'noreferrer' }, a.commit.slice(0, 10)) : h('code', { class: 'oid' }, a.commit.slice(0, 10));
+    const more = a.branch === 'off' ? 'that commit is not on this branch: its history was rewritten' : a.branch === 'unknown' ? 'where this branch stands to it cannot be told'
+      : a.since ? `${plural(a.since, 'commit')} since` : '';
+    return h('span', { class: 'badge audit ' + (bad ? 'a-bad' : a.branch === 'on' ? 'a-good' : 'a-unsure'), id: 'audit' }, 'audited to ', oid, ', ',
+      a.violations ? plural(a.violations, 'violation') : 'no violations', ', ', timeEl(a.at, true), more ? `; ${more}` : '');
+  }
   let level = '';
   function age() {
     const box = $('age');
@@ -73,7 +84,7 @@
     const text = s > 600 ? `This is ${ago(D.now).replace(' ago', '')} old` : `Read ${ago(D.now)}`;
     if (!box.firstChild)
       put(box, h('span', { class: 'dot' }), h('strong', { id: 'age-text' }), h('span', {}, 'ledger at ', oid),
-        h('span', { class: 'muted' }, 'last commit ', timeEl(D.committed_at, true)));
+        h('span', { class: 'muted' }, 'last commit ', timeEl(D.committed_at, true)), audited());
     const strong = $('age-text');
     if (strong.textContent !== text) strong.textContent = text;
     if (is === level) return;
@@ -178,8 +189,8 @@
         h('td', {}, slots(n)),
         h('td', { class: 'wide' }, n.engine || '–', n.version ? h('span', { class: 'muted' }, ' ', n.version.replace(n.engine, '').trim()) : null),
         h('td', { class: 'wide' }, labels(n.labels)),
-        h('td', { class: 'num' }, n.done.toLocaleString('en')),
-        h('td', { class: 'num' + (n.failed ? ' bad-text' : '') }, n.failed.toLocaleString('en'), n.late ? h('div', { class: 'small muted' }, `${n.late} late`) : null),
+        h('td', { class: 'num' }, n.done.toLocaleString('en'), n.voted ? h('div', { class: 'small muted', title: 'of tasks that other nodes run too' }, plural(n.voted, 'vote')) : null),
+        h('td', { class: 'num' + (n.failed ? ' bad-text' : '') }, n.failed.toLocaleString('en'), n.late ? h('div', { class: 'small muted' }, `${n.late} late`) : null, n.outliers ? h('div', { class: 'small bad-text', title: 'found something else than the quorum' }, plural(n.outliers, 'outlier')) : null),
         h('td', { class: 'wide' }, share(n.branch / work))))))),
       D.node_count > D.nodes.length ? h('p', { class: 'muted small' }, `And ${plural(D.node_count - D.nodes.length, 'more node')} that left or fell silent: dgrid nodes lists all.`) : null);
   }

@@ -3,8 +3,10 @@
 
 usage: check.py REPOSITORY BRANCH TASKS
 Every commit, in order: each task in exactly one state; only legal moves; a result only under the nonce of the claim before
-it; attempts only grow; what ended stays as it is. At the end: every task that was ever queued has ended, with one result.
+it; attempts only grow; what ended stays as it is. At the end: every task that was ever queued has ended, with one result; of
+those that several nodes ran, no node voted twice, and the result opens as many commitments as its quorum wants.
 """
+import hashlib
 import json
 import subprocess
 import sys
@@ -43,6 +45,35 @@ def steps(repository, branch):
             words = meta.strip().lstrip(":").split()
             changes.append((path, words[3] if words[4] != "D" else None))
         yield commit, changes
+
+
+def commitment(vote, result):
+    """What a voter had to commit to who found that result, by docs/TASK_FORMAT.md."""
+    told = lambda n: "-" if result.get(n) is None else str(result[n])
+    status = result["quorum"].get("status", result["status"])
+    words = ["dgrid-vote", vote["node"], vote["nonce"], status, told("exit_code"), told("signal"),
+             result["stdout_sha256"], result["stderr_sha256"]]
+    return hashlib.sha256("".join(w + "\n" for w in words).encode()).hexdigest()
+
+
+def votes_wrong(doc):
+    """What is wrong with the votes on a task that ended; [] for nothing."""
+    attempts, result = doc.get("attempts", []), doc.get("result", {})
+    votes = [a for a in attempts if a.get("outcome") == "voted"]
+    terms = attempts[-1] if attempts else {}
+    if terms.get("replicas", 1) == 1 or result.get("status") in ("lost", "cancelled", "invalid"):
+        return ["a quorum that nobody asked for"] if "quorum" in result else []
+    wrong, told = [], result.get("quorum", {})
+    nodes = [v["node"] for v in votes] + [result["node"]]
+    if len(set(nodes)) != len(nodes):
+        wrong.append(f"a node voted twice: {nodes}")
+    agreed = [v["node"] for v in votes if v["commitment"] == commitment(v, result)] + [result["node"]]
+    decided = len(agreed) >= terms["quorum"]
+    if (result["status"] == "disputed") == decided or (not decided and len(nodes) < terms["replicas"]):
+        wrong.append(f"{result['status']} by {agreed} of {nodes}")
+    if decided and (told["agreed"] != agreed or sorted(told["outliers"]) != sorted(set(nodes) - set(agreed))):
+        wrong.append(f"the result tells of another quorum than {agreed}")
+    return wrong
 
 
 def main():
@@ -96,6 +127,7 @@ def main():
     for task, where in state.items():
         if where not in ("completed", "failed"):
             wrong.append(f"end {task}: still in {where}")
+        wrong += [f"end {task}: {what}" for what in votes_wrong(last[task])]
         if results.get(task, 0) != 1:
             wrong.append(f"end {task}: {results.get(task, 0)} results")
     if len(state) != expected:
@@ -114,6 +146,10 @@ def main():
           f"{released} released")
     print(f"lost: {expected - len(state)}; duplicate results: {sum(n > 1 for n in results.values())}; "
           f"longest from a claim to its healing: {waited:.0f} s")
+    shared = [d["result"] for d in last.values() if "quorum" in d.get("result", {})]
+    print(f"votes: {sum(a.get('outcome') == 'voted' for d in last.values() for a in d.get('attempts', []))}; "
+          f"tasks ended by a quorum: {sum(r['status'] != 'disputed' for r in shared)}; "
+          f"disputed: {sum(r['status'] == 'disputed' for r in shared)}")
     for line in wrong[:50]:
         print("WRONG " + line)
     return 1 if wrong else 0

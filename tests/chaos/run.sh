@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The bench of faults: workers on bubblewrap or a fake docker, tasks, and a stream of faults drawn from a seed. Then
-# check.py reads the history alone. usage: run.sh [SECONDS [WORKERS [TASKS [SEED]]]]
+# check.py and an audit read the history alone. usage: run.sh [SECONDS [WORKERS [TASKS [SEED]]]]
 # Faults: kill -9 of a worker, SIGSTOP beyond the lease, kill of a git child at any point, a stale index.lock, a remote
 # that declines, a remote that is away, a full disk, an engine that fails or hangs; and the clocks of two workers are half
 # a minute off, one each way, where libfaketime is there to do it.
@@ -44,7 +44,10 @@ mkdir "$work/tasks"
 for i in $(seq "$tasks"); do
 	script="echo $i >>/dev/null; sleep $((RANDOM % 3)).$((RANDOM % 10)); echo done $i"
 	((i % 10)) || script="echo fails; exit 3"
-	printf '{"task_id": "t%d", "script": "%s", "timeout_seconds": 30, "max_attempts": 10}' "$i" "$script" >"$work/tasks/t$i.json"
+	several=''
+	((i % 6)) || several=', "replicas": 3'
+	printf '{"task_id": "t%d", "script": "%s", "timeout_seconds": 30, "max_attempts": 10%s}' "$i" "$script" "$several" \
+		>"$work/tasks/t$i.json"
 done
 "$dgrid" submit "$work"/tasks/*.json >/dev/null || exit 1
 
@@ -167,6 +170,7 @@ done
 left=$(pgrep -f "$work/w[0-9]" | wc -l)
 if ((left > 0)); then echo "WRONG $left processes are left" && rc=1; fi
 python3 "$here/check.py" "$origin" main "$tasks" || rc=1
+if ! "$dgrid" audit; then echo "WRONG the audit finds what nobody did" && rc=1; fi
 if ((rc)); then
 	keep=1
 	echo "chaos: failed; again with: make chaos FAULT_SECONDS=$seconds WORKERS=$workers TASKS=$tasks SEED=$seed"

@@ -1,0 +1,219 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
+# dgrid audit: what honest nodes and people do passes; what nobody may do is named, with its commit; a checkpoint is gone
+# on from, and a history that left it behind is told. The rules one by one: tests/test_rules.c.
+
+setup() {
+	load helpers
+	common_setup
+	export DGRID_REPO_URL=$ORIGIN GIT_USER_NAME=ann
+	"$DGRID" init >/dev/null
+}
+teardown() { common_teardown; }
+
+settings() { # MEMBERS of grid.json
+	edit "printf '%s' '{\"schema\": 1, $1}' >grid.json"
+}
+edit() { # SHELL-COMMAND in a clone, committed by hand and pushed
+	rm -rf "$T/edit"
+	tgit clone -q "$ORIGIN" "$T/edit"
+	(cd "$T/edit" && sh -c "$1" && tgit add -A && tgit commit -qm "${2:-by hand}" && tgit push -q origin HEAD:main)
+}
+worker() { # NODE [OPTIONS]
+	local node=$1
+	shift
+	"$DGRID" worker --node-id "$node" --engine bwrap --work-dir "$T/$node" --once "$@" 2>>"$T/$node.log"
+}
+audit_json() { # PYTHON-EXPRESSION over a
+	"$DGRID" audit --json 2>/dev/null | python3 -c "import json,sys; a=json.load(sys.stdin); print($1)"
+}
+
+@test "a grid that lived passes: runs, retries, losses, cancels, promotion, archive" {
+	require_bwrap
+	settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 0, "lease_seconds": 5, "retry_backoff_seconds": 1, "keep_finished": 4'
+	for i in 1 2 3; do "$DGRID" submit --id "ok$i" -- "echo $i"; done
+	printf '{"task_id": "again", "script": "exit 3", "timeout_seconds": 30, "max_attempts": 2, "retry_on_failure": true}' >"$T/again.json"
+	"$DGRID" submit "$T/again.json"
+	"$DGRID" submit --id long -- 'sleep 4'
+	"$DGRID" submit --id never -- 'true'
+	"$DGRID" cancel never
+	edit 'echo nonsense >tasks/queue/nonsense.json'
+	edit 'printf "{\"task_id\": \"offered\", \"script\": \"echo offered\", \"timeout_seconds\": 30}" >tasks/unapproved/offered.json'
+	"$DGRID" promote
+	worker n1 --slots 3
+	"$DGRID" retry again
+	worker n2
+	# A claim whose node dies, and one that is cancelled while it runs.
+	"$DGRID" submit --id lost -- 'sleep 60'
+	spawn "$T/n3.log" "$DGRID" worker --node-id n3 --engine bwrap --work-dir "$T/n3"
+	wait_until 20 grep -q 'claimed lost' "$T/n3.log"
+	kill -KILL "$SPAWNED"
+	wait_until 30 sh -c '"$DGRID" heal | grep -q "requeue lost"'
+	spawn "$T/n1b.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/n1" --once
+	wait_until 20 ledger_has in_progress lost
+	"$DGRID" cancel lost
+	wait_until 20 ledger_has failed lost
+	wait_until 20 pid_ended "$SPAWNED"
+	"$DGRID" maintain
+	[ "$(git -C "$ORIGIN" rev-list --count archive)" -ge 1 ]
+	run -0 "$DGRID" audit
+	echo "$output"
+	[[ "${lines[-1]}" == "audited $(git -C "$ORIGIN" rev-list --count --first-parent main) commits to "*": no violations, "* ]]
+	[[ "$output" == *"notice.settings"*"grid.json: changed by tester"* ]]
+	# What another than its node ended says by what.
+	run -0 git -C "$ORIGIN" log -p --format= main -- tasks/queue/lost.json
+	[[ "$output" == *'"evidence"'* && "$output" == *'"lease_until"'* ]]
+	# Any part of it alone passes too.
+	run -0 "$DGRID" audit main~9..main~2
+	run -0 "$DGRID" audit --since main~5
+	run -0 "$DGRID" audit main~3
+	[ "$(audit_json '(a["schema"], a["violations"], a["archive"] is not None, len(a["audited_to"]))')" = "(1, [], True, 40)" ]
+	# Over a wire it is a whole copy that is read.
+	start_http_git
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	export GIT_TOKEN
+	run -0 "$DGRID" --repo "$HTTP_URL" audit
+	[[ "${lines[-1]}" == *": no violations, "* ]]
+	run -0 "$DGRID" --repo "$HTTP_URL" audit --record
+	[ "$(git -C "$ORIGIN" log -1 --format=%s refs/dgrid/audit | python3 -c 'import json,sys; print(json.load(sys.stdin)["violations"])')" = 0 ]
+	run -0 "$DGRID" --repo "$HTTP_URL" audit --record
+	[[ "${lines[-1]}" == "audited 0 commits to "* ]]
+}
+
+@test "a fraud is named by its rule, commit and path, in text and in JSON, and is the answer no" {
+	"$DGRID" submit --id a -- 'echo a'
+	edit 'git mv tasks/queue/a.json tasks/completed/a.json' 'n1: success a'
+	bad=$(git -C "$ORIGIN" rev-parse main)
+	"$DGRID" submit --id b -- 'echo b'
+	run -1 --separate-stderr "$DGRID" audit
+	[[ "${lines[0]}" == "${bad:0:10}  place.move        tasks/completed/a.json: a task moved from queue to completed (by tester <tester@example.invalid> for n1)" ]]
+	[[ "${lines[-1]}" == *": 1 VIOLATION, "* ]]
+	[[ "$stderr" == *"1 violation"* ]]
+	[ "$(audit_json '[(v["commit"], v["rule"], v["path"], v["author"]) for v in a["violations"]]')" = "[('$bad', 'place.move', 'tasks/completed/a.json', 'tester <tester@example.invalid>')]" ]
+	# Behind it the history is honest, before it too.
+	run -0 "$DGRID" audit "$bad..main"
+	run -0 "$DGRID" audit "$bad~1"
+	# A stranger's names move no cursor.
+	edit 'printf x >"tasks/queue/$(printf "a\033[2Jb").json"'
+	run -1 "$DGRID" audit
+	[[ "$output" == *place.path* && "$output" != *$'\033'* ]]
+	run -1 "$DGRID" audit --limit 1
+	[[ "$output" == *"... and 1 more violation, "* ]]
+}
+
+@test "the archive: an item that was dropped, changed or removed, totals that do not add up" {
+	require_bwrap
+	settings '"keep_finished": 1'
+	for i in 1 2 3 4; do "$DGRID" submit --id "t$i" -- true; done
+	worker n1 --slots 4
+	"$DGRID" maintain
+	run -0 "$DGRID" audit
+	[[ "${lines[-1]}" == *", 1 of the archive: no violations"* ]]
+	good=$(git -C "$ORIGIN" rev-parse archive)
+	main=$(git -C "$ORIGIN" rev-parse main)
+	in_archive() { # SHELL-COMMAND
+		rm -rf "$T/arch"
+		tgit clone -q -b archive "$ORIGIN" "$T/arch"
+		(cd "$T/arch" && sh -c "$1" && tgit commit -qam 'by hand' && tgit push -q origin HEAD:archive)
+	}
+	in_archive 'echo >>"$(git ls-files | head -n 1)"'
+	run -1 "$DGRID" audit
+	[[ "$output" == *"archive.frozen"*": it was changed in the archive"* ]]
+	git -C "$ORIGIN" update-ref refs/heads/archive "$good"
+	in_archive 'git rm -q "$(git ls-files | head -n 1)"'
+	run -1 "$DGRID" audit
+	[[ "$output" == *"archive.frozen"*": it was taken out of the archive"* ]]
+	# Set back to before anything was archived.
+	git -C "$ORIGIN" update-ref -d refs/heads/archive
+	run -1 "$DGRID" audit
+	[[ "$output" == *"archive.lost"*"3 tasks left for the archive, and the branch archive has no commit that took them"* ]]
+	git -C "$ORIGIN" update-ref refs/heads/archive "$good"
+	edit 'sed -i "s/\"tasks\": 3/\"tasks\": 2/" tasks/archive.json'
+	run -1 "$DGRID" audit
+	[[ "$output" == *"archive.totals"*"tasks/archive.json: the totals changed without anything being archived"* ]]
+	git -C "$ORIGIN" update-ref refs/heads/main "$main"
+	run -0 "$DGRID" audit
+}
+
+@test "--since and --record go on from a checkpoint, and tell of a history that left it behind" {
+	for i in 1 2 3; do "$DGRID" submit --id "t$i" -- true; done
+	run -0 --separate-stderr "$DGRID" audit --json
+	printf '%s\n' "$output" >"$T/checkpoint.json"
+	run -0 "$DGRID" audit --record
+	[[ "${lines[-1]}" == "audited 4 commits to "* ]]
+	"$DGRID" submit --id t4 -- true
+	run -0 "$DGRID" audit --since "$T/checkpoint.json"
+	[[ "${lines[-1]}" == "audited 1 commit to "*" since "*": no violations, 0 notices" ]]
+	run -0 "$DGRID" audit --record
+	[[ "${lines[-1]}" == "audited 1 commit to "* ]]
+	run -0 "$DGRID" audit --record --full
+	[[ "${lines[-1]}" == "audited 5 commits to "* ]]
+	[ "$(git -C "$ORIGIN" log -1 --format=%s refs/dgrid/audit | python3 -c 'import json,sys; j=json.load(sys.stdin); print(j["commits"], j["violations"])')" = "5 0" ]
+	# The branch is set back, and goes on from there as if nothing had been.
+	git -C "$ORIGIN" update-ref refs/heads/main main~3
+	run -1 "$DGRID" audit --since "$T/checkpoint.json"
+	[[ "${lines[0]}" == *"history.rewritten"*"the branch was set back"* ]]
+	"$DGRID" submit --id other -- true
+	run -1 "$DGRID" audit --since "$T/checkpoint.json"
+	[[ "${lines[0]}" == *"history.rewritten"*"audited before, is not on the first-parent line"* ]]
+	run -1 "$DGRID" audit --record
+	[[ "$output" == *"history.rewritten"* ]]
+	# It stays known until somebody begins anew.
+	"$DGRID" submit --id more -- true
+	run -0 "$DGRID" audit --record
+	[ "$(git -C "$ORIGIN" log -1 --format=%s refs/dgrid/audit | python3 -c 'import json,sys; print(json.load(sys.stdin)["violations"])')" = 1 ]
+	# Pruned too: the checkpoint is nowhere any more.
+	git -C "$ORIGIN" update-ref -d refs/dgrid/audit
+	git -C "$ORIGIN" -c gc.reflogExpire=now gc -q --prune=now
+	run -1 "$DGRID" audit --since "$T/checkpoint.json"
+	[[ "${lines[0]}" == *"history.rewritten"*"is not in the repository any more"* ]]
+	run -0 "$DGRID" audit --record --full
+}
+
+@test "grafts, replaced objects and a shallow copy hide nothing" {
+	"$DGRID" submit --id a -- 'echo a'
+	edit 'sed -i s/echo/rm/ tasks/queue/a.json'
+	bad=$(git -C "$ORIGIN" rev-parse main)
+	"$DGRID" submit --id b -- 'echo b'
+	git -C "$ORIGIN" replace "$bad" "$bad~1"
+	run -1 "$DGRID" audit
+	[[ "${lines[0]}" == "${bad:0:10}  task.fields  "* ]]
+	git -C "$ORIGIN" replace -d "$bad"
+	echo "$(git -C "$ORIGIN" rev-parse main) $(git -C "$ORIGIN" rev-parse "$bad~1")" >"$ORIGIN/info/grafts"
+	run -1 "$DGRID" audit
+	[[ "${lines[0]}" == "${bad:0:10}  task.fields  "* ]]
+	rm "$ORIGIN/info/grafts"
+	git clone -q --depth 1 --bare "file://$ORIGIN" "$T/shallow.git"
+	run -69 "$DGRID" --repo "$T/shallow.git" audit
+	[[ "$output" == *shallow*"--unshallow"* ]]
+	# An object that is gone: no verdict, whatever else was found.
+	blob=$(git -C "$ORIGIN" rev-parse main:tasks/queue/b.json)
+	chmod u+w "$ORIGIN/objects/${blob:0:2}/${blob:2}" && rm "$ORIGIN/objects/${blob:0:2}/${blob:2}"
+	run -65 "$DGRID" audit
+	[[ "$output" == *"lacks object $blob"* ]]
+}
+
+@test "what it cannot do it says: no grid, no such commit, options that exclude each other; a bar on a terminal" {
+	run -66 "$DGRID" --branch nowhere audit
+	run -66 "$DGRID" audit nowhere
+	run -66 "$DGRID" audit nowhere..main
+	run -66 "$DGRID" audit --since nowhere
+	echo '{"schema": 1}' >"$T/none.json"
+	run -65 "$DGRID" audit --since "$T/none.json"
+	[[ "$output" == *"is no checkpoint"* ]]
+	run -64 "$DGRID" audit --since main --full
+	run -64 "$DGRID" audit --record main~1..main
+	run -64 "$DGRID" audit main main
+	run -69 "$DGRID" --repo "$T/nowhere.git" audit
+	run -0 "$DGRID" audit main..main
+	[[ "$output" == "audited 0 commits to "* ]]
+	run -0 --separate-stderr python3 "$BATS_TEST_DIRNAME/on_terminal.py" -- "$DGRID" audit
+	[[ "$output" == *"audited 1 commit to "* ]]
+}
+
+@test "AUDIT.md's table is the program's own" {
+	"$DGRID" audit --rules >"$T/known"
+	[ "$(grep -c '^| `' "$T/known")" -gt 30 ]
+	sed -n '/^| rule | says |/,/^$/p' "$REPO_ROOT/docs/AUDIT.md" | sed '/^$/d' >"$T/told"
+	diff "$T/known" "$T/told"
+}

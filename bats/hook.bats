@@ -1,0 +1,211 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016 # texts for other shells
+# A bare repository that judges every push: honest grids go on in it, frauds are refused, and it fails closed.
+
+setup() {
+	load helpers
+	common_setup
+	mkdir "$T/bin" "$T/fake"
+	cp "$BATS_TEST_DIRNAME/fake-docker" "$T/bin/docker"
+	export PATH=$T/bin:$PATH FAKE_DOCKER=$T/fake DGRID_REPO_URL=$ORIGIN GIT_USER_NAME=ann
+}
+teardown() { common_teardown; }
+
+work() { # NODE OPTIONS...
+	"$DGRID" worker --node-id "$1" --engine docker --once --work-dir "$T/w-$1" "${@:2}" 2>"$T/log-$1"
+}
+clone() {
+	rm -rf "$T/c"
+	tgit clone -q "$ORIGIN" "$T/c"
+}
+# refused RULE GIT-PUSH-ARGUMENTS...: the push fails, says the rule, and changes no ref
+refused() {
+	local rule=$1 before
+	shift
+	before=$(git -C "$ORIGIN" for-each-ref)
+	run tgit -C "$T/c" push "$@"
+	[ "$status" -ne 0 ]
+	grep -q "^remote: dgrid: $rule: " <<<"$output"
+	[[ "$output" == *"remote: dgrid: nothing is taken: this push breaks the ledger's rules"* ]]
+	[ "$(git -C "$ORIGIN" for-each-ref)" = "$before" ]
+}
+hand() { # FILE PYTHON-ON-d MESSAGE: a commit by hand
+	python3 - "$T/c/$1" "$2" <<-'PY'
+		import json, sys
+		d = json.load(open(sys.argv[1]))
+		exec(sys.argv[2])
+		json.dump(d, open(sys.argv[1], "w"), indent=2)
+	PY
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm "$3"
+}
+
+@test "init --bare --hook makes a repository that judges; an honest grid lives in it whole" {
+	rm -rf "$ORIGIN"
+	run -0 "$DGRID" init --bare --hook "$ORIGIN"
+	[[ "$output" == *"grid made on branch main"*"every push to it is judged"* ]]
+	[ "$(git -C "$ORIGIN" config receive.fsckObjects) $(git -C "$ORIGIN" config receive.denyNonFastForwards) $(git -C "$ORIGIN" config receive.denyDeletes)" = "true true true" ]
+	clone
+	echo '{"schema": 1, "keep_finished": 2, "retry_backoff_seconds": 1, "min_timeout_seconds": 1, "heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 1}' >"$T/c/grid.json"
+	tgit -C "$T/c" commit -qam settings
+	tgit -C "$T/c" push -q
+	# A request, merged and promoted.
+	echo '{"task_id": "offer", "script": "echo offered", "timeout_seconds": 30}' >"$T/c/tasks/unapproved/offer.json"
+	tgit -C "$T/c" checkout -q -b offer
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm offer
+	tgit -C "$T/c" push -q origin offer
+	tgit -C "$T/c" checkout -q main
+	tgit -C "$T/c" merge -q --no-ff -m 'Merge the offer' offer
+	tgit -C "$T/c" tag v1
+	tgit -C "$T/c" push -q origin main v1
+	"$DGRID" promote
+	for i in 1 2 3; do "$DGRID" submit --id "t$i" -- "echo $i" >/dev/null; done
+	"$DGRID" submit --id fails -- 'exit 3' >/dev/null
+	"$DGRID" submit --id unwanted -- 'true' >/dev/null
+	"$DGRID" cancel unwanted
+	work n1 --slots 2
+	"$DGRID" retry fails
+	# A node that dies with a claim; another heals and runs it, while it beats.
+	touch "$T/fake/slow"
+	"$DGRID" submit --id orphan -- 'echo orphan' >/dev/null
+	spawn "$T/log-n2" "$DGRID" worker --node-id n2 --slots 2 --engine docker --work-dir "$T/w-n2"
+	wait_until 20 ledger_has in_progress orphan
+	kill -KILL "$SPAWNED"
+	rm "$T/fake/slow"
+	spawn "$T/log-n3" "$DGRID" worker --node-id n3 --engine docker --work-dir "$T/w-n3"
+	ended() { "$DGRID" status --json | python3 -c 'import json, sys; c = json.load(sys.stdin)["counts"]; sys.exit(c["queue"] + c["in_progress"] > 0)'; }
+	wait_until 60 ended
+	git -C "$ORIGIN" for-each-ref | grep -q refs/dgrid/heartbeats/n3
+	kill -TERM "$SPAWNED"
+	wait_until 20 pid_ended "$SPAWNED"
+	"$DGRID" maintain
+	[ "$(git -C "$ORIGIN" ls-tree -r --name-only archive | wc -l)" = 5 ]
+	"$DGRID" audit --record
+	run ! grep -h 'declined\|refused' "$T"/log-*
+	git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/audit
+	# What is not dgrid's is free.
+	git -C "$ORIGIN" rev-parse -q --verify refs/heads/offer
+	git -C "$ORIGIN" rev-parse -q --verify refs/tags/v1
+}
+
+@test "frauds are refused with the rule, the branch stays as it is, and the honest worker goes on" {
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	"$DGRID" submit --id t1 -- 'echo one' >/dev/null
+	"$DGRID" submit --id t2 -- 'echo two' >/dev/null
+	work n1
+	"$DGRID" submit --id t3 -- 'echo three' >/dev/null
+	clone
+	hand tasks/completed/t1.json 'd["result"]["stdout"] = "else\n"' 'better so'
+	refused result.frozen origin main
+	clone
+	hand tasks/queue/t3.json 'd["script"] = "echo evil"' 'n1: claim t3'
+	refused task.fields origin main
+	# Several at once; a good commit before does not help.
+	clone
+	echo x >"$T/c/notes"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm notes
+	rm "$T/c/tasks/completed/t1.json"
+	echo x >"$T/c/tasks/queue/x.txt"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm $'evil \e[2J'
+	refused place.path origin main
+	[[ "$output" == *"remote: dgrid: result.frozen: tasks/completed/t1.json: "* || "$output" == *"remote: dgrid: archive.lost: tasks/completed/t1.json: "* ]]
+	[[ "$output" != *$'\e'* ]]
+	# History: set back, deleted, replaced, and refs that nobody reads or that stand in the way.
+	clone
+	tgit -C "$T/c" reset -q --hard HEAD~1
+	refused history.rewritten --force origin main
+	refused history.rewritten origin :main
+	refused ref.name origin main:refs/dgrid/heartbeats/a/b
+	refused ref.name origin 'main:refs/dgrid/heartbeats/n1.x'
+	refused ref.name origin main:refs/dgrid/whatever
+	refused ref.replace origin main:refs/replace/0123456789012345678901234567890123456789
+	# With it goes what came in the same push, even a tag.
+	tgit -C "$T/c" tag innocent
+	refused ref.name origin innocent main:refs/dgrid/tails/a/b
+	# dgrid's own verbs tell it too.
+	sed -i 's/hook pre-receive/hook post-receive/' "$ORIGIN/hooks/pre-receive"
+	run -77 "$DGRID" submit --id t4 -- true
+	[[ "$output" == *"hook: expected the hook's name, pre-receive, found post-receive"* ]]
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	work n1
+	[ "$(ledger_ls completed | tr '\n' ' ')" = 't1 t2 t3 ' ]
+	"$DGRID" audit
+}
+
+@test "an archive is taken with its ledger only" {
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	for i in 1 2 3 4; do "$DGRID" submit --id "t$i" -- "echo $i" >/dev/null; done
+	work n1 --slots 4
+	clone
+	echo '{"schema": 1, "keep_finished": 1}' >"$T/c/grid.json"
+	tgit -C "$T/c" commit -qam settings
+	tgit -C "$T/c" push -q
+	git clone -q --mirror "$ORIGIN" "$T/other.git"
+	"$DGRID" --repo "$T/other.git" maintain
+	tgit -C "$T/c" fetch -q "$T/other.git" +main:archived +archive:archive
+	refused archive.lost origin archived:main
+	refused archive.lost origin archive
+	tgit -C "$T/c" push -q --atomic origin archived:main archive
+	# It only grows.
+	tgit -C "$T/c" checkout -q archive
+	tgit -C "$T/c" rm -q -r .
+	tgit -C "$T/c" commit -qm away
+	refused archive.frozen origin archive
+	"$DGRID" audit
+}
+
+@test "where the program is gone nothing is taken, and it is said how to go on" {
+	cp "$DGRID" "$T/dgrid-moved"
+	"$T/dgrid-moved" init --hook "$ORIGIN" >/dev/null
+	mv "$T/dgrid-moved" "$T/dgrid-here"
+	before=$(git -C "$ORIGIN" for-each-ref)
+	run "$DGRID" submit --id x -- true
+	[ "$status" -eq 77 ]
+	[[ "$output" == *"dgrid-moved is gone, so pushes cannot be judged"*"dgrid init --hook"* ]]
+	[ "$(git -C "$ORIGIN" for-each-ref)" = "$before" ]
+	# The remedy, in the repository itself.
+	(cd "$ORIGIN" && unset DGRID_REPO_URL && "$T/dgrid-here" init --hook)
+	"$DGRID" submit --id x -- true
+	# What git refuses to read is no reason to take it.
+	printf 'garbage' >"$ORIGIN/shallow"
+	run "$DGRID" submit --id y -- true
+	[ "$status" -ne 0 ]
+	rm "$ORIGIN/shallow"
+	[ "$(ledger_ls queue)" = x ]
+}
+
+@test "another's hook stays, and what cannot have a hook is told" {
+	printf '#!/bin/sh\nexit 0\n' >"$ORIGIN/hooks/pre-receive"
+	run -65 "$DGRID" init --hook "$ORIGIN"
+	[[ "$output" == *"is there already and is not dgrid's"*"hook pre-receive"* ]]
+	[ "$(<"$ORIGIN/hooks/pre-receive")" = $'#!/bin/sh\nexit 0' ]
+	run -64 "$DGRID" init --hook https://example.invalid/grid.git
+	[[ "$output" == *"--hook: expected a bare repository in a folder"* ]]
+	git init -q "$T/work"
+	run -64 "$DGRID" init --hook "$T/work"
+	[[ "$output" == *"--hook: expected a bare repository, or a path where nothing stands yet"* ]]
+	run -64 "$DGRID" init --bare "$T/work"
+	[[ "$output" == *"--bare: "* ]]
+	run -64 "$DGRID" hook
+	run -64 "$DGRID" hook pre-receive <<<'nonsense'
+	[[ "$output" == *'expected lines "OLD NEW REF"'* ]]
+	mkdir "$T/it's here"
+	"$DGRID" init --bare --hook "$T/it's here/grid.git" >/dev/null
+	DGRID_REPO_URL="$T/it's here/grid.git" "$DGRID" submit --id x -- true
+}
+
+@test "over SSH too, and with another branch for the ledger" {
+	"$DGRID" --branch grid init --hook "$ORIGIN" >/dev/null
+	start_sshd
+	export DGRID_REPO_URL=$SSH_URL DGRID_BRANCH=grid
+	"$DGRID" submit --id t1 -- 'echo one' >/dev/null
+	work n1 --poll-ms 100
+	tgit clone -q -b grid "$SSH_URL" "$T/c"
+	hand tasks/completed/t1.json 'd["result"]["exit_code"] = 1' 'worse so'
+	refused result.frozen origin grid
+	# main is any branch here.
+	tgit -C "$T/c" push -q origin grid:main
+}

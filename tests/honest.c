@@ -1,0 +1,569 @@
+/* Random honest histories, many a second, for tests/tamper/honest.py: nodes and people act by the program's own code
+ * (what chooses, claims, renews, ends, heals, cancels, retries, promotes and counts), on a ledger in memory and by a
+ * clock that jumps; each commit goes to `git fast-import` as a stream. Only ledger.c, heartbeat.c, runner.c and clock.c
+ * are played (honest_stage.h): what they would do, without git, engine and waiting.
+ *
+ * usage: honest COUNT SEED DIR >stream    refs/h/0/main, refs/h/0/archive, refs/h/1/main, ... DIR: for scratch files
+ * The stream has "@" and 39 digits where the id of the commit with that mark is to stand. */
+#include "archive.h"
+#include "clock.h"
+#include "honest_stage.h"
+#include "node.h"
+#include "promote.h"
+#include "reaper.h"
+#include "slots.h"
+#include "verbs.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SLOTS 2
+#define PEOPLE 2
+
+struct sim_node {
+	struct actor a;
+	struct beat *beat; /* on the stage */
+	bool up, joined;
+	int64_t started_at, next_due;
+	char instance[17];
+	struct selfcheck fit;
+	struct slots slots;
+	struct outbox outbox;
+	struct chooser chooser;
+	struct reaper reaper;
+	unsigned beats;
+};
+static struct {
+	struct sim_node nodes[NODES];
+	struct actor people[PEOPLE];
+	struct grid_config config;
+	unsigned tasks;
+} sim;
+static const struct engine bwrap = {.kind = ENGINE_BWRAP, .version = "0.8.0"};
+
+/* ---- nodes ---- */
+
+static struct node_facts facts(struct sim_node *n, const char *status)
+{
+	n->next_due = clock_now() + sim.config.heartbeat_seconds + 1;
+	return (struct node_facts){.id = n->a.id,
+				   .instance = n->instance,
+				   .status = status,
+				   .trouble = "",
+				   .engine = "bwrap",
+				   .engine_version = "0.8.0",
+				   .work_dir = "/",
+				   .slots = SLOTS,
+				   .busy = slots_busy(&n->slots),
+				   .started_at = n->started_at,
+				   .next_due = n->next_due,
+				   .completed = n->slots.completed,
+				   .failed = n->slots.failed,
+				   .turns = "free"};
+}
+
+static void beat(struct sim_node *n)
+{
+	struct node_facts f = facts(n, "active");
+	json_free(n->beat->doc);
+	n->beat->doc = node_beat(&f);
+	snprintf(n->beat->node, sizeof n->beat->node, "%s", n->a.id);
+	snprintf(n->beat->oid, sizeof n->beat->oid, "%040u", ++n->beats);
+}
+
+static struct ledger open_as(const struct actor *a, const char *name)
+{
+	struct ledger l;
+	(void)a;
+	ledger_open(&l, "/nowhere", "main", NULL, name, "x@localhost", NULL);
+	return l;
+}
+
+/* One exchange, as talk.c has it: results, renewals, claims, the node's file. */
+static void speak(struct sim_node *n, bool claims, bool leaves)
+{
+	struct ledger l = open_as(&n->a, "dgrid");
+	struct ledger_change c[64];
+	struct err e;
+	memset(c, 0, sizeof c);
+	slots_watch(&n->slots, &l);
+	size_t out = outbox_changes(&n->outbox, c), k = out;
+	for (int i = 0; i < SLOTS; i++)
+		if (slot_lease_due(&n->slots.v[i]) == 2 || (slot_lease_due(&n->slots.v[i]) && out))
+			c[k++] = (struct ledger_change){.id = n->slots.v[i].pick.id,
+							.from = TASK_IN_PROGRESS,
+							.to = TASK_IN_PROGRESS,
+							.edit = slot_edit_renew,
+							.ctx = &n->slots.v[i],
+							.verb = "renew"};
+	size_t first = k, want = claims ? (size_t)(SLOTS - slots_busy(&n->slots)) : 0;
+	struct pick picks[SLOTS];
+	memset(picks, 0, sizeof picks);
+	size_t got = want ? choose(&n->chooser, &l, &sim.config, n->a.id, clock_now(), want, 8, picks) : 0;
+	for (int i = 0; i < SLOTS && k - first < got; i++) {
+		struct slot *s = &n->slots.v[i];
+		if (s->state != SLOT_FREE)
+			continue;
+		s->pick = picks[k - first];
+		s->state = SLOT_CLAIMING;
+		clock_nonce(s->nonce, 16);
+		c[k] = (struct ledger_change){.id = s->pick.id,
+					      .from = TASK_QUEUE,
+					      .to = s->pick.invalid_text ? TASK_FAILED : TASK_IN_PROGRESS,
+					      .text = s->pick.invalid_text,
+					      .edit = slot_edit_claim,
+					      .ctx = s,
+					      .verb = s->pick.invalid_text ? "invalid" : "claim"};
+		k++;
+	}
+	if (k || !n->joined || leaves) {
+		struct node_facts f = facts(n, leaves ? "left" : "active");
+		struct json *j = node_file(&f);
+		char *text = task_text(j), *path = xasprintf("nodes/%s.json", n->a.id);
+		ledger_commit(&l, n->a.id, c, k, path, text, &e);
+		n->joined = true;
+		json_free(j);
+		free(text);
+		free(path);
+	}
+	outbox_settle(&n->outbox, &l, c, out);
+	for (size_t i = out; i < k; i++) {
+		struct slot *s = c[i].ctx;
+		if (i < first) {
+			if (c[i].outcome == CHANGE_LANDED)
+				slot_renewed(s);
+		} else if (c[i].outcome == CHANGE_LANDED && !s->pick.invalid_text)
+			slot_start(s);
+		else
+			slot_free(s);
+	}
+	ledger_close(&l);
+}
+
+static void heal(struct sim_node *n)
+{
+	struct ledger l = open_as(&n->a, "dgrid");
+	struct orphans o = {0};
+	struct err e;
+	if (!reaper_look(&n->reaper, &l, &sim.config, n->a.id, &o, &e) && o.n)
+		reaper_heal(&l, n->a.id, &o, &e);
+	orphans_clear(&o);
+	ledger_close(&l);
+}
+
+static void forget_runs(struct sim_node *n)
+{
+	for (int i = 0; i < SLOTS; i++) {
+		free(n->slots.v[i].attempt);
+		slot_free(&n->slots.v[i]);
+	}
+}
+
+static void start(struct sim_node *n)
+{
+	struct ledger l = open_as(&n->a, "dgrid");
+	struct orphans o = {0};
+	struct strs kept = {0};
+	struct err e;
+	n->up = true;
+	n->started_at = clock_now();
+	clock_nonce(n->instance, 8);
+	for (const struct outcome *i = n->outbox.first; i; i = i->next)
+		strs_add(&kept, i->nonce);
+	reaper_own(&l, n->a.id, (const char *const *)kept.v, kept.n, &o);
+	reaper_heal(&l, n->a.id, &o, &e);
+	orphans_clear(&o);
+	strs_clear(&kept);
+	ledger_close(&l);
+	beat(n);
+	speak(n, false, false);
+}
+
+/* Stopped at once: the claims go back; or drained: what runs may end first. */
+static void stop(struct sim_node *n, bool drain)
+{
+	for (int i = 0; i < SLOTS; i++)
+		if (n->slots.v[i].attempt) {
+			if (!drain)
+				attempt_cancel(n->slots.v[i].attempt);
+			stage.ms += 1000 * below(3);
+			stage_end(n->slots.v[i].attempt);
+		}
+	speak(n, false, true);
+	json_free(n->beat->doc);
+	n->beat->doc = NULL;
+	n->up = false;
+}
+
+static void node_acts(struct sim_node *n)
+{
+	stage.acts = &n->a;
+	if (!n->up) {
+		if (one_in(2))
+			start(n);
+		return;
+	}
+	switch (below(20)) {
+	case 0:
+		forget_runs(n); /* kill -9 */
+		n->up = false;
+		return;
+	case 1:
+		stop(n, one_in(2));
+		return;
+	case 2:
+		return; /* cut off for a while: no beat, no exchange */
+	case 3:
+	case 4:
+		beat(n);
+		heal(n);
+		return;
+	default:
+		break;
+	}
+	for (int i = 0; i < SLOTS; i++)
+		if (n->slots.v[i].attempt && (n->slots.v[i].attempt->cancelled || one_in(2)))
+			stage_end(n->slots.v[i].attempt);
+	if (one_in(3))
+		stage.ms += 1000 * below(4); /* the exchange takes its time */
+	speak(n, !one_in(4), false);
+	beat(n);
+}
+
+/* ---- people ---- */
+
+static struct json *new_task(const char *id)
+{
+	static const char *const odd[] = {"\"\\u00e9\\ud83d\\ude00\"", "{\"deep\": [1, 2.50, {\"a\": null}]}", "1e3",
+					  "\"\""};
+	struct json_error je;
+	struct buf b = {0};
+	buf_addf(&b, "{\"script\": \"echo %lld\", \"task_id\": \"%s\", \"timeout_seconds\": %lld", (long long)below(99),
+		 id, (long long)(10 + below(100)));
+	if (one_in(2))
+		buf_addf(&b, ", \"metadata\": %s", odd[below(4)]);
+	if (one_in(3))
+		buf_addf(&b, ", \"max_attempts\": %lld", (long long)(1 + below(3)));
+	if (one_in(6))
+		buf_adds(&b, ", \"replicas\": 3, \"quorum\": 2");
+	else if (one_in(3))
+		buf_adds(&b, ", \"retry_on_failure\": true");
+	if (one_in(4))
+		buf_addf(&b, ", \"priority\": %lld, \"env\": {\"A\": \"b\"}, \"x-of\": 1.0", (long long)below(10));
+	buf_adds(&b, "}");
+	struct json *doc = json_parse(b.data, b.len, &je);
+	buf_clear(&b);
+	return doc;
+}
+
+static void submit(struct actor *a)
+{
+	struct ledger l = open_as(a, a->id);
+	struct ledger_change c[3];
+	char ids[3][16], *texts[3];
+	struct err e;
+	size_t n = 1 + (size_t)below(3);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(ids[i], sizeof ids[i], "t%u", sim.tasks++);
+		struct json *doc = new_task(ids[i]);
+		if (one_in(12))
+			json_set(doc, "timeout_seconds", json_new_str("soon")); /* by hand, and wrong */
+		texts[i] = task_text(doc);
+		c[i] = (struct ledger_change){
+		    .id = ids[i], .to = TASK_QUEUE, .create = true, .text = texts[i], .verb = "submit"};
+		json_free(doc);
+	}
+	ledger_commit(&l, a->id, c, n, NULL, NULL, &e);
+	for (size_t i = 0; i < n; i++)
+		free(texts[i]);
+	ledger_close(&l);
+}
+
+/* A merged request, some time, and then its promotion, by a person or by a node. */
+static void offer(struct actor *a)
+{
+	struct ledger l = open_as(a, a->id);
+	struct staged_ids all = {0};
+	struct staged one = {.verdict = STAGED_LEFT};
+	struct err e;
+	char *path, name[64];
+	snprintf(one.id, sizeof one.id, "offer%u", sim.tasks++);
+	struct json *doc = new_task(one.id);
+	if (one_in(6))
+		json_set(doc, "scirpt", json_new_str("x")); /* nobody looked */
+	char *text = task_text(doc);
+	path = stage_path(TASK_UNAPPROVED, one.id);
+	stage_commit("main", a->id, "Merge an offer\n");
+	stage_set(path, text);
+	snprintf(name, sizeof name, "%s <%s@localhost>", a->id, a->id);
+	struct arrival by = {.author = name, .committer = name, .at = clock_now()};
+	snprintf(by.commit, sizeof by.commit, "@%039lu", stage.mark);
+	stage.ms += 1000 * below(60);
+	if (one_in(8)) { /* withdrawn */
+		stage_commit("main", a->id, "Not that one\n");
+		stage_set(path, NULL);
+	} else {
+		const char *who = a->id;
+		struct sim_node *n = &sim.nodes[below(NODES)];
+		if (n->up && one_in(2)) {
+			stage.acts = &n->a;
+			who = n->a.id;
+		}
+		for (int k = 0; k < TASK_N_STATES; k++)
+			ledger_ids(&l, (enum task_state)k, &all.in[k]);
+		promote_judge(&l, &sim.config, &all, "100644", &by, &one);
+		struct staged_list list = {.v = &one, .n = 1};
+		promote_land(&l, who, &list, &e);
+		for (int k = 0; k < TASK_N_STATES; k++)
+			strs_clear(&all.in[k]);
+		free(one.why);
+		free(one.approver);
+		json_free(one.doc);
+	}
+	json_free(doc);
+	free(text);
+	free(path);
+	ledger_close(&l);
+}
+
+/* `dgrid cancel` or `dgrid retry`, of any task that it may be said of. */
+static void act(struct actor *a, bool retry)
+{
+	struct context ctx = {.url = "/nowhere", .branch = "main", .name = a->id, .email = "x@localhost"};
+	struct strs ids = {0};
+	struct err e;
+	for (int s = TASK_UNAPPROVED; s < TASK_N_STATES; s++)
+		if (retry == (s == TASK_COMPLETED || s == TASK_FAILED))
+			ledger_ids(NULL, (enum task_state)s, &ids);
+	if (ids.n) {
+		char verb[8], *argv[] = {verb, ids.v[below((int64_t)ids.n)], NULL};
+		snprintf(verb, sizeof verb, "%s", retry ? "retry" : "cancel");
+		(retry ? &verb_retry : &verb_cancel)->run(&ctx, 2, argv, &e);
+	}
+	strs_clear(&ids);
+}
+
+static void person_heals(struct actor *a)
+{
+	struct context ctx = {.url = "/nowhere", .branch = "main", .name = a->id, .email = "x@localhost"};
+	char verb[] = "heal", *argv[] = {verb, NULL};
+	struct err e;
+	verb_heal.run(&ctx, 1, argv, &e);
+}
+
+static int64_t ended(const struct json *doc)
+{
+	const char *when = json_str(json_get(doc, "result"), "finished_at");
+	int64_t at = clock_now();
+	if (when)
+		clock_parse(when, &at);
+	return at;
+}
+
+/* Both commits of upkeep.c: the oldest finished tasks, their totals, and the archive's own. */
+static void archive(const char *who, const char *name)
+{
+	struct strs ids = {0}, failed = {0};
+	struct archive_item items[8] = {{.failed = false}};
+	char paths[8][96], *texts[8], *message;
+	size_t n = 0, excess;
+	ledger_ids(NULL, TASK_COMPLETED, &ids);
+	size_t completed = ids.n;
+	ledger_ids(NULL, TASK_FAILED, &failed);
+	for (size_t i = 0; i < failed.n; i++)
+		strs_add(&ids, failed.v[i]);
+	strs_clear(&failed);
+	excess = ids.n > (size_t)sim.config.keep_finished ? ids.n - (size_t)sim.config.keep_finished : 0;
+	struct json *totals = stage_json(ARCHIVE_TOTALS);
+	totals = totals ? totals : json_new(JSON_OBJECT);
+	for (size_t i = 0; i < ids.n && n < excess && n < 8; i++) {
+		struct archive_item *a = &items[n];
+		a->failed = i >= completed;
+		char *path = stage_path(a->failed ? TASK_FAILED : TASK_COMPLETED, ids.v[i]);
+		struct json *doc = stage_json(path);
+		snprintf(a->id, sizeof a->id, "%s", ids.v[i]);
+		a->finished_at = ended(doc);
+		a->duration_ms = json_int(json_get(doc, "result"), "duration_ms", 0);
+		task_retried_ends(doc, &a->retried_completed, &a->retried_failed);
+		snprintf(paths[n], sizeof paths[n], "%s", path);
+		texts[n++] = xstrdup(stage_file(path)->text);
+		archive_count(totals, a);
+		json_free(doc);
+		free(path);
+	}
+	if (n) {
+		message =
+		    xasprintf("%s: archive %zu task%s\n\ndgrid-nonce: 0123456789abcdef\n", who, n, n == 1 ? "" : "s");
+		stage_commit("archive", name, message);
+		for (size_t i = 0; i < n; i++) {
+			char when[32];
+			clock_format(items[i].finished_at, when);
+			fprintf(stage.out, "M 100644 inline %.4s/%.2s/%.2s/%s.json\n", when, when + 5, when + 8,
+				items[i].id);
+			stage_data(texts[i]);
+		}
+		stage_commit("main", name, message);
+		for (size_t i = 0; i < n; i++)
+			stage_set(paths[i], NULL);
+		char *text = task_text(totals);
+		stage_set(ARCHIVE_TOTALS, text);
+		free(text);
+		free(message);
+		stage.transitions += (unsigned)n;
+	}
+	for (size_t i = 0; i < n; i++)
+		free(texts[i]);
+	json_free(totals);
+	strs_clear(&ids);
+}
+
+static void person_acts(struct actor *a)
+{
+	stage.acts = a;
+	switch (below(8)) {
+	case 0:
+	case 1:
+	case 2:
+		submit(a);
+		break;
+	case 3:
+		offer(a);
+		break;
+	case 4:
+		act(a, false);
+		break;
+	case 5:
+		act(a, true);
+		break;
+	case 6:
+		person_heals(a);
+		break;
+	default:
+		archive(a->id, a->id);
+	}
+}
+
+/* ---- one history ---- */
+
+static void begin(void)
+{
+	static const char *const names[PEOPLE] = {"alice", "bob"};
+	int64_t skew = below(61);
+	char text[256];
+	for (size_t i = 0; i < FILES; i++) {
+		free(stage.files[i].text);
+		stage.files[i].text = NULL;
+	}
+	for (int i = 0; i < PEOPLE; i++) {
+		sim.people[i] = (struct actor){.skew = below(2 * skew + 1) - skew};
+		snprintf(sim.people[i].id, sizeof sim.people[i].id, "%s", names[i]);
+	}
+	sim.tasks = stage.transitions = 0;
+	stage.acts = &sim.people[0];
+	/* Somewhere in the two years before 2026-11. */
+	stage.ms = 1000 * (1730000000 + below(63000000));
+	snprintf(text, sizeof text,
+		 "{\"schema\": 1, \"heartbeat_seconds\": %lld, \"orphan_after_seconds\": %lld, "
+		 "\"max_clock_skew_seconds\": %lld, "
+		 "\"keep_finished\": %lld, \"retry_backoff_seconds\": %lld%s}\n",
+		 (long long)(1 + below(60)), (long long)(5 + below(300)), (long long)skew, (long long)(1 + below(4)),
+		 (long long)(1 + below(20)), one_in(2) ? ", \"lease_seconds\": 30" : "");
+	stage_commit("main", "alice", "Make this repository a dgrid grid\n");
+	stage_set("grid.json", text);
+	for (int s = 0; s < TASK_N_STATES; s++) {
+		char *keep = xasprintf("tasks/%s/.gitkeep", task_state_name((enum task_state)s));
+		stage_set(keep, "");
+		free(keep);
+	}
+	stage_set("nodes/.gitkeep", "");
+	ledger_config(NULL, &sim.config, NULL);
+	for (int i = 0; i < NODES; i++) {
+		struct sim_node *n = &sim.nodes[i];
+		*n = (struct sim_node){
+		    .a = {.skew = below(2 * skew + 1) - skew}, .beat = &stage.beats[i], .reaper = {.patient = true}};
+		snprintf(n->a.id, sizeof n->a.id, "n%d", i + 1);
+		slots_init(&n->slots, SLOTS);
+		n->slots.node_id = n->a.id;
+		n->slots.instance = n->instance;
+		n->slots.work_dir = "/";
+		n->slots.engine = &bwrap;
+		n->slots.config = &sim.config;
+		n->slots.outbox = &n->outbox;
+		n->slots.fit = &n->fit;
+		n->outbox.dir = xasprintf("%s/outbox", stage.dir);
+	}
+}
+
+static void end(void)
+{
+	for (int i = 0; i < NODES; i++) {
+		struct sim_node *n = &sim.nodes[i];
+		forget_runs(n);
+		for (const struct outcome *o = n->outbox.first; o; o = o->next) {
+			char *path = xasprintf("%s/%s.json", n->outbox.dir, o->nonce);
+			unlink(path);
+			free(path);
+		}
+		slots_clear(&n->slots);
+		outbox_clear(&n->outbox);
+		chooser_clear(&n->chooser);
+		reaper_clear(&n->reaper);
+		selfcheck_clear(&n->fit);
+		json_free(n->beat->doc);
+		n->beat->doc = NULL;
+	}
+	config_clear(&sim.config);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 4) {
+		fputs("usage: honest COUNT SEED DIR >stream\n", stderr);
+		return 64;
+	}
+	unsigned count = (unsigned)strtoul(argv[1], NULL, 10), commits = 0, transitions = 0;
+	stage.dice = strtoull(argv[2], NULL, 10) * 2654435761u + 88172645463325252u;
+	stage.dir = argv[3];
+	/* The verbs print to stdout; the stream is another. */
+	int fd = dup(1);
+	stage.out = fdopen(fd, "w");
+	char *tasks = xasprintf("%s/tasks", stage.dir), *outbox = xasprintf("%s/outbox", stage.dir);
+	if (!stage.out || !freopen("/dev/null", "w", stdout) || mkdir(tasks, 0700) || mkdir(outbox, 0700)) {
+		perror("honest");
+		return 70;
+	}
+	for (stage.history = 0; stage.history < count; stage.history++) {
+		begin();
+		unsigned long before = stage.mark;
+		unsigned least = 10 + (unsigned)below(21);
+		for (int turn = 0; stage.transitions < least && turn < 400; turn++) {
+			stage.ms += 1000 * (one_in(25) ? below(900) : below(4)) + below(1000);
+			if (one_in(4))
+				person_acts(&sim.people[below(PEOPLE)]);
+			else
+				node_acts(&sim.nodes[below(NODES)]);
+			if (one_in(10)) { /* an idle node keeps house */
+				struct sim_node *n = &sim.nodes[below(NODES)];
+				stage.acts = &n->a;
+				if (n->up)
+					archive(n->a.id, "dgrid");
+			}
+		}
+		end();
+		commits += (unsigned)(stage.mark - before);
+		transitions += stage.transitions;
+	}
+	fputs("done\n", stage.out);
+	if (fclose(stage.out))
+		return 70;
+	rmdir(tasks);
+	rmdir(outbox);
+	free(tasks);
+	free(outbox);
+	for (size_t i = 0; i < FILES; i++)
+		free(stage.files[i].text);
+	fprintf(stderr, "%u histories, %u commits, %u transitions\n", count, commits, transitions);
+	return 0;
+}

@@ -1,0 +1,411 @@
+#include "honest_stage.h"
+#include "clock.h"
+#include "file.h"
+#include "sha256.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct stage stage;
+
+/* ---- clock.c: a true time that jumps, and clocks that are off ---- */
+
+static uint64_t random64(void)
+{
+	stage.dice ^= stage.dice << 13;
+	stage.dice ^= stage.dice >> 7;
+	stage.dice ^= stage.dice << 17;
+	return stage.dice * 2685821657736338717u;
+}
+int64_t below(int64_t n)
+{
+	return (int64_t)((random64() >> 16) % (uint64_t)n);
+}
+bool one_in(int64_t n)
+{
+	return below(n) == 0;
+}
+
+#define clock_mono_ms real_mono_ms
+#define clock_wall_ms real_wall_ms
+#define clock_now real_now
+#define clock_nonce real_nonce
+#define clock_jitter real_jitter
+int64_t real_mono_ms(void);
+int64_t real_wall_ms(void);
+int64_t real_now(void);
+void real_nonce(char *out, unsigned n_bytes);
+int64_t real_jitter(int64_t ms);
+#include "../clock.c" /* for clock_format and clock_parse */
+#undef clock_mono_ms
+#undef clock_wall_ms
+#undef clock_now
+#undef clock_nonce
+#undef clock_jitter
+
+int64_t clock_mono_ms(void)
+{
+	return stage.ms;
+}
+int64_t clock_wall_ms(void)
+{
+	return stage.ms + (stage.acts ? stage.acts->skew * 1000 : 0);
+}
+int64_t clock_now(void)
+{
+	return clock_wall_ms() / 1000;
+}
+void clock_nonce(char *out, unsigned n_bytes)
+{
+	for (unsigned i = 0; i < n_bytes; i++)
+		snprintf(out + 2 * i, 3, "%02x", (unsigned)below(256));
+}
+int64_t clock_jitter(int64_t ms)
+{
+	return ms / 2 + below(ms / 2 + 1);
+}
+
+/* ---- the ledger's tree ---- */
+
+struct file *stage_file(const char *path)
+{
+	for (size_t i = 0; i < FILES; i++)
+		if (stage.files[i].text && !strcmp(stage.files[i].path, path))
+			return &stage.files[i];
+	return NULL;
+}
+
+void stage_data(const char *text)
+{
+	fprintf(stage.out, "data %zu\n%s\n", strlen(text), text);
+}
+
+/* To the tree and to the stream; text NULL: gone. */
+void stage_set(const char *path, const char *text)
+{
+	struct file *f = stage_file(path);
+	for (size_t i = 0; i < FILES && !f; i++)
+		f = stage.files[i].text ? NULL : &stage.files[i];
+	if (!f)
+		abort();
+	char *fresh = text ? xstrdup(text) : NULL;
+	free(f->text);
+	f->text = fresh;
+	snprintf(f->path, sizeof f->path, "%s", path);
+	if (text) {
+		fprintf(stage.out, "M 100644 inline %s\n", path);
+		stage_data(text);
+	} else
+		fprintf(stage.out, "D %s\n", path);
+}
+
+/* Of the branch's next commit, by whoever acts; its changes are to follow. */
+void stage_commit(const char *branch, const char *name, const char *message)
+{
+	int64_t now = clock_now();
+	fprintf(stage.out, "commit refs/h/%u/%s\nmark :%lu\nauthor %s <%s@localhost> %lld +0000\n", stage.history,
+		branch, ++stage.mark, name, name, (long long)now);
+	fprintf(stage.out, "committer %s <%s@localhost> %lld +0000\n", name, name, (long long)now);
+	stage_data(message);
+}
+
+char *stage_path(enum task_state s, const char *id)
+{
+	return xasprintf("tasks/%s/%s.json", task_state_name(s), id);
+}
+
+/* ---- ledger.c ---- */
+
+int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
+		const char *email, struct err *e)
+{
+	(void)dir, (void)e;
+	*l = (struct ledger){.url = xstrdup(url), .branch = xstrdup(branch), .tries = 1};
+	l->git.dir = xstrdup(stage.dir);
+	l->git.name = xstrdup(name);
+	l->git.email = xstrdup(email);
+	return 0;
+}
+void ledger_close(struct ledger *l)
+{
+	free(l->url);
+	free(l->branch);
+	free(l->git.dir);
+	free(l->git.name);
+	free(l->git.email);
+	*l = (struct ledger){0};
+}
+int ledger_sync(struct ledger *l, struct err *e)
+{
+	(void)l, (void)e;
+	return 0;
+}
+void ledger_sign_with(struct ledger *l, const char *key, const char *public_half, const char *why)
+{
+	(void)l, (void)key, (void)public_half, (void)why;
+}
+int ledger_may_sign(struct ledger *l, const char *who, struct err *e)
+{
+	(void)l, (void)who, (void)e;
+	return 0;
+}
+int ledger_moved(struct ledger *l, bool *moved, struct err *e)
+{
+	(void)l, (void)e;
+	*moved = false;
+	return 0;
+}
+int ledger_config(struct ledger *l, struct grid_config *c, struct err *e)
+{
+	struct problems p = {0};
+	struct file *f = stage_file("grid.json");
+	(void)l, (void)e;
+	config_defaults(c);
+	config_parse(c, f->text, strlen(f->text), &p);
+	if (p.n)
+		abort();
+	problems_clear(&p);
+	return 0;
+}
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+static void ids_in(const char *folder, struct strs *out)
+{
+	size_t n = strlen(folder);
+	for (size_t i = 0; i < FILES; i++) {
+		const char *base = stage.files[i].path + n, *dot = strstr(base, ".json");
+		if (!stage.files[i].text || strncmp(stage.files[i].path, folder, n) != 0 || !dot)
+			continue;
+		char *id = xstrndup(base, (size_t)(dot - base));
+		strs_add(out, id);
+		free(id);
+	}
+	if (out->n)
+		qsort(out->v, out->n, sizeof *out->v, by_text);
+}
+void ledger_ids(struct ledger *l, enum task_state s, struct strs *out)
+{
+	(void)l;
+	char *folder = xasprintf("tasks/%s/", task_state_name(s));
+	ids_in(folder, out);
+	free(folder);
+}
+void ledger_nodes(struct ledger *l, struct strs *out)
+{
+	(void)l;
+	ids_in("nodes/", out);
+}
+int ledger_read(struct ledger *l, enum task_state s, const char *id, struct buf *out, struct err *e)
+{
+	(void)l;
+	char *path = stage_path(s, id);
+	struct file *f = stage_file(path);
+	free(path);
+	if (!f)
+		return err_set(e, ERR_NOENT, "no such file");
+	buf_adds(out, f->text);
+	return 0;
+}
+struct file_stamp ledger_stamp(const struct ledger *l, enum task_state s, const char *id)
+{
+	(void)l, (void)s, (void)id;
+	return (struct file_stamp){.mtime_ns = (int64_t)random64()}; /* always news */
+}
+bool ledger_elsewhere(struct ledger *l, enum task_state s, const char *id)
+{
+	int found = 0;
+	(void)l, (void)s;
+	for (int k = 0; k < TASK_N_STATES; k++) {
+		char *path = stage_path((enum task_state)k, id);
+		found += stage_file(path) != NULL;
+		free(path);
+	}
+	return found > 1;
+}
+struct json *stage_json(const char *path)
+{
+	struct file *f = stage_file(path);
+	struct json_error je;
+	return f ? json_parse(f->text, strlen(f->text), &je) : NULL;
+}
+struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e)
+{
+	(void)l;
+	char *path = stage_path(s, id);
+	struct json *doc = stage_json(path);
+	free(path);
+	if (!doc)
+		err_set(e, ERR_NOENT, "no such file");
+	return doc;
+}
+struct json *ledger_node(struct ledger *l, const char *node)
+{
+	(void)l;
+	char *path = xasprintf("nodes/%s.json", node);
+	struct json *doc = stage_json(path);
+	free(path);
+	return doc;
+}
+int ledger_find(struct ledger *l, const char *id)
+{
+	int found = -1;
+	(void)l;
+	for (int k = 0; k < TASK_N_STATES; k++) {
+		char *path = stage_path((enum task_state)k, id);
+		found = stage_file(path) ? k : found;
+		free(path);
+	}
+	return found;
+}
+
+/* What one change would write: 1; 0: no longer legal. */
+static int apply(struct ledger *l, struct ledger_change *c, char **text)
+{
+	char *src = stage_path(c->from, c->id);
+	bool there = c->create ? ledger_find(l, c->id) >= 0 : stage_file(src) == NULL;
+	free(src);
+	if (there)
+		return 0;
+	if (c->text) {
+		*text = xstrdup(c->text);
+		return 1;
+	}
+	struct json *doc = ledger_doc(l, c->from, c->id, NULL);
+	bool yes = c->edit(c->ctx, doc, &c->to) == CHANGE_APPLY;
+	*text = yes ? task_text(doc) : NULL;
+	json_free(doc);
+	return yes;
+}
+
+int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, size_t n, const char *extra_path,
+		  const char *extra_text, struct err *e)
+{
+	char **texts = xcalloc(n + 1, sizeof *texts), nonce[17];
+	struct buf body = {0};
+	size_t said = 0;
+	(void)e;
+	for (size_t i = 0; i < n; i++) {
+		if (c[i].outcome != CHANGE_PENDING)
+			continue;
+		if (!apply(l, &c[i], &texts[i])) {
+			c[i].outcome = CHANGE_DROPPED;
+			continue;
+		}
+		c[i].outcome = CHANGE_LANDED;
+		said++;
+		buf_addf(&body, "%s %s\n", c[i].verb, c[i].id);
+	}
+	if (said || (!n && extra_path)) {
+		clock_nonce(nonce, 8);
+		char *message = said == 1 ? xasprintf("%s: %s\ndgrid-nonce: %s\n", who, body.data, nonce)
+					  : xasprintf("%s: %zu transitions\n\n%s\ndgrid-nonce: %s\n", who, said,
+						      body.data ? body.data : "", nonce);
+		stage_commit("main", l->git.name, message);
+		for (size_t i = 0; i < n; i++) {
+			if (!texts[i])
+				continue;
+			char *src = stage_path(c[i].from, c[i].id), *dst = stage_path(c[i].to, c[i].id);
+			if (!c[i].create && c[i].from != c[i].to)
+				stage_set(src, NULL);
+			stage_set(dst, texts[i]);
+			free(src);
+			free(dst);
+		}
+		if (extra_path)
+			stage_set(extra_path, extra_text);
+		stage.transitions += (unsigned)said;
+		free(message);
+	}
+	for (size_t i = 0; i < n; i++)
+		free(texts[i]);
+	free(texts);
+	buf_clear(&body);
+	return 0;
+}
+
+/* ---- heartbeat.c ---- */
+
+int heartbeats_fetch(const struct git *g, struct err *e)
+{
+	(void)g, (void)e;
+	return 0;
+}
+int heartbeats_read(const struct git *g, struct beats *out, struct err *e)
+{
+	(void)g, (void)e;
+	*out = (struct beats){.v = xcalloc(NODES, sizeof *out->v)};
+	for (int i = 0; i < NODES; i++)
+		if (stage.beats[i].doc) {
+			struct beat *b = &out->v[out->n++];
+			*b = stage.beats[i];
+			b->doc = json_copy(stage.beats[i].doc);
+		}
+	return 0;
+}
+void heartbeats_clear(struct beats *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		json_free(b->v[i].doc);
+	free(b->v);
+	*b = (struct beats){0};
+}
+const struct json *heartbeats_of(const struct beats *b, const char *node)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (!strcmp(b->v[i].node, node))
+			return b->v[i].doc;
+	return NULL;
+}
+
+/* ---- runner.c: scripts whose end is drawn ---- */
+
+const char *attempt_status_name(enum attempt_status s)
+{
+	static const char *const names[] = {"success", "failed", "timeout", "oom", "cancelled", "engine"};
+	return names[s];
+}
+struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
+{
+	(void)e;
+	struct attempt *a = xcalloc(1, sizeof *a);
+	*a = (struct attempt){.spec = *spec, .began = clock_now()};
+	return a;
+}
+uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struct buf *out)
+{
+	(void)a, (void)of_stderr, (void)max, (void)out;
+	return 0;
+}
+void attempt_cancel(struct attempt *a)
+{
+	a->cancelled = true;
+}
+void stage_end(struct attempt *a)
+{
+	static const enum attempt_status ends[] = {ATT_SUCCESS, ATT_SUCCESS, ATT_SUCCESS, ATT_FAILED,
+						   ATT_FAILED,	ATT_TIMEOUT, ATT_OOM,	  ATT_ENGINE};
+	struct attempt_result r = {.status = a->cancelled ? ATT_CANCELLED : ends[below(8)],
+				   .exit_code = -1,
+				   .started_at = a->began,
+				   .finished_at = clock_now()};
+	int64_t limit = a->began + a->spec.timeout_ms / 1000;
+	if (r.finished_at > limit) { /* it ended long ago, and the node did not come to say so */
+		r.finished_at = limit;
+		r.status = r.status == ATT_CANCELLED ? ATT_CANCELLED : ATT_TIMEOUT;
+	}
+	r.duration_ms = (r.finished_at - r.started_at) * 1000;
+	if (r.status <= ATT_FAILED)
+		r.exit_code = r.status == ATT_SUCCESS ? 0 : (int)below(255) + 1;
+	snprintf(r.message, sizeof r.message, "no space left");
+	buf_addf(&r.out, "%lld\n", (long long)(one_in(4) ? below(1000) : 7)); /* so that votes mostly agree */
+	r.out_bytes = r.out.len;
+	buf_adds(&r.err, one_in(2) ? "" : "a word\n");
+	r.err_bytes = r.err.len;
+	sha256(r.out.data, r.out.len, r.out_sha256);
+	sha256(r.err.data, r.err.len, r.err_sha256);
+	a->spec.on_done(a->spec.ctx, &r);
+	buf_clear(&r.out);
+	buf_clear(&r.err);
+	free(a);
+}

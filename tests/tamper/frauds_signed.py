@@ -1,0 +1,306 @@
+"""Frauds on grids with signed tasks, with signed nodes, and with votes."""
+import json
+import subprocess
+
+from frauds import C, F, P, Q, U, fraud
+from history import OURS, Step, sha256, stamp, text_of
+
+
+# ---- signed tasks ----
+
+def ssh_sign(key, text, namespace):
+    return subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", key], input=text.encode(), capture_output=True,
+                          check=True).stdout.decode()
+
+
+def sign_task(h, doc, who):
+    text = json.dumps({k: v for k, v in doc.items() if k not in OURS}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    doc["signatures"] = [{"signature": ssh_sign(h.keys[who], text, "dgrid-task")}]
+    return doc
+
+
+def public(h, who):
+    return " ".join(open(h.keys[who] + ".pub").read().split()[:2])
+
+
+def grid_signed_tasks(h):
+    """alice's tasks count."""
+    h.do(h.person({"allowed_signers": f"alice {public(h, 'alice')}\n", "grid.json": {**h.doc("grid.json"), "require_signed_tasks": True}}))
+    step = h.submit("sealed")
+    sign_task(h, step.doc, "alice")
+    h.do(step)
+    step = h.submit("sealed-too")
+    sign_task(h, step.doc, "alice")
+    h.do(step)
+    claim = h.claim("sealed-too")
+    claim.doc["claim"]["signed_by"] = "alice"
+    h.do(claim)
+    h.do(h.finish("sealed-too"))
+    h.sign = sign_task
+
+@fraud("task.signed", grid="signed_tasks")
+def a_task_that_nobody_signed(h):
+    h.fraud(h.claim("queued"), P + "queued.json")
+
+@fraud("task.signed", grid="signed_tasks")
+def a_task_signed_by_a_stranger(h):
+    step = h.submit("odd")
+    sign_task(h, step.doc, "mallory")
+    h.do(step)
+    h.fraud(h.claim("odd"), P + "odd.json")
+
+@fraud("task.signed", grid="signed_tasks")
+def a_signature_of_another_task(h):
+    step = h.submit("odd")
+    step.doc["signatures"] = h.task("sealed")[1]["signatures"]
+    h.do(step)
+    h.fraud(h.claim("odd"), P + "odd.json")
+
+@fraud("task.signed", grid="signed_tasks")
+def a_signer_enrolled_along_with_the_task(h):
+    step = h.submit("odd")
+    sign_task(h, step.doc, "mallory")
+    step.changes["allowed_signers"] = h.text("allowed_signers") + f"mallory {public(h, 'mallory')}\n"
+    h.do(step)
+    h.fraud(h.claim("odd"), P + "odd.json")
+
+@fraud("task.signed", grid="signed_tasks")
+def a_signer_struck_off_before_the_claim(h):
+    h.do(h.person({"allowed_signers": "# nobody\n"}))
+    h.fraud(h.claim("sealed"), P + "sealed.json")
+
+@fraud("task.fields", grid="signed_tasks")
+def a_signed_script_changed_by_the_claim(h):
+    step = h.claim("sealed")
+    step.doc["script"] = "echo evil"
+    h.fraud(step, P + "sealed.json")
+
+
+# ---- signed nodes ----
+
+def grid_signed(h):
+    """n1, n2 and alice are enrolled; all they write is signed."""
+    keys = {f"nodes/keys/{who}.pub": public(h, who) + "\n" for who in ("n1", "n2", "alice")}
+    h.do(h.person(keys, "Merge the keys\n"))
+    h.do(h.person({"grid.json": {**h.doc("grid.json"), "require_signed_nodes": True}}, "Nodes sign\n"))
+    h.signed = True
+
+@fraud("signed.commit", grid="signed")
+def a_claim_without_a_signature(h):
+    step = h.claim("queued")
+    step.key = None
+    h.fraud(step, P + "queued.json", "nodes/n1.json")
+
+@fraud("signed.commit", grid="signed")
+def a_claim_signed_by_another_node(h):
+    step = h.claim("queued")
+    step.key = "n2"
+    h.fraud(step, P + "queued.json", "nodes/n1.json")
+
+@fraud("signed.commit", grid="signed")
+def a_result_signed_by_a_stranger(h):
+    step = h.finish("running")
+    step.key = "mallory"
+    h.fraud(step, C + "running.json", "nodes/n1.json")
+
+@fraud("signed.commit", grid="signed")
+def a_result_under_a_signature_of_another_commit(h):
+    h.do(h.renew("running"))
+    body = h.store.get(h.main)[1].decode()
+    signature = body[body.index("\ngpgsig ") + 1:body.index("-----END SSH SIGNATURE-----")] + "-----END SSH SIGNATURE-----\n"
+    step = h.finish("running")
+    step.key = None
+    h.do(step)
+    head, _, message = h.store.get(h.main)[1].decode().partition("\n\n")
+    h.main = h.bad = h.store.put("commit", f"{head}\n{signature}\n{message}")
+    h.bad_paths = (C + "running.json", P + "running.json", "nodes/n1.json")
+
+@fraud("signed.commit", grid="signed")
+def a_cancel_without_a_signature(h):
+    step = h.cancel("queued")
+    step.key = None
+    h.fraud(step, F + "queued.json", Q + "queued.json")
+
+@fraud("signed.commit", "signed.key", grid="signed")
+def a_key_used_by_the_commit_that_enrols_it(h):
+    step = h.claim("queued", "n3")
+    step.changes["nodes/keys/n3.pub"] = public(h, "n3") + "\n"
+    step.key = "n3"
+    h.fraud(step, P + "queued.json", Q + "queued.json", "nodes/n3.json", "nodes/keys/n3.pub")
+
+@fraud("signed.commit", grid="signed")
+def a_key_that_was_revoked(h):
+    h.do(h.person({"nodes/keys/n1.pub": None}, "n1 is gone\n"))
+    h.fraud(h.finish("running"), C + "running.json", P + "running.json", "nodes/n1.json")
+    h.quiet = True  # n1's own later commits are frauds too
+
+@fraud("signed.commit", grid="signed")
+def a_goodbye_that_nobody_signed(h):
+    step = Step("n1", "0", "transitions", h.node("n1", status="left"))
+    step.key = None
+    h.fraud(step)
+
+@fraud("signed.commit", grid="signed")
+def an_archive_that_nobody_signed(h):
+    step, added = h.archiving("late-0")
+    h.bad = h.into_archive(added, key=None)
+    h.also_bad = h.do(step)
+    h.bad_paths = (*added, C + "late-0.json")
+
+@fraud("signed.commit", grid="signed")
+def an_archiving_that_nobody_signed(h):
+    step, added = h.archiving("late-0")
+    h.into_archive(added)
+    step.key = None
+    h.fraud(step)
+
+@fraud("signed.key", grid="signed")
+def a_node_that_enrols_another(h):
+    h.fraud(Step("n1", "0", "transitions", {"nodes/keys/n3.pub": public(h, "mallory") + "\n", **h.node("n1")}), "nodes/keys/n3.pub")
+
+@fraud("signed.key", grid="signed")
+def a_node_that_exchanges_its_own_key(h):
+    h.fraud(Step("n1", "0", "transitions", {"nodes/keys/n1.pub": public(h, "mallory") + "\n"}))
+    h.quiet = True
+
+@fraud("file.mode", grid="signed")
+def a_key_as_a_link(h):
+    h.fraud(h.person({"nodes/keys/n3.pub": ("120000", h.store.blob("n1.pub"))}))
+
+
+# ---- votes ----
+
+def commitment(claim, result):
+    parts = ("dgrid-vote", claim["node"], claim["nonce"], result["status"], result["exit_code"], "-", result["stdout_sha256"],
+             result["stderr_sha256"])
+    return sha256("".join(f"{p}\n" for p in parts))
+
+
+def vclaim(h, task, node):
+    step = h.claim(task, node)
+    step.doc["claim"].update(replicas=3, quorum=2)
+    return step
+
+
+def vote(h, task, node, out="ok\n"):
+    result = h.finish(task, node, out=out).doc["result"]
+    doc = h.task(task)[1]
+    h.end_claim(doc, "voted", commitment=commitment(doc["claim"], result), duration_ms=1000, engine="docker",
+                image_digest=result["image_digest"])
+    return h.move(node, "vote", task, "queue", doc)
+
+
+def decide(h, task, node, agreed, outliers, out="ok\n", **more):
+    step = h.finish(task, node, out=out)
+    step.doc["result"]["quorum"] = {"replicas": 3, "quorum": 2, "agreed": agreed, "outliers": outliers, **more}
+    return step
+
+
+def dispute(h, task, node, out):
+    step = decide(h, task, node, [], [], out, status="success")
+    step.doc["result"]["status"] = step.doc["attempts"][-1]["outcome"] = "disputed"
+    return h.move(node, "disputed", task, "failed", step.doc)
+
+
+def votes(h, *outs, task="voted"):
+    for node, out in zip(("n1", "n2", "n3"), outs):
+        h.do(vclaim(h, task, node))
+        h.do(vote(h, task, node, out))
+
+
+def grid_votes(h):
+    """agreed: two of two; doubted: an outlier; undone: all differ; and voted waits for the frauds."""
+    for task in ("agreed", "doubted", "undone", "voted"):
+        h.do(h.submit(task, replicas=3, quorum=2))
+    votes(h, "ok\n", task="agreed")
+    h.do(vclaim(h, "agreed", "n2"))
+    h.do(decide(h, "agreed", "n2", ["n1", "n2"], []))
+    votes(h, "ok\n", "else\n", task="doubted")
+    h.do(vclaim(h, "doubted", "n3"))
+    h.do(decide(h, "doubted", "n3", ["n1", "n3"], ["n2"]))
+    votes(h, "one\n", "two\n", task="undone")
+    h.do(vclaim(h, "undone", "n3"))
+    h.do(dispute(h, "undone", "n3", "three\n"))
+
+@fraud("vote.node", grid="votes")
+def a_second_vote_of_one_node(h):
+    votes(h, "ok\n")
+    h.fraud(vclaim(h, "voted", "n1"), P + "voted.json")
+
+@fraud("vote.commitment", grid="votes")
+def a_vote_without_a_commitment(h):
+    h.do(vclaim(h, "voted", "n1"))
+    step = vote(h, "voted", "n1")
+    del step.doc["attempts"][-1]["commitment"]
+    h.fraud(step, Q + "voted.json")
+
+@fraud("vote.commitment", grid="votes")
+def a_commitment_that_is_none(h):
+    h.do(vclaim(h, "voted", "n1"))
+    step = vote(h, "voted", "n1")
+    step.doc["attempts"][-1]["commitment"] = "yes"
+    h.fraud(step, Q + "voted.json")
+
+@fraud("vote.commitment", grid="votes")
+def a_vote_that_tells_its_output(h):
+    h.do(vclaim(h, "voted", "n1"))
+    step = vote(h, "voted", "n1")
+    step.doc["attempts"][-1].update(exit_code=0, stderr_tail="psst")
+    h.fraud(step, Q + "voted.json")
+
+@fraud("vote.quorum", grid="votes")
+def a_vote_where_none_is_asked_for(h):
+    h.fraud(vote(h, "running", "n1"), Q + "running.json")
+
+@fraud("vote.quorum", grid="votes")
+def a_forged_quorum(h):
+    votes(h, "ok\n")
+    h.do(vclaim(h, "voted", "n2"))
+    h.fraud(decide(h, "voted", "n2", ["n1", "n2"], [], "mine\n"), C + "voted.json")
+
+@fraud("vote.quorum", grid="votes")
+def a_result_without_a_quorum(h):
+    votes(h, "ok\n")
+    h.do(vclaim(h, "voted", "n2"))
+    h.fraud(h.finish("voted", "n2", out="mine\n"), C + "voted.json")
+
+@fraud("vote.quorum", grid="votes")
+def a_node_that_never_voted_among_the_agreed(h):
+    h.do(vclaim(h, "voted", "n1"))
+    h.fraud(decide(h, "voted", "n1", ["n1", "n2"], []), C + "voted.json")
+
+@fraud("vote.quorum", grid="votes")
+def an_honest_node_called_an_outlier(h):
+    votes(h, "ok\n", "ok\n")
+    h.do(vclaim(h, "voted", "n3"))
+    h.fraud(decide(h, "voted", "n3", ["n2", "n3"], ["n1"]), C + "voted.json")
+
+@fraud("vote.quorum", grid="votes")
+def an_outlier_left_out(h):
+    votes(h, "ok\n", "else\n")
+    h.do(vclaim(h, "voted", "n3"))
+    h.fraud(decide(h, "voted", "n3", ["n1", "n3"], []), C + "voted.json")
+
+@fraud("vote.quorum", grid="votes")
+def a_dispute_where_all_agree(h):
+    votes(h, "ok\n")
+    h.do(vclaim(h, "voted", "n2"))
+    h.fraud(dispute(h, "voted", "n2", "ok\n"), F + "voted.json")
+
+@fraud("vote.quorum", grid="votes")
+def a_dispute_before_all_have_voted(h):
+    votes(h, "ok\n")
+    h.do(vclaim(h, "voted", "n2"))
+    h.fraud(dispute(h, "voted", "n2", "mine\n"), F + "voted.json")
+
+@fraud("vote.quorum", grid="votes")
+def a_last_vote_that_does_not_decide(h):
+    votes(h, "ok\n", "else\n")
+    h.do(vclaim(h, "voted", "n3"))
+    h.fraud(vote(h, "voted", "n3", "third\n"), Q + "voted.json")
+
+@fraud("vote.terms", "vote.quorum", grid="votes")
+def a_claim_that_lowers_the_quorum(h):
+    step = vclaim(h, "voted", "n1")
+    step.doc["claim"].update(replicas=1, quorum=1)
+    h.fraud(step, P + "voted.json")

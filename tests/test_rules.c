@@ -1,0 +1,865 @@
+/* The rules of an audit, each with a commit that keeps it and one that breaks it, without any git. */
+#include "clock.h"
+#include "rules.h"
+#include "test.h"
+#include <stdlib.h>
+
+#define NOW 1800000000
+
+/* ---- a bench: the world, one commit, and what was told of it ---- */
+
+static struct rules r;
+static struct rule_commit c;
+static struct json *docs[64];
+static char *texts[64];
+static size_t n_docs;
+static struct {
+	enum rule_id rule;
+	char path[128], text[256];
+} told[64];
+static size_t n_told;
+
+static void tell(void *ctx, enum rule_id rule, const struct rule_commit *of, const char *path, const char *text)
+{
+	(void)ctx;
+	(void)of;
+	if (n_told == 64)
+		return;
+	told[n_told].rule = rule;
+	snprintf(told[n_told].path, sizeof told[n_told].path, "%s", path);
+	snprintf(told[n_told++].text, 256, "%.255s", text);
+}
+
+static void commit_clear(void)
+{
+	for (size_t i = 0; i < c.n; i++)
+		free(c.changes[i].path);
+	free(c.changes);
+	for (size_t i = 0; i < n_docs; i++) {
+		json_free(docs[i]);
+		free(texts[i]);
+	}
+	n_docs = 0;
+	c = (struct rule_commit){0};
+}
+
+/* A commit of WHO's with that tail of its subject; NULL: by hand. */
+static void commit_by(const char *who, const char *did)
+{
+	static char subject[128], author[128];
+	commit_clear();
+	n_told = 0;
+	snprintf(subject, sizeof subject, did ? "%s: %s" : "by %s's hand", who, did);
+	snprintf(author, sizeof author, "%s <%s@example.org>", who, who);
+	c.subject = subject;
+	c.author = c.committer = author;
+	c.at = NOW;
+	c.n_parents = 1;
+	snprintf(c.id, sizeof c.id, "%s", "c0ffee");
+	snprintf(c.parent, sizeof c.parent, "%s", "beef");
+}
+
+static struct rule_text text_of(const char *text)
+{
+	texts[n_docs] = xstrdup(text);
+	docs[n_docs] = NULL;
+	struct rule_text t = {texts[n_docs], strlen(text), &docs[n_docs]};
+	n_docs++;
+	return t;
+}
+
+/* NULL: it does not stand there; the blob's name is made of the text's length and first bytes, as far as it matters. */
+static struct rule_change *change(const char *path, const char *old, const char *new)
+{
+	c.changes = xrealloc(c.changes, (c.n + 1) * sizeof *c.changes);
+	struct rule_change *ch = &c.changes[c.n++];
+	*ch = (struct rule_change){.path = xstrdup(path)};
+	rule_change_classify(ch);
+	if (old) {
+		ch->old_mode = 0100644;
+		ch->old = text_of(old);
+		snprintf(ch->old_oid, sizeof ch->old_oid, "%.71s", old);
+	}
+	if (new) {
+		ch->new_mode = 0100644;
+		ch->new = text_of(new);
+		snprintf(ch->new_oid, sizeof ch->new_oid, "%.71s", new);
+	}
+	ch->status = !old ? 'A' : !new ? 'D' : 'M';
+	return ch;
+}
+
+static void move(const char *from, const char *to, const char *old, const char *new)
+{
+	char path[128];
+	if (from && to && !strcmp(from, to)) {
+		snprintf(path, sizeof path, "tasks/%s/a.json", from);
+		change(path, old, new);
+		return;
+	}
+	if (from) {
+		snprintf(path, sizeof path, "tasks/%s/a.json", from);
+		change(path, old, NULL);
+	}
+	if (to) {
+		snprintf(path, sizeof path, "tasks/%s/a.json", to);
+		change(path, NULL, new);
+	}
+}
+
+/* Judges the commit in a world where task a stands in state (-1: nowhere), nodes n1 and n2 are registered. */
+static void judge(int state)
+{
+	world_clear(&r.world);
+	world_init(&r.world);
+	r.tell = tell;
+	if (state >= 0)
+		world_task_add(&r.world, "a")->states = 1u << state;
+	struct world_node *n = world_node_add(&r.world, "n1");
+	n->seen = NOW - 100;
+	n->next_due = NOW - 70;
+	world_node_add(&r.world, "n2");
+	world_nonce_new(&r.world, "ffffffffffffffffffffffffffffffff");
+	rules_judge(&r, &c);
+}
+
+static size_t violations(void)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < n_told; i++)
+		n += told[i].rule < RULE_NOTICES;
+	return n;
+}
+
+static void clean(const char *what)
+{
+	CHECK(!violations(), what);
+	for (size_t i = 0; i < n_told; i++)
+		if (told[i].rule < RULE_NOTICES)
+			printf("  %s: %s: %s: %s\n", what, rule_at(told[i].rule)->id, told[i].path, told[i].text);
+}
+
+static bool seen_rule[RULE_N];
+
+/* The rule is the first that was told. */
+static void broken(enum rule_id rule, const char *what)
+{
+	seen_rule[rule] = true;
+	CHECK(n_told && told[0].rule == rule, what);
+	if (!n_told || told[0].rule != rule)
+		printf("  %s: expected %s, got %s: %s\n", what, rule_at(rule)->id,
+		       n_told ? rule_at(told[0].rule)->id : "nothing", n_told ? told[0].text : "");
+}
+
+/* ---- documents ---- */
+
+#define HEAD "\"task_id\":\"a\",\"script\":\"true\",\"timeout_seconds\":60"
+#define TASK "{" HEAD "}"
+#define NONCE "0123456789abcdef0123456789abcdef"
+
+static const char *at(int64_t offset)
+{
+	static char out[8][32];
+	static unsigned k;
+	return clock_format(NOW + offset, out[k++ % 8]);
+}
+
+static char *with(const char *members)
+{
+	static char out[16][2048];
+	static unsigned k;
+	char *to = out[k++ % 16];
+	snprintf(to, 2048, "{" HEAD "%s%s}", *members ? "," : "", members);
+	return to;
+}
+
+/* As the claim and as its entry in attempts have it. */
+static char *claim_core(const char *node, int attempt, const char *nonce, int64_t claimed, int64_t lease)
+{
+	static char out[16][512];
+	static unsigned k;
+	char *to = out[k++ % 16];
+	snprintf(to, 512,
+		 "\"node\":\"%s\",\"attempt\":%d,\"nonce\":\"%s\",\"claimed_at\":\"%s\",\"lease_until\":\"%s\"", node,
+		 attempt, nonce, at(claimed), at(lease));
+	return to;
+}
+
+static char *text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+#include <stdarg.h>
+static char *text(const char *fmt, ...)
+{
+	static char out[16][2048];
+	static unsigned k;
+	char *to = out[k++ % 16];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(to, 2048, fmt, ap);
+	va_end(ap);
+	return to;
+}
+
+/* ---- the claim ---- */
+
+static void try_claim(const char *who, const char *node, int attempt, const char *nonce, int64_t claimed, int64_t lease)
+{
+	commit_by(who, "claim a");
+	move("queue", "in_progress", TASK,
+	     with(text("\"claim\":{%s}", claim_core(node, attempt, nonce, claimed, lease))));
+	judge(TASK_QUEUE);
+}
+
+static void claims(void)
+{
+	try_claim("n1", "n1", 1, NONCE, 0, 120);
+	clean("a claim");
+	try_claim("n1", "n2", 1, NONCE, 0, 120);
+	broken(RULE_CLAIM_NODE, "in another node's name");
+	try_claim("n3", "n3", 1, NONCE, 0, 120);
+	broken(RULE_CLAIM_NODE, "by a node that is not registered");
+	commit_by("n3", "claim a");
+	move("queue", "in_progress", TASK, with(text("\"claim\":{%s}", claim_core("n3", 1, NONCE, 0, 120))));
+	change("nodes/n3.json", NULL, "{\"node_id\":\"n3\"}");
+	judge(TASK_QUEUE);
+	clean("by one that registers with the same commit");
+	commit_by("n1", NULL);
+	move("queue", "in_progress", TASK, with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	judge(TASK_QUEUE);
+	broken(RULE_CLAIM_NODE, "by hand");
+	try_claim("n1", "n1", 1, "ffffffffffffffffffffffffffffffff", 0, 120);
+	broken(RULE_CLAIM_NONCE, "a nonce used before");
+	try_claim("n1", "n1", 1, "0123", 0, 120);
+	broken(RULE_CLAIM_NONCE, "a short nonce");
+	try_claim("n1", "n1", 2, NONCE, 0, 120);
+	broken(RULE_CLAIM_ATTEMPT, "an attempt left out");
+	try_claim("n1", "n1", 1, NONCE, -1000, 120);
+	broken(RULE_CLAIM_TIME, "backdated");
+	try_claim("n1", "n1", 1, NONCE, 0, -1);
+	broken(RULE_CLAIM_TIME, "a lease that has run out before it began");
+	try_claim("n1", "n1", 1, NONCE, 0, 1000000);
+	broken(RULE_CLAIM_TIME, "a lease for ever");
+	commit_by("n1", "claim a");
+	c.parent_at = NOW + 4000;
+	move("queue", "in_progress", TASK, with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	judge(TASK_QUEUE);
+	broken(RULE_CLAIM_TIME, "a commit long before its parent");
+	const char *spent = "\"max_attempts\":1,\"attempts\":[{\"outcome\":\"lost\"}]";
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", with(spent),
+	     with(text("%s,\"claim\":{%s}", spent, claim_core("n1", 2, NONCE, 0, 120))));
+	judge(TASK_QUEUE);
+	broken(RULE_CLAIM_ATTEMPT, "one more than max_attempts");
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", TASK,
+	     text("{\"task_id\":\"a\",\"script\":\"false\",\"timeout_seconds\":60,\"claim\":{%s}}",
+		  claim_core("n1", 1, NONCE, 0, 120)));
+	judge(TASK_QUEUE);
+	broken(RULE_TASK_FIELDS, "another script than was queued");
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", TASK, "{\"task_id\":\"a\"");
+	judge(TASK_QUEUE);
+	broken(RULE_FILE_JSON, "no JSON");
+}
+
+static void renewals(void)
+{
+	const char *old = with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, -50, 70)));
+	commit_by("n1", "renew a");
+	move("in_progress", "in_progress", old, with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, -50, 120))));
+	judge(TASK_IN_PROGRESS);
+	clean("a renewal");
+	commit_by("n1", "renew a");
+	move("in_progress", "in_progress", old, with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, -50, 60))));
+	judge(TASK_IN_PROGRESS);
+	broken(RULE_CLAIM_RENEWAL, "backward");
+	commit_by("n2", "renew a");
+	move("in_progress", "in_progress", old, with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, -50, 120))));
+	judge(TASK_IN_PROGRESS);
+	broken(RULE_CLAIM_RENEWAL, "by another");
+	commit_by("n2", "renew a");
+	move("in_progress", "in_progress", old, with(text("\"claim\":{%s}", claim_core("n2", 1, NONCE, -50, 120))));
+	judge(TASK_IN_PROGRESS);
+	broken(RULE_CLAIM_RENEWAL, "a claim that is taken over in place");
+	commit_by("ann", "cancel a");
+	move("in_progress", "in_progress", old,
+	     with(text("\"claim\":{%s},\"cancel\":{\"by\":\"ann\"}", claim_core("n1", 1, NONCE, -50, 70))));
+	judge(TASK_IN_PROGRESS);
+	clean("a cancel is asked for");
+	commit_by("n2", "cancel a");
+	move("in_progress", "in_progress", old,
+	     with(text("\"claim\":{%s},\"cancel\":{\"by\":\"n2\"}", claim_core("n1", 1, NONCE, -50, 70))));
+	judge(TASK_IN_PROGRESS);
+	broken(RULE_CANCEL_NOTE, "by a node");
+	const char *asked =
+	    with(text("\"claim\":{%s},\"cancel\":{\"by\":\"bob\"}", claim_core("n1", 1, NONCE, -50, 70)));
+	commit_by("ann", "cancel a");
+	move("in_progress", "in_progress", asked,
+	     with(text("\"claim\":{%s},\"cancel\":{\"by\":\"ann\"}", claim_core("n1", 1, NONCE, -50, 70))));
+	judge(TASK_IN_PROGRESS);
+	clean("asked for a second time");
+	commit_by("ann", NULL);
+	move("in_progress", "in_progress", asked, old);
+	judge(TASK_IN_PROGRESS);
+	broken(RULE_CANCEL_NOTE, "and the note taken out");
+	commit_by("ann", "cancel a");
+	move("in_progress", "in_progress", old,
+	     with(text("\"claim\":{%s},\"cancel\":{\"by\":\"bob\"}", claim_core("n1", 1, NONCE, -50, 70))));
+	judge(TASK_IN_PROGRESS);
+	broken(RULE_CANCEL_NOTE, "in another's name");
+}
+
+/* ---- the end ---- */
+
+static const char *running(void)
+{
+	return with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, -50, 70)));
+}
+
+static char *entry(const char *more)
+{
+	return text("{%s,\"ended_at\":\"%s\"%s%s}", claim_core("n1", 1, NONCE, -50, 70), at(0), *more ? "," : "", more);
+}
+
+static char *result(const char *status, const char *node, const char *nonce, int64_t started, int64_t finished)
+{
+	return text(
+	    "\"result\":{\"status\":\"%s\",\"node\":\"%s\",\"attempt\":1,\"nonce\":\"%s\",\"started_at\":\"%s\","
+	    "\"finished_at\":\"%s\"}",
+	    status, node, nonce, at(started), at(finished));
+}
+
+static void try_end(const char *who, const char *to, const char *outcome, const char *its_result)
+{
+	commit_by(who, "success a");
+	move("in_progress", to, running(),
+	     with(text("\"attempts\":[%s],%s", entry(text("\"outcome\":\"%s\"", outcome)), its_result)));
+	judge(TASK_IN_PROGRESS);
+}
+
+static void results(void)
+{
+	try_end("n1", "completed", "success", result("success", "n1", NONCE, -49, -1));
+	clean("a result");
+	try_end("n2", "completed", "success", result("success", "n1", NONCE, -49, -1));
+	broken(RULE_RESULT_CLAIM, "by another");
+	try_end("ann", "completed", "success", result("success", "n1", NONCE, -49, -1));
+	broken(RULE_RESULT_CLAIM, "by a person");
+	try_end("n1", "completed", "success", result("success", "n1", "00000000000000000000000000000000", -49, -1));
+	broken(RULE_RESULT_CLAIM, "under another nonce");
+	try_end("n1", "completed", "success", result("success", "n2", NONCE, -49, -1));
+	broken(RULE_RESULT_CLAIM, "of another node");
+	try_end("n1", "completed", "success", result("success", "n1", NONCE, -5000, -1));
+	broken(RULE_RESULT_TIME, "it ran before its claim");
+	try_end("n1", "completed", "success", result("success", "n1", NONCE, -49, 5000));
+	broken(RULE_RESULT_TIME, "it ends after its commit");
+	try_end("n1", "completed", "success", result("success", "n1", NONCE, -49, -5000));
+	broken(RULE_RESULT_TIME, "it ends before it begins");
+	try_end("n1", "completed", "failed", result("failed", "n1", NONCE, -49, -1));
+	broken(RULE_RESULT_FOLDER, "a failure in completed");
+	try_end("n1", "failed", "success", result("success", "n1", NONCE, -49, -1));
+	broken(RULE_RESULT_FOLDER, "a success in failed");
+	try_end("n1", "failed", "fine", result("fine", "n1", NONCE, -49, -1));
+	broken(RULE_RESULT_FOLDER, "a status that nobody knows");
+	try_end("n1", "failed", "success", result("failed", "n1", NONCE, -49, -1));
+	broken(RULE_ATTEMPTS_GROW, "two stories of one end");
+	commit_by("n1", "success a");
+	move("in_progress", "completed", running(), with(result("success", "n1", NONCE, -49, -1)));
+	judge(TASK_IN_PROGRESS);
+	broken(RULE_ATTEMPTS_GROW, "no entry of attempts");
+	commit_by("n1", "success a");
+	move("in_progress", "completed", running(),
+	     with(text("\"attempts\":[{%s,\"ended_at\":\"%s\",\"outcome\":\"success\"}],%s",
+		       claim_core("n1", 2, NONCE, -50, 70), at(0), result("success", "n1", NONCE, -49, -1))));
+	judge(TASK_IN_PROGRESS);
+	broken(RULE_ATTEMPTS_GROW, "an entry of another attempt");
+	try_end("n1", "failed", "cancelled", result("cancelled", "n1", NONCE, -49, -1));
+	broken(RULE_CANCEL_NOTE, "cancelled by nobody");
+	const char *old = with(text("\"claim\":{%s},\"cancel\":{\"by\":\"ann\"}", claim_core("n1", 1, NONCE, -50, 70)));
+	commit_by("n1", "cancelled a");
+	move("in_progress", "failed", old,
+	     with(text("\"cancel\":{\"by\":\"ann\"},\"attempts\":[%s],%s", entry("\"outcome\":\"cancelled\""),
+		       result("cancelled", "n1", NONCE, -49, -1))));
+	judge(TASK_IN_PROGRESS);
+	clean("cancelled by ann");
+	const char *done = with(
+	    text("\"attempts\":[%s],%s", entry("\"outcome\":\"success\""), result("success", "n1", NONCE, -49, -1)));
+	commit_by("n1", NULL);
+	move("completed", "completed", done,
+	     with(text("\"attempts\":[%s],%s", entry("\"outcome\":\"success\""),
+		       result("success", "n1", NONCE, -48, -1))));
+	judge(TASK_COMPLETED);
+	broken(RULE_RESULT_FROZEN, "a result rewritten");
+	commit_by("ann", NULL);
+	move("completed", NULL, done, NULL);
+	judge(TASK_COMPLETED);
+	broken(RULE_RESULT_FROZEN, "a result removed");
+	commit_by("ann", NULL);
+	move("completed", "failed", done, done);
+	judge(TASK_COMPLETED);
+	broken(RULE_RESULT_FROZEN, "moved to failed");
+	/* A retry. */
+	const char *again = text("\"attempts\":[%s,{\"ended_at\":\"%s\",\"outcome\":\"retried\",\"by\":\"%s\"}]",
+				 entry("\"outcome\":\"success\""), at(0), "ann");
+	commit_by("ann", "retry a");
+	move("completed", "queue", done, with(again));
+	judge(TASK_COMPLETED);
+	clean("a retry");
+	commit_by("n1", "retry a");
+	move("completed", "queue", done, with(again));
+	judge(TASK_COMPLETED);
+	broken(RULE_ATTEMPTS_RETRY, "by a node");
+	commit_by("bob", "retry a");
+	move("completed", "queue", done, with(again));
+	judge(TASK_COMPLETED);
+	broken(RULE_ATTEMPTS_RETRY, "in another's name");
+	commit_by("ann", "retry a");
+	move("completed", "queue", done, with("\"attempts\":[{\"outcome\":\"retried\",\"by\":\"ann\"}]"));
+	judge(TASK_COMPLETED);
+	broken(RULE_ATTEMPTS_GROW, "with the story forgotten");
+}
+
+/* ---- back to the queue ---- */
+
+static void try_back(const char *who, const char *more)
+{
+	commit_by(who, "requeue a");
+	move("in_progress", "queue", running(), with(text("\"attempts\":[%s]", entry(more))));
+	judge(TASK_IN_PROGRESS);
+}
+
+static void orphans(void)
+{
+	try_back("n1", "\"outcome\":\"released\"");
+	clean("released");
+	try_back("n2", "\"outcome\":\"released\"");
+	broken(RULE_ORPHAN_EVIDENCE, "released by another");
+	try_back("n1", "\"outcome\":\"lost\",\"reason\":\"the node was restarted\"");
+	clean("its own, after a restart");
+	try_back("n2", "\"outcome\":\"lost\",\"reason\":\"it seemed dead\"");
+	broken(RULE_ORPHAN_EVIDENCE, "taken without evidence");
+	try_back("n2", text("\"outcome\":\"lost\",\"evidence\":{\"lease_until\":\"%s\"}", at(70)));
+	broken(RULE_ORPHAN_EVIDENCE, "before the lease ran out");
+	try_back("n2", text("\"outcome\":\"lost\",\"evidence\":{\"lease_until\":\"%s\"}", at(-700)));
+	broken(RULE_ORPHAN_EVIDENCE, "by a lease that was never given");
+	try_back("n2",
+		 text("\"outcome\":\"lost\",\"evidence\":{\"seen_at\":\"%s\",\"next_due\":\"%s\"}", at(-50), at(-20)));
+	broken(RULE_ORPHAN_EVIDENCE, "silent for too short a time");
+	try_back("n2", text("\"outcome\":\"lost\",\"evidence\":{\"seen_at\":\"%s\",\"next_due\":\"%s\"}", at(-900),
+			    at(-800)));
+	broken(RULE_ORPHAN_EVIDENCE, "silent since before the ledger shows it alive");
+	try_back("n2", "\"outcome\":\"lost\",\"evidence\":{\"feeling\":true}");
+	broken(RULE_ORPHAN_EVIDENCE, "by evidence that is none");
+	try_back("n2", text("\"outcome\":\"lost\",\"evidence\":{\"left\":\"%s\"}", at(-10)));
+	broken(RULE_ORPHAN_EVIDENCE, "a goodbye that its file does not say");
+	try_back("n2", text("\"outcome\":\"lost\",\"evidence\":{\"left\":\"%s\"}", at(-80)));
+	broken(RULE_ORPHAN_EVIDENCE, "a goodbye before the claim");
+	commit_by("ann", "cancel a");
+	move("in_progress", "failed", running(),
+	     with(text("\"cancel\":{\"by\":\"ann\"},\"attempts\":[%s],\"result\":{\"status\":\"cancelled\",\"finished_"
+		       "at\":\"%s\"}",
+		       entry("\"outcome\":\"cancelled\""), at(0))));
+	judge(TASK_IN_PROGRESS);
+	CHECK(n_told == 1 && told[0].rule == NOTICE_WORD, "a running task cancelled by an older program");
+	seen_rule[NOTICE_WORD] = true;
+	/* A claim of an hour ago. */
+	const char *core = claim_core("n1", 1, NONCE, -3600, -3480);
+	const char *old = with(text("\"claim\":{%s}", core));
+	commit_by("n2", "requeue a");
+	move("in_progress", "queue", old,
+	     with(text(
+		 "\"attempts\":[{%s,\"ended_at\":\"%s\",\"outcome\":\"lost\",\"evidence\":{\"lease_until\":\"%s\"}}]",
+		 core, at(0), at(-3480))));
+	judge(TASK_IN_PROGRESS);
+	clean("a lease that ran out long ago");
+	commit_by("n2", "requeue a");
+	move("in_progress", "queue", old,
+	     with(text("\"attempts\":[{%s,\"ended_at\":\"%s\",\"outcome\":\"lost\"}]", core, at(0))));
+	judge(TASK_IN_PROGRESS);
+	clean("an older program's, which the ledger bears out");
+	/* The way back. */
+	try_back("n1", "\"outcome\":\"failed\"");
+	broken(RULE_PLACE_MOVE, "tried again without retry_on_failure");
+	try_back("n1", "\"outcome\":\"success\"");
+	broken(RULE_PLACE_MOVE, "a success that is tried again");
+	try_back("n1", "");
+	broken(RULE_ATTEMPTS_GROW, "no word of how it ended");
+	core = claim_core("n1", 1, NONCE, -50, 70);
+	old = with(text("\"retry_on_failure\":true,\"claim\":{%s}", core));
+	commit_by("n1", "failed a");
+	move("in_progress", "queue", old,
+	     with(text("\"retry_on_failure\":true,\"attempts\":[%s],\"not_before\":\"%s\"",
+		       entry("\"outcome\":\"failed\""), at(10))));
+	judge(TASK_IN_PROGRESS);
+	clean("tried again");
+}
+
+/* ---- places, files, names ---- */
+
+static char *stub_of(const char *original, int bytes)
+{
+	return text(
+	    "{\"task_id\":\"a\",\"result\":{\"status\":\"invalid\",\"finished_at\":\"%s\"},\"x-original\":\"%s\","
+	    "\"x-original-bytes\":%d}",
+	    at(0), original, bytes);
+}
+
+static void places(void)
+{
+	commit_by("ann", "submit a");
+	move(NULL, "queue", NULL, TASK);
+	judge(-1);
+	clean("a new task");
+	commit_by("ann", "submit a");
+	move(NULL, "queue", NULL, TASK);
+	judge(TASK_FAILED);
+	broken(RULE_PLACE_ONE, "an id that is in the grid");
+	commit_by("ann", "submit a");
+	move(NULL, "queue", NULL, TASK);
+	move(NULL, "unapproved", NULL, TASK);
+	judge(-1);
+	broken(RULE_PLACE_ONE, "in two folders at once");
+	commit_by("ann", "submit A");
+	change("tasks/queue/A.json", NULL, "{\"task_id\":\"A\"}");
+	judge(TASK_QUEUE);
+	broken(RULE_PLACE_PATH, "other by its case alone");
+	commit_by("ann", "submit a");
+	move(NULL, "queue", NULL, TASK);
+	judge(TASK_QUEUE);
+	broken(RULE_PLACE_PATH, "a name twice in one folder");
+	static const char *const bad[] = {
+	    "tasks/queue/a b.json", "tasks/queue/x/a.json", "tasks//queue/a.json", "tasks/queue/a.json/b",
+	    "tasks/other/a.json",   "Tasks/queue/a.json",   "nodes/a/b.json",	   "grid.JSON"};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		commit_by("ann", NULL);
+		change(bad[i], NULL, TASK);
+		judge(-1);
+		broken(RULE_PLACE_PATH, bad[i]);
+		commit_by("n1", "invalid a");
+		change(bad[i], TASK, NULL);
+		judge(-1);
+		clean("which may be taken away");
+	}
+	static const char *const good[] = {"tasks/.gitkeep", "tasks/queue/.gitkeep", "tasks/README.md",
+					   "nodes/.gitkeep", "README.md"};
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		commit_by("ann", NULL);
+		change(good[i], NULL, "");
+		judge(-1);
+		clean(good[i]);
+	}
+	commit_by("ann", "submit a");
+	move(NULL, "queue", NULL, TASK);
+	c.changes[0].new_mode = 0120000;
+	judge(-1);
+	broken(RULE_FILE_MODE, "a link");
+	commit_by("ann", NULL);
+	change("grid.json", "{}", "{}")->new_mode = 0100755;
+	judge(-1);
+	broken(RULE_FILE_MODE, "an executable grid.json");
+	commit_by("ann", "submit a");
+	move(NULL, "completed", NULL, TASK);
+	judge(-1);
+	broken(RULE_PLACE_MOVE, "out of nowhere");
+	commit_by("ann", NULL);
+	move("in_progress", NULL, running(), NULL);
+	judge(TASK_IN_PROGRESS);
+	broken(RULE_PLACE_MOVE, "a claimed task removed");
+	commit_by("ann", NULL);
+	move("queue", NULL, TASK, NULL);
+	judge(TASK_QUEUE);
+	CHECK(n_told == 1 && told[0].rule == NOTICE_REMOVED, "a queued one removed by a person");
+	seen_rule[NOTICE_REMOVED] = true;
+	commit_by("ann", NULL);
+	move("queue", "queue", TASK, with("\"priority\":9"));
+	judge(TASK_QUEUE);
+	broken(RULE_TASK_FIELDS, "a queued task edited");
+	commit_by("ann", NULL);
+	move("unapproved", "unapproved", TASK, with("\"priority\":9"));
+	judge(TASK_UNAPPROVED);
+	CHECK(n_told == 1 && told[0].rule == NOTICE_EDITED, "a submission edited");
+	seen_rule[NOTICE_EDITED] = true;
+	commit_by("ann", "submit a");
+	move(NULL, "queue", NULL, with("\"attempts\":[{\"outcome\":\"lost\"}]"));
+	judge(-1);
+	broken(RULE_ATTEMPTS_GROW, "a new task with a past");
+	commit_by("ann", "cancel a");
+	move("queue", "failed", TASK,
+	     with(text("\"cancel\":{\"by\":\"ann\"},\"result\":{\"status\":\"cancelled\",\"finished_at\":\"%s\"}",
+		       at(0))));
+	judge(TASK_QUEUE);
+	clean("a queued task cancelled");
+	/* Called invalid. */
+	commit_by("n1", "invalid a");
+	move("queue", "failed", "nonsense", stub_of("nonsense", 8));
+	judge(TASK_QUEUE);
+	clean("no task");
+	commit_by("n1", "invalid a");
+	move("queue", "failed", "nonsense", stub_of("nothing", 7));
+	judge(TASK_QUEUE);
+	broken(RULE_TASK_FIELDS, "and another text kept of it");
+	commit_by("n1", "invalid a");
+	move("queue", "failed", TASK,
+	     stub_of("{\\\"task_id\\\":\\\"a\\\",\\\"script\\\":\\\"true\\\",\\\"timeout_seconds\\\":60}",
+		     (int)strlen(TASK)));
+	judge(TASK_QUEUE);
+	broken(RULE_PLACE_MOVE, "a good task called invalid");
+}
+
+/* ---- promotion ---- */
+
+static int came(void *ctx, const struct rule_commit *of, const char *id, struct arrival *out)
+{
+	(void)ctx;
+	(void)of;
+	(void)id;
+	*out =
+	    (struct arrival){.author = xstrdup("eve <eve@example.org>"), .committer = xstrdup("ann <ann@example.org>")};
+	snprintf(out->commit, sizeof out->commit, "%s", "abc");
+	return 1;
+}
+
+static int not_signed(void *ctx, const struct rule_commit *of, const char *id, const struct json *doc,
+		      struct trust_verdict *v)
+{
+	(void)ctx;
+	(void)of;
+	(void)id;
+	(void)doc;
+	*v = (struct trust_verdict){.ok = false, .why = "nobody signed it"};
+	return 0;
+}
+
+static void try_promotion(const char *commit, const char *author, const char *script)
+{
+	commit_by("bot", "promote a");
+	move("unapproved", "queue", TASK,
+	     text("{\"task_id\":\"a\",\"script\":\"%s\",\"timeout_seconds\":60,\"approved_by\":{\"commit\":\"%s\","
+		  "\"author\":\"%s\","
+		  "\"committer\":\"ann <ann@example.org>\"}}",
+		  script, commit, author));
+	judge(TASK_UNAPPROVED);
+}
+
+static void promotions(void)
+{
+	r.arrival = came;
+	try_promotion("abc", "eve <eve@example.org>", "true");
+	clean("a promotion");
+	try_promotion("def", "eve <eve@example.org>", "true");
+	broken(RULE_PROMOTE_MERGED, "by a commit that did not bring it");
+	try_promotion("abc", "bob <bob@example.org>", "true");
+	broken(RULE_PROMOTE_MERGED, "with another author");
+	try_promotion("abc", "eve <eve@example.org>", "false");
+	broken(RULE_TASK_FIELDS, "of another script");
+	commit_by("bot", "promote a");
+	move("unapproved", "queue", TASK, TASK);
+	judge(TASK_UNAPPROVED);
+	broken(RULE_PROMOTE_MERGED, "approved by nobody");
+	commit_by("ann", "submit a");
+	move(NULL, "queue", NULL, with("\"approved_by\":{\"commit\":\"abc\"}"));
+	judge(-1);
+	broken(RULE_PROMOTE_MERGED, "of a file that never waited");
+	r.arrival = NULL;
+	/* The settings come by a commit before. */
+	world_clear(&r.world);
+	world_init(&r.world);
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", TASK, with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	world_task_add(&r.world, "a")->states = 1u << TASK_QUEUE;
+	world_node_add(&r.world, "n1");
+	r.trusted = not_signed;
+	rules_judge(&r, &c);
+	clean("no signature is asked for");
+	world_task_add(&r.world, "a")->states = 1u << TASK_QUEUE;
+	r.world.n_nonces = 0;
+	memset(r.world.nonces, 0, r.world.room_nonces * sizeof *r.world.nonces);
+	r.world.config.require_signed_tasks = true;
+	n_told = 0;
+	rules_judge(&r, &c);
+	broken(RULE_TASK_SIGNED, "a claim of a task that nobody signed");
+	r.trusted = NULL;
+}
+
+/* ---- the archive ---- */
+
+static const char *finished(void)
+{
+	return with(
+	    text("\"attempts\":[%s],%s", entry("\"outcome\":\"success\""), result("success", "n1", NONCE, -49, -1)));
+}
+
+static const char *totals(int64_t tasks, int64_t run_ms)
+{
+	return text("{\"schema\":1,\"tasks\":%lld,\"completed\":%lld,\"days\":{\"2027-01-15\":{\"completed\":%lld,"
+		    "\"run_ms\":%lld}}}",
+		    (long long)tasks, (long long)tasks, (long long)tasks, (long long)run_ms);
+}
+
+/* path NULL: the archive has no such commit. */
+static void try_archive(const char *path, const char *blob, const char *after)
+{
+	static struct rule_change in_archive;
+	static struct rule_commit other;
+	commit_by("n1", "archive 1 task");
+	move("completed", NULL, finished(), NULL);
+	change("tasks/archive.json", totals(4, 0), after);
+	in_archive = (struct rule_change){.path = (char *)path, .new_mode = 0100644};
+	snprintf(in_archive.new_oid, sizeof in_archive.new_oid, "%.71s", blob);
+	other = (struct rule_commit){.id = "a7c4", .changes = &in_archive, .n = 1};
+	c.archive_seen = true;
+	c.archive = path ? &other : NULL;
+	judge(TASK_COMPLETED);
+}
+
+static void archives(void)
+{
+	CHECK(!strcmp(at(0), "2027-01-15T08:00:00Z"), "the day of the totals");
+	try_archive("2027/01/15/a.json", finished(), totals(5, 0));
+	clean("archived");
+	try_archive("2027/01/15/a.3.json", finished(), totals(5, 0));
+	clean("for the third time that day");
+	try_archive("2027/01/15/b.json", finished(), totals(5, 0));
+	broken(RULE_ARCHIVE_LOST, "another stands there");
+	try_archive("2027/01/15/a.json", "other", totals(5, 0));
+	broken(RULE_ARCHIVE_LOST, "as another document");
+	try_archive(NULL, "", totals(5, 0));
+	broken(RULE_ARCHIVE_LOST, "nowhere");
+	try_archive("2027/01/14/a.json", finished(), totals(5, 0));
+	broken(RULE_ARCHIVE_DAY, "under another day");
+	try_archive("2027/01/15/a.json", finished(), totals(6, 0));
+	broken(RULE_ARCHIVE_TOTALS, "counted twice");
+	try_archive("2027/01/15/a.json", finished(), totals(5, 7));
+	broken(RULE_ARCHIVE_TOTALS, "with another run time");
+	commit_by("ann", NULL);
+	change("tasks/archive.json", totals(4, 0), totals(3, 0));
+	judge(-1);
+	broken(RULE_ARCHIVE_TOTALS, "changed by hand");
+}
+
+/* ---- nodes ---- */
+
+static void nodes(void)
+{
+	commit_by("n1", "0 transitions");
+	change("nodes/n1.json", "{\"node_id\":\"n1\"}", "{\"node_id\":\"n1\",\"status\":\"left\"}");
+	judge(-1);
+	clean("its own file");
+	commit_by("n1", "0 transitions");
+	change("nodes/n2.json", "{}", "{\"node_id\":\"n2\"}");
+	judge(-1);
+	broken(RULE_NODE_FILE, "another's");
+	commit_by("ann", NULL);
+	change("nodes/n2.json", "{}", "{\"node_id\":\"n2\"}");
+	judge(-1);
+	broken(RULE_NODE_FILE, "by a person");
+	commit_by("ann", NULL);
+	change("nodes/n2.json", "{}", NULL);
+	judge(-1);
+	CHECK(n_told == 1 && told[0].rule == NOTICE_REMOVED, "removed by a person");
+	commit_by("n1", "0 transitions");
+	change("nodes/n1.json", "{}", "[]");
+	judge(-1);
+	broken(RULE_FILE_JSON, "no object");
+	static const struct {
+		const char *path;
+		enum rule_id by_node, by_person;
+	} scope[] = {{"grid.json", RULE_NODE_SCOPE, NOTICE_SETTINGS},
+		     {"allowed_signers", RULE_NODE_SCOPE, NOTICE_SIGNERS},
+		     {".github/workflows/x.yml", RULE_NODE_SCOPE, NOTICE_WORKFLOW},
+		     {"nodes/keys/n1.pub", RULE_SIGNED_KEY, NOTICE_KEYS},
+		     {"src/main.c", RULE_NODE_SCOPE, NOTICE_OUTSIDE}};
+	for (size_t i = 0; i < sizeof scope / sizeof *scope; i++) {
+		commit_by("n1", "0 transitions");
+		change(scope[i].path, "{}", "{ }");
+		judge(-1);
+		broken(scope[i].by_node, scope[i].path);
+		commit_by("ann", NULL);
+		change(scope[i].path, "{}", "{ }");
+		judge(-1);
+		CHECK(n_told == 1 && told[0].rule == scope[i].by_person, scope[i].path);
+		seen_rule[scope[i].by_person] = true;
+	}
+	commit_by("ann", NULL);
+	c.n_parents = 2;
+	judge(-1);
+	CHECK(n_told == 1 && told[0].rule == NOTICE_MERGE, "a merge");
+	seen_rule[NOTICE_MERGE] = true;
+	commit_by("ann", NULL);
+	c.parent[0] = 0;
+	move(NULL, "completed", NULL, finished());
+	judge(-1);
+	CHECK(n_told == 1 && told[0].rule == NOTICE_BEGIN, "a grid that came whole");
+	seen_rule[NOTICE_BEGIN] = true;
+}
+
+static void signatures(void)
+{
+	static const enum rule_signature none[] = {RULE_UNSIGNED, RULE_BAD, RULE_OTHER_KEY};
+	for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+		commit_by("n1", "0 transitions");
+		c.signature = none[i];
+		change("nodes/n1.json", "{\"node_id\":\"n1\"}", "{\"node_id\":\"n1\",\"busy\":1}");
+		judge(-1);
+		broken(RULE_SIGNED_COMMIT, "not signed as it must be");
+		commit_by("ann", "submit a");
+		c.signature = none[i];
+		move(NULL, "queue", NULL, TASK);
+		judge(-1);
+		clean("a submission needs no signature");
+	}
+	commit_by("n1", "0 transitions");
+	c.signature = RULE_GOOD;
+	change("nodes/n1.json", "{\"node_id\":\"n1\"}", "{\"node_id\":\"n1\",\"busy\":1}");
+	judge(-1);
+	clean("signed");
+}
+
+static void subjects(void)
+{
+	static const struct {
+		const char *subject, *who;
+		bool ours;
+	} all[] = {{"n1: claim a", "n1", true},
+		   {"n1: 3 transitions", "n1", true},
+		   {"Ann: Lee: retry a", "Ann: Lee", true},
+		   {"n1: archive 2 tasks", "n1", true},
+		   {"n1: archive 1 task", "n1", true},
+		   {"fix: the README", "Joe X", false},
+		   {"n1: claim a b", "Joe X", false},
+		   {"Merge pull request #3", "Joe X", false},
+		   {"", "Joe X", false}};
+	struct world w;
+	world_init(&w);
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		struct rule_commit one = {.subject = (char *)all[i].subject,
+					  .author = (char *)"Joe X <joe@example.org>"};
+		rule_who(&one, &w);
+		CHECK(one.ours == all[i].ours && !strcmp(one.who, all[i].who), all[i].subject);
+	}
+	world_clear(&w);
+}
+
+int main(void)
+{
+	world_init(&r.world);
+	claims();
+	renewals();
+	results();
+	orphans();
+	places();
+	promotions();
+	archives();
+	nodes();
+	signatures();
+	subjects();
+	/* Those that take a history, and not one commit, stand in bats/audit.bats. */
+	static const enum rule_id elsewhere[] = {RULE_HISTORY_REWRITTEN, RULE_ARCHIVE_FROZEN};
+	for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
+		seen_rule[elsewhere[i]] = true;
+	for (int i = 0; i < RULE_N; i++)
+		if (i < RULE_VOTE_NODE || i > RULE_VOTE_QUORUM)
+			CHECK(seen_rule[i], rule_at((enum rule_id)i)->id);
+	commit_clear();
+	world_clear(&r.world);
+	return test_end("rules");
+}
