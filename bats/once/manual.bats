@@ -119,7 +119,7 @@ shown() { # PAGE TEXT
 	# The sweep, of three in place of a hundred; a worker runs it meanwhile.
 	shown dgrid.1 '^A sweep over' | sed 's/seq 100/seq 3/' >"$T/sweep"
 	shown dgrid.1 '^A worker that ends' | grep -q 'dgrid worker --once'
-	spawn "$T/log" dgrid worker --engine docker
+	spawn "$T/log" "$DGRID" worker --engine docker
 	cd "$T/w"
 	run -0 bash -e "$T/sweep"
 	[[ "$output" == *sweep-1*sweep-2*sweep-3*completed* ]]
