@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #define REFUSALS_MAX 20
@@ -80,6 +81,10 @@ static void judge_ref(struct push *p, const char *ref)
 		    p, "ref.name", NULL, ref,
 		    "no ref of dgrid's (expected refs/dgrid/heartbeats/NODE, refs/dgrid/tails/NODE or " CHECKPOINT_REF
 		    ", NODE being 1-64 of A-Z a-z 0-9 _ -)");
+	const char *branch = strncmp(ref, "refs/heads/", 11) ? "" : ref + 11;
+	if (!strcasecmp(branch, p->branch) || !strcasecmp(branch, ARCHIVE_BRANCH))
+		refuse(p, "ref.name", NULL, ref,
+		       "a file system without upper and lower case would take it for the ledger's");
 	if (!strncmp(ref, "refs/replace/", 13))
 		refuse(p, "ref.replace", NULL, ref, "would show other objects in place of those of the history");
 }
