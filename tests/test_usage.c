@@ -127,6 +127,8 @@ static void check_verb(const struct verb *v)
 	CHECK((o ? o - v->options : 0) <= USAGE_OPTIONS_MAX, v->name);
 	for (const char *p = v->args; (p = strchr(p, '-')); p += strspn(p, "-abcdefghijklmnopqrstuvwxyz")) {
 		size_t n = strspn(p, "-abcdefghijklmnopqrstuvwxyz");
+		if (p > v->args && p[-1] >= 'a' && p[-1] <= 'z') /* within a word, as in pre-receive */
+			continue;
 		snprintf(what, sizeof what, "%s: %.*s has no row", v->name, (int)n, p);
 		CHECK(n == 2 && p[1] == '-' ? true : in_table(v, p, n), what);
 	}
