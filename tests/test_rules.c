@@ -885,5 +885,5 @@ int main(void)
 			CHECK(seen_rule[i], rule_at((enum rule_id)i)->id);
 	commit_clear();
 	world_clear(&r.world);
-	return test_end("rules");
+	return test_end("test_rules");
 }
