@@ -157,8 +157,12 @@ void ledger_sign_with(struct ledger *l, const char *key, const char *public_half
 int ledger_may_sign(struct ledger *l, const char *who, struct err *e)
 {
 	struct grid_config c = {0};
-	int rc = ledger_config(l, &c, e);
-	if (!rc && c.require_signed_nodes) {
+	struct err none;
+	int rc = 0;
+	/* Settings that are not valid change nothing: what held before holds. */
+	if (!ledger_config(l, &c, &none))
+		l->signed_only = c.require_signed_nodes;
+	if (l->signed_only) {
 		if (!l->sign_key)
 			rc = err_set(e, ERR_PERM, "this grid takes signed commits only: %s",
 				     l->no_key ? l->no_key : "there is no key to sign with");

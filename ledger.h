@@ -24,6 +24,7 @@ struct ledger {
 	bool dirty;			       /* the work tree may hold files that git does not know */
 	bool temporary;			       /* ledger_close removes the clone */
 	char *sign_key, *sign_public, *no_key; /* see ledger_sign_with */
+	bool signed_only;		       /* require_signed_nodes, as the last valid grid.json had it */
 };
 /* dir NULL: a temporary clone. An existing clone in dir is reused. */
 int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
@@ -33,7 +34,7 @@ void ledger_close(struct ledger *l);
  * what ledger_commit tells where the grid takes signed ones only. All are copied. */
 void ledger_sign_with(struct ledger *l, const char *key, const char *public_half, const char *why);
 /* May who commit what nodes write, on top of the head? 0: yes; ERR_PERM: the grid's require_signed_nodes is set, and
- * there is no key that is enrolled for him; ERR_DATA: grid.json is not valid. ledger_commit asks it itself. */
+ * there is no key that is enrolled for him. ledger_commit asks it itself. */
 int ledger_may_sign(struct ledger *l, const char *who, struct err *e);
 int ledger_sync(struct ledger *l, struct err *e); /* fetch; the work tree becomes the remote head */
 /* Cheap: asks for the remote head only, and of a local folder only after its refs changed. */

@@ -269,6 +269,22 @@ PY
 	told 'does not fit'
 }
 
+@test "a grid.json that is not valid changes nothing: a node goes on, and goes on signing" {
+	node n1
+	spawn "$T/n1.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/n1.w"
+	submit one
+	wait_until 20 ledger_has completed one
+	fresh
+	echo '{"task_id": "two", "script": "true", "timeout_seconds": 20}' >"$T/r/tasks/queue/two.json"
+	echo '{"schema": 1, "require_signed_nodes": fals' >"$T/r/grid.json"
+	land 'broken settings, and a task'
+	wait_until 20 ledger_has completed two
+	kill -TERM "$SPAWNED"
+	wait_until 20 pid_ended "$SPAWNED"
+	grep -q 'grid.json is not valid, the settings stay as they were' "$T/n1.log"
+	git -C "$ORIGIN" cat-file commit main | grep -q '^gpgsig -----BEGIN SSH SIGNATURE'
+}
+
 @test "enroll says what is wrong with a key" {
 	key k
 	run -65 "$DGRID" enroll n1 "$T/k"

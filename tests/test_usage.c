@@ -127,6 +127,8 @@ static void check_verb(const struct verb *v)
 	CHECK((o ? o - v->options : 0) <= USAGE_OPTIONS_MAX, v->name);
 	for (const char *p = v->args; (p = strchr(p, '-')); p += strspn(p, "-abcdefghijklmnopqrstuvwxyz")) {
 		size_t n = strspn(p, "-abcdefghijklmnopqrstuvwxyz");
+		if (p > v->args && !strchr(" [|(", p[-1])) /* within a word */
+			continue;
 		snprintf(what, sizeof what, "%s: %.*s has no row", v->name, (int)n, p);
 		CHECK(n == 2 && p[1] == '-' ? true : in_table(v, p, n), what);
 	}
@@ -135,6 +137,8 @@ static void check_verb(const struct verb *v)
 	CHECK(value_known(v->operands), v->name);
 	check_notes(v, v->examples);
 	check_notes(v, v->exits);
+	for (const struct usage_note *n = v->exits; n[0].name && n[1].name; n++)
+		CHECK(atoi(n[0].name) < atoi(n[1].name), v->name); /* --help merges the common ones in */
 	check_notes(v, v->environment);
 	struct buf b = {0};
 	usage_print(v, &b);

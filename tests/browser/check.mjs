@@ -101,6 +101,9 @@ await test('tiles, nodes and advice say what the ledger says', async () => {
   same(shown.sort(), status.nodes.map(n => [n.node_id, n.state === 'silent' ? 'inactive' : n.state]).sort());
   const said = await page.locator('#advice').innerText();
   assert(/1 queued task waits for labels that no living node carries \(big-disk\)/.test(said), said);
+  const audit = await page.locator('#audit').innerText();
+  assert(/^audited to [0-9a-f]{10}, no violations, .* ago(; \d+ commits? since)?$/.test(audit), audit);
+  assert((await page.locator('#audit').getAttribute('class')).includes('a-good'));
   const events = await page.locator('#events').innerText();
   assert(/wind-model lost with its node draco: no sign of life from node draco/.test(events), events);
   await close(page);

@@ -51,6 +51,7 @@ fi
 sites=$work/sites
 mkdir -p "$sites"
 tests/browser/grid.sh "$work/demo" >"$work/grid" 2>&1 || fail "the demo grid: $(tail -n 5 "$work/grid")"
+"$DGRID" --repo "$work/demo/grid.git" audit --record >"$work/out" 2>&1 || fail "$(<"$work/out")"
 # Both at one commit and one moment: two tasks run for another minute.
 "$DGRID" --repo "$work/demo/grid.git" dashboard -o "$sites/demo" >"$work/out" 2>&1 || fail "$(<"$work/out")"
 "$DGRID" --repo "$work/demo/grid.git" status --json >"$sites/status.json" || fail "status"

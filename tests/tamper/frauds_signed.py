@@ -299,7 +299,7 @@ def a_last_vote_that_does_not_decide(h):
     h.do(vclaim(h, "voted", "n3"))
     h.fraud(vote(h, "voted", "n3", "third\n"), Q + "voted.json")
 
-@fraud("vote.terms", "vote.quorum", grid="votes")
+@fraud("vote.quorum", grid="votes")
 def a_claim_that_lowers_the_quorum(h):
     step = vclaim(h, "voted", "n1")
     step.doc["claim"].update(replicas=1, quorum=1)

@@ -192,6 +192,15 @@ class Suite:
             return f"refused by {rule and rule[1]}, not by {' or '.join(f.rules)}: {said}"
         return None
 
+    def every_rule(self):
+        """The table of rules, and each of them caught by some fraud."""
+        table = subprocess.run([self.dgrid, "audit", "--rules"], check=True, capture_output=True, text=True, env=self.env).stdout
+        rules = {m for m in re.findall(r"(?m)^\| `([a-z]+\.[a-z]+)` \|", table) if not m.startswith("notice.")}
+        caught = {f.rules[0] for f in frauds.ALL}
+        if len(rules) < 33 or rules - caught:
+            return f"{len(rules)} rules; no fraud is for {sorted(rules - caught)}"
+        return None
+
     def each(self, names, what):
         chosen = [f for f in frauds.ALL if not names or f.name in names]
         if what == self.refused:
@@ -219,6 +228,10 @@ def main():
         wrong = good(grid)
         failed += wrong is not None
         print(f"{'not ok' if wrong else 'ok'} {what}: an honest grid, {grid}" + (f"\n# {wrong}" if wrong else ""), flush=True)
+    if what == "audit":
+        wrong = suite.every_rule()
+        failed += wrong is not None
+        print(f"{'not ok' if wrong else 'ok'} audit: every rule has its frauds" + (f"\n# {wrong}" if wrong else ""), flush=True)
     failed += suite.each(names, each)
     suite.store.close()
     return 1 if failed else 0
