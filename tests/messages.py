@@ -2,7 +2,7 @@
 """Prints what `dgrid validate` can say, a line each, taken from the sources, with … for what varies.
 For bats/guides.bats, which looks for each in docs/SUBMISSION_GUIDE.md.   messages.py [--errors] SOURCE...
 --errors: also those that end a verb (err_set)."""
-import re, sys
+import os, re, sys
 
 errors = sys.argv[1] == "--errors"
 CALL = re.compile(r"\b(problem_in|problem_at|tell|wrong|fail|fail_expected|error_set%s)\(" % ("|err_set" if errors else ""))
@@ -31,10 +31,12 @@ def call(text, at):
 def messages(file):
     source = open(file).read()
     text = re.sub(r"/\*.*?\*/", " ", source, flags=re.S)
-    macros = dict(re.findall(r'^#define (\w+) ("[^"]*")', source, flags=re.M))
+    macros = {}
+    for path in [os.path.join(os.path.dirname(file), h) for h in re.findall(r'^#include "(.*)"', source, flags=re.M)] + [file]:
+        macros.update(re.findall(r'^#define (\w+) ("[^"]*")', open(path).read(), flags=re.M) if os.path.exists(path) else [])
     calls = [call(text, m.end()) for m in CALL.finditer(text)]
     # What functions give back for a message to use it.
-    given = re.findall(r"\bwhy = [^;]*;|\breturn [^;]*;", text)
+    given = re.findall(r'\b(?:why = |wrong = |return )(?:"(?:[^"\\]|\\.)*"|[^;"])*;', text)
     calls += [g for g in given if '"' in g and "err_set" not in g and not CALL.search(g)]
     for args in calls:
         for name, value in macros.items():
