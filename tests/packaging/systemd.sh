@@ -14,7 +14,10 @@ for file in /usr/share/man/man1/dgrid.1.gz /usr/share/man/man5/dgrid-task.5.gz /
 	dpkg -L dgrid | grep -qx "$file" || refuse "the package has no $file"
 done
 make_grid
+# What somebody may have installed on this machine by hand would come before the package's.
+rm -f /usr/local/lib/systemd/system/dgrid-worker@.service /usr/local/bin/dgrid
 systemctl daemon-reload
+[[ $(systemctl show -P FragmentPath dgrid-worker@n1) =~ ^(/usr)?/lib/systemd/system/dgrid-worker@.service$ ]]
 
 # Without settings: skipped, not failed.
 systemctl start dgrid-worker@n1
