@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what building (build), the demo (demo), a release (release) or the tests (test) need, if it is missing; node: what a node in a
-# container calls, and nothing to build with.
+# Installs what building (build), the demo (demo), a release (release) or the tests (test) need, if it is missing; node: what a node
+# in a container calls, and nothing to build with.
 # usage: install-deps.sh [build|demo|release|test|node]
 # As root with apt-get or apk it installs; otherwise it prints the command to type and exits 69.
 group=${1:-build}
@@ -64,7 +64,8 @@ if [ "$manager" = apt ] && { [ "$group" = release ] || [ "$group" = test ]; }; t
 	arm64) cross=amd64 cpu=x86_64 ;;
 	*) cross= ;;
 	esac
-	# The other processor's musl is that processor's own package.
+	# The other processor's musl is that processor's own package; Ubuntu keeps those on other servers.
+	grep -q '^ID=debian$' /etc/os-release || cross=
 	if [ -n "$cross" ] && ! command -v "$cpu-linux-musl-gcc" >/dev/null 2>&1; then
 		foreign=$cross
 		missing="$missing musl-dev:$cross"
