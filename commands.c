@@ -46,6 +46,12 @@ char *find_repo(const char *dir)
 	return found;
 }
 
+char *usual_repo(void)
+{
+	const char *url = getenv("DGRID_REPO_URL");
+	return url && *url ? absolute_repo(url) : find_repo(NULL);
+}
+
 int need_repo(const struct context *ctx, struct err *e)
 {
 	if (ctx->url)

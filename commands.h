@@ -14,6 +14,7 @@ struct context { /* borrowed; from flags and environment */
  * stands for its origin; relative paths become absolute. The string is the caller's, NULL when there is none. */
 char *find_repo(const char *dir);
 char *absolute_repo(const char *url);
+char *usual_repo(void); /* when no option says it: $DGRID_REPO_URL, else where we stand; the same otherwise */
 int need_repo(const struct context *ctx, struct err *e); /* ERR_USAGE when no repository is known */
 /* The branch as readers see it; at: NULL, or what --at says. */
 int open_snapshot(const struct context *ctx, const char *at, struct snapshot *s, struct err *e);

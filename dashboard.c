@@ -162,6 +162,7 @@ static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done,
 	put_int(b, "failed", own_failed > failed ? own_failed : failed);
 	put_int(b, "branch", done + failed);
 	put_int(b, "late", json_int(f, "tasks_late", 0));
+	put_int(b, "voted", json_int(f, "tasks_voted", 0));
 	put_int(b, "outliers", outliers);
 	put_int(b, "cpus", json_int(f, "cpu_count", 0));
 	put_int(b, "memory", memory_of(f));

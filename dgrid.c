@@ -99,17 +99,30 @@ static int late_options(struct context *ctx, int argc, char **argv, char **found
 	return kept;
 }
 
-static int run_verb(const struct verb *v, const struct context *ctx, int argc, char **argv, struct err *e)
+static bool asks_for_help(int argc, char **argv)
 {
 	for (int k = 1; k < argc && strcmp(argv[k], "--") != 0; k++)
-		if (!strcmp(argv[k], "--help") || !strcmp(argv[k], "-h")) {
-			verb_help_print(v);
-			return 0;
-		}
+		if (!strcmp(argv[k], "--help") || !strcmp(argv[k], "-h"))
+			return true;
+	return false;
+}
+
+static int run_verb(const struct verb *v, struct context *ctx, int argc, char **argv, struct err *e)
+{
+	if (asks_for_help(argc, argv)) {
+		verb_help_print(v);
+		return 0;
+	}
+	if (v->needs == USAGE_NOTHING) /* not a word to git either: a container's engine asks for health all the time */
+		return v->run(ctx, argc, argv, e);
 	/* The worker tells them together with its own. */
-	if (ctx->complaints[0] && v->needs != USAGE_NOTHING && v != &verb_worker)
+	if (ctx->complaints[0] && v != &verb_worker)
 		return err_set(e, ERR_USAGE, "%.*s", (int)strcspn(ctx->complaints, "\n"), ctx->complaints);
-	return v->run(ctx, argc, argv, e);
+	char *usual = ctx->url ? NULL : usual_repo();
+	ctx->url = ctx->url ? ctx->url : usual;
+	int rc = v->run(ctx, argc, argv, e);
+	free(usual);
+	return rc;
 }
 
 int main(int argc, char **argv)
@@ -118,8 +131,7 @@ int main(int argc, char **argv)
 		return 0;
 	struct err e = {0};
 	struct buf complaints = {0};
-	const char *name = getenv("GIT_USER_NAME"), *email = getenv("GIT_USER_EMAIL"), *url = getenv("DGRID_REPO_URL"),
-		   *branch = getenv("DGRID_BRANCH");
+	const char *name = getenv("GIT_USER_NAME"), *email = getenv("GIT_USER_EMAIL"), *branch = getenv("DGRID_BRANCH");
 	struct context ctx = {.dir = ".",
 			      .branch = branch && *branch ? branch : "main",
 			      .name = name && *name ? name : "dgrid",
@@ -140,8 +152,6 @@ int main(int argc, char **argv)
 	int n = late_options(&ctx, argc - i, argv + i, &found, &e);
 	if (n < 0)
 		goto out;
-	if (!found)
-		found = url && *url ? absolute_repo(url) : find_repo(NULL);
 	ctx.url = found;
 	ctx.complaints = complaints.data ? complaints.data : "";
 	const struct verb *v = verb_find(argv[i]);

@@ -128,21 +128,81 @@ int engine_pick(const char *want, struct engine *out, struct err *e)
 	return -1;
 }
 
+/* The name without tag and digest. */
+static size_t repository_len(const char *image)
+{
+	const char *slash = strrchr(image, '/'), *base = slash ? slash + 1 : image;
+	return (size_t)(base - image) + strcspn(base, ":@");
+}
+
+/* line: "ID REPOSITORY@DIGEST ...". Registries know an image by its digest, and so does anybody who pulls it there; an
+ * id is known where it is. An image may have come from several registries: its own name goes first. */
+static void take_digest(const char *line, const char *image, char digest[96])
+{
+	size_t id = strcspn(line, " "), len = repository_len(image);
+	snprintf(digest, 96, "%.*s", (int)id, line);
+	bool any = false;
+	for (const char *p = line + id + strspn(line + id, " "); *p;) {
+		size_t n = strcspn(p, " ");
+		const char *at = memchr(p, '@', n);
+		size_t name = at ? (size_t)(at - p) : 0;
+		bool own = name >= len && !strncmp(at - len, image, len) && (name == len || at[-(long)len - 1] == '/');
+		if (at && (own || !any))
+			snprintf(digest, 96, "%.*s", (int)(n - name - 1), at + 1);
+		any = true;
+		if (at && own)
+			break;
+		p += n + strspn(p + n, " ");
+	}
+}
+
+static int inspect(const struct engine *g, const char *image, char line[1024], struct err *e)
+{
+	const char *argv[] = {
+	    names[g->kind], "image", "inspect", "--format", "{{.Id}}{{range .RepoDigests}} {{.}}{{end}}", image, NULL};
+	return ask(argv, PROBE_TIMEOUT_MS, line, 1024, e);
+}
+
 int engine_image(const struct engine *g, const char *image, char digest[96], struct err *e)
 {
-	char line[128] = "";
+	char line[1024] = "";
 	if (digest)
 		digest[0] = 0;
 	if (g->kind == ENGINE_BWRAP)
 		return 0;
-	const char *inspect[] = {names[g->kind], "image", "inspect", "--format", "{{.Id}}", image, NULL};
 	const char *pull[] = {names[g->kind], "pull", "--quiet", image, NULL};
-	if (ask(inspect, PROBE_TIMEOUT_MS, line, sizeof line, e) &&
-	    (ask(pull, PULL_TIMEOUT_MS, line, sizeof line, e) || ask(inspect, PROBE_TIMEOUT_MS, line, sizeof line, e)))
+	if (inspect(g, image, line, e) &&
+	    (ask(pull, PULL_TIMEOUT_MS, line, sizeof line, e) || inspect(g, image, line, e)))
 		return err_wrap(e, "image '%s' cannot be had", image);
 	if (digest)
-		snprintf(digest, 96, "%.95s", line);
+		take_digest(line, image, digest);
 	return 0;
+}
+
+int engine_image_exact(const struct engine *g, const char *image, const char *digest, char ref[320], struct err *e)
+{
+	char line[1024], pulled[1024];
+	const char *hex = strncmp(digest, "sha256:", 7) ? digest : digest + 7;
+	struct err none;
+	if (g->kind == ENGINE_BWRAP)
+		return err_set(e, ERR_UNAVAILABLE, "bubblewrap runs no image");
+	if (strlen(hex) != 64 || strspn(hex, "0123456789abcdef") != 64 || !*image || *image == '-' ||
+	    strlen(image) > 200)
+		return err_set(e, ERR_UNAVAILABLE, "'%.80s' with the digest '%.80s' names no image", image, digest);
+	snprintf(ref, 320, "%.*s@sha256:%s", (int)repository_len(image), image, hex);
+	if (!inspect(g, ref, line, &none))
+		return 0;
+	const char *pull[] = {names[g->kind], "pull", "--quiet", ref, NULL};
+	char *id = xasprintf("sha256:%s", hex);
+	int rc = inspect(g, id, line, &none);
+	if (!rc)
+		snprintf(ref, 320, "%s", id);
+	else if ((rc = ask(pull, PULL_TIMEOUT_MS, pulled, sizeof pulled, e)) == 0)
+		rc = inspect(g, ref, line, e);
+	free(id);
+	return rc ? err_wrap(e, "the image '%s' that it ran in (%.20s...) is not here and cannot be pulled", image,
+			     digest)
+		  : 0;
 }
 
 static void add_all(struct strs *argv, const char *const *words)
@@ -154,7 +214,10 @@ static void add_all(struct strs *argv, const char *const *words)
 
 static void container_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
 {
-	ADD(argv, names[g->kind], "run", "--name", r->name);
+	strs_add(argv, names[g->kind]);
+	if (g->kind == ENGINE_PODMAN)
+		strs_add(argv, "--log-level=error"); /* its warnings would stand in the script's stderr */
+	ADD(argv, "run", "--name", r->name);
 	strs_addf(argv, "--label=dgrid.node=%s", r->node);
 	strs_addf(argv, "--label=dgrid.instance=%s", r->instance);
 	strs_addf(argv, "--label=dgrid.task=%s", r->task);

@@ -25,9 +25,12 @@ const char *engine_name(enum engine_kind k);
 /* want: auto, docker, podman, bwrap. Tries for real that it answers. ERR_UNAVAILABLE says which were tried and why each
  * failed. */
 int engine_pick(const char *want, struct engine *out, struct err *e);
-/* Makes the image present (docker/podman: inspect, else pull; bwrap: nothing). digest (may be NULL) gets an id or "".
- */
+/* Makes the image present (docker/podman: inspect, else pull; bwrap: nothing). digest (may be NULL) gets what names
+ * this very image: the digest it has in a registry, else its id here; "" for bwrap. */
 int engine_image(const struct engine *g, const char *image, char digest[96], struct err *e);
+/* Makes the very image present that had this name and digest when a task ran; ref gets what engine_run calls it by.
+ * ERR_UNAVAILABLE: it is not here and cannot be pulled, or there is none (bwrap). */
+int engine_image_exact(const struct engine *g, const char *image, const char *digest, char ref[320], struct err *e);
 void engine_start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv);
 /* argv that signals the container's main process ("TERM", "KILL"); for bwrap empty: the runner signals pids itself. */
 void engine_kill_argv(const struct engine *g, const char *name, const char *signal, struct strs *argv);

@@ -25,6 +25,27 @@ static void set_stream(struct json *r, const char *name, const struct buf *b, ui
 	free(sum);
 }
 
+static struct json *decimal(double d)
+{
+	struct json *j = json_new(JSON_NUMBER);
+	free(j->text);
+	j->text = xasprintf("%g", d);
+	j->len = strlen(j->text);
+	return j;
+}
+
+/* What it ran with is what it has to be run with again. */
+static struct json *limits(const struct engine_run *r, size_t output_limit)
+{
+	struct json *j = json_new(JSON_OBJECT);
+	json_set(j, "cpus", decimal(r->cpus));
+	json_set(j, "memory_mb", json_new_int(r->memory_mb));
+	json_set(j, "pids", json_new_int(r->pids));
+	json_set(j, "tmp_mb", json_new_int(r->tmp_mb));
+	json_set(j, "output_limit_bytes", json_new_int((int64_t)output_limit));
+	return j;
+}
+
 struct json *result_json(const struct attempt_result *a, const struct result_facts *f)
 {
 	char when[32];
@@ -44,6 +65,7 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 	/* bubblewrap runs no image: the script sees the host's own /usr. */
 	json_set(r, "image", json_new_str(bwrap ? "host:/usr" : f->image));
 	json_set(r, "image_digest", json_new_str(f->image_digest));
+	json_set(r, "limits", limits(f->run, f->output_limit));
 	sha256(f->script, strlen(f->script), script);
 	set_hash(r, "script_sha256", script);
 	set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, a->out_sha256);

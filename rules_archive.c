@@ -57,28 +57,55 @@ static bool right_day(const struct json *doc, const struct archive_item *item, i
 	return !strcmp(is, day) || !strcmp(before, day);
 }
 
-/* Where it stands in the archive now, and is that right? */
-static void judge_item(struct rules *r, const struct rule_commit *c, const struct rule_change *ch, bool *taken,
-		       const struct json *doc, const struct archive_item *item)
-{
+/* What the archive's commit adds, by id. */
+struct filed {
 	char day[11], id[65];
-	const struct rule_change *other = NULL;
-	for (size_t i = 0; i < c->archive->n; i++) {
-		const struct rule_change *a = &c->archive->changes[i];
-		if (taken[i] || !a->new_mode || !filed_as(a->path, day, id) || strcmp(id, ch->id) != 0)
+	const struct rule_change *change;
+	bool taken; /* the ledger's commit accounts for it */
+};
+
+static int by_id(const void *pa, const void *pb)
+{
+	return strcmp(((const struct filed *)pa)->id, ((const struct filed *)pb)->id);
+}
+
+static struct filed *file_all(const struct rule_commit *archive, size_t *n)
+{
+	struct filed *all = xcalloc(archive->n + 1, sizeof *all);
+	*n = 0;
+	for (size_t i = 0; i < archive->n; i++) {
+		const struct rule_change *ch = &archive->changes[i];
+		if (ch->new_mode && filed_as(ch->path, all[*n].day, all[*n].id))
+			all[(*n)++].change = ch;
+	}
+	qsort(all, *n, sizeof *all, by_id);
+	return all;
+}
+
+/* Where it stands in the archive now, and is that right? */
+static void judge_item(struct rules *r, const struct rule_commit *c, const struct rule_change *ch, struct filed *all,
+		       size_t n, const struct json *doc, const struct archive_item *item)
+{
+	struct filed key = {0}, *other = NULL;
+	snprintf(key.id, sizeof key.id, "%s", ch->id);
+	struct filed *at = bsearch(&key, all, n, sizeof *all, by_id);
+	while (at && at > all && !strcmp(at[-1].id, ch->id))
+		at--;
+	for (; at && at < all + n && !strcmp(at->id, ch->id); at++) {
+		if (at->taken)
 			continue;
-		other = a;
-		if (strcmp(a->new_oid, ch->old_oid) != 0)
+		other = at;
+		if (strcmp(at->change->new_oid, ch->old_oid) != 0)
 			continue;
-		taken[i] = true;
-		if (!right_day(doc, item, c->at, day))
-			rule_tell(r, RULE_ARCHIVE_DAY, c, a->path, "it ended on another day");
+		at->taken = true;
+		if (!right_day(doc, item, c->at, at->day))
+			rule_tell(r, RULE_ARCHIVE_DAY, c, at->change->path, "it ended on another day");
 		return;
 	}
 	if (other) {
-		taken[other - c->archive->changes] = true;
+		other->taken = true;
 		rule_tell(r, RULE_ARCHIVE_LOST, c, ch->path, "what stands in the archive as %.120s is another document",
-			  other->path);
+			  other->change->path);
 	} else
 		rule_tell(r, RULE_ARCHIVE_LOST, c, ch->path, "it left for the archive, and does not stand there");
 }
@@ -116,7 +143,8 @@ void rules_archiving(struct rules *r, const struct rule_commit *c, const struct 
 			  totals->new_mode ? "changed" : "were removed");
 		return;
 	}
-	bool *taken = c->archive ? xcalloc(c->archive->n + 1, sizeof *taken) : NULL;
+	size_t n_filed = 0;
+	struct filed *filed = c->archive ? file_all(c->archive, &n_filed) : NULL;
 	struct json *sum = totals_before(c);
 	for (size_t i = 0; i < n; i++) {
 		struct archive_item item = {.failed = leaving[i]->state == TASK_FAILED};
@@ -126,7 +154,7 @@ void rules_archiving(struct rules *r, const struct rule_commit *c, const struct 
 		json_free(item.outliers);
 		item.outliers = NULL;
 		if (c->archive)
-			judge_item(r, c, leaving[i], taken, doc, &item);
+			judge_item(r, c, leaving[i], filed, n_filed, doc, &item);
 		if (leaving[i]->old.bytes) { /* thousands may leave at once */
 			json_free(*leaving[i]->old.doc);
 			*leaving[i]->old.doc = NULL;
@@ -137,16 +165,16 @@ void rules_archiving(struct rules *r, const struct rule_commit *c, const struct 
 		rule_tell(r, RULE_ARCHIVE_LOST, c, leaving[0]->path,
 			  "%zu task%s left for the archive, and the branch archive has no commit that took %s", n,
 			  n == 1 ? "" : "s", n == 1 ? "it" : "them");
-	for (size_t i = 0; c->archive && i < c->archive->n; i++)
-		if (!taken[i] && c->archive->changes[i].new_mode && !c->archive->changes[i].old_mode)
-			rule_tell(r, RULE_ARCHIVE_LOST, c->archive, c->archive->changes[i].path,
+	for (size_t i = 0; i < n_filed; i++)
+		if (!filed[i].taken && !filed[i].change->old_mode)
+			rule_tell(r, RULE_ARCHIVE_LOST, c->archive, filed[i].change->path,
 				  "it stands in the archive, and did not leave the ledger");
 	if (c->archive && c->archive->signature > RULE_GOOD)
 		rule_tell(r, RULE_SIGNED_COMMIT, c->archive, c->archive->n ? c->archive->changes[0].path : "",
 			  "the archive's commit is not signed as it must be%s%s", c->archive->signature_why ? ": " : "",
 			  c->archive->signature_why ? c->archive->signature_why : "");
 	json_free(sum);
-	free(taken);
+	free(filed);
 }
 
 void rules_archive_commit(struct rules *r, const struct rule_commit *a, bool unclaimed)

@@ -61,6 +61,19 @@ void slot_free(struct slot *s)
 	*s = (struct slot){.all = all};
 }
 
+/* What the task asks for, as far as this node gives it. */
+static struct engine_run limits_of(const struct slot *s)
+{
+	const struct slots *all = s->all;
+	const struct task *t = &s->pick.task;
+	return (struct engine_run){.cpus = all->max_cpus > 0 && all->max_cpus < t->cpus ? all->max_cpus : t->cpus,
+				   .memory_mb = all->max_memory_mb && all->max_memory_mb < t->memory_mb
+						    ? all->max_memory_mb
+						    : (int)t->memory_mb,
+				   .pids = (int)t->pids,
+				   .tmp_mb = (int)all->config->tmp_mb};
+}
+
 static void attempt_done(void *ctx, struct attempt_result *a)
 {
 	struct slot *s = ctx;
@@ -80,12 +93,15 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 			selfcheck_pause(all->fit, why);
 		}
 	} else {
+		const struct engine_run run = limits_of(s);
 		struct result_facts f = {.node = all->node_id,
 					 .nonce = s->nonce,
 					 .image = s->pick.task.image,
 					 .image_digest = s->digest,
 					 .script = s->pick.task.script,
 					 .engine = all->engine,
+					 .run = &run,
+					 .output_limit = (size_t)all->config->output_limit_bytes,
 					 .attempt = s->attempt_number};
 		o->result = result_json(a, &f);
 		if (a->status != ATT_SUCCESS && a->status != ATT_CANCELLED && s->pick.task.retry_on_failure) {
@@ -121,29 +137,28 @@ void slot_start(struct slot *s)
 	struct strs env = {0};
 	struct err e;
 	const struct json *vars = json_get(t->doc, "env");
+	const struct engine_run limits = limits_of(s);
 	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
 		strs_addf(&env, "%s=%s", v->name, v->text);
 	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce);
-	struct attempt_spec spec = {
-	    .engine = all->engine,
-	    .run = {.name = name,
-		    .node = all->node_id,
-		    .instance = all->instance,
-		    .task = s->pick.id,
-		    .nonce = s->nonce,
-		    .image = t->image,
-		    .script = t->script,
-		    .env = (const char *const *)env.v,
-		    .cpus = all->max_cpus > 0 && all->max_cpus < t->cpus ? all->max_cpus : t->cpus,
-		    .memory_mb = all->max_memory_mb && all->max_memory_mb < t->memory_mb ? all->max_memory_mb
-											 : (int)t->memory_mb,
-		    .pids = (int)t->pids,
-		    .tmp_mb = (int)all->config->tmp_mb},
-	    .timeout_ms = t->timeout_seconds * 1000,
-	    .grace_ms = GRACE_MS,
-	    .output_limit = (size_t)all->config->output_limit_bytes,
-	    .ctx = s,
-	    .on_done = attempt_done};
+	struct attempt_spec spec = {.engine = all->engine,
+				    .run = {.name = name,
+					    .node = all->node_id,
+					    .instance = all->instance,
+					    .task = s->pick.id,
+					    .nonce = s->nonce,
+					    .image = t->image,
+					    .script = t->script,
+					    .env = (const char *const *)env.v,
+					    .cpus = limits.cpus,
+					    .memory_mb = limits.memory_mb,
+					    .pids = limits.pids,
+					    .tmp_mb = limits.tmp_mb},
+				    .timeout_ms = t->timeout_seconds * 1000,
+				    .grace_ms = GRACE_MS,
+				    .output_limit = (size_t)all->config->output_limit_bytes,
+				    .ctx = s,
+				    .on_done = attempt_done};
 	const char *digest = selfcheck_image(all->fit, all->engine, t->image);
 	snprintf(s->digest, sizeof s->digest, "%s", digest ? digest : "");
 	s->state = SLOT_RUNNING;

@@ -174,7 +174,8 @@ static void print_exits(const struct verb *v, struct buf *out)
 		bool mine = own && own->name,
 		     all = i < N(exits) && (!mine || strcmp(exits[i].note.name, own->name) < 0);
 		if (!all) {
-			row(out, own->name, 6, own->text);
+			if (*own->text)
+				row(out, own->name, 6, own->text);
 			i += i < N(exits) && !strcmp(exits[i].note.name, own->name);
 			own++;
 		} else {

@@ -49,7 +49,8 @@ struct verb {
 	enum usage_needs needs;
 	const struct usage_option *options;
 	const char *operands; /* what they can be, as with an option's value */
-	const struct usage_note *examples, *exits, *environment;
+	const struct usage_note *examples, *environment;
+	const struct usage_note *exits; /* by number; "" for a common one that this verb never ends with */
 	int (*run)(const struct context *ctx, int argc, char **argv, struct err *e);
 };
 extern const struct usage_option usage_common[]; /* of every verb that needs a grid; the last, --help, of all */
@@ -66,7 +67,7 @@ struct usage_scan {
 };
 int usage_next(struct usage_scan *s, struct err *e); /* an option's key; 0: no more; -1: e filled (ERR_USAGE) */
 
-/* For verbs that take no option of their own value: at most `most` operands, else ERR_USAGE. */
+/* After the options: at most so many operands, else ERR_USAGE. */
 int usage_operands(const struct usage_scan *s, int most, struct err *e);
 /* The long name of an option, "--follow" of "-f, --follow"; *letter is its short form or 0. */
 const char *usage_name(const struct usage_option *o, char *letter);

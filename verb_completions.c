@@ -15,8 +15,8 @@ static const struct {
 /* ---- what could come next ---- */
 
 struct asking {
-	struct context ctx; /* as the words so far say */
-	char *url;	    /* of ctx, when it is ours */
+	char *url; /* as the words so far say, NULL: they do not */
+	const char *branch;
 	const struct verb *verb;
 	const struct usage_option *option; /* whose value is to come, NULL: none */
 	char **words;			   /* the last is the one to complete */
@@ -44,13 +44,15 @@ static bool is_given(const struct asking *a, const char *id)
 }
 
 /* states: "queue,failed", "" for all. */
-static void offer_names(const struct asking *a, const char *prefix, const char *before, bool nodes, const char *states)
+static void offer_names(struct asking *a, const char *prefix, const char *before, bool nodes, const char *states)
 {
 	struct snapshot s = {0};
 	struct err e;
-	if (!a->ctx.url)
+	if (!a->url)
+		a->url = usual_repo();
+	if (!a->url)
 		return;
-	int rc = snapshot_glance(&s, a->ctx.url, a->ctx.branch, FRESH_MS, PATIENCE_MS, &e);
+	int rc = snapshot_glance(&s, a->url, a->branch, FRESH_MS, PATIENCE_MS, &e);
 	for (size_t i = 0; !rc && nodes && i < s.n_nodes; i++)
 		offer(prefix, before, s.nodes[i].id, "node");
 	for (size_t i = 0; !rc && !nodes && i < s.n_tasks; i++) {
@@ -63,7 +65,7 @@ static void offer_names(const struct asking *a, const char *prefix, const char *
 }
 
 /* kind: as in usage.h. before: what stands before the value in the same word. */
-static void offer_values(const struct asking *a, const char *kind, const char *prefix, const char *before)
+static void offer_values(struct asking *a, const char *kind, const char *prefix, const char *before)
 {
 	if (!kind)
 		return;
@@ -123,11 +125,11 @@ static void offer_options(const struct asking *a, const char *prefix)
 static void take_common(struct asking *a, const struct usage_option *o, const char *value)
 {
 	if (o->key == 'b')
-		a->ctx.branch = value;
+		a->branch = value;
 	if (o->key != 'R' && o->key != 'C')
 		return;
 	free(a->url);
-	a->ctx.url = a->url = o->key == 'R' ? absolute_repo(value) : find_repo(value);
+	a->url = o->key == 'R' ? absolute_repo(value) : find_repo(value);
 }
 
 /* False when there is no such verb: then nothing can be said. */
@@ -157,7 +159,7 @@ static bool read_words(struct asking *a)
 
 static void answer(const struct context *ctx, char **words, int n)
 {
-	struct asking a = {.ctx = *ctx, .words = words, .n = n};
+	struct asking a = {.url = ctx->url ? xstrdup(ctx->url) : NULL, .branch = ctx->branch, .words = words, .n = n};
 	const char *word = n ? words[n - 1] : "", *equals = strchr(word, '=');
 	bool known = read_words(&a);
 	const struct usage_option *o = !a.dashes && word[0] == '-' && equals ? find_option(&a, word) : NULL;

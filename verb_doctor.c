@@ -510,6 +510,8 @@ const struct verb verb_doctor = {
     .examples = (const struct usage_note[]){{"dgrid doctor", ""}, {"dgrid doctor --engine bwrap", ""}, {0}},
     .exits = (const struct usage_note[]){{"0", "nothing is wrong; warnings may be"},
 					 {"1", "at least one check failed"},
+					 {"66", ""},
+					 {"69", ""},
 					 {0}},
     .run = cmd_doctor,
 };

@@ -318,6 +318,6 @@ const struct verb verb_init = {
 					    {"dgrid init --bare --hook /srv/grid.git", "one that judges every push"},
 					    {"DGRID_REPO_URL=https://github.com/you/grid.git dgrid init", ""},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "it is a grid now, or was one already"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "it is a grid now, or was one already"}, {"66", ""}, {0}},
     .run = cmd_init,
 };

@@ -217,3 +217,18 @@ audit_json() { # PYTHON-EXPRESSION over a
 	sed -n '/^| rule | says |/,/^$/p' "$REPO_ROOT/docs/AUDIT.md" | sed '/^$/d' >"$T/told"
 	diff "$T/known" "$T/told"
 }
+
+@test "a history of garbage is judged to its end: every line a rule of the table, every commit looked at" {
+	require_command python3
+	for seed in 1 2; do
+		python3 "$REPO_ROOT/tests/garbage.py" "$seed" 500 "$T/garbage$seed.git"
+		n=$(git -C "$T/garbage$seed.git" rev-list --count main)
+		"$DGRID" audit --rules | sed -n 's/^| `\([a-z.]*\)`.*/\1/p' >"$T/rules"
+		run -1 --separate-stderr "$DGRID" --repo "$T/garbage$seed.git" audit --json
+		python3 -c 'import json,sys
+a, rules = json.load(sys.stdin), open(sys.argv[1]).read().split()
+assert a["commits"] == int(sys.argv[2]) and len(a["violations"]) > 100, a["commits"]
+assert all(v["rule"] in rules for v in a["violations"] + a["notices"])' "$T/rules" "$n" <<<"$output"
+		[[ "$stderr" != *runtime*error* && "$stderr" != *Sanitizer* ]]
+	done
+}

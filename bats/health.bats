@@ -75,13 +75,13 @@ answers() { # CODE TEXT [OPTION...]: for wait_until
 @test "trouble of its own: not healthy, but alive, until it is mended" {
 	spawn "$T/log" "$DGRID" worker --engine docker
 	wait_until 20 answers 0 active
-	touch "$T/fake/fails"
+	touch "$T/fake/dead"
 	"$DGRID" submit --id one -- true
-	wait_until 20 answers 1 'n1: not healthy: it claims nothing: engine: docker: Error response from daemon: no space'
+	wait_until 20 answers 1 'n1: not healthy: it claims nothing: engine: Cannot connect to the Docker daemon'
 	answers 0 'it claims nothing' --alive
 	run -1 "$DGRID" health --json
-	jq -e '.healthy == false and .state == "paused" and (.trouble | contains("no space"))' <<<"$output"
-	rm "$T/fake/fails"
+	jq -e '.healthy == false and .state == "paused" and (.trouble | contains("Cannot connect"))' <<<"$output"
+	rm "$T/fake/dead"
 	wait_until 40 answers 0 active
 }
 

@@ -124,7 +124,7 @@ audited() {
 	run -0 "$DGRID" metrics
 	[[ "$output" == *'dgrid_node_outliers_total{node="n2"} 1'* && "$output" == *'dgrid_node_tasks_finished_total{node="n2",outcome="voted"} 1'* ]]
 	"$DGRID" dashboard -o "$T/site"
-	grep -q '"id":"n2"[^}]*"outliers":1' "$T/site/index.html"
+	grep -q '"id":"n2"[^}]*"voted":1,"outliers":1' "$T/site/index.html"
 	grep -q 'something else was found by n2' "$T/site/index.html"
 	grep -q 'Found something else</dt><dd>n2<' "$T/site/t/honest.html"
 	# Queued again by hand its votes begin anew.
@@ -269,6 +269,11 @@ audited() {
 	wait_until 20 grep -q 'nothing is shown of it before the end' "$T/err"
 	wait_until 20 grep -q 'a node has voted; waiting for the next' "$T/err"
 	[ ! -s "$T/out" ]
+	# Its only node lives and has voted: what is needed is another.
+	run -0 "$DGRID" why shared
+	[[ "$output" == *"node n1 has voted on it already"* ]]
+	"$DGRID" dashboard -o "$T/site"
+	grep -q 'start at least 1 more with dgrid worker' "$T/site/index.html"
 	worker n2
 	wait_until 20 pid_ended "$follower"
 	wait "$follower"

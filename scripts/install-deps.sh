@@ -1,12 +1,13 @@
 #!/bin/sh
-# Installs what building (build), the demo (demo) or the tests (test) need, if it is missing.
-# usage: install-deps.sh [build|demo|test]
+# Installs what building (build), the demo (demo), a release (release) or the tests (test) need, if it is missing; node: what a node in a
+# container calls, and nothing to build with.
+# usage: install-deps.sh [build|demo|release|test|node]
 # As root with apt-get or apk it installs; otherwise it prints the command to type and exits 69.
 group=${1:-build}
 case $group in
-build | demo | test) ;;
+build | demo | release | test | node) ;;
 *)
-	echo "usage: $0 [build|demo|test]" >&2
+	echo "usage: $0 [build|demo|release|test|node]" >&2
 	exit 64
 	;;
 esac
@@ -29,17 +30,46 @@ lacks() {
 }
 PATH=$PATH:/usr/sbin:/sbin
 
-need gcc gcc "gcc musl-dev"
-[ ! -f /etc/alpine-release ] || [ -f /usr/include/stdlib.h ] || lacks libc6-dev musl-dev
-[ -f /etc/alpine-release ] || [ "$manager" != apt ] || [ -f /usr/include/stdlib.h ] || lacks libc6-dev musl-dev
-need make make make
-need git git git
-[ -f /usr/include/jsmn.h ] || [ -f /usr/local/include/jsmn.h ] || lacks libjsmn-dev jsmn
+if [ "$group" = node ]; then
+	need git git git
+	need ssh openssh-client openssh-client
+	need docker docker.io docker-cli
+	need tini tini tini
+	[ -f /etc/ssl/certs/ca-certificates.crt ] || lacks ca-certificates ca-certificates
+else
+	need gcc gcc "gcc musl-dev"
+	[ ! -f /etc/alpine-release ] || [ -f /usr/include/stdlib.h ] || lacks libc6-dev musl-dev
+	[ -f /etc/alpine-release ] || [ "$manager" != apt ] || [ -f /usr/include/stdlib.h ] || lacks libc6-dev musl-dev
+	need make make make
+	need git git git
+	[ -f third_party/jsmn/jsmn.h ] || [ -f /usr/include/jsmn.h ] || [ -f /usr/local/include/jsmn.h ] || lacks libjsmn-dev jsmn
+fi
 
-if [ "$group" != build ]; then
+if [ "$group" = demo ] || [ "$group" = test ]; then
 	need bwrap bubblewrap bubblewrap
 	need setpriv util-linux util-linux
 	need bash bash bash
+fi
+
+# A release is made on Debian: its package, and static programs for two processors by musl.
+foreign=
+if [ "$manager" = apt ] && { [ "$group" = release ] || [ "$group" = test ]; }; then
+	need musl-gcc musl-tools musl-dev
+	need dh debhelper -
+	need dpkg-buildpackage dpkg-dev -
+	need fakeroot fakeroot -
+	need bwrap bubblewrap bubblewrap
+	case $(dpkg --print-architecture) in
+	amd64) cross=arm64 cpu=aarch64 ;;
+	arm64) cross=amd64 cpu=x86_64 ;;
+	*) cross= ;;
+	esac
+	# The other processor's musl is that processor's own package.
+	if [ -n "$cross" ] && ! command -v "$cpu-linux-musl-gcc" >/dev/null 2>&1; then
+		foreign=$cross
+		missing="$missing musl-dev:$cross"
+	fi
+	[ -z "$cross" ] || need "$cpu-linux-gnu-gcc" "gcc-$(echo "$cpu" | tr _ -)-linux-gnu" -
 fi
 
 if [ "$group" = test ]; then
@@ -54,7 +84,11 @@ if [ "$group" = test ]; then
 			[ ! -f "$f" ] || fuzzer=$f
 		done
 		[ -n "$fuzzer" ] || lacks libclang-rt-14-dev compiler-rt
-		need musl-gcc musl-tools musl-dev
+		need lintian lintian -
+		need qemu-aarch64-static qemu-user-static -
+		need systemd-analyze systemd -
+		need openrc-run openrc openrc
+		need ruby ruby ruby
 	else
 		need ps procps procps
 	fi
@@ -79,6 +113,7 @@ if [ "$group" = test ]; then
 	need zsh zsh zsh
 	need fish fish fish
 	need mandoc mandoc mandoc
+	need docker-compose docker-compose docker-compose
 	need promtool prometheus prometheus
 	command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || need chromium chromium chromium
 	need node nodejs nodejs
@@ -95,8 +130,11 @@ case $missing in
 esac
 
 case $manager in
-apt) command="apt-get install -y --no-install-recommends $missing" ;;
-apk) command="apk add $missing" ;;
+apt)
+	command="apt-get install -y --no-install-recommends $missing"
+	[ -z "$foreign" ] || command="dpkg --add-architecture $foreign && sudo apt-get update && sudo $command"
+	;;
+apk) command="apk add --no-cache $missing" ;;
 *)
 	echo "dgrid: missing (Debian package names): $missing" >&2
 	echo "dgrid: install them with this system's package manager" >&2
@@ -112,11 +150,12 @@ fi
 echo "dgrid: installing $missing" >&2
 if [ "$manager" = apk ]; then
 	# shellcheck disable=SC2086
-	apk add $missing >&2
+	apk add --no-cache $missing >&2
 	exit
 fi
 DEBIAN_FRONTEND=noninteractive
 export DEBIAN_FRONTEND
+[ -z "$foreign" ] || dpkg --add-architecture "$foreign" || exit 69
 apt-get update -qq >&2 || exit 69
 wanted=
 for p in $missing; do

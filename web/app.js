@@ -189,7 +189,7 @@
         h('td', {}, slots(n)),
         h('td', { class: 'wide' }, n.engine || '–', n.version ? h('span', { class: 'muted' }, ' ', n.version.replace(n.engine, '').trim()) : null),
         h('td', { class: 'wide' }, labels(n.labels)),
-        h('td', { class: 'num' }, n.done.toLocaleString('en')),
+        h('td', { class: 'num' }, n.done.toLocaleString('en'), n.voted ? h('div', { class: 'small muted', title: 'of tasks that other nodes run too' }, plural(n.voted, 'vote')) : null),
         h('td', { class: 'num' + (n.failed ? ' bad-text' : '') }, n.failed.toLocaleString('en'), n.late ? h('div', { class: 'small muted' }, `${n.late} late`) : null, n.outliers ? h('div', { class: 'small bad-text', title: 'found something else than the quorum' }, plural(n.outliers, 'outlier')) : null),
         h('td', { class: 'wide' }, share(n.branch / work))))))),
       D.node_count > D.nodes.length ? h('p', { class: 'muted small' }, `And ${plural(D.node_count - D.nodes.length, 'more node')} that left or fell silent: dgrid nodes lists all.`) : null);

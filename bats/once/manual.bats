@@ -1,14 +1,15 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2016,SC2154,SC2013 # sh -c texts are for the inner shell; bats sets output
-# The manual says what the program does, and mandoc has nothing to say against it.
+# The manual says what the program does, and mandoc has nothing to say against it. Run once, by tests/run.sh: a sanitizer
+# would see nothing here that it does not see in bats/.
+
+load ../helpers
 
 setup() {
-	load helpers
 	common_setup
 	require_command mandoc
 	MAN=$REPO_ROOT/man
 }
-teardown() { common_teardown; }
 
 verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
 page() {
@@ -48,7 +49,7 @@ part() { page "$1" | sed -n -E "/^( {3})?$2\$/,/^( {3})?[^ ]/p" | sed 1d; }
 		[ -s "$T/part" ] || { echo "no section: $verb"; false; }
 		# "--at REV|DATE" reads "--at REV | DATE" there, and what all verbs take stands once.
 		sed -n '/^options:/,/^$/p' "$T/help" | grep -oE '^ {2,6}-[^ ].*' |
-			sed -E 's/^ *//; s/   .*//; s/([A-Z])\|([A-Z])/\1 | \2/' >"$T/options"
+			sed -E 's/^ *//; s/  .*//; s/([A-Z])\|([A-Z])/\1 | \2/' >"$T/options"
 		grep -vxE -- '-C CLONE|--repo URL|--branch NAME|-h, --help' "$T/options" >"$T/own" || true
 		while IFS= read -r option; do
 			grep -qE "^ {5}$option( |\$)" <(sed 's/[][|]/./g' "$T/part") || { echo "$verb lacks $option"; cat "$T/part"; false; }
@@ -103,7 +104,7 @@ shown() { # PAGE TEXT
 
 @test "the pages' examples work" {
 	mkdir "$T/bin" "$T/fake" "$T/w"
-	cp "$BATS_TEST_DIRNAME/fake-docker" "$T/bin/docker"
+	cp "$REPO_ROOT/bats/fake-docker" "$T/bin/docker"
 	ln -s "$DGRID" "$T/bin/dgrid"
 	export PATH=$T/bin:$PATH FAKE_DOCKER=$T/fake NODE_ID=n1
 	shown dgrid-task.5 '^\.Sh EXAMPLES' >"$T/nightly-report.json"
@@ -118,7 +119,7 @@ shown() { # PAGE TEXT
 	# The sweep, of three in place of a hundred; a worker runs it meanwhile.
 	shown dgrid.1 '^A sweep over' | sed 's/seq 100/seq 3/' >"$T/sweep"
 	shown dgrid.1 '^A worker that ends' | grep -q 'dgrid worker --once'
-	spawn "$T/log" dgrid worker --engine docker
+	spawn "$T/log" "$DGRID" worker --engine docker
 	cd "$T/w"
 	run -0 bash -e "$T/sweep"
 	[[ "$output" == *sweep-1*sweep-2*sweep-3*completed* ]]
@@ -133,7 +134,7 @@ shown() { # PAGE TEXT
 @test "who is alive can be seen with git alone" {
 	"$DGRID" init "$ORIGIN" >/dev/null
 	mkdir "$T/bin" "$T/fake"
-	cp "$BATS_TEST_DIRNAME/fake-docker" "$T/bin/docker"
+	cp "$REPO_ROOT/bats/fake-docker" "$T/bin/docker"
 	export PATH=$T/bin:$PATH FAKE_DOCKER=$T/fake
 	spawn "$T/log" "$DGRID" --repo "$ORIGIN" worker --node-id n7 --engine docker
 	beats() { git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/heartbeats/n7; }
