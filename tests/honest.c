@@ -353,15 +353,6 @@ static void person_heals(struct actor *a)
 	verb_heal.run(&ctx, 1, argv, &e);
 }
 
-static int64_t ended(const struct json *doc)
-{
-	const char *when = json_str(json_get(doc, "result"), "finished_at");
-	int64_t at = clock_now();
-	if (when)
-		clock_parse(when, &at);
-	return at;
-}
-
 /* Both commits of upkeep.c: the oldest finished tasks, their totals, and the archive's own. */
 static void archive(const char *who, const char *name)
 {
@@ -384,9 +375,7 @@ static void archive(const char *who, const char *name)
 		char *path = stage_path(a->failed ? TASK_FAILED : TASK_COMPLETED, ids.v[i]);
 		struct json *doc = stage_json(path);
 		snprintf(a->id, sizeof a->id, "%s", ids.v[i]);
-		a->finished_at = ended(doc);
-		a->duration_ms = json_int(json_get(doc, "result"), "duration_ms", 0);
-		task_retried_ends(doc, &a->retried_completed, &a->retried_failed);
+		archive_read(a, doc, clock_now());
 		snprintf(paths[n], sizeof paths[n], "%s", path);
 		texts[n++] = xstrdup(stage_file(path)->text);
 		archive_count(totals, a);
@@ -398,10 +387,9 @@ static void archive(const char *who, const char *name)
 		    xasprintf("%s: archive %zu task%s\n\ndgrid-nonce: 0123456789abcdef\n", who, n, n == 1 ? "" : "s");
 		stage_commit("archive", name, message);
 		for (size_t i = 0; i < n; i++) {
-			char when[32];
-			clock_format(items[i].finished_at, when);
-			fprintf(stage.out, "M 100644 inline %.4s/%.2s/%.2s/%s.json\n", when, when + 5, when + 8,
-				items[i].id);
+			char day[16];
+			archive_day(items[i].finished_at, '/', day);
+			fprintf(stage.out, "M 100644 inline %s/%s.json\n", day, items[i].id);
 			stage_data(texts[i]);
 		}
 		stage_commit("main", name, message);
@@ -413,8 +401,10 @@ static void archive(const char *who, const char *name)
 		free(message);
 		stage.transitions += (unsigned)n;
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		free(texts[i]);
+		json_free(items[i].outliers);
+	}
 	json_free(totals);
 	strs_clear(&ids);
 }

@@ -2,8 +2,8 @@
 import json
 import subprocess
 
-from frauds import C, F, P, Q, U, fraud
-from history import OURS, Step, sha256, stamp, text_of
+from fraud import C, F, P, Q, fraud
+from history import OURS, Step, sha256
 
 
 # ---- signed tasks ----

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every fraud of frauds.py and frauds_signed.py, made on an honest history and put before the audit, or pushed.
+"""Every fraud of frauds_*.py, made on an honest history and put before the audit, or pushed.
 
 usage: tamper.py audit DGRID FOLDER [NAME...]   `dgrid audit` must name the rule, the commit and the path of each
        tamper.py push DGRID FOLDER [NAME...]    a repository with dgrid's hook must refuse each, and say the rule
@@ -18,7 +18,10 @@ import sys
 import threading
 
 import base
-import frauds
+import fraud
+import frauds_place  # the order is that of the list
+import frauds_claim
+import frauds_grid
 import frauds_signed
 from history import History
 from store import Store
@@ -196,13 +199,13 @@ class Suite:
         """The table of rules, and each of them caught by some fraud."""
         table = subprocess.run([self.dgrid, "audit", "--rules"], check=True, capture_output=True, text=True, env=self.env).stdout
         rules = {m for m in re.findall(r"(?m)^\| `([a-z]+\.[a-z]+)` \|", table) if not m.startswith("notice.")}
-        caught = {f.rules[0] for f in frauds.ALL}
+        caught = {f.rules[0] for f in fraud.ALL}
         if len(rules) < 33 or rules - caught:
             return f"{len(rules)} rules; no fraud is for {sorted(rules - caught)}"
         return None
 
     def each(self, names, what):
-        chosen = [f for f in frauds.ALL if not names or f.name in names]
+        chosen = [f for f in fraud.ALL if not names or f.name in names]
         if what == self.refused:
             chosen = [f for f in chosen if f.how.get("push", True)]
         failed = 0
@@ -218,9 +221,9 @@ class Suite:
 def main():
     what = sys.argv[1]
     if what == "list":
-        for f in frauds.ALL:
+        for f in fraud.ALL:
             print(f"{f.rules[0]:20} {f.name.replace('_', ' ')}")
-        print(f"{len(frauds.ALL)} frauds")
+        print(f"{len(fraud.ALL)} frauds")
         return 0
     suite, names, failed = Suite(*sys.argv[2:4]), sys.argv[4:], 0
     good, each = {"audit": (suite.honest, suite.caught), "push": (suite.taken, suite.refused)}[what]
