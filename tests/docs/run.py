@@ -335,11 +335,6 @@ def source(shared):
     run(*git, "commit", "-qm", "dgrid")
     run(*git, "tag", "v" + version())
     release = f"{shared}/release.tar.gz"
-    if not re.search(r"^dist:", open(f"{src}/Makefile").read(), re.M):  # what it will make: the tree and jsmn's header
-        run("sh", "-ec", """mkdir -p third_party/jsmn
-            cp "$(printf '\\043include <jsmn.h>\\n' | cc -E -x c - | sed -n 's/^# 1 "\\(.*jsmn\\.h\\)".*/\\1/p' | head -n 1)" third_party/jsmn/
-            tar --transform "s,^\\.,dgrid-$1," --exclude=./.git -czf "$2" .""", "-", version(), release, cwd=src)
-        return
     run("make", "-s", "--no-print-directory", "-C", src, "dist", stdout=subprocess.DEVNULL)
     shutil.move(f"{src}/build/dist/dgrid-{version()}.tar.gz", release)
 
