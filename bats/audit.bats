@@ -211,6 +211,14 @@ audit_json() { # PYTHON-EXPRESSION over a
 	[[ "$output" == *"audited 1 commit to "* ]]
 }
 
+@test "a branch below the archive's name is not the archive" {
+	"$DGRID" submit --id a -- true
+	git -C "$ORIGIN" update-ref refs/heads/archive/2024 main
+	run -0 "$DGRID" audit
+	tgit clone -q "$ORIGIN" "$T/clone"
+	run -0 "$DGRID" -C "$T/clone" audit
+}
+
 @test "AUDIT.md's table is the program's own" {
 	"$DGRID" audit --rules >"$T/known"
 	[ "$(grep -c '^| `' "$T/known")" -gt 30 ]
