@@ -29,6 +29,10 @@ struct world {
 	size_t n_nodes, room_nodes;
 	uint64_t *nonces; /* hashes, open addressing; 0: empty */
 	size_t n_nonces, room_nonces;
+	/* The last claim that was taken from its node because a time had passed: when that was, as its commit had to
+	 * wait for it (UTC seconds, 0: none yet), the commit, and the task. */
+	int64_t waited_until;
+	char waited_by[72], waited_for[65];
 };
 void world_init(struct world *w);
 void world_clear(struct world *w);
