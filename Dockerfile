@@ -3,6 +3,7 @@
 #   docker run -d --name node-1 -e DGRID_REPO_URL=https://github.com/you/grid.git -e NODE_ID=node-1 -e GIT_TOKEN \
 #     -v /var/run/docker.sock:/var/run/docker.sock --group-add "$(stat -c %g /var/run/docker.sock)" dgrid
 # Whoever may talk to that socket is root on the machine: SECURITY.md, "A worker in a container", has what else there is.
+# For a grid over SSH put a key and known_hosts into the volume, as /var/lib/dgrid/.ssh.
 # A repository in a mounted folder must belong to user 10001, the one who works here: git serves no other owner's.
 # Both bases may be anything with apk or apt-get, or with the commands that scripts/image.sh looks for.
 ARG BUILD_BASE=alpine:3.20

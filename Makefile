@@ -12,6 +12,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)  $(2)')
 
 UNAME := $(shell uname -s)
+VERSION := $(shell sed -n 's/^\#define DGRID_VERSION "\(.*\)"$$/\1/p' version.h)
 SRC := $(sort $(wildcard *.c))
 # Files that the program carries with it, see asset.h.
 ASSETS := $(sort $(filter-out %/ci.yml %/release.yml,$(wildcard .github/workflows/*.yml)) $(wildcard templates/*) $(wildcard web/*) $(wildcard completions/*))
@@ -31,7 +32,11 @@ ifeq ($(WERROR),1)
 WARN += -Werror
 endif
 BASE := -std=c11 -D_GNU_SOURCE -g $(WARN) -I.
-INC := $(if $(JSMN_DIR),-isystem $(JSMN_DIR))
+# A source release carries jsmn's header; a checkout takes the system's.
+JSMN := $(or $(JSMN_DIR),$(patsubst %/jsmn.h,%,$(wildcard third_party/jsmn/jsmn.h)))
+INC := $(if $(JSMN),-isystem $(JSMN))
+JSMN_HEADER = $(shell printf '\043include <jsmn.h>\n' | $(CC) $(INC) $(CPPFLAGS) -E -x c - 2>/dev/null | \
+	sed -n 's/^\# 1 "\(.*jsmn\.h\)".*/\1/p' | head -n 1)
 
 ifeq ($(SAN),1)
 OUT := build/san/dgrid
@@ -57,21 +62,24 @@ OBJ := $(SRC:%.c=$(O)/%.o) $(O)/asset_data.o
 LIB_OBJ := $(filter-out $(O)/dgrid.o,$(OBJ))
 TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
 
-.PHONY: all deps unit test demo screenshots manual fuzz chaos tamper bench static install clean format-check format help FORCE
+.PHONY: all deps unit test demo screenshots manual fuzz chaos tamper bench static dist distcheck deb ports release install uninstall \
+	clean format-check format help FORCE
 .DELETE_ON_ERROR:
 all: $(OUT)
 
 help:
 	@echo 'make [WERROR=1] [SAN=1] [JSMN_DIR=dir]   build ./dgrid (SAN=1: build/san/dgrid)'
-	@echo 'make static     ./dgrid-static, with musl-gcc if present'
+	@echo 'make static [CROSS=aarch64]   one file without dependencies, by musl: ./dgrid-static and build/dist/dgrid-VERSION-linux-...'
 	@echo 'make unit       unit tests;  make test: everything;  make demo: a grid on this machine'
 	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
 	@echo 'make tamper [HISTORIES=1000 SEED=n]   frauds and honest histories, before the audit and the hook'
-	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook]   what it costs and gains'
+	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook,audit]   what it costs and gains'
 	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser;  make manual: man/ anew, by --help'
 	@echo 'make recording     docs/img/demo.svg anew: a terminal in which make demo runs'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
-	@echo 'make install PREFIX= DESTDIR=;  make clean'
+	@echo 'make install [PREFIX=/usr/local DESTDIR= BINDIR= MANDIR= ... UNITDIR= INITDIR=];  make uninstall;  make clean'
+	@echo 'make dist       the source release, build/dist/dgrid-VERSION.tar.gz;  make distcheck: builds it where there is little else'
+	@echo 'make deb        a Debian package;  make ports: APKBUILD and Homebrew formula;  make release: all of these, and their sums'
 
 # Compiler and flags in a file: when they change, everything is built anew.
 $(O)/flags: FORCE
@@ -167,21 +175,44 @@ recording: all
 bench: all
 	@bash bench/run.sh --rounds '$(or $(ROUNDS),3)' $(if $(ONLY),--only '$(ONLY)')
 
-# musl-gcc does not look in /usr/include, so it gets a copy of that one header.
+# One file without dependencies, for this machine's processor or for CROSS=x86_64|aarch64.
 static: $(ASSET_DATA) | deps
-	@mkdir -p build/include
-	@if command -v musl-gcc >/dev/null 2>&1; then cc=musl-gcc; else cc='$(CC)'; fi; \
-	if [ "$$cc" = musl-gcc ] && [ -z '$(JSMN_DIR)' ]; then \
-		h=$$(printf '\043include <jsmn.h>\n' | $(CC) $(CPPFLAGS) -E -x c - | \
-			sed -n 's/^# 1 "\(.*jsmn\.h\)".*/\1/p' | head -n 1); \
-		cp "$$h" build/include/jsmn.h; \
-	fi; \
-	echo '  CC  dgrid-static'; $$cc $(BASE) -O2 -fstack-protector-strong -isystem build/include $(INC) $(CPPFLAGS) $(CFLAGS) \
-		-static $(LDFLAGS) -o dgrid-static $(SRC) $(ASSET_DATA) $(LDLIBS)
+	@JSMN_HEADER='$(JSMN_HEADER)' CC='$(CC)' CFLAGS='$(CPPFLAGS) $(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
+		sh scripts/static.sh '$(VERSION)' '$(CROSS)' '$(BASE)' $(SRC) $(ASSET_DATA)
 
+# What a release has, all in build/dist/.
+dist: | deps
+	@sh scripts/dist.sh '$(VERSION)' '$(JSMN_HEADER)'
+distcheck: dist
+	@bash scripts/distcheck.sh 'build/dist/dgrid-$(VERSION).tar.gz'
+deb: dist
+	@sh scripts/deb.sh '$(VERSION)'
+ports: dist
+	@sh scripts/ports.sh '$(VERSION)'
+release: deb ports
+	@$(MAKE) --no-print-directory static CROSS=x86_64
+	@$(MAKE) --no-print-directory static CROSS=aarch64
+	@sh scripts/sums.sh '$(VERSION)'
+
+# An empty folder takes nothing: make install UNITDIR= SYSUSERSDIR=
+LINUX := $(filter Linux,$(UNAME))
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/dgrid
+EXAMPLEDIR ?= $(if $(DOCDIR),$(DOCDIR)/examples)
+BASHCOMPDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHCOMPDIR ?= $(PREFIX)/share/zsh/site-functions
+FISHCOMPDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+UNITDIR ?= $(if $(LINUX),$(PREFIX)/lib/systemd/system)
+SYSUSERSDIR ?= $(if $(LINUX),$(PREFIX)/lib/sysusers.d)
+INITDIR ?=
+CONFDIR ?= $(if $(INITDIR),/etc/conf.d)
+PLACES := DESTDIR BINDIR MANDIR DOCDIR EXAMPLEDIR BASHCOMPDIR ZSHCOMPDIR FISHCOMPDIR UNITDIR SYSUSERSDIR INITDIR CONFDIR
+INSTALLER = $(foreach p,$(PLACES),$(p)='$($(p))') sh scripts/install.sh
 install: all
-	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 dgrid '$(DESTDIR)$(PREFIX)/bin/dgrid'
+	@$(INSTALLER) install
+uninstall:
+	@$(INSTALLER) uninstall
 
 format-check:
 	$(Q)$(CLANG_FORMAT) --dry-run -Werror $(FORMAT_SRC)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #define REFUSALS_MAX 20
@@ -68,7 +69,7 @@ static bool of_a_node(const char *ref, const char *folder)
 static bool is_below(const char *ref, const char *branch)
 {
 	size_t n = strlen(branch);
-	return !strncmp(ref, "refs/heads/", 11) && !strncmp(ref + 11, branch, n) && ref[11 + n] == '/';
+	return !strncmp(ref, "refs/heads/", 11) && !strncasecmp(ref + 11, branch, n) && ref[11 + n] == '/';
 }
 
 /* Refs that dgrid reads, and those that would change what git makes of the history. Everything else is free. */
@@ -87,6 +88,10 @@ static void judge_ref(struct push *p, const char *ref)
 		    p, "ref.name", NULL, ref,
 		    "no ref of dgrid's (expected refs/dgrid/heartbeats/NODE, refs/dgrid/tails/NODE or " CHECKPOINT_REF
 		    ", NODE being 1-64 of A-Z a-z 0-9 _ -)");
+	const char *branch = strncmp(ref, "refs/heads/", 11) ? "" : ref + 11;
+	if (!strcasecmp(branch, p->branch) || !strcasecmp(branch, ARCHIVE_BRANCH))
+		refuse(p, "ref.name", NULL, ref,
+		       "a file system without upper and lower case would take it for the ledger's");
 	if (!strncmp(ref, "refs/replace/", 13))
 		refuse(p, "ref.replace", NULL, ref, "would show other objects in place of those of the history");
 	if (is_below(ref, p->branch) || is_below(ref, ARCHIVE_BRANCH))

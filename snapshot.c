@@ -1,13 +1,12 @@
 #include "snapshot.h"
 #include "archive.h"
+#include "cache.h"
 #include "clock.h"
 #include "file.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define LOCK_WAIT_MS 60000
 
 #define GIT(s, out, e, ...) git_run(&(s)->git, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -18,31 +17,6 @@ const char *node_state_name(enum node_state s)
 }
 
 /* ---- the repository to read ---- */
-
-static char *cache_path(const char *url)
-{
-	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	uint64_t hash = 1469598103934665603u; /* FNV-1a: a name for the folder, not a secret */
-	for (const char *p = url; *p; p++)
-		hash = (hash ^ (unsigned char)*p) * 1099511628211u;
-	if (xdg && *xdg == '/')
-		return xasprintf("%s/dgrid/%016llx.git", xdg, (unsigned long long)hash);
-	if (home && *home)
-		return xasprintf("%s/.cache/dgrid/%016llx.git", home, (unsigned long long)hash);
-	return xasprintf("/tmp/dgrid-cache-%ld/%016llx.git", (long)getuid(), (unsigned long long)hash);
-}
-
-/* Another reader may be fetching into the same cache: wait for it. */
-static int lock_cache(const char *path, int64_t wait_ms, struct err *e)
-{
-	int64_t deadline = clock_mono_ms() + wait_ms;
-	for (;;) {
-		int fd = file_lock(path, e);
-		if (fd >= 0 || e->class != ERR_RETRY || clock_mono_ms() > deadline)
-			return fd;
-		loop_step(50);
-	}
-}
 
 static int fill_cache(struct snapshot *s, const char *url, const char *branch, bool whole, struct err *e)
 {
@@ -65,24 +39,13 @@ static int fill_cache(struct snapshot *s, const char *url, const char *branch, b
 	return rc;
 }
 
-/* Is url a repository on this machine? */
-static bool at_hand(const char *url, const char **local)
-{
-	*local = !strncmp(url, "file://", 7) ? url + 7 : url;
-	char *dotgit = xasprintf("%s/.git", *local), *head = xasprintf("%s/HEAD", *local);
-	bool here = file_exists(dotgit) || file_exists(head);
-	free(dotgit);
-	free(head);
-	return here;
-}
-
 /* Where to read: the repository itself when it is a folder, else its cache. */
 static void find_repository(struct snapshot *s, const char *url)
 {
 	const char *local;
 	s->git.name = xstrdup("dgrid");
 	s->git.email = xstrdup("dgrid@localhost");
-	s->cached = !at_hand(url, &local);
+	s->cached = !cache_needless(url, &local);
 	s->git.dir = s->cached ? cache_path(url) : xstrdup(local);
 }
 
@@ -93,75 +56,12 @@ static int refresh(struct snapshot *s, const char *url, const char *branch, bool
 	*slash = 0;
 	int rc = file_mkdirs(lock, e), fd = -1;
 	*slash = '/';
-	if (!rc && (fd = lock_cache(lock, wait_ms, e)) < 0)
+	if (!rc && (fd = cache_lock(lock, wait_ms, e)) < 0)
 		rc = -1;
 	if (!rc)
 		rc = fill_cache(s, url, branch, whole, e);
 	if (fd >= 0)
 		close(fd);
-	free(lock);
-	return rc;
-}
-
-/* Everything, and what a fetch leaves behind is packed now and then. A host without an archive is no error. */
-static int fill_whole(const struct git *g, const char *url, const char *branch, struct err *e)
-{
-	char *head = xasprintf("%s/HEAD", g->dir), *spec = xasprintf("+refs/heads/%s:refs/heads/%s", branch, branch);
-	struct git in = {.dir = (char *)".", .name = g->name, .email = g->email};
-	const char *clone[] = {
-	    "clone", "--quiet", "--bare", "--single-branch", "--no-tags", "--branch", branch, "--template=", "--",
-	    url,     g->dir,	NULL};
-	const char *fetch[] = {"-c",
-			       "gc.auto=6700",
-			       "-c",
-			       "gc.autoPackLimit=50",
-			       "-c",
-			       "gc.autoDetach=false",
-			       "-c",
-			       "maintenance.auto=true",
-			       "fetch",
-			       "--quiet",
-			       "--no-tags",
-			       "--prune",
-			       "--no-write-fetch-head",
-			       "origin",
-			       spec,
-			       "+refs/heads/" ARCHIVE_BRANCH "*:refs/heads/" ARCHIVE_BRANCH "*",
-			       "+refs/dgrid/audit*:refs/dgrid/audit*",
-			       "+refs/heads/dgrid-audit*:refs/heads/dgrid-audit*",
-			       NULL};
-	int rc = 0;
-	if (!file_exists(head))
-		rc = git_run_long(&in, e, clone);
-	if (!rc)
-		rc = git_run_long(g, e, fetch);
-	free(head);
-	free(spec);
-	return rc;
-}
-
-int snapshot_whole(const char *url, const char *branch, struct git *g, bool *cached, struct err *e)
-{
-	const char *local;
-	*g = (struct git){.name = xstrdup("dgrid"), .email = xstrdup("dgrid@localhost"), .as_is = true};
-	*cached = !at_hand(url, &local);
-	if (!*cached) {
-		g->dir = xstrdup(local);
-		return 0;
-	}
-	char *dir = cache_path(url);
-	g->dir = xasprintf("%.*s-audit.git", (int)(strlen(dir) - strlen(".git")), dir);
-	char *lock = xasprintf("%s.lock", g->dir), *slash = strrchr(lock, '/');
-	*slash = 0;
-	int rc = file_mkdirs(lock, e), fd = -1;
-	*slash = '/';
-	if (!rc && (fd = lock_cache(lock, LOCK_WAIT_MS, e)) < 0)
-		rc = -1;
-	if (!rc)
-		rc = fill_whole(g, url, branch, e);
-	if (fd >= 0)
-		close(fd);
-	free(dir);
 	free(lock);
 	return rc;
 }
@@ -363,7 +263,7 @@ int snapshot_open(struct snapshot *s, const char *url, const char *branch, const
 {
 	*s = (struct snapshot){.url = xstrdup(url), .branch = xstrdup(branch)};
 	find_repository(s, url);
-	if (s->cached && refresh(s, url, branch, at != NULL, LOCK_WAIT_MS, e))
+	if (s->cached && refresh(s, url, branch, at != NULL, CACHE_WAIT_MS, e))
 		return -1;
 	if (find_commit(s, branch, at, e) || read_tree(s, e))
 		return -1;
@@ -519,7 +419,7 @@ static int open_archive(const struct snapshot *s, struct git *archive, int *lock
 	char *dir = xasprintf("%.*s-archive.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
 	char *path = xasprintf("%s.lock", dir);
 	*archive = (struct git){0};
-	*lock = lock_cache(path, LOCK_WAIT_MS, e);
+	*lock = cache_lock(path, CACHE_WAIT_MS, e);
 	int rc = *lock < 0 ? -1 : archive_open(archive, dir, s->url, NULL, e);
 	free(dir);
 	free(path);
@@ -600,7 +500,7 @@ int snapshot_history(const struct snapshot *s, int64_t since, struct git *g, boo
 		free(g->dir);
 		g->dir = xasprintf("%.*s-history.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
 		char *lock = xasprintf("%s.lock", g->dir);
-		int fd = lock_cache(lock, LOCK_WAIT_MS, e);
+		int fd = cache_lock(lock, CACHE_WAIT_MS, e);
 		rc = fd < 0 ? -1 : fill_history(s, g, since, e);
 		if (fd >= 0)
 			close(fd);

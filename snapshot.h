@@ -68,9 +68,6 @@ int snapshot_stream(const struct snapshot *s, const size_t *which, size_t n,
  * remote a cache of commits and trees alone, fetched to that date. shallow: its oldest commits may have had parents.
  * The caller frees dir, name and email of g, also after an error. */
 int snapshot_history(const struct snapshot *s, int64_t since, struct git *g, bool *shallow, struct err *e);
-/* A repository with the whole history of branch, of the archive and the audits' record: the one at hand, or for a
- * remote a cache of its own, brought up to date. The caller frees dir, name and email of g, also after an error. */
-int snapshot_whole(const char *url, const char *branch, struct git *g, bool *cached, struct err *e);
 /* A number of tasks/archive.json, 0 to 2^53: other hands may write it. */
 int64_t snapshot_total(const struct snapshot *s, const char *name);
 void snapshot_close(struct snapshot *s);

@@ -1,3 +1,4 @@
+#include "cache.h"
 #include "checkpoint.h"
 #include "clock.h"
 #include "file.h"
@@ -346,7 +347,7 @@ static int record(struct audit *a, struct err *e)
 
 static int run(struct audit *a, const struct context *ctx, struct err *e)
 {
-	if (snapshot_whole(ctx->url, ctx->branch, &a->git, &a->cached, e) || choose(a, ctx->branch, e))
+	if (cache_whole(ctx->url, ctx->branch, &a->git, &a->cached, e) || choose(a, ctx->branch, e))
 		return -1;
 	a->violations = json_new(JSON_ARRAY);
 	a->notices = json_new(JSON_ARRAY);

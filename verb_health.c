@@ -73,7 +73,7 @@ const struct verb verb_health = {
 	    {0}},
     .examples = (const struct usage_note[]){{"dgrid health", ""},
 					    {"HEALTHCHECK CMD [\"dgrid\", \"health\"]", "in a Dockerfile"},
-					    {"dgrid health --alive || systemctl restart dgrid-worker", ""},
+					    {"dgrid health --alive || systemctl restart dgrid-worker@n1", ""},
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "healthy"},
 					 {"1", "not healthy; the line on stdout says why"},

@@ -240,8 +240,8 @@ const struct verb verb_worker = {
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "drained: all its tasks have ended and are recorded"},
 					 {"69", "at the start: no engine answers, or the remote cannot be read"},
-					 {"77", "--once, and the node's key is not enrolled (or can not be used)"},
 					 {"75", "another worker uses this work folder or this node id"},
+					 {"77", "--once, and its key is not enrolled; or the host declined the push"},
 					 {"130, 143", "told twice to stop; its tasks are back in the queue"},
 					 {0}},
     .environment =

@@ -5,9 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
+#define NONCES_MAX (1u << 19)
+#define PAGE 512 /* hashes that are read at once */
+
 void world_init(struct world *w)
 {
-	*w = (struct world){0};
+	*w = (struct world){.nonces_max = NONCES_MAX};
 	config_defaults(&w->config);
 }
 
@@ -33,6 +36,11 @@ void world_clear(struct world *w)
 	free(w->tasks);
 	free(w->nodes);
 	free(w->nonces);
+	for (size_t i = 0; i < w->n_runs; i++)
+		free(w->runs[i].fences);
+	free(w->runs);
+	if (w->file)
+		fclose(w->file);
 	config_clear(&w->config);
 	*w = (struct world){0};
 }
@@ -182,6 +190,52 @@ static bool nonce_put(uint64_t *table, size_t room, uint64_t h)
 	return true;
 }
 
+static int by_hash(const void *pa, const void *pb)
+{
+	uint64_t a = *(const uint64_t *)pa, b = *(const uint64_t *)pb;
+	return (a > b) - (a < b);
+}
+
+/* What is in memory becomes a sorted run of the file. Without a file it stays. */
+static void spill(struct world *w)
+{
+	size_t n = 0, before = w->n_runs ? w->runs[w->n_runs - 1].at + w->runs[w->n_runs - 1].n : 0;
+	uint64_t *all = xcalloc(w->n_nonces, sizeof *all);
+	for (size_t i = 0; i < w->room_nonces; i++)
+		if (w->nonces[i])
+			all[n++] = w->nonces[i];
+	qsort(all, n, sizeof *all, by_hash);
+	if (!w->file)
+		w->file = tmpfile();
+	if (!w->file || fseek(w->file, (long)(before * sizeof *all), SEEK_SET) ||
+	    fwrite(all, sizeof *all, n, w->file) != n || fflush(w->file)) {
+		w->nonces_max *= 2;
+		free(all);
+		return;
+	}
+	w->runs = xrealloc(w->runs, (w->n_runs + 1) * sizeof *w->runs);
+	struct world_run *run = &w->runs[w->n_runs++];
+	*run = (struct world_run){.at = before, .n = n, .fences = xcalloc(n / PAGE + 1, sizeof *run->fences)};
+	for (size_t i = 0; i < n; i += PAGE)
+		run->fences[i / PAGE] = all[i];
+	memset(w->nonces, 0, w->room_nonces * sizeof *w->nonces);
+	w->n_nonces = 0;
+	free(all);
+}
+
+static bool in_run(const struct world *w, const struct world_run *run, uint64_t h)
+{
+	size_t lo = 0, hi = (run->n + PAGE - 1) / PAGE; /* the last page that begins with h or less */
+	uint64_t page[PAGE];
+	while (hi - lo > 1) {
+		size_t mid = (lo + hi) / 2;
+		*(run->fences[mid] <= h ? &lo : &hi) = mid;
+	}
+	size_t n = run->n - lo * PAGE < PAGE ? run->n - lo * PAGE : PAGE;
+	return run->fences[lo] <= h && !fseek(w->file, (long)((run->at + lo * PAGE) * sizeof h), SEEK_SET) &&
+	       fread(page, sizeof h, n, w->file) == n && bsearch(&h, page, n, sizeof h, by_hash);
+}
+
 bool world_nonce_new(struct world *w, const char *nonce)
 {
 	uint64_t h = 1469598103934665603u;
@@ -191,6 +245,11 @@ bool world_nonce_new(struct world *w, const char *nonce)
 	h *= 0xbf58476d1ce4e5b9u; /* FNV alone mixes its low bits badly */
 	h ^= h >> 32;
 	h += !h;
+	for (size_t i = 0; i < w->n_runs; i++)
+		if (in_run(w, &w->runs[i], h))
+			return false;
+	if (w->n_nonces >= w->nonces_max)
+		spill(w);
 	if (2 * (w->n_nonces + 1) > w->room_nonces) {
 		size_t room = w->room_nonces ? 2 * w->room_nonces : 1024;
 		uint64_t *fresh = xcalloc(room, sizeof *fresh);

@@ -1,11 +1,12 @@
 /* world: what a replay has to know of the grid to judge its next commit: where each task stands, which nodes are
- * registered and when they last spoke, the settings, and every claim's nonce. It grows with the grid's live state and
- * by some 16 bytes a claim, not with the history's documents. struct world w = {0}; world_init(&w) -> world_task,
- * world_node, ... -> world_clear(&w)
+ * registered and when they last spoke, the settings, and every claim's nonce. It grows with the grid's live state, not
+ * with the history: of half a million claims the nonces are kept in memory, those of more in a temporary file.
+ *   struct world w; world_init(&w) -> world_task, world_node, ... -> world_clear(&w)
  */
 #ifndef WORLD_H
 #define WORLD_H
 #include "task.h"
+#include <stdio.h>
 
 struct world_task {
 	struct world_task *next;
@@ -21,6 +22,10 @@ struct world_node {
 	int64_t seen, next_due; /* as its file says, UTC seconds; 0: it does not */
 	bool left;		/* its file says so */
 };
+struct world_run { /* sorted hashes */
+	size_t at, n;
+	uint64_t *fences; /* the first hash of every page */
+};
 struct world {
 	struct grid_config config;
 	struct world_task **tasks; /* chains */
@@ -29,6 +34,10 @@ struct world {
 	size_t n_nodes, room_nodes;
 	uint64_t *nonces; /* hashes, open addressing; 0: empty */
 	size_t n_nonces, room_nonces;
+	size_t nonces_max;	/* when so many are in memory they move to the file */
+	struct world_run *runs; /* of the file */
+	size_t n_runs;
+	FILE *file; /* unlinked; NULL: none is needed, or none can be had */
 	/* The last claim that was taken from its node because a time had passed: when that was, as its commit had to
 	 * wait for it (UTC seconds, 0: none yet), the commit, and the task. */
 	int64_t waited_until;

@@ -121,6 +121,7 @@ hand() { # FILE PYTHON-ON-d MESSAGE: a commit by hand
 	refused ref.name origin main:refs/dgrid/heartbeats/a/b
 	refused ref.name origin 'main:refs/dgrid/heartbeats/n1.x'
 	refused ref.name origin main:refs/dgrid/whatever
+	refused ref.name origin main:refs/heads/Main
 	refused ref.replace origin main:refs/replace/0123456789012345678901234567890123456789
 	# With it goes what came in the same push, even a tag.
 	tgit -C "$T/c" tag innocent

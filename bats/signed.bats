@@ -94,6 +94,7 @@ verdicts() { # BRANCH
 	[ "$(cat "$T/archive")" = 'GOOD ann' ]
 	run -0 git -C "$ORIGIN" log -1 --format=%s main
 	[ "$output" = 'ann: archive 1 task' ]
+	"$DGRID" audit
 }
 
 @test "a worker archives with its own signature" {
@@ -114,6 +115,7 @@ verdicts() { # BRANCH
 	verdicts archive >"$T/archive"
 	run ! grep -v '^GOOD n1' "$T/main" "$T/archive"
 	[ -s "$T/archive" ]
+	"$DGRID" audit
 }
 
 @test "a node that is not enrolled makes a key, says what to do, claims nothing, and begins when the branch has it" {
@@ -134,6 +136,7 @@ verdicts() { # BRANCH
 	kill -TERM "$SPAWNED"
 	wait_until 20 pid_ended "$SPAWNED"
 	run ! grep -v '^GOOD n1' <(verdicts main)
+	"$DGRID" audit
 	run -0 "$DGRID" nodes
 	[[ "$output" == *"$(print_of "$T/n1.w/node_key.pub")"* ]]
 }
@@ -156,6 +159,7 @@ verdicts() { # BRANCH
 	kill -TERM "$SPAWNED"
 	wait_until 20 pid_ended "$SPAWNED"
 	run ! grep -v '^GOOD n1' <(verdicts main)
+	"$DGRID" audit
 }
 
 @test "a key is changed without a stop: enrol the new one, put it in its place, revoke the old one" {
@@ -179,6 +183,7 @@ verdicts() { # BRANCH
 	wait_until 20 pid_ended "$SPAWNED"
 	run ! grep 'not enrolled' "$T/n1.log"
 	run ! grep -v '^GOOD n1' <(verdicts main)
+	"$DGRID" audit
 	run -0 "$DGRID" nodes --json
 	[ "$(jq -r '.keys | map(.key) | join(" ")' <<<"$output")" = "$(print_of "$T/n1.w/node_key.pub")" ]
 }
@@ -224,6 +229,44 @@ PY
 	"$DGRID" cancel waits
 	"$DGRID" retry merged
 	[ "$(verdicts main | grep -c 'GOOD ann')" = 3 ]
+}
+
+@test "what another program pushes is found: unsigned, by another node's key, by one that is revoked, altered" {
+	node n1
+	node n2
+	submit x
+	work n1
+	commit_as() { # NAME [KEY]: the node file of NAME, changed by hand
+		fresh
+		python3 - "$T/r/nodes/n1.json" <<'PY'
+import json, sys
+n = json.load(open(sys.argv[1]))
+n["pushes"] += 1
+json.dump(n, open(sys.argv[1], "w"))
+PY
+		tgit -C "$T/r" -c gpg.format=ssh -c user.signingKey="${2:-}" commit -qam "$1: 0 transitions" ${2:+-S}
+		tgit -C "$T/r" push -q origin HEAD:main
+	}
+	told() { # TEXT: the newest commit breaks signed.commit, and why
+		run -1 "$DGRID" audit "HEAD~1..HEAD"
+		[[ "$output" == *"$(git -C "$T/r" rev-parse HEAD | cut -c 1-10)"*signed.commit*"$1"* ]] || { echo "$output"; false; }
+	}
+	commit_as n1 "$T/n1.w/node_key"
+	"$DGRID" audit
+	export DGRID_REPO_URL=$T/r
+	commit_as n1
+	told 'not signed'
+	commit_as n1 "$T/n2.w/node_key"
+	told 'signed with a key of n2'
+	"$DGRID" --repo "$ORIGIN" enroll --revoke n1
+	commit_as n1 "$T/n1.w/node_key"
+	told "signed with a key that nobody has enrolled ($(print_of "$T/n1.w/node_key.pub"))"
+	"$DGRID" --repo "$ORIGIN" enroll n1 "$T/n1.w/node_key.pub"
+	commit_as n1 "$T/n1.w/node_key"
+	run -0 "$DGRID" audit "HEAD~1..HEAD"
+	altered=$(git -C "$T/r" cat-file commit HEAD | sed 's/^committer tester/committer nobody/' | git -C "$T/r" hash-object -t commit -w --stdin)
+	tgit -C "$T/r" reset -q --hard "$altered"
+	told 'does not fit'
 }
 
 @test "enroll says what is wrong with a key" {
@@ -333,4 +376,5 @@ PY
 	"$DGRID" worker --node-id n2 --engine bwrap --once --work-dir "$T/w2" --signing-key "$T/locked.pub" 2>"$T/log"
 	ledger_has completed locked
 	run ! grep -v '^GOOD n2' <(verdicts main)
+	"$DGRID" audit
 }

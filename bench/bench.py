@@ -344,6 +344,42 @@ def hook():
     return {'ratio': hooked / plain, 'hooked_ms': 1000 * hooked, 'plain_ms': 1000 * plain}
 
 
+def audited(commits):
+    """The history as a host keeps it, packed; then git log alone and the audit, in turns."""
+    repo = os.path.join(WORK, f'audit-{commits}.git')
+    run('git', 'init', '-q', '--bare', '-b', 'main', repo)
+    made = subprocess.Popen([sys.executable, os.path.join(ROOT, 'bench', 'history.py'), str(commits)], stdout=subprocess.PIPE)
+    subprocess.run(['git', '-C', repo, 'fast-import', '--quiet'], stdin=made.stdout, check=True, env=ENV)
+    if made.wait():
+        raise SystemExit('no history')
+    run('git', '-C', repo, '-c', 'pack.threads=0', 'repack', '-adq')
+    log = ['git', '-C', repo, 'log', '--first-parent', '-m', '--raw', '-z', '--no-abbrev', '--no-renames', '--reverse', '--root',
+           '--format=%H', 'main']
+    took, peak = {False: [], True: []}, 0
+    for i in range(3):
+        for audit in (False, True) if i % 2 else (True, False):
+            began = time.monotonic()
+            p = subprocess.Popen([DGRID, '--repo', repo, 'audit'] if audit else log, stdout=subprocess.DEVNULL, env=ENV)
+            while audit and p.poll() is None:
+                try:
+                    peak = max(peak, status_of(p.pid, 'VmHWM'))
+                except OSError:
+                    pass
+                time.sleep(0.01)
+            if p.wait():
+                raise SystemExit('the audit of an honest history does not pass')
+            took[audit].append(time.monotonic() - began)
+    shutil.rmtree(repo)
+    return statistics.median(took[True]), statistics.median(took[False]), peak
+
+
+def audit():
+    few, few_log, few_mb = audited(10000)
+    many, many_log, many_mb = audited(100000)
+    return {'ratio': many / many_log, 'per_s': 100000 / many, 'log_per_s': 100000 / many_log, 'few_ratio': few / few_log,
+            'few_mb': few_mb, 'mb': many_mb}
+
+
 # name: (function, [(key, what, must reach, test)])
 FIGURES = {
     'readers': (readers, [('status_s', '`status` with 100,000 archived and 3,000 queued tasks, s', '< 1', lambda v: v < 1),
@@ -371,6 +407,11 @@ FIGURES = {
                             ('bwrap_dgrid_ms', '  dgrid, ms a task', '', None), ('bwrap_alone_ms', '  bwrap, ms', '', None)]),
     'hook': (hook, [('ratio', 'push of one task to a folder that judges it ÷ to one that does not', '≤ 2', lambda v: v <= 2),
                     ('hooked_ms', '  judged, ms', '', None), ('plain_ms', '  not judged, ms', '', None)]),
+    'audit': (audit, [('ratio', 'audit of 100,000 commits ÷ `git log --raw` of them alone', '≤ 3', lambda v: v <= 3),
+                      ('per_s', '  commits a second', '', None), ('log_per_s', '  `git log` alone, commits a second', '', None),
+                      ('few_ratio', '  of 10,000 commits ÷ `git log`', '≤ 3', lambda v: v <= 3),
+                      ('few_mb', '  resident at 10,000 commits, MB', '', None),
+                      ('mb', '  resident at 100,000 commits, MB', '≤ 50', lambda v: v <= 50)]),
     'idle': (idle, [('cpu_percent', 'an idle worker, % of a core', '≤ 0.2', lambda v: v <= 0.2),
                     ('idle_mb', '  resident, MB', '≤ 10', lambda v: v <= 10),
                     ('flood_mb', '  resident with 16 tasks flooding output, MB', '≤ 20', lambda v: v <= 20)]),

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Installs what building (build), the demo (demo) or the tests (test) need, if it is missing; node: what a node in a
+# Installs what building (build), the demo (demo), a release (release) or the tests (test) need, if it is missing; node: what a node in a
 # container calls, and nothing to build with.
-# usage: install-deps.sh [build|demo|test|node]
+# usage: install-deps.sh [build|demo|release|test|node]
 # As root with apt-get or apk it installs; otherwise it prints the command to type and exits 69.
 group=${1:-build}
 case $group in
-build | demo | test | node) ;;
+build | demo | release | test | node) ;;
 *)
-	echo "usage: $0 [build|demo|test|node]" >&2
+	echo "usage: $0 [build|demo|release|test|node]" >&2
 	exit 64
 	;;
 esac
@@ -42,13 +42,34 @@ else
 	[ -f /etc/alpine-release ] || [ "$manager" != apt ] || [ -f /usr/include/stdlib.h ] || lacks libc6-dev musl-dev
 	need make make make
 	need git git git
-	[ -f /usr/include/jsmn.h ] || [ -f /usr/local/include/jsmn.h ] || lacks libjsmn-dev jsmn
+	[ -f third_party/jsmn/jsmn.h ] || [ -f /usr/include/jsmn.h ] || [ -f /usr/local/include/jsmn.h ] || lacks libjsmn-dev jsmn
 fi
 
 if [ "$group" = demo ] || [ "$group" = test ]; then
 	need bwrap bubblewrap bubblewrap
 	need setpriv util-linux util-linux
 	need bash bash bash
+fi
+
+# A release is made on Debian: its package, and static programs for two processors by musl.
+foreign=
+if [ "$manager" = apt ] && { [ "$group" = release ] || [ "$group" = test ]; }; then
+	need musl-gcc musl-tools musl-dev
+	need dh debhelper -
+	need dpkg-buildpackage dpkg-dev -
+	need fakeroot fakeroot -
+	need bwrap bubblewrap bubblewrap
+	case $(dpkg --print-architecture) in
+	amd64) cross=arm64 cpu=aarch64 ;;
+	arm64) cross=amd64 cpu=x86_64 ;;
+	*) cross= ;;
+	esac
+	# The other processor's musl is that processor's own package.
+	if [ -n "$cross" ] && ! command -v "$cpu-linux-musl-gcc" >/dev/null 2>&1; then
+		foreign=$cross
+		missing="$missing musl-dev:$cross"
+	fi
+	[ -z "$cross" ] || need "$cpu-linux-gnu-gcc" "gcc-$(echo "$cpu" | tr _ -)-linux-gnu" -
 fi
 
 if [ "$group" = test ]; then
@@ -63,7 +84,11 @@ if [ "$group" = test ]; then
 			[ ! -f "$f" ] || fuzzer=$f
 		done
 		[ -n "$fuzzer" ] || lacks libclang-rt-14-dev compiler-rt
-		need musl-gcc musl-tools musl-dev
+		need lintian lintian -
+		need qemu-aarch64-static qemu-user-static -
+		need systemd-analyze systemd -
+		need openrc-run openrc openrc
+		need ruby ruby ruby
 	else
 		need ps procps procps
 	fi
@@ -105,7 +130,10 @@ case $missing in
 esac
 
 case $manager in
-apt) command="apt-get install -y --no-install-recommends $missing" ;;
+apt)
+	command="apt-get install -y --no-install-recommends $missing"
+	[ -z "$foreign" ] || command="dpkg --add-architecture $foreign && sudo apt-get update && sudo $command"
+	;;
 apk) command="apk add --no-cache $missing" ;;
 *)
 	echo "dgrid: missing (Debian package names): $missing" >&2
@@ -127,6 +155,7 @@ if [ "$manager" = apk ]; then
 fi
 DEBIAN_FRONTEND=noninteractive
 export DEBIAN_FRONTEND
+[ -z "$foreign" ] || dpkg --add-architecture "$foreign" || exit 69
 apt-get update -qq >&2 || exit 69
 wanted=
 for p in $missing; do

@@ -102,6 +102,53 @@ static void loop(void)
 	CHECK(s.fired == 1, "one timer fired, the stopped one did not");
 }
 
+/* What a child is asked while it runs, and answers that wait until somebody reads on. */
+static void feeding(void)
+{
+	struct seen s = {0};
+	struct err e;
+	const char *argv[] = {"cat", NULL};
+	char block[100000];
+	struct proc_spec spec = {.argv = argv, .feed = true, .ctx = &s, .on_output = on_output, .on_end = on_end};
+	struct proc *p = proc_start(&spec, &e);
+	CHECK(p, "started");
+	int64_t until = clock_mono_ms() + 20000;
+	memset(block, 'x', sizeof block);
+	proc_feed(p, "hello", 5);
+	while (s.bytes < 5 && clock_mono_ms() < until)
+		loop_step(100);
+	CHECK(s.bytes == 5 && !s.ended, "the answer comes, and stdin stays open");
+	proc_hold(p, true);
+	for (int i = 0; i < 5; i++)
+		proc_feed(p, block, sizeof block);
+	for (int i = 0; i < 20; i++)
+		loop_step(5);
+	CHECK(s.bytes == 5, "held, nothing is read");
+	proc_hold(p, false);
+	while (s.bytes < 5 + 5 * sizeof block && clock_mono_ms() < until)
+		loop_step(100);
+	CHECK(s.bytes == 5 + 5 * sizeof block && !s.ended, "then all of it comes");
+	proc_feed(p, "end", 3);
+	proc_feed_end(p);
+	while (!s.ended && clock_mono_ms() < until)
+		loop_step(100);
+	CHECK(s.ended && s.bytes == 8 + 5 * sizeof block, "and the last, before it ends");
+	/* It may end while it is held, and longer ago than a pipe is waited for: what is in it is not lost. */
+	s = (struct seen){0};
+	const char *quick[] = {"head", "-c", "50000", "/dev/zero", NULL};
+	spec = (struct proc_spec){.argv = quick, .ctx = &s, .on_output = on_output, .on_end = on_end};
+	p = proc_start(&spec, &e);
+	proc_hold(p, true);
+	int64_t lingered = clock_mono_ms() + 1300;
+	while (clock_mono_ms() < lingered)
+		loop_step(100);
+	CHECK(!s.bytes && !s.ended, "held beyond its end");
+	proc_hold(p, false);
+	while (!s.ended && clock_mono_ms() < until)
+		loop_step(100);
+	CHECK(s.ended && s.bytes == 50000, "all bytes are there");
+}
+
 static void descriptors(void)
 {
 	int before = dup(0);
@@ -134,6 +181,7 @@ int main(void)
 {
 	ends();
 	loop();
+	feeding();
 	descriptors();
 	return test_end("test_proc");
 }

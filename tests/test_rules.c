@@ -904,6 +904,29 @@ static void subjects(void)
 	world_clear(&w);
 }
 
+/* More nonces than are kept in memory. */
+static void nonces(void)
+{
+	struct world w;
+	char nonce[16];
+	size_t fresh = 0, known = 0;
+	world_init(&w);
+	w.nonces_max = 1500;
+	for (int i = 0; i < 10000; i++) {
+		snprintf(nonce, sizeof nonce, "%d", i);
+		fresh += world_nonce_new(&w, nonce);
+	}
+	for (int i = 0; i < 10000; i++) {
+		snprintf(nonce, sizeof nonce, "%d", i);
+		known += !world_nonce_new(&w, nonce);
+	}
+	CHECK(fresh == 10000, "each is new once");
+	CHECK(known == 10000, "and known for ever after");
+	CHECK(w.n_runs == 6 && w.n_nonces == 1000, "most of them in a file");
+	CHECK(world_nonce_new(&w, "x") && !world_nonce_new(&w, "x"), "it goes on");
+	world_clear(&w);
+}
+
 int main(void)
 {
 	world_init(&r.world);
@@ -917,6 +940,7 @@ int main(void)
 	nodes();
 	signatures();
 	subjects();
+	nonces();
 	/* Those that take a history, and not one commit, stand in bats/audit.bats. */
 	static const enum rule_id elsewhere[] = {RULE_HISTORY_REWRITTEN, RULE_ARCHIVE_FROZEN};
 	for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)

@@ -6,16 +6,22 @@
 
 load ../helpers # first: what is defined below counts
 
-setup_file() {
-	require_docker
-	require_command docker-compose
-	require_command dpkg
-	export DOCKER_BUILDKIT=0 REPO=$BATS_TEST_DIRNAME/../..
-	python3 "$REPO/tests/image_root.py" gcc libc6-dev make libjsmn-dev git openssh-client ca-certificates tini coreutils \
-		sed grep mawk dash findutils bubblewrap | docker import - dgrid-base:1 >/dev/null
-	docker build -q --network none --build-arg BUILD_BASE=dgrid-base:1 --build-arg BASE=dgrid-base:1 --build-arg VERSION=9.9 \
-		--build-arg REVISION=abc -t dgrid-node:1 "$REPO" >&2
-	docker tag dgrid-test:1 alpine:3.20 # the image of a grid's tasks, as init says it
+export DOCKER_BUILDKIT=0
+
+build() {
+	python3 "$REPO_ROOT/tests/image_root.py" gcc libc6-dev make libjsmn-dev git openssh-client ca-certificates tini coreutils \
+		sed grep mawk dash findutils bubblewrap | docker import - dgrid-base:1 >/dev/null &&
+		docker build -q --network none --build-arg BUILD_BASE=dgrid-base:1 --build-arg BASE=dgrid-base:1 \
+			--build-arg VERSION=9.9 --build-arg REVISION=abc -t dgrid-node:1 "$REPO_ROOT" >&2 &&
+		docker tag dgrid-test:1 alpine:3.20 # the image of a grid's tasks, as init says it
+}
+# The first test that comes builds it, the others wait.
+build_once() {
+	(
+		flock 9
+		[ -e "$BATS_FILE_TMPDIR/built" ] || build || exit 1
+		touch "$BATS_FILE_TMPDIR/built"
+	) 9>"$BATS_FILE_TMPDIR/lock"
 }
 teardown_file() {
 	docker image rm --force dgrid-node:1 alpine:3.20 dgrid-base:1 >/dev/null 2>&1 || true
@@ -23,15 +29,21 @@ teardown_file() {
 }
 setup() {
 	common_setup
+	require_docker
+	require_command docker-compose
+	require_command python3
+	require_command dpkg
+	build_once
 	SOCKET=${DOCKER_HOST:-unix:///var/run/docker.sock}
 	SOCKET=${SOCKET#unix://}
 	GID=$(stat -c %g "$SOCKET")
 	NAME=dgrid-image-test-$BATS_TEST_NUMBER-$$
 }
 teardown() {
+	common_teardown
+	[ -n "${NAME:-}" ] || return 0
 	docker rm --force --volumes "$NAME" >/dev/null 2>&1 || true
 	docker ps -aq --filter "label=dgrid.node=$NAME" | xargs -r docker rm --force >/dev/null
-	common_teardown
 }
 
 # A grid in a folder that the image's user may write to.
@@ -109,7 +121,7 @@ said() { docker inspect --format "$1" "$2"; }
 
 @test "bubblewrap in the container, without any socket, by the options that SECURITY.md names" {
 	make_grid
-	options=$(sed -n '/bubblewrap in the container/,/^$/p' "$REPO/SECURITY.md" | grep -oE -- '--security-opt [a-z]+=unconfined' | tr '\n' ' ')
+	options=$(sed -n '/bubblewrap in the container/,/^$/p' "$REPO_ROOT/SECURITY.md" | grep -oE -- '--security-opt [a-z]+=unconfined' | tr '\n' ' ')
 	[ "$(wc -w <<<"$options")" = 6 ]
 	one() { docker run --rm --name "$NAME" --network none -e DGRID_REPO_URL=/grid/origin.git -e NODE_ID="$NAME" -v "$T:/grid" "$@"; }
 	one dgrid-node:1 submit --id inside -- 'id -u; ls /var/run 2>&1'
@@ -123,7 +135,7 @@ said() { docker inspect --format "$1" "$2"; }
 @test "compose.yaml: three workers on a repository in a volume, which one service makes" {
 	unset DOCKER_GID
 	cd "$T"
-	compose() { DGRID_IMAGE=dgrid-node:1 DOCKER_SOCKET=$SOCKET docker-compose -p "$NAME" -f "$REPO/compose.yaml" "$@" </dev/null; }
+	compose() { DGRID_IMAGE=dgrid-node:1 DOCKER_SOCKET=$SOCKET docker-compose -p "$NAME" -f "$REPO_ROOT/compose.yaml" "$@" </dev/null; }
 	run -1 compose config -q
 	[[ "$output" == *'the group of the socket, as the head of compose.yaml says'* ]]
 	export DOCKER_GID=$GID

@@ -49,7 +49,7 @@ part() { page "$1" | sed -n -E "/^( {3})?$2\$/,/^( {3})?[^ ]/p" | sed 1d; }
 		[ -s "$T/part" ] || { echo "no section: $verb"; false; }
 		# "--at REV|DATE" reads "--at REV | DATE" there, and what all verbs take stands once.
 		sed -n '/^options:/,/^$/p' "$T/help" | grep -oE '^ {2,6}-[^ ].*' |
-			sed -E 's/^ *//; s/   .*//; s/([A-Z])\|([A-Z])/\1 | \2/' >"$T/options"
+			sed -E 's/^ *//; s/  .*//; s/([A-Z])\|([A-Z])/\1 | \2/' >"$T/options"
 		grep -vxE -- '-C CLONE|--repo URL|--branch NAME|-h, --help' "$T/options" >"$T/own" || true
 		while IFS= read -r option; do
 			grep -qE "^ {5}$option( |\$)" <(sed 's/[][|]/./g' "$T/part") || { echo "$verb lacks $option"; cat "$T/part"; false; }
@@ -119,7 +119,7 @@ shown() { # PAGE TEXT
 	# The sweep, of three in place of a hundred; a worker runs it meanwhile.
 	shown dgrid.1 '^A sweep over' | sed 's/seq 100/seq 3/' >"$T/sweep"
 	shown dgrid.1 '^A worker that ends' | grep -q 'dgrid worker --once'
-	spawn "$T/log" dgrid worker --engine docker
+	spawn "$T/log" "$DGRID" worker --engine docker
 	cd "$T/w"
 	run -0 bash -e "$T/sweep"
 	[[ "$output" == *sweep-1*sweep-2*sweep-3*completed* ]]

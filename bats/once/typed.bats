@@ -84,6 +84,19 @@ M
 	[[ "$output" != *"status --json"* ]]
 }
 
+@test "told to stop, it takes its scenes along" {
+	printf '```sh\nsleep 273\n```\n' >long
+	mkdir tmp
+	TMPDIR=$T/tmp spawn "$T/log" python3 "$REPO_ROOT/tests/docs/run.py" --program "$DGRID" "$T/long"
+	begun() { pgrep -f 'sleep 273'; }
+	wait_until 30 begun
+	kill -TERM "$SPAWNED"
+	wait_until 20 pid_ended "$SPAWNED"
+	run begun
+	[ "$status" = 1 ]
+	[ -z "$(ls tmp)" ]
+}
+
 @test "record.py: what a terminal showed, as well-formed SVG; a command that fails leaves the old one" {
 	run -0 python3 "$REPO_ROOT/scripts/record.py" --rows 3 out.svg sh -c 'printf "\033[32mgreen\033[0m <&> %s\r\n" "$PWD"; printf "old\rn\033[K\n"; seq 4'
 	python3 - out.svg >texts <<-'PY'

@@ -207,6 +207,18 @@ def survivors(mark):
     return [p for p in found if p != os.getpid()]
 
 
+def end(mark):
+    for sig in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + 5
+        for pid in survivors(mark):
+            try:
+                os.kill(pid, sig)
+            except ProcessLookupError:
+                pass
+        while survivors(mark) and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+
 def command_line(pid):
     try:
         return open(f"/proc/{pid}/cmdline").read().replace("\0", " ").strip()
@@ -254,15 +266,7 @@ def play(name, blocks, program, shared):
     while (left := survivors(mark)) and time.monotonic() < deadline:
         time.sleep(0.05)
     left = [c for c in map(command_line, left) if c]
-    for sig in (signal.SIGTERM, signal.SIGKILL):
-        deadline = time.monotonic() + 5
-        for pid in survivors(mark):
-            try:
-                os.kill(pid, sig)
-            except ProcessLookupError:
-                pass
-        while survivors(mark) and time.monotonic() < deadline:
-            time.sleep(0.05)
+    end(mark)
     child.wait()
     try:
         at = open(f"{root}/at").read().strip()
@@ -345,6 +349,7 @@ def version():
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     args = argparse.ArgumentParser()
     args.add_argument("--program", default=f"{ROOT}/dgrid")
     args.add_argument("--jobs", type=int, default=2)
@@ -396,14 +401,21 @@ def main():
                 return play(name, blocks, program, shared)
 
             futures = {pool.submit(one, *s): s for s in scenes}
-            for future in concurrent.futures.as_completed(futures):
-                name, blocks = futures[future]
-                why = future.result()
-                took = time.monotonic() - begun[name]
-                if why:
-                    print("".join(f"# {l.removeprefix('# ')}\n" for l in why.rstrip("\n").split("\n")), end="")
-                print(f"{'not ' if why else ''}ok docs: {name}  # {took:.1f} s, {sum(b.kind in RUN for b in blocks)} blocks", flush=True)
-                failed = failed or bool(why)
+            try:
+                for future in concurrent.futures.as_completed(futures):
+                    name, blocks = futures[future]
+                    why = future.result()
+                    took = time.monotonic() - begun[name]
+                    if why:
+                        print("".join(f"# {l.removeprefix('# ')}\n" for l in why.rstrip("\n").split("\n")), end="")
+                    print(f"{'not ' if why else ''}ok docs: {name}  # {took:.1f} s, {sum(b.kind in RUN for b in blocks)} blocks",
+                          flush=True)
+                    failed = failed or bool(why)
+            except BaseException:  # told to stop: no scene goes on by itself
+                for future in futures:
+                    future.cancel()
+                end(f"DGRID_DOCS_SCENE={shared}")
+                raise
         if not scenes and not args.documents:
             print("not ok docs: there are no scenes")
             failed = True
