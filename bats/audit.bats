@@ -219,6 +219,23 @@ audit_json() { # PYTHON-EXPRESSION over a
 	run -0 "$DGRID" -C "$T/clone" audit
 }
 
+@test "people may be called what they are called" {
+	ssh-keygen -q -t ed25519 -N '' -f "$T/key"
+	local n=0 name
+	for name in 'Ann Lee Jr.' 'Lee, Inc.' '<Ann>' $'J\xf6rg' "$(printf 'x%.0s' {1..200})" '...'; do
+		n=$((n + 1))
+		export GIT_USER_NAME=$name
+		"$DGRID" submit --id "a$n" -- true
+		"$DGRID" cancel "a$n"
+		"$DGRID" retry "a$n"
+		edit "printf '{\"task_id\": \"u$n\", \"script\": \"true\", \"timeout_seconds\": 30}' >tasks/unapproved/u$n.json"
+		"$DGRID" approve --yes --key "$T/key" "u$n"
+	done
+	run -0 "$DGRID" audit
+	run -0 git -C "$ORIGIN" show main:tasks/queue/u1.json
+	[[ "$output" == *'"author": "Ann Lee Jr <'* ]]
+}
+
 @test "AUDIT.md's table is the program's own" {
 	"$DGRID" audit --rules >"$T/known"
 	[ "$(grep -c '^| `' "$T/known")" -gt 30 ]
