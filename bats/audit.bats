@@ -219,6 +219,25 @@ audit_json() { # PYTHON-EXPRESSION over a
 	run -0 "$DGRID" -C "$T/clone" audit
 }
 
+@test "a git that dies in the middle of a commit is no verdict, wherever that is" {
+	"$DGRID" submit --id a -- true
+	mkdir "$T/bin"
+	cat >"$T/bin/git" <<-'SH'
+		#!/usr/bin/env bash
+		path=${PATH#*:}
+		[[ " $* " == *" --raw "* ]] || PATH=$path exec git "$@"
+		PATH=$path git "$@" | head -c "$CUT"
+		exit 1
+	SH
+	chmod +x "$T/bin/git"
+	# Before a commit's head has ended, within a change, between the change and its path, within the path, after it.
+	local head
+	head=$(git -C "$ORIGIN" log --first-parent -m --raw -z --no-abbrev --no-renames --reverse --root --format='%x00@%H%x00%P%x00%T%x00%an <%ae>%x00%cn <%ce>%x00%ct%x00%s' main | head -c 2000 | tr '\0' '\n' | grep -b -m1 '^:' | cut -d: -f1)
+	for cut in 50 $((head + 40)) $((head + 98)) $((head + 99)) $((head + 100)) $((head + 120)); do
+		CUT=$cut PATH=$T/bin:$PATH run -69 "$DGRID" audit
+	done
+}
+
 @test "people may be called what they are called" {
 	ssh-keygen -q -t ed25519 -N '' -f "$T/key"
 	local n=0 name
