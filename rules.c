@@ -505,9 +505,9 @@ void rules_judge(struct rules *r, struct rule_commit *c)
 	rule_who(c, &r->world);
 	/* A node's key makes no person's commit, whatever the message. */
 	c->node = c->node || (c->signature == RULE_GOOD && world_node(&r->world, c->who));
-	judge_waiting(r, c);
 	judge_signature(r, c);
 	judge_tasks(r, c);
+	judge_waiting(r, c);
 	for (size_t i = 0; i < c->n; i++)
 		if (c->changes[i].kind == RULE_NODE) {
 			judge_mode(r, c, &c->changes[i]);
