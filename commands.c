@@ -5,6 +5,7 @@
 #include "sig.h"
 #include "text.h"
 #include "trust.h"
+#include "utf8.h"
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define WAIT_PATIENCE_MS 300000
+#define NAME_BYTES_MAX 120 /* of who commits */
 
 char *absolute_repo(const char *url)
 {
@@ -66,6 +68,27 @@ int open_snapshot(const struct context *ctx, const char *at, struct snapshot *s,
 	return need_repo(ctx, e) ? -1 : snapshot_open(s, ctx->url, ctx->branch, at, e);
 }
 
+/* As git writes it into a commit, for documents and messages name the same person: without brackets, and without blanks
+ * and points at its ends. Bytes that are no UTF-8 could not stand in a document. */
+static void as_git_has_it(char *text)
+{
+	static const char ends[] = ".,:;<>\"\\'";
+	size_t n = 0, len = strlen(text), step;
+	for (size_t i = 0; i < len && n < NAME_BYTES_MAX - 4; i += step ? step : 1) {
+		step = utf8_next(text + i, len - i, NULL);
+		bool end = (unsigned char)text[i] <= ' ' || strchr(ends, text[i]);
+		if (text[i] == '\n' || text[i] == '<' || text[i] == '>' || (end && !n))
+			continue;
+		if (!step)
+			text[n++] = '?';
+		for (size_t k = 0; k < step; k++)
+			text[n++] = text[i + k];
+	}
+	while (n && ((unsigned char)text[n - 1] <= ' ' || strchr(ends, text[n - 1])))
+		n--;
+	text[n] = 0;
+}
+
 /* The name commits are made by: the environment's, else git's own setting. */
 static char *git_setting(const struct context *ctx, const char *key, const char *given, const char *unset)
 {
@@ -77,6 +100,11 @@ static char *git_setting(const struct context *ctx, const char *key, const char 
 		b.data[strcspn(b.data, "\n")] = 0;
 	char *value = xstrdup(b.len ? b.data : given);
 	buf_clear(&b);
+	as_git_has_it(value);
+	if (!*value) { /* git takes no commit without */
+		free(value);
+		value = xstrdup(unset);
+	}
 	return value;
 }
 

@@ -330,6 +330,8 @@ enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e)
 	if (any && !refused && res->end == PROC_EXITED && res->code == 0)
 		/* "=" (up to date) counts too: the commit holds a nonce, so nobody else can have made it. */
 		outcome = PUSH_LANDED;
+	else if (refused && res->err.data && strstr(res->err.data, "dgrid: " GIT_MOVED_RULE ": "))
+		outcome = PUSH_RACED;
 	else if (refused)
 		outcome = raced ? PUSH_RACED : PUSH_DECLINED;
 	if (outcome != PUSH_LANDED)

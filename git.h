@@ -45,6 +45,8 @@ int git_cat(const struct git *g, const char *type, char *const *oids, size_t n, 
 /* Makes the (still empty) clone anew with the other object format: an empty repository tells its own only when it is
  * pushed to ("hash algorithm" in the push's error). */
 int git_init_sha256(const struct git *g, const char *url, const char *branch, struct err *e);
+/* How dgrid's own hook tells of a push that came too late: a race, though to git it is like any word of a hook. */
+#define GIT_MOVED_RULE "ref.moved"
 enum push_outcome { PUSH_LANDED, PUSH_RACED, PUSH_DECLINED, PUSH_UNKNOWN };
 /* What `git push --porcelain` said, of one ref or of several with --atomic. */
 enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e);

@@ -1,6 +1,7 @@
 #include "hook.h"
 #include "archive.h"
 #include "checkpoint.h"
+#include "clock.h"
 #include "file.h"
 #include "problem.h"
 #include "replay.h"
@@ -65,6 +66,12 @@ static bool of_a_node(const char *ref, const char *folder)
 	return !strncmp(ref, folder, n) && ref[n] == '/' && task_id_valid(ref + n + 1);
 }
 
+static bool is_below(const char *ref, const char *branch)
+{
+	size_t n = strlen(branch);
+	return !strncmp(ref, "refs/heads/", 11) && !strncasecmp(ref + 11, branch, n) && ref[11 + n] == '/';
+}
+
 /* Refs that dgrid reads, and those that would change what git makes of the history. Everything else is free. */
 static void judge_ref(struct push *p, const char *ref)
 {
@@ -87,6 +94,34 @@ static void judge_ref(struct push *p, const char *ref)
 		       "a file system without upper and lower case would take it for the ledger's");
 	if (!strncmp(ref, "refs/replace/", 13))
 		refuse(p, "ref.replace", NULL, ref, "would show other objects in place of those of the history");
+	if (is_below(ref, p->branch) || is_below(ref, ARCHIVE_BRANCH))
+		refuse(p, "ref.name", NULL, ref,
+		       "no branch may stand below the ledger's or the archive's name: it would keep that one from "
+		       "being made");
+}
+
+static void look_where(const struct git *g, const char *branch, char here[72])
+{
+	struct buf b = {0};
+	struct err none;
+	char *ref = xasprintf("refs/heads/%s", branch);
+	here[0] = 0;
+	if (!GIT(g, &b, &none, "rev-parse", "--verify", "--quiet", ref))
+		snprintf(here, 72, "%.*s", (int)strcspn(b.data, "\n"), b.data);
+	free(ref);
+	buf_clear(&b);
+}
+
+/* What who pushes says of where the two branches stand, git holds against them only after this, and one after the
+ * other: where it is not so of one, the other would land alone. */
+static void judge_both(struct push *p)
+{
+	char ledger[72], archive[72];
+	look_where(p->git, p->branch, ledger);
+	look_where(p->git, ARCHIVE_BRANCH, archive);
+	if (strcmp(p->ledger.old, ledger) != 0 || strcmp(p->archive.old, archive) != 0)
+		refuse(p, GIT_MOVED_RULE, NULL, "",
+		       "the ledger or the archive has moved meanwhile: fetch, and push again");
 }
 
 static int read_update(struct push *p, const char *line, size_t len, struct err *e)
@@ -109,23 +144,13 @@ static int read_update(struct push *p, const char *line, size_t len, struct err 
 		       u == &p->ledger ? "the ledger's branch may not be deleted" : "the archive may not be deleted");
 		return 0;
 	}
+	/* git would take one step after the other, and only the last would be judged. */
+	if (u->given)
+		refuse(p, "ref.name", NULL, ref, "it stands twice in one push");
 	u->given = true;
 	snprintf(u->old, sizeof u->old, "%s", is_zero(old) ? "" : old);
 	snprintf(u->new, sizeof u->new, "%s", new);
 	return 0;
-}
-
-/* The other of the two branches stays where it is. */
-static void stays(const struct git *g, const char *branch, struct update *u)
-{
-	struct buf b = {0};
-	struct err none;
-	char *ref = xasprintf("refs/heads/%s", branch);
-	if (!GIT(g, &b, &none, "rev-parse", "--verify", "--quiet", ref))
-		snprintf(u->old, sizeof u->old, "%.*s", (int)strcspn(b.data, "\n"), b.data);
-	snprintf(u->new, sizeof u->new, "%s", u->old);
-	free(ref);
-	buf_clear(&b);
 }
 
 static const char *or_null(const char *oid)
@@ -142,15 +167,20 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 		rc = len ? read_update(&p, line, len, e) : 0;
 		line += len + (line[len] == '\n');
 	}
+	if (!rc && p.ledger.given && p.archive.given && !refusals->n)
+		judge_both(&p);
 	if (!rc && (p.ledger.given || p.archive.given) && !refusals->n) {
-		if (!p.ledger.given)
-			stays(g, branch, &p.ledger); /* an archive that is not pushed gets nothing: need not be asked */
+		if (!p.ledger.given) { /* it stays where it is; an archive that is not pushed gets nothing */
+			look_where(g, branch, p.ledger.old);
+			memcpy(p.ledger.new, p.ledger.old, sizeof p.ledger.new);
+		}
 		struct replay r = {.git = g,
 				   .from = or_null(p.ledger.old),
 				   .to = p.ledger.new,
 				   .archive_from = or_null(p.archive.old),
 				   .archive_to = or_null(p.archive.new),
 				   .archive_all = true,
+				   .now = clock_now(),
 				   .ctx = &p,
 				   .tell = tell};
 		if (!p.ledger.new[0])

@@ -391,9 +391,14 @@ static void log_take(void *ctx, enum proc_stream which, const char *bytes, size_
 static void log_end(void *ctx, const struct proc_result *res)
 {
 	struct reader *in = ctx;
-	step_done(in);
+	bool whole = res->end == PROC_EXITED && !res->code;
+	if (whole)
+		step_done(in);
+	else if (in->now) /* it may lack anything: the path of its last change, for one */
+		step_free(in->reel, in->now);
+	in->now = NULL;
 	in->proc = NULL;
-	if (res->end != PROC_EXITED || res->code)
+	if (!whole)
 		fail(in->reel, ERR_UNAVAILABLE, "git log", &in->said);
 }
 

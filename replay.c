@@ -284,7 +284,8 @@ int replay_run(struct replay *p, struct err *e)
 	struct run r = {.p = p, .e = e, .reel = reel_open(p->git, e)};
 	if (!r.reel)
 		return -1;
-	r.rules = (struct rules){.ctx = &r, .tell = tell, .arrival = ask_arrival, .trusted = ask_trusted};
+	r.rules =
+	    (struct rules){.now = p->now, .ctx = &r, .tell = tell, .arrival = ask_arrival, .trusted = ask_trusted};
 	p->commits = p->archive_commits = p->violations = p->notices = 0;
 	p->stopped = false;
 	world_init(&r.rules.world);

@@ -13,6 +13,7 @@ struct replay {
 	const char *from, *to;		       /* commits: (from, to]; from NULL: from the very first */
 	const char *archive_from, *archive_to; /* the same of the branch archive; archive_to NULL: there is none */
 	size_t archive_skip;		       /* commits of the archive that belong before the range */
+	int64_t now;			       /* what is judged comes now: UTC seconds; 0: it may be of any time */
 	bool archive_all;		       /* whatever the archive has must be accounted for */
 	void *ctx;
 	/* A violation, or a notice (rule >= RULE_NOTICES). c and its texts are gone after the call. */

@@ -364,6 +364,11 @@ void rule_backdated(const struct rule_move *m, enum rule_id rule)
 			 (long long)behind);
 }
 
+bool rule_named(const struct rule_commit *c)
+{
+	return c->ours || c->signature == RULE_GOOD;
+}
+
 void rule_cancel_note(const struct rule_move *m)
 {
 	const struct json *was = json_get(m->old, "cancel"), *is = json_get(m->new, "cancel");
@@ -379,6 +384,6 @@ void rule_cancel_note(const struct rule_move *m)
 		rule_say(m, RULE_CANCEL_NOTE, "the note names nobody");
 	else if (m->c->node)
 		rule_say(m, RULE_CANCEL_NOTE, "the note was made by a node, %s", m->c->who);
-	else if (m->c->ours && strcmp(by, m->c->who) != 0)
+	else if (rule_named(m->c) && strcmp(by, m->c->who) != 0)
 		rule_say(m, RULE_CANCEL_NOTE, "the note names %.100s, the commit is %s's", by, m->c->who);
 }

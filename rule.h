@@ -121,6 +121,7 @@ void rule_who(struct rule_commit *c, const struct world *w);
 
 struct rules {
 	struct world world;
+	int64_t now; /* UTC seconds; 0: the history is of any age, its own times are all there is */
 	void *ctx;
 	void (*tell)(void *ctx, enum rule_id rule, const struct rule_commit *c, const char *path, const char *text);
 	/* Which commit brought a task that stood there when the replay began. 1: found, 0: none did, -1: it cannot be
@@ -157,6 +158,8 @@ bool rule_dgrids(const struct json *m);
 bool rule_kept(const struct rule_move *m, const char *name, enum rule_id rule);
 /* attempts must be the old ones and one more, which is returned; NULL: they are not, and that is told. */
 const struct json *rule_one_attempt(const struct rule_move *m);
+/* Is who a name that can be held against the document, not just any author's? */
+bool rule_named(const struct rule_commit *c);
 bool rule_own(const struct rule_move *m);			   /* the commit is that of the claim's node */
 void rule_backdated(const struct rule_move *m, enum rule_id rule); /* tells when the commit is */
 /* The note of a cancel, as the new document has it: must be there, made by a person under that name, or as old has it.

@@ -20,6 +20,14 @@ void rules_wants(const struct rule_change *ch, bool *old, bool *new)
 
 /* ---- documents ---- */
 
+static const struct json *member(const struct json *in, const struct json *like)
+{
+	const struct json *m = in->child;
+	while (m && (m->name_len != like->name_len || memcmp(m->name, like->name, like->name_len) != 0))
+		m = m->next; /* a name may hold a NUL, so it is no text */
+	return m;
+}
+
 /* The name of a submitted member that differs; NULL: none does. Whoever approves adds a signature. */
 static const char *differs(const struct json *a, const struct json *b, bool may_sign)
 {
@@ -30,7 +38,7 @@ static const char *differs(const struct json *a, const struct json *b, bool may_
 			const struct json *other =
 			    guess && guess->name_len == m->name_len && !memcmp(guess->name, m->name, m->name_len)
 				? guess
-				: json_get(in, m->name);
+				: member(in, m);
 			guess = other ? other->next : guess;
 			if (rule_dgrids(m) || (may_sign && !strcmp(m->name, "signatures")))
 				continue;
@@ -71,7 +79,8 @@ static bool was_a_folder(const struct rule_move *m)
 	return found;
 }
 
-static void judge_new(const struct rule_move *m)
+/* What only dgrid writes, and no submission has. but: one that it may have, or NULL. */
+static void judge_bare(const struct rule_move *m, const char *but, const char *what)
 {
 	static const struct {
 		const char *name;
@@ -79,6 +88,13 @@ static void judge_new(const struct rule_move *m)
 	} dgrids[] = {{"claim", RULE_PLACE_MOVE},	    {"result", RULE_RESULT_CLAIM},
 		      {"attempts", RULE_ATTEMPTS_GROW},	    {"cancel", RULE_CANCEL_NOTE},
 		      {"approved_by", RULE_PROMOTE_MERGED}, {"not_before", RULE_TASK_FIELDS}};
+	for (size_t i = 0; i < sizeof dgrids / sizeof *dgrids; i++)
+		if (json_get(m->new, dgrids[i].name) && (!but || strcmp(but, dgrids[i].name) != 0))
+			rule_say(m, dgrids[i].rule, "%s that has %s already", what, dgrids[i].name);
+}
+
+static void judge_new(const struct rule_move *m)
+{
 	if (m->to == TASK_FAILED && rule_text_is(json_get(m->new, "result"), "status", "invalid") && was_a_folder(m))
 		return;
 	if (m->to != TASK_UNAPPROVED && m->to != TASK_QUEUE) {
@@ -86,9 +102,7 @@ static void judge_new(const struct rule_move *m)
 			 task_state_name((enum task_state)m->to));
 		return;
 	}
-	for (size_t i = 0; i < sizeof dgrids / sizeof *dgrids; i++)
-		if (json_get(m->new, dgrids[i].name))
-			rule_say(m, dgrids[i].rule, "a new task that has %s already", dgrids[i].name);
+	judge_bare(m, NULL, "a new task");
 }
 
 static void judge_gone(const struct rule_move *m)
@@ -130,6 +144,7 @@ static void judge_promotion(const struct rule_move *m)
 	const char *commit = json_str(by, "commit"), *author = json_str(by, "author");
 	struct arrival a;
 	bool owned;
+	judge_bare(m, "approved_by", "a promoted task"); /* nobody has claimed it, run it or voted on it */
 	if (!by)
 		rule_say(m, RULE_PROMOTE_MERGED,
 			 "queued from unapproved without approved_by: nothing says who approved it");
@@ -469,11 +484,30 @@ static void tell_notices(struct rules *r, const struct rule_commit *c)
 			  stands == 1 ? "" : "s", stands == 1 ? "was" : "were");
 }
 
+/* Who takes a claim because a time has passed could date the commit later than it is. Then the next node's commit,
+ * whose own times are held against its documents, is of a time before that. */
+static void judge_waiting(struct rules *r, const struct rule_commit *c)
+{
+	struct world *w = &r->world;
+	if (!c->node || c->at + 2 * w->config.max_clock_skew_seconds >= w->waited_until) /* each clock may be off */
+		return;
+	char *path = xasprintf("tasks/in_progress/%s.json", w->waited_for);
+	rule_tell(r, RULE_ORPHAN_EVIDENCE, c, path,
+		  "commit %.10s ended the claim of a node by a time that is %lld s later than this commit, which came "
+		  "after it: it was ended early, or one of two clocks is wrong",
+		  w->waited_by, (long long)(w->waited_until - c->at));
+	free(path);
+	w->waited_until = 0; /* told once */
+}
+
 void rules_judge(struct rules *r, struct rule_commit *c)
 {
 	rule_who(c, &r->world);
+	/* A node's key makes no person's commit, whatever the message. */
+	c->node = c->node || (c->signature == RULE_GOOD && world_node(&r->world, c->who));
 	judge_signature(r, c);
 	judge_tasks(r, c);
+	judge_waiting(r, c);
 	for (size_t i = 0; i < c->n; i++)
 		if (c->changes[i].kind == RULE_NODE) {
 			judge_mode(r, c, &c->changes[i]);

@@ -1,5 +1,6 @@
 #include "rules_result.h"
 #include "rules_vote.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,12 +50,31 @@ static struct shown look(const struct rule_move *m)
 			  .skew = c->max_clock_skew_seconds,
 			  .after = c->orphan_after_seconds,
 			  .now = m->c->at};
+	int64_t latest = m->rules->now + s.skew; /* a commit may say any time, but none that is still to come */
+	if (m->rules->now && s.now > latest)
+		s.now = latest;
 	s.seen = node ? node->seen : 0;
 	s.due = node ? node->next_due : 0;
 	s.left = node && node->left && node->seen >= s.claimed;
 	s.seen = s.seen > s.claimed ? s.seen : s.claimed;
 	s.due = s.due > s.seen + PROMISE_MAX_SECONDS ? s.seen + PROMISE_MAX_SECONDS : s.due;
 	return s;
+}
+
+/* A time had to pass, and by the commit's own date it has. Whether it had is seen by what comes after it. */
+static void passed(const struct rule_move *m, int64_t until)
+{
+	struct world *w = &m->rules->world;
+	if (until < w->waited_until)
+		return;
+	w->waited_until = until;
+	snprintf(w->waited_by, sizeof w->waited_by, "%s", m->c->id);
+	snprintf(w->waited_for, sizeof w->waited_for, "%s", m->id);
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
 }
 
 static void judge_lease(const struct rule_move *m, const struct shown *s, int64_t lease)
@@ -64,6 +84,8 @@ static void judge_lease(const struct rule_move *m, const struct shown *s, int64_
 	else if (s->now <= s->lease + s->skew)
 		rule_say(m, RULE_ORPHAN_EVIDENCE, "the lease was to run for %lld s yet, with %lld s for clocks",
 			 (long long)(s->lease - s->now), (long long)s->skew);
+	else
+		passed(m, s->lease + s->skew);
 }
 
 static void judge_silence(const struct rule_move *m, const struct shown *s, int64_t seen, int64_t due)
@@ -80,6 +102,8 @@ static void judge_silence(const struct rule_move *m, const struct shown *s, int6
 			 (long long)(s->now - seen), (long long)s->after, (long long)s->skew);
 	else if (s->now <= due + s->skew || (seen == s->seen && s->now <= s->due + s->skew && due < s->due))
 		rule_say(m, RULE_ORPHAN_EVIDENCE, "the node's next sign of life was not due yet");
+	else
+		passed(m, later(seen + s->after, due) + s->skew);
 }
 
 /* A node says goodbye with its file, in a commit of its own. */
@@ -108,9 +132,12 @@ static void judge_evidence(const struct rule_move *m, const struct json *entry)
 		judge_goodbye(m, &s);
 	else if (ev)
 		rule_say(m, RULE_ORPHAN_EVIDENCE, "the evidence is none that this version knows");
-	else if (s.left || (s.lease && s.now > s.lease + s.skew) ||
-		 (s.now > s.seen + s.after + s.skew && s.now > s.due + s.skew))
+	else if (s.left)
 		return;
+	else if (s.lease && s.now > s.lease + s.skew)
+		passed(m, s.lease + s.skew);
+	else if (s.now > s.seen + s.after + s.skew && s.now > s.due + s.skew)
+		passed(m, later(s.seen + s.after, s.due) + s.skew);
 	else if (reason && strstr(reason, " left at "))
 		judge_goodbye(m, &s);
 	else if (!m->c->node && rule_text_is(entry, "outcome", "cancelled"))
@@ -332,7 +359,7 @@ void rules_retry(const struct rule_move *m)
 		rule_say(m, RULE_ATTEMPTS_RETRY, "the \"retried\" entry names nobody");
 	else if (m->c->node)
 		rule_say(m, RULE_ATTEMPTS_RETRY, "retried by a node, %s", m->c->who);
-	else if (m->c->ours && strcmp(by, m->c->who) != 0)
+	else if (rule_named(m->c) && strcmp(by, m->c->who) != 0)
 		rule_say(m, RULE_ATTEMPTS_RETRY, "the \"retried\" entry names %.100s, the commit is %s's", by,
 			 m->c->who);
 }

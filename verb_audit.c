@@ -104,7 +104,8 @@ static int heads(struct audit *a, const char *branch, struct err *e)
 		if (sscanf(p, "%71s %299s", oid, ref) == 2) {
 			if (!strcmp(ref, own))
 				memcpy(a->head, oid, sizeof oid);
-			else if (!strcmp(ref, "refs/heads/archive") || (strstr(ref, "/archive") && !a->archive[0]))
+			else if (!strcmp(ref, "refs/heads/archive") ||
+				 (!strcmp(ref, "refs/remotes/origin/archive") && !a->archive[0]))
 				memcpy(a->archive, oid, sizeof oid);
 		}
 	if (!rc && !a->head[0])

@@ -25,6 +25,8 @@ struct again {
 	struct engine_run run;
 	char digest[96], ref[320], nonce[33];
 	size_t output_limit;
+	int64_t seconds;   /* its deadline */
+	bool narrower;	   /* than it says it ran with */
 	struct json *now;  /* the new result */
 	bool done, broken; /* broken: the engine's fault, why says how */
 	char why[1100];
@@ -74,10 +76,13 @@ static int read_task(struct again *a, const struct grid_config *c)
 	return rc;
 }
 
-static double number(const struct json *j, double dflt)
+/* A result is its worker's word: it does not give a script more of this machine than the grid does. */
+static double number(struct again *a, const struct json *j, double dflt, double least, double most)
 {
 	double d = j && j->type == JSON_NUMBER ? strtod(j->text, NULL) : -1;
-	return d > 0 && d <= WIDEST ? d : dflt;
+	d = d >= least ? d : dflt; /* engines read 0 as: no limit */
+	a->narrower = a->narrower || d > most;
+	return d > most ? most : d;
 }
 
 /* What the run was given stands in its result; before it did, what the task asks for, or the grid gives today. */
@@ -87,11 +92,13 @@ static void set_limits(struct again *a, const struct grid_config *c)
 	double cpus = json_get(a->doc, "cpus") ? a->task.cpus : c->max_cpus,
 	       memory = json_get(a->doc, "memory_mb") ? (double)a->task.memory_mb : (double)c->max_memory_mb,
 	       pids = json_get(a->doc, "pids") ? (double)a->task.pids : (double)c->max_pids;
-	a->run.cpus = number(json_get(l, "cpus"), cpus);
-	a->run.memory_mb = (int)number(json_get(l, "memory_mb"), memory);
-	a->run.pids = (int)number(json_get(l, "pids"), pids);
-	a->run.tmp_mb = (int)number(json_get(l, "tmp_mb"), (double)c->tmp_mb);
-	a->output_limit = (size_t)number(json_get(l, "output_limit_bytes"), (double)c->output_limit_bytes);
+	a->run.cpus = number(a, json_get(l, "cpus"), cpus, 0.01, c->max_cpus);
+	a->run.memory_mb = (int)number(a, json_get(l, "memory_mb"), memory, 4, (double)c->max_memory_mb);
+	a->run.pids = (int)number(a, json_get(l, "pids"), pids, 3, (double)c->max_pids);
+	a->run.tmp_mb = (int)number(a, json_get(l, "tmp_mb"), (double)c->tmp_mb, 1, (double)c->tmp_mb);
+	a->output_limit =
+	    (size_t)number(a, json_get(l, "output_limit_bytes"), (double)c->output_limit_bytes, 1, WIDEST);
+	a->seconds = (int64_t)number(a, NULL, (double)a->task.timeout_seconds, 1, (double)c->max_timeout_seconds);
 }
 
 /* The engine, and for containers the very image. -1: a->why says what is missing. */
@@ -146,14 +153,14 @@ static int run(struct again *a, struct err *e)
 	a->run.env = (const char *const *)a->env.v;
 	struct attempt_spec spec = {.engine = &a->engine,
 				    .run = a->run,
-				    .timeout_ms = a->task.timeout_seconds * 1000,
+				    .timeout_ms = a->seconds * 1000,
 				    .grace_ms = GRACE_MS,
 				    .output_limit = a->output_limit,
 				    .ctx = a,
 				    .on_done = on_done};
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "running it again with %s (at most %lld s)\n", engine_name(a->engine.kind),
-			(long long)a->task.timeout_seconds);
+			(long long)a->seconds);
 	struct attempt *attempt = attempt_start(&spec, e);
 	bool told = false;
 	if (!attempt) {
@@ -180,6 +187,9 @@ static int run(struct again *a, struct err *e)
 static const char *note_of(const struct again *a)
 {
 	const char *status = rerun_status(a->recorded);
+	if (a->narrower)
+		return "it ran with limits beyond those of grid.json, and got those here (--at shows the grid as it "
+		       "was then)";
 	if (status && !strcmp(status, "timeout"))
 		return "it ran into its deadline: what it had printed until then depends on how fast the machine is";
 	if (a->now && a->engine.kind == ENGINE_BWRAP)

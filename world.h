@@ -38,6 +38,10 @@ struct world {
 	struct world_run *runs; /* of the file */
 	size_t n_runs;
 	FILE *file; /* unlinked; NULL: none is needed, or none can be had */
+	/* The last claim that was taken from its node because a time had passed: when that was, as its commit had to
+	 * wait for it (UTC seconds, 0: none yet), the commit, and the task. */
+	int64_t waited_until;
+	char waited_by[72], waited_for[65];
 };
 void world_init(struct world *w);
 void world_clear(struct world *w);

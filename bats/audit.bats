@@ -211,6 +211,50 @@ audit_json() { # PYTHON-EXPRESSION over a
 	[[ "$output" == *"audited 1 commit to "* ]]
 }
 
+@test "a branch below the archive's name is not the archive" {
+	"$DGRID" submit --id a -- true
+	git -C "$ORIGIN" update-ref refs/heads/archive/2024 main
+	run -0 "$DGRID" audit
+	tgit clone -q "$ORIGIN" "$T/clone"
+	run -0 "$DGRID" -C "$T/clone" audit
+}
+
+@test "a git that dies in the middle of a commit is no verdict, wherever that is" {
+	"$DGRID" submit --id a -- true
+	mkdir "$T/bin"
+	cat >"$T/bin/git" <<-'SH'
+		#!/usr/bin/env bash
+		path=${PATH#*:}
+		[[ " $* " == *" --raw "* ]] || PATH=$path exec git "$@"
+		PATH=$path git "$@" | head -c "$CUT"
+		exit 1
+	SH
+	chmod +x "$T/bin/git"
+	# Before a commit's head has ended, within a change, between the change and its path, within the path, after it.
+	local head
+	head=$(git -C "$ORIGIN" log --first-parent -m --raw -z --no-abbrev --no-renames --reverse --root --format='%x00@%H%x00%P%x00%T%x00%an <%ae>%x00%cn <%ce>%x00%ct%x00%s' main | head -c 2000 | tr '\0' '\n' | grep -b -m1 '^:' | cut -d: -f1)
+	for cut in 50 $((head + 40)) $((head + 98)) $((head + 99)) $((head + 100)) $((head + 120)); do
+		CUT=$cut PATH=$T/bin:$PATH run -69 "$DGRID" audit
+	done
+}
+
+@test "people may be called what they are called" {
+	ssh-keygen -q -t ed25519 -N '' -f "$T/key"
+	local n=0 name
+	for name in 'Ann Lee Jr.' 'Lee, Inc.' '<Ann>' $'J\xf6rg' "$(printf 'x%.0s' {1..200})" '...'; do
+		n=$((n + 1))
+		export GIT_USER_NAME=$name
+		"$DGRID" submit --id "a$n" -- true
+		"$DGRID" cancel "a$n"
+		"$DGRID" retry "a$n"
+		edit "printf '{\"task_id\": \"u$n\", \"script\": \"true\", \"timeout_seconds\": 30}' >tasks/unapproved/u$n.json"
+		"$DGRID" approve --yes --key "$T/key" "u$n"
+	done
+	run -0 "$DGRID" audit
+	run -0 git -C "$ORIGIN" show main:tasks/queue/u1.json
+	[[ "$output" == *'"author": "Ann Lee Jr <'* ]]
+}
+
 @test "AUDIT.md's table is the program's own" {
 	"$DGRID" audit --rules >"$T/known"
 	[ "$(grep -c '^| `' "$T/known")" -gt 30 ]

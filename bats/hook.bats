@@ -158,6 +158,62 @@ hand() { # FILE PYTHON-ON-d MESSAGE: a commit by hand
 	"$DGRID" audit
 }
 
+# raw PACK-REVS OLD NEW REF...: a push as git's own client never makes one
+raw() {
+	python3 - "$ORIGIN" "$T/c" "$@" <<-'PY'
+		import subprocess, sys
+		origin, clone, revs, *words = sys.argv[1:]
+		pack = subprocess.run(["git", "-C", clone, "pack-objects", "--stdout", "--revs", "-q"], input=revs.replace(" ", "\n").encode(),
+		                      capture_output=True, check=True).stdout
+		said = b""
+		for k in range(0, len(words), 3):
+		    line = " ".join(words[k:k + 3]).encode() + (b"" if k else b"\0report-status")
+		    said += b"%04x" % (len(line) + 4) + line
+		done = subprocess.run(["git", "receive-pack", origin], input=said + b"0000" + pack, capture_output=True)
+		sys.stdout.buffer.write(done.stderr + done.stdout.replace(b"\0", b" "))
+	PY
+}
+
+@test "a push in two steps of one ref, or from where no ref stands, is not taken in part" {
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	for i in 1 2; do "$DGRID" submit --id "t$i" -- "echo $i" >/dev/null; done
+	work n1 --slots 2
+	clone
+	a=$(git -C "$T/c" rev-parse HEAD)
+	hand tasks/completed/t1.json 'd["result"]["stdout"] = "else\n"' 'better so'
+	b=$(git -C "$T/c" rev-parse HEAD)
+	echo x >"$T/c/notes"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm notes
+	c=$(git -C "$T/c" rev-parse HEAD)
+	before=$(git -C "$ORIGIN" for-each-ref)
+	run -0 raw "$c ^$a" "$a" "$b" refs/heads/main "$b" "$c" refs/heads/main
+	[[ "$output" == *"dgrid: ref.name: refs/heads/main: it stands twice in one push"* ]]
+	[ "$(git -C "$ORIGIN" for-each-ref)" = "$before" ]
+	# The ledger's half of an archiving would be taken, the archive's not.
+	clone
+	echo '{"schema": 1, "keep_finished": 1}' >"$T/c/grid.json"
+	tgit -C "$T/c" commit -qam settings
+	tgit -C "$T/c" push -q
+	a=$(git -C "$T/c" rev-parse HEAD)
+	git clone -q --mirror "$ORIGIN" "$T/other.git"
+	"$DGRID" --repo "$T/other.git" maintain
+	tgit -C "$T/c" fetch -q "$T/other.git" +main:archived +archive:archive
+	b=$(git -C "$T/c" rev-parse archived)
+	tree=$(git -C "$T/c" mktree </dev/null)
+	nowhere=$(tgit -C "$T/c" commit-tree -m nowhere "$tree")
+	beyond=$(tgit -C "$T/c" commit-tree -p "$nowhere" -m 'ann: archive 1 task' 'archive^{tree}')
+	before=$(git -C "$ORIGIN" for-each-ref)
+	run -0 raw "$b $beyond ^$a" "$a" "$b" refs/heads/main "$nowhere" "$beyond" refs/heads/archive
+	[[ "$output" == *"dgrid: ref.moved: the ledger or the archive has moved meanwhile"* ]]
+	[ "$(git -C "$ORIGIN" for-each-ref)" = "$before" ]
+	# What stands below the archive's name would keep it from being made, and is not the archive.
+	refused ref.name origin main:refs/heads/archive/x
+	refused ref.name origin main:refs/heads/main/x
+	tgit -C "$T/c" push -q --atomic origin archived:main archive
+	"$DGRID" audit
+}
+
 @test "where the program is gone nothing is taken, and it is said how to go on" {
 	cp "$DGRID" "$T/dgrid-moved"
 	"$T/dgrid-moved" init --hook "$ORIGIN" >/dev/null

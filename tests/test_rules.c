@@ -476,6 +476,36 @@ static void orphans(void)
 	     with(text("\"attempts\":[{%s,\"ended_at\":\"%s\",\"outcome\":\"lost\"}]", core, at(0))));
 	judge(TASK_IN_PROGRESS);
 	clean("an older program's, which the ledger bears out");
+	/* What comes after shows whether the time had passed. */
+	for (int late = 0; late < 2; late++) {
+		const char *taken = with(text("\"attempts\":[{%s,\"ended_at\":\"%s\",\"outcome\":\"lost\",\"evidence\":"
+					      "{\"lease_until\":\"%s\"}}]",
+					      core, at(0), at(-3480)));
+		commit_by("n2", "requeue a");
+		move("in_progress", "queue", old, taken);
+		judge(TASK_IN_PROGRESS);
+		clean("a lease that ran out by the commit's date");
+		for (int person = 1; person >= 0; person--) {
+			commit_by(person ? "ann" : "n1", person ? NULL : "0 transitions");
+			c.at = late ? NOW - 3480 : NOW - 3700;
+			if (!person)
+				change("nodes/n1.json", "{\"node_id\":\"n1\"}", "{\"node_id\":\"n1\",\"busy\":1}");
+			rules_judge(&r, &c);
+			if (late || person)
+				clean("a later commit");
+			else
+				broken(RULE_ORPHAN_EVIDENCE, "a later commit of a node from before that");
+		}
+	}
+	commit_by("n2", "requeue a");
+	move("in_progress", "queue", old,
+	     with(text(
+		 "\"attempts\":[{%s,\"ended_at\":\"%s\",\"outcome\":\"lost\",\"evidence\":{\"lease_until\":\"%s\"}}]",
+		 core, at(0), at(-3480))));
+	r.now = NOW - 3600;
+	judge(TASK_IN_PROGRESS);
+	broken(RULE_ORPHAN_EVIDENCE, "by a commit of a time that is to come");
+	r.now = 0;
 	/* The way back. */
 	try_back("n1", "\"outcome\":\"failed\"");
 	broken(RULE_PLACE_MOVE, "tried again without retry_on_failure");
@@ -651,6 +681,23 @@ static void promotions(void)
 	broken(RULE_PROMOTE_MERGED, "with another author");
 	try_promotion("abc", "eve <eve@example.org>", "false");
 	broken(RULE_TASK_FIELDS, "of another script");
+	static const struct {
+		const char *member;
+		enum rule_id rule;
+	} brought[] = {{"\"attempts\":[]", RULE_ATTEMPTS_GROW},
+		       {"\"claim\":{}", RULE_PLACE_MOVE},
+		       {"\"result\":{}", RULE_RESULT_CLAIM},
+		       {"\"cancel\":{}", RULE_CANCEL_NOTE},
+		       {"\"not_before\":\"\"", RULE_TASK_FIELDS}};
+	for (size_t i = 0; i < sizeof brought / sizeof *brought; i++) {
+		commit_by("bot", "promote a");
+		move("unapproved", "queue", TASK,
+		     with(text("\"approved_by\":{\"commit\":\"abc\",\"author\":\"eve <eve@example.org>\",\"committer\":"
+			       "\"ann <ann@example.org>\"},%s",
+			       brought[i].member)));
+		judge(TASK_UNAPPROVED);
+		broken(brought[i].rule, "what a promotion may not bring");
+	}
 	commit_by("bot", "promote a");
 	move("unapproved", "queue", TASK, TASK);
 	judge(TASK_UNAPPROVED);
@@ -812,6 +859,24 @@ static void signatures(void)
 	change("nodes/n1.json", "{\"node_id\":\"n1\"}", "{\"node_id\":\"n1\",\"busy\":1}");
 	judge(-1);
 	clean("signed");
+	/* By hand, but with a key. */
+	static const struct {
+		const char *who, *by;
+		bool fine;
+	} cancels[] = {{"ann", "ann", true}, {"ann", "bob", false}, {"n2", "n2", false}, {"n2", "ann", false}};
+	for (size_t i = 0; i < sizeof cancels / sizeof *cancels; i++) {
+		commit_by(cancels[i].who, NULL);
+		c.signature = RULE_GOOD;
+		move(
+		    "queue", "failed", TASK,
+		    with(text("\"cancel\":{\"by\":\"%s\"},\"result\":{\"status\":\"cancelled\",\"finished_at\":\"%s\"}",
+			      cancels[i].by, at(0))));
+		judge(TASK_QUEUE);
+		if (cancels[i].fine)
+			clean("cancelled by hand, under his key's name");
+		else
+			broken(RULE_CANCEL_NOTE, "a node's key, or another's name");
+	}
 }
 
 static void subjects(void)

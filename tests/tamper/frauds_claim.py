@@ -346,6 +346,17 @@ def an_orphan_taken_early(h):
     h.fraud(h.lose("queued", "n2"), Q + "queued.json")
 
 @fraud("orphan.evidence")
+def a_lease_ended_by_a_commit_from_later(h):
+    h.do(h.renew("running", lease=3000))
+    now = h.now
+    h.now += 7200
+    h.do(h.lose("running", "n2", {"lease_until": h.task("running")[1]["claim"]["lease_until"]}))
+    h.also_bad = h.main  # a hook knows what time it is
+    h.now = now
+    h.do(h.person({"notes": "nothing\n"}))
+    h.fraud(h.claim("running", "n2"), P + "running.json", Q + "running.json")
+
+@fraud("orphan.evidence")
 def evidence_of_a_lease_that_still_runs(h):
     h.do(h.claim("queued", "n1", lease=300))
     h.fraud(h.lose("queued", "n2", {"lease_until": stamp(h.now - 600)}), Q + "queued.json")
@@ -423,6 +434,13 @@ def approved_by_a_commit_that_did_not_bring_it(h):
 def approved_by_a_commit_that_does_not_exist(h):
     merged(h)
     h.fraud(h.promote("merged", "f" * 40), Q + "merged.json")
+
+@fraud("attempts.grow")
+def a_promotion_that_brings_a_story(h):
+    came = merged(h)
+    step = h.promote("merged", came)
+    step.doc["attempts"] = [{"ended_at": stamp(h.now), "outcome": "retried", "by": "bob"}]
+    h.fraud(step, Q + "merged.json")
 
 @fraud("promote.merged")
 def approved_by_nobody(h):

@@ -218,6 +218,12 @@ def a_claim_with_a_member_twice(h):
     step.changes[P + "queued.json"] = text_of(step.doc).replace('"task_id"', '"script": "echo evil", "task_id"', 1)
     h.fraud(step, P + "queued.json")
 
+@fraud("task.fields")
+def a_claim_that_adds_a_name_which_ends_early(h):
+    step = h.claim("queued")
+    step.doc["script\0"] = "echo evil"
+    h.fraud(step, P + "queued.json")
+
 @fraud("file.json")
 def a_claim_with_a_nul_byte(h):
     step = h.claim("queued")

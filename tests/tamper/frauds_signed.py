@@ -121,6 +121,27 @@ def a_cancel_without_a_signature(h):
     step.key = None
     h.fraud(step, F + "queued.json", Q + "queued.json")
 
+@fraud("cancel.note", grid="signed")
+def a_cancel_that_a_node_signs_as_if_by_hand(h):
+    step = h.cancel("queued")
+    step.who = step.key = "n2"
+    step.message, step.email = "tidy up\n", "n2@example.invalid"
+    h.fraud(step, F + "queued.json")
+
+@fraud("attempts.retry", grid="signed")
+def a_retry_that_a_node_signs_as_if_by_hand(h):
+    step = h.retry("late-0")
+    step.who = step.key = "n2"
+    step.message, step.email = "once more\n", "n2@example.invalid"
+    h.fraud(step, Q + "late-0.json")
+
+@fraud("cancel.note", grid="signed")
+def a_cancel_by_hand_in_the_name_of_another(h):
+    step = h.cancel("queued", by="carol")
+    step.who = step.key = "alice"
+    step.message, step.email = "tidy up\n", "alice@example.invalid"
+    h.fraud(step, F + "queued.json")
+
 @fraud("signed.commit", "signed.key", grid="signed")
 def a_key_used_by_the_commit_that_enrols_it(h):
     step = h.claim("queued", "n3")
@@ -257,6 +278,19 @@ def a_forged_quorum(h):
     votes(h, "ok\n")
     h.do(vclaim(h, "voted", "n2"))
     h.fraud(decide(h, "voted", "n2", ["n1", "n2"], [], "mine\n"), C + "voted.json")
+
+@fraud("attempts.grow", grid="votes")
+def a_vote_that_came_with_the_promotion(h):
+    step = h.submit("offer", folder="unapproved", replicas=3, quorum=2)
+    came = h.do(h.person(step.changes, "Merge an offer\n"))
+    step = h.promote("offer", came)
+    claim = {"node": "n1", "attempt": 1, "nonce": h.nonce(), "claimed_at": stamp(h.now), "lease_until": stamp(h.now + 30), "replicas": 3,
+             "quorum": 2}
+    found = {"status": "success", "exit_code": 0, "stdout_sha256": sha256("mine\n"), "stderr_sha256": sha256("")}
+    step.doc["attempts"] = [{**claim, "ended_at": stamp(h.now), "outcome": "voted", "commitment": commitment(claim, found)}]
+    h.fraud(step, Q + "offer.json")
+    h.do(vclaim(h, "offer", "n3"))
+    h.do(decide(h, "offer", "n3", ["n1", "n3"], [], "mine\n"))
 
 @fraud("vote.quorum", grid="votes")
 def a_result_without_a_quorum(h):
