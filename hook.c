@@ -48,10 +48,27 @@ static void refuse(struct push *p, const char *rule, const char *commit, const c
 	buf_clear(&line);
 }
 
+/* What an audit shows to a human after it happened, because a host's web merge cannot sign it, is held to a person's
+ * key here, where the grid requires signatures: whoever could change the settings or enrol a key would be above every
+ * rule. */
+static bool is_a_persons(enum rule_id notice)
+{
+	return notice == NOTICE_SETTINGS || notice == NOTICE_SIGNERS || notice == NOTICE_KEYS ||
+	       notice == NOTICE_WORKFLOW || notice == NOTICE_REMOVED || notice == NOTICE_EDITED;
+}
+
 static void tell(void *ctx, enum rule_id rule, const struct rule_commit *c, const char *path, const char *text)
 {
 	if (rule < RULE_NOTICES)
 		refuse(ctx, rule_at(rule)->id, c->id, path, text);
+	else if (is_a_persons(rule) && c->signature > RULE_GOOD) {
+		char *why =
+		    xasprintf("%s, which takes the signature of a person whose key is enrolled, under the name "
+			      "of %s%s%s",
+			      text, c->who, c->signature_why ? ": " : "", c->signature_why ? c->signature_why : "");
+		refuse(ctx, "signed.settings", c->id, path, why);
+		free(why);
+	}
 }
 
 static bool is_zero(const char *oid)

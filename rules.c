@@ -435,11 +435,25 @@ static const struct rule_change *needs_key(const struct rule_commit *c)
 	return NULL;
 }
 
+/* A task file that waits, taken away or changed by hand. */
+static bool by_hand(const struct rule_commit *c, const struct rule_change *ch)
+{
+	if (ch->kind != RULE_TASK || ch->state > TASK_QUEUE || !ch->old_mode)
+		return false;
+	for (size_t i = 0; i < c->n && !ch->new_mode; i++)
+		if (c->changes[i].kind == RULE_TASK && c->changes[i].new_mode && !strcmp(c->changes[i].id, ch->id))
+			return false; /* it moved */
+	return true;
+}
+
 bool rules_needs_signature(const struct rule_commit *c)
 {
-	for (size_t i = 0; i < c->n; i++)
-		if (c->changes[i].kind == RULE_KEY)
+	for (size_t i = 0; i < c->n; i++) {
+		enum rule_kind kind = c->changes[i].kind;
+		if (kind == RULE_KEY || kind == RULE_SETTINGS || kind == RULE_SIGNERS || kind == RULE_WORKFLOW ||
+		    by_hand(c, &c->changes[i]))
 			return true;
+	}
 	return needs_key(c) != NULL;
 }
 

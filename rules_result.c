@@ -349,6 +349,8 @@ void rules_retry(const struct rule_move *m)
 			 "back in the queue with what belongs to its last run (claim, cancel or "
 			 "result)");
 	rule_kept(m, "approved_by", RULE_PROMOTE_MERGED);
+	if (rule_text_is(json_get(m->old, "result"), "status", "invalid"))
+		rule_say(m, RULE_ATTEMPTS_RETRY, "back in the queue, though it was called no valid task");
 	if (!entry)
 		return;
 	if (!outcome || strcmp(outcome, "retried") != 0)

@@ -115,6 +115,9 @@ static int build(struct ledger *l, struct enrolment *x, struct err *e)
 		rc = GIT(l, e, "rm", "--quiet", "--force", "--", path);
 	else if (!rc && !(rc = file_mkdirs(folder, e)) && !(rc = file_write_in_place(full, text.data, text.len, e)))
 		rc = GIT(l, e, "add", "--", path);
+	/* Where a repository judges pushes, who enrols has to be enrolled. */
+	if (!rc && l->sign_key && ledger_may_sign(l, l->git.name, &none) != 0)
+		ledger_sign_with(l, NULL, NULL, NULL);
 	message = xasprintf("%s: %s %s\n\n%s\n", l->git.name, x->revoke ? "revoke" : "enroll", x->node,
 			    x->revoke ? (x->print ? x->print : "all its keys") : x->key.v[0].print);
 	if (!rc)
@@ -198,6 +201,8 @@ static int cmd_enroll(const struct context *ctx, int argc, char **argv, struct e
 			     x.print);
 	if (!rc)
 		rc = open_grid(ctx, &l, &c, e);
+	if (!rc)
+		sign_commits(&l, &c);
 	if (!rc)
 		rc = land(&l, &x, e);
 	if (!rc)

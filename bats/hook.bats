@@ -214,6 +214,59 @@ raw() {
 	"$DGRID" audit
 }
 
+@test "where nodes sign, whoever changes settings, keys or what waits must be a person who is enrolled" {
+	require_command ssh-keygen
+	for who in ann eve n1; do ssh-keygen -q -t ed25519 -N '' -C "$who" -f "$T/$who"; done
+	"$DGRID" init >/dev/null
+	"$DGRID" enroll ann "$T/ann.pub"
+	"$DGRID" enroll n1 "$T/n1.pub"
+	clone
+	hand grid.json 'd["require_signed_nodes"] = True' settings
+	tgit -C "$T/c" push -q
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	as() { # NAME KEY MESSAGE: what was changed in the clone, as a signed commit
+		tgit -C "$T/c" add -A
+		tgit -C "$T/c" -c user.name="$1" -c gpg.format=ssh -c user.signingKey="$T/$2" commit -q -S -m "$3"
+	}
+	"$DGRID" submit --id t1 -- 'echo 1' # takes no key
+	work n1 --signing-key "$T/n1"
+	[ "$(ledger_ls completed)" = t1 ]
+	"$DGRID" submit --id t2 -- 'echo 2'
+	clone
+	hand grid.json 'd["require_signed_nodes"] = False' 'ann: off'
+	refused signed.settings origin main
+	clone
+	sed -i 's/true/false/' "$T/c/grid.json"
+	as ann eve off # by her name, and somebody's key
+	refused signed.settings origin main
+	clone
+	sed -i 's/true/false/' "$T/c/grid.json"
+	as n1 n1 off # a node's key makes no person
+	refused node.scope origin main
+	clone
+	cp "$T/eve.pub" "$T/c/nodes/keys/eve.pub"
+	hand grid.json 'd["title"] = "evil"' 'enrol me'
+	refused signed.settings origin main
+	clone
+	tgit -C "$T/c" rm -q tasks/queue/t2.json
+	tgit -C "$T/c" commit -qm 'ann: tidy up'
+	refused signed.settings origin main
+	DGRID_SIGNING_KEY='' HOME=$T/nobody run -77 "$DGRID" enroll eve "$T/eve.pub"
+	[[ "$output" == *signed.settings* ]]
+	DGRID_SIGNING_KEY=$T/eve run -77 "$DGRID" enroll eve "$T/eve.pub"
+	# A person who is enrolled may do all of it.
+	DGRID_SIGNING_KEY=$T/ann "$DGRID" enroll eve "$T/eve.pub"
+	clone
+	tgit -C "$T/c" rm -q tasks/queue/t2.json
+	sed -i 's/"schema": 1/"schema": 1, "title": "hers"/' "$T/c/grid.json"
+	as ann ann 'tidy up'
+	tgit -C "$T/c" push -q
+	"$DGRID" submit --id t3 -- 'echo 3'
+	work n1 --signing-key "$T/n1"
+	[ "$(ledger_ls completed | xargs)" = "t1 t3" ]
+	"$DGRID" audit
+}
+
 @test "where the program is gone nothing is taken, and it is said how to go on" {
 	cp "$DGRID" "$T/dgrid-moved"
 	"$T/dgrid-moved" init --hook "$ORIGIN" >/dev/null

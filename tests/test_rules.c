@@ -416,6 +416,13 @@ static void results(void)
 	move("completed", "queue", done, with("\"attempts\":[{\"outcome\":\"retried\",\"by\":\"ann\"}]"));
 	judge(TASK_COMPLETED);
 	broken(RULE_ATTEMPTS_GROW, "with the story forgotten");
+	commit_by("ann", "retry a");
+	move("failed", "queue",
+	     text("{\"task_id\":\"a\",\"result\":{\"status\":\"invalid\",\"finished_at\":\"%s\"}}", at(-1)),
+	     text("{\"task_id\":\"a\",\"attempts\":[{\"ended_at\":\"%s\",\"outcome\":\"retried\",\"by\":\"ann\"}]}",
+		  at(0)));
+	judge(TASK_FAILED);
+	broken(RULE_ATTEMPTS_RETRY, "of what was called no valid task");
 }
 
 /* ---- back to the queue ---- */
