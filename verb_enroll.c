@@ -220,7 +220,8 @@ const struct verb verb_enroll = {
 	"Where grid.json has \"require_signed_nodes\": true, what a node commits is signed with a key of "
 	"nodes/keys/NODE.pub, and so is what people do to running and finished tasks (cancel, retry, heal, maintain), "
 	"by their own names. Whoever may push enrols them: with this, or by merging a pull request that adds the file. "
-	"Compare the fingerprint with what the node's worker prints.\n\n"
+	"Compare the fingerprint with what the node's worker prints. Who is enrolled himself signs this commit too: a "
+	"repository that judges pushes (dgrid init --hook) takes no other.\n\n"
 	"A node may have several keys, so that a key is changed without a stop: enroll the new one, put it in the old "
 	"one's place on the node, revoke the old one. Revoking counts from the next commit on; what was signed before "
 	"stays good.",
