@@ -74,12 +74,14 @@ static int make(struct git *g, const char *url, const char *clone, struct err *e
 static int see_objects_of(const struct git *g, const char *clone, struct err *e)
 {
 	char *path = xasprintf("%s/objects/info/alternates", g->dir), *info = xasprintf("%s/objects/info", g->dir);
-	char *text = xasprintf("%s/objects\n", clone);
+	char *full = realpath(clone, NULL); /* git takes a relative one as from its own objects */
+	char *text = xasprintf("%s/objects\n", full ? full : clone);
 	int rc = file_mkdirs(info, e);
 	if (!rc)
 		rc = file_write(path, text, strlen(text), e);
 	free(path);
 	free(info);
+	free(full);
 	free(text);
 	return rc ? rc : join_shallow(g, clone, e);
 }

@@ -107,7 +107,8 @@ sum_of() { # FIELD of the workers' last lines: pushes or rejected
 	settings '"keep_finished": 4'
 	finished a 01 success b 02 success c 03 success d 04 success e 05 success f 06 success g 07 success h 08 success \
 		i 09 success j 10 success k 11 success l 12 success m 13 success n 14 failed o 15 success
-	spawn "$T/w1.log" "$DGRID" worker --node-id w1 --engine bwrap --work-dir "$T/w1" --poll-ms 200
+	cd "$T"
+	spawn "$T/w1.log" "$DGRID" worker --node-id w1 --engine bwrap --work-dir w1 --poll-ms 200 # relative: git runs elsewhere
 	wait_until 40 git -C "$ORIGIN" rev-parse -q --verify archive
 	[ "$(archive_ls | wc -l)" = 11 ]
 	run -0 "$DGRID" logs a
