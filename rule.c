@@ -76,7 +76,8 @@ static const struct rule rules[RULE_N] = {
     [NOTICE_BEGIN] = {"notice.begin", "the history begins with tasks that stand in the grid already: nothing shows how "
 				      "they came there"},
     [NOTICE_MERGE] = {"notice.merge", "a merge: it is judged by what it changes on the first-parent line"},
-    [NOTICE_SETTINGS] = {"notice.settings", "`grid.json` changed"},
+    [NOTICE_SETTINGS] = {"notice.settings",
+			 "`grid.json` changed; signatures that are required from there on, or no more, are named"},
     [NOTICE_SIGNERS] = {"notice.signers", "`allowed_signers` changed"},
     [NOTICE_KEYS] = {"notice.keys", "`nodes/keys` changed"},
     [NOTICE_WORKFLOW] = {"notice.workflow", "a workflow of the host changed"},

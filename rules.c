@@ -385,15 +385,17 @@ static void judge_mode(struct rules *r, const struct rule_commit *c, const struc
 		rule_tell(r, RULE_FILE_MODE, c, ch->path, "mode %06o (expected 100644, a plain file)", ch->new_mode);
 }
 
+static const char *done_to(const struct rule_change *ch)
+{
+	return !ch->new_mode ? "removed" : ch->old_mode ? "changed" : "added";
+}
+
 static void judge_other(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
 {
 	static const struct {
 		enum rule_kind kind;
 		enum rule_id notice;
-	} notices[] = {{RULE_SETTINGS, NOTICE_SETTINGS},
-		       {RULE_SIGNERS, NOTICE_SIGNERS},
-		       {RULE_KEY, NOTICE_KEYS},
-		       {RULE_WORKFLOW, NOTICE_WORKFLOW}};
+	} notices[] = {{RULE_SIGNERS, NOTICE_SIGNERS}, {RULE_KEY, NOTICE_KEYS}, {RULE_WORKFLOW, NOTICE_WORKFLOW}};
 	if (ch->kind != RULE_OUTSIDE && ch->kind != RULE_WORKFLOW && ch->kind != RULE_BAD_PATH)
 		judge_mode(r, c, ch);
 	if (ch->kind == RULE_BAD_PATH) {
@@ -408,8 +410,24 @@ static void judge_other(struct rules *r, const struct rule_commit *c, const stru
 		rule_tell(r, RULE_NODE_SCOPE, c, ch->path, "node %s changed it", c->who);
 	for (size_t i = 0; i < sizeof notices / sizeof *notices && c->parent[0]; i++)
 		if (notices[i].kind == ch->kind)
-			rule_tell(r, notices[i].notice, c, ch->path, "%s by %s", ch->new_mode ? "changed" : "removed",
-				  c->who);
+			rule_tell(r, notices[i].notice, c, ch->path, "%s by %s", done_to(ch), c->who);
+}
+
+/* They hold from the next commit on. Who has to sign nothing any more can forge, so that is said in words. */
+static void judge_settings(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	const struct grid_config *now = &r->world.config;
+	bool nodes = now->require_signed_nodes, tasks = now->require_signed_tasks;
+	if (!ch->new_mode || ch->new.bytes)
+		world_settings(&r->world, ch->new_mode ? ch->new.bytes : NULL, ch->new.len);
+	if (c->parent[0])
+		rule_tell(r, NOTICE_SETTINGS, c, ch->path, "%s by %s%s%s", done_to(ch), c->who,
+			  nodes == now->require_signed_nodes ? ""
+			  : nodes			     ? ", require_signed_nodes is off from here on"
+							     : ", require_signed_nodes is on from here on",
+			  tasks == now->require_signed_tasks ? ""
+			  : tasks			     ? ", require_signed_tasks is off from here on"
+							     : ", require_signed_tasks is on from here on");
 }
 
 /* What only the nodes and people that are enrolled may change. Promotion needs no key, not even where it finds a file
@@ -461,12 +479,13 @@ bool rules_needs_signature(const struct rule_commit *c)
 static void judge_signature(struct rules *r, const struct rule_commit *c)
 {
 	const struct rule_change *at = c->signature > RULE_GOOD ? needs_key(c) : NULL;
+	const char *why = c->signature == RULE_UNSIGNED ? NULL : c->signature_why;
 	if (at)
 		rule_tell(r, RULE_SIGNED_COMMIT, c, at->path, "%s%s%s",
 			  c->signature == RULE_UNSIGNED ? "the commit is not signed"
 			  : c->signature == RULE_BAD	? "the commit's signature is not good"
-							: "the commit is signed by another's key",
-			  c->signature_why ? ": " : "", c->signature_why ? c->signature_why : "");
+							: "the commit is not signed by its own key",
+			  why ? ": " : "", why ? why : "");
 	for (size_t i = 0; i < c->n && !c->node && c->signed_by[0] && world_node(&r->world, c->signed_by); i++)
 		if (c->changes[i].kind == RULE_KEY) {
 			rule_tell(r, RULE_SIGNED_KEY, c, c->changes[i].path,
@@ -529,9 +548,7 @@ void rules_judge(struct rules *r, struct rule_commit *c)
 		} else if (c->changes[i].kind != RULE_TASK)
 			judge_other(r, c, &c->changes[i]);
 	tell_notices(r, c);
-	/* The settings of a commit hold for the next. */
 	for (size_t i = 0; i < c->n; i++)
-		if (c->changes[i].kind == RULE_SETTINGS && (!c->changes[i].new_mode || c->changes[i].new.bytes))
-			world_settings(&r->world, c->changes[i].new_mode ? c->changes[i].new.bytes : NULL,
-				       c->changes[i].new.len);
+		if (c->changes[i].kind == RULE_SETTINGS)
+			judge_settings(r, c, &c->changes[i]);
 }

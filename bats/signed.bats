@@ -267,6 +267,10 @@ PY
 	altered=$(git -C "$T/r" cat-file commit HEAD | sed 's/^committer tester/committer nobody/' | git -C "$T/r" hash-object -t commit -w --stdin)
 	tgit -C "$T/r" reset -q --hard "$altered"
 	told 'does not fit'
+	echo '{"schema": 1}' >"$T/r/grid.json"
+	tgit -C "$T/r" commit -qam 'Trust everybody'
+	run -0 "$DGRID" audit "HEAD~1..HEAD"
+	[[ "$output" == *"notice.settings"*"grid.json: changed by tester, require_signed_nodes is off from here on"* ]]
 }
 
 @test "a grid.json that is not valid changes nothing: a node goes on, and goes on signing" {
