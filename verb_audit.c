@@ -316,7 +316,11 @@ static void verdict(const struct audit *a)
 		printf(": %zu VIOLATION%s", a->n_violations, a->n_violations == 1 ? "" : "S");
 	else
 		printf(": no violations");
-	printf(", %zu notice%s\n", a->n_notices, s_of(a->n_notices));
+	printf(", %zu notice%s", a->n_notices, s_of(a->n_notices));
+	if (a->last.violations > 0) /* of what the record covers: this run did not look at it again */
+		printf("; recorded before: %lld VIOLATION%s (see: dgrid audit)", (long long)a->last.violations,
+		       a->last.violations == 1 ? "" : "S");
+	putchar('\n');
 }
 
 static void print_json(struct audit *a)

@@ -161,6 +161,7 @@ audit_json() { # PYTHON-EXPRESSION over a
 	# It stays known until somebody begins anew.
 	"$DGRID" submit --id more -- true
 	run -0 "$DGRID" audit --record
+	[[ "${lines[-1]}" == *": no violations, "*"; recorded before: 1 VIOLATION (see: dgrid audit)" ]]
 	[ "$(git -C "$ORIGIN" log -1 --format=%s refs/dgrid/audit | python3 -c 'import json,sys; print(json.load(sys.stdin)["violations"])')" = 1 ]
 	# Pruned too: the checkpoint is nowhere any more.
 	git -C "$ORIGIN" update-ref -d refs/dgrid/audit

@@ -219,7 +219,7 @@ harmless() {
 	[ -z "$(ledger_ls unapproved)" ]
 	ledger_json queue merged | grep -q approved_by
 	grep -q merged "$OUT/summary.md"
-	grep -q '### Audit: no violations' "$OUT/summary.md"
+	grep -q '### Audit: no new violations' "$OUT/summary.md"
 	run -0 "$DGRID" --repo "$ORIGIN" status
 	[[ "$output" == *"audited to $(git -C "$ORIGIN" rev-parse main | cut -c -10), no violations"* ]]
 	git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/audit
