@@ -69,7 +69,8 @@ const struct verb verb_hook = {
 	    {"dgrid init --bare --hook /srv/grid.git", "a repository that judges every push"},
 	    {"exec dgrid --repo . --branch main hook pre-receive", "in a hook of one's own, with its stdin"},
 	    {0}},
-    .exits = (const struct usage_note[]){{"1", "the push breaks a rule; nothing of it is taken"},
+    .exits = (const struct usage_note[]){{"0", "the push keeps every rule"},
+					 {"1", "the push breaks a rule; nothing of it is taken"},
 					 {"69", "git cannot be asked, so nothing is taken"},
 					 {0}},
     .run = cmd_hook};
