@@ -52,6 +52,8 @@ int look_options(struct look *o, const struct verb *v, int argc, char **argv, bo
 			break;
 		case 'A':
 			o->atom = s.value ? s.value : "";
+			if (*o->atom && strncmp(o->atom, "https://", 8) != 0 && strncmp(o->atom, "http://", 7) != 0)
+				return err_set(e, ERR_USAGE, "--atom: expected http(s)://..., found '%.200s'", o->atom);
 			break;
 		case 't':
 			o->at = s.value;

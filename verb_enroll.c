@@ -111,13 +111,14 @@ static int build(struct ledger *l, struct enrolment *x, struct err *e)
 		goto out; /* as it should be */
 	if (!rc)
 		rc = edit(x, path, &old, &now, &text, &x->left, e);
+	/* Where a repository judges pushes, who enrols has to be enrolled; asked before anything is changed here, for
+	 * who revokes a key of his own signs with it for the last time. */
+	if (!rc && l->sign_key && ledger_may_sign(l, l->git.name, &none) != 0)
+		ledger_sign_with(l, NULL, NULL, NULL);
 	if (!rc && x->revoke && !x->left)
 		rc = GIT(l, e, "rm", "--quiet", "--force", "--", path);
 	else if (!rc && !(rc = file_mkdirs(folder, e)) && !(rc = file_write_in_place(full, text.data, text.len, e)))
 		rc = GIT(l, e, "add", "--", path);
-	/* Where a repository judges pushes, who enrols has to be enrolled. */
-	if (!rc && l->sign_key && ledger_may_sign(l, l->git.name, &none) != 0)
-		ledger_sign_with(l, NULL, NULL, NULL);
 	message = xasprintf("%s: %s %s\n\n%s\n", l->git.name, x->revoke ? "revoke" : "enroll", x->node,
 			    x->revoke ? (x->print ? x->print : "all its keys") : x->key.v[0].print);
 	if (!rc)

@@ -60,7 +60,8 @@ const struct verb verb_hook = {
 	"ledger's "
 	"branch and the branch archive are held together against the rules of the audit (dgrid audit --rules), as they "
 	"would be after the push; one violation, and nothing of the push is taken. Neither branch can be set back or "
-	"deleted. Refs below refs/dgrid/ must be those of nodes. Every other ref is free.\n\n"
+	"deleted. Refs below refs/dgrid/ must be those of nodes and of the audit. Every other ref is free, but those "
+	"in refs/replace/.\n\n"
 	"Each reason is a line on stderr, which git shows to who pushes. What cannot be judged is not taken.",
     .needs = USAGE_NOTHING,
     .operands = "pre-receive",
@@ -69,7 +70,8 @@ const struct verb verb_hook = {
 	    {"dgrid init --bare --hook /srv/grid.git", "a repository that judges every push"},
 	    {"exec dgrid --repo . --branch main hook pre-receive", "in a hook of one's own, with its stdin"},
 	    {0}},
-    .exits = (const struct usage_note[]){{"1", "the push breaks a rule; nothing of it is taken"},
+    .exits = (const struct usage_note[]){{"0", "the push keeps every rule"},
+					 {"1", "the push breaks a rule; nothing of it is taken"},
 					 {"69", "git cannot be asked, so nothing is taken"},
 					 {0}},
     .run = cmd_hook};

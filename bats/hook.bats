@@ -216,7 +216,7 @@ raw() {
 
 @test "where nodes sign, whoever changes settings, keys or what waits must be a person who is enrolled" {
 	require_command ssh-keygen
-	for who in ann eve n1; do ssh-keygen -q -t ed25519 -N '' -C "$who" -f "$T/$who"; done
+	for who in ann eve n1 k2; do ssh-keygen -q -t ed25519 -N '' -C "$who" -f "$T/$who"; done
 	"$DGRID" init >/dev/null
 	"$DGRID" enroll ann "$T/ann.pub"
 	"$DGRID" enroll n1 "$T/n1.pub"
@@ -264,6 +264,10 @@ raw() {
 	"$DGRID" submit --id t3 -- 'echo 3'
 	work n1 --signing-key "$T/n1"
 	[ "$(ledger_ls completed | xargs)" = "t1 t3" ]
+	# A key of one's own is taken out by its last signature.
+	GIT_USER_NAME=ann DGRID_SIGNING_KEY=$T/ann "$DGRID" enroll ann "$T/k2.pub"
+	GIT_USER_NAME=ann DGRID_SIGNING_KEY=$T/ann "$DGRID" enroll --revoke ann "$(ssh-keygen -lf "$T/ann.pub" | cut -d ' ' -f 2)"
+	[ "$(git -C "$ORIGIN" show main:nodes/keys/ann.pub)" = "$(cat "$T/k2.pub")" ]
 	"$DGRID" audit
 }
 

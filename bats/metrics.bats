@@ -137,6 +137,10 @@ change() {
 @test "the feed: well-formed whatever failed, ids that stay, the newest 50, no cancelled ones" {
 	"$DGRID" submit --id bad --description 'a <b> & "c"' -- 'printf "]]>\001\033[2J<script>\302\233&amp;\357\277\277 sorry\n" >&2; exit 4'
 	once
+	# A feed reader takes no address without a scheme.
+	run -64 --separate-stderr "$DGRID" metrics --atom=x.example/grid
+	[ -z "$output" ]
+	[[ $stderr == *"--atom: expected http(s)://..., found 'x.example/grid'"* ]]
 	run -0 "$DGRID" metrics --atom=https://x.example/grid
 	first=$output
 	run -0 "$DGRID" metrics --atom=https://x.example/grid
