@@ -1,9 +1,14 @@
 #include "clock.h"
-#include <fcntl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __APPLE__
+#include <sys/random.h>
+#endif
 
 static int64_t ms_of(clockid_t clock)
 {
@@ -85,16 +90,14 @@ int clock_parse(const char *text, int64_t *utc_seconds)
 void clock_nonce(char *out, unsigned n_bytes)
 {
 	unsigned char byte;
-	int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
 	for (unsigned i = 0; i < n_bytes; i++) {
 		/* A predictable nonce would break the compare-and-swap, so no weaker source stands in. */
-		if (fd < 0 || read(fd, &byte, 1) != 1) {
-			fputs("dgrid: cannot read /dev/urandom\n", stderr);
-			abort();
+		if (getentropy(&byte, 1)) {
+			fprintf(stderr, "dgrid: the system gives no random numbers: %s\n", strerror(errno));
+			exit(EX_UNAVAILABLE);
 		}
 		snprintf(out + 2 * i, 3, "%02x", byte);
 	}
-	close(fd);
 }
 
 int64_t clock_jitter(int64_t ms)

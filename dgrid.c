@@ -158,7 +158,7 @@ int main(int argc, char **argv)
 	if (v)
 		rc = run_verb(v, &ctx, n, argv + i, &e);
 	else
-		err_set(&e, ERR_USAGE, "unknown verb '%s' (see: dgrid help)", argv[i]);
+		verb_unknown(argv[i], &e);
 out:
 	free(found);
 	buf_clear(&complaints);

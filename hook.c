@@ -3,6 +3,7 @@
 #include "checkpoint.h"
 #include "clock.h"
 #include "file.h"
+#include "keys.h"
 #include "problem.h"
 #include "replay.h"
 #include <stdio.h>
@@ -24,6 +25,7 @@ struct update {
 struct push {
 	const struct git *git;
 	const char *branch;
+	bool settled; /* grid.json or keys changed, or the branch begins here */
 	struct update ledger, archive;
 	struct strs *refusals;
 	size_t more; /* refusals that were not kept */
@@ -61,7 +63,9 @@ static void tell(void *ctx, enum rule_id rule, const struct rule_commit *c, cons
 {
 	if (rule < RULE_NOTICES)
 		refuse(ctx, rule_at(rule)->id, c->id, path, text);
-	else if (is_a_persons(rule) && c->signature > RULE_GOOD) {
+	if (rule == NOTICE_SETTINGS || rule == NOTICE_KEYS)
+		((struct push *)ctx)->settled = true;
+	if (is_a_persons(rule) && c->signature > RULE_GOOD) {
 		char *why =
 		    xasprintf("%s, which takes the signature of a person whose key is enrolled, under the name "
 			      "of %s%s%s",
@@ -170,6 +174,55 @@ static int read_update(struct push *p, const char *line, size_t len, struct err 
 	return 0;
 }
 
+static void take_name(void *ctx, const char *path)
+{
+	strs_add(ctx, path);
+}
+
+/* Where commits must be signed and no person is enrolled, nobody could ever change that again. */
+static int judge_people(struct push *p, struct err *e)
+{
+	char *name = xasprintf("%s:grid.json", p->ledger.new), *nodes = xasprintf("%s:nodes", p->ledger.new);
+	const char *list[] = {"ls-tree", "-z", "--name-only", nodes, NULL};
+	struct grid_config c = {0};
+	struct keyring ring = {0};
+	struct strs files = {0};
+	struct buf text = {0};
+	struct problems wrong = {0};
+	struct err none;
+	bool person = false;
+	int rc = 0;
+	config_defaults(&c);
+	if (!GIT(p->git, &text, &none, "cat-file", "blob", name))
+		config_parse(&c, text.data ? text.data : "", text.len, &wrong);
+	if (wrong.n || !c.require_signed_nodes)
+		goto out;
+	rc = keyring_read(p->git, p->ledger.new, &ring, e);
+	if (!rc && git_records(p->git, list, take_name, &files, &none))
+		files.n = 0; /* no folder, no node */
+	for (size_t i = 0; i < ring.n && !rc && !person; i++) {
+		char *file = xasprintf("%s.json", ring.v[i].node);
+		bool node = false;
+		for (size_t k = 0; k < files.n && !node; k++)
+			node = !strcmp(files.v[k], file);
+		person = ring.v[i].valid && !node;
+		free(file);
+	}
+	if (!rc && !person)
+		refuse(p, "signed.settings", NULL, "grid.json",
+		       "require_signed_nodes without a person who is enrolled: nobody could change anything any more "
+		       "(enrol one first: dgrid enroll NAME KEY.pub)");
+out:
+	config_clear(&c);
+	keyring_clear(&ring);
+	strs_clear(&files);
+	buf_clear(&text);
+	problems_clear(&wrong);
+	free(name);
+	free(nodes);
+	return rc;
+}
+
 static const char *or_null(const char *oid)
 {
 	return *oid ? oid : NULL;
@@ -204,6 +257,8 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 			refuse(&p, rule_at(RULE_ARCHIVE_LOST)->id, p.archive.new, "", "an archive without a ledger");
 		else
 			rc = replay_run(&r, e);
+		if (!rc && !refusals->n && (p.settled || !p.ledger.old[0]))
+			rc = judge_people(&p, e);
 		if (!rc && r.stopped)
 			rc = err_set(e, ERR_UNAVAILABLE, "it was stopped before the end");
 	}

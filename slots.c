@@ -116,7 +116,10 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 			all->completed++;
 		else
 			all->failed++;
-		log_at(LOG_INFO, "worker", "%s ended: %s, exit code %d, %lld ms", s->pick.id, o->status, a->exit_code,
+		char code[32] = "";
+		if (a->exit_code >= 0)
+			snprintf(code, sizeof code, ", exit code %d", a->exit_code);
+		log_at(LOG_INFO, "worker", "%s ended: %s%s, %lld ms", s->pick.id, o->status, code,
 		       (long long)a->duration_ms);
 	}
 	if (s->lost) {

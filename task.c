@@ -1,5 +1,6 @@
 #include "task.h"
 #include "clock.h"
+#include "text.h"
 #include "vote.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -323,39 +324,14 @@ const struct task_field *task_field_at(size_t i)
 	return i < N_FIELDS ? &fields[i].told : NULL;
 }
 
-/* How many letters differ, are missing, too many or swapped; 3 for three or more. */
-static size_t differences(const char *a, const char *b)
-{
-	size_t d[3][40], la = strlen(a), lb = strlen(b);
-	if (la > 39 || lb > 39)
-		return 3;
-	for (size_t j = 0; j <= lb; j++)
-		d[0][j] = j;
-	for (size_t i = 1; i <= la; i++) {
-		size_t *now = d[i % 3], *last = d[(i + 2) % 3], *before = d[(i + 1) % 3];
-		now[0] = i;
-		for (size_t j = 1; j <= lb; j++) {
-			now[j] = last[j - 1] + (a[i - 1] != b[j - 1]);
-			if (now[j] > last[j] + 1)
-				now[j] = last[j] + 1;
-			if (now[j] > now[j - 1] + 1)
-				now[j] = now[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    now[j] > before[j - 2] + 1)
-				now[j] = before[j - 2] + 1;
-		}
-	}
-	return d[la % 3][lb] < 3 ? d[la % 3][lb] : 3;
-}
-
 static void unknown(const struct checking *k, const struct json *m)
 {
 	const char *near = NULL;
 	size_t best = 3;
 	for (size_t i = 0; i < N_FIELDS && strlen(m->name) == m->name_len; i++)
-		if (fields[i].check && differences(m->name, fields[i].told.name) < best) {
+		if (fields[i].check && text_differences(m->name, fields[i].told.name) < best) {
 			near = fields[i].told.name;
-			best = differences(m->name, near);
+			best = text_differences(m->name, near);
 		}
 	if (near)
 		problem_in(k->p, m->name_line, m->name_col, m->name,

@@ -115,3 +115,27 @@ void text_output(struct buf *out, const char *s, size_t len)
 			buf_add(out, s + i, n);
 	}
 }
+
+size_t text_differences(const char *a, const char *b)
+{
+	size_t d[3][40], la = strlen(a), lb = strlen(b);
+	if (la > 39 || lb > 39)
+		return 3;
+	for (size_t j = 0; j <= lb; j++)
+		d[0][j] = j;
+	for (size_t i = 1; i <= la; i++) {
+		size_t *now = d[i % 3], *last = d[(i + 2) % 3], *before = d[(i + 1) % 3];
+		now[0] = i;
+		for (size_t j = 1; j <= lb; j++) {
+			now[j] = last[j - 1] + (a[i - 1] != b[j - 1]);
+			if (now[j] > last[j] + 1)
+				now[j] = last[j] + 1;
+			if (now[j] > now[j - 1] + 1)
+				now[j] = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    now[j] > before[j - 2] + 1)
+				now[j] = before[j - 2] + 1;
+		}
+	}
+	return d[la % 3][lb] < 3 ? d[la % 3][lb] : 3;
+}

@@ -15,4 +15,6 @@ int text_columns(const char *s); /* of clean text */
 void text_markdown(struct buf *out, const char *s, bool ours);
 /* A stranger's output for a terminal: lines and tabs stay, other control characters become U+FFFD. */
 void text_output(struct buf *out, const char *s, size_t len);
+/* How many letters of two names differ, are missing, too many or swapped; 3 for three or more: no typing mistake. */
+size_t text_differences(const char *a, const char *b);
 #endif

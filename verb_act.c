@@ -111,7 +111,7 @@ static int plan(const char *verb, const char *id, int state, bool dead, bool inv
 	bool ended = state == TASK_COMPLETED || state == TASK_FAILED, retry = !strcmp(verb, "retry");
 	if (state < 0)
 		return err_set(e, ERR_NOENT, "no task '%s' on the branch%s", id,
-			       retry ? " (an archived task is submitted anew, under another id)" : "");
+			       retry ? " (an archived task is submitted anew)" : "");
 	if (retry && invalid)
 		return err_set(e, ERR_NO, "'%s' was no task that can run (see: dgrid why %s): submit it anew", id, id);
 	if (retry ? !ended : ended)

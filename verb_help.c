@@ -1,4 +1,5 @@
 /* The table of verbs; help and version. */
+#include "text.h"
 #include "verbs.h"
 #include "version.h"
 #include <string.h>
@@ -15,6 +16,20 @@ const struct verb *verb_find(const char *name)
 	while (*v && strcmp(name, (*v)->name) != 0)
 		v++;
 	return *v;
+}
+
+int verb_unknown(const char *name, struct err *e)
+{
+	const char *near = NULL;
+	size_t best = strlen(name) < 4 ? 2 : 3;
+	for (const struct verb *const *v = verbs; *v; v++)
+		if (text_differences(name, (*v)->name) < best) {
+			near = (*v)->name;
+			best = text_differences(name, near);
+		}
+	if (near)
+		return err_set(e, ERR_USAGE, "unknown verb '%.200s': did you mean %s? (see: dgrid help)", name, near);
+	return err_set(e, ERR_USAGE, "unknown verb '%.200s' (see: dgrid help)", name);
 }
 
 void verb_list_print(FILE *to)
@@ -48,7 +63,7 @@ static int cmd_help(const struct context *ctx, int argc, char **argv, struct err
 	if (usage_next(&s, e) || usage_operands(&s, 1, e))
 		return -1;
 	if (s.rest < argc && !(v = verb_find(argv[s.rest])))
-		return err_set(e, ERR_USAGE, "unknown verb '%.200s' (see: dgrid help)", argv[s.rest]);
+		return verb_unknown(argv[s.rest], e);
 	if (v)
 		verb_help_print(v);
 	else

@@ -217,7 +217,7 @@ static void tell_text(const struct again *a, enum rerun_verdict v, const struct 
 	printf("%s  ", a->id);
 	put_clean(where, 200);
 	putchar('\n');
-	if (a->recorded) {
+	if (json_get(a->recorded, "started_at")) { /* it ran at all */
 		char *ran = xasprintf("ran   %s, on %s, %s %s%s%.19s", at ? at : "?", node && *node ? node : "?",
 				      engine ? engine : "?", image ? image : "?", a->digest[0] ? " " : "", a->digest);
 		put_clean(ran, 400);

@@ -301,7 +301,7 @@ static int cmd_why(const struct context *ctx, int argc, char **argv, struct err 
 		put_json(all);
 		json_free(all);
 	} else if (!rc) {
-		printf("%s is in %s\n", id, state);
+		printf(t ? "%s is in %s\n" : "%s is %s\n", id, state);
 		for (const struct json *one = r.list->child; one; one = one->next) {
 			fputs("  ", stdout);
 			put_clean(json_str(one, "text"), 1024);

@@ -29,6 +29,13 @@ verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
 	done
 }
 
+@test "a verb that does not exist: the one that was meant is named" {
+	run -64 "$DGRID" statsu
+	[ "$output" = "dgrid: unknown verb 'statsu': did you mean status? (see: dgrid help)" ]
+	run -64 "$DGRID" help xyzzy
+	[ "$output" = "dgrid: unknown verb 'xyzzy' (see: dgrid help)" ]
+}
+
 @test "TASK_FORMAT's tables are the program's own" {
 	"$DGRID" validate --fields >"$T/known"
 	[ "$(wc -l <"$T/known")" -gt 15 ]

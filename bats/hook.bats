@@ -220,10 +220,17 @@ raw() {
 	"$DGRID" init >/dev/null
 	"$DGRID" enroll ann "$T/ann.pub"
 	"$DGRID" enroll n1 "$T/n1.pub"
+	"$DGRID" enroll --revoke ann
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	work n1 --signing-key "$T/n1"
+	clone
+	hand grid.json 'd["require_signed_nodes"] = True' settings
+	refused signed.settings origin main # only a node is enrolled: nobody could go back
+	[[ "$output" == *"enrol one first: dgrid enroll NAME KEY.pub"* ]]
+	"$DGRID" enroll ann "$T/ann.pub"
 	clone
 	hand grid.json 'd["require_signed_nodes"] = True' settings
 	tgit -C "$T/c" push -q
-	"$DGRID" init --hook "$ORIGIN" >/dev/null
 	as() { # NAME KEY MESSAGE: what was changed in the clone, as a signed commit
 		tgit -C "$T/c" add -A
 		tgit -C "$T/c" -c user.name="$1" -c gpg.format=ssh -c user.signingKey="$T/$2" commit -q -S -m "$3"
@@ -254,6 +261,9 @@ raw() {
 	DGRID_SIGNING_KEY='' HOME=$T/nobody run -77 "$DGRID" enroll eve "$T/eve.pub"
 	[[ "$output" == *signed.settings* ]]
 	DGRID_SIGNING_KEY=$T/eve run -77 "$DGRID" enroll eve "$T/eve.pub"
+	# The last person cannot leave.
+	DGRID_SIGNING_KEY=$T/ann run -77 "$DGRID" enroll --revoke ann
+	[[ "$output" == *"nobody could change anything any more"* ]]
 	# A person who is enrolled may do all of it.
 	DGRID_SIGNING_KEY=$T/ann "$DGRID" enroll eve "$T/eve.pub"
 	clone
