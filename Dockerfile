@@ -23,7 +23,7 @@ ARG EXTRA=""
 COPY scripts/install-deps.sh scripts/image.sh /tmp/dgrid/
 RUN sh /tmp/dgrid/image.sh run ${EXTRA} && rm -r /tmp/dgrid
 COPY --from=build /src/dgrid /usr/local/bin/dgrid
-COPY LICENSE /usr/local/share/doc/dgrid/LICENSE
+COPY LICENSE NOTICE /usr/local/share/doc/dgrid/
 
 ARG VERSION=""
 ARG REVISION=""

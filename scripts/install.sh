@@ -21,7 +21,7 @@ files() {
 		*/dgrid.fish) put 644 "$f" "${FISHCOMPDIR:+$FISHCOMPDIR/dgrid.fish}" ;;
 		esac
 	done
-	for f in LICENSE *.md docs/*.md; do put 644 "$f" "${DOCDIR:+$DOCDIR/$f}"; done
+	for f in LICENSE NOTICE *.md docs/*.md; do put 644 "$f" "${DOCDIR:+$DOCDIR/$f}"; done
 	for f in examples/*; do put 644 "$f" "${EXAMPLEDIR:+$EXAMPLEDIR/tasks/${f##*/}}"; done
 	put 644 packaging/worker.env "${EXAMPLEDIR:+$EXAMPLEDIR/worker.env}"
 	put 644 packaging/systemd/bubblewrap.conf "${EXAMPLEDIR:+$EXAMPLEDIR/bubblewrap.conf}"

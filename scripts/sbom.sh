@@ -21,7 +21,7 @@ musl=${MUSL_VERSION:-$(installed musl-dev MUSL_VERSION)}
 home=$(sed -n 's/.*DGRID_SOURCE "\(.*\)"/\1/p' "$(dirname "$0")/../version.h")
 for file in "$folder"/*; do
 	case $file in
-	*/SHA256SUMS | *.spdx.json) continue ;;
+	*/SHA256SUMS | *.spdx.json | *-licences.txt) continue ;;
 	esac
 	[ -f "$file" ] || continue
 	sum=$(sha256sum "$file")

@@ -78,8 +78,9 @@ published() { grep -E '^(gh|docker)' "$STANDIN_LOG"; }
 	[[ "$output" != *of-the-job* && "$output" != *prerelease* ]]
 	cd "$STANDIN_LOG.up"
 	sha256sum --check --strict SHA256SUMS
-	[ "$(find . -type f | wc -l)" = 9 ]
-	[ "$(wc -l <SHA256SUMS)" = 8 ]
+	[ "$(find . -type f | wc -l)" = 10 ]
+	[ "$(wc -l <SHA256SUMS)" = 9 ]
+	grep -q 'Rich Felker' "dgrid-$VERSION-licences.txt"
 	diff <(sh "$REPO_ROOT/scripts/changelog.sh" "$VERSION") "$STANDIN_LOG.notes"
 	jq -e --arg v "$VERSION" '.spdxVersion == "SPDX-2.3" and (.packages | map(.name) | contains(["dgrid", "jsmn", "musl", "dgrid-\($v).tar.gz"]))
 		and ([.packages[] | .SPDXID] | unique | length) == (.packages | length)
