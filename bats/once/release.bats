@@ -48,7 +48,7 @@ setup() {
 	tgit clone -q "$ORIGIN" "$T/main" 2>/dev/null
 	cd "$T/main"
 	mkdir -p scripts
-	cp -r "$REPO_ROOT"/{version.h,CHANGELOG.md,.github} .
+	cp -r "$REPO_ROOT"/{version.h,CHANGELOG.md,LICENSE,NOTICE,.github} .
 	cp "$REPO_ROOT"/scripts/{changelog,sbom}.sh scripts/
 	printf '#!/bin/sh\nexit 0\n' >scripts/install-deps.sh
 	# Where Debian's packages are not, their versions are said.
