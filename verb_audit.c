@@ -349,8 +349,27 @@ static int record(struct audit *a, struct err *e)
 	return checkpoint_publish(&a->git, &c, a->cached, e);
 }
 
+/* Who stands in a copy may think that the copy is judged. */
+static void tell_whose(const struct context *ctx)
+{
+	struct git here = {.dir = (char *)ctx->dir, .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
+	struct err none;
+	char *from = find_repo(ctx->dir), *self = absolute_repo(ctx->dir), *shown = xstrdup(ctx->url);
+	if (from && !strcmp(from, ctx->url) && strcmp(self, ctx->url) != 0 &&
+	    !GIT(&here, NULL, &none, "config", "--get", "remote.origin.url")) {
+		git_redact(shown);
+		fprintf(stderr,
+			"dgrid: judging %s, where this clone came from (the clone itself: dgrid --repo %s audit)\n",
+			shown, ctx->dir);
+	}
+	free(from);
+	free(self);
+	free(shown);
+}
+
 static int run(struct audit *a, const struct context *ctx, struct err *e)
 {
+	tell_whose(ctx);
 	if (cache_whole(ctx->url, ctx->branch, &a->git, &a->cached, e) || choose(a, ctx->branch, e))
 		return -1;
 	a->violations = json_new(JSON_ARRAY);

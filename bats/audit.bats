@@ -217,7 +217,11 @@ audit_json() { # PYTHON-EXPRESSION over a
 	git -C "$ORIGIN" update-ref refs/heads/archive/2024 main
 	run -0 "$DGRID" audit
 	tgit clone -q "$ORIGIN" "$T/clone"
-	run -0 "$DGRID" -C "$T/clone" audit
+	run -0 --separate-stderr "$DGRID" -C "$T/clone" audit
+	# shellcheck disable=SC2154 # bats sets it
+	[[ "$stderr" == *"judging $ORIGIN, where this clone came from (the clone itself: dgrid --repo $T/clone audit)"* ]]
+	run -0 --separate-stderr "$DGRID" --repo "$T/clone" audit
+	[ -z "$stderr" ]
 }
 
 @test "a git that dies in the middle of a commit is no verdict, wherever that is" {
