@@ -16,7 +16,7 @@ typed() { python3 "$REPO_ROOT/tests/docs/run.py" --program "$DGRID" "$@" 2>&1; }
 	printf '```console\n$ echo one; echo two 5 s\none\nthree 7 s\n```\n' >differs
 	printf '```console\n$ echo one; echo more\none\n```\n' >says-more
 	printf '<!-- ends with 3 -->\n```sh\ntrue\n```\n' >ends
-	printf '```sh\nsleep 300 >/dev/null 2>&1 & disown\n```\n' >leaves
+	printf '```sh\nsleep 30027 >/dev/null 2>&1 & disown\n```\n' >leaves
 	printf '```sh\ncurl -fsSL https://example.org/else.tar.gz | tar xz\n```\n' >elsewhere
 	printf '```sh\nsudo apt-get install -y cowsay\n```\n' >cowsay
 	printf '```sh\nexport DGRID_REPO_URL=https://github.com/you/grid.git\ndgrid init\n```\n<!-- runs on -->\n```sh\ndgrid worker --slots 0\n```\n```sh\ntrue\n```\n' >worker
@@ -24,12 +24,12 @@ typed() { python3 "$REPO_ROOT/tests/docs/run.py" --program "$DGRID" "$@" 2>&1; }
 	local bad=(fails differs says-more ends leaves elsewhere cowsay worker)
 	run -1 typed --jobs 4 "${bad[@]/#/$T/}"
 	for file in "${bad[@]}"; do [[ "$output" == *"not ok docs: $T/$file "* ]] || { echo "passes: $file"; false; }; done
-	for what in "fails:3: ended with 1" "three 7 s" "two 5 s" "left running: sleep 300" "cowsay is no package that dgrid needs"; do
+	for what in "fails:3: ended with 1" "three 7 s" "two 5 s" "left running: sleep 30027" "cowsay is no package that dgrid needs"; do
 		[[ "$output" == *"$what"* ]] || { echo "not found: $what"; false; }
 	done
 	run -1 typed "$T/percent"
 	[[ "$output" == *"% is written"* ]]
-	run pgrep -f "sleep 300"
+	run pgrep -f "sleep 30027"
 	[ "$status" = 1 ]
 }
 
