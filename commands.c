@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define WAIT_PATIENCE_MS 300000
+#define WAIT_HINT_MS 10000 /* nothing runs and nothing moves: is anybody there who could? */
 #define NAME_BYTES_MAX 120 /* of who commits */
 
 char *absolute_repo(const char *url)
@@ -267,11 +268,21 @@ static void progress(const struct tally *t, size_t n)
 		fputs("\r\033[K", stderr);
 }
 
+static void hint(const char *const *ids, const int *codes, size_t n)
+{
+	size_t i = 0;
+	while (i + 1 < n && codes[i] != NOT_ENDED)
+		i++;
+	fprintf(stderr, "dgrid: none of these runs yet; dgrid why %s tells what keeps it, ^C ends only the waiting\n",
+		ids[i]);
+}
+
 static int follow(struct ledger *l, const char *const *ids, int *codes, size_t n, long timeout, struct err *e)
 {
-	int64_t deadline = timeout ? clock_mono_ms() + timeout * 1000 : 0, silent_since = 0;
+	int64_t deadline = timeout ? clock_mono_ms() + timeout * 1000 : 0, silent_since = 0,
+		still_since = clock_mono_ms();
 	struct tally t = {0};
-	bool moved = true;
+	bool moved = true, hinted = false;
 	for (;;) {
 		/* A remote that is away for a while is no reason to give up. */
 		if ((!moved && ledger_moved(l, &moved, e)) || (moved && ledger_sync(l, e))) {
@@ -281,14 +292,23 @@ static int follow(struct ledger *l, const char *const *ids, int *codes, size_t n
 				return -1;
 			moved = true;
 		} else {
+			const struct tally was = t;
 			silent_since = 0;
 			if (moved && count_up(l, ids, codes, n, &t, e))
 				return -1;
 			if (moved)
 				progress(&t, n);
+			if (t.running || t.ended != was.ended) /* others' tasks may move all the time */
+				still_since = clock_mono_ms();
 			moved = false;
 			if (t.ended == n)
 				break;
+			if (!hinted && clock_mono_ms() - still_since >= WAIT_HINT_MS) {
+				progress(NULL, n);
+				hint(ids, codes, n);
+				progress(&t, n);
+				hinted = true;
+			}
 		}
 		if (deadline && clock_mono_ms() >= deadline) {
 			progress(NULL, n);

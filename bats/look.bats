@@ -26,6 +26,16 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 	[[ "$output" == *DGRID_REPO_URL* ]]
 }
 
+@test "who waits for what nobody can run is told after a while where to look" {
+	"$DGRID" submit --id waits --label gpu -- true
+	"$DGRID" wait waits 2>"$T/said" 3>&- &
+	waiter=$!
+	wait_until 30 grep -q 'none of these runs yet; dgrid why waits tells' "$T/said"
+	"$DGRID" cancel waits
+	wait "$waiter" && false || [ $? -eq 3 ]
+	[ "$(grep -c 'none of these' "$T/said")" = 1 ]
+}
+
 @test "status, nodes, show and logs, as text and as JSON" {
 	"$DGRID" submit --id good --description 'says hello' -- 'echo hello; echo oops >&2'
 	"$DGRID" submit --id bad -- 'exit 3'
