@@ -3,7 +3,7 @@ import json
 import subprocess
 
 from fraud import C, F, P, Q, fraud
-from history import OURS, Step, sha256
+from history import OURS, Step, sha256, stamp
 
 
 # ---- signed tasks ----
@@ -151,7 +151,7 @@ def a_key_used_by_the_commit_that_enrols_it(h):
 
 @fraud("signed.commit", grid="signed")
 def a_key_that_was_revoked(h):
-    h.do(h.person({"nodes/keys/n1.pub": None}, "n1 is gone\n"))
+    h.do(h.person({"nodes/keys/n1.pub": None}, "n1 is gone\n", "alice"))
     h.fraud(h.finish("running"), C + "running.json", P + "running.json", "nodes/n1.json")
     h.quiet = True  # n1's own later commits are frauds too
 
