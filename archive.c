@@ -16,11 +16,6 @@
 
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
-static void first_line(char *to, size_t room, const struct buf *b)
-{
-	snprintf(to, room, "%.*s", (int)strcspn(b->data ? b->data : "", "\n"), b->data ? b->data : "");
-}
-
 /* ---- the repository ---- */
 
 /* Shallow where the clone is or where we are: its boundary commits have parents that nobody has here. */
@@ -59,7 +54,7 @@ static int make(struct git *g, const char *url, const char *clone, struct err *e
 		in.dir = (char *)clone;
 		if (GIT(&in, &format, e, "rev-parse", "--show-object-format"))
 			return -1;
-		first_line(as, sizeof as, &format);
+		buf_first_line(&format, as, sizeof as);
 		in.dir = (char *)".";
 	}
 	char *option = xasprintf("--object-format=%s", as);
@@ -89,14 +84,12 @@ static int see_objects_of(const struct git *g, const char *clone, struct err *e)
 int archive_open(struct git *g, const char *dir, const char *url, const char *clone, struct err *e)
 {
 	char *head = xasprintf("%s/HEAD", dir), remote[72], here[72] = "";
-	struct buf b = {0};
-	struct err none;
 	*g = (struct git){.dir = xstrdup(dir), .name = xstrdup("dgrid"), .email = xstrdup("dgrid@localhost")};
 	int rc = file_exists(head) ? GIT(g, NULL, e, "remote", "set-url", "origin", url) : make(g, url, clone, e);
 	if (!rc)
 		rc = git_remote_head(g, ARCHIVE_BRANCH, remote, e);
-	if (!rc && !GIT(g, &b, &none, "rev-parse", "--verify", "--quiet", TIP))
-		first_line(here, sizeof here, &b);
+	if (!rc)
+		git_resolve(g, TIP, here);
 	if (!rc && !remote[0] && here[0])
 		rc = GIT(g, NULL, e, "update-ref", "-d", TIP);
 	else if (!rc && strcmp(remote, here) != 0)
@@ -106,7 +99,6 @@ int archive_open(struct git *g, const char *dir, const char *url, const char *cl
 	if (!rc && clone)
 		rc = see_objects_of(g, clone, e);
 	free(head);
-	buf_clear(&b);
 	return rc;
 }
 
@@ -156,8 +148,8 @@ int archive_lists(const struct git *g, const char *ref, const char *id, char pat
 {
 	struct search s = {.id = id, .len = strlen(id)};
 	const char *args[] = {"ls-tree", "-r", "-z", "--name-only", "--full-tree", ref, NULL};
-	struct err none;
-	if (GIT(g, NULL, &none, "rev-parse", "--verify", "--quiet", ref))
+	char tip[72];
+	if (!git_resolve(g, ref, tip))
 		return 0;
 	int rc = git_records(g, args, look_at, &s, e);
 	if (!rc && s.found)
@@ -191,12 +183,11 @@ int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, 
 		 struct err *e)
 {
 	struct buf b = {0};
-	struct err none;
 	char tip[72], *before = xasprintf("--before=%lld", (long long)until);
 	int rc = 0;
-	if (!GIT(g, NULL, &none, "rev-parse", "--verify", "--quiet", TIP))
+	if (git_resolve(g, TIP, tip))
 		rc = GIT(g, &b, e, "rev-list", "-1", "--first-parent", before, TIP);
-	first_line(tip, sizeof tip, &b);
+	buf_first_line(&b, tip, sizeof tip);
 	const char *args[] = {"ls-tree", "-r", "-z", "--name-only", "--full-tree", tip, NULL};
 	if (!rc && tip[0])
 		rc = git_records(g, args, on_path, ctx, e);
@@ -289,9 +280,9 @@ static int taken_paths(const struct git *g, const struct archive_item *items, si
 		       struct err *e)
 {
 	struct strs args = {0};
-	struct err none;
+	char tip[72];
 	static const char *const head[] = {"ls-tree", "-z", "--name-only", "--full-tree", TIP};
-	if (GIT(g, NULL, &none, "rev-parse", "--verify", "--quiet", TIP))
+	if (!git_resolve(g, TIP, tip))
 		return 0;
 	for (size_t i = 0; i < sizeof head / sizeof *head; i++)
 		strs_add(&args, head[i]);
@@ -340,7 +331,7 @@ static int sign(const struct git *g, const char *ref, const char *parent, const 
 	const char *root[] = {"commit-tree", "-S", "-m", message, tree, NULL};
 	const char *next[] = {"commit-tree", "-S", "-m", message, "-p", parent, tree, NULL};
 	int rc = git_run(g, &b, e, parent[0] ? next : root);
-	first_line(made, sizeof made, &b);
+	buf_first_line(&b, made, sizeof made);
 	if (!rc)
 		rc = GIT(g, NULL, e, "update-ref", ref, made);
 	free(tree);
@@ -360,8 +351,7 @@ enum push_outcome archive_push(const struct git *g, const char *who, const char 
 	char *message = xasprintf("%s: archive %zu task%s\n\ndgrid-nonce: %s\n", who, n, n == 1 ? "" : "s", nonce);
 	if (taken_paths(g, items, n, &taken, e))
 		goto out;
-	if (!GIT(g, &b, &none, "rev-parse", "--verify", "--quiet", TIP))
-		first_line(tip, sizeof tip, &b);
+	git_resolve(g, TIP, tip);
 	start_commit(&script, g, NEW_ARCHIVE, message, tip);
 	for (size_t i = 0; i < n; i++) {
 		char *path = free_path(g, &items[i], &taken.names);

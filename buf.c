@@ -173,3 +173,9 @@ int err_wrap(struct err *e, const char *fmt, ...)
 	buf_clear(&b);
 	return -1;
 }
+
+void buf_first_line(const struct buf *b, char *to, size_t room)
+{
+	const char *text = b->data ? b->data : "";
+	snprintf(to, room, "%.*s", (int)strcspn(text, "\n"), text);
+}

@@ -50,4 +50,6 @@ struct err {
 /* Both return -1, so that a caller can `return err_set(...)`. err_wrap puts text before the message. */
 int err_set(struct err *e, enum err_class c, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The first line, without its end, as far as there is room; "" of an empty buffer. */
+void buf_first_line(const struct buf *b, char *to, size_t room);
 #endif

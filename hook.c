@@ -123,14 +123,9 @@ static void judge_ref(struct push *p, const char *ref)
 
 static void look_where(const struct git *g, const char *branch, char here[72])
 {
-	struct buf b = {0};
-	struct err none;
 	char *ref = xasprintf("refs/heads/%s", branch);
-	here[0] = 0;
-	if (!GIT(g, &b, &none, "rev-parse", "--verify", "--quiet", ref))
-		snprintf(here, 72, "%.*s", (int)strcspn(b.data, "\n"), b.data);
+	git_resolve(g, ref, here);
 	free(ref);
-	buf_clear(&b);
 }
 
 /* What who pushes says of where the two branches stand, git holds against them only after this, and one after the

@@ -11,24 +11,24 @@
 /* True when g has both commits: then r says whether the one is on the other's first-parent line, and how far back. */
 static bool find(const struct git *g, const char *head, struct record *r)
 {
-	struct buf count = {0}, there = {0};
+	struct buf count = {0};
+	char there[72];
 	struct err none;
 	char *range = xasprintf("%s..%s", r->said.audited_to, head), *back = NULL,
 	     *commit = xasprintf("%s^{commit}", r->said.audited_to);
-	bool have = !GIT(g, NULL, &none, "rev-parse", "--verify", "--quiet", commit) &&
+	bool have = git_resolve(g, commit, there) &&
 		    !GIT(g, &count, &none, "rev-list", "--count", "--first-parent", range) && count.len;
 	if (have) {
 		r->since = strtoll(count.data, NULL, 10);
 		back = xasprintf("%s~%lld", head, (long long)r->since);
-		bool on = !GIT(g, &there, &none, "rev-parse", "--verify", "--quiet", back) &&
-			  !strncmp(there.data, r->said.audited_to, strlen(r->said.audited_to));
+		bool on =
+		    git_resolve(g, back, there) && !strncmp(there, r->said.audited_to, strlen(r->said.audited_to));
 		r->place = on ? RECORD_ON : RECORD_OFF;
 	}
 	free(range);
 	free(back);
 	free(commit);
 	buf_clear(&count);
-	buf_clear(&there);
 	return have;
 }
 

@@ -202,22 +202,13 @@ static void take_step(void *ctx, const char *record)
 
 /* ---- where it starts and what is there ---- */
 
-static void first_line(char *to, size_t room, const struct buf *b)
-{
-	const char *text = b->data ? b->data : "";
-	snprintf(to, room, "%.*s", (int)strcspn(text, "\n"), text);
-}
-
 static int resolve(struct judging *j, const char *rev, char out[72], struct err *e)
 {
-	struct buf b = {0};
-	struct err none;
 	char *name = xasprintf("%s^{commit}", rev);
-	if (rev[0] == '-' || !rev[0] || GIT(j->r, &b, &none, "rev-parse", "--verify", "--quiet", name))
-		buf_reset(&b);
-	first_line(out, 72, &b);
+	out[0] = 0;
+	if (rev[0])
+		git_resolve(&j->r->git, name, out);
 	free(name);
-	buf_clear(&b);
 	if (!out[0])
 		return err_set(e, ERR_NOENT, "--pr: '%.200s' is no commit of this repository (fetch it first)", rev);
 	return 0;
@@ -230,7 +221,7 @@ static int shallow(struct judging *j, struct buf *cut, struct err *e)
 	char line[4096];
 	struct err none;
 	int rc = GIT(j->r, &b, e, "rev-parse", "--git-path", "shallow");
-	first_line(line, sizeof line, &b);
+	buf_first_line(&b, line, sizeof line);
 	char *path = line[0] == '/' ? xstrdup(line) : xasprintf("%s/%s", j->r->git.dir, line);
 	if (!rc && file_exists(path) && file_read(path, 1 << 24, cut, &none))
 		rc = err_set(e, ERR_UNAVAILABLE, "cannot read '%s'", path);
@@ -247,7 +238,7 @@ static int find_fork(struct judging *j, const char *cut, struct err *e)
 	int rc = 0;
 	if (GIT(j->r, &b, &none, "merge-base", "--all", j->base, j->head))
 		buf_reset(&b);
-	first_line(j->fork, sizeof j->fork, &b);
+	buf_first_line(&b, j->fork, sizeof j->fork);
 	if (!j->fork[0] && *cut)
 		rc = err_set(e, ERR_UNAVAILABLE,
 			     "--pr: the history here is too short to see where the branch starts (fetch it whole: git "

@@ -66,11 +66,6 @@ static int refresh(struct snapshot *s, const char *url, const char *branch, bool
 	return rc;
 }
 
-static void first_line(char *to, size_t room, const struct buf *b)
-{
-	snprintf(to, room, "%.*s", (int)strcspn(b->data ? b->data : "", "\n"), b->data ? b->data : "");
-}
-
 /* What --at says as UTC seconds: RFC 3339, a day alone (its beginning, UTC), or what git takes for a date. git takes
  * anything, and what it does not understand for now. */
 static int read_date(const struct snapshot *s, const char *at, int64_t *when)
@@ -120,7 +115,7 @@ static int find_commit(struct snapshot *s, const char *branch, const char *at, s
 					     "--at: '%s' is no revision, and the grid has no commit that old", at);
 		}
 	}
-	first_line(s->commit, sizeof s->commit, &b);
+	buf_first_line(&b, s->commit, sizeof s->commit);
 	if (!rc && !s->commit[0])
 		rc = err_set(e, ERR_NOENT, "the repository has no branch '%s' (make it a grid with: dgrid init)",
 			     branch);

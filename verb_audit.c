@@ -81,16 +81,12 @@ static void print_rules(void)
 
 static int resolve(const struct git *g, const char *name, char out[72])
 {
-	struct buf b = {0};
-	struct err none;
 	char *rev = xasprintf("%s^{commit}", name);
-	int rc = *name && *name != '-' ? GIT(g, &b, &none, "rev-parse", "--verify", "--quiet", rev) : -1;
-	out[0] = 0;
-	if (!rc)
-		snprintf(out, 72, "%.*s", (int)strcspn(b.data ? b.data : "", "\n"), b.data ? b.data : "");
+	bool found = *name && git_resolve(g, rev, out);
 	free(rev);
-	buf_clear(&b);
-	return rc || !out[0] ? -1 : 0;
+	if (!found)
+		out[0] = 0;
+	return found ? 0 : -1;
 }
 
 /* Both heads, as one process sees them. In a clone the archive may be its remote's branch only. */
