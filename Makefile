@@ -19,7 +19,7 @@ ASSETS := $(sort $(filter-out %/ci.yml %/release.yml,$(wildcard .github/workflow
 ASSET_DATA := build/asset_data.c
 LIB_SRC := $(filter-out dgrid.c,$(SRC))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
-FORMAT_SRC := $(SRC) $(sort $(wildcard *.h tests/*.c tests/*.h))
+FORMAT_SRC := $(SRC) $(sort $(wildcard *.h tests/*.c tests/*.h packaging/packed/*.[ch]))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wformat=2
@@ -69,11 +69,11 @@ all: $(OUT)
 
 help:
 	@echo 'make [WERROR=1] [SAN=1] [JSMN_DIR=dir]   build ./dgrid (SAN=1: build/san/dgrid)'
-	@echo 'make static [CROSS=aarch64]   one file without dependencies, by musl: ./dgrid-static and build/dist/dgrid-VERSION-linux-...'
+	@echo 'make static [CROSS=aarch64 PACKED=no]   one file without dependencies, by musl: ./dgrid-static and build/dist/dgrid-VERSION-linux-...'
 	@echo 'make unit       unit tests;  make test: everything;  make demo: a grid on this machine'
 	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
 	@echo 'make tamper [HISTORIES=1000 SEED=n]   frauds and honest histories, before the audit and the hook'
-	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook,audit]   what it costs and gains'
+	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook,packed,audit]   what it costs and gains'
 	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser;  make manual: man/ anew, by --help'
 	@echo 'make recording     docs/img/demo.svg anew: a terminal in which make demo runs'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
@@ -120,6 +120,12 @@ $(T)/%: tests/%.c $(LIB_OBJ) $(O)/flags | deps
 	@mkdir -p $(T)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_C) -MMD -MP -MF $@.d $(ALL_L) -o $@ $< $(LIB_OBJ) $(LDLIBS)
+
+# Not a part of dgrid, but of its packed static programs.
+$(T)/test_lzma: tests/test_lzma.c tests/test.h $(wildcard packaging/packed/lzma.*) $(O)/flags
+	@mkdir -p $(T)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_C) $(ALL_L) -o $@ tests/test_lzma.c packaging/packed/lzma.c
 
 # Random honest histories for tests/tamper: the program's own code, with these four played by the test.
 HONEST_OBJ := $(filter-out $(O)/ledger.o $(O)/heartbeat.o $(O)/runner.o $(O)/clock.o,$(LIB_OBJ))
@@ -177,7 +183,7 @@ bench: all
 
 # One file without dependencies, for this machine's processor or for CROSS=x86_64|aarch64.
 static: $(ASSET_DATA) | deps
-	@JSMN_HEADER='$(JSMN_HEADER)' CC='$(CC)' CFLAGS='$(CPPFLAGS) $(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
+	@JSMN_HEADER='$(JSMN_HEADER)' PACKED='$(PACKED)' CC='$(CC)' CFLAGS='$(CPPFLAGS) $(CFLAGS)' LDFLAGS='$(LDFLAGS)' \
 		sh scripts/static.sh '$(VERSION)' '$(CROSS)' '$(BASE)' $(SRC) $(ASSET_DATA)
 
 # What a release has, all in build/dist/.

@@ -387,6 +387,21 @@ def audit():
             'few_mb': few_mb, 'mb': many_mb}
 
 
+def packed():
+    """A start of the static program as it is released and as it was before it was packed, in turns."""
+    run('make', '-s', 'static')
+    cpu = {'arm64': 'aarch64'}.get(os.uname().machine, os.uname().machine)
+    programs = {True: os.path.join(ROOT, 'dgrid-static'), False: os.path.join(ROOT, 'build', 'static', f'dgrid-{cpu}')}
+    took = {True: [], False: []}
+    for i in range(200):
+        for which in (True, False) if i % 2 else (False, True):
+            began = time.monotonic()
+            run(programs[which], 'version')
+            took[which].append(time.monotonic() - began)
+    return {'packed_ms': 1000 * statistics.median(took[True]), 'plain_ms': 1000 * statistics.median(took[False]),
+            'packed_kb': os.path.getsize(programs[True]) / 1000, 'plain_kb': os.path.getsize(programs[False]) / 1000}
+
+
 # name: (function, [(key, what, must reach, test)])
 FIGURES = {
     'readers': (readers, [('status_s', '`status` with 100,000 archived and 3,000 queued tasks, s', '< 1', lambda v: v < 1),
@@ -419,6 +434,9 @@ FIGURES = {
                       ('few_ratio', '  of 10,000 commits ÷ `git log`', '≤ 3', lambda v: v <= 3),
                       ('few_mb', '  resident at 10,000 commits, MB', '', None),
                       ('mb', '  resident at 100,000 commits, MB', '≤ 50', lambda v: v <= 50)]),
+    'packed': (packed, [('packed_kb', 'the static program, KB', '< 300', lambda v: v < 300),
+                        ('packed_ms', '  a start of it, ms', '', None), ('plain_kb', '  not packed, KB', '', None),
+                        ('plain_ms', '  a start of it, ms', '', None)]),
     'idle': (idle, [('cpu_percent', 'an idle worker, % of a core', '≤ 0.2', lambda v: v <= 0.2),
                     ('idle_mb', '  resident, MB', '≤ 10', lambda v: v <= 10),
                     ('flood_mb', '  resident with 16 tasks flooding output, MB', '≤ 20', lambda v: v <= 20)]),

@@ -51,8 +51,11 @@ if [ "$group" = demo ] || [ "$group" = test ]; then
 	need bash bash bash
 fi
 
-# A release is made on Debian: its package, and static programs for two processors by musl.
+# A release is made on Debian: its package, and static programs for two processors by musl, packed by xz.
 foreign=
+if [ "$group" = release ] || [ "$group" = test ]; then
+	need xz xz-utils xz
+fi
 if [ "$manager" = apt ] && { [ "$group" = release ] || [ "$group" = test ]; }; then
 	need musl-gcc musl-tools musl-dev
 	need dh debhelper -

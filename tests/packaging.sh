@@ -15,8 +15,9 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-packaging.XXXXXX") || exit 1
 export HOME=$work/home
 mkdir "$HOME"
 
-# The largest that a static program may be. Half of it is dgrid's own code; the rest is its texts, the files it carries, and musl.
-MAX_STATIC=$((640 * 1024))
+# The largest that a static program may be, packed; and what is in it: half of that is dgrid's own code, the rest its texts, the
+# files it carries, and musl.
+MAX_STATIC=300000 MAX_UNPACKED=$((640 * 1024))
 # systemd's own measure of how exposed a service is, in tenths: below 20 is "OK" at its best.
 MAX_EXPOSURE=15 MAX_EXPOSURE_BWRAP=30
 
@@ -156,15 +157,34 @@ small_root() { # busybox, git and the libraries that git needs: nothing else
 		$DGRID worker --node-id n1 --engine docker --once
 		$DGRID wait hello
 		$DGRID show hello
+		$DGRID init --hook
+		grep '^dgrid=' /grid.git/hooks/pre-receive
 	SCENE
 }
 static_program() { # PROCESSOR [EMULATOR]
-	local program=$dist/dgrid-$version-linux-$1 machine size emulator=${2:-}
-	size=$(stat -c %s "$program")
+	local program=$dist/dgrid-$version-linux-$1 plain=build/static/dgrid-$1 machine size unpacked emulator=${2:-} rc
+	size=$(stat -c %s "$program") unpacked=$(stat -c %s "$plain")
 	echo "$program: $size bytes"
-	echo "# static for $1: $size bytes" >>"$work/figures"
+	echo "# static for $1: $size bytes, unpacked $unpacked" >>"$work/figures"
 	((size <= MAX_STATIC)) || refuse "larger than $MAX_STATIC bytes"
-	readelf -hlSd "$program" >"$work/elf"
+	((unpacked <= MAX_UNPACKED)) || refuse "unpacked larger than $MAX_UNPACKED bytes"
+	static_file "$1" "$plain"
+	static_file "$1" "$program"
+	[[ -d $work/small ]] || small_root
+	static_scene "$plain" "$emulator"
+	static_scene "$program" "$emulator"
+
+	# A file that was damaged on its way says so.
+	cp "$program" "$work/damaged"
+	dd if=/dev/zero of="$work/damaged" bs=1000 seek=150 count=1 conv=notrunc status=none
+	rc=0
+	${emulator:+"$emulator"} "$work/damaged" version >"$work/refused" 2>&1 || rc=$?
+	cat "$work/refused"
+	((rc == 70))
+	grep -q 'cannot be unpacked: its content: damaged' "$work/refused"
+}
+static_file() { # PROCESSOR PROGRAM
+	readelf -hlSd "$2" >"$work/elf"
 	case $1 in
 	x86_64) machine='X86-64' ;;
 	aarch64) machine='AArch64' ;;
@@ -173,10 +193,12 @@ static_program() { # PROCESSOR [EMULATOR]
 	! grep -E 'INTERP|NEEDED|\.symtab|\.debug_' "$work/elf" || refuse "not static, or not stripped"
 	grep -qE 'GNU_STACK' "$work/elf"
 	! grep -A 1 GNU_STACK "$work/elf" | grep -q 'RWE' || refuse "its stack can be executed"
-	[[ -d $work/small ]] || small_root
+}
+static_scene() { # PROGRAM [EMULATOR]
+	local emulator=$2
 	rm -rf "$work/small/grid.git" "$work/small/tmp" "$work/small/fake"
 	mkdir "$work/small/tmp" "$work/small/fake"
-	cp "$program" "$work/small/bin/dgrid"
+	cp "$1" "$work/small/bin/dgrid"
 	[[ -z $emulator ]] || cp "$(type -P "$emulator")" "$work/small/bin/emulator"
 	bwrap --bind "$work/small" / --proc /proc --dev /dev --unshare-all --clearenv --setenv PATH /bin \
 		--setenv DGRID "${emulator:+/bin/emulator }/bin/dgrid" sh /scene >"$work/scene" 2>&1 || {
@@ -186,6 +208,7 @@ static_program() { # PROCESSOR [EMULATOR]
 	cat "$work/scene"
 	grep -q '^state *completed$' "$work/scene"
 	grep -q 'hello from Linux' "$work/scene"
+	grep -qxF "dgrid='/bin/dgrid'" "$work/scene" # it knows where it is
 }
 
 # ---- the recipes of Alpine and Homebrew
@@ -277,7 +300,8 @@ exposed() { # UNIT THRESHOLD
 scene() { machine_run bash -seE <"$root/tests/packaging/$1.sh"; }
 with_systemd() {
 	cp "$package" "$work/dgrid.deb"
-	machine_start systemd "$work/dgrid.deb" bats/fake-docker tests/packaging/common.sh -- \
+	cp "$dist/dgrid-$version-linux-$(uname -m)" "$work/dgrid-static"
+	machine_start systemd "$work/dgrid.deb" "$work/dgrid-static" bats/fake-docker tests/packaging/common.sh -- \
 		/lib/systemd/systemd --system --unit=machine.target --show-status=no
 	wait_until 30 machine_run systemctl is-active machine.target
 	scene systemd

@@ -63,6 +63,17 @@ wait_until 30 eval '[[ $(systemctl is-active dgrid-worker@n1) == inactive ]]'
 [[ $(systemctl show -P Result dgrid-worker@n1) == success ]]
 dgrid show slow | grep -qE '^state +completed$'
 
+# The packed static program in the package's place: the unit lets no memory be executed that was written.
+mv /usr/bin/dgrid /run/dgrid
+cp /run/machine/dgrid-static /usr/bin/dgrid
+[[ $(systemctl show -P MemoryDenyWriteExecute dgrid-worker@n1) == yes ]]
+systemctl start dgrid-worker@n1
+dgrid submit --id packed -- 'echo packed'
+dgrid wait --timeout 30 packed || { dgrid show packed && journalctl --no-pager -u dgrid-worker@n1 && false; }
+[[ $(readlink "/proc/$(systemctl show -P MainPID dgrid-worker@n1)/exe") == /usr/bin/dgrid ]]
+systemctl stop dgrid-worker@n1
+mv /run/dgrid /usr/bin/dgrid
+
 # bubblewrap: nothing goes without its drop-in, all goes with it.
 settings n2 '--engine bwrap --poll-ms 100'
 systemctl start dgrid-worker@n2
