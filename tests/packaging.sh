@@ -183,6 +183,20 @@ static_program() { # PROCESSOR [EMULATOR]
 	((rc == 70))
 	grep -q 'cannot be unpacked: its content: damaged' "$work/refused"
 }
+static_choices() {
+	local rc=0
+	"$MAKE" -s --no-print-directory static PACKED=no
+	cmp "build/static/dgrid-$(uname -m)" dgrid-static
+	"$MAKE" -s --no-print-directory static PACKED=maybe >"$work/refused" 2>&1 || rc=$?
+	((rc != 0))
+	grep -q "PACKED is yes or no, not 'maybe'" "$work/refused"
+	mkdir "$work/no-xz"
+	for tool in sh dirname uname; do ln -s "$(type -P "$tool")" "$work/no-xz/"; done
+	rc=0
+	PATH=$work/no-xz sh scripts/static.sh "$version" '' '' 2>"$work/refused" || rc=$?
+	((rc == 69))
+	grep -q 'install xz-utils (Alpine: xz), or make static PACKED=no' "$work/refused"
+}
 static_file() { # PROCESSOR PROGRAM
 	readelf -hlSd "$2" >"$work/elf"
 	case $1 in
@@ -332,6 +346,7 @@ if why=$(lacking dh dpkg-buildpackage fakeroot lintian systemd-analyze musl-gcc 
 	skip "release" "$why"
 	exit "$rc"
 fi
+try "static program: packed or not, and what is missing for it" static_choices
 try "make release makes all that a release has" whole_release
 ((good)) || exit 1
 try "static program for x86_64: small, whole, runs a grid beside busybox and git alone" static_program x86_64
