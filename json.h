@@ -1,12 +1,12 @@
-/* json: RFC 8259, strictly, in and out. json_parse validates the grammar (UTF-8, numbers, escapes, surrogates, control
- * characters, no trailing bytes, duplicate names, nesting up to JSON_MAX_DEPTH), then builds a tree from jsmn's tokens.
+/* json: RFC 8259, strictly, in and out. json_parse holds the text against the grammar (see json_grammar.h), builds a
+ * tree from jsmn's tokens, and refuses duplicate names.
  * Numbers keep their text, so what is not understood is written back untouched. Trees are owned by the caller. */
 #ifndef JSON_H
 #define JSON_H
 #include "buf.h"
+#include "json_grammar.h"
 #include <stdbool.h>
 #include <stdint.h>
-#define JSON_MAX_DEPTH 64
 
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 struct json {
@@ -19,10 +19,6 @@ struct json {
 	size_t name_len;
 	unsigned name_line, name_col;
 	struct json *child, *next; /* first element/member; next sibling */
-};
-struct json_error {
-	unsigned line, col;
-	char msg[160]; /* what is wrong and what was expected */
 };
 /* NULL and *e filled when text is not one valid JSON document. */
 struct json *json_parse(const char *text, size_t len, struct json_error *e);

@@ -5,6 +5,7 @@ awk '
 BEGIN {
 	# The lowest first; a row includes rows above it in this list only.
 	n = split("buf clock sig version asset utf8|" \
+		"json_grammar|" \
 		"log proc json file cgroup text problem markup forge sha256 usage|" \
 		"table|" \
 		"config git engine folder site pulse|" \
