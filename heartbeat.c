@@ -1,5 +1,6 @@
 #include "heartbeat.h"
 #include "clock.h"
+#include "clone.h"
 #include "log.h"
 #include "tails.h"
 #include <stdio.h>
@@ -258,7 +259,8 @@ int heartbeats_fetch(const struct git *g, struct err *e)
 {
 	const char *args[] = {"fetch",	"--quiet",	    "--prune",		"--no-tags", "--no-write-fetch-head",
 			      "origin", heartbeat_specs[0], heartbeat_specs[1], NULL};
-	return git_run(g, NULL, e, args);
+	int rc = git_run(g, NULL, e, args);
+	return rc && clone_forget_lost(g) ? git_run(g, NULL, e, args) : rc;
 }
 
 int heartbeats_read(const struct git *g, struct beats *out, struct err *e)
