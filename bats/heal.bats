@@ -259,6 +259,32 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	[ "$(grep -c 'remote trouble\|is damaged' "$T/n2.log")" = 0 ]
 }
 
+@test "a repository that init makes lets old beats go by the gc after a push, and no younger ones" {
+	run -1 git -C "$ORIGIN" config gc.pruneExpire # it was there already
+	ORIGIN=$T/made.git
+	export DGRID_REPO_URL=$ORIGIN
+	"$DGRID" init "$ORIGIN"
+	[ "$(git -C "$ORIGIN" config gc.pruneExpire)" = 1.hour.ago ]
+	settings '"heartbeat_seconds": 1'
+	worker n1
+	wait_until 20 beat_of n1
+	old=$(beat_of n1)
+	wait_until 20 beat_moved n1 "$old"
+	young=$(beat_of n1)
+	wait_until 20 beat_moved n1 "$young"
+	touch -d '2 hours ago' "$ORIGIN/objects/${old:0:2}/${old:2}"
+	# Now there is too much: git counts what begins with 17. In the foreground, so that nothing outlives the test.
+	git -C "$ORIGIN" config gc.autoDetach false
+	git -C "$ORIGIN" config gc.auto 1
+	for i in 263 410 523; do echo "$i" | git -C "$ORIGIN" hash-object -w --stdin; done
+	gone() { ! git -C "$ORIGIN" cat-file -e "$1"; }
+	wait_until 30 gone "$old"
+	git -C "$ORIGIN" cat-file -e "$young"
+	submit one 'echo 1'
+	wait_until 20 ledger_has completed one
+	git -C "$ORIGIN" fsck --no-dangling
+}
+
 @test "the second signal gives the claims back at once, without using an attempt" {
 	submit slow 'sleep 25'
 	worker n1
