@@ -213,6 +213,11 @@ static void claims(void)
 {
 	try_claim("n1", "n1", 1, NONCE, 0, 120);
 	clean("a claim");
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", with("\"created_at\":\"x\""),
+	     with(text("\"created_at\":\"x\",\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	judge(TASK_QUEUE);
+	clean("of a task whose created_at is no time, as it once could be");
 	try_claim("n1", "n2", 1, NONCE, 0, 120);
 	broken(RULE_CLAIM_NODE, "in another node's name");
 	try_claim("n3", "n3", 1, NONCE, 0, 120);
@@ -640,6 +645,13 @@ static void places(void)
 		     (int)strlen(TASK)));
 	judge(TASK_QUEUE);
 	broken(RULE_PLACE_MOVE, "a good task called invalid");
+	commit_by("n1", "invalid a");
+	move("queue", "failed", with("\"created_at\":\"x\""),
+	     stub_of("{\\\"task_id\\\":\\\"a\\\",\\\"script\\\":\\\"true\\\",\\\"timeout_seconds\\\":60,"
+		     "\\\"created_at\\\":\\\"x\\\"}",
+		     (int)strlen(with("\"created_at\":\"x\""))));
+	judge(TASK_QUEUE);
+	clean("one that was created at no time");
 }
 
 /* ---- promotion ---- */
