@@ -183,7 +183,12 @@ verdicts() { # BRANCH
 	wait_until 20 pid_ended "$SPAWNED"
 	run ! grep 'not enrolled' "$T/n1.log"
 	run ! grep -v '^GOOD n1' <(verdicts main)
-	"$DGRID" audit
+	run -0 "$DGRID" audit
+	# Who came and who went can be held against what the node printed.
+	new=$(print_of "$T/n1.w/node_key.pub")
+	[ "$(grep -c " notice.keys  *nodes/keys/n1.pub: added by ann: enrols $old (by ann " <<<"$output")" = 1 ]
+	[ "$(grep -c " notice.keys  *nodes/keys/n1.pub: changed by ann: enrols $new (by ann " <<<"$output")" = 1 ]
+	[ "$(grep -c " notice.keys  *nodes/keys/n1.pub: changed by ann: revokes $old (by ann " <<<"$output")" = 1 ]
 	run -0 "$DGRID" nodes --json
 	[ "$(jq -r '.keys | map(.key) | join(" ")' <<<"$output")" = "$(print_of "$T/n1.w/node_key.pub")" ]
 }

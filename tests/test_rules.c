@@ -845,6 +845,28 @@ static void nodes(void)
 		CHECK(n_told == 1 && told[0].rule == scope[i].by_person, scope[i].path);
 		seen_rule[scope[i].by_person] = true;
 	}
+#define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICU7dqYkHL2AFAYl1iwHWv3NYH9tAaFN8dyMG6xY3CU+"
+#define OTHER "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMKJIacUQAK7jTd8XwIROPiOWrK6trOg4RzCLThFCJ4z"
+#define KEY_PRINT "SHA256:nr2RQb8kwQiAif7y3oVQP1uv9JHgbxJdwT977wyiZ0w"
+#define OTHER_PRINT "SHA256:HG6JrNl01EjCPuKbNvLhKSSdSxcvYCd6TeVbPXCZCG4"
+	static const struct {
+		const char *old, *new, *says;
+	} keys[] = {{NULL, KEY " n1\n", "added by ann: enrols " KEY_PRINT},
+		    {KEY "\n", "# both\n" KEY "\n" OTHER "\n", "changed by ann: enrols " OTHER_PRINT},
+		    {KEY "\n", OTHER "\n", "changed by ann: enrols " OTHER_PRINT "; revokes " KEY_PRINT},
+		    {KEY "\n", KEY " n1\n", "changed by ann"},
+		    {KEY "\n", KEY "\nnone\n",
+		     "changed by ann: not all of it are keys, so it counts for nothing; revokes " KEY_PRINT},
+		    {KEY "\n", NULL, "removed by ann: revokes " KEY_PRINT}};
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		commit_by("ann", NULL);
+		change("nodes/keys/n1.pub", keys[i].old, keys[i].new);
+		judge(-1);
+		CHECK(n_told == 1 && told[0].rule == NOTICE_KEYS && !strcmp(told[0].text, keys[i].says), keys[i].says);
+	}
+	bool old, new;
+	rules_wants(&c.changes[0], &old, &new);
+	CHECK(old && !new, "the text of a key that goes is asked for");
 	commit_by("ann", NULL);
 	c.n_parents = 2;
 	judge(-1);
