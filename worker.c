@@ -114,6 +114,7 @@ static int loop(struct worker *w)
 		if (w->fit.check_at && now >= w->fit.check_at)
 			talk_check_self(w);
 		talk_converse(w, now);
+		talk_show_news(w);
 		settle(w);
 		if (said != talk_state(w) || trouble != (w->told[0] != 0))
 			pulse_now();
