@@ -79,6 +79,18 @@ bool clone_damaged(const struct git *g)
 	       GIT(g, NULL, "cat-file", "-e", "HEAD^{tree}");
 }
 
+bool clone_forget_lost(const struct git *g)
+{
+	struct buf refs = {0};
+	bool lost =
+	    GIT(g, NULL, "for-each-ref", "--format=%(objecttype)", "refs/dgrid/") &&
+	    !git_run(g, &refs, NULL,
+		     (const char *const[]){"for-each-ref", "--format=delete %(refname)", "refs/dgrid/", NULL}) &&
+	    !git_run_input(g, refs.data, refs.len, NULL, (const char *const[]){"update-ref", "--stdin", NULL});
+	buf_clear(&refs);
+	return lost;
+}
+
 /* How many files there are in a folder whose names end so, and their bytes. */
 static size_t count(const char *dir, const char *ending, int64_t *bytes)
 {

@@ -173,7 +173,7 @@ int engine_image(const struct engine *g, const char *image, char digest[96], str
 	const char *pull[] = {names[g->kind], "pull", "--quiet", image, NULL};
 	if (inspect(g, image, line, e) &&
 	    (ask(pull, PULL_TIMEOUT_MS, line, sizeof line, e) || inspect(g, image, line, e)))
-		return err_wrap(e, "image '%s' cannot be had", image);
+		return err_wrap(e, "image '%s' cannot be had (try: %s pull %s)", image, names[g->kind], image);
 	if (digest)
 		take_digest(line, image, digest);
 	return 0;

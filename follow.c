@@ -212,7 +212,7 @@ static void print_tail(struct following *f, const struct json *tails)
 	if (any && (!at || clock_parse(at, &f->as_of)))
 		f->as_of = clock_now();
 	if (any && first && !on_terminal())
-		note(f, "(as of %lld s ago; news come with the beats of the node, every %lld s or so)",
+		note(f, "(as of %lld s ago; news come with the beats of the node, every %lld s or sooner)",
 		     (long long)(clock_now() > f->as_of ? clock_now() - f->as_of : 0),
 		     (long long)f->s.config.heartbeat_seconds);
 }

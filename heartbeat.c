@@ -1,5 +1,6 @@
 #include "heartbeat.h"
 #include "clock.h"
+#include "clone.h"
 #include "log.h"
 #include "tails.h"
 #include <stdio.h>
@@ -27,7 +28,8 @@ struct heartbeat {
 	bool tail_shown; /* the remote has tails of ours that are not empty */
 	bool tail_known; /* and has a ref for them */
 	bool tail_empty, tail_declined;
-	int64_t no_tails_until; /* monotonic ms */
+	int64_t no_tails_until;	 /* monotonic ms */
+	int64_t beat_at, due_at; /* monotonic ms: when the last began, when the next will */
 	unsigned pushes;
 };
 
@@ -35,6 +37,7 @@ static void beat(void *ctx);
 
 static void schedule(struct heartbeat *h, int64_t ms)
 {
+	h->due_at = clock_mono_ms() + ms;
 	if (!h->stopping)
 		h->timer = loop_after(ms, beat, h);
 }
@@ -160,6 +163,7 @@ static void beat(void *ctx)
 		return;
 	}
 	struct json *doc = h->say(h->ctx);
+	h->beat_at = clock_mono_ms();
 	h->busy = true;
 	json_write(&text, doc, 0);
 	json_free(doc);
@@ -204,6 +208,15 @@ void heartbeat_now(struct heartbeat *h)
 	}
 	loop_timer_stop(h->timer);
 	schedule(h, 0);
+}
+
+void heartbeat_news(struct heartbeat *h, int64_t least_ms)
+{
+	int64_t now = clock_mono_ms(), at = h->beat_at + least_ms;
+	if (h->busy || h->told || at >= h->due_at || now < h->no_tails_until)
+		return;
+	loop_timer_stop(h->timer);
+	schedule(h, at > now ? at - now : 0);
 }
 
 void heartbeat_put_off(struct heartbeat *h)
@@ -258,7 +271,8 @@ int heartbeats_fetch(const struct git *g, struct err *e)
 {
 	const char *args[] = {"fetch",	"--quiet",	    "--prune",		"--no-tags", "--no-write-fetch-head",
 			      "origin", heartbeat_specs[0], heartbeat_specs[1], NULL};
-	return git_run(g, NULL, e, args);
+	int rc = git_run(g, NULL, e, args);
+	return rc && clone_forget_lost(g) ? git_run(g, NULL, e, args) : rc;
 }
 
 int heartbeats_read(const struct git *g, struct beats *out, struct err *e)

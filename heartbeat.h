@@ -16,6 +16,8 @@ struct heartbeat *heartbeat_start(const struct git *g, const char *node, struct 
 /* The tails of what runs go along with each beat, in the same push, to refs/dgrid/tails/NODE (see tails.h). tails
  * returns what to publish (freed here), NULL for nothing. A host that declines them gets beats alone. */
 void heartbeat_tails(struct heartbeat *h, struct json *(*tails)(void *ctx));
+/* There is something new in the tails: the next beat comes least_ms after the last, unless it is due before. */
+void heartbeat_news(struct heartbeat *h, int64_t least_ms);
 void heartbeat_put_off(struct heartbeat *h);	 /* life was shown otherwise: the next beat is a whole interval away */
 bool heartbeat_shown(const struct heartbeat *h); /* the first beat has been published */
 bool heartbeat_busy(const struct heartbeat *h);	 /* git is at work for it */

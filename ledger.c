@@ -93,6 +93,8 @@ int ledger_sync(struct ledger *l, struct err *e)
 	char there[72];
 	clone_clear_locks(&l->git, l->branch);
 	int rc = fetch(l, e);
+	if (rc && clone_forget_lost(&l->git))
+		rc = fetch(l, e);
 	if (rc && clone_damaged(&l->git) && !git_remote_head(&l->git, l->branch, there, NULL) && there[0]) {
 		log_at(LOG_WARN, "ledger", "the clone %s is damaged (%s); making it anew", l->git.dir, e->msg);
 		rc = make_clone(l, e);

@@ -79,7 +79,7 @@ static const struct rule rules[RULE_N] = {
     [NOTICE_SETTINGS] = {"notice.settings",
 			 "`grid.json` changed; signatures that are required from there on, or no more, are named"},
     [NOTICE_SIGNERS] = {"notice.signers", "`allowed_signers` changed"},
-    [NOTICE_KEYS] = {"notice.keys", "`nodes/keys` changed"},
+    [NOTICE_KEYS] = {"notice.keys", "`nodes/keys` changed; keys that came and went are named by fingerprint"},
     [NOTICE_WORKFLOW] = {"notice.workflow", "a workflow of the host changed"},
     [NOTICE_OUTSIDE] = {"notice.outside", "files outside the ledger changed"},
     [NOTICE_REMOVED] = {"notice.removed", "a person removed a queued task or a node's file"},

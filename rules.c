@@ -1,10 +1,13 @@
 #include "rules.h"
+#include "keys.h"
 #include "rules_archive.h"
 #include "rules_claim.h"
 #include "rules_result.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PRINTS 3 /* fingerprints that a notice names, of each kind: a line has its length */
 
 static bool finished(int state)
 {
@@ -13,7 +16,7 @@ static bool finished(int state)
 
 void rules_wants(const struct rule_change *ch, bool *old, bool *new)
 {
-	bool doc = ch->kind == RULE_TASK || ch->kind == RULE_TOTALS;
+	bool doc = ch->kind == RULE_TASK || ch->kind == RULE_TOTALS || ch->kind == RULE_KEY;
 	*old = doc && (ch->old_mode & 0170000) == 0100000;
 	*new = (doc || ch->kind == RULE_NODE || ch->kind == RULE_SETTINGS) && (ch->new_mode & 0170000) == 0100000;
 }
@@ -390,12 +393,46 @@ static const char *done_to(const struct rule_change *ch)
 	return !ch->new_mode ? "removed" : ch->old_mode ? "changed" : "added";
 }
 
+/* The fingerprints of those keys of a that b does not have. */
+static void add_prints(struct buf *out, const char *verb, const struct keys *a, const struct keys *b)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < a->n; i++) {
+		if (keys_find(b, a->v[i].text))
+			continue;
+		if (n < PRINTS)
+			buf_addf(out, "%s%s", n ? ", " : verb, a->v[i].print);
+		n++;
+	}
+	if (n > PRINTS)
+		buf_addf(out, " and %zu more", n - PRINTS);
+}
+
+/* Which keys came and went, so that a human can hold them against what a node printed. */
+static void tell_keys(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	struct keys was = {0}, is = {0};
+	struct buf b = {0};
+	size_t n = strlen(ch->path);
+	bool file = n > 4 && !strcmp(ch->path + n - 4, ".pub"); /* else it counts for nothing anyway */
+	if (file && ch->old.bytes && ch->old.len <= KEYS_FILE_MAX)
+		keys_parse(&was, ch->old.bytes, ch->old.len, NULL);
+	if (file && ch->new.bytes && (ch->new.len > KEYS_FILE_MAX || keys_parse(&is, ch->new.bytes, ch->new.len, NULL)))
+		buf_adds(&b, ": not all of it are keys, so it counts for nothing");
+	add_prints(&b, ": enrols ", &is, &was);
+	add_prints(&b, b.len ? "; revokes " : ": revokes ", &was, &is);
+	rule_tell(r, NOTICE_KEYS, c, ch->path, "%s by %s%s", done_to(ch), c->who, b.data ? b.data : "");
+	keys_clear(&was);
+	keys_clear(&is);
+	buf_clear(&b);
+}
+
 static void judge_other(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
 {
 	static const struct {
 		enum rule_kind kind;
 		enum rule_id notice;
-	} notices[] = {{RULE_SIGNERS, NOTICE_SIGNERS}, {RULE_KEY, NOTICE_KEYS}, {RULE_WORKFLOW, NOTICE_WORKFLOW}};
+	} notices[] = {{RULE_SIGNERS, NOTICE_SIGNERS}, {RULE_WORKFLOW, NOTICE_WORKFLOW}};
 	if (ch->kind != RULE_OUTSIDE && ch->kind != RULE_WORKFLOW && ch->kind != RULE_BAD_PATH)
 		judge_mode(r, c, ch);
 	if (ch->kind == RULE_BAD_PATH) {
@@ -411,6 +448,8 @@ static void judge_other(struct rules *r, const struct rule_commit *c, const stru
 	for (size_t i = 0; i < sizeof notices / sizeof *notices && c->parent[0]; i++)
 		if (notices[i].kind == ch->kind)
 			rule_tell(r, notices[i].notice, c, ch->path, "%s by %s", done_to(ch), c->who);
+	if (ch->kind == RULE_KEY && c->parent[0])
+		tell_keys(r, c, ch);
 }
 
 /* They hold from the next commit on. Who has to sign nothing any more can forge, so that is said in words. */

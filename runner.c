@@ -124,6 +124,11 @@ uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struc
 	return end;
 }
 
+uint64_t attempt_printed(const struct attempt *a)
+{
+	return a->out.total + a->err.total;
+}
+
 static void stop_timers(struct attempt *a)
 {
 	struct loop_timer **all[] = {&a->deadline, &a->grace, &a->watch, &a->linger, &a->again};

@@ -33,5 +33,6 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e);
 /* The last bytes, at most max, that it printed so far on one stream, where UTF-8 characters begin and end. Returns how
  * many bytes the stream had up to their end. */
 uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struct buf *out);
-void attempt_cancel(struct attempt *a); /* TERM, grace, KILL; ends as ATT_CANCELLED */
+uint64_t attempt_printed(const struct attempt *a); /* bytes so far, on both streams */
+void attempt_cancel(struct attempt *a);		   /* TERM, grace, KILL; ends as ATT_CANCELLED */
 #endif

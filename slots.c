@@ -217,11 +217,22 @@ static struct json *tails_of(const struct slots *s, size_t max)
 	return doc;
 }
 
-struct json *slots_tails(const struct slots *s)
+bool slots_news(const struct slots *s)
+{
+	bool news = false;
+	for (int i = 0; i < s->n && !news && s->config->live_tail_bytes; i++)
+		news = shows(&s->v[i]) && attempt_printed(s->v[i].attempt) > s->v[i].told;
+	return news;
+}
+
+struct json *slots_tails(struct slots *s)
 {
 	size_t running = 0, max = (size_t)s->config->live_tail_bytes;
 	for (int i = 0; i < s->n; i++)
-		running += shows(&s->v[i]);
+		if (shows(&s->v[i])) {
+			running++;
+			s->v[i].told = attempt_printed(s->v[i].attempt);
+		}
 	if (!running || !max)
 		return NULL;
 	max = max < TAILS_MAX / 2 / running ? max : TAILS_MAX / 2 / running;

@@ -20,6 +20,7 @@ struct slot {
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
 	struct vote_terms terms;	     /* of its claim */
 	struct attempt *attempt;
+	uint64_t told;		/* bytes printed when its tails were taken last */
 	bool cancel_seen, lost; /* lost: the ledger no longer shows our claim */
 };
 #define DOUBTFUL_MAX 64
@@ -53,7 +54,8 @@ void slots_watch(struct slots *s, struct ledger *l);
 
 /* The end of what each running task has printed, for heartbeat_tails (see tails.h); NULL when there is none or the grid
  * wants none. Not of tasks that other nodes run too: they could copy it. The caller's. */
-struct json *slots_tails(const struct slots *s);
+struct json *slots_tails(struct slots *s);
+bool slots_news(const struct slots *s); /* has one that is shown printed anything since? */
 
 /* The claim landed: run it. */
 void slot_start(struct slot *s);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define LOCAL_POLL_MS 100 /* looks at a file, not at the remote */
+#define NEWS_MS 3000
 #define TURN_PAUSE_MS 5000
 #define POLL_STRETCH 6 /* an idle node polls up to so many times less often */
 #define LOCK_POLL_MS 15
@@ -545,6 +546,14 @@ void talk_converse(struct worker *w, int64_t now)
 		w->retry_wait = w->lost_races = 0;
 	if (our_turn)
 		do_upkeep(w, now);
+}
+
+/* What is printed is shown sooner where that costs a host nothing: in a folder on this machine, and where pushes are
+ * not counted. Anywhere else a beat more is a push more over somebody's line. */
+void talk_show_news(struct worker *w)
+{
+	if (w->ledger.folder.ref && !w->config.pushes_per_minute && slots_news(&w->slots))
+		heartbeat_news(w->heart, NEWS_MS);
 }
 
 static int64_t until(int64_t at, int64_t now, int64_t wait)

@@ -67,7 +67,8 @@ void talk_check_key(struct worker *w);	 /* may the node sign as the grid wants i
 void talk_hello(struct worker *w);	 /* begins the heartbeat, meets the others, checks the node */
 /* One exchange with the remote, as far as one is due at now (monotonic ms). Serves the loop while git works. */
 void talk_converse(struct worker *w, int64_t now);
-int64_t talk_wait(struct worker *w); /* ms until there is something to do */
+void talk_show_news(struct worker *w); /* what tasks printed, before the next beat, where that is cheap */
+int64_t talk_wait(struct worker *w);   /* ms until there is something to do */
 void talk_check_self(struct worker *w);
 bool talk_stopping(const struct worker *w);	/* no new claims */
 const char *talk_state(const struct worker *w); /* active, paused or draining */

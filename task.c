@@ -198,6 +198,13 @@ static void check_string(const struct checking *k, const struct json *m)
 		wrong(k, m, m->name, "a string");
 }
 
+static void check_time(const struct checking *k, const struct json *m)
+{
+	int64_t t;
+	if (!clean_string(m) || clock_parse(m->text, &t))
+		wrong(k, m, m->name, "a time in RFC 3339, such as 2026-01-31T09:00:00Z; or leave the field out");
+}
+
 size_t task_signatures(const struct json *doc)
 {
 	const struct json *all = json_get(doc, "signatures");
@@ -286,9 +293,9 @@ static const struct field {
     {{"labels", "array of strings", "only nodes that carry all of them claim it", "none", false}, check_labels},
     {{"description", "string", "", "", false}, check_string},
     {{"submitted_by", "string", "set by `dgrid submit` from the command line", "", false}, check_string},
-    {{"created_at", "string", "RFC 3339; decides who is oldest; set by `dgrid submit` from the command line", "",
-      false},
-     check_string},
+    {{"created_at", "string", "RFC 3339; decides who is oldest; set by `dgrid submit` from the command line",
+      "none: older than all that have one", false},
+     check_time},
     {{"metadata", "any", "kept untouched", "", false}, check_any},
     {{"signatures", "array of objects",
       "set by `dgrid submit --sign` and `dgrid approve`: `signature` (armored, of OpenSSH), `key` (its fingerprint); "

@@ -299,9 +299,12 @@ static void verdict(const struct audit *a)
 	const struct replay *p = &a->replay;
 	size_t more = a->n_violations > (size_t)a->limit ? a->n_violations - (size_t)a->limit : 0,
 	       more_notices = a->n_notices > (size_t)a->limit ? a->n_notices - (size_t)a->limit : 0;
-	if (more || more_notices)
-		printf("... and %zu more violation%s, %zu more notice%s (see: --limit, --json)\n", more, s_of(more),
-		       more_notices, s_of(more_notices));
+	if (more && a->limit)
+		printf("... and %zu more violation%s", more, s_of(more));
+	if (more_notices && a->limit)
+		printf("%s %zu more notice%s", more ? "," : "... and", more_notices, s_of(more_notices));
+	if ((more || more_notices) && a->limit) /* with 0 nobody wants a list, and the numbers follow */
+		puts(" (see: --limit, --json)");
 	printf("%s %zu commit%s to %.10s", p->stopped ? "stopped after" : "audited", p->commits, s_of(p->commits),
 	       a->to);
 	if (p->from)
@@ -444,7 +447,8 @@ const struct verb verb_audit = {
 	    {'r', "--record", NULL, NULL,
 	     "publish how far the audit got and what it found (refs/dgrid/audit), and begin where the last one ended"},
 	    {'f', "--full", NULL, NULL, "with --record: begin anew all the same"},
-	    {'l', "--limit", "N", NULL, "violations, and notices, that are listed in text; default: 50"},
+	    {'l', "--limit", "N", NULL,
+	     "violations, and as many notices, that are listed in text; 0: the verdict alone; default: 50"},
 	    {'R', "--rules", NULL, NULL, "print the table of rules and notices instead"},
 	    {0}},
     .examples = (const struct usage_note[]){{"dgrid audit", "the whole history"},

@@ -3,7 +3,7 @@
 #include "file.h"
 #include "keys.h"
 #include "nodekey.h"
-#include "runner.h"
+#include "trial.h"
 #include "trust.h"
 #include "verbs.h"
 #include "voters.h"
@@ -19,7 +19,8 @@
  * behind: its proof of write access is a ref of its own, taken away again. */
 
 #define GIT_OLDEST_MINOR 25 /* 2.25: what all options used here need */
-#define TRIAL_MS 20000
+#define MEND_SANDBOX "run the engine by hand and see; another can be chosen with --engine"
+#define MEND_IMAGE "load or pull it by hand, or name another in grid.json"
 
 enum verdict { OK, WARN, FAIL };
 struct findings {
@@ -352,96 +353,52 @@ static void mend_engine(enum engine_kind k, const char *said, char mend[300])
 	snprintf(mend, 300, "%s", how);
 }
 
-static bool check_engines(struct findings *f, const char *want, struct engine *picked)
+/* True: picked is the one that a worker takes. */
+static bool check_engines(struct findings *f, const char *want, const struct grid_config *c, struct engine *picked)
 {
-	bool any = false, all = !strcmp(want, "auto");
-	char why[3][1100];
-	for (int k = ENGINE_DOCKER; k <= ENGINE_BWRAP; k++) {
-		struct engine g;
-		struct err e = {0};
-		const char *name = engine_name((enum engine_kind)k);
-		why[k][0] = 0;
-		if (!all && strcmp(want, name) != 0)
-			continue;
-		if (engine_pick(name, &g, &e))
-			snprintf(why[k], sizeof why[k], "%s", strchr(e.msg, '\n') ? strchr(e.msg, '\n') + 3 : e.msg);
-		else {
-			found(f, OK, name, "", "version %s%s", g.version, any ? "" : " (the one a worker takes)");
-			if (!any)
-				*picked = g;
-			any = true;
+	struct trial t[TRIAL_ENGINES] = {0};
+	bool all = !strcmp(want, "auto"), fit;
+	int taken = all ? trial_choose(c, t) : -1;
+	for (int k = 0; k < TRIAL_ENGINES && !all; k++)
+		if (!strcmp(want, engine_name((enum engine_kind)k)))
+			taken = trial_ask((enum engine_kind)k, &t[k]) ? k : -1;
+	fit = taken >= 0 && !t[taken].why[0];
+	for (int k = 0; k < TRIAL_ENGINES; k++)
+		if (t[k].answers && (k == taken || !t[k].why[0]))
+			found(f, OK, engine_name((enum engine_kind)k), "", "version %s%s", t[k].engine.version,
+			      k == taken ? " (the one a worker takes)" : "");
+	for (int k = 0; k < TRIAL_ENGINES; k++)
+		if (t[k].why[0] && k != taken) {
+			char mend[300];
+			if (t[k].answers)
+				snprintf(mend, sizeof mend, "%s",
+					 strstr(t[k].why, "trial script") ? MEND_SANDBOX : MEND_IMAGE);
+			else
+				mend_engine((enum engine_kind)k, t[k].why, mend);
+			found(f, taken >= 0 ? WARN : FAIL, engine_name((enum engine_kind)k), mend, "%s%s",
+			      fit && t[k].answers ? "a worker passes it by: " : "", t[k].why);
 		}
-	}
-	for (int k = ENGINE_DOCKER; k <= ENGINE_BWRAP; k++)
-		if (why[k][0]) {
-			char mend[300], *end = strchr(why[k], '\n');
-			if (end)
-				*end = 0;
-			mend_engine((enum engine_kind)k, why[k], mend);
-			found(f, any ? WARN : FAIL, engine_name((enum engine_kind)k), mend, "%s", why[k]);
-		}
-	return any;
-}
-
-struct trial {
-	bool done;
-	enum attempt_status status;
-	char said[300];
-};
-
-static void trial_done(void *ctx, struct attempt_result *r)
-{
-	struct trial *t = ctx;
-	t->done = true;
-	t->status = r->status;
-	snprintf(t->said, sizeof t->said, "%.290s", r->message[0] ? r->message : r->err.data ? r->err.data : "");
+	if (taken >= 0)
+		*picked = t[taken].engine;
+	return taken >= 0;
 }
 
 static void check_sandbox(struct findings *f, const struct engine *g, const struct grid_config *c)
 {
 	struct err e;
-	char digest[96], nonce[17];
 	bool images = true;
 	for (int i = 0; c->images[i]; i++)
-		if (engine_image(g, c->images[i], digest, &e)) {
+		if (engine_image(g, c->images[i], NULL, &e)) {
 			images = images && i;
-			found(f, i ? WARN : FAIL, "image", "load or pull it by hand, or name another in grid.json",
-			      "%s", e.msg);
+			found(f, i ? WARN : FAIL, "image", MEND_IMAGE, "%s", e.msg);
 		} else if (g->kind != ENGINE_BWRAP)
 			found(f, OK, "image", "", "%s is here", c->images[i]);
 	if (!images)
 		return;
-	clock_nonce(nonce, 8);
-	char *name = xasprintf("dgrid-doctor-%s", nonce);
-	struct trial t = {0};
-	struct attempt_spec spec = {.engine = g,
-				    .run = {.name = name,
-					    .node = "doctor",
-					    .instance = nonce,
-					    .task = "doctor",
-					    .nonce = nonce,
-					    .image = c->images[0],
-					    .script = "true",
-					    .cpus = c->max_cpus,
-					    .memory_mb = (int)c->max_memory_mb,
-					    .pids = (int)c->max_pids,
-					    .tmp_mb = (int)c->tmp_mb},
-				    .timeout_ms = TRIAL_MS,
-				    .grace_ms = 1000,
-				    .output_limit = 1024,
-				    .ctx = &t,
-				    .on_done = trial_done};
-	if (!attempt_start(&spec, &e))
-		snprintf(t.said, sizeof t.said, "%.290s", e.msg);
-	else
-		while (!t.done)
-			loop_step(1000);
-	if (t.done && t.status == ATT_SUCCESS)
+	if (!trial_run(g, c, &e))
 		found(f, OK, "sandbox", "", "a script ran in it (%s)", engine_name(g->kind));
 	else
-		found(f, FAIL, "sandbox", "run the engine by hand and see; another can be chosen with --engine",
-		      "a trial script did not run: %s", t.said);
-	free(name);
+		found(f, FAIL, "sandbox", MEND_SANDBOX, "%s", e.msg);
 }
 
 static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
@@ -478,7 +435,7 @@ static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct e
 			check_node_key(ctx, &f, &c);
 		}
 	}
-	if (check_engines(&f, engine, &g))
+	if (check_engines(&f, engine, &c, &g))
 		check_sandbox(&f, &g, &c);
 	if (f.json) {
 		struct json *all = json_new(JSON_OBJECT);
@@ -502,11 +459,12 @@ const struct verb verb_doctor = {
 	"push (of a ref that is removed again), the grid's settings, the clock, the engine, its image, and a script "
 	"in a sandbox of it. Each finding says how to mend it.",
     .needs = USAGE_READS,
-    .options = (const struct usage_option[]){USAGE_JSON,
-					     {'e', "--engine", "NAME", USAGE_ENGINES,
-					      "the engine to try; default auto, the first of docker, podman and bwrap "
-					      "that answers"},
-					     {0}},
+    .options =
+	(const struct usage_option[]){USAGE_JSON,
+				      {'e', "--engine", "NAME", USAGE_ENGINES,
+				       "the engine to try; default auto, what a worker takes: the first of docker, "
+				       "podman and bwrap that can run a script in the grid's image"},
+				      {0}},
     .examples = (const struct usage_note[]){{"dgrid doctor", ""}, {"dgrid doctor --engine bwrap", ""}, {0}},
     .exits = (const struct usage_note[]){{"0", "nothing is wrong; warnings may be"},
 					 {"1", "at least one check failed"},

@@ -187,13 +187,26 @@ static int check_source(const char *flag, const char *text, struct err *e)
 	return 0;
 }
 
-/* A path where nothing stands yet becomes a bare repository, as with git init. */
+/* A path where nothing stands yet becomes a bare repository, as with git init.
+ *
+ * Nothing points at a heartbeat once the next has come, so what git keeps of such objects is shortened from two weeks
+ * to an hour (the gc that git runs after pushes, receive.autogc, does the rest). An hour is safe for who pushes
+ * meanwhile: objects that come are in quarantine, which gc passes by as long, until the whole push is there, and have
+ * the time at which they were written; one that was here already gets the present time when it comes again. From then
+ * to the moment when the branch has it git needs seconds, and dgrid gives up a push after two minutes. A gc that finds
+ * too much that is younger leaves a note that stops the next ones for a day (gc.logExpiry); in an hour there is
+ * something to do. */
 static int make_repository(const char *url, const char *branch, struct err *e)
 {
+	static const char *const settings[][2] = {{"gc.pruneExpire", "1.hour.ago"}, {"gc.logExpiry", "1.hour.ago"}};
 	struct git g = {.dir = (char *)".", .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
 	char *head = xasprintf("--initial-branch=%s", branch);
 	const char *args[] = {"init", "--quiet", "--bare", head, "--", url, NULL};
-	int rc = is_folder(url) && !file_exists(url) ? git_run(&g, NULL, e, args) : 0;
+	bool new = is_folder(url) && !file_exists(url);
+	int rc = new ? git_run(&g, NULL, e, args) : 0;
+	g.dir = (char *)url;
+	for (size_t i = 0; i < sizeof settings / sizeof *settings && new && !rc; i++)
+		rc = git_run(&g, NULL, e, (const char *const[]){"config", settings[i][0], settings[i][1], NULL});
 	free(head);
 	return rc;
 }
@@ -296,9 +309,11 @@ const struct verb verb_init = {
     .name = "init",
     .args = "[--ci github|gitlab|none] [--no-workflows] [--source URL] [--source-ref REF] [--bare] [--hook] [REPO]",
     .summary = "make a repository into a grid; --ci: whose workflows to write, else told by the host's name",
-    .about = "Writes what makes a branch a grid (the task folders, grid.json, a README, workflows of the host) as one "
-	     "commit and pushes it. A folder that does not exist becomes a bare repository first. Files that are there "
-	     "stay as they are, so it can be run again to add what is missing.",
+    .about =
+	"Writes what makes a branch a grid (the task folders, grid.json, a README, workflows of the host) as one "
+	"commit and pushes it. A folder that does not exist becomes a bare repository first, one whose gc removes old "
+	"heartbeats after an hour. Files that are there "
+	"stay as they are, so it can be run again to add what is missing.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){

@@ -52,7 +52,8 @@ static void on_done(void *ctx, struct attempt_result *r)
 		a->now = result_json(r, &f);
 }
 
-/* The task as it was checked when it ran, but for ceilings and images, which may have been others then. */
+/* The task as it was checked when it ran, but for ceilings and images, which may have been others then, and for
+ * created_at, which once was any string. */
 static int read_task(struct again *a, const struct grid_config *c)
 {
 	struct problems p = {.file = a->id};
@@ -66,11 +67,14 @@ static int read_task(struct again *a, const struct grid_config *c)
 	a->wide.max_memory_mb = a->wide.tmp_mb = WIDEST;
 	a->wide.max_pids = 4096;
 	a->wide.max_cpus = 1024;
-	char *text = task_text(a->doc);
+	struct json *doc = json_copy(a->doc);
+	json_remove(doc, "created_at");
+	char *text = task_text(doc);
 	int rc = task_parse(&a->task, text, strlen(text), a->id, &a->wide, false, &p);
 	if (rc)
 		snprintf(a->why, sizeof a->why, "its file is no valid task: %.*s", (int)strcspn(p.text.data, "\n"),
 			 p.text.data);
+	json_free(doc);
 	free(text);
 	problems_clear(&p);
 	return rc;

@@ -1,4 +1,5 @@
 #include "clock.h"
+#include "keys.h"
 #include "look.h"
 #include "trust.h"
 #include "verbs.h"
@@ -12,6 +13,8 @@
 /* Why a task is where it is: reasons collected as {code, text}, the strongest first. */
 struct reasons {
 	struct json *list;
+	bool signed_only;    /* nodes have to sign what they commit: */
+	struct keyring keys; /* who may */
 };
 
 __attribute__((format(printf, 3, 4))) static void because(struct reasons *r, const char *code, const char *fmt, ...)
@@ -25,6 +28,16 @@ __attribute__((format(printf, 3, 4))) static void because(struct reasons *r, con
 	json_set(one, "code", json_new_str(code));
 	json_set(one, "text", json_new_str(text));
 	json_append(r->list, one);
+}
+
+/* Has node no key that counts, where it needs one? Its worker can then neither claim nor record anything. what: why. */
+static bool not_enrolled(const struct reasons *r, const char *node, char what[160])
+{
+	const struct keyring_node *own = node ? keyring_of(&r->keys, node) : NULL;
+	if (!r->signed_only || !node || (own && own->valid))
+		return false;
+	snprintf(what, 160, KEYS_FOLDER "%.64s.pub is %s", node, own ? "not valid" : "not there");
+	return true;
 }
 
 static char *join_labels(const struct json *wanted, const struct json *node_file)
@@ -45,6 +58,7 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 {
 	const struct json *wanted = json_get(doc, "labels");
 	size_t alive = 0, fit = 0, free_slots = 0;
+	char what[160];
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		const struct snapshot_node *n = &s->nodes[i];
 		if (n->state == NODE_LEFT || n->state == NODE_SILENT)
@@ -60,6 +74,12 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 		fit++;
 		if (vote_has(doc, n->id))
 			because(r, "voted", "node %s has voted on it already", n->id);
+		else if (not_enrolled(r, n->id, what))
+			because(r, "not-enrolled",
+				"node %s makes no claims: it is not enrolled (%s); dgrid enroll %s KEY lets it, and "
+				"its log "
+				"has the key",
+				n->id, what, n->id);
 		else if (n->state == NODE_PAUSED)
 			because(r, "paused", "node %s makes no claims: %s", n->id, n->view.trouble);
 		else if (n->state == NODE_DRAINING)
@@ -84,6 +104,30 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 		because(r, "soon",
 			"nothing stands in its way: %zu node%s with a free slot should take it at the next poll",
 			free_slots, free_slots == 1 ? "" : "s");
+}
+
+/* A task that ran before, and waits again or has ended: by whom, and may he still speak? */
+static void why_revoked(const struct snapshot_task *t, struct reasons *r)
+{
+	const struct json *attempts = json_get(t->doc, "attempts"), *last = NULL;
+	const char *node = json_str(json_get(t->doc, "result"), "node");
+	char what[160];
+	for (const struct json *a = attempts && attempts->type == JSON_ARRAY ? attempts->child : NULL; a; a = a->next)
+		last = json_str(a, "node") ? a : last;
+	node = node ? node : json_str(last, "node");
+	if (!not_enrolled(r, node, what))
+		return;
+	if (t->state == TASK_QUEUE)
+		because(r, "not-enrolled",
+			"node %s, which had it last, is not enrolled any more (%s): a result that it still has is not "
+			"taken, other nodes run it",
+			node, what);
+	else
+		because(
+		    r, "not-enrolled",
+		    "node %s is not enrolled now (%s): what it signed while it was stays good (see: dgrid audit); to "
+		    "check what it found: dgrid rerun %s",
+		    node, what, t->id);
 }
 
 /* A task that several nodes run. */
@@ -139,6 +183,7 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 		    theirs > mine || (theirs == mine && strcmp(when_made ? when_made : "", created ? created : "") < 0);
 	}
 	why_voting(s, t, r);
+	why_revoked(t, r);
 	ask_nodes(s, t->doc, r);
 	if (ahead)
 		because(r, "ahead", "%zu queued task%s go%s first (higher priority or older)", ahead,
@@ -204,18 +249,30 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 	const struct json *claim = json_get(t->doc, "claim");
 	const char *node = json_str(claim, "node"), *since = json_str(claim, "claimed_at");
 	int64_t lease = task_lease_until(t->doc);
-	char when[32];
+	char when[32], what[160];
 	because(r, "running", "node %s claimed it at %s, attempt %lld of %lld", node ? node : "?", since ? since : "?",
 		(long long)json_int(claim, "attempt", 1), (long long)task_max_attempts(t->doc));
 	why_voting(s, t, r);
+	if (not_enrolled(r, node, what))
+		because(
+		    r, "not-enrolled",
+		    "node %s is not enrolled any more (%s), so it keeps the result to itself: enrol it again and it "
+		    "records it (dgrid enroll %s KEY; its log has the key), or let others run it: any idle node or "
+		    "dgrid heal queues it again when its lease has run out%s%s",
+		    node, what, node, lease ? ", at " : "", lease ? clock_format(lease, when) : "");
 	if (json_get(t->doc, "cancel"))
 		because(r, "cancel", "its cancellation was asked for: its node stops it at the next poll");
-	for (size_t i = 0; i < s->n_nodes; i++)
-		if (node && !strcmp(s->nodes[i].id, node) && s->nodes[i].state == NODE_SILENT)
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		if (!node || strcmp(s->nodes[i].id, node) != 0)
+			continue;
+		if (s->nodes[i].state == NODE_SILENT)
 			because(r, "silent",
 				"node %s gave no sign of life since %s: the task is requeued by any idle node or dgrid "
 				"heal",
 				node, clock_format(s->nodes[i].view.seen, when));
+		else if (s->nodes[i].state == NODE_PAUSED)
+			because(r, "paused", "node %s is in trouble: %s", node, s->nodes[i].view.trouble);
+	}
 	if (lease && s->now > lease)
 		because(r, "lease", "its lease ran out at %s: it is requeued by any idle node or dgrid heal",
 			clock_format(lease, when));
@@ -231,6 +288,7 @@ static void why_ended(const struct snapshot_task *t, struct reasons *r)
 		snprintf(code, sizeof code, ", exit code %lld", (long long)json_int(result, "exit_code", 0));
 	because(r, "ended", "it ended at %s%s%s: %s%s%s%s", at ? at : "?", node ? " on node " : "", node ? node : "",
 		status ? status : task_state_name(t->state), code, reason ? ", " : "", reason ? reason : "");
+	why_revoked(t, r);
 	const struct json *quorum = json_get(result, "quorum");
 	char *agreed = look_names(json_get(quorum, "agreed")), *outliers = look_names(json_get(quorum, "outliers"));
 	if (*agreed)
@@ -265,6 +323,9 @@ static int cmd_why(const struct context *ctx, int argc, char **argv, struct err 
 		rc = err_set(e, ERR_USAGE, "why needs one task id");
 	if (!rc && !(rc = open_snapshot(ctx, NULL, &s, e)))
 		rc = snapshot_load(&s, 1u << TASK_QUEUE, e);
+	r.signed_only = !rc && s.config.require_signed_nodes;
+	if (r.signed_only)
+		rc = keyring_read(&s.git, s.commit, &r.keys, e);
 	if (!rc && (!task_id_valid(id) || !(t = snapshot_find(&s, id)))) {
 		char where[128];
 		struct json *old = task_id_valid(id) ? snapshot_archived(&s, id, where, e) : NULL;
@@ -309,6 +370,7 @@ static int cmd_why(const struct context *ctx, int argc, char **argv, struct err 
 		}
 	}
 	json_free(r.list);
+	keyring_clear(&r.keys);
 	snapshot_close(&s);
 	return rc;
 }

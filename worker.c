@@ -5,6 +5,7 @@
 #include "log.h"
 #include "pulse.h"
 #include "sig.h"
+#include "trial.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -113,6 +114,7 @@ static int loop(struct worker *w)
 		if (w->fit.check_at && now >= w->fit.check_at)
 			talk_check_self(w);
 		talk_converse(w, now);
+		talk_show_news(w);
 		settle(w);
 		if (said != talk_state(w) || trouble != (w->told[0] != 0))
 			pulse_now();
@@ -142,6 +144,25 @@ static int loop(struct worker *w)
 }
 
 /* ---- start and end ---- */
+
+/* With --engine auto: the first engine that can run a task. Which were passed by, and why, is told at once, for it
+ * decides what scripts see. */
+static void choose_engine(struct worker *w)
+{
+	struct trial t[TRIAL_ENGINES];
+	int taken = strcmp(w->o->engine, "auto") != 0 ? -1 : trial_choose(&w->config, t);
+	if (taken < 0)
+		return;
+	w->engine = t[taken].engine;
+	for (int k = 0; k < TRIAL_ENGINES && !t[taken].why[0]; k++)
+		if (t[k].answers && t[k].why[0])
+			log_at(LOG_WARN, "worker", "%s is passed by: %s. To insist on it: --engine %s%s",
+			       engine_name((enum engine_kind)k), t[k].why, engine_name((enum engine_kind)k),
+			       taken == ENGINE_BWRAP ? " (bwrap runs no image: scripts see this machine's own /usr)"
+						     : "");
+	if (t[taken].why[0])
+		log_at(LOG_WARN, "worker", "no engine that answers here can run a task (see: dgrid doctor)");
+}
 
 static int start(struct worker *w, int *lock, struct err *e)
 {
@@ -181,6 +202,8 @@ static int start(struct worker *w, int *lock, struct err *e)
 		if (!w->o->take_over)
 			rc = identity_check(&w->ledger, &w->config, w->o->node_id, previous, e);
 	}
+	if (!rc)
+		choose_engine(w);
 	int left = 0;
 	if (!rc && previous[0] && (left = engine_remove_leftovers(&w->engine, previous, e)) < 0)
 		rc = -1;

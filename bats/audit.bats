@@ -98,7 +98,15 @@ audit_json() { # PYTHON-EXPRESSION over a
 	run -1 "$DGRID" audit
 	[[ "$output" == *place.path* && "$output" != *$'\033'* ]]
 	run -1 "$DGRID" audit --limit 1
-	[[ "$output" == *"... and 1 more violation, "* ]]
+	[[ "$output" == *"... and 1 more violation (see: --limit, --json)"* ]]
+	run -1 --separate-stderr "$DGRID" audit --limit 0
+	[[ "$output" == "audited "*": 2 VIOLATIONS, "*" notice"* && ${#lines[@]} == 1 ]]
+	# What there is no more of is not counted.
+	edit 'echo 1 >one' && edit 'echo 2 >two'
+	run -0 --separate-stderr "$DGRID" audit --limit 1 main~2..main
+	[[ "${lines[1]}" == "... and 1 more notice (see: --limit, --json)" ]]
+	run -64 "$DGRID" audit --limit -1
+	[[ "$output" == *"--limit: expected a whole number from 0 to "* ]]
 }
 
 @test "the archive: an item that was dropped, changed or removed, totals that do not add up" {

@@ -66,6 +66,51 @@ completed_all() { [ "$(ledger_ls completed | wc -l)" = "$1" ]; }
 	[ "$(grep -c 'no claims until' "$T/log")" -le 2 ]
 }
 
+@test "auto takes the engine that can run a task, not the first that answers, and says what it passed by; so does doctor" {
+	require_bwrap
+	queue 1
+	mkdir "$T/pod"
+	printf '#!/bin/sh\nFAKE_DOCKER="%s" exec "%s" "$@"\n' "$T/pod" "$BATS_TEST_DIRNAME/fake-docker" >"$T/bin/podman"
+	chmod +x "$T/bin/podman"
+	ran_on() { # ENGINE
+		run -0 "$DGRID" worker --node-id n1 --once --work-dir "$T/w1"
+		[[ "$output" == *"node n1: engine $1 "* ]]
+		[ "$(ledger_json completed t1 | jq -r .result.engine)" = "$1" ]
+		"$DGRID" doctor >"$T/doctor"
+		grep -q "^ok    $1  *version .*(the one a worker takes)" "$T/doctor"
+		grep -q "^ok    sandbox .*($1)" "$T/doctor"
+	}
+	touch "$T/fake/imageless"
+	touch "$T/pod/imageless"
+	ran_on bwrap
+	[[ "$output" == *"docker is passed by: image 'alpine:3.20' cannot be had (try: docker pull alpine:3.20): docker: Error: no pull"*"--engine docker (bwrap runs no image"* ]]
+	[[ "$output" == *"podman is passed by: image 'alpine:3.20' cannot be had (try: podman pull alpine:3.20)"*"--engine podman"* ]]
+	grep -q "^warn  podman .*a worker passes it by: image" "$T/doctor"
+	[ ! -e "$T/fake/starts" ]
+	# One that has the image and cannot start anything.
+	rm "$T/fake/imageless" "$T/pod/imageless"
+	touch "$T/fake/fails"
+	GIT_USER_NAME=ann "$DGRID" retry t1
+	ran_on podman
+	[[ "$output" == *"docker is passed by: a trial script did not run: "*"no space left"* && "$output" != *"runs no image"* ]]
+	grep -q "^warn  docker .*a worker passes it by: a trial" "$T/doctor"
+	# Asked for by name it is taken, and waits.
+	rm "$T/fake/fails"
+	touch "$T/fake/imageless"
+	GIT_USER_NAME=ann "$DGRID" retry t1
+	run -69 "$DGRID" worker --node-id n1 --once --engine docker --work-dir "$T/w1"
+	[[ "$output" == *"no claims until this is mended: engine: image 'alpine:3.20' cannot be had (try: docker pull"* ]]
+	# As is the first where none can run a task.
+	touch "$T/pod/imageless"
+	printf '#!/bin/sh\nexit 1\n' >"$T/bin/bwrap"
+	chmod +x "$T/bin/bwrap"
+	run -69 "$DGRID" worker --node-id n1 --once --work-dir "$T/w1"
+	[[ "$output" == *"no engine that answers here can run a task (see: dgrid doctor)"*"node n1: engine docker"*"no claims until this is mended"* ]]
+	run -1 "$DGRID" doctor
+	grep -q '^fail  image ' <<<"$output"
+	ledger_has queue t1
+}
+
 @test "settings of the environment: DOCKER_CPUS and DOCKER_MEMORY are ceilings of the node" {
 	printf '#!/bin/sh\nif [ "$1" = run ]; then echo "$@" >>"$FAKE_DOCKER/arguments"; fi\nexec "%s" "$@"\n' \
 		"$BATS_TEST_DIRNAME/fake-docker" >"$T/bin/docker"

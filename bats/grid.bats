@@ -87,6 +87,36 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 	[ -z "$output" ]
 }
 
+@test "created_at is a time: another is refused everywhere; a task without one is the oldest; old ones stay good" {
+	printf '{"task_id": "when", "script": "true", "timeout_seconds": 10,\n "created_at": "yesterday"}' >"$T/when.json"
+	for verb in validate submit; do
+		run -65 "$DGRID" "$verb" "$T/when.json"
+		[[ "$output" == *'when.json:2:16: created_at: "yesterday" is not valid (expected a time in RFC 3339, such as 2026-'*'or leave the field out)'* ]]
+	done
+	task new 'true' ', "created_at": "2026-01-02T00:00:00Z"'
+	task old 'true' ', "created_at": "2026-01-02T00:00:00+01:00"'
+	task bare 'true'
+	tgit clone -q "$ORIGIN" "$T/c"
+	cp "$T/when.json" "$T/c/tasks/queue/"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm 'when by hand'
+	tgit -C "$T/c" push -q origin HEAD:main
+	run -0 "$DGRID" why when
+	[[ "$output" == *"it is no valid task"* ]]
+	once 2>"$T/log"
+	[ "$(field failed when 't["result"]["status"]')" = invalid ]
+	[[ "$(field failed when 't["result"]["reason"]')" == *'created_at: "yesterday"'* ]]
+	[ "$(sed -n 's/.*: claimed \([a-z]*\),.*/\1/p' "$T/log" | xargs)" = "bare old new" ]
+	run -0 "$DGRID" audit
+	# It ran when it was not checked yet.
+	tgit -C "$T/c" pull -q origin main
+	sed -i 's/2026-01-02T00:00:00Z/yesterday/' "$T/c/tasks/completed/new.json"
+	tgit -C "$T/c" commit -qam 'as it was'
+	tgit -C "$T/c" push -q origin HEAD:main
+	run -0 "$DGRID" rerun new
+	run -0 "$DGRID" show new
+}
+
 @test "the same id cannot be queued twice" {
 	task one 'echo 1'
 	run -65 "$DGRID" submit "$T/one.json"

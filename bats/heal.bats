@@ -224,6 +224,67 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	wait_until 20 ledger_has completed two
 }
 
+@test "gc took old beats from the folder whose objects a clone borrows: it forgets them, reads on and heals" {
+	submit one 'sleep 25'
+	worker n1
+	first=$SPAWNED
+	wait_until 20 ledger_has in_progress one
+	worker n2
+	knows() { lost=$(git -C "$T/n2/ledger" rev-parse --verify -q refs/dgrid/heartbeats/n1); }
+	wait_until 20 knows
+	kill -STOP "$SPAWNED"
+	knows
+	wait_until 20 beat_moved n1 "$lost"
+	touch -d '2 hours ago' "$ORIGIN/objects/${lost:0:2}/${lost:2}"
+	git -C "$ORIGIN" gc -q --prune=1.hour.ago
+	run -1 git -C "$T/n2/ledger" cat-file -e "$lost"
+	kill -KILL "$first"
+	kill -CONT "$SPAWNED"
+	wait_until 40 grep -q 'healed one' "$T/n2.log"
+	[ "$(grep -c 'remote trouble\|is damaged' "$T/n2.log")" = 0 ]
+	kill -TERM "$SPAWNED"
+	stops() { pid_ended "$SPAWNED" || grep -q draining "$T/n2.log"; }
+	wait_until 20 stops
+	kill -TERM "$SPAWNED" 2>/dev/null || true # it may have claimed it
+	wait_until 20 pid_ended "$SPAWNED"
+	# The next start finds a beat that is gone, too, and reads the branch before all else.
+	lost=$(tgit -C "$ORIGIN" commit-tree -m '{"node_id":"n1"}' "$(git -C "$ORIGIN" mktree </dev/null)")
+	git -C "$T/n2/ledger" update-ref refs/dgrid/heartbeats/n1 "$lost"
+	touch -d '2 hours ago' "$ORIGIN/objects/${lost:0:2}/${lost:2}"
+	git -C "$ORIGIN" gc -q --prune=1.hour.ago
+	"$DGRID" cancel one
+	worker n2 --once
+	wait_until 20 pid_ended "$SPAWNED"
+	grep -q 'left: ' "$T/n2.log"
+	[ "$(grep -c 'remote trouble\|is damaged' "$T/n2.log")" = 0 ]
+}
+
+@test "a repository that init makes lets old beats go by the gc after a push, and no younger ones" {
+	run -1 git -C "$ORIGIN" config gc.pruneExpire # it was there already
+	ORIGIN=$T/made.git
+	export DGRID_REPO_URL=$ORIGIN
+	"$DGRID" init "$ORIGIN"
+	[ "$(git -C "$ORIGIN" config gc.pruneExpire)" = 1.hour.ago ]
+	settings '"heartbeat_seconds": 1'
+	worker n1
+	wait_until 20 beat_of n1
+	old=$(beat_of n1)
+	wait_until 20 beat_moved n1 "$old"
+	young=$(beat_of n1)
+	wait_until 20 beat_moved n1 "$young"
+	touch -d '2 hours ago' "$ORIGIN/objects/${old:0:2}/${old:2}"
+	# Now there is too much: git counts what begins with 17. In the foreground, so that nothing outlives the test.
+	git -C "$ORIGIN" config gc.autoDetach false
+	git -C "$ORIGIN" config gc.auto 1
+	for i in 263 410 523; do echo "$i" | git -C "$ORIGIN" hash-object -w --stdin; done
+	gone() { ! git -C "$ORIGIN" cat-file -e "$1"; }
+	wait_until 30 gone "$old"
+	git -C "$ORIGIN" cat-file -e "$young"
+	submit one 'echo 1'
+	wait_until 20 ledger_has completed one
+	git -C "$ORIGIN" fsck --no-dangling
+}
+
 @test "the second signal gives the claims back at once, without using an attempt" {
 	submit slow 'sleep 25'
 	worker n1

@@ -213,6 +213,22 @@ last_page() { python3 -c 'import re,sys; t=sys.stdin.read().split("\033[?1049l")
 	run -66 "$DGRID" logs -f nobody
 }
 
+@test "logs -f in a folder shows what is printed long before the next beat; where pushes are counted there is no beat more" {
+	grid '{"heartbeat_seconds": 200}'
+	"$DGRID" submit --id talk --timeout 100 -- 'echo one; sleep 5; echo two; sleep 90' >/dev/null
+	worker
+	spawn "$T/out" "$DGRID" logs -f talk
+	wait_until 20 grep -qx one "$T/out"
+	wait_until 20 grep -qx two "$T/out"
+	# Nothing new, nothing pushed.
+	beat=$(git -C "$ORIGIN" rev-parse refs/dgrid/heartbeats/n1)
+	grid '{"heartbeat_seconds": 200, "pushes_per_minute": 60}'
+	"$DGRID" submit --id more -- 'echo secret; sleep 6; echo end' >/dev/null
+	wait_until 40 ledger_has completed more
+	[[ "$(git -C "$ORIGIN" log -1 --format=%B refs/dgrid/tails/n1)" != *secret* ]]
+	[ "$(git -C "$ORIGIN" rev-parse refs/dgrid/heartbeats/n1)" = "$beat" ]
+}
+
 @test "logs -f over HTTP, on a terminal: how old it is, no control byte; readers do not fetch tails" {
 	grid '{"heartbeat_seconds": 1, "poll_seconds": 1}'
 	start_http_git

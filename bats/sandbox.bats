@@ -38,7 +38,7 @@ teardown() { common_teardown; }
 	[ "$peak" -lt "$limit" ]
 }
 
-@test "auto takes the first engine that answers, and says which; without any it says why" {
+@test "auto takes the one engine that answers, and says which; without any it says why" {
 	task one <<<'echo 1'
 	mkdir "$T/bin"
 	for tool in git bwrap setpriv sh true; do ln -s "$(command -v "$tool")" "$T/bin/$tool"; done

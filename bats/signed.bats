@@ -153,6 +153,10 @@ verdicts() { # BRANCH
 	[ "$(git -C "$ORIGIN" rev-parse main)" = "$head" ]
 	[ -n "$(ls "$T/n1.w/results")" ]
 	submit next
+	run -0 "$DGRID" why slow
+	[[ "$output" == *"node n1 is not enrolled any more (nodes/keys/n1.pub is not there)"*"dgrid enroll n1 KEY"*"dgrid heal queues it again when its lease has run out, at 20"* ]]
+	run -0 "$DGRID" why next
+	[[ "$output" == *"node n1 makes no claims: it is not enrolled"*"dgrid enroll n1 KEY"* && "$output" != *"nothing stands in its way"* ]]
 	"$DGRID" enroll n1 "$T/n1.w/node_key.pub"
 	wait_until 20 ledger_has completed slow
 	wait_until 20 ledger_has completed next
@@ -160,6 +164,19 @@ verdicts() { # BRANCH
 	wait_until 20 pid_ended "$SPAWNED"
 	run ! grep -v '^GOOD n1' <(verdicts main)
 	"$DGRID" audit
+	run -0 "$DGRID" why slow
+	[[ "$output" != *enrolled* ]]
+	"$DGRID" enroll --revoke n1
+	run -0 "$DGRID" why --json slow
+	[[ "$(jq -r '.reasons[] | select(.code == "not-enrolled").text' <<<"$output")" == "node n1 is not enrolled now ("*"stays good (see: dgrid audit)"*"dgrid rerun slow" ]]
+	key ann
+	"$DGRID" enroll ann "$T/ann.pub"
+	DGRID_SIGNING_KEY=$T/ann "$DGRID" retry slow
+	run -0 "$DGRID" why slow
+	[[ "$output" == *"node n1, which had it last, is not enrolled any more"*"other nodes run it"* ]]
+	settings '"poll_seconds": 5'
+	run -0 "$DGRID" why slow
+	[[ "$output" != *enrolled* ]]
 }
 
 @test "a key is changed without a stop: enrol the new one, put it in its place, revoke the old one" {
@@ -183,7 +200,12 @@ verdicts() { # BRANCH
 	wait_until 20 pid_ended "$SPAWNED"
 	run ! grep 'not enrolled' "$T/n1.log"
 	run ! grep -v '^GOOD n1' <(verdicts main)
-	"$DGRID" audit
+	run -0 "$DGRID" audit
+	# Who came and who went can be held against what the node printed.
+	new=$(print_of "$T/n1.w/node_key.pub")
+	[ "$(grep -c " notice.keys  *nodes/keys/n1.pub: added by ann: enrols $old (by ann " <<<"$output")" = 1 ]
+	[ "$(grep -c " notice.keys  *nodes/keys/n1.pub: changed by ann: enrols $new (by ann " <<<"$output")" = 1 ]
+	[ "$(grep -c " notice.keys  *nodes/keys/n1.pub: changed by ann: revokes $old (by ann " <<<"$output")" = 1 ]
 	run -0 "$DGRID" nodes --json
 	[ "$(jq -r '.keys | map(.key) | join(" ")' <<<"$output")" = "$(print_of "$T/n1.w/node_key.pub")" ]
 }

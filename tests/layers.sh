@@ -14,7 +14,7 @@ BEGIN {
 		"tails arrival world|" \
 		"ledger runner heartbeat archive trust checkpoint|" \
 		"cache|" \
-		"rule chooser outbox reaper result snapshot selfcheck identity upkeep turns promote request signed|" \
+		"rule chooser outbox reaper result snapshot selfcheck trial identity upkeep turns promote request signed|" \
 		"voters rules_vote|" \
 		"slots nodekey rerun metrics feed rows history record rules_claim rules_result rules_archive|" \
 		"talk commands taskpage advice rules|" \

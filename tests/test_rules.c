@@ -213,6 +213,11 @@ static void claims(void)
 {
 	try_claim("n1", "n1", 1, NONCE, 0, 120);
 	clean("a claim");
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", with("\"created_at\":\"x\""),
+	     with(text("\"created_at\":\"x\",\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	judge(TASK_QUEUE);
+	clean("of a task whose created_at is no time, as it once could be");
 	try_claim("n1", "n2", 1, NONCE, 0, 120);
 	broken(RULE_CLAIM_NODE, "in another node's name");
 	try_claim("n3", "n3", 1, NONCE, 0, 120);
@@ -640,6 +645,13 @@ static void places(void)
 		     (int)strlen(TASK)));
 	judge(TASK_QUEUE);
 	broken(RULE_PLACE_MOVE, "a good task called invalid");
+	commit_by("n1", "invalid a");
+	move("queue", "failed", with("\"created_at\":\"x\""),
+	     stub_of("{\\\"task_id\\\":\\\"a\\\",\\\"script\\\":\\\"true\\\",\\\"timeout_seconds\\\":60,"
+		     "\\\"created_at\\\":\\\"x\\\"}",
+		     (int)strlen(with("\"created_at\":\"x\""))));
+	judge(TASK_QUEUE);
+	clean("one that was created at no time");
 }
 
 /* ---- promotion ---- */
@@ -833,6 +845,28 @@ static void nodes(void)
 		CHECK(n_told == 1 && told[0].rule == scope[i].by_person, scope[i].path);
 		seen_rule[scope[i].by_person] = true;
 	}
+#define KEY "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICU7dqYkHL2AFAYl1iwHWv3NYH9tAaFN8dyMG6xY3CU+"
+#define OTHER "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMKJIacUQAK7jTd8XwIROPiOWrK6trOg4RzCLThFCJ4z"
+#define KEY_PRINT "SHA256:nr2RQb8kwQiAif7y3oVQP1uv9JHgbxJdwT977wyiZ0w"
+#define OTHER_PRINT "SHA256:HG6JrNl01EjCPuKbNvLhKSSdSxcvYCd6TeVbPXCZCG4"
+	static const struct {
+		const char *old, *new, *says;
+	} keys[] = {{NULL, KEY " n1\n", "added by ann: enrols " KEY_PRINT},
+		    {KEY "\n", "# both\n" KEY "\n" OTHER "\n", "changed by ann: enrols " OTHER_PRINT},
+		    {KEY "\n", OTHER "\n", "changed by ann: enrols " OTHER_PRINT "; revokes " KEY_PRINT},
+		    {KEY "\n", KEY " n1\n", "changed by ann"},
+		    {KEY "\n", KEY "\nnone\n",
+		     "changed by ann: not all of it are keys, so it counts for nothing; revokes " KEY_PRINT},
+		    {KEY "\n", NULL, "removed by ann: revokes " KEY_PRINT}};
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+		commit_by("ann", NULL);
+		change("nodes/keys/n1.pub", keys[i].old, keys[i].new);
+		judge(-1);
+		CHECK(n_told == 1 && told[0].rule == NOTICE_KEYS && !strcmp(told[0].text, keys[i].says), keys[i].says);
+	}
+	bool old, new;
+	rules_wants(&c.changes[0], &old, &new);
+	CHECK(old && !new, "the text of a key that goes is asked for");
 	commit_by("ann", NULL);
 	c.n_parents = 2;
 	judge(-1);

@@ -1,0 +1,25 @@
+/* trial: which engine can really run a task here? That one answers is not enough: it may have no way to the grid's
+ * image, or no right to start what it has. So a script is run in it, as a task would be.
+ */
+#ifndef TRIAL_H
+#define TRIAL_H
+#include "config.h"
+#include "engine.h"
+
+#define TRIAL_ENGINES (ENGINE_BWRAP + 1)
+
+/* Runs a script that does nothing in a sandbox of the grid's ceilings and first image, which is there already. 0: it
+ * ran; -1: e says what came instead. Serves the event loop. */
+int trial_run(const struct engine *g, const struct grid_config *c, struct err *e);
+
+struct trial { /* of one engine */
+	bool answers;
+	struct engine engine;
+	char why[1100]; /* "": nothing is wrong, or nobody looked */
+};
+bool trial_ask(enum engine_kind k, struct trial *t); /* only whether it answers */
+/* What --engine auto takes, by its place in t (by enum engine_kind): the first that can run a task (its image is pulled
+ * if need be), else the first that answers, with the reason in its why; -1: none answers. One that answers alone is
+ * taken as it is: there is no choice to make. */
+int trial_choose(const struct grid_config *c, struct trial t[TRIAL_ENGINES]);
+#endif
