@@ -5,7 +5,7 @@ For bats/guides.bats, which looks for each in docs/SUBMISSION_GUIDE.md.   messag
 import os, re, sys
 
 errors = sys.argv[1] == "--errors"
-CALL = re.compile(r"\b(problem_in|problem_at|tell|wrong|fail|fail_expected|error_set%s)\(" % ("|err_set" if errors else ""))
+CALL = re.compile(r"\b(problem_in|problem_at|tell|wrong|fail|fail_expected|json_error_set%s)\(" % ("|err_set" if errors else ""))
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 CONVERSION = re.compile(r"%[-+ #0]*(?:\*|\d+)?(?:\.(?:\*|\d+))?(?:ll|z|l|h)?[a-zA-Z]")
 
