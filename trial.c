@@ -75,7 +75,7 @@ int trial_choose(const struct grid_config *c, struct trial t[TRIAL_ENGINES])
 	for (int k = 0; k < TRIAL_ENGINES; k++)
 		if (trial_ask((enum engine_kind)k, &t[k]) && ++n == 1)
 			first = k;
-	for (int k = 0; k < TRIAL_ENGINES && n > 1; k++) {
+	for (int k = 0; k < ENGINE_BWRAP && n > 1; k++) {
 		if (!t[k].answers)
 			continue;
 		if (!engine_image(&t[k].engine, c->images[0], NULL, &e) && !trial_run(&t[k].engine, c, &e))

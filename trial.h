@@ -18,8 +18,9 @@ struct trial { /* of one engine */
 	char why[1100]; /* "": nothing is wrong, or nobody looked */
 };
 bool trial_ask(enum engine_kind k, struct trial *t); /* only whether it answers */
-/* What --engine auto takes, by its place in t (by enum engine_kind): the first that can run a task (its image is pulled
- * if need be), else the first that answers, with the reason in its why; -1: none answers. One that answers alone is
- * taken as it is: there is no choice to make. */
+/* What --engine auto takes, by its place in t (by enum engine_kind): of Docker and Podman the first that can run a task
+ * (its image is pulled if need be), else the first that answers, with the reason in its why. bubblewrap, which
+ * runs no image, is taken where neither answers, never in place of one whose image cannot be had just now: scripts
+ * would see another world, and their results stay. One engine alone is taken as it is. -1: none answers. */
 int trial_choose(const struct grid_config *c, struct trial t[TRIAL_ENGINES]);
 #endif

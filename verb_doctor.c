@@ -460,11 +460,12 @@ const struct verb verb_doctor = {
 	"in a sandbox of it. Each finding says how to mend it.",
     .needs = USAGE_READS,
     .options =
-	(const struct usage_option[]){USAGE_JSON,
-				      {'e', "--engine", "NAME", USAGE_ENGINES,
-				       "the engine to try; default auto, what a worker takes: the first of docker, "
-				       "podman and bwrap that can run a script in the grid's image"},
-				      {0}},
+	(const struct usage_option[]){
+	    USAGE_JSON,
+	    {'e', "--engine", "NAME", USAGE_ENGINES,
+	     "the engine to try; default auto, what a worker takes: docker or podman, the first "
+	     "that can run a script in the grid's image; where neither answers, bwrap"},
+	    {0}},
     .examples = (const struct usage_note[]){{"dgrid doctor", ""}, {"dgrid doctor --engine bwrap", ""}, {0}},
     .exits = (const struct usage_note[]){{"0", "nothing is wrong; warnings may be"},
 					 {"1", "at least one check failed"},

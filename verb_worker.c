@@ -219,9 +219,8 @@ const struct verb verb_worker = {
 	    {'s', "--slots", "N", NULL, "tasks it runs at once, 1 to 256; default 1"},
 	    {'l', "--labels", "A,B", NULL, "labels it carries, for tasks that ask for them"},
 	    {'e', "--engine", "NAME", USAGE_ENGINES,
-	     "the sandbox; default auto: the first of docker, podman and bwrap that can run a script in the grid's "
-	     "image "
-	     "(bwrap runs none: scripts see this machine's /usr)"},
+	     "the sandbox; default auto: docker or podman, the first that can run a script in the grid's image; where "
+	     "neither answers bwrap, which runs none (scripts see this machine's /usr)"},
 	    {'o', "--once", NULL, NULL, "end when nothing is queued that it could run and its own tasks have ended"},
 	    {'d', "--drain-after", "N", NULL, "drain after N tasks have ended"},
 	    {'w', "--work-dir", "DIR", "@folders",

@@ -156,12 +156,11 @@ static void choose_engine(struct worker *w)
 	w->engine = t[taken].engine;
 	for (int k = 0; k < TRIAL_ENGINES && !t[taken].why[0]; k++)
 		if (t[k].answers && t[k].why[0])
-			log_at(LOG_WARN, "worker", "%s is passed by: %s. To insist on it: --engine %s%s",
-			       engine_name((enum engine_kind)k), t[k].why, engine_name((enum engine_kind)k),
-			       taken == ENGINE_BWRAP ? " (bwrap runs no image: scripts see this machine's own /usr)"
-						     : "");
+			log_at(LOG_WARN, "worker", "%s is passed by: %s. To insist on it: --engine %s",
+			       engine_name((enum engine_kind)k), t[k].why, engine_name((enum engine_kind)k));
 	if (t[taken].why[0])
-		log_at(LOG_WARN, "worker", "no engine that answers here can run a task (see: dgrid doctor)");
+		log_at(LOG_WARN, "worker", "no engine here can run a task in the grid's image (see: dgrid doctor)%s",
+		       t[ENGINE_BWRAP].answers ? "; bwrap could, in this machine's own /usr: --engine bwrap" : "");
 }
 
 static int start(struct worker *w, int *lock, struct err *e)
