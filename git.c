@@ -144,6 +144,7 @@ struct proc *git_stream(const struct git *g, const char *const *args, bool feed,
 	struct proc_spec spec = {.argv = (const char *const *)argv.v,
 				 .env = (const char *const *)env.v,
 				 .feed = feed,
+				 .wide = true,
 				 .ctx = ctx,
 				 .on_output = on_output,
 				 .on_end = on_end};

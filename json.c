@@ -17,6 +17,9 @@
 #include <jsmn.h>
 #pragma GCC diagnostic pop
 
+#define TOKENS 128 /* of a document that is parsed without asking for memory for them */
+#define NARROW 16  /* members of an object whose names are compared each with each */
+
 /* ---- the tree ---- */
 
 struct build {
@@ -50,19 +53,22 @@ static unsigned hex4(const char *s)
 	return v;
 }
 
-/* Decodes the inside of a validated string; the result is never longer than the source. */
-static char *decode(const char *s, size_t n, size_t *len)
+/* Decodes the inside of a validated string into out; with its NUL it has at most n + 1 bytes. Returns how many without.
+ */
+static size_t decode(char *out, const char *s, size_t n)
 {
-	char *out = xcalloc(n + 1, 1);
 	size_t i = 0, o = 0;
 
 	while (i < n) {
+		const char *escape = memchr(s + i, '\\', n - i);
+		size_t until = escape ? (size_t)(escape - s) : n;
 		unsigned u;
 
-		if (s[i] != '\\') {
-			out[o++] = s[i++];
-			continue;
-		}
+		memcpy(out + o, s + i, until - i);
+		o += until - i;
+		i = until;
+		if (i == n)
+			break;
 		switch (s[i + 1]) {
 		case 'b':
 			out[o++] = '\b';
@@ -94,43 +100,47 @@ static char *decode(const char *s, size_t n, size_t *len)
 		}
 		i += 2;
 	}
-	*len = o;
-	return out;
+	out[o] = 0;
+	return o;
 }
 
-static struct json *build_value(struct build *b)
+/* name: of the member that it is, or NULL. A value, its text and its name are one piece of memory: there are many. */
+static struct json *build_value(struct build *b, const jsmntok_t *name)
 {
 	const jsmntok_t *t = b->tok++;
-	struct json *j = xcalloc(1, sizeof *j);
-	struct json **tail = &j->child;
 	const char *s = b->text + t->start;
-	size_t n = (size_t)(t->end - t->start);
+	size_t n = (size_t)(t->end - t->start), n_name = name ? (size_t)(name->end - name->start) : 0;
+	bool text = t->type == JSMN_STRING || (t->type == JSMN_PRIMITIVE && *s != 'n' && *s != 't' && *s != 'f');
+	struct json *j = xrealloc(NULL, sizeof *j + (text ? n + 1 : 0) + (name ? n_name + 1 : 0));
+	struct json **tail = &j->child;
+	char *room = (char *)(j + 1);
 
+	*j = (struct json){.type = JSON_NULL};
+	if (name) {
+		locate(b, (size_t)name->start - 1, &j->name_line, &j->name_col);
+		j->name = room;
+		j->name_within = true;
+		j->name_len = decode(room, b->text + name->start, n_name);
+		room += n_name + 1;
+	}
+	if (text) {
+		j->text = room;
+		j->text_within = true;
+	}
 	/* jsmn's strings start after the quote */
 	locate(b, (size_t)t->start - (t->type == JSMN_STRING ? 1 : 0), &j->line, &j->col);
 	switch (t->type) {
 	case JSMN_STRING:
 		j->type = JSON_STRING;
-		j->text = decode(s, n, &j->len);
+		j->len = decode(j->text, s, n);
 		break;
 	case JSMN_ARRAY:
 	case JSMN_OBJECT:
 		j->type = t->type == JSMN_ARRAY ? JSON_ARRAY : JSON_OBJECT;
 		for (int i = 0; i < t->size; i++) {
-			const jsmntok_t *name = NULL;
-			unsigned line = 0, col = 0;
+			const jsmntok_t *its = j->type == JSON_OBJECT ? b->tok++ : NULL;
 
-			if (j->type == JSON_OBJECT) {
-				name = b->tok++;
-				locate(b, (size_t)name->start - 1, &line, &col);
-			}
-			*tail = build_value(b);
-			if (name) {
-				(*tail)->name = decode(b->text + name->start, (size_t)(name->end - name->start),
-						       &(*tail)->name_len);
-				(*tail)->name_line = line;
-				(*tail)->name_col = col;
-			}
+			*tail = build_value(b, its);
 			tail = &(*tail)->next;
 		}
 		break;
@@ -142,7 +152,8 @@ static struct json *build_value(struct build *b)
 			j->boolean = *s == 't';
 		} else {
 			j->type = JSON_NUMBER;
-			j->text = xstrndup(s, n);
+			memcpy(j->text, s, n);
+			j->text[n] = 0;
 			j->len = n;
 		}
 	}
@@ -171,6 +182,16 @@ static int name_order(const void *va, const void *vb)
 	return before(a, b) ? -1 : before(b, a);
 }
 
+/* Is a small object's every name another one? */
+static bool names_differ(const struct json *object)
+{
+	for (const struct json *a = object->child; a; a = a->next)
+		for (const struct json *b = a->next; b; b = b->next)
+			if (a->name_len == b->name_len && name_cmp(a, b) == 0)
+				return false;
+	return true;
+}
+
 /* The first member in the text whose name its object had already, or NULL. Sorts, as objects may be wide. */
 static const struct json *find_duplicate(const struct json *j, const struct json *best)
 {
@@ -179,7 +200,7 @@ static const struct json *find_duplicate(const struct json *j, const struct json
 
 	for (const struct json *c = j->child; c; c = c->next, n++)
 		best = find_duplicate(c, best);
-	if (j->type != JSON_OBJECT || n < 2)
+	if (j->type != JSON_OBJECT || (n <= NARROW && names_differ(j)))
 		return best;
 	v = xcalloc(n, sizeof *v);
 	n = 0;
@@ -201,7 +222,7 @@ struct json *json_parse(const char *text, size_t len, struct json_error *e)
 	struct build b = {.text = text, .line = 1};
 	const struct json *dup;
 	struct json *root;
-	jsmntok_t *tokens;
+	jsmntok_t few[TOKENS], *many = NULL;
 	jsmn_parser p;
 	unsigned count;
 
@@ -209,16 +230,17 @@ struct json *json_parse(const char *text, size_t len, struct json_error *e)
 		e = &ignored;
 	if (!json_grammar(text, len, &count, e))
 		return NULL;
-	tokens = xcalloc(count, sizeof *tokens);
+	if (count > TOKENS)
+		many = xcalloc(count, sizeof *many);
+	b.tok = many ? many : few;
 	jsmn_init(&p);
-	if (jsmn_parse(&p, text, len, tokens, count) != (int)count || p.toknext != count) {
-		free(tokens);
+	if (jsmn_parse(&p, text, len, many ? many : few, count) != (int)count || p.toknext != count) {
+		free(many);
 		json_error_set(e, 1, 1, "bug: jsmn does not agree that this document is valid");
 		return NULL;
 	}
-	b.tok = tokens;
-	root = build_value(&b);
-	free(tokens);
+	root = build_value(&b, NULL);
+	free(many);
 	dup = find_duplicate(root, NULL);
 	if (dup) {
 		struct buf name = {0};
@@ -237,6 +259,14 @@ struct json *json_parse(const char *text, size_t len, struct json_error *e)
 	return root;
 }
 
+static void drop_name(struct json *j)
+{
+	if (!j->name_within)
+		free(j->name);
+	j->name = NULL;
+	j->name_within = false;
+}
+
 void json_free(struct json *j)
 {
 	if (!j)
@@ -245,8 +275,9 @@ void json_free(struct json *j)
 		next = c->next;
 		json_free(c);
 	}
-	free(j->text);
-	free(j->name);
+	if (!j->text_within)
+		free(j->text);
+	drop_name(j);
 	free(j);
 }
 
@@ -396,7 +427,7 @@ void json_set(struct json *object, const char *name, struct json *value)
 	assert(object->type == JSON_OBJECT && value && !value->next);
 	while (*link && !name_is(*link, clean, len))
 		link = &(*link)->next;
-	free(value->name);
+	drop_name(value);
 	value->name = clean;
 	value->name_len = len;
 	value->name_line = value->name_col = 0;
@@ -437,8 +468,7 @@ void json_append(struct json *array, struct json *value)
 	while (*link)
 		link = &(*link)->next;
 	/* it may have been a member elsewhere */
-	free(value->name);
-	value->name = NULL;
+	drop_name(value);
 	value->name_len = 0;
 	value->name_line = value->name_col = 0;
 	*link = value;

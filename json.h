@@ -13,9 +13,10 @@ struct json {
 	enum json_type type;
 	unsigned line, col; /* of the value, from 1; columns count bytes */
 	bool boolean;
-	char *text; /* string: decoded UTF-8, NUL-terminated, may hold NULs; number: its literal */
-	size_t len; /* bytes in text */
-	char *name; /* member name inside an object, else NULL */
+	bool text_within, name_within; /* json_parse: they stand in the value's own memory, behind it */
+	char *text;		       /* string: decoded UTF-8, NUL-terminated, may hold NULs; number: its literal */
+	size_t len;		       /* bytes in text */
+	char *name;		       /* member name inside an object, else NULL */
 	size_t name_len;
 	unsigned name_line, name_col;
 	struct json *child, *next; /* first element/member; next sibling */

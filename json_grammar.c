@@ -128,6 +128,12 @@ static bool check_escape(struct check *k)
 	return true;
 }
 
+/* It stands for itself in a string. */
+static bool plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 static bool check_string(struct check *k)
 {
 	unsigned start = column(k);
@@ -135,8 +141,11 @@ static bool check_string(struct check *k)
 	k->tokens++;
 	k->pos++;
 	for (;;) {
-		int c = peek(k);
+		int c;
 
+		while (k->pos < k->len && plain(k->s[k->pos]))
+			k->pos++;
+		c = peek(k);
 		if (c < 0) {
 			json_error_set(k->e, k->line, column(k),
 				       "the text ends inside the string that starts in column %u, expected '\"'",

@@ -16,7 +16,8 @@ extern char **environ;
 
 #define KILL_GRACE_MS 2000
 #define GIVE_UP_MS 100
-#define LINGER_MS 1000 /* a daemon left behind may hold our pipes: do not wait for it longer than this */
+#define WIDE_PIPE (1 << 20) /* what Linux gives to anybody */
+#define LINGER_MS 1000	    /* a daemon left behind may hold our pipes: do not wait for it longer than this */
 enum { FD_OUT, FD_ERR, FD_STATUS, FD_IN, N_FDS };
 
 struct proc {
@@ -116,6 +117,10 @@ struct proc *proc_start(const struct proc_spec *spec, struct err *e)
 		p->fd[i] = pair[i == FD_IN];
 		theirs[i] = pair[i != FD_IN];
 		fcntl(p->fd[i], F_SETFL, O_NONBLOCK);
+#ifdef F_SETPIPE_SZ
+		if (i == FD_OUT && spec->wide)
+			fcntl(p->fd[i], F_SETPIPE_SZ, WIDE_PIPE);
+#endif
 	}
 	if (!spec->input && !spec->feed)
 		theirs[FD_IN] = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -205,7 +210,7 @@ static void keep(struct proc *p, int which, const char *bytes, size_t len)
 
 static void serve_fd(struct proc *p, int which)
 {
-	char chunk[16384];
+	char chunk[65536]; /* as much as a pipe holds */
 	if (which == FD_IN) {
 		size_t left = p->input.len - p->input_sent;
 		ssize_t n = left ? write(p->fd[FD_IN], p->input.data + p->input_sent, left) : 0;
@@ -228,9 +233,10 @@ static void serve_fd(struct proc *p, int which)
 		close_fd(&p->fd[which]);
 }
 
-static void check_child(struct proc *p, int64_t now)
+/* told: some child may have ended. */
+static void check_child(struct proc *p, int64_t now, bool told)
 {
-	if (!p->reaped && waitpid(p->pid, &p->status, WNOHANG) == p->pid) {
+	if (!p->reaped && told && waitpid(p->pid, &p->status, WNOHANG) == p->pid) {
 		p->reaped = true;
 		p->linger_until = now + LINGER_MS;
 	}
@@ -336,7 +342,8 @@ void loop_step(int64_t max_wait_ms)
 		}
 	}
 	int got = poll(pfd, (nfds_t)n, (int)wait);
-	if (got > 0 && pfd[0].revents)
+	bool told = got <= 0 || pfd[0].revents;
+	if (got > 0 && told)
 		sig_drain();
 	n = 1;
 	if (got > 0)
@@ -348,7 +355,7 @@ void loop_step(int64_t max_wait_ms)
 	now = clock_mono_ms();
 	for (struct proc *p = procs; p; p = p->next)
 		if (!p->finished)
-			check_child(p, now);
+			check_child(p, now, told);
 	while (finish_one())
 		;
 }

@@ -30,6 +30,7 @@ struct proc_spec {
 	const char *input;	 /* bytes for stdin; NULL: /dev/null */
 	size_t input_len;
 	bool feed;	    /* stdin stays open: more comes by proc_feed, until proc_feed_end */
+	bool wide;	    /* its stdout gets a large pipe, where there is one: it works on while we are busy */
 	size_t cap;	    /* bytes kept of each stream; 0: 1 MiB. The rest is read and dropped */
 	int64_t timeout_ms; /* 0: none. Then SIGTERM to the group, after 2 s SIGKILL; end = PROC_TIMED_OUT */
 	bool status_pipe;   /* child gets a pipe as fd 3, seen as PROC_STATUS by on_output */

@@ -9,8 +9,13 @@
 #define QUEUE_MAX 512 /* commits read ahead */
 #define ARCHIVE_QUEUE_MAX 4
 #define BYTES_MAX (16u << 20) /* of documents, kept and waiting; what one commit brings comes on top */
-#define CACHE_SLOTS 1024      /* documents kept: what one commit writes another moves */
-#define CACHED_MAX 8192	      /* bytes of one that is worth keeping */
+#define CACHE_MAX 1024	      /* documents kept: what one commit writes another moves */
+#define CACHE_SLOTS 4096
+#define CACHE_WAYS 4	/* slots that one may stand in */
+#define CACHED_MAX 8192 /* bytes of one that is worth keeping */
+/* What git keeps of unpacked objects to build others on. Here they come in the order that they were made in, so the
+ * last few are enough; with the 96 MB of its own it is a fifth slower, for it touches ever new memory. */
+#define SMALL_DELTA_CACHE "core.deltaBaseCacheLimit=8m"
 #define TOTALS_MAX (16u << 20)
 
 struct blob {
@@ -54,6 +59,7 @@ struct reel {
 	size_t left;  /* bytes of the blob that comes, its newline too */
 	size_t bytes; /* of all blobs */
 	struct blob *cache[CACHE_SLOTS];
+	size_t n_cached, sweep; /* how many; the slot that is emptied next when they are too many */
 	struct err *e;
 };
 
@@ -105,35 +111,74 @@ static void blob_drop(struct reel *r, struct blob *b)
 	free(b);
 }
 
-static struct blob **slot_of(struct reel *r, const char *oid)
+/* Where it stands; NULL: nowhere. room: where it could. */
+static struct blob **cached(struct reel *r, const char *oid, struct blob ***room)
 {
-	char head[9];
-	snprintf(head, sizeof head, "%.8s", oid);
-	return &r->cache[strtoul(head, NULL, 16) % CACHE_SLOTS];
+	unsigned v = 0;
+	for (int i = 0; i < 8 && oid[i]; i++) /* hexadecimal digits */
+		v = v << 4 ^ (unsigned)(oid[i] + (oid[i] >> 6) * 9);
+	struct blob **way = &r->cache[v * CACHE_WAYS % CACHE_SLOTS];
+	*room = way;
+	for (int i = 0; i < CACHE_WAYS; i++) {
+		if (way[i] && !strcmp(way[i]->oid, oid))
+			return &way[i];
+		if (!way[i])
+			*room = &way[i];
+	}
+	return NULL;
 }
 
-static struct blob *blob_want(struct reel *r, const char *oid, size_t max)
+static void uncache(struct reel *r, struct blob **slot)
 {
-	struct blob **slot = slot_of(r, oid), *b = *slot;
-	if (b && !strcmp(b->oid, oid) && b->max >= max) {
-		b->refs++;
-		return b;
-	}
-	blob_drop(r, *slot);
-	b = xcalloc(1, sizeof *b);
-	*b = (struct blob){.refs = 3, .seq = ++r->asked, .max = max}; /* the asker, the questions, the cache */
-	snprintf(b->oid, sizeof b->oid, "%s", oid);
+	struct blob *b = *slot;
+	*slot = NULL;
+	r->n_cached -= b != NULL;
+	blob_drop(r, b);
+}
+
+static void keep(struct reel *r, struct blob *b, struct blob **slot)
+{
+	uncache(r, slot);
+	while (r->n_cached >= CACHE_MAX)
+		uncache(r, &r->cache[r->sweep++ % CACHE_SLOTS]);
 	*slot = b;
+	b->refs++;
+	r->n_cached++;
+}
+
+static void ask(struct reel *r, struct blob *b)
+{
+	b->refs++; /* the questions' */
+	b->seq = ++r->asked;
 	*(r->asked_last ? &r->asked_last->next_asked : &r->asked_first) = b;
 	r->asked_last = b;
-	proc_feed(r->cat, oid, strlen(oid));
+	proc_feed(r->cat, b->oid, strlen(b->oid));
 	proc_feed(r->cat, "\n", 1);
+}
+
+/* again: as what one commit writes and another will take away. */
+static struct blob *blob_want(struct reel *r, const char *oid, size_t max, bool again)
+{
+	struct blob **room, **slot = cached(r, oid, &room);
+	if (slot && (*slot)->max >= max) {
+		struct blob *here = *slot;
+		here->refs++;
+		if (!again)
+			uncache(r, slot);
+		return here;
+	}
+	struct blob *b = xcalloc(1, sizeof *b);
+	*b = (struct blob){.refs = 1, .max = max};
+	snprintf(b->oid, sizeof b->oid, "%s", oid);
+	if (again)
+		keep(r, b, slot ? slot : room);
+	ask(r, b);
 	return b;
 }
 
 static void answered(struct reel *r)
 {
-	struct blob *b = r->asked_first, **slot = slot_of(r, b->oid);
+	struct blob *b = r->asked_first, **room, **slot;
 	b->there = true;
 	if (b->tree_of && b->bytes)
 		look_at_tree(b);
@@ -142,22 +187,22 @@ static void answered(struct reel *r)
 		r->asked_last = NULL;
 	r->answered = b->seq;
 	r->bytes += b->bytes ? b->len : 0;
-	if (b->len > CACHED_MAX && *slot == b) {
-		*slot = NULL;
-		b->refs--;
-	}
+	if (b->len > CACHED_MAX && (slot = cached(r, b->oid, &room)) && *slot == b)
+		uncache(r, slot);
 	blob_drop(r, b);
 }
 
 /* "OID TYPE SIZE" or "OID missing" */
 static void cat_head(struct reel *r, char *line)
 {
-	char type[16] = "";
-	unsigned long long size = 0;
 	struct blob *b = r->asked_first;
 	if (!b)
 		return;
-	bool found = sscanf(line, "%*s %15s %llu", type, &size) == 2;
+	const char *last = strrchr(line, ' '), *type = last ? last : line;
+	while (type > line && type[-1] != ' ')
+		type--;
+	bool found = type > line && last[1] >= '0' && last[1] <= '9';
+	unsigned long long size = found ? strtoull(last + 1, NULL, 10) : 0;
 	if (!found && b->tree_of) {
 		answered(r); /* there is no such folder */
 		return;
@@ -169,7 +214,7 @@ static void cat_head(struct reel *r, char *line)
 		answered(r);
 		return;
 	}
-	b->keep = !strcmp(type, b->tree_of ? "tree" : "blob") && size <= b->max;
+	b->keep = !strncmp(type, b->tree_of ? "tree " : "blob ", 5) && size <= b->max;
 	if (b->keep)
 		b->bytes = xcalloc((size_t)size + 1, 1);
 	r->in_blob = true;
@@ -246,18 +291,17 @@ static void step_free(struct reel *r, struct step *s)
 static void ask_tree(struct reel *r, struct step *s, const char *folder, const char *name)
 {
 	struct blob *b = xcalloc(1, sizeof *b);
-	*b = (struct blob){.refs = 1, .seq = ++r->asked, .max = TOTALS_MAX, .tree_of = s, .folder = folder};
+	*b = (struct blob){.max = TOTALS_MAX, .tree_of = s, .folder = folder};
 	snprintf(b->oid, sizeof b->oid, "%s%s", s->tree, name);
-	*(r->asked_last ? &r->asked_last->next_asked : &r->asked_first) = b;
-	r->asked_last = b;
-	proc_feed(r->cat, b->oid, strlen(b->oid));
-	proc_feed(r->cat, "\n", 1);
+	ask(r, b);
 	s->needs = b->seq;
 }
 
-static struct blob *ask_for(struct reel *r, struct step *s, const struct rule_change *ch, const char *oid)
+static struct blob *ask_for(struct reel *r, struct step *s, const struct rule_change *ch, bool old)
 {
-	struct blob *b = blob_want(r, oid, ch->kind == RULE_TOTALS ? TOTALS_MAX : TASK_FILE_MAX);
+	size_t max = ch->kind == RULE_TOTALS ? TOTALS_MAX : TASK_FILE_MAX;
+	bool again = !old && (ch->kind == RULE_TASK || ch->kind == RULE_TOTALS);
+	struct blob *b = blob_want(r, old ? ch->old_oid : ch->new_oid, max, again);
 	s->needs = b->seq > s->needs ? b->seq : s->needs;
 	return b;
 }
@@ -280,8 +324,8 @@ static void step_done(struct reader *in)
 			bool old, new;
 			rule_change_classify(ch);
 			rules_wants(ch, &old, &new);
-			s->old[i] = old ? ask_for(r, s, ch, ch->old_oid) : NULL;
-			s->new[i] = new ? ask_for(r, s, ch, ch->new_oid) : NULL;
+			s->old[i] = old ? ask_for(r, s, ch, true) : NULL;
+			s->new[i] = new ? ask_for(r, s, ch, false) : NULL;
 		}
 	}
 	*(in->last ? &in->last->next : &in->first) = s;
@@ -318,6 +362,16 @@ static void take_field(struct reader *in, const char *text)
 	}
 }
 
+/* The next word of text; returns what is behind it. */
+static char *take_word(char *out, size_t size, char *text)
+{
+	text += *text == ' ';
+	size_t n = strcspn(text, " "), fits = n < size ? n : size - 1;
+	memcpy(out, text, fits);
+	out[fits] = 0;
+	return text + n;
+}
+
 /* ":OLDMODE NEWMODE OLDOID NEWOID STATUS" */
 static void take_change(struct reader *in, const char *text)
 {
@@ -326,14 +380,9 @@ static void take_change(struct reader *in, const char *text)
 	char *end;
 	ch.old_mode = (unsigned)strtoul(text + 1, &end, 8);
 	ch.new_mode = (unsigned)strtoul(end, &end, 8);
-	end += *end == ' ';
-	size_t n = strcspn(end, " ");
-	snprintf(ch.old_oid, sizeof ch.old_oid, "%.*s", (int)n, end);
-	end += n + (end[n] == ' ');
-	n = strcspn(end, " ");
-	snprintf(ch.new_oid, sizeof ch.new_oid, "%.*s", (int)n, end);
-	end += n + (end[n] == ' ');
-	ch.status = *end;
+	end = take_word(ch.old_oid, sizeof ch.old_oid, end);
+	end = take_word(ch.new_oid, sizeof ch.new_oid, end);
+	ch.status = end[*end == ' '];
 	if (s->c.n == s->room) {
 		s->room = s->room ? 2 * s->room : 4;
 		s->c.changes = xrealloc(s->c.changes, s->room * sizeof *s->c.changes);
@@ -408,6 +457,8 @@ int reel_read(struct reel *r, enum reel_branch b, const char *from, const char *
 	char *range = from ? xasprintf("%s..%s", from, to) : xstrdup(to);
 	/* Whatever the repository's own settings say. */
 	const char *args[] = {"-c",
+			      SMALL_DELTA_CACHE,
+			      "-c",
 			      "log.diffMerges=separate",
 			      "log",
 			      "--first-parent",
@@ -508,7 +559,7 @@ void reel_fail(struct reel *r, enum err_class class, const char *what)
 
 struct reel *reel_open(const struct git *g, struct err *e)
 {
-	static const char *const cat[] = {"cat-file", "--batch", NULL};
+	static const char *const cat[] = {"-c", SMALL_DELTA_CACHE, "cat-file", "--batch", NULL};
 	struct reel *r = xcalloc(1, sizeof *r);
 	*r = (struct reel){.git = g, .e = e};
 	for (int b = 0; b < REEL_N; b++)
@@ -551,7 +602,7 @@ void reel_close(struct reel *r)
 	while (r->asked_first)
 		answered(r);
 	for (size_t i = 0; i < CACHE_SLOTS; i++)
-		blob_drop(r, r->cache[i]);
+		uncache(r, &r->cache[i]);
 	buf_clear(&r->cat_pending);
 	buf_clear(&r->cat_said);
 	free(r);

@@ -251,6 +251,25 @@ audit_json() { # PYTHON-EXPRESSION over a
 	done
 }
 
+@test "git is asked for a document once, not when it comes and again when it leaves" {
+	require_command python3
+	git init -q --bare -b main "$T/long.git"
+	python3 "$REPO_ROOT/bench/history.py" 1500 | git -C "$T/long.git" fast-import --quiet
+	mkdir "$T/bin"
+	cat >"$T/bin/git" <<-'SH'
+		#!/usr/bin/env bash
+		export PATH=${PATH#*:}
+		[[ " $* " == *" --batch "* ]] || exec git "$@"
+		tee -a "$ASKED" | git "$@"
+	SH
+	chmod +x "$T/bin/git"
+	ASKED=$T/asked PATH=$T/bin:$PATH run -0 "$DGRID" --repo "$T/long.git" audit
+	[[ "$output" == *"audited 1500 commits"*"no violations"* ]]
+	[ "$(wc -l <"$T/asked")" -gt 10000 ]
+	# Of 700 that wait for the archive at a time, a few meet in the cache.
+	[ "$(sort "$T/asked" | uniq -d | wc -l)" -lt 200 ]
+}
+
 @test "people may be called what they are called" {
 	ssh-keygen -q -t ed25519 -N '' -f "$T/key"
 	local n=0 name

@@ -179,6 +179,53 @@ static void depth(int n, bool ok)
 	json_free(j);
 }
 
+/* Objects of every width, with all names different and with the first name again at the end. */
+static void widths(void)
+{
+	for (unsigned n = 1; n <= 200; n++) {
+		struct buf b = {0}, back = {0};
+		struct json_error e;
+		buf_adds(&b, "{");
+		for (unsigned i = 0; i < n; i++)
+			buf_addf(&b, "%s\"m%03u\":[%u,\"\\u00e4\\n%u\",null]", i ? "," : "", i, i, i);
+		size_t col = b.len + 2;
+		buf_adds(&b, "}");
+		struct json *j = json_parse(b.data, b.len, &e), *again;
+		json_write(&back, j, 0);
+		again = json_parse(back.data, back.len, &e);
+		CHECK(j && json_get(j, "m000") && again, "every width parses");
+		json_free(j);
+		json_free(again);
+		b.data[b.len - 1] = ',';
+		buf_adds(&b, "\"m000\":1}");
+		j = json_parse(b.data, b.len, &e);
+		CHECK(!j && e.line == 1 && e.col == col, "the second of a name is found");
+		json_free(j);
+		buf_clear(&b);
+		buf_clear(&back);
+	}
+}
+
+/* What was parsed has its texts in its own memory, what is built has not: they mix. */
+static void mixed(void)
+{
+	struct json_error e;
+	struct buf b = {0};
+	static const char doc[] = "{\"a\":\"text\",\"b\":[1,\"two\"],\"c\":{\"d\":1}}";
+	struct json *j = json_parse(doc, sizeof doc - 1, &e), *inner = json_parse("\"inner\"", 7, &e);
+	CHECK(j && inner, "parsed");
+	json_set(j, "b", json_parse("[\"parsed\"]", 10, &e)); /* one that was parsed for another */
+	json_set(j, "a", json_new_str("built"));
+	json_set(j, "new", inner);
+	json_set(j, "c", json_copy(json_get(j, "b")));
+	json_append(j->child->next, json_parse("2.5", 3, &e));
+	json_remove(j, "a");
+	json_write(&b, j, 0);
+	CHECK(!strcmp(b.data, "{\"b\":[\"parsed\",2.5],\"c\":[\"parsed\"],\"new\":\"inner\"}"), b.data);
+	json_free(j);
+	buf_clear(&b);
+}
+
 int main(void)
 {
 	struct json_error e;
@@ -212,6 +259,8 @@ int main(void)
 	json_free(nul);
 	depth(64, true);
 	depth(65, false);
+	widths();
+	mixed();
 	static const char doc[] = "{\"n\":12345678901234567890,\"s\":\"a\\u0000b\",\"i\":-7,\"f\":1.5}";
 	struct json *j = json_parse(doc, sizeof doc - 1, &e);
 	CHECK(json_get(j, "s")->len == 3, "NUL inside a string");

@@ -3,6 +3,7 @@
 #include "file.h"
 #include "proc.h"
 #include "test.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -149,6 +150,49 @@ static void feeding(void)
 	CHECK(s.ended && s.bytes == 50000, "all bytes are there");
 }
 
+static void on_both(void *ctx, enum proc_stream s, const char *bytes, size_t len)
+{
+	(void)bytes;
+	((struct seen *)ctx)->bytes += s == PROC_OUT ? len : 0;
+	((struct seen *)ctx)->fired += s == PROC_ERR;
+}
+
+/* A child with a large pipe has said all of it before anybody reads. */
+static void wide(void)
+{
+#ifdef F_SETPIPE_SZ
+	struct seen s = {0};
+	struct err e;
+	const char *argv[] = {"sh", "-c", "head -c 300000 /dev/zero; echo done >&2", NULL};
+	struct proc_spec spec = {.argv = argv, .wide = true, .ctx = &s, .on_output = on_both, .on_end = on_end};
+	struct proc *p = proc_start(&spec, &e);
+	CHECK(p, "started");
+	int64_t until = clock_mono_ms() + 20000;
+	proc_hold(p, true);
+	while (!s.fired && clock_mono_ms() < until)
+		loop_step(100);
+	CHECK(s.fired && !s.bytes, "it went on while its output was held");
+	proc_hold(p, false);
+	while (!s.ended && clock_mono_ms() < until)
+		loop_step(100);
+	CHECK(s.ended && s.bytes == 300000, "and all of that comes");
+#endif
+}
+
+/* Whoever started us may have blocked SIGCHLD. Comes first: the loop looks after it when it begins. */
+static void deaf(void)
+{
+	sigset_t child;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+	int64_t began = clock_mono_ms();
+	struct proc_result r = run("echo out; exit 3", (struct proc_spec){0});
+	CHECK(r.end == PROC_EXITED && r.code == 3 && clock_mono_ms() - began < 20000, "an end is heard");
+	proc_result_clear(&r);
+	sigprocmask(SIG_UNBLOCK, &child, NULL); /* the rest is not about that */
+}
+
 static void descriptors(void)
 {
 	int before = dup(0);
@@ -179,9 +223,11 @@ static void descriptors(void)
 
 int main(void)
 {
+	deaf();
 	ends();
 	loop();
 	feeding();
+	wide();
 	descriptors();
 	return test_end("test_proc");
 }
