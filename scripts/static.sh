@@ -60,10 +60,12 @@ link() { # OUTPUT ARGUMENT...
 link "$plain" -Os -fstack-protector-strong "$@"
 if [ $packed = yes ]; then
 	# Unpacking is all that a start waits for, so that part is fast, not small. It stands where no program of this size ends.
-	xz --format=lzma --lzma1=preset=9e,lc=4 -c "$plain" >"$plain.lzma"
+	xz --format=lzma --lzma1=preset=9e,dict=1MiB,lc=4 -c "$plain" >"$plain.lzma"
 	link "$out" -O2 -Wl,-Ttext-segment=0x10000000 -DPACKED="\"$plain.lzma\"" -DUNPACKED_LEN="$(wc -c <"$plain")" \
 		packaging/packed/unpack.c packaging/packed/lzma.c
 else
 	cp "$plain" "$out"
 fi
-[ "$cpu" != "$own" ] || cp "$out" dgrid-static
+[ "$cpu" = "$own" ] || exit 0
+"$out" version >/dev/null
+cp "$out" dgrid-static

@@ -180,8 +180,12 @@ static_program() { # PROCESSOR [EMULATOR]
 	rc=0
 	${emulator:+"$emulator"} "$work/damaged" version >"$work/refused" 2>&1 || rc=$?
 	cat "$work/refused"
-	((rc == 70))
+	((rc == 69))
 	grep -q 'cannot be unpacked: its content: damaged' "$work/refused"
+	# And what a limit makes impossible.
+	rc=0
+	[[ -n $emulator ]] || (ulimit -f 64 && "$program" version) >"$work/refused" 2>&1 || rc=$?
+	[[ -n $emulator ]] || { ((rc == 69)) && grep -q 'cannot be unpacked: ftruncate: File too large' "$work/refused"; }
 }
 static_choices() {
 	local rc=0

@@ -10,6 +10,7 @@
 #include "lzma.h"
 #include <elf.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -27,13 +28,16 @@ __asm__(".section .rodata\n"
 /* Leaves this program for good: the stack is as the kernel made it, so that the other finds its arguments there. */
 static _Noreturn void enter(uint64_t entry, void *stack)
 {
+	/* In registers that are not cleared on the way. */
 #if defined __x86_64__
 	__asm__ volatile("mov %1, %%rsp\n\txor %%edx, %%edx\n\txor %%ebp, %%ebp\n\tjmp *%0"
 			 :
-			 : "r"(entry), "r"(stack)
+			 : "a"(entry), "D"(stack)
 			 : "memory");
 #elif defined __aarch64__
-	__asm__ volatile("mov sp, %1\n\tmov x29, xzr\n\tmov x30, xzr\n\tbr %0" : : "r"(entry), "r"(stack) : "memory");
+	register uint64_t to __asm__("x16") = entry;
+	register void *at __asm__("x17") = stack;
+	__asm__ volatile("mov sp, %1\n\tmov x29, xzr\n\tmov x30, xzr\n\tbr %0" : : "r"(to), "r"(at) : "memory");
 #else
 #error "packed programs are for x86_64 and aarch64: make static PACKED=no"
 #endif
@@ -52,8 +56,8 @@ static _Noreturn void fail(const char *what, const char *why)
 	say(what);
 	say(": ");
 	say(why);
-	say("\ndgrid: the Debian package and what `make` builds are not packed\n");
-	_exit(70);
+	say("\ndgrid: the Debian package and what `make` or `make static PACKED=no` builds are not packed\n");
+	_exit(69);
 }
 
 static void *mapped(void *at, size_t len, int prot, int flags, int fd, off_t offset)
@@ -68,8 +72,12 @@ static void *mapped(void *at, size_t len, int prot, int flags, int fd, off_t off
 static int unpacked(void)
 {
 	int fd = memfd_create("dgrid", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, UNPACKED_LEN))
+	if (fd < 0)
 		fail("memfd_create", strerror(errno));
+	void (*was)(int) = signal(SIGXFSZ, SIG_IGN); /* a small `ulimit -f` would end it without a word */
+	if (ftruncate(fd, UNPACKED_LEN))
+		fail("ftruncate", strerror(errno));
+	signal(SIGXFSZ, was);
 	size_t len = (size_t)(packed_end - packed);
 	unsigned char *out = mapped(NULL, UNPACKED_LEN, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (lzma_unpack(packed, len, out, UNPACKED_LEN) != LZMA_WHOLE)
@@ -78,7 +86,8 @@ static int unpacked(void)
 	return fd;
 }
 
-/* One part of the file at its place, and zeros after it as far as it says. */
+/* One part of the file at its place, and zeros after it as far as it says. A linker puts what is
+ * only zeros behind the data, so there is always something of the file. */
 static void load(const Elf64_Phdr *part, int fd, uint64_t page)
 {
 	int prot = (part->p_flags & PF_R ? PROT_READ : 0) | (part->p_flags & PF_W ? PROT_WRITE : 0) |
