@@ -62,7 +62,7 @@ OBJ := $(SRC:%.c=$(O)/%.o) $(O)/asset_data.o
 LIB_OBJ := $(filter-out $(O)/dgrid.o,$(OBJ))
 TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
 
-.PHONY: all deps unit test demo screenshots manual fuzz chaos tamper bench static dist distcheck deb ports release install uninstall \
+.PHONY: all deps unit test demo screenshots manual fuzz chaos tamper bench static dist distcheck deb ports release packaging install uninstall \
 	clean format-check format help FORCE
 .DELETE_ON_ERROR:
 all: $(OUT)
@@ -80,6 +80,7 @@ help:
 	@echo 'make install [PREFIX=/usr/local DESTDIR= BINDIR= MANDIR= ... UNITDIR= INITDIR=];  make uninstall;  make clean'
 	@echo 'make dist       the source release, build/dist/dgrid-VERSION.tar.gz;  make distcheck: builds it where there is little else'
 	@echo 'make deb        a Debian package;  make ports: APKBUILD and Homebrew formula;  make release: all of these, and their sums'
+	@echo 'make packaging  makes a release and uses each of its files as its user would'
 
 # Compiler and flags in a file: when they change, everything is built anew.
 $(O)/flags: FORCE
@@ -199,6 +200,10 @@ release: deb ports
 	@$(MAKE) --no-print-directory static CROSS=x86_64
 	@$(MAKE) --no-print-directory static CROSS=aarch64
 	@sh scripts/sums.sh '$(VERSION)'
+
+# A release, made and used as its users would.
+packaging:
+	@MAKE='$(MAKE)' bash tests/packaging.sh
 
 # An empty folder takes nothing: make install UNITDIR= SYSUSERSDIR=
 LINUX := $(filter Linux,$(UNAME))

@@ -1,5 +1,6 @@
 #include "engine.h"
 #include "cgroup.h"
+#include "file.h"
 #include "json.h"
 #include "proc.h"
 #include <signal.h>
@@ -16,6 +17,7 @@
 #define PULL_TIMEOUT_MS 600000
 #define REMOVE_TIMEOUT_MS 60000
 /* Root is exempt from the process limit, so a root worker's sandboxes run under an unprivileged user of the host. */
+#define SAID_MAX 200 /* of what an engine says, where several are told */
 #define SANDBOX_UID "64000"
 
 static const char *const names[] = {"docker", "podman", "bwrap"};
@@ -57,7 +59,7 @@ static int ask(const char *const *argv, int64_t timeout_ms, char *line, size_t r
 	return rc;
 }
 
-static int probe(enum engine_kind k, struct engine *out, struct err *e)
+int engine_probe(enum engine_kind k, struct engine *out, struct err *e)
 {
 	char line[128];
 	*out = (struct engine){.kind = k};
@@ -102,28 +104,46 @@ static int probe(enum engine_kind k, struct engine *out, struct err *e)
 	return rc;
 }
 
+const char *engine_mend(enum engine_kind k, const char *said)
+{
+	if (k == ENGINE_DOCKER && (file_exists("/.dockerenv") || file_exists("/run/.containerenv")))
+		return "this is a container: give it the engine's socket, -v /var/run/docker.sock:/var/run/docker.sock "
+		       "--group-add \"$(stat -c %g /var/run/docker.sock)\" (that is root's power over the machine; "
+		       "SECURITY.md has other ways)";
+	if (strstr(said, "ermission denied"))
+		return "let this user reach the engine's socket (usermod -aG docker USER, then log in again; that is "
+		       "root's power)";
+	return k == ENGINE_BWRAP
+		   ? "install bubblewrap, and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
+		     "kernel.apparmor_restrict_unprivileged_userns=0)"
+	       : k == ENGINE_PODMAN ? "install podman, and give this user a range in /etc/subuid"
+				    : "install docker and start its daemon (systemctl start docker)";
+}
+
 int engine_pick(const char *want, struct engine *out, struct err *e)
 {
 	struct buf why = {0};
+	const char *mend = NULL;
 	bool all = !strcmp(want, "auto"), known = all;
 	for (int k = ENGINE_DOCKER; k <= ENGINE_BWRAP; k++) {
 		struct err one;
 		if (!all && strcmp(want, names[k]) != 0)
 			continue;
 		known = true;
-		if (!probe((enum engine_kind)k, out, &one)) {
+		if (!engine_probe((enum engine_kind)k, out, &one)) {
 			buf_clear(&why);
 			return 0;
 		}
-		buf_addf(&why, "\n  %s", one.msg);
+		buf_addf(&why, "%s%.*s%s", why.len ? "; " : "", SAID_MAX, one.msg,
+			 strlen(one.msg) > SAID_MAX ? "..." : "");
+		mend =
+		    mend ? mend : engine_mend((enum engine_kind)k, one.msg); /* of the first, which is the usual one */
 	}
 	if (!known)
 		err_set(e, ERR_USAGE, "unknown engine '%s', expected auto, docker, podman or bwrap", want);
 	else
-		err_set(
-		    e, ERR_UNAVAILABLE,
-		    "no engine runs containers here:%s\ninstall Docker or Podman and start it, or bubblewrap (bwrap)",
-		    why.data);
+		err_set(e, ERR_UNAVAILABLE, "no engine runs containers here: %s. To mend it: %s%s", why.data, mend,
+			all ? "; or install podman or bubblewrap (bwrap)" : "");
 	buf_clear(&why);
 	return -1;
 }

@@ -22,9 +22,11 @@ struct engine_run {				    /* all borrowed */
 	bool limits_outside; /* bwrap: a control group holds memory and processes already */
 };
 const char *engine_name(enum engine_kind k);
+int engine_probe(enum engine_kind k, struct engine *out, struct err *e); /* does it answer, and which version is it? */
 /* want: auto, docker, podman, bwrap. Tries for real that it answers. ERR_UNAVAILABLE says which were tried and why each
  * failed. */
 int engine_pick(const char *want, struct engine *out, struct err *e);
+const char *engine_mend(enum engine_kind k, const char *said); /* what to do about one that does not answer */
 /* Makes the image present (docker/podman: inspect, else pull; bwrap: nothing). digest (may be NULL) gets what names
  * this very image: the digest it has in a registry, else its id here; "" for bwrap. */
 int engine_image(const struct engine *g, const char *image, char digest[96], struct err *e);

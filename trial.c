@@ -61,10 +61,9 @@ bool trial_ask(enum engine_kind k, struct trial *t)
 {
 	struct err e;
 	*t = (struct trial){0};
-	t->answers = !engine_pick(engine_name(k), &t->engine, &e);
-	/* Of several lines the second is the engine's own. */
-	const char *line = t->answers ? "" : strchr(e.msg, '\n') ? strchr(e.msg, '\n') + 3 : e.msg;
-	snprintf(t->why, sizeof t->why, "%.*s", (int)strcspn(line, "\n"), line);
+	t->answers = !engine_probe(k, &t->engine, &e);
+	if (!t->answers)
+		snprintf(t->why, sizeof t->why, "%s", e.msg);
 	return t->answers;
 }
 

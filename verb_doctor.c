@@ -339,20 +339,6 @@ static void check_write(const struct context *ctx, struct findings *f)
 	free(branch);
 }
 
-static void mend_engine(enum engine_kind k, const char *said, char mend[300])
-{
-	const char *how =
-	    k == ENGINE_BWRAP
-		? "install bubblewrap, and allow user namespaces "
-		  "(sysctl kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0)"
-	    : k == ENGINE_PODMAN ? "install podman, and give this user a range in /etc/subuid"
-				 : "install docker and start its daemon (systemctl start docker)";
-	if (strstr(said, "ermission denied"))
-		how = "let this user reach the engine's socket (usermod -aG docker USER, then log in again; that is "
-		      "root's power)";
-	snprintf(mend, 300, "%s", how);
-}
-
 /* True: picked is the one that a worker takes. */
 static bool check_engines(struct findings *f, const char *want, const struct grid_config *c, struct engine *picked)
 {
@@ -369,12 +355,9 @@ static bool check_engines(struct findings *f, const char *want, const struct gri
 			      k == taken ? " (the one a worker takes)" : "");
 	for (int k = 0; k < TRIAL_ENGINES; k++)
 		if (t[k].why[0] && k != taken) {
-			char mend[300];
-			if (t[k].answers)
-				snprintf(mend, sizeof mend, "%s",
-					 strstr(t[k].why, "trial script") ? MEND_SANDBOX : MEND_IMAGE);
-			else
-				mend_engine((enum engine_kind)k, t[k].why, mend);
+			const char *mend = !t[k].answers ? engine_mend((enum engine_kind)k, t[k].why)
+					   : strstr(t[k].why, "trial script") ? MEND_SANDBOX
+									      : MEND_IMAGE;
 			found(f, taken >= 0 ? WARN : FAIL, engine_name((enum engine_kind)k), mend, "%s%s",
 			      fit && t[k].answers ? "a worker passes it by: " : "", t[k].why);
 		}

@@ -10,6 +10,7 @@
 struct plan {
 	enum { CI_NONE, CI_GITHUB, CI_GITLAB } ci;
 	bool bare, hook;
+	bool unsourced;		  /* a workflow was written that does not know yet where dgrid's source is */
 	const char *source, *ref; /* where workflows get dgrid itself */
 	struct buf said, paths;	  /* for the user; what to commit, each path NUL-terminated */
 };
@@ -75,6 +76,7 @@ static int place(const char *dir, const char *asset, const char *name, struct pl
 	int rc = 0;
 	if (!file_exists(path)) {
 		rc = write_in(dir, name, text, e);
+		p->unsourced |= strstr(text, "/you/dgrid\n") != NULL; /* the workflows' own test of a placeholder */
 		buf_addf(&p->said, "wrote %s\n", name);
 		buf_add(&p->paths, name, strlen(name) + 1);
 	} else if (!same_text(path, text))
@@ -125,6 +127,9 @@ static int commit_all(struct ledger *l, struct plan *p, bool new, struct err *e)
 	}
 	if (!rc) {
 		fputs(p->said.data ? p->said.data : "", stdout);
+		if (p->unsourced)
+			puts("the workflows refuse to run until DGRID_SOURCE in them says where dgrid's source is "
+			     "(a new file gets it by dgrid init --source URL)");
 		printf(!changed.len ? "already a grid\n"
 		       : new	    ? "grid made on branch %s\n"
 				    : "grid completed on branch %s\n",

@@ -131,6 +131,11 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 			struct buf b = {0};
 			char *stem = stem_of(argv[i]);
 			int got = file_read(argv[i], TASK_FILE_MAX, &b, e);
+			if (got && e->class == ERR_NOENT && strchr(argv[i], ' '))
+				err_set(e, ERR_NOENT,
+					"there is no task file '%.200s' (a command goes after --: dgrid submit -- "
+					"'echo hi')",
+					argv[i]);
 			if (!got && b.len && strlen(b.data) != b.len)
 				got = err_set(e, ERR_DATA, "'%.200s' holds a NUL byte (expected JSON)", argv[i]);
 			if (!got) {
@@ -206,7 +211,7 @@ const struct verb verb_submit = {
     .name = "submit",
     .args = "FILE... | [--id ID] [--timeout N] [--priority N] [--image I] [--replicas N] [--quorum N] [--label L] "
 	    "[--description D] [--unapproved] [--sign] [--key FILE] [--wait] (--script FILE | -- CMD)",
-    .summary = "validate and queue tasks; --wait follows to the end",
+    .summary = "validate and queue tasks; --wait waits for its end",
     .about =
 	"Queues tasks: those in FILE..., each a JSON document whose name without .json is its id (dgrid-task(5)), or "
 	"one made of the options and a script. All of them go into one commit, or none: whatever is wrong is said "

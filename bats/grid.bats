@@ -39,6 +39,11 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 	[ "$stderr" = oops ]
 }
 
+@test "a command in place of a task file: where it goes" {
+	run -64 "$DGRID" submit 'echo hi'
+	[[ "$output" == *"there is no task file 'echo hi' (a command goes after --: dgrid submit -- 'echo hi')"* ]]
+}
+
 @test "exit code, output of a failing task and wait's answer are kept" {
 	task bad 'echo partial; exit 7'
 	once

@@ -295,7 +295,8 @@ harmless() {
 }
 
 @test "elsewhere, and no source was said: the run fails, with the way out" {
-	"$DGRID" init --ci github "$ORIGIN"
+	run -0 "$DGRID" init --ci github "$ORIGIN"
+	[[ "$output" == *"the workflows refuse to run until DGRID_SOURCE in them says where dgrid's source is"* ]]
 	context schedule
 	run -1 workflow maintain
 	[[ "$output" == *"::error::It is not said where the source of dgrid is."*DGRID_SOURCE* ]]

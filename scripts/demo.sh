@@ -84,8 +84,8 @@ What to try next                                        in this folder, with
   see one task, script, attempts and output             ./dgrid show times-out
   see every step: who claimed what, and what came of it git --git-dir=$demo/grid.git log --stat main
   see the grid as it was three commits ago              ./dgrid status --at main~3
-  submit a task of your own and follow it               ./dgrid submit --id mine --wait -- 'echo hello' &
-  run it                                                ./dgrid worker --engine $engine --once
-  ask why a task does not run                           ./dgrid why mine
+  submit a task of your own                             ./dgrid submit --id mine -- 'echo hello'
+  ask why it does not run                               ./dgrid why mine
+  run it, and see what it printed                       ./dgrid worker --engine $engine --once && ./dgrid logs mine
   write the dashboard anew                              ./dgrid dashboard -o $demo/site --title 'dgrid demo'
 EOF

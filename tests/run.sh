@@ -230,7 +230,7 @@ else
 	skip "documents" "python3, its yaml or bwrap is not installed"
 fi
 note "packaging"
-lines packaging bash tests/packaging.sh
+lines packaging "$MAKE" --no-print-directory -s packaging
 if ! command -v bats >/dev/null; then
 	skip "bats" "bats is not installed"
 	finish

@@ -125,6 +125,8 @@ said() { docker inspect --format "$1" "$2"; }
 	[ "$(wc -w <<<"$options")" = 6 ]
 	one() { docker run --rm --name "$NAME" --network none -e DGRID_REPO_URL=/grid/origin.git -e NODE_ID="$NAME" -v "$T:/grid" "$@"; }
 	one dgrid-node:1 submit --id inside -- 'id -u; ls /var/run 2>&1'
+	run -69 one dgrid-node:1 # with nothing but the variables
+	[[ "$output" == *"this is a container: give it the engine's socket, -v /var/run/docker.sock:/var/run/docker.sock --group-add"* ]]
 	run -69 one dgrid-node:1 worker --engine bwrap --once
 	[[ "$output" == *"bwrap cannot make a sandbox here"* ]]
 	# shellcheck disable=SC2086
