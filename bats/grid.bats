@@ -40,7 +40,7 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 }
 
 @test "a command in place of a task file: where it goes" {
-	run -64 "$DGRID" submit 'echo hi'
+	run -66 "$DGRID" submit 'echo hi'
 	[[ "$output" == *"there is no task file 'echo hi' (a command goes after --: dgrid submit -- 'echo hi')"* ]]
 }
 
