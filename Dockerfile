@@ -6,8 +6,8 @@
 # For a grid over SSH put a key and known_hosts into the volume, as /var/lib/dgrid/.ssh.
 # A repository in a mounted folder must belong to user 10001, the one who works here: git serves no other owner's.
 # Both bases may be anything with apk or apt-get, or with the commands that scripts/image.sh looks for.
-ARG BUILD_BASE=alpine:3.20
-ARG BASE=alpine:3.20
+ARG BUILD_BASE=alpine:3.22
+ARG BASE=alpine:3.22
 
 FROM ${BUILD_BASE} AS build
 WORKDIR /src
