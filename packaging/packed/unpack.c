@@ -5,13 +5,12 @@
  * never was.
  *
  * scripts/static.sh compiles it, with PACKED the .lzma file's name and UNPACKED_LEN the length of what is in it, and
- * links it at an address that the program does not use. The program's exit status is its own; 70 says that it never
+ * links it at an address that the program does not use. The program's exit status is its own; 69 says that it never
  * began. Sources: elf(5), getauxval(3), and for what a process finds on its stack the System V ABI of the processor. */
 #include "lzma.h"
 #include <elf.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
