@@ -16,8 +16,8 @@
 #define PROBE_TIMEOUT_MS 10000
 #define PULL_TIMEOUT_MS 600000
 #define REMOVE_TIMEOUT_MS 60000
-/* Root is exempt from the process limit, so a root worker's sandboxes run under an unprivileged user of the host. */
 #define SAID_MAX 200 /* of what an engine says, where several are told */
+/* Root is exempt from the process limit, so a root worker's sandboxes run under an unprivileged user of the host. */
 #define SANDBOX_UID "64000"
 
 static const char *const names[] = {"docker", "podman", "bwrap"};

@@ -4,6 +4,7 @@
 #include "utf8.h"
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -228,6 +229,10 @@ struct json *json_parse(const char *text, size_t len, struct json_error *e)
 
 	if (!e)
 		e = &ignored;
+	if (len > INT_MAX - 1) { /* jsmn counts in int */
+		json_error_set(e, 1, 1, "the document is too large, expected less than 2 GiB");
+		return NULL;
+	}
 	if (!json_grammar(text, len, &count, e))
 		return NULL;
 	if (count > TOKENS)

@@ -14,7 +14,7 @@ struct json_error {
 void json_error_set(struct json_error *e, unsigned line, unsigned col, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* True, and in *tokens how many jsmn will find (values and member names); or false and *e filled. */
+/* True, and in *tokens how many values and member names there are; or false and *e filled. */
 bool json_grammar(const char *text, size_t len, unsigned *tokens, struct json_error *e);
 
 int json_hex_digit(int c); /* its value, or -1 */

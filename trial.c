@@ -67,19 +67,26 @@ bool trial_ask(enum engine_kind k, struct trial *t)
 	return t->answers;
 }
 
-int trial_choose(const struct grid_config *c, struct trial t[TRIAL_ENGINES])
+int trial_choose(const struct grid_config *c, const struct engine *first, struct trial t[TRIAL_ENGINES])
 {
-	int first = -1, n = 0;
+	int taken = -1, n = 0;
 	struct err e;
-	for (int k = 0; k < TRIAL_ENGINES; k++)
-		if (trial_ask((enum engine_kind)k, &t[k]) && ++n == 1)
-			first = k;
+	for (int k = 0; k < TRIAL_ENGINES; k++) {
+		if (!first || k > (int)first->kind)
+			trial_ask((enum engine_kind)k, &t[k]);
+		else
+			t[k] = (struct trial){.answers = k == (int)first->kind, .engine = *first};
+		if (t[k].answers && ++n == 1)
+			taken = k;
+	}
 	for (int k = 0; k < ENGINE_BWRAP && n > 1; k++) {
 		if (!t[k].answers)
 			continue;
-		if (!engine_image(&t[k].engine, c->images[0], NULL, &e) && !trial_run(&t[k].engine, c, &e))
+		t[k].has_image = !engine_image(&t[k].engine, c->images[0], NULL, &e);
+		t[k].ran = t[k].has_image && !trial_run(&t[k].engine, c, &e);
+		if (t[k].ran)
 			return k;
 		snprintf(t[k].why, sizeof t[k].why, "%.1000s", e.msg);
 	}
-	return first;
+	return taken;
 }

@@ -340,11 +340,11 @@ static void check_write(const struct context *ctx, struct findings *f)
 }
 
 /* True: picked is the one that a worker takes. */
-static bool check_engines(struct findings *f, const char *want, const struct grid_config *c, struct engine *picked)
+static bool check_engines(struct findings *f, const char *want, const struct grid_config *c, struct trial *picked)
 {
 	struct trial t[TRIAL_ENGINES] = {0};
 	bool all = !strcmp(want, "auto"), fit;
-	int taken = all ? trial_choose(c, t) : -1;
+	int taken = all ? trial_choose(c, NULL, t) : -1;
 	for (int k = 0; k < TRIAL_ENGINES && !all; k++)
 		if (!strcmp(want, engine_name((enum engine_kind)k)))
 			taken = trial_ask((enum engine_kind)k, &t[k]) ? k : -1;
@@ -355,19 +355,20 @@ static bool check_engines(struct findings *f, const char *want, const struct gri
 			      k == taken ? " (the one a worker takes)" : "");
 	for (int k = 0; k < TRIAL_ENGINES; k++)
 		if (t[k].why[0] && k != taken) {
-			const char *mend = !t[k].answers ? engine_mend((enum engine_kind)k, t[k].why)
-					   : strstr(t[k].why, "trial script") ? MEND_SANDBOX
-									      : MEND_IMAGE;
+			const char *mend = !t[k].answers    ? engine_mend((enum engine_kind)k, t[k].why)
+					   : t[k].has_image ? MEND_SANDBOX
+							    : MEND_IMAGE;
 			found(f, taken >= 0 ? WARN : FAIL, engine_name((enum engine_kind)k), mend, "%s%s",
 			      fit && t[k].answers ? "a worker passes it by: " : "", t[k].why);
 		}
 	if (taken >= 0)
-		*picked = t[taken].engine;
+		*picked = t[taken];
 	return taken >= 0;
 }
 
-static void check_sandbox(struct findings *f, const struct engine *g, const struct grid_config *c)
+static void check_sandbox(struct findings *f, const struct trial *t, const struct grid_config *c)
 {
+	const struct engine *g = &t->engine;
 	struct err e;
 	bool images = true;
 	for (int i = 0; c->images[i]; i++)
@@ -378,7 +379,7 @@ static void check_sandbox(struct findings *f, const struct engine *g, const stru
 			found(f, OK, "image", "", "%s is here", c->images[i]);
 	if (!images)
 		return;
-	if (!trial_run(g, c, &e))
+	if (t->ran || !trial_run(g, c, &e))
 		found(f, OK, "sandbox", "", "a script ran in it (%s)", engine_name(g->kind));
 	else
 		found(f, FAIL, "sandbox", MEND_SANDBOX, "%s", e.msg);
@@ -389,7 +390,7 @@ static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct e
 	struct usage_scan s = {.verb = &verb_doctor, .argc = argc, .argv = argv};
 	struct findings f = {.list = json_new(JSON_ARRAY)};
 	struct grid_config c;
-	struct engine g;
+	struct trial picked;
 	const char *engine = "auto";
 	int rc;
 	while ((rc = usage_next(&s, e)) > 0)
@@ -418,8 +419,8 @@ static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct e
 			check_node_key(ctx, &f, &c);
 		}
 	}
-	if (check_engines(&f, engine, &c, &g))
-		check_sandbox(&f, &g, &c);
+	if (check_engines(&f, engine, &c, &picked))
+		check_sandbox(&f, &picked, &c);
 	if (f.json) {
 		struct json *all = json_new(JSON_OBJECT);
 		json_set(all, "schema", json_new_int(1));

@@ -150,7 +150,7 @@ static int loop(struct worker *w)
 static void choose_engine(struct worker *w)
 {
 	struct trial t[TRIAL_ENGINES];
-	int taken = strcmp(w->o->engine, "auto") != 0 ? -1 : trial_choose(&w->config, t);
+	int taken = strcmp(w->o->engine, "auto") != 0 ? -1 : trial_choose(&w->config, &w->engine, t);
 	if (taken < 0)
 		return;
 	w->engine = t[taken].engine;

@@ -183,9 +183,12 @@ static_program() { # PROCESSOR [EMULATOR]
 	((rc == 69))
 	grep -q 'cannot be unpacked: its content: damaged' "$work/refused"
 	# And what a limit makes impossible.
-	rc=0
-	[[ -n $emulator ]] || (ulimit -f 64 && "$program" version) >"$work/refused" 2>&1 || rc=$?
-	[[ -n $emulator ]] || { ((rc == 69)) && grep -q 'cannot be unpacked: ftruncate: File too large' "$work/refused"; }
+	if [[ -z $emulator ]]; then
+		rc=0
+		(ulimit -f 64 && "$program" version) >"$work/refused" 2>&1 || rc=$?
+		((rc == 69))
+		grep -q 'cannot be unpacked: ftruncate: File too large' "$work/refused"
+	fi
 }
 static_choices() {
 	local rc=0

@@ -138,7 +138,8 @@ static void check_verb(const struct verb *v)
 	check_notes(v, v->examples);
 	check_notes(v, v->exits);
 	for (const struct usage_note *n = v->exits; n[0].name && n[1].name; n++)
-		CHECK(atoi(n[0].name) < atoi(n[1].name), v->name); /* --help merges the common ones in */
+		CHECK(strtol(n[0].name, NULL, 10) < strtol(n[1].name, NULL, 10),
+		      v->name); /* --help merges the common ones in */
 	check_notes(v, v->environment);
 	struct buf b = {0};
 	usage_print(v, &b);
