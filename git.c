@@ -509,12 +509,14 @@ int git_records(const struct git *g, const char *const *args, void (*on_record)(
 
 bool git_resolve(const struct git *g, const char *rev, char out[72])
 {
-	const char *args[] = {"rev-parse", "--verify", "--quiet", rev, NULL};
+	char *commit = xasprintf("%s^{commit}", rev);
+	const char *args[] = {"rev-parse", "--verify", "--quiet", commit, NULL};
 	struct buf b = {0};
 	struct err none;
 	out[0] = 0;
 	if (rev[0] && rev[0] != '-' && !git_run(g, &b, &none, args))
 		buf_first_line(&b, out, 72);
 	buf_clear(&b);
+	free(commit);
 	return out[0] != 0;
 }

@@ -58,7 +58,7 @@ enum push_outcome git_push(const struct git *g, const char *branch, bool whole, 
 enum push_outcome git_push_with(const struct git *g, const char *const *args, struct err *e);
 /* Object id of branch at the remote into out; "" when there is none. */
 int git_remote_head(const struct git *g, const char *branch, char out[72], struct err *e);
-/* Object id of rev, "" when there is none here (then false). What could be an option is no revision. */
+/* The commit that rev stands for, "" when there is none here (then false). What could be an option is no revision. */
 bool git_resolve(const struct git *g, const char *rev, char out[72]);
 /* Answers git's question when this process was started as GIT_ASKPASS; returns false when it was not. */
 bool git_askpass(int argc, char **argv);

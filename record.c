@@ -14,9 +14,8 @@ static bool find(const struct git *g, const char *head, struct record *r)
 	struct buf count = {0};
 	char there[72];
 	struct err none;
-	char *range = xasprintf("%s..%s", r->said.audited_to, head), *back = NULL,
-	     *commit = xasprintf("%s^{commit}", r->said.audited_to);
-	bool have = git_resolve(g, commit, there) &&
+	char *range = xasprintf("%s..%s", r->said.audited_to, head), *back = NULL;
+	bool have = git_resolve(g, r->said.audited_to, there) &&
 		    !GIT(g, &count, &none, "rev-list", "--count", "--first-parent", range) && count.len;
 	if (have) {
 		r->since = strtoll(count.data, NULL, 10);
@@ -27,7 +26,6 @@ static bool find(const struct git *g, const char *head, struct record *r)
 	}
 	free(range);
 	free(back);
-	free(commit);
 	buf_clear(&count);
 	return have;
 }

@@ -204,12 +204,7 @@ static void take_step(void *ctx, const char *record)
 
 static int resolve(struct judging *j, const char *rev, char out[72], struct err *e)
 {
-	char *name = xasprintf("%s^{commit}", rev);
-	out[0] = 0;
-	if (rev[0])
-		git_resolve(&j->r->git, name, out);
-	free(name);
-	if (!out[0])
+	if (!git_resolve(&j->r->git, rev, out))
 		return err_set(e, ERR_NOENT, "--pr: '%.200s' is no commit of this repository (fetch it first)", rev);
 	return 0;
 }

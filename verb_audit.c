@@ -79,16 +79,6 @@ static void print_rules(void)
 
 /* ---- what to look at ---- */
 
-static int resolve(const struct git *g, const char *name, char out[72])
-{
-	char *rev = xasprintf("%s^{commit}", name);
-	bool found = *name && git_resolve(g, rev, out);
-	free(rev);
-	if (!found)
-		out[0] = 0;
-	return found ? 0 : -1;
-}
-
 /* Both heads, as one process sees them. In a clone the archive may be its remote's branch only. */
 static int heads(struct audit *a, const char *branch, struct err *e)
 {
@@ -138,7 +128,7 @@ static int read_since(struct audit *a, struct err *e)
 			    "--since: '%.200s' is no checkpoint (expected what dgrid audit --json printed, with "
 			    "\"audited_to\")",
 			    a->since);
-	} else if (resolve(&a->git, a->since, a->last.audited_to))
+	} else if (!git_resolve(&a->git, a->since, a->last.audited_to))
 		rc = err_set(e, ERR_NOENT, "--since: '%.200s' is neither a file nor a commit of the grid", a->since);
 	buf_clear(&b);
 	return rc;
@@ -150,9 +140,9 @@ static int read_range(struct audit *a, struct err *e)
 	int rc = 0;
 	if (dots)
 		*dots = 0;
-	if (dots && resolve(&a->git, text, a->last.audited_to))
+	if (dots && !git_resolve(&a->git, text, a->last.audited_to))
 		rc = err_set(e, ERR_NOENT, "'%.200s' is no commit of the grid", text);
-	else if (*to && resolve(&a->git, to, a->to))
+	else if (*to && !git_resolve(&a->git, to, a->to))
 		rc = err_set(e, ERR_NOENT, "'%.200s' is no commit of the grid", to);
 	free(text);
 	return rc;
@@ -200,7 +190,7 @@ static int choose(struct audit *a, const char *branch, struct err *e)
 	}
 	if (a->range && read_range(a, e))
 		return -1;
-	if (a->last.audited_to[0] && resolve(&a->git, a->last.audited_to, there)) {
+	if (a->last.audited_to[0] && !git_resolve(&a->git, a->last.audited_to, there)) {
 		memcpy(a->missing, a->last.audited_to, sizeof a->missing);
 		a->last.audited_to[0] = 0;
 	}
@@ -210,7 +200,7 @@ static int choose(struct audit *a, const char *branch, struct err *e)
 	p->from = a->last.audited_to[0] ? a->last.audited_to : NULL;
 	p->archive_to = a->archive[0] ? a->archive : NULL;
 	p->archive_all = !strcmp(a->to, a->head);
-	if (p->from && p->archive_to && known && a->last.archive[0] && !resolve(&a->git, a->last.archive, there))
+	if (p->from && p->archive_to && known && a->last.archive[0] && git_resolve(&a->git, a->last.archive, there))
 		p->archive_from = a->last.archive;
 	else if (p->from && p->archive_to && !known && count_archived(a, e))
 		return -1;

@@ -77,8 +77,7 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 		else if (not_enrolled(r, n->id, what))
 			because(r, "not-enrolled",
 				"node %s makes no claims: it is not enrolled (%s); dgrid enroll %s KEY lets it, and "
-				"its log "
-				"has the key",
+				"its log has the key",
 				n->id, what, n->id);
 		else if (n->state == NODE_PAUSED)
 			because(r, "paused", "node %s makes no claims: %s", n->id, n->view.trouble);
