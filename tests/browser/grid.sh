@@ -94,7 +94,6 @@ for _ in $(seq 300); do
 	if end in_progress wind-model; then break; fi
 	sleep 0.1
 done
-sleep 0.3
 kill -KILL -- "-$leader"
 wait "$leader" 2>/dev/null || true
 # What runs, waits and fails while we look.
