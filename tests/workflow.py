@@ -256,10 +256,12 @@ def gitlab(file, name, context_file, out):
     flow, context = load_gitlab(file), json.load(open(context_file))
     job, origin = flow[name], context.pop("origin")
     known(job, ["extends", "stage", "rules", "variables", "before_script", "script", "resource_group", "needs", "artifacts"])
-    ws = f"{out}/ws"
+    ws, temp = f"{out}/ws", f"{out}/temp"
     shutil.rmtree(ws, ignore_errors=True)
     os.makedirs(ws)
-    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "CI": "true", "GITLAB_CI": "true", **context}
+    os.makedirs(temp, exist_ok=True)
+    # A job's container is thrown away, with all that it left in its folder for what is temporary.
+    env = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "TMPDIR": temp, "CI": "true", "GITLAB_CI": "true", **context}
     for level in (flow, job):
         for key, value in level.get("variables", {}).items():
             env[key] = re.sub(r"\$\{?(\w+)\}?", lambda m: env.get(m[1], ""), value)
