@@ -12,14 +12,17 @@ Q := $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1)  $(2)')
 
 UNAME := $(shell uname -s)
-VERSION := $(shell sed -n 's/^\#define DGRID_VERSION "\(.*\)"$$/\1/p' version.h)
-SRC := $(sort $(wildcard *.c))
-# Files that the program carries with it, see asset.h.
-ASSETS := $(sort $(filter-out %/ci.yml %/release.yml,$(wildcard .github/workflows/*.yml)) $(wildcard templates/*) $(wildcard web/*) $(wildcard completions/*))
+VERSION := $(shell sed -n 's/^\#define DGRID_VERSION "\(.*\)"$$/\1/p' base/version.h)
+# A folder a room, from the ground up; tests/layers.sh holds their order.
+ROOMS := base git sandbox schema store worker audit site verbs
+SRC := $(sort $(wildcard *.c $(ROOMS:%=%/*.c)))
+HEADERS := $(sort $(wildcard *.h $(ROOMS:%=%/*.h)))
+# Files that the program carries with it, see base/asset.h.
+ASSETS := $(sort $(filter-out %/ci.yml %/release.yml,$(wildcard .github/workflows/*.yml)) $(wildcard assets/*/*))
 ASSET_DATA := build/asset_data.c
 LIB_SRC := $(filter-out dgrid.c,$(SRC))
 TEST_SRC := $(sort $(wildcard tests/test_*.c))
-FORMAT_SRC := $(SRC) $(sort $(wildcard *.h tests/*.c tests/*.h packaging/packed/*.[ch]))
+FORMAT_SRC := $(SRC) $(HEADERS) $(sort $(wildcard tests/*.c tests/*.h packaging/packed/*.[ch]))
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wformat=2
@@ -74,7 +77,7 @@ help:
 	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
 	@echo 'make tamper [HISTORIES=1000 SEED=n]   frauds and honest histories, before the audit and the hook'
 	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook,packed,audit]   what it costs and gains'
-	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser;  make manual: man/ anew, by --help'
+	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser;  make manual: docs/man/ anew, by --help'
 	@echo 'make recording     docs/img/demo.svg anew: a terminal in which make demo runs'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
 	@echo 'make install [PREFIX=/usr/local DESTDIR= BINDIR= MANDIR= ... UNITDIR= INITDIR=];  make uninstall;  make clean'
@@ -105,6 +108,7 @@ $(OUT): $(OBJ) $(O)/flags
 	$(Q)$(CC) $(ALL_C) $(ALL_L) -o $@ $(OBJ) $(LDLIBS)
 
 $(O)/%.o: %.c $(O)/flags | deps
+	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_C) -MMD -MP -c -o $@ $<
 
@@ -113,7 +117,7 @@ $(ASSET_DATA): $(ASSETS) scripts/embed.sh Makefile
 	$(call say,GEN,$@)
 	$(Q)sh scripts/embed.sh $(ASSETS) >$@
 
-$(O)/asset_data.o: $(ASSET_DATA) asset.h $(O)/flags | deps
+$(O)/asset_data.o: $(ASSET_DATA) base/asset.h $(O)/flags | deps
 	$(call say,CC,$@)
 	$(Q)$(CC) $(ALL_C) -c -o $@ $<
 
@@ -129,11 +133,11 @@ $(T)/test_lzma: tests/test_lzma.c tests/test.h $(wildcard packaging/packed/lzma.
 	$(Q)$(CC) $(ALL_C) $(ALL_L) -o $@ tests/test_lzma.c packaging/packed/lzma.c
 
 # Random honest histories for tests/tamper: the program's own code, with these four played by the test.
-HONEST_OBJ := $(filter-out $(O)/ledger.o $(O)/heartbeat.o $(O)/runner.o $(O)/clock.o,$(LIB_OBJ))
-$(T)/honest: tests/honest.c tests/honest_stage.c tests/honest_stage.h $(HONEST_OBJ) $(wildcard *.h) $(O)/flags | deps
+HONEST_OBJ := $(filter-out $(O)/ledger.o $(O)/store/heartbeat.o $(O)/runner.o $(O)/base/clock.o,$(LIB_OBJ))
+$(T)/honest: tests/honest.c tests/honest_stage.c tests/honest_stage.h $(HONEST_OBJ) $(HEADERS) $(O)/flags | deps
 	@mkdir -p $(T)
 	$(call say,CC,$<)
-	$(Q)rm -f $(T)/honest.a && ar rcs $(T)/honest.a $(HONEST_OBJ)
+	$(Q)rm -f $(T)/honest.a && ar qcs $(T)/honest.a $(HONEST_OBJ)
 	$(Q)$(CC) $(ALL_C) $(ALL_L) -o $@ tests/honest.c tests/honest_stage.c $(T)/honest.a $(LDLIBS)
 
 unit: $(TEST_BIN)
@@ -148,7 +152,7 @@ demo:
 	@bash scripts/demo.sh
 
 fuzz: build/fuzz/fuzz_json
-build/fuzz/fuzz_json: tests/fuzz_json.c $(LIB_SRC) $(ASSET_DATA) $(wildcard *.h) | deps
+build/fuzz/fuzz_json: tests/fuzz_json.c $(LIB_SRC) $(ASSET_DATA) $(HEADERS) | deps
 	@mkdir -p build/fuzz
 	$(call say,CC,$@)
 	$(Q)$(CLANG) $(BASE) $(INC) -O1 -fsanitize=fuzzer,address -fno-omit-frame-pointer -Wno-missing-prototypes $(NO_NONLITERAL) \
@@ -168,9 +172,9 @@ screenshots: all
 	@mkdir -p docs/img
 	cp build/browser/shots/*.png docs/img/
 
-# What the pages of man/ say of verbs, options and fields, from the program itself.
+# What the pages of docs/man/ say of verbs, options and fields, from the program itself.
 manual: all
-	@python3 scripts/manual.py ./dgrid man
+	@python3 scripts/manual.py ./dgrid docs/man
 
 # The README's demo, as it was on a terminal.
 .PHONY: recording

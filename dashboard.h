@@ -7,8 +7,8 @@
  */
 #ifndef DASHBOARD_H
 #define DASHBOARD_H
-#include "site.h"
-#include "snapshot.h"
+#include "site/site.h"
+#include "store/snapshot.h"
 
 struct dashboard_options {
 	const char *title;	    /* NULL: grid.json's, or the repository's name */

@@ -1,8 +1,8 @@
 /* dgrid: main, what stands before the verb, exit codes. */
-#include "git.h"
-#include "log.h"
-#include "sig.h"
-#include "verbs.h"
+#include "base/log.h"
+#include "base/sig.h"
+#include "git/git.h"
+#include "verbs/verbs.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* json: see json.h. jsmn accepts far more than JSON, so the text goes through a strict validator first; after that
  * jsmn's tokens can be trusted and the tree is built from them without further checks. */
 #include "json.h"
-#include "utf8.h"
+#include "base/utf8.h"
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>

@@ -3,8 +3,8 @@
  * Numbers keep their text, so what is not understood is written back untouched. Trees are owned by the caller. */
 #ifndef JSON_H
 #define JSON_H
-#include "buf.h"
-#include "json_grammar.h"
+#include "base/buf.h"
+#include "base/json_grammar.h"
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -1,9 +1,9 @@
 #include "ledger.h"
-#include "clock.h"
-#include "clone.h"
-#include "file.h"
-#include "keys.h"
-#include "log.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "git/clone.h"
+#include "schema/keys.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,10 +5,10 @@
  */
 #ifndef LEDGER_H
 #define LEDGER_H
-#include "file.h"
-#include "folder.h"
-#include "git.h"
-#include "task.h"
+#include "base/file.h"
+#include "git/folder.h"
+#include "git/git.h"
+#include "schema/task.h"
 
 struct ledger {
 	struct git git;

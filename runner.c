@@ -1,9 +1,9 @@
 #include "runner.h"
-#include "cgroup.h"
-#include "clock.h"
-#include "log.h"
-#include "proc.h"
-#include "sha256.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/proc.h"
+#include "base/sha256.h"
+#include "sandbox/cgroup.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

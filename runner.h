@@ -4,7 +4,7 @@
  */
 #ifndef RUNNER_H
 #define RUNNER_H
-#include "engine.h"
+#include "sandbox/engine.h"
 enum attempt_status { ATT_SUCCESS, ATT_FAILED, ATT_TIMEOUT, ATT_OOM, ATT_CANCELLED, ATT_ENGINE };
 /* ATT_ENGINE: the engine failed, the script did not run (or its end is unknown): the claim is given back. */
 const char *attempt_status_name(enum attempt_status s); /* "success" ... "engine" */

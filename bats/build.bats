@@ -7,7 +7,7 @@ setup() {
 	common_setup
 	mkdir "$T/src"
 	cp "$REPO_ROOT"/*.c "$REPO_ROOT"/*.h "$REPO_ROOT/Makefile" "$REPO_ROOT/LICENSE" "$REPO_ROOT/NOTICE" "$T/src"
-	cp -r "$REPO_ROOT/scripts" "$REPO_ROOT/web" "$REPO_ROOT/templates" "$REPO_ROOT/.github" "$REPO_ROOT/packaging" "$T/src"
+	cp -r "$REPO_ROOT"/{base,git,sandbox,schema,store,worker,audit,site,verbs,assets,scripts,.github,packaging} "$T/src"
 	cd "$T/src" || return 1
 	unset MAKEFLAGS MFLAGS SAN WERROR
 }

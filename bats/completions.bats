@@ -59,7 +59,7 @@ make_grid() {
 	[[ "$output" == *"expected bash, zsh or fish, found 'tcsh'"* ]]
 	for shell in bash zsh fish; do
 		case $shell in zsh) file=_dgrid ;; *) file=dgrid.$shell ;; esac
-		"$DGRID" completions $shell | diff - "$REPO_ROOT/completions/$file"
+		"$DGRID" completions $shell | diff - "$REPO_ROOT/assets/completions/$file"
 	done
 }
 

@@ -416,12 +416,12 @@ harmless() {
 
 @test "the workflows that build say it in one way, and name the version there is" {
 	cd "$REPO_ROOT"
-	version=$(sed -n 's/.*DGRID_VERSION "\(.*\)"/\1/p' version.h)
+	version=$(sed -n 's/.*DGRID_VERSION "\(.*\)"/\1/p' base/version.h)
 	for file in process-task-pr maintain update-gh-pages; do
 		sed -n '/- name: Build dgrid/,/GITHUB_PATH/p' ".github/workflows/$file.yml" >"$T/$file.build"
 		[ -s "$T/$file.build" ]
 		cmp "$T/$file.build" "$T/process-task-pr.build"
 		grep -qx "  DGRID_REF: v$version" ".github/workflows/$file.yml"
 	done
-	grep -qx "  DGRID_REF: v$version" templates/gitlab-ci.yml
+	grep -qx "  DGRID_REF: v$version" assets/templates/gitlab-ci.yml
 }

@@ -26,9 +26,9 @@ if [ "$found" != "$jsmn_sum" ]; then
 	echo 'dgrid: a release carries that version; name the folder with it: make dist JSMN_DIR=folder' >&2
 	exit 65
 fi
-committed=$(git show HEAD:version.h | sed -n 's/^#define DGRID_VERSION "\(.*\)"$/\1/p')
+committed=$(git show HEAD:base/version.h | sed -n 's/^#define DGRID_VERSION "\(.*\)"$/\1/p')
 if [ "$committed" != "$version" ]; then
-	echo "dgrid: version.h says $version here and $committed in the commit HEAD; commit it first" >&2
+	echo "dgrid: base/version.h says $version here and $committed in the commit HEAD; commit it first" >&2
 	exit 65
 fi
 [ -z "$(git status --porcelain)" ] || echo 'dgrid: not everything here is committed; the release has what is' >&2

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Writes the table that asset.c looks into: every file named on the command line, by its path, as an array of bytes.
+# Writes the table that asset.c looks into: every file named on the command line, by its path (without assets/), as an array of bytes.
 #   embed.sh FILE... >build/asset_data.c
-printf '#include "asset.h"\n'
+printf '#include "base/asset.h"\n'
 n=0
 for f in "$@"; do
 	printf 'static const unsigned char bytes_%d[] = {\n' "$n"
@@ -12,7 +12,7 @@ done
 printf 'const struct asset assets[] = {\n'
 n=0
 for f in "$@"; do
-	printf '{"%s", (const char *)bytes_%d, sizeof bytes_%d - 1},\n' "$f" "$n" "$n"
+	printf '{"%s", (const char *)bytes_%d, sizeof bytes_%d - 1},\n' "${f#assets/}" "$n" "$n"
 	n=$((n + 1))
 done
 printf '{0}};\n'

@@ -13,8 +13,8 @@ unit=dgrid-worker@.service
 # files: "mode, source, place" of each file; both actions go by this list.
 files() {
 	put 755 dgrid "$BINDIR/dgrid"
-	for f in man/*.[1-9]; do put 644 "$f" "${MANDIR:+$MANDIR/man${f##*.}/${f##*/}}"; done
-	for f in completions/*; do
+	for f in docs/man/*.[1-9]; do put 644 "$f" "${MANDIR:+$MANDIR/man${f##*.}/${f##*/}}"; done
+	for f in assets/completions/*; do
 		case $f in
 		*/dgrid.bash) put 644 "$f" "${BASHCOMPDIR:+$BASHCOMPDIR/dgrid}" ;;
 		*/_dgrid) put 644 "$f" "${ZSHCOMPDIR:+$ZSHCOMPDIR/_dgrid}" ;;

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 version=$1
 release=build/dist/dgrid-$version.tar.gz
-home=$(sed -n 's/^#define DGRID_SOURCE "\(.*\)"$/\1/p' version.h)
+home=$(sed -n 's/^#define DGRID_SOURCE "\(.*\)"$/\1/p' base/version.h)
 sum() { # BITS
 	if command -v "sha$1sum" >/dev/null; then "sha$1sum" <"$release"; else shasum -a "$1" <"$release"; fi | cut -d ' ' -f 1
 }

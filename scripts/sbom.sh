@@ -18,7 +18,7 @@ installed() { # PACKAGE: the upstream part of its version
 }
 jsmn=${JSMN_VERSION:-$(installed libjsmn-dev JSMN_VERSION)}
 musl=${MUSL_VERSION:-$(installed musl-dev MUSL_VERSION)}
-home=$(sed -n 's/.*DGRID_SOURCE "\(.*\)"/\1/p' "$(dirname "$0")/../version.h")
+home=$(sed -n 's/.*DGRID_SOURCE "\(.*\)"/\1/p' "$(dirname "$0")/../base/version.h")
 for file in "$folder"/*; do
 	case $file in
 	*/SHA256SUMS | *.spdx.json | *-licences.txt) continue ;;

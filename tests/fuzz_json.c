@@ -1,6 +1,6 @@
 /* What parses must be written as something that parses, and a task parser must survive anything. */
 #include "json.h"
-#include "task.h"
+#include "schema/task.h"
 #include <stdint.h>
 #include <stdlib.h>
 

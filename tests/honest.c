@@ -5,14 +5,14 @@
  *
  * usage: honest COUNT SEED DIR >stream    refs/h/0/main, refs/h/0/archive, refs/h/1/main, ... DIR: for scratch files
  * The stream has "@" and 39 digits where the id of the commit with that mark is to stand. */
-#include "archive.h"
-#include "clock.h"
+#include "base/clock.h"
 #include "honest_stage.h"
-#include "node.h"
-#include "promote.h"
-#include "reaper.h"
-#include "slots.h"
-#include "verbs.h"
+#include "schema/node.h"
+#include "store/archive.h"
+#include "store/promote.h"
+#include "verbs/verbs.h"
+#include "worker/reaper.h"
+#include "worker/slots.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "honest_stage.h"
-#include "clock.h"
-#include "file.h"
-#include "sha256.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/sha256.h"
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,9 +3,9 @@
  * (runner.h). The program's other rooms are linked as they are. */
 #ifndef HONEST_STAGE_H
 #define HONEST_STAGE_H
-#include "heartbeat.h"
 #include "ledger.h"
 #include "runner.h"
+#include "store/heartbeat.h"
 #include <stdio.h>
 
 #define NODES 4

@@ -1,7 +1,7 @@
 /* For tests/json_differ.py: reads documents, each after its length as four bytes (big end first), and prints a line for
  * each: "LINE:COL" of what is wrong, or "ok", and then whether a task may carry it as metadata ("ok task") and is
  * written back as it was. */
-#include "task.h"
+#include "schema/task.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

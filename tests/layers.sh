@@ -1,51 +1,55 @@
 #!/bin/sh
-# Every #include "x.h" of a top-level file goes to a lower layer, or to the file's own header.
+# The rooms, from the ground up: a row includes what stands above it in this list; two rooms of one row do not know each other.
+# Within a folder there are no circles. Every #include "x.h" says from which folder.
+rooms='
+base
+json
+git
+sandbox
+runner
+schema
+ledger
+store
+worker audit site
+dashboard
+verbs
+dgrid
+'
 cd "$(dirname "$0")/.." || exit 1
-awk '
+# shellcheck disable=SC2046 # names without blanks
+awk -v rooms="$rooms" '
 BEGIN {
-	# The lowest first; a row includes rows above it in this list only.
-	n = split("buf clock sig version asset utf8|" \
-		"json_grammar|" \
-		"log proc json file cgroup text problem markup forge sha256 usage|" \
-		"table|" \
-		"config git engine folder site pulse|" \
-		"vote|" \
-		"task node clone trees keys|" \
-		"tails arrival world|" \
-		"ledger runner heartbeat archive trust checkpoint|" \
-		"cache|" \
-		"rule chooser outbox reaper result snapshot selfcheck trial identity upkeep turns promote request signed|" \
-		"voters rules_vote|" \
-		"slots nodekey rerun metrics feed rows history record rules_claim rules_result rules_archive|" \
-		"talk commands taskpage advice rules|" \
-		"worker reel|" \
-		"replay|" \
-		"verbs look watch follow dashboard hook|" \
-		"verb_init verb_submit verb_validate verb_promote verb_status verb_nodes verb_metrics verb_show " \
-		"verb_why verb_approve verb_act verb_worker verb_enroll verb_rerun verb_doctor verb_dashboard " \
-		"verb_audit verb_hook verb_completions verb_health verb_help|" \
-		"dgrid", row, "|")
+	n = split(rooms, row, "\n")
 	for (i = 1; i <= n; i++) {
 		k = split(row[i], names, " ")
-		for (j = 1; j <= k; j++) layer[names[j]] = i - 1
+		for (j = 1; j <= k; j++) floor[names[j]] = i
 	}
-	bad = 0
 }
+function stem(path) { sub(/\.[ch]$/, "", path); return path }
+function room(path) { path = stem(path); sub(/\/.*/, "", path); return path }
+function wrong(text) { print text; bad = 1 }
 FNR == 1 {
-	self = FILENAME
-	sub(/^\.\//, "", self)
-	sub(/\.[ch]$/, "", self)
-	if (!(self in layer)) { print FILENAME ": has no layer"; bad = 1 }
+	self = stem(FILENAME)
+	if (!(room(self) in floor)) wrong(FILENAME ": has no room")
 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split($0, part, "\"")
-	other = part[2]
-	sub(/\.h$/, "", other)
+	other = stem(part[2])
 	if (other == self) next
-	if (!(other in layer)) { print FILENAME ":" FNR ": " part[2] " has no layer"; bad = 1 }
-	else if ((self in layer) && layer[other] >= layer[self]) {
-		print FILENAME ":" FNR ": layer " layer[self] " includes " part[2] " of layer " layer[other]
-		bad = 1
-	}
+	if (!(room(other) in floor)) wrong(FILENAME ":" FNR ": " part[2] " has no room")
+	else if (room(other) == room(self)) uses[self] = uses[self] " " other
+	else if (floor[room(other)] >= floor[room(self)]) wrong(FILENAME ":" FNR ": " room(self) " includes " part[2])
 }
-END { exit bad }' ./*.c ./*.h
+END {
+	# Whoever includes nobody that is left goes; who stays is in a circle, or above one.
+	do {
+		gone = 0
+		for (self in uses) {
+			k = split(uses[self], names, " ")
+			for (j = 1; j <= k && !(names[j] in uses); j++) ;
+			if (j > k) { delete uses[self]; gone = 1 }
+		}
+	} while (gone)
+	for (self in uses) wrong(self ": in or above a circle of includes:" uses[self])
+	exit bad
+}' $(find . -name '*.[ch]' ! -path './build/*' ! -path './tests/*' ! -path './packaging/*' ! -path './third_party/*' ! -path './.*/*' | sed 's,^\./,,')

@@ -76,7 +76,7 @@ if ! git rev-parse --verify -q HEAD >/dev/null; then
 	skip "packaging" "this is not a checkout"
 	exit "$rc"
 fi
-version=$(sed -n 's/^#define DGRID_VERSION "\(.*\)"$/\1/p' version.h)
+version=$(sed -n 's/^#define DGRID_VERSION "\(.*\)"$/\1/p' base/version.h)
 commit=$(git rev-parse HEAD)
 release=$dist/dgrid-$version.tar.gz
 

@@ -1,9 +1,9 @@
 /* What makes pages safe: the hash of a policy, strangers' text, links to known hosts. */
-#include "file.h"
-#include "forge.h"
-#include "markup.h"
-#include "sha256.h"
-#include "site.h"
+#include "base/file.h"
+#include "base/markup.h"
+#include "base/sha256.h"
+#include "git/forge.h"
+#include "site/site.h"
 #include "test.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* Problems: one list, and nothing a stranger writes that could break a line, a log, an annotation or a terminal. */
-#include "problem.h"
+#include "base/problem.h"
 #include "test.h"
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* Children and the event loop: every way to end, bounded output, timers, nesting, and that no descriptor leaks. */
-#include "clock.h"
-#include "file.h"
-#include "proc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/proc.h"
 #include "test.h"
 #include <fcntl.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* pulse: what is healthy, what a file may be. */
-#include "file.h"
-#include "pulse.h"
+#include "base/file.h"
 #include "test.h"
+#include "worker/pulse.h"
 #include <stdlib.h>
 #include <unistd.h>
 

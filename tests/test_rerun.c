@@ -1,5 +1,5 @@
 /* Two results compared. */
-#include "rerun.h"
+#include "audit/rerun.h"
 #include "test.h"
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* The rules of an audit, each with a commit that keeps it and one that breaks it, without any git. */
-#include "clock.h"
-#include "rules.h"
+#include "audit/rules.h"
+#include "base/clock.h"
 #include "test.h"
 #include <stdlib.h>
 

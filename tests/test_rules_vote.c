@@ -1,9 +1,9 @@
 /* The audit's rules of votes: documents made by the functions that make them for the ledger, as they are and with one
  * fraud each. */
-#include "clock.h"
-#include "rules.h"
+#include "audit/rules.h"
+#include "base/clock.h"
+#include "schema/vote.h"
 #include "test.h"
-#include "vote.h"
 #include <stdlib.h>
 
 static struct rules r;

@@ -1,6 +1,6 @@
 /* Keys of nodes and signatures of commits, as bytes: what counts as a key, and what of a commit was signed. */
-#include "keys.h"
-#include "signed.h"
+#include "schema/keys.h"
+#include "store/signed.h"
 #include "test.h"
 #include <stdlib.h>
 

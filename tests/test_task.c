@@ -1,6 +1,6 @@
 /* The schema of tasks and of grid.json: every field, its bounds, and that all problems are told at once, with places.
  */
-#include "task.h"
+#include "schema/task.h"
 #include "test.h"
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* A stranger's text made harmless and counted in columns; tables that fit; a stream's places in its text. */
-#include "table.h"
-#include "tails.h"
+#include "base/table.h"
+#include "base/text.h"
+#include "store/tails.h"
 #include "test.h"
-#include "text.h"
 #include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* trust_text: the bytes that are signed. */
+#include "store/trust.h"
 #include "test.h"
-#include "trust.h"
 #include <stdlib.h>
 
 static void same(const char *json, const char *expected)

@@ -1,8 +1,8 @@
 /* When may a node push: alone at once, in turns one after the other, and never more than the minute allows. */
-#include "clock.h"
-#include "proc.h"
+#include "base/clock.h"
+#include "base/proc.h"
 #include "test.h"
-#include "turns.h"
+#include "worker/turns.h"
 
 static int64_t slot_of(const struct turns *t)
 {

@@ -1,6 +1,6 @@
 /* usage: the parser, and what must be true of every verb's table. */
 #include "test.h"
-#include "verbs.h"
+#include "verbs/verbs.h"
 #include <ctype.h>
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /* Votes: terms, commitments, verdicts, outliers. */
-#include "sha256.h"
-#include "task.h"
+#include "base/sha256.h"
+#include "schema/task.h"
+#include "schema/vote.h"
 #include "test.h"
-#include "vote.h"
 #include <stdlib.h>
 
 #define HASH_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"

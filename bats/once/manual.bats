@@ -8,7 +8,7 @@ load ../helpers
 setup() {
 	common_setup
 	require_command mandoc
-	MAN=$REPO_ROOT/man
+	MAN=$REPO_ROOT/docs/man
 }
 
 verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
@@ -64,7 +64,7 @@ part() { page "$1" | sed -n -E "/^( {3})?$2\$/,/^( {3})?[^ ]/p" | sed 1d; }
 @test "every variable that the program reads is on the page, and no other" {
 	part dgrid.1 ENVIRONMENT | grep -oE '^ {5}[A-Z_]{4,}(, [A-Z_]+)*( |$)' | tr -d ' ' | tr ',' '\n' | sort >"$T/told"
 	# What every program reads, and what Git says between itself and its helper.
-	cat "$REPO_ROOT"/*.c | grep -oE '\b(getenv|set)\("[A-Z_]+"\)' | cut -d '"' -f 2 |
+	cat "$REPO_ROOT"/*.c "$REPO_ROOT"/*/*.c | grep -oE '\b(getenv|set)\("[A-Z_]+"\)' | cut -d '"' -f 2 |
 		grep -vxE 'PATH|HOME|TERM|DGRID_ASKPASS|GIT_SSH|GIT_SSH_COMMAND' | sort -u >"$T/read"
 	[ "$(wc -l <"$T/read")" -gt 15 ]
 	diff "$T/read" "$T/told"
@@ -78,15 +78,15 @@ part() { page "$1" | sed -n -E "/^( {3})?$2\$/,/^( {3})?[^ ]/p" | sed 1d; }
 @test "settings and their defaults are grid.json's" {
 	part dgrid-ledger.5 SETTINGS | sed -n -E 's/^ {5}([a-z_]+) \((.*)\)$/\1 \2/p' >"$T/told"
 	{
-		grep -oE '^ +\{"[a-z_]+", offsetof' "$REPO_ROOT/config.c" | cut -d '"' -f 2
-		grep -oE 'strcmp\(m->name, "[a-z_]+"\)' "$REPO_ROOT/config.c" | cut -d '"' -f 2
+		grep -oE '^ +\{"[a-z_]+", offsetof' "$REPO_ROOT/schema/config.c" | cut -d '"' -f 2
+		grep -oE 'strcmp\(m->name, "[a-z_]+"\)' "$REPO_ROOT/schema/config.c" | cut -d '"' -f 2
 	} | sort >"$T/known"
 	[ "$(wc -l <"$T/known")" -gt 20 ]
 	cut -d ' ' -f 1 "$T/told" | sort | diff "$T/known" -
 	# A number that is its default must be taken, and stand in the program's own table.
 	while read -r key default; do
 		case $default in *[!0-9]* | '') continue ;; esac
-		grep -qE "\"$key\", offsetof\([^)]*\), $default, " "$REPO_ROOT/config.c" || [ "$key" = schema ] || [ "$key" = max_cpus ]
+		grep -qE "\"$key\", offsetof\([^)]*\), $default, " "$REPO_ROOT/schema/config.c" || [ "$key" = schema ] || [ "$key" = max_cpus ]
 	done <"$T/told"
 	"$DGRID" init "$ORIGIN" >/dev/null
 	tgit clone -q "$ORIGIN" "$T/c"

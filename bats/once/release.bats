@@ -8,7 +8,7 @@ setup() {
 	require_command jq
 	mkdir -p "$T/bin" "$T/out"
 	export STANDIN_LOG=$T/calls
-	VERSION=$(sed -n 's/.*DGRID_VERSION "\(.*\)"/\1/p' "$REPO_ROOT/version.h")
+	VERSION=$(sed -n 's/.*DGRID_VERSION "\(.*\)"/\1/p' "$REPO_ROOT/base/version.h")
 	: >"$STANDIN_LOG"
 	printf '#!/bin/sh\nexec "$@"\n' >"$T/bin/sudo"
 	# What make release makes, by its names; that it does is tests/packaging's matter.
@@ -18,7 +18,7 @@ setup() {
 		[ -z "${GH_TOKEN:-}${REGISTRY_TOKEN:-}" ] || exit 99
 		if [ "$1" = packaging ]; then echo "skips are failures: $DGRID_STRICT" >>"$STANDIN_LOG"; fi
 		[ "$1" = release ] || exit 0
-		v=$(sed -n 's/.*DGRID_VERSION "\(.*\)"/\1/p' version.h)
+		v=$(sed -n 's/.*DGRID_VERSION "\(.*\)"/\1/p' base/version.h)
 		mkdir -p build/dist && cd build/dist || exit 1
 		for f in "dgrid-$v.tar.gz" "dgrid-$v-linux-x86_64" "dgrid-$v-linux-aarch64" "dgrid_${v}_amd64.deb" APKBUILD dgrid.rb; do
 			echo "the bytes of $f" >"$f"
@@ -49,7 +49,7 @@ setup() {
 	tgit clone -q "$ORIGIN" "$T/main" 2>/dev/null
 	cd "$T/main"
 	mkdir -p scripts
-	cp -r "$REPO_ROOT"/{version.h,CHANGELOG.md,LICENSE,NOTICE,.github} .
+	cp -r "$REPO_ROOT"/{base,CHANGELOG.md,LICENSE,NOTICE,.github} .
 	cp "$REPO_ROOT"/scripts/{changelog,sbom}.sh scripts/
 	printf '#!/bin/sh\nexit 0\n' >scripts/install-deps.sh
 	# Where Debian's packages are not, their versions are said.
@@ -95,7 +95,7 @@ published() { grep -E '^(gh|docker)' "$STANDIN_LOG"; }
 
 @test "nothing is published of another version, of an untold one, of a branch aside, of a fork, of what was not made" {
 	run -1 release v9.9.9
-	[[ "$output" == *"::error file=version.h::The tag is not v$VERSION"* ]]
+	[[ "$output" == *"::error file=base/version.h::The tag is not v$VERSION"* ]]
 	run -0 release "v$VERSION" true
 	[[ "$output" == *"0 jobs ran"* ]]
 	sed -i "s/^## \[$VERSION\].*/## [0.0.9] - 2026-01-01/" CHANGELOG.md
@@ -117,7 +117,7 @@ published() { grep -E '^(gh|docker)' "$STANDIN_LOG"; }
 }
 
 @test "a trial version is nobody's latest" {
-	sed -i "s/\"$VERSION\"/\"$VERSION-rc1\"/" version.h
+	sed -i "s/\"$VERSION\"/\"$VERSION-rc1\"/" base/version.h
 	sed -i "s/^## \[$VERSION\]/## [$VERSION-rc1]/" CHANGELOG.md
 	tgit commit -qam 'trial'
 	tgit push -q origin HEAD:main

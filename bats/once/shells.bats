@@ -27,14 +27,14 @@ typed() {
 	case $1 in
 	bash)
 		{
-			cat "$REPO_ROOT/completions/dgrid.bash"
+			cat "$REPO_ROOT/assets/completions/dgrid.bash"
 			printf '%s\n' 'PS1="rea""dy> "' 'bind "set enable-bracketed-paste off"' \
 				'told() { printf "\n<<%s>>\n" "$READLINE_LINE"; exit; }' 'bind -x "\"\C-g\": told"'
 		} >"$T/c/rc"
 		start=(bash --noprofile --rcfile "$T/c/rc" -i)
 		;;
 	zsh)
-		cp "$REPO_ROOT/completions/_dgrid" "$T/c/_dgrid"
+		cp "$REPO_ROOT/assets/completions/_dgrid" "$T/c/_dgrid"
 		printf '%s\n' "fpath=($T/c \$fpath)" 'autoload -Uz compinit' "compinit -u -d $T/c/dump" 'PS1="rea""dy> "' \
 			'told() { print -r -- $'"'\n'"'"<<$BUFFER>>"; exit; }' 'zle -N told' 'bindkey "^G" told' >"$T/c/.zshrc"
 		start=(env ZDOTDIR="$T/c" zsh -d -i)
@@ -46,7 +46,7 @@ typed() {
 		;;
 	fish)
 		{
-			cat "$REPO_ROOT/completions/dgrid.fish"
+			cat "$REPO_ROOT/assets/completions/dgrid.fish"
 			printf '%s\n' 'function fish_prompt; echo -n rea; echo -n "dy> "; end' \
 				'function told; printf "\n<<%s>>\n" (commandline); exit; end' 'bind \cg told'
 		} >"$T/c/rc.fish"

@@ -340,7 +340,7 @@ def source(shared):
 
 
 def version():
-    return re.search(r'DGRID_VERSION "(.*)"', open(f"{ROOT}/version.h").read())[1]
+    return re.search(r'DGRID_VERSION "(.*)"', open(f"{ROOT}/base/version.h").read())[1]
 
 
 def main():

@@ -1,0 +1,331 @@
+#include "audit/hook.h"
+#include "audit/replay.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/problem.h"
+#include "schema/keys.h"
+#include "store/archive.h"
+#include "store/checkpoint.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define REFUSALS_MAX 20
+#define OURS "# dgrid pre-receive"
+#define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
+
+/* ---- judging ---- */
+
+struct update {
+	char old[72], new[72]; /* "": none */
+	bool given;
+};
+struct push {
+	const struct git *git;
+	const char *branch;
+	bool settled; /* grid.json or keys changed, or the branch begins here */
+	struct update ledger, archive;
+	struct strs *refusals;
+	size_t more; /* refusals that were not kept */
+};
+
+static void refuse(struct push *p, const char *rule, const char *commit, const char *path, const char *text)
+{
+	struct buf line = {0};
+	if (p->refusals->n >= REFUSALS_MAX) {
+		p->more++;
+		return;
+	}
+	buf_addf(&line, "%s: ", rule);
+	if (path && *path) {
+		problem_escape(&line, path, strlen(path), 120, false);
+		buf_adds(&line, ": ");
+	}
+	problem_escape(&line, text, strlen(text), 400, false);
+	if (commit && *commit)
+		buf_addf(&line, " (%.10s)", commit);
+	strs_add(p->refusals, line.data);
+	buf_clear(&line);
+}
+
+/* What an audit shows to a human after it happened, because a host's web merge cannot sign it, is held to a person's
+ * key here, where the grid requires signatures: whoever could change the settings or enrol a key would be above every
+ * rule. */
+static bool is_a_persons(enum rule_id notice)
+{
+	return notice == NOTICE_SETTINGS || notice == NOTICE_SIGNERS || notice == NOTICE_KEYS ||
+	       notice == NOTICE_WORKFLOW || notice == NOTICE_REMOVED || notice == NOTICE_EDITED;
+}
+
+static void tell(void *ctx, enum rule_id rule, const struct rule_commit *c, const char *path, const char *text)
+{
+	if (rule < RULE_NOTICES)
+		refuse(ctx, rule_at(rule)->id, c->id, path, text);
+	if (rule == NOTICE_SETTINGS || rule == NOTICE_KEYS)
+		((struct push *)ctx)->settled = true;
+	if (is_a_persons(rule) && c->signature > RULE_GOOD) {
+		char *why =
+		    xasprintf("%s, which takes the signature of a person whose key is enrolled, under the name "
+			      "of %s%s%s",
+			      text, c->who, c->signature_why ? ": " : "", c->signature_why ? c->signature_why : "");
+		refuse(ctx, "signed.settings", c->id, path, why);
+		free(why);
+	}
+}
+
+static bool is_zero(const char *oid)
+{
+	return oid[strspn(oid, "0")] == 0;
+}
+
+/* Below a folder of refs, one name: a node's id. */
+static bool of_a_node(const char *ref, const char *folder)
+{
+	size_t n = strlen(folder);
+	return !strncmp(ref, folder, n) && ref[n] == '/' && task_id_valid(ref + n + 1);
+}
+
+static bool is_below(const char *ref, const char *branch)
+{
+	size_t n = strlen(branch);
+	return !strncmp(ref, "refs/heads/", 11) && !strncasecmp(ref + 11, branch, n) && ref[11 + n] == '/';
+}
+
+/* Refs that dgrid reads, and those that would change what git makes of the history. Everything else is free. */
+static void judge_ref(struct push *p, const char *ref)
+{
+	static const char *const of_nodes[] = {"refs/dgrid/heartbeats", "refs/dgrid/tails",
+					       "refs/heads/dgrid-heartbeats", "refs/heads/dgrid-tails"};
+	static const char *const known[] = {CHECKPOINT_REF, CHECKPOINT_FALLBACK};
+	bool ours = !strncmp(ref, "refs/dgrid/", 11) || !strncmp(ref, "refs/heads/dgrid-", 17), good = false;
+	for (size_t i = 0; i < sizeof of_nodes / sizeof *of_nodes && !good; i++)
+		good = of_a_node(ref, of_nodes[i]);
+	for (size_t i = 0; i < sizeof known / sizeof *known && !good; i++)
+		good = !strcmp(ref, known[i]);
+	if (ours && !good)
+		refuse(
+		    p, "ref.name", NULL, ref,
+		    "no ref of dgrid's (expected refs/dgrid/heartbeats/NODE, refs/dgrid/tails/NODE or " CHECKPOINT_REF
+		    ", NODE being 1-64 of A-Z a-z 0-9 _ -)");
+	const char *branch = strncmp(ref, "refs/heads/", 11) ? "" : ref + 11;
+	if (!strcasecmp(branch, p->branch) || !strcasecmp(branch, ARCHIVE_BRANCH))
+		refuse(p, "ref.name", NULL, ref,
+		       "a file system without upper and lower case would take it for the ledger's");
+	if (!strncmp(ref, "refs/replace/", 13))
+		refuse(p, "ref.replace", NULL, ref, "would show other objects in place of those of the history");
+	if (is_below(ref, p->branch) || is_below(ref, ARCHIVE_BRANCH))
+		refuse(p, "ref.name", NULL, ref,
+		       "no branch may stand below the ledger's or the archive's name: it would keep that one from "
+		       "being made");
+}
+
+static void look_where(const struct git *g, const char *branch, char here[72])
+{
+	char *ref = xasprintf("refs/heads/%s", branch);
+	git_resolve(g, ref, here);
+	free(ref);
+}
+
+/* What who pushes says of where the two branches stand, git holds against them only after this, and one after the
+ * other: where it is not so of one, the other would land alone. */
+static void judge_both(struct push *p)
+{
+	char ledger[72], archive[72];
+	look_where(p->git, p->branch, ledger);
+	look_where(p->git, ARCHIVE_BRANCH, archive);
+	if (strcmp(p->ledger.old, ledger) != 0 || strcmp(p->archive.old, archive) != 0)
+		refuse(p, GIT_MOVED_RULE, NULL, "",
+		       "the ledger or the archive has moved meanwhile: fetch, and push again");
+}
+
+static int read_update(struct push *p, const char *line, size_t len, struct err *e)
+{
+	char text[1024], old[72], new[72], ref[800];
+	snprintf(text, sizeof text, "%.*s", (int)(len < sizeof text ? len : sizeof text - 1), line);
+	if (len >= sizeof text || sscanf(text, "%71[0-9a-f] %71[0-9a-f] %799s", old, new, ref) != 3)
+		return err_set(e, ERR_USAGE,
+			       "hook pre-receive: expected lines \"OLD NEW REF\" on stdin, as git gives them");
+	bool is_branch = !strncmp(ref, "refs/heads/", 11);
+	struct update *u = is_branch && !strcmp(ref + 11, p->branch)	    ? &p->ledger
+			   : is_branch && !strcmp(ref + 11, ARCHIVE_BRANCH) ? &p->archive
+									    : NULL;
+	if (!u) {
+		judge_ref(p, ref);
+		return 0;
+	}
+	if (is_zero(new)) {
+		refuse(p, rule_at(RULE_HISTORY_REWRITTEN)->id, NULL, "",
+		       u == &p->ledger ? "the ledger's branch may not be deleted" : "the archive may not be deleted");
+		return 0;
+	}
+	/* git would take one step after the other, and only the last would be judged. */
+	if (u->given)
+		refuse(p, "ref.name", NULL, ref, "it stands twice in one push");
+	u->given = true;
+	snprintf(u->old, sizeof u->old, "%s", is_zero(old) ? "" : old);
+	snprintf(u->new, sizeof u->new, "%s", new);
+	return 0;
+}
+
+static void take_name(void *ctx, const char *path)
+{
+	strs_add(ctx, path);
+}
+
+/* Where commits must be signed and no person is enrolled, nobody could ever change that again. */
+static int judge_people(struct push *p, struct err *e)
+{
+	char *name = xasprintf("%s:grid.json", p->ledger.new), *nodes = xasprintf("%s:nodes", p->ledger.new);
+	const char *list[] = {"ls-tree", "-z", "--name-only", nodes, NULL};
+	struct grid_config c = {0};
+	struct keyring ring = {0};
+	struct strs files = {0};
+	struct buf text = {0};
+	struct problems wrong = {0};
+	struct err none;
+	bool person = false;
+	int rc = 0;
+	config_defaults(&c);
+	if (!GIT(p->git, &text, &none, "cat-file", "blob", name))
+		config_parse(&c, text.data ? text.data : "", text.len, &wrong);
+	if (wrong.n || !c.require_signed_nodes)
+		goto out;
+	rc = keyring_read(p->git, p->ledger.new, &ring, e);
+	if (!rc && git_records(p->git, list, take_name, &files, &none))
+		files.n = 0; /* no folder, no node */
+	for (size_t i = 0; i < ring.n && !rc && !person; i++) {
+		char *file = xasprintf("%s.json", ring.v[i].node);
+		bool node = false;
+		for (size_t k = 0; k < files.n && !node; k++)
+			node = !strcmp(files.v[k], file);
+		person = ring.v[i].valid && !node;
+		free(file);
+	}
+	if (!rc && !person)
+		refuse(p, "signed.settings", NULL, "grid.json",
+		       "require_signed_nodes without a person who is enrolled: nobody could change anything any more "
+		       "(enrol one first: dgrid enroll NAME KEY.pub)");
+out:
+	config_clear(&c);
+	keyring_clear(&ring);
+	strs_clear(&files);
+	buf_clear(&text);
+	problems_clear(&wrong);
+	free(name);
+	free(nodes);
+	return rc;
+}
+
+static const char *or_null(const char *oid)
+{
+	return *oid ? oid : NULL;
+}
+
+int hook_judge(const struct git *g, const char *branch, const char *lines, struct strs *refusals, struct err *e)
+{
+	struct push p = {.git = g, .branch = branch, .refusals = refusals};
+	int rc = 0;
+	for (const char *line = lines; *line && !rc;) {
+		size_t len = strcspn(line, "\n");
+		rc = len ? read_update(&p, line, len, e) : 0;
+		line += len + (line[len] == '\n');
+	}
+	if (!rc && p.ledger.given && p.archive.given && !refusals->n)
+		judge_both(&p);
+	if (!rc && (p.ledger.given || p.archive.given) && !refusals->n) {
+		if (!p.ledger.given) { /* it stays where it is; an archive that is not pushed gets nothing */
+			look_where(g, branch, p.ledger.old);
+			memcpy(p.ledger.new, p.ledger.old, sizeof p.ledger.new);
+		}
+		struct replay r = {.git = g,
+				   .from = or_null(p.ledger.old),
+				   .to = p.ledger.new,
+				   .archive_from = or_null(p.archive.old),
+				   .archive_to = or_null(p.archive.new),
+				   .archive_all = true,
+				   .now = clock_now(),
+				   .ctx = &p,
+				   .tell = tell};
+		if (!p.ledger.new[0])
+			refuse(&p, rule_at(RULE_ARCHIVE_LOST)->id, p.archive.new, "", "an archive without a ledger");
+		else
+			rc = replay_run(&r, e);
+		if (!rc && !refusals->n && (p.settled || !p.ledger.old[0]))
+			rc = judge_people(&p, e);
+		if (!rc && r.stopped)
+			rc = err_set(e, ERR_UNAVAILABLE, "it was stopped before the end");
+	}
+	if (p.more) {
+		char *text = xasprintf("and %zu more", p.more);
+		strs_add(refusals, text);
+		free(text);
+	}
+	return rc;
+}
+
+/* ---- installing ---- */
+
+/* For sh, within single quotes. */
+static char *quoted(const char *text)
+{
+	struct buf b = {0};
+	buf_adds(&b, "'");
+	for (; *text; text++)
+		buf_adds(&b, *text == '\'' ? "'\\''" : (char[]){*text, 0});
+	buf_adds(&b, "'");
+	return buf_detach(&b);
+}
+
+static char *hook_text(const char *branch)
+{
+	char *program = quoted(proc_self()), *name = quoted(branch);
+	char *text =
+	    xasprintf("#!/bin/sh\n" OURS ": every push is held against the ledger's rules (see docs/AUDIT.md).\n"
+		      "# Made by `dgrid init --hook`, which makes it anew when the program has moved.\n"
+		      "dgrid=%s\n"
+		      "if [ ! -x \"$dgrid\" ]; then\n"
+		      "\techo \"dgrid: nothing is taken: $dgrid is gone, so pushes cannot be judged\" >&2\n"
+		      "\techo \"dgrid: install it there, or run this in the repository: dgrid init --hook\" >&2\n"
+		      "\texit 1\n"
+		      "fi\n"
+		      "exec \"$dgrid\" --repo . --branch %s hook pre-receive\n",
+		      program, name);
+	free(program);
+	free(name);
+	return text;
+}
+
+int hook_install(const char *dir, const char *branch, struct err *e)
+{
+	static const char *const settings[][2] = {{"receive.fsckObjects", "true"},
+						  {"transfer.fsckObjects", "true"},
+						  {"receive.denyNonFastForwards", "true"},
+						  {"receive.denyDeletes", "true"}};
+	struct git g = {.dir = (char *)dir, .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
+	char *folder = xasprintf("%s/hooks", dir), *path = xasprintf("%s/pre-receive", folder),
+	     *text = hook_text(branch);
+	struct buf there = {0};
+	struct err none;
+	int rc = 0;
+	if (file_exists(path) && (file_read(path, 1 << 16, &there, &none) || !there.len || !strstr(there.data, OURS)))
+		rc = err_set(
+		    e, ERR_DATA,
+		    "'%s' is there already and is not dgrid's: it stays. Let it call `%s --branch %s hook pre-receive` "
+		    "with its own stdin, or take it away and run this again",
+		    path, proc_self(), branch);
+	for (size_t i = 0; i < sizeof settings / sizeof *settings && !rc; i++)
+		rc = GIT(&g, NULL, e, "config", settings[i][0], settings[i][1]);
+	if (!rc)
+		rc = file_mkdirs(folder, e);
+	if (!rc)
+		rc = file_write(path, text, strlen(text), e);
+	if (!rc && chmod(path, 0755))
+		rc = err_set(e, ERR_UNAVAILABLE, "'%s' cannot be made executable", path);
+	free(folder);
+	free(path);
+	free(text);
+	buf_clear(&there);
+	return rc;
+}

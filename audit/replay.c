@@ -1,0 +1,302 @@
+#include "audit/replay.h"
+#include "audit/reel.h"
+#include "audit/rules_archive.h"
+#include "base/sig.h"
+#include "store/signed.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROGRESS_EVERY 200
+#define STRETCH 128 /* commits whose signatures are asked for at once */
+
+struct run {
+	struct replay *p;
+	struct rules rules;
+	struct reel *reel;
+	int64_t last_at; /* when the last commit was made; 0: there is none */
+	bool begun;
+	struct err *e;
+};
+
+/* ---- what the judges ask ---- */
+
+static void tell(void *ctx, enum rule_id rule, const struct rule_commit *c, const char *path, const char *text)
+{
+	struct run *r = ctx;
+	if (rule < RULE_NOTICES)
+		r->p->violations++;
+	else
+		r->p->notices++;
+	r->p->tell(r->p->ctx, rule, c, path, text);
+}
+
+static int ask_arrival(void *ctx, const struct rule_commit *c, const char *id, struct arrival *out)
+{
+	struct run *r = ctx;
+	struct err e;
+	if (!arrival_find(r->p->git, c->parent, NULL, id, out, &e))
+		return 1;
+	if (e.class == ERR_NOENT)
+		return 0;
+	reel_fail(r->reel, e.class, e.msg);
+	return -1;
+}
+
+static int ask_trusted(void *ctx, const struct rule_commit *c, const char *id, const struct json *doc,
+		       struct trust_verdict *v)
+{
+	struct run *r = ctx;
+	struct err e;
+	if (!trust_judge(r->p->git, c->parent, NULL, id, doc, v, &e))
+		return 0;
+	reel_fail(r->reel, e.class, e.msg);
+	return -1;
+}
+
+/* ---- where the replay begins ---- */
+
+struct base {
+	struct run *run;
+	struct strs node_ids, oids; /* the first oid is that of grid.json, when there is one */
+	bool settings;
+};
+
+/* "MODE TYPE OID\tPATH" */
+static void take_entry(void *ctx, const char *entry)
+{
+	struct base *b = ctx;
+	struct world *w = &b->run->rules.world;
+	const char *tab = strchr(entry, '\t');
+	char oid[72];
+	struct rule_change ch = {.path = tab ? xstrdup(tab + 1) : xstrdup("")};
+	rule_change_classify(&ch);
+	bool blob = sscanf(entry, "%*s blob %71s", oid) == 1;
+	if (ch.kind == RULE_TASK)
+		world_task_add(w, ch.id)->states |= 1u << ch.state;
+	else if (ch.kind == RULE_NODE) {
+		world_node_add(w, ch.id);
+		if (blob) {
+			strs_add(&b->node_ids, ch.id);
+			strs_add(&b->oids, oid);
+		}
+	} else if (ch.kind == RULE_SETTINGS && blob) {
+		strs_add(&b->node_ids, "");
+		strs_add(&b->oids, oid);
+	}
+	free(ch.path);
+}
+
+static void take_base(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct base *b = ctx;
+	struct world *w = &b->run->rules.world;
+	struct json_error je;
+	if (!b->node_ids.v[i][0]) {
+		if (bytes)
+			world_settings(w, bytes, len);
+		return;
+	}
+	struct json *doc = bytes ? json_parse(bytes, len, &je) : NULL;
+	world_node_read(world_node_add(w, b->node_ids.v[i]), doc);
+	json_free(doc);
+}
+
+static int load_base(struct run *r, const char *commit)
+{
+	struct base b = {.run = r};
+	struct buf at = {0};
+	const struct git *g = r->p->git;
+	const char *tree[] = {"ls-tree", "-r", "-z", "--full-tree", commit, "tasks/", "nodes/", "grid.json", NULL};
+	const char *when[] = {"show", "-s", "--no-show-signature", "--format=%ct", commit, NULL};
+	int rc = git_records(g, tree, take_entry, &b, r->e);
+	if (!rc && b.oids.n)
+		rc = git_cat(g, "blob", b.oids.v, b.oids.n, TASK_FILE_MAX, take_base, &b, r->e);
+	if (!rc && !(rc = git_run(g, &at, r->e, when)))
+		r->last_at = strtoll(at.data, NULL, 10);
+	strs_clear(&b.node_ids);
+	strs_clear(&b.oids);
+	buf_clear(&at);
+	return rc;
+}
+
+static int begin(struct run *r, const struct rule_commit *c)
+{
+	const char *from = r->p->from ? r->p->from : "";
+	r->begun = true;
+	if (strcmp(c->parent, from) != 0 && *from)
+		rule_tell(&r->rules, RULE_HISTORY_REWRITTEN, c, "",
+			  "commit %.10s, audited before, is not on the first-parent line: after it stands %.10s, whose "
+			  "parent "
+			  "is %.10s",
+			  from, c->id, c->parent[0] ? c->parent : "none");
+	return c->parent[0] ? load_base(r, c->parent) : 0;
+}
+
+/* ---- signatures ---- */
+
+static void note_signature(struct rule_commit *c, const struct signed_verdict *v)
+{
+	static const enum rule_signature as[] = {[SIGNED_GOOD] = RULE_GOOD,
+						 [SIGNED_NONE] = RULE_UNSIGNED,
+						 [SIGNED_BAD] = RULE_BAD,
+						 [SIGNED_OTHER] = RULE_OTHER_KEY};
+	c->signature = as[v->state];
+	snprintf(c->signed_by, sizeof c->signed_by, "%s", v->by);
+	free(c->signature_why);
+	c->signature_why = v->why[0] ? xstrdup(v->why) : NULL;
+}
+
+/* Asks for those of the commits that wait too: each question costs processes, however many commits are in it. Whether
+ * the settings still ask for signatures then is looked at when a commit's turn comes. */
+static int ask_signatures(struct run *r)
+{
+	struct rule_commit *c = reel_head(r->reel, REEL_LEDGER, 0), **asked = NULL;
+	if (!r->rules.world.config.require_signed_nodes || c->signature != RULE_NOT_ASKED || !rules_needs_signature(c))
+		return 0;
+	struct signed_question *q = xcalloc(STRETCH, sizeof *q);
+	struct signed_verdict *v = xcalloc(STRETCH, sizeof *v);
+	size_t n = 0;
+	asked = xcalloc(STRETCH, sizeof(struct rule_commit *));
+	for (size_t i = 0; n < STRETCH && (c = reel_head(r->reel, REEL_LEDGER, i)); i++)
+		if (c->signature == RULE_NOT_ASKED && rules_needs_signature(c)) {
+			rule_who(c, &r->rules.world);
+			asked[n] = c;
+			q[n++] = (struct signed_question){.commit = c->id, .who = c->who, .parent = c->parent};
+		}
+	int rc = signed_commits(r->p->git, q, n, v, r->e);
+	for (size_t i = 0; i < n && !rc; i++)
+		note_signature(asked[i], &v[i]);
+	free(q);
+	free(v);
+	free(asked);
+	return rc;
+}
+
+/* The archive's commit is signed by who signed the ledger's. */
+static int ask_archive_signature(struct run *r, const struct rule_commit *c, struct rule_commit *archive)
+{
+	struct signed_question q = {.commit = archive->id, .who = c->who, .parent = c->parent};
+	struct signed_verdict v;
+	if (!r->rules.world.config.require_signed_nodes)
+		return 0;
+	int rc = signed_commits(r->p->git, &q, 1, &v, r->e);
+	if (!rc)
+		note_signature(archive, &v);
+	return rc;
+}
+
+/* ---- the judging ---- */
+
+static bool ready(const struct run *r)
+{
+	const struct rule_commit *c = reel_head(r->reel, REEL_LEDGER, 0);
+	return c && (!rules_archives(c) || reel_head(r->reel, REEL_ARCHIVE, 0) || reel_ended(r->reel, REEL_ARCHIVE));
+}
+
+static void judge_archive(struct run *r, struct rule_commit *a, bool unclaimed)
+{
+	const char *from = r->p->archive_from;
+	if (!r->p->archive_commits++ && from && strcmp(a->parent, from) != 0)
+		rule_tell(&r->rules, RULE_HISTORY_REWRITTEN, a, "",
+			  "commit %.10s of the archive, audited before, is not on its first-parent line", from);
+	rule_who(a, &r->rules.world);
+	rules_archive_commit(&r->rules, a, unclaimed);
+}
+
+static int judge(struct run *r)
+{
+	struct rule_commit *c = reel_head(r->reel, REEL_LEDGER, 0), *a = NULL;
+	if ((!r->begun && begin(r, c)) || ask_signatures(r))
+		return -1;
+	if (!r->rules.world.config.require_signed_nodes)
+		c->signature = RULE_NOT_ASKED;
+	c->parent_at = r->last_at;
+	c->archive_seen = true;
+	if (rules_archives(c) && (a = reel_head(r->reel, REEL_ARCHIVE, 0))) {
+		rule_who(c, &r->rules.world);
+		if (ask_archive_signature(r, c, a))
+			return -1;
+		judge_archive(r, a, false);
+		c->archive = a;
+	}
+	rules_judge(&r->rules, c);
+	r->last_at = c->at;
+	reel_drop(r->reel, REEL_LEDGER);
+	if (a)
+		reel_drop(r->reel, REEL_ARCHIVE);
+	r->p->commits++;
+	if (r->p->progress && r->p->commits % PROGRESS_EVERY == 0)
+		r->p->progress(r->p->ctx, r->p->commits);
+	return 0;
+}
+
+/* Commits of the archive that belong before the range are not looked at. */
+static void skip_archive(struct run *r)
+{
+	for (; r->p->archive_skip && reel_head(r->reel, REEL_ARCHIVE, 0); r->p->archive_skip--)
+		reel_drop(r->reel, REEL_ARCHIVE);
+}
+
+static int work(struct run *r)
+{
+	while (!reel_failed(r->reel) && !reel_ended(r->reel, REEL_LEDGER)) {
+		skip_archive(r);
+		r->p->stopped = sig_stops() > 0;
+		if (r->p->stopped)
+			return 0;
+		if (!ready(r))
+			reel_wait(r->reel);
+		else if (judge(r))
+			return -1;
+	}
+	return reel_failed(r->reel) ? -1 : 0;
+}
+
+/* What the archive has beyond. */
+static int finish(struct run *r)
+{
+	const struct replay *p = r->p;
+	struct rule_commit at = {.author = (char *)"", .committer = (char *)"", .subject = (char *)""}, *a;
+	snprintf(at.id, sizeof at.id, "%s", p->to);
+	if (!r->begun && p->from && strcmp(p->from, p->to) != 0)
+		rule_tell(&r->rules, RULE_HISTORY_REWRITTEN, &at, "",
+			  "commit %.10s, audited before, is not behind this one: the branch was set back", p->from);
+	while (p->archive_all && !reel_failed(r->reel) && !reel_ended(r->reel, REEL_ARCHIVE)) {
+		skip_archive(r);
+		if ((a = reel_head(r->reel, REEL_ARCHIVE, 0))) {
+			judge_archive(r, a, true);
+			reel_drop(r->reel, REEL_ARCHIVE);
+		} else
+			reel_wait(r->reel);
+	}
+	if (p->archive_all && p->archive_from && p->archive_to && !p->archive_commits &&
+	    strcmp(p->archive_from, p->archive_to) != 0) {
+		snprintf(at.id, sizeof at.id, "%s", p->archive_to);
+		rule_tell(&r->rules, RULE_HISTORY_REWRITTEN, &at, "",
+			  "commit %.10s of the archive, audited before, is not behind this one", p->archive_from);
+	}
+	return reel_failed(r->reel) ? -1 : 0;
+}
+
+int replay_run(struct replay *p, struct err *e)
+{
+	struct run r = {.p = p, .e = e, .reel = reel_open(p->git, e)};
+	if (!r.reel)
+		return -1;
+	r.rules =
+	    (struct rules){.now = p->now, .ctx = &r, .tell = tell, .arrival = ask_arrival, .trusted = ask_trusted};
+	p->commits = p->archive_commits = p->violations = p->notices = 0;
+	p->stopped = false;
+	world_init(&r.rules.world);
+	int rc = reel_read(r.reel, REEL_LEDGER, p->from, p->to);
+	if (!rc && p->archive_to)
+		rc = reel_read(r.reel, REEL_ARCHIVE, p->archive_from, p->archive_to);
+	if (!rc)
+		rc = work(&r);
+	if (!rc && !p->stopped)
+		rc = finish(&r);
+	reel_close(r.reel);
+	world_clear(&r.rules.world);
+	return rc;
+}

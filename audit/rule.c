@@ -1,0 +1,390 @@
+#include "audit/rule.h"
+#include "base/clock.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define PUSH_DELAY_SECONDS 300 /* from what a document says to its commit, and what one machine's clock may jump */
+
+static const struct rule rules[RULE_N] = {
+    [RULE_PLACE_ONE] = {"place.one", "an id stands in one folder only, at every commit"},
+    [RULE_PLACE_MOVE] =
+	{"place.move", "a task moves as dgrid moves it: into unapproved or the queue; unapproved to queue (promoted, "
+		       "approved) or failed (invalid, cancelled); queue to in_progress (claimed) or failed (cancelled, "
+		       "invalid); in_progress to completed or failed (ended), or back (released, lost, tried again, "
+		       "voted); completed or failed to the queue (retried) or into the archive"},
+    [RULE_PLACE_PATH] = {"place.path",
+			 "below `tasks/` stand `FOLDER/ID.json` and the folders' `.gitkeep` and README "
+			 "only, by names that no git and no file system reads otherwise: none twice, none "
+			 "that differs from another by upper and lower case alone"},
+    [RULE_FILE_MODE] = {"file.mode", "task files, node files, keys and `grid.json` are plain files (mode 100644): no "
+				     "link, no submodule, not executable"},
+    [RULE_FILE_JSON] = {"file.json", "what dgrid wrote (`in_progress`, `completed`, `failed`, `nodes`) is an object in "
+				     "JSON, under its own name"},
+    [RULE_TASK_FIELDS] = {"task.fields", "no submitted field changes once the task is in the grid, by promotion "
+					 "neither; dgrid's own fields change only with the step they belong to"},
+    [RULE_TASK_SIGNED] = {"task.signed",
+			  "with `require_signed_tasks` only tasks with a signature that counts are claimed"},
+    [RULE_CLAIM_NODE] = {"claim.node", "a claim names a node that is registered, in a commit of that node's"},
+    [RULE_CLAIM_NONCE] = {"claim.nonce", "a claim's nonce is 32 hex digits and was never used before"},
+    [RULE_CLAIM_ATTEMPT] = {"claim.attempt", "a claim's attempt is the next one, and within `max_attempts`"},
+    [RULE_CLAIM_TIME] = {"claim.time", "`claimed_at` is the time of the claim's commit, `lease_until` lies after it "
+				       "and not beyond what the settings give; the commit is not backdated"},
+    [RULE_CLAIM_RENEWAL] = {"claim.renewal",
+			    "a claim is renewed by its node only; only `lease_until` changes, and only "
+			    "forward"},
+    [RULE_RESULT_CLAIM] = {"result.claim", "a result stands under the claim's node, nonce and attempt, in a commit of "
+					   "that node's"},
+    [RULE_RESULT_TIME] = {"result.time", "a run begins after its claim, ends after it began, and before its commit; "
+					 "the commit is not backdated"},
+    [RULE_RESULT_FOLDER] = {"result.folder", "success stands in completed, every other known status in failed"},
+    [RULE_RESULT_FROZEN] = {"result.frozen",
+			    "no result is rewritten or removed: a finished task leaves only by a retry "
+			    "or into the archive"},
+    [RULE_ATTEMPTS_GROW] = {"attempts.grow",
+			    "`attempts` only grows, by the one entry of the claim that ended, with its "
+			    "node, nonce and attempt; a new task has none"},
+    [RULE_ATTEMPTS_RETRY] = {"attempts.retry", "a finished task goes back to the queue only by a person, with a "
+					       "`retried` entry that says who"},
+    [RULE_ORPHAN_EVIDENCE] = {"orphan.evidence", "a claim is ended by another than its node only with evidence that "
+						 "the ledger and the commit's time bear out"},
+    [RULE_CANCEL_NOTE] = {"cancel.note", "a task is cancelled only with a note that a person made, under that name"},
+    [RULE_PROMOTE_MERGED] = {"promote.merged", "`approved_by` names the commit of the first-parent line that brought "
+					       "the file, its author and committer; nobody changes it later"},
+    [RULE_ARCHIVE_LOST] = {"archive.lost", "what leaves for the archive stands there, as the same blob, and nothing "
+					   "else does"},
+    [RULE_ARCHIVE_FROZEN] = {"archive.frozen", "the archive only grows"},
+    [RULE_ARCHIVE_DAY] = {"archive.day", "an archived task stands under the day (UTC) on which it ended"},
+    [RULE_ARCHIVE_TOTALS] = {"archive.totals",
+			     "`tasks/archive.json` changes only with archiving, by exactly what left"},
+    [RULE_NODE_FILE] = {"node.file", "`nodes/NODE.json` is written by NODE's own commits only"},
+    [RULE_NODE_SCOPE] = {"node.scope", "a node's commit changes tasks and its own node file, nothing else"},
+    [RULE_SIGNED_COMMIT] = {"signed.commit", "with `require_signed_nodes` whatever changes `in_progress`, `completed`, "
+					     "`failed`, node files or the archive is signed by a key that "
+					     "`nodes/keys/WHO.pub` of the parent commit has"},
+    [RULE_SIGNED_KEY] = {"signed.key", "no node's commit changes `nodes/keys`"},
+    [RULE_VOTE_NODE] = {"vote.node", "a node votes once for a task, until somebody retries it"},
+    [RULE_VOTE_COMMITMENT] = {"vote.commitment", "a vote carries a well-formed commitment and nothing of its run's "
+						 "output"},
+    [RULE_VOTE_QUORUM] = {"vote.quorum", "a quorum's result is the one that as many commitments open to as it says; "
+					 "disputed is only what all replicas have voted for without a quorum; who is "
+					 "called an outlier is one"},
+    [RULE_HISTORY_REWRITTEN] = {"history.rewritten", "what was audited before is on the first-parent line still, of "
+						     "the ledger and of the archive"},
+    [NOTICE_BEGIN] = {"notice.begin", "the history begins with tasks that stand in the grid already: nothing shows how "
+				      "they came there"},
+    [NOTICE_MERGE] = {"notice.merge", "a merge: it is judged by what it changes on the first-parent line"},
+    [NOTICE_SETTINGS] = {"notice.settings",
+			 "`grid.json` changed; signatures that are required from there on, or no more, are named"},
+    [NOTICE_SIGNERS] = {"notice.signers", "`allowed_signers` changed"},
+    [NOTICE_KEYS] = {"notice.keys", "`nodes/keys` changed; keys that came and went are named by fingerprint"},
+    [NOTICE_WORKFLOW] = {"notice.workflow", "a workflow of the host changed"},
+    [NOTICE_OUTSIDE] = {"notice.outside", "files outside the ledger changed"},
+    [NOTICE_REMOVED] = {"notice.removed", "a person removed a queued task or a node's file"},
+    [NOTICE_EDITED] = {"notice.edited", "a person changed a submission that waits in unapproved"},
+    [NOTICE_WORD] = {"notice.word",
+		     "an older program cancelled a running task and wrote down no evidence that its node was dead"},
+};
+
+const struct rule *rule_at(enum rule_id r)
+{
+	return r < RULE_N ? &rules[r] : NULL;
+}
+
+int rule_find(const char *id)
+{
+	for (int i = 0; i < RULE_N; i++)
+		if (!strcmp(rules[i].id, id))
+			return i;
+	return -1;
+}
+
+void rule_tell(const struct rules *r, enum rule_id rule, const struct rule_commit *c, const char *path, const char *fmt,
+	       ...)
+{
+	char text[1024];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	r->tell(r->ctx, rule, c, path, text);
+}
+
+/* ---- paths ---- */
+
+static bool starts(const char *path, const char *with)
+{
+	return !strncmp(path, with, strlen(with));
+}
+
+/* "ID.json" with nothing after: the id into out. */
+static bool id_of(const char *base, char out[65])
+{
+	size_t n = strlen(base);
+	if (n <= 5 || n > 69 || strcmp(base + n - 5, ".json") != 0)
+		return false;
+	snprintf(out, 65, "%.*s", (int)(n - 5), base);
+	return task_id_valid(out);
+}
+
+static bool keeper(const char *base)
+{
+	static const char *const names[] = {".gitkeep", ".gitignore", "README", "README.md"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(base, names[i]))
+			return true;
+	return false;
+}
+
+static void classify_task(struct rule_change *ch)
+{
+	const char *rest = ch->path + strlen("tasks/");
+	ch->kind = RULE_BAD_PATH;
+	if (!strcmp(rest, "archive.json"))
+		ch->kind = RULE_TOTALS;
+	else if (keeper(rest))
+		ch->kind = RULE_KEEP;
+	for (int s = 0; s < TASK_N_STATES; s++) {
+		const char *name = task_state_name((enum task_state)s);
+		size_t n = strlen(name);
+		if (strncmp(rest, name, n) != 0 || rest[n] != '/')
+			continue;
+		if (id_of(rest + n + 1, ch->id)) {
+			ch->kind = RULE_TASK;
+			ch->state = (enum task_state)s;
+		} else if (keeper(rest + n + 1))
+			ch->kind = RULE_KEEP;
+	}
+}
+
+void rule_change_classify(struct rule_change *ch)
+{
+	const char *p = ch->path;
+	ch->kind = RULE_OUTSIDE;
+	if (starts(p, "tasks/"))
+		classify_task(ch);
+	else if (starts(p, "nodes/keys/"))
+		ch->kind = RULE_KEY;
+	else if (starts(p, "nodes/"))
+		ch->kind = id_of(p + 6, ch->id) ? RULE_NODE : keeper(p + 6) ? RULE_KEEP : RULE_BAD_PATH;
+	else if (!strcmp(p, "grid.json"))
+		ch->kind = RULE_SETTINGS;
+	else if (!strcmp(p, TRUST_LIST))
+		ch->kind = RULE_SIGNERS;
+	else if (starts(p, ".github/") || starts(p, ".gitlab") || starts(p, ".gitea/") || starts(p, ".forgejo/"))
+		ch->kind = RULE_WORKFLOW;
+	else if (!strncasecmp(p, "tasks", 5) && (!p[5] || p[5] == '/'))
+		ch->kind = RULE_BAD_PATH; /* Tasks/, or tasks as a file */
+	else if (!strncasecmp(p, "nodes", 5) && (!p[5] || p[5] == '/'))
+		ch->kind = RULE_BAD_PATH;
+	else if (!strcasecmp(p, "grid.json") || !strcasecmp(p, TRUST_LIST) || strstr(p, "//"))
+		ch->kind = RULE_BAD_PATH;
+}
+
+/* ---- who ---- */
+
+static bool known_verb(const char *verb, size_t len)
+{
+	static const char *const verbs[] = {"submit",	 "promote", "approve",	"claim",   "renew",
+					    "release",	 "success", "failed",	"timeout", "oom",
+					    "lost",	 "requeue", "cancel",	"retry",   "invalid",
+					    "cancelled", "vote",    "disputed", "enroll",  "revoke"};
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+		if (strlen(verbs[i]) == len && !strncmp(verbs[i], verb, len))
+			return true;
+	return false;
+}
+
+/* What stands after "WHO: ". */
+static bool dgrids_words(const char *tail)
+{
+	size_t digits = strspn(tail, "0123456789"), verb = strcspn(tail, " ");
+	if (digits && !strcmp(tail + digits, " transitions"))
+		return true;
+	if (starts(tail, "archive ") && (digits = strspn(tail + 8, "0123456789")) > 0)
+		return !strcmp(tail + 8 + digits, " task") || !strcmp(tail + 8 + digits, " tasks");
+	return tail[verb] == ' ' && known_verb(tail, verb) && task_id_valid(tail + verb + 1);
+}
+
+void rule_who(struct rule_commit *c, const struct world *w)
+{
+	const char *subject = c->subject ? c->subject : "", *tail = NULL;
+	for (const char *p = subject; (p = strstr(p, ": ")); p += 2)
+		tail = p;
+	c->ours = tail && dgrids_words(tail + 2);
+	if (c->ours)
+		snprintf(c->who, sizeof c->who, "%.*s", (int)(tail - subject), subject);
+	else {
+		const char *name = c->author ? c->author : "", *mail = strrchr(name, '<');
+		snprintf(c->who, sizeof c->who, "%.*s",
+			 (int)(mail && mail > name ? mail - name - 1 : (long)strlen(name)), name);
+	}
+	c->node = false;
+	if (!c->ours || !task_id_valid(c->who))
+		return;
+	c->node = world_node(w, c->who) != NULL;
+	for (size_t i = 0; i < c->n && !c->node; i++)
+		c->node =
+		    c->changes[i].kind == RULE_NODE && c->changes[i].new_mode && !strcmp(c->changes[i].id, c->who);
+}
+
+/* ---- values ---- */
+
+const struct json *rule_doc(const struct rule_text *t)
+{
+	struct json_error je;
+	if (t->bytes && !*t->doc)
+		*t->doc = json_parse(t->bytes, t->len, &je);
+	return t->bytes ? *t->doc : NULL;
+}
+
+int64_t rule_time(const struct json *object, const char *name)
+{
+	int64_t t;
+	const char *text = json_str(object, name);
+	return text && !clock_parse(text, &t) ? t : 0;
+}
+
+bool rule_text_is(const struct json *object, const char *name, const char *text)
+{
+	const char *s = json_str(object, name);
+	return s && text && !strcmp(s, text);
+}
+
+static bool same_members(const struct json *a, const struct json *b)
+{
+	const struct json *x = a->child, *y = b->child;
+	size_t n = 0, m = 0;
+	/* Mostly they stand in the same order. */
+	while (x && y && x->name_len == y->name_len && !memcmp(x->name, y->name, x->name_len)) {
+		if (!rule_same(x, y))
+			return false;
+		x = x->next;
+		y = y->next;
+	}
+	for (const struct json *k = x; k; k = k->next, n++) {
+		const struct json *other = y;
+		while (other && (other->name_len != k->name_len || memcmp(other->name, k->name, k->name_len) != 0))
+			other = other->next;
+		if (!rule_same(k, other))
+			return false;
+	}
+	for (; y; y = y->next)
+		m++;
+	return n == m; /* names are unique, the parser sees to that */
+}
+
+bool rule_same(const struct json *a, const struct json *b)
+{
+	if (!a || !b)
+		return a == b;
+	if (a->type != b->type)
+		return false;
+	switch (a->type) {
+	case JSON_NULL:
+		return true;
+	case JSON_BOOL:
+		return a->boolean == b->boolean;
+	case JSON_NUMBER:
+	case JSON_STRING:
+		return a->len == b->len && !memcmp(a->text, b->text, a->len);
+	case JSON_OBJECT:
+		return same_members(a, b);
+	case JSON_ARRAY:
+		break;
+	}
+	const struct json *x = a->child, *y = b->child;
+	for (; x && y; x = x->next, y = y->next)
+		if (!rule_same(x, y))
+			return false;
+	return x == y;
+}
+
+int64_t rule_tolerance(const struct rules *r)
+{
+	return r->world.config.max_clock_skew_seconds + PUSH_DELAY_SECONDS;
+}
+
+bool rule_dgrids(const struct json *m)
+{
+	static const char *const names[] = {"claim", "attempts", "result", "approved_by", "cancel", "not_before"};
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (!strcmp(m->name, names[i]) && strlen(m->name) == m->name_len)
+			return true;
+	return false;
+}
+
+/* ---- what several judges look at ---- */
+
+bool rule_kept(const struct rule_move *m, const char *name, enum rule_id rule)
+{
+	const struct json *was = json_get(m->old, name), *is = json_get(m->new, name);
+	if (rule_same(was, is))
+		return true;
+	rule_say(m, rule, "%s was %s", name, !was ? "added" : !is ? "taken out" : "changed");
+	return false;
+}
+
+const struct json *rule_one_attempt(const struct rule_move *m)
+{
+	const struct json *was = json_get(m->old, "attempts"), *is = json_get(m->new, "attempts");
+	const struct json *a = was && was->type == JSON_ARRAY ? was->child : NULL,
+			  *b = is && is->type == JSON_ARRAY ? is->child : NULL;
+	for (; a && b; a = a->next, b = b->next)
+		if (!rule_same(a, b)) {
+			rule_say(m, RULE_ATTEMPTS_GROW, "an earlier entry of attempts was changed");
+			return NULL;
+		}
+	if (a)
+		rule_say(m, RULE_ATTEMPTS_GROW, "an entry of attempts was taken out");
+	else if (!b)
+		rule_say(m, RULE_ATTEMPTS_GROW, "attempts has no entry of how this ended");
+	else if (b->next)
+		rule_say(m, RULE_ATTEMPTS_GROW, "attempts got more than one entry");
+	else if (b->type != JSON_OBJECT)
+		rule_say(m, RULE_ATTEMPTS_GROW, "the new entry of attempts is no object");
+	else
+		return b;
+	return NULL;
+}
+
+bool rule_own(const struct rule_move *m)
+{
+	return m->c->node && rule_text_is(m->claim, "node", m->c->who);
+}
+
+void rule_backdated(const struct rule_move *m, enum rule_id rule)
+{
+	int64_t behind = m->c->parent_at - m->c->at;
+	if (m->c->parent_at && behind > rule_tolerance(m->rules))
+		rule_say(m, rule,
+			 "the commit says it was made %lld s before its parent: one of the two has a wrong clock, "
+			 "or is backdated",
+			 (long long)behind);
+}
+
+bool rule_named(const struct rule_commit *c)
+{
+	return c->ours || c->signature == RULE_GOOD;
+}
+
+void rule_cancel_note(const struct rule_move *m)
+{
+	const struct json *was = json_get(m->old, "cancel"), *is = json_get(m->new, "cancel");
+	const char *by = json_str(is, "by");
+	if (was && rule_same(was, is))
+		return;
+	/* Who asks a second time leaves a note of that. */
+	if (!is)
+		rule_say(m, RULE_CANCEL_NOTE, "%s",
+			 was ? "the note of who asked for it was taken out"
+			     : "cancelled without a note of who asked for it");
+	else if (!by || !*by)
+		rule_say(m, RULE_CANCEL_NOTE, "the note names nobody");
+	else if (m->c->node)
+		rule_say(m, RULE_CANCEL_NOTE, "the note was made by a node, %s", m->c->who);
+	else if (rule_named(m->c) && strcmp(by, m->c->who) != 0)
+		rule_say(m, RULE_CANCEL_NOTE, "the note names %.100s, the commit is %s's", by, m->c->who);
+}

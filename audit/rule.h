@@ -1,0 +1,168 @@
+/* rule: the table of what an audit holds every commit to, and the words in which a commit is told to the judges
+ * (rules_*.c). Nothing here knows git: who replays a history (replay.c) or a push makes the commits, and so may a test.
+ *   rules.h judges; this is what the judges share.
+ */
+#ifndef RULE_H
+#define RULE_H
+#include "audit/world.h"
+#include "store/arrival.h"
+#include "store/trust.h"
+
+enum rule_id {
+	RULE_PLACE_ONE,
+	RULE_PLACE_MOVE,
+	RULE_PLACE_PATH,
+	RULE_FILE_MODE,
+	RULE_FILE_JSON,
+	RULE_TASK_FIELDS,
+	RULE_TASK_SIGNED,
+	RULE_CLAIM_NODE,
+	RULE_CLAIM_NONCE,
+	RULE_CLAIM_ATTEMPT,
+	RULE_CLAIM_TIME,
+	RULE_CLAIM_RENEWAL,
+	RULE_RESULT_CLAIM,
+	RULE_RESULT_TIME,
+	RULE_RESULT_FOLDER,
+	RULE_RESULT_FROZEN,
+	RULE_ATTEMPTS_GROW,
+	RULE_ATTEMPTS_RETRY,
+	RULE_ORPHAN_EVIDENCE,
+	RULE_CANCEL_NOTE,
+	RULE_PROMOTE_MERGED,
+	RULE_ARCHIVE_LOST,
+	RULE_ARCHIVE_FROZEN,
+	RULE_ARCHIVE_DAY,
+	RULE_ARCHIVE_TOTALS,
+	RULE_NODE_FILE,
+	RULE_NODE_SCOPE,
+	RULE_SIGNED_COMMIT,
+	RULE_SIGNED_KEY,
+	RULE_VOTE_NODE,
+	RULE_VOTE_COMMITMENT,
+	RULE_VOTE_QUORUM,
+	RULE_HISTORY_REWRITTEN,
+	/* From here on: what a human should look at, and no violation. */
+	RULE_NOTICES,
+	NOTICE_BEGIN = RULE_NOTICES,
+	NOTICE_MERGE,
+	NOTICE_SETTINGS,
+	NOTICE_SIGNERS,
+	NOTICE_KEYS,
+	NOTICE_WORKFLOW,
+	NOTICE_OUTSIDE,
+	NOTICE_REMOVED,
+	NOTICE_EDITED,
+	NOTICE_WORD,
+	RULE_N
+};
+struct rule {
+	const char *id, *says;
+};
+const struct rule *rule_at(enum rule_id r);
+int rule_find(const char *id); /* -1: there is none of that name */
+
+/* One path as a commit changes it against its first parent. */
+enum rule_kind {
+	RULE_TASK,     /* tasks/STATE/ID.json: state and id are filled */
+	RULE_NODE,     /* nodes/ID.json: id is filled */
+	RULE_KEY,      /* nodes/keys/... */
+	RULE_SETTINGS, /* grid.json */
+	RULE_SIGNERS,  /* allowed_signers */
+	RULE_TOTALS,   /* tasks/archive.json */
+	RULE_KEEP,     /* .gitkeep and README of the folders */
+	RULE_WORKFLOW,
+	RULE_OUTSIDE,
+	RULE_BAD_PATH /* below tasks/ or nodes/, or like them, and nothing that belongs there */
+};
+struct rule_text { /* of a blob; bytes NULL: there is none, it was not asked for, or it is too large for its kind */
+	const char *bytes;
+	size_t len;
+	struct json **doc; /* where it is kept once it is parsed, NULL until then; whoever owns the bytes frees it */
+};
+/* NULL: there is none, or it is no JSON. */
+const struct json *rule_doc(const struct rule_text *t);
+struct rule_change {
+	char *path;
+	enum rule_kind kind;
+	enum task_state state;
+	char id[65];
+	char status;		     /* 'A', 'D', 'M', 'T' */
+	unsigned old_mode, new_mode; /* as git has them (0100644); 0: none */
+	char old_oid[72], new_oid[72];
+	struct rule_text old, new;
+};
+/* Fills kind, state and id by path. */
+void rule_change_classify(struct rule_change *ch);
+
+enum rule_signature { RULE_NOT_ASKED, RULE_GOOD, RULE_UNSIGNED, RULE_BAD, RULE_OTHER_KEY };
+struct rule_commit {
+	char id[72], parent[72]; /* parent: the first one; "": none */
+	unsigned n_parents;
+	char *author, *committer; /* "Name <email>" */
+	char *subject;
+	int64_t at;	   /* committer's time, UTC seconds */
+	int64_t parent_at; /* the same of its first parent; 0: not known */
+	struct rule_change *changes;
+	size_t n;
+	char *odd; /* a name in a folder's tree that reads otherwise, and why: "tasks/queue/x: ..."; NULL: none */
+	enum rule_signature signature; /* NOT_ASKED: nobody has to sign it */
+	char signed_by[65];	       /* whose key it is by nodes/keys of the parent; "": nobody's */
+	char *signature_why;	       /* NULL: nothing to add */
+	/* Of a commit that archives: its counterpart on the branch archive, and whether that branch was looked at. */
+	const struct rule_commit *archive;
+	bool archive_seen;
+	/* What rule_who makes of the subject. */
+	char who[128]; /* WHO of "WHO: VERB ID", else the author's name */
+	bool ours;     /* the subject is as dgrid writes it */
+	bool node;     /* who is a node of the grid, and dgrid made the commit */
+};
+void rule_who(struct rule_commit *c, const struct world *w);
+
+struct rules {
+	struct world world;
+	int64_t now; /* UTC seconds; 0: the history is of any age, its own times are all there is */
+	void *ctx;
+	void (*tell)(void *ctx, enum rule_id rule, const struct rule_commit *c, const char *path, const char *text);
+	/* Which commit brought a task that stood there when the replay began. 1: found, 0: none did, -1: it cannot be
+	 * told. NULL: never asked. */
+	int (*arrival)(void *ctx, const struct rule_commit *c, const char *id, struct arrival *out);
+	/* Was the task signed by somebody who counts, as of the commit's parent? 0: v is the verdict, -1: it cannot be
+	 * told. NULL: never asked. */
+	int (*trusted)(void *ctx, const struct rule_commit *c, const char *id, const struct json *doc,
+		       struct trust_verdict *v);
+};
+void rule_tell(const struct rules *r, enum rule_id rule, const struct rule_commit *c, const char *path, const char *fmt,
+	       ...) __attribute__((format(printf, 5, 6)));
+
+/* One task's way through one commit. */
+struct rule_move {
+	struct rules *rules;
+	const struct rule_commit *c;
+	const char *id, *path;		    /* path: where it stands now, or stood last */
+	int from, to;			    /* enum task_state; -1: none */
+	const struct rule_change *out, *in; /* where it left and where it came; the same of an edit in place */
+	const struct json *old, *new;	    /* NULL: none, or nothing that can be read */
+	const struct json *claim;	    /* of old */
+};
+#define rule_say(m, rule, ...) rule_tell((m)->rules, rule, (m)->c, (m)->path, __VA_ARGS__)
+
+int64_t rule_time(const struct json *object, const char *name); /* UTC seconds; 0: absent or no time */
+bool rule_same(const struct json *a, const struct json *b);	/* the same value, members in any order; NULL: absent */
+bool rule_text_is(const struct json *object, const char *name, const char *text); /* a string, and that one */
+/* How far a time may be off that two machines, or a document and its commit, tell: seconds. */
+int64_t rule_tolerance(const struct rules *r);
+/* Is m a member that only dgrid writes? */
+bool rule_dgrids(const struct json *m);
+/* Tells when the member differs between old and new. True: it is the same, or absent in both. */
+bool rule_kept(const struct rule_move *m, const char *name, enum rule_id rule);
+/* attempts must be the old ones and one more, which is returned; NULL: they are not, and that is told. */
+const struct json *rule_one_attempt(const struct rule_move *m);
+/* Is who a name that can be held against the document, not just any author's? */
+bool rule_named(const struct rule_commit *c);
+bool rule_own(const struct rule_move *m);			   /* the commit is that of the claim's node */
+void rule_backdated(const struct rule_move *m, enum rule_id rule); /* tells when the commit is */
+/* The note of a cancel, as the new document has it: must be there, made by a person under that name, or as old has it.
+ */
+void rule_cancel_note(const struct rule_move *m);
+#endif

@@ -1,0 +1,593 @@
+#include "audit/rules.h"
+#include "audit/rules_archive.h"
+#include "audit/rules_claim.h"
+#include "audit/rules_result.h"
+#include "schema/keys.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PRINTS 3 /* fingerprints that a notice names, of each kind: a line has its length */
+
+static bool finished(int state)
+{
+	return state == TASK_COMPLETED || state == TASK_FAILED;
+}
+
+void rules_wants(const struct rule_change *ch, bool *old, bool *new)
+{
+	bool doc = ch->kind == RULE_TASK || ch->kind == RULE_TOTALS || ch->kind == RULE_KEY;
+	*old = doc && (ch->old_mode & 0170000) == 0100000;
+	*new = (doc || ch->kind == RULE_NODE || ch->kind == RULE_SETTINGS) && (ch->new_mode & 0170000) == 0100000;
+}
+
+/* ---- documents ---- */
+
+static const struct json *member(const struct json *in, const struct json *like)
+{
+	const struct json *m = in->child;
+	while (m && (m->name_len != like->name_len || memcmp(m->name, like->name, like->name_len) != 0))
+		m = m->next; /* a name may hold a NUL, so it is no text */
+	return m;
+}
+
+/* The name of a submitted member that differs; NULL: none does. Whoever approves adds a signature. */
+static const char *differs(const struct json *a, const struct json *b, bool may_sign)
+{
+	for (int turn = 0; turn < 2; turn++) {
+		const struct json *from = turn ? b : a, *in = turn ? a : b, *guess = in->child;
+		for (const struct json *m = from->child; m; m = m->next) {
+			/* Mostly they stand in the same order. */
+			const struct json *other =
+			    guess && guess->name_len == m->name_len && !memcmp(guess->name, m->name, m->name_len)
+				? guess
+				: member(in, m);
+			guess = other ? other->next : guess;
+			if (rule_dgrids(m) || (may_sign && !strcmp(m->name, "signatures")))
+				continue;
+			if (turn ? !other : !rule_same(m, other))
+				return m->name;
+		}
+	}
+	return NULL;
+}
+
+/* What dgrid wrote must be a document, under its own name. */
+static bool readable(const struct rule_move *m)
+{
+	if (!m->in->new.bytes)
+		rule_say(m, RULE_FILE_JSON, "it cannot be read (expected a plain file of at most %d bytes)",
+			 TASK_FILE_MAX);
+	else if (!m->new)
+		rule_say(m, RULE_FILE_JSON, "it is no object in JSON");
+	else if (!rule_text_is(m->new, "task_id", m->id))
+		rule_say(m, RULE_FILE_JSON, "its task_id is not its name");
+	else
+		return true;
+	return false;
+}
+
+/* ---- the way of one task ---- */
+
+/* A folder under a task's name is taken away as no task, and leaves the same note as any. */
+static bool was_a_folder(const struct rule_move *m)
+{
+	bool found = false;
+	for (int s = TASK_UNAPPROVED; s <= TASK_QUEUE && !found; s++) {
+		char *under = xasprintf("tasks/%s/%s.json/", task_state_name((enum task_state)s), m->id);
+		for (size_t i = 0; i < m->c->n && !found; i++)
+			found = !m->c->changes[i].new_mode && !strncmp(m->c->changes[i].path, under, strlen(under));
+		free(under);
+	}
+	return found;
+}
+
+/* What only dgrid writes, and no submission has. but: one that it may have, or NULL. */
+static void judge_bare(const struct rule_move *m, const char *but, const char *what)
+{
+	static const struct {
+		const char *name;
+		enum rule_id rule;
+	} dgrids[] = {{"claim", RULE_PLACE_MOVE},	    {"result", RULE_RESULT_CLAIM},
+		      {"attempts", RULE_ATTEMPTS_GROW},	    {"cancel", RULE_CANCEL_NOTE},
+		      {"approved_by", RULE_PROMOTE_MERGED}, {"not_before", RULE_TASK_FIELDS}};
+	for (size_t i = 0; i < sizeof dgrids / sizeof *dgrids; i++)
+		if (json_get(m->new, dgrids[i].name) && (!but || strcmp(but, dgrids[i].name) != 0))
+			rule_say(m, dgrids[i].rule, "%s that has %s already", what, dgrids[i].name);
+}
+
+static void judge_new(const struct rule_move *m)
+{
+	if (m->to == TASK_FAILED && rule_text_is(json_get(m->new, "result"), "status", "invalid") && was_a_folder(m))
+		return;
+	if (m->to != TASK_UNAPPROVED && m->to != TASK_QUEUE) {
+		rule_say(m, RULE_PLACE_MOVE, "a task came out of nowhere into %s",
+			 task_state_name((enum task_state)m->to));
+		return;
+	}
+	judge_bare(m, NULL, "a new task");
+}
+
+static void judge_gone(const struct rule_move *m)
+{
+	if (finished(m->from)) {
+		if (!rules_archives(m->c))
+			rule_say(m, RULE_RESULT_FROZEN, "a finished task was removed");
+	} else if (m->from == TASK_IN_PROGRESS)
+		rule_say(m, RULE_PLACE_MOVE, "a claimed task was removed");
+	else if (m->c->node)
+		rule_say(m, RULE_PLACE_MOVE, "a task in %s was removed by a node, %s",
+			 task_state_name((enum task_state)m->from), m->c->who);
+	else if (m->from == TASK_QUEUE)
+		rule_say(m, NOTICE_REMOVED, "a queued task was removed by %s", m->c->who);
+}
+
+/* Which commit brought it: the replay has seen that, or has to ask. 0: a is it, borrowed members of t or owned by a. */
+static int came_with(const struct rule_move *m, struct arrival *a, bool *owned)
+{
+	const struct world_task *t = world_task(&m->rules->world, m->id);
+	*a = (struct arrival){0};
+	*owned = false;
+	if (t && t->commit[0]) {
+		snprintf(a->commit, sizeof a->commit, "%s", t->commit);
+		a->author = t->author;
+		a->committer = t->committer;
+		a->at = t->at;
+		return 0;
+	}
+	if (!m->rules->arrival)
+		return -1;
+	*owned = true;
+	return m->rules->arrival(m->rules->ctx, m->c, m->id, a) == 1 ? 0 : -1;
+}
+
+static void judge_promotion(const struct rule_move *m)
+{
+	const struct json *by = json_get(m->new, "approved_by");
+	const char *commit = json_str(by, "commit"), *author = json_str(by, "author");
+	struct arrival a;
+	bool owned;
+	judge_bare(m, "approved_by", "a promoted task"); /* nobody has claimed it, run it or voted on it */
+	if (!by)
+		rule_say(m, RULE_PROMOTE_MERGED,
+			 "queued from unapproved without approved_by: nothing says who approved it");
+	else if (!commit) { /* dgrid approve: whoever signs it is who approves */
+		if (!author || !m->c->author || strcmp(author, m->c->author) != 0)
+			rule_say(m, RULE_PROMOTE_MERGED, "approved_by names %.100s, the commit is %.100s's",
+				 author ? author : "nobody", m->c->author ? m->c->author : "nobody");
+		else if (!task_signatures(m->new))
+			rule_say(m, RULE_PROMOTE_MERGED, "approved_by names no commit, and the task has no signature");
+	} else if (!came_with(m, &a, &owned)) {
+		if (strcmp(a.commit, commit) != 0)
+			rule_say(m, RULE_PROMOTE_MERGED, "approved_by names commit %.10s, the task came with %.10s",
+				 commit, a.commit);
+		else if ((a.author && !rule_text_is(by, "author", a.author)) ||
+			 (a.committer && !rule_text_is(by, "committer", a.committer)))
+			rule_say(m, RULE_PROMOTE_MERGED,
+				 "approved_by names another author or committer than commit %.10s has", commit);
+		if (owned)
+			arrival_clear(&a);
+	}
+}
+
+static void judge_edit(const struct rule_move *m)
+{
+	const char *name = m->old && m->new ? differs(m->old, m->new, false) : NULL;
+	if (finished(m->to))
+		rule_say(m, RULE_RESULT_FROZEN, "a finished task was rewritten");
+	else if (m->to == TASK_UNAPPROVED) {
+		if (m->c->node)
+			rule_say(m, RULE_TASK_FIELDS, "a submission was changed by a node, %s", m->c->who);
+		else
+			rule_say(m, NOTICE_EDITED, "a submission was changed by %s", m->c->who);
+	} else if (name || !m->old || !m->new)
+		rule_say(m, RULE_TASK_FIELDS, "%.64s was changed in %s", name ? name : "the whole document",
+			 task_state_name((enum task_state)m->to));
+	else if (m->to == TASK_IN_PROGRESS)
+		rules_in_place(m);
+	else {
+		rule_kept(m, "claim", RULE_PLACE_MOVE);
+		rule_kept(m, "result", RULE_RESULT_CLAIM);
+		rule_kept(m, "attempts", RULE_ATTEMPTS_GROW);
+		rule_kept(m, "cancel", RULE_CANCEL_NOTE);
+		rule_kept(m, "approved_by", RULE_PROMOTE_MERGED);
+		rule_kept(m, "not_before", RULE_TASK_FIELDS);
+	}
+}
+
+static void judge_way(const struct rule_move *m)
+{
+	bool invalid = m->to == TASK_FAILED && rule_text_is(json_get(m->new, "result"), "status", "invalid");
+	const char *name = NULL;
+	if (m->old && m->new && !invalid)
+		name = differs(m->old, m->new, m->from == TASK_UNAPPROVED && m->to == TASK_QUEUE);
+	if (name)
+		rule_say(m, RULE_TASK_FIELDS, "%.64s was changed on the way from %s to %s", name,
+			 task_state_name((enum task_state)m->from), task_state_name((enum task_state)m->to));
+	if (m->from == TASK_QUEUE && m->to == TASK_IN_PROGRESS)
+		rules_claim(m);
+	else if (m->from == TASK_IN_PROGRESS && m->to == TASK_QUEUE)
+		rules_back(m);
+	else if (m->from == TASK_IN_PROGRESS && finished(m->to))
+		rules_end(m);
+	else if (finished(m->from) && m->to == TASK_QUEUE)
+		rules_retry(m);
+	else if ((m->from == TASK_QUEUE || m->from == TASK_UNAPPROVED) && m->to == TASK_FAILED)
+		rules_refuse(m);
+	else if (m->from == TASK_UNAPPROVED && m->to == TASK_QUEUE) {
+		if (!m->old || !m->new)
+			rule_say(m, RULE_TASK_FIELDS,
+				 "what was promoted is no JSON, so nothing shows that it is the same task");
+		judge_promotion(m);
+	} else
+		rule_say(m, finished(m->from) ? RULE_RESULT_FROZEN : RULE_PLACE_MOVE, "a task moved from %s to %s",
+			 task_state_name((enum task_state)m->from), task_state_name((enum task_state)m->to));
+}
+
+/* out: where it leaves, in: where it comes; the same one for an edit; either may be NULL. */
+static void judge_task(struct rules *r, const struct rule_commit *c, const struct rule_change *out,
+		       const struct rule_change *in)
+{
+	const struct json *old = out ? rule_doc(&out->old) : NULL, *new = in ? rule_doc(&in->new) : NULL;
+	struct rule_move m = {.rules = r,
+			      .c = c,
+			      .id = in ? in->id : out->id,
+			      .path = in ? in->path : out->path,
+			      .from = out ? (int)out->state : -1,
+			      .to = in ? (int)in->state : -1,
+			      .out = out,
+			      .in = in,
+			      .old = old && old->type == JSON_OBJECT ? old : NULL,
+			      .new = new &&new->type == JSON_OBJECT ? new : NULL};
+	m.claim = json_get(m.old, "claim");
+	if (in && in->new_mode != 0100644 && (!out || in->new_mode != out->old_mode))
+		rule_say(&m, RULE_FILE_MODE, "mode %06o (expected 100644, a plain file)", in->new_mode);
+	if (m.to < 0)
+		judge_gone(&m);
+	else if (m.to >= TASK_IN_PROGRESS && !readable(&m))
+		;
+	else if (m.from < 0)
+		judge_new(&m);
+	else if (out == in)
+		judge_edit(&m);
+	else
+		judge_way(&m);
+}
+
+/* ---- where a task stands ---- */
+
+static unsigned count(unsigned bits)
+{
+	unsigned n = 0;
+	for (; bits; bits &= bits - 1)
+		n++;
+	return n;
+}
+
+static void judge_places(struct rules *r, const struct rule_commit *c, const struct rule_change *in, unsigned before,
+			 unsigned after, unsigned doubled)
+{
+	struct buf where = {0};
+	const struct world_task *like = before ? NULL : world_task_like(&r->world, in->id);
+	for (int s = 0; s < TASK_N_STATES; s++)
+		if (after & 1u << s)
+			buf_addf(&where, "%s%s", where.len ? " and " : "", task_state_name((enum task_state)s));
+	if (doubled)
+		rule_tell(r, RULE_PLACE_PATH, c, in->path, "its folder has the name twice");
+	if (count(after) > 1 && count(after) > count(before))
+		rule_tell(r, RULE_PLACE_ONE, c, in->path, "%s stands in %s", in->id, where.data);
+	if (like)
+		rule_tell(r, RULE_PLACE_PATH, c, in->path,
+			  "%s is in the grid already, other but for upper and lower case", like->id);
+	buf_clear(&where);
+}
+
+/* All changes of one id in this commit, at most one a folder. */
+static void judge_id(struct rules *r, const struct rule_commit *c, const struct rule_change *const *ch, size_t n)
+{
+	const struct rule_change *out = NULL, *in = NULL;
+	struct world_task *t = world_task_add(&r->world, ch[0]->id);
+	unsigned before = t->states, gone = 0, came = 0;
+	bool begin = !c->parent[0];
+	for (size_t i = 0; i < n; i++) {
+		unsigned bit = 1u << ch[i]->state;
+		if (!ch[i]->new_mode) {
+			gone |= bit;
+			out = ch[i];
+		} else if (!ch[i]->old_mode) {
+			came |= bit;
+			in = ch[i];
+		} else if (!begin)
+			judge_task(r, c, ch[i], ch[i]);
+	}
+	unsigned after = (before & ~gone) | came;
+	if (came)
+		judge_places(r, c, in, before, after, came & before & ~gone);
+	/* An id that stands elsewhere too, and leaves neither: which of them is the task is what was told. */
+	bool second = came && !gone && before;
+	if ((out || in) && !begin && !second)
+		judge_task(r, c, out, in);
+	else if (in && in->new_mode != 0100644)
+		rule_tell(r, RULE_FILE_MODE, c, in->path, "mode %06o (expected 100644, a plain file)", in->new_mode);
+	t->states = after;
+	if (!after)
+		world_task_remove(&r->world, ch[0]->id);
+	else if (came && !before) {
+		snprintf(t->commit, sizeof t->commit, "%s", c->id);
+		free(t->author);
+		free(t->committer);
+		/* Only what waits for approval is asked for them. */
+		t->author = after & 1u << TASK_UNAPPROVED && c->author ? xstrdup(c->author) : NULL;
+		t->committer = after & 1u << TASK_UNAPPROVED && c->committer ? xstrdup(c->committer) : NULL;
+		t->at = c->at;
+	}
+}
+
+static int by_id(const void *pa, const void *pb)
+{
+	const struct rule_change *a = *(const struct rule_change *const *)pa,
+				 *b = *(const struct rule_change *const *)pb;
+	int order = strcmp(a->id, b->id);
+	return order ? order : (a->state > b->state) - (a->state < b->state);
+}
+
+static void judge_tasks(struct rules *r, const struct rule_commit *c)
+{
+	const struct rule_change **task = xcalloc(c->n + 1, sizeof(struct rule_change *));
+	size_t n = 0, n_leaving = 0;
+	for (size_t i = 0; i < c->n; i++)
+		if (c->changes[i].kind == RULE_TASK)
+			task[n++] = &c->changes[i];
+	qsort(task, n, sizeof *task, by_id);
+	const struct rule_change **leaving = xcalloc(n + 1, sizeof(struct rule_change *));
+	for (size_t i = 0, end; i < n; i = end) {
+		for (end = i + 1; end < n && !strcmp(task[end]->id, task[i]->id);)
+			if (task[end]->state == task[end - 1]->state) { /* the tree has it twice, and so has the diff */
+				if (task[end]->new_mode && c->parent[0])
+					rule_tell(r, RULE_PLACE_PATH, c, task[end]->path,
+						  "its folder has the name twice");
+				memmove(&task[end], &task[end + 1], (n - end - 1) * sizeof *task);
+				n--;
+			} else
+				end++;
+		judge_id(r, c, &task[i], end - i);
+		if (end - i == 1 && finished((int)task[i]->state) && !task[i]->new_mode)
+			leaving[n_leaving++] = task[i];
+	}
+	if (c->parent[0])
+		rules_archiving(r, c, leaving, n_leaving);
+	free(task);
+	free(leaving);
+}
+
+/* ---- everything else ---- */
+
+static void judge_node(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	if (!ch->new_mode) {
+		world_node_remove(&r->world, ch->id);
+		if (c->node)
+			rule_tell(r, RULE_NODE_FILE, c, ch->path, "a node's file was removed by a node, %s", c->who);
+		else
+			rule_tell(r, NOTICE_REMOVED, c, ch->path, "a node's file was removed by %s", c->who);
+		return;
+	}
+	const struct json *doc = rule_doc(&ch->new);
+	bool named = rule_text_is(doc, "node_id", ch->id);
+	world_node_read(world_node_add(&r->world, ch->id), doc);
+	if (c->parent[0] && (!c->node || strcmp(c->who, ch->id) != 0))
+		rule_tell(r, RULE_NODE_FILE, c, ch->path, "the file of %s was written by %s", ch->id, c->who);
+	else if (!doc || doc->type != JSON_OBJECT || !named)
+		rule_tell(r, RULE_FILE_JSON, c, ch->path, "%s",
+			  !doc || doc->type != JSON_OBJECT ? "it is no object in JSON" : "its node_id is not its name");
+}
+
+static void judge_mode(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	if (ch->new_mode && ch->new_mode != 0100644 && ch->new_mode != ch->old_mode)
+		rule_tell(r, RULE_FILE_MODE, c, ch->path, "mode %06o (expected 100644, a plain file)", ch->new_mode);
+}
+
+static const char *done_to(const struct rule_change *ch)
+{
+	return !ch->new_mode ? "removed" : ch->old_mode ? "changed" : "added";
+}
+
+/* The fingerprints of those keys of a that b does not have. */
+static void add_prints(struct buf *out, const char *verb, const struct keys *a, const struct keys *b)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < a->n; i++) {
+		if (keys_find(b, a->v[i].text))
+			continue;
+		if (n < PRINTS)
+			buf_addf(out, "%s%s", n ? ", " : verb, a->v[i].print);
+		n++;
+	}
+	if (n > PRINTS)
+		buf_addf(out, " and %zu more", n - PRINTS);
+}
+
+/* Which keys came and went, so that a human can hold them against what a node printed. */
+static void tell_keys(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	struct keys was = {0}, is = {0};
+	struct buf b = {0};
+	size_t n = strlen(ch->path);
+	bool file = n > 4 && !strcmp(ch->path + n - 4, ".pub"); /* else it counts for nothing anyway */
+	if (file && ch->old.bytes && ch->old.len <= KEYS_FILE_MAX)
+		keys_parse(&was, ch->old.bytes, ch->old.len, NULL);
+	if (file && ch->new.bytes && (ch->new.len > KEYS_FILE_MAX || keys_parse(&is, ch->new.bytes, ch->new.len, NULL)))
+		buf_adds(&b, ": not all of it are keys, so it counts for nothing");
+	add_prints(&b, ": enrols ", &is, &was);
+	add_prints(&b, b.len ? "; revokes " : ": revokes ", &was, &is);
+	rule_tell(r, NOTICE_KEYS, c, ch->path, "%s by %s%s", done_to(ch), c->who, b.data ? b.data : "");
+	keys_clear(&was);
+	keys_clear(&is);
+	buf_clear(&b);
+}
+
+static void judge_other(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	static const struct {
+		enum rule_kind kind;
+		enum rule_id notice;
+	} notices[] = {{RULE_SIGNERS, NOTICE_SIGNERS}, {RULE_WORKFLOW, NOTICE_WORKFLOW}};
+	if (ch->kind != RULE_OUTSIDE && ch->kind != RULE_WORKFLOW && ch->kind != RULE_BAD_PATH)
+		judge_mode(r, c, ch);
+	if (ch->kind == RULE_BAD_PATH) {
+		if (ch->new_mode)
+			rule_tell(r, RULE_PLACE_PATH, c, ch->path, "it does not belong there");
+		return; /* it may always be taken away */
+	}
+	if (c->node && ch->kind == RULE_KEY)
+		rule_tell(r, RULE_SIGNED_KEY, c, ch->path, "a key was %s by a node, %s",
+			  ch->new_mode ? "written" : "removed", c->who);
+	else if (c->node && ch->kind != RULE_NODE && ch->kind != RULE_TOTALS)
+		rule_tell(r, RULE_NODE_SCOPE, c, ch->path, "node %s changed it", c->who);
+	for (size_t i = 0; i < sizeof notices / sizeof *notices && c->parent[0]; i++)
+		if (notices[i].kind == ch->kind)
+			rule_tell(r, notices[i].notice, c, ch->path, "%s by %s", done_to(ch), c->who);
+	if (ch->kind == RULE_KEY && c->parent[0])
+		tell_keys(r, c, ch);
+}
+
+/* They hold from the next commit on. Who has to sign nothing any more can forge, so that is said in words. */
+static void judge_settings(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	const struct grid_config *now = &r->world.config;
+	bool nodes = now->require_signed_nodes, tasks = now->require_signed_tasks;
+	if (!ch->new_mode || ch->new.bytes)
+		world_settings(&r->world, ch->new_mode ? ch->new.bytes : NULL, ch->new.len);
+	if (c->parent[0])
+		rule_tell(r, NOTICE_SETTINGS, c, ch->path, "%s by %s%s%s", done_to(ch), c->who,
+			  nodes == now->require_signed_nodes ? ""
+			  : nodes			     ? ", require_signed_nodes is off from here on"
+							     : ", require_signed_nodes is on from here on",
+			  tasks == now->require_signed_tasks ? ""
+			  : tasks			     ? ", require_signed_tasks is off from here on"
+							     : ", require_signed_tasks is on from here on");
+}
+
+/* What only the nodes and people that are enrolled may change. Promotion needs no key, not even where it finds a file
+ * that is no task. */
+static const struct rule_change *needs_key(const struct rule_commit *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct rule_change *ch = &c->changes[i];
+		bool promoted = false;
+		if (ch->kind == RULE_NODE || ch->kind == RULE_TOTALS)
+			return ch;
+		if (ch->kind != RULE_TASK || ch->state < TASK_IN_PROGRESS)
+			continue;
+		for (size_t k = 0; k < c->n && ch->state == TASK_FAILED && !ch->old_mode && !promoted; k++) {
+			const struct rule_change *from = &c->changes[k];
+			promoted = from->kind == RULE_TASK && from->state == TASK_UNAPPROVED && !from->new_mode &&
+				   !strcmp(from->id, ch->id) &&
+				   rule_text_is(json_get(rule_doc(&ch->new), "result"), "status", "invalid");
+		}
+		if (!promoted)
+			return ch;
+	}
+	return NULL;
+}
+
+/* A task file that waits, taken away or changed by hand. */
+static bool by_hand(const struct rule_commit *c, const struct rule_change *ch)
+{
+	if (ch->kind != RULE_TASK || ch->state > TASK_QUEUE || !ch->old_mode)
+		return false;
+	for (size_t i = 0; i < c->n && !ch->new_mode; i++)
+		if (c->changes[i].kind == RULE_TASK && c->changes[i].new_mode && !strcmp(c->changes[i].id, ch->id))
+			return false; /* it moved */
+	return true;
+}
+
+bool rules_needs_signature(const struct rule_commit *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		enum rule_kind kind = c->changes[i].kind;
+		if (kind == RULE_KEY || kind == RULE_SETTINGS || kind == RULE_SIGNERS || kind == RULE_WORKFLOW ||
+		    by_hand(c, &c->changes[i]))
+			return true;
+	}
+	return needs_key(c) != NULL;
+}
+
+/* With require_signed_nodes; who replays asks for the signature only then. */
+static void judge_signature(struct rules *r, const struct rule_commit *c)
+{
+	const struct rule_change *at = c->signature > RULE_GOOD ? needs_key(c) : NULL;
+	const char *why = c->signature == RULE_UNSIGNED ? NULL : c->signature_why;
+	if (at)
+		rule_tell(r, RULE_SIGNED_COMMIT, c, at->path, "%s%s%s",
+			  c->signature == RULE_UNSIGNED ? "the commit is not signed"
+			  : c->signature == RULE_BAD	? "the commit's signature is not good"
+							: "the commit is not signed by its own key",
+			  why ? ": " : "", why ? why : "");
+	for (size_t i = 0; i < c->n && !c->node && c->signed_by[0] && world_node(&r->world, c->signed_by); i++)
+		if (c->changes[i].kind == RULE_KEY) {
+			rule_tell(r, RULE_SIGNED_KEY, c, c->changes[i].path,
+				  "keys were changed in a commit that node %s signed", c->signed_by);
+			break;
+		}
+}
+
+static void tell_notices(struct rules *r, const struct rule_commit *c)
+{
+	size_t outside = 0, stands = 0;
+	const char *first = "";
+	for (size_t i = 0; i < c->n; i++) {
+		const struct rule_change *ch = &c->changes[i];
+		if (ch->kind == RULE_OUTSIDE && !outside++)
+			first = ch->path;
+		stands += ch->kind == RULE_TASK && ch->state >= TASK_IN_PROGRESS && ch->new_mode;
+	}
+	if (c->odd)
+		rule_tell(r, RULE_PLACE_PATH, c, c->odd,
+			  "git and file systems may read this name, or its folder, otherwise");
+	if (c->n_parents > 1)
+		rule_tell(r, NOTICE_MERGE, c, "", "a merge by %s", c->who);
+	if (outside && c->parent[0])
+		rule_tell(r, NOTICE_OUTSIDE, c, first, "%zu file%s outside the ledger", outside,
+			  outside == 1 ? "" : "s");
+	if (!c->parent[0] && stands)
+		rule_tell(r, NOTICE_BEGIN, c, "", "the history begins with %zu task%s that %s claimed or ended", stands,
+			  stands == 1 ? "" : "s", stands == 1 ? "was" : "were");
+}
+
+/* Who takes a claim because a time has passed could date the commit later than it is. Then the next node's commit,
+ * whose own times are held against its documents, is of a time before that. */
+static void judge_waiting(struct rules *r, const struct rule_commit *c)
+{
+	struct world *w = &r->world;
+	if (!c->node || c->at + 2 * w->config.max_clock_skew_seconds >= w->waited_until) /* each clock may be off */
+		return;
+	char *path = xasprintf("tasks/in_progress/%s.json", w->waited_for);
+	rule_tell(r, RULE_ORPHAN_EVIDENCE, c, path,
+		  "commit %.10s ended the claim of a node by a time that is %lld s later than this commit, which came "
+		  "after it: it was ended early, or one of two clocks is wrong",
+		  w->waited_by, (long long)(w->waited_until - c->at));
+	free(path);
+	w->waited_until = 0; /* told once */
+}
+
+void rules_judge(struct rules *r, struct rule_commit *c)
+{
+	rule_who(c, &r->world);
+	/* A node's key makes no person's commit, whatever the message. */
+	c->node = c->node || (c->signature == RULE_GOOD && world_node(&r->world, c->who));
+	judge_signature(r, c);
+	judge_tasks(r, c);
+	judge_waiting(r, c);
+	for (size_t i = 0; i < c->n; i++)
+		if (c->changes[i].kind == RULE_NODE) {
+			judge_mode(r, c, &c->changes[i]);
+			judge_node(r, c, &c->changes[i]);
+		} else if (c->changes[i].kind != RULE_TASK)
+			judge_other(r, c, &c->changes[i]);
+	tell_notices(r, c);
+	for (size_t i = 0; i < c->n; i++)
+		if (c->changes[i].kind == RULE_SETTINGS)
+			judge_settings(r, c, &c->changes[i]);
+}

@@ -1,0 +1,158 @@
+#include "audit/rules_claim.h"
+#include "audit/rules_vote.h"
+#include <string.h>
+
+#define LEASE_GRACE_SECONDS 60	 /* of a lease that the settings do not give */
+#define LEASE_SLACK_SECONDS 3600 /* a node may work by settings that were valid a while ago */
+
+/* The longest that a lease may reach beyond the time it is given. */
+static int64_t lease_max(const struct rule_move *m)
+{
+	const struct grid_config *c = &m->rules->world.config;
+	int64_t timeout = json_int(m->new, "timeout_seconds", c->max_timeout_seconds);
+	return (c->lease_seconds ? c->lease_seconds : timeout + LEASE_GRACE_SECONDS) + LEASE_SLACK_SECONDS;
+}
+
+static bool registered(const struct rule_move *m, const char *node)
+{
+	if (world_node(&m->rules->world, node))
+		return true;
+	for (size_t i = 0; i < m->c->n; i++)
+		if (m->c->changes[i].kind == RULE_NODE && m->c->changes[i].new_mode &&
+		    !strcmp(m->c->changes[i].id, node))
+			return true;
+	return false;
+}
+
+static void judge_node(const struct rule_move *m, const struct json *claim)
+{
+	const char *node = json_str(claim, "node");
+	if (!node || !task_id_valid(node))
+		rule_say(m, RULE_CLAIM_NODE, "the claim names no node");
+	else if (!registered(m, node))
+		rule_say(m, RULE_CLAIM_NODE, "the claim names %s, which is no node of the grid at this commit", node);
+	else if (!m->c->node || strcmp(node, m->c->who) != 0)
+		rule_say(m, RULE_CLAIM_NODE, "the claim names %s, the commit is %s's", node, m->c->who);
+}
+
+static void judge_nonce(const struct rule_move *m, const struct json *claim)
+{
+	const char *nonce = json_str(claim, "nonce");
+	const struct json *list = json_get(m->old, "attempts");
+	if (!nonce || strlen(nonce) != 32 || nonce[strspn(nonce, "0123456789abcdef")]) {
+		rule_say(m, RULE_CLAIM_NONCE, "the claim has no nonce of 32 hex digits");
+		return;
+	}
+	bool used = !world_nonce_new(&m->rules->world, nonce);
+	for (const struct json *a = list ? list->child : NULL; a && !used; a = a->next)
+		used = rule_text_is(a, "nonce", nonce);
+	if (used)
+		rule_say(m, RULE_CLAIM_NONCE, "the nonce %s was used by an earlier claim", nonce);
+}
+
+static void judge_attempt(const struct rule_move *m, const struct json *claim)
+{
+	int64_t next = task_attempts_used(m->old) + 1, is = json_int(claim, "attempt", -1),
+		most = task_max_attempts(m->old);
+	if (is != next)
+		rule_say(m, RULE_CLAIM_ATTEMPT, "the claim says attempt %lld, the next one is %lld", (long long)is,
+			 (long long)next);
+	else if (is > most)
+		rule_say(m, RULE_CLAIM_ATTEMPT, "attempt %lld of at most %lld", (long long)is, (long long)most);
+}
+
+static void judge_time(const struct rule_move *m, const struct json *claim)
+{
+	int64_t at = rule_time(claim, "claimed_at"), until = rule_time(claim, "lease_until"), off = at - m->c->at;
+	if (!at)
+		rule_say(m, RULE_CLAIM_TIME, "the claim has no claimed_at");
+	else if (off > rule_tolerance(m->rules) || -off > rule_tolerance(m->rules))
+		rule_say(m, RULE_CLAIM_TIME, "claimed_at lies %lld s %s the commit", (long long)(off < 0 ? -off : off),
+			 off < 0 ? "before" : "after");
+	else if (until <= at)
+		rule_say(m, RULE_CLAIM_TIME, "lease_until does not lie after claimed_at");
+	else if (until > at + lease_max(m))
+		rule_say(m, RULE_CLAIM_TIME,
+			 "lease_until lies %lld s after claimed_at, the settings give at most %lld s",
+			 (long long)(until - at), (long long)(lease_max(m) - LEASE_SLACK_SECONDS));
+	else
+		rule_backdated(m, RULE_CLAIM_TIME);
+}
+
+static void judge_signature(const struct rule_move *m)
+{
+	struct trust_verdict v;
+	const struct rules *r = m->rules;
+	if (!r->world.config.require_signed_tasks || !r->trusted || r->trusted(r->ctx, m->c, m->id, m->old, &v))
+		return;
+	if (!v.ok)
+		rule_say(m, RULE_TASK_SIGNED, "claimed, though %s", v.why);
+}
+
+void rules_claim(const struct rule_move *m)
+{
+	const struct json *claim = json_get(m->new, "claim");
+	if (!m->old)
+		rule_say(m, RULE_TASK_FIELDS, "what was claimed is no JSON, so nothing shows that it is the same task");
+	judge_node(m, claim);
+	judge_nonce(m, claim);
+	judge_attempt(m, claim);
+	judge_time(m, claim);
+	judge_signature(m);
+	rules_vote_claim(m, claim);
+	rule_kept(m, "attempts", RULE_ATTEMPTS_GROW);
+	rule_kept(m, "result", RULE_RESULT_CLAIM);
+	rule_kept(m, "cancel", RULE_CANCEL_NOTE);
+	rule_kept(m, "approved_by", RULE_PROMOTE_MERGED);
+	if (json_get(m->new, "not_before"))
+		rule_kept(m, "not_before", RULE_TASK_FIELDS);
+}
+
+/* Only lease_until may differ. */
+static bool same_claim(const struct rule_move *m, const struct json *a, const struct json *b)
+{
+	static const char *const never[] = {"node", "nonce", "attempt", "claimed_at"};
+	if (!a || !b || a->type != JSON_OBJECT || b->type != JSON_OBJECT) {
+		rule_say(m, RULE_CLAIM_RENEWAL, "the claim was %s", a ? "taken out where it stands" : "added in place");
+		return false;
+	}
+	for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+		if (!rule_same(json_get(a, never[i]), json_get(b, never[i]))) {
+			rule_say(m, RULE_CLAIM_RENEWAL, "the claim's %s was changed", never[i]);
+			return false;
+		}
+	struct json *was = json_copy(a), *is = json_copy(b);
+	json_remove(was, "lease_until");
+	json_remove(is, "lease_until");
+	bool same = rule_same(was, is);
+	json_free(was);
+	json_free(is);
+	if (!same)
+		rule_say(m, RULE_CLAIM_RENEWAL, "more of the claim than lease_until was changed");
+	return same;
+}
+
+void rules_in_place(const struct rule_move *m)
+{
+	const struct json *is = json_get(m->new, "claim");
+	int64_t before = rule_time(m->claim, "lease_until"), after = rule_time(is, "lease_until");
+	if (!rule_same(m->claim, is) && same_claim(m, m->claim, is)) {
+		if (!rule_own(m))
+			rule_say(m, RULE_CLAIM_RENEWAL, "%s's claim was renewed by %s",
+				 json_str(m->claim, "node") ? json_str(m->claim, "node") : "nobody", m->c->who);
+		else if (after < before)
+			rule_say(m, RULE_CLAIM_RENEWAL, "lease_until was moved back by %lld s",
+				 (long long)(before - after));
+		else if (after > m->c->at + lease_max(m) + rule_tolerance(m->rules))
+			rule_say(m, RULE_CLAIM_RENEWAL,
+				 "lease_until lies %lld s after the commit, the settings give at "
+				 "most %lld s",
+				 (long long)(after - m->c->at), (long long)(lease_max(m) - LEASE_SLACK_SECONDS));
+	}
+	if (!rule_same(json_get(m->old, "cancel"), json_get(m->new, "cancel")))
+		rule_cancel_note(m);
+	rule_kept(m, "attempts", RULE_ATTEMPTS_GROW);
+	rule_kept(m, "result", RULE_RESULT_CLAIM);
+	rule_kept(m, "approved_by", RULE_PROMOTE_MERGED);
+	rule_kept(m, "not_before", RULE_TASK_FIELDS);
+}

@@ -1,0 +1,285 @@
+#include "audit/world.h"
+#include "base/clock.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define NONCES_MAX (1u << 19)
+#define PAGE 512 /* hashes that are read at once */
+
+void world_init(struct world *w)
+{
+	*w = (struct world){.nonces_max = NONCES_MAX};
+	config_defaults(&w->config);
+}
+
+static void free_task(struct world_task *t)
+{
+	free(t->author);
+	free(t->committer);
+	free(t);
+}
+
+void world_clear(struct world *w)
+{
+	for (size_t i = 0; i < w->room_tasks; i++)
+		for (struct world_task *t = w->tasks[i], *next; t; t = next) {
+			next = t->next;
+			free_task(t);
+		}
+	for (size_t i = 0; i < w->room_nodes; i++)
+		for (struct world_node *n = w->nodes[i], *next; n; n = next) {
+			next = n->next;
+			free(n);
+		}
+	free(w->tasks);
+	free(w->nodes);
+	free(w->nonces);
+	for (size_t i = 0; i < w->n_runs; i++)
+		free(w->runs[i].fences);
+	free(w->runs);
+	if (w->file)
+		fclose(w->file);
+	config_clear(&w->config);
+	*w = (struct world){0};
+}
+
+/* FNV-1a; ids that differ by case alone share it. */
+static uint64_t hash(const char *s, bool fold)
+{
+	uint64_t h = 1469598103934665603u;
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+		h = (h ^ (fold && c >= 'A' && c <= 'Z' ? c + 32u : c)) * 1099511628211u;
+	}
+	return h ^ h >> 32;
+}
+
+/* ---- tasks ---- */
+
+struct world_task *world_task(const struct world *w, const char *id)
+{
+	struct world_task *t = w->room_tasks ? w->tasks[hash(id, true) & (w->room_tasks - 1)] : NULL;
+	while (t && strcmp(t->id, id) != 0)
+		t = t->next;
+	return t;
+}
+
+static void grow_tasks(struct world *w)
+{
+	size_t room = w->room_tasks ? 2 * w->room_tasks : 256;
+	struct world_task **fresh = xcalloc(room, sizeof *fresh);
+	for (size_t i = 0; i < w->room_tasks; i++)
+		for (struct world_task *t = w->tasks[i], *next; t; t = next) {
+			size_t at = hash(t->id, true) & (room - 1);
+			next = t->next;
+			t->next = fresh[at];
+			fresh[at] = t;
+		}
+	free(w->tasks);
+	w->tasks = fresh;
+	w->room_tasks = room;
+}
+
+struct world_task *world_task_add(struct world *w, const char *id)
+{
+	struct world_task *t = world_task(w, id);
+	if (t)
+		return t;
+	if (w->n_tasks >= w->room_tasks)
+		grow_tasks(w);
+	struct world_task **at = &w->tasks[hash(id, true) & (w->room_tasks - 1)];
+	t = xcalloc(1, sizeof *t);
+	snprintf(t->id, sizeof t->id, "%s", id);
+	t->next = *at;
+	*at = t;
+	w->n_tasks++;
+	return t;
+}
+
+void world_task_remove(struct world *w, const char *id)
+{
+	if (!w->room_tasks)
+		return;
+	struct world_task **at = &w->tasks[hash(id, true) & (w->room_tasks - 1)], *t;
+	while ((t = *at) && strcmp(t->id, id) != 0)
+		at = &t->next;
+	if (!t)
+		return;
+	*at = t->next;
+	free_task(t);
+	w->n_tasks--;
+}
+
+const struct world_task *world_task_like(const struct world *w, const char *id)
+{
+	const struct world_task *t = w->room_tasks ? w->tasks[hash(id, true) & (w->room_tasks - 1)] : NULL;
+	while (t && (!t->states || !strcmp(t->id, id) || strcasecmp(t->id, id) != 0))
+		t = t->next;
+	return t;
+}
+
+/* ---- nodes ---- */
+
+struct world_node *world_node(const struct world *w, const char *id)
+{
+	struct world_node *n = w->room_nodes ? w->nodes[hash(id, false) & (w->room_nodes - 1)] : NULL;
+	while (n && strcmp(n->id, id) != 0)
+		n = n->next;
+	return n;
+}
+
+struct world_node *world_node_add(struct world *w, const char *id)
+{
+	struct world_node *n = world_node(w, id);
+	if (n)
+		return n;
+	if (!w->room_nodes) {
+		w->room_nodes = 1024; /* more nodes than that make the chains longer, no more */
+		w->nodes = xcalloc(w->room_nodes, sizeof(struct world_node *));
+	}
+	struct world_node **at = &w->nodes[hash(id, false) & (w->room_nodes - 1)];
+	n = xcalloc(1, sizeof *n);
+	snprintf(n->id, sizeof n->id, "%s", id);
+	n->next = *at;
+	*at = n;
+	w->n_nodes++;
+	return n;
+}
+
+void world_node_remove(struct world *w, const char *id)
+{
+	if (!w->room_nodes)
+		return;
+	struct world_node **at = &w->nodes[hash(id, false) & (w->room_nodes - 1)], *n;
+	while ((n = *at) && strcmp(n->id, id) != 0)
+		at = &n->next;
+	if (!n)
+		return;
+	*at = n->next;
+	free(n);
+	w->n_nodes--;
+}
+
+static int64_t time_of(const struct json *doc, const char *name)
+{
+	int64_t t;
+	const char *text = json_str(doc, name);
+	return text && !clock_parse(text, &t) ? t : 0;
+}
+
+void world_node_read(struct world_node *n, const struct json *doc)
+{
+	const char *status = json_str(doc, "status");
+	n->seen = time_of(doc, "last_heartbeat");
+	n->next_due = time_of(doc, "next_due");
+	n->left = status && !strcmp(status, "left");
+}
+
+/* ---- nonces ---- */
+
+static bool nonce_put(uint64_t *table, size_t room, uint64_t h)
+{
+	size_t i = (size_t)h & (room - 1);
+	while (table[i] && table[i] != h)
+		i = (i + 1) & (room - 1);
+	if (table[i])
+		return false;
+	table[i] = h;
+	return true;
+}
+
+static int by_hash(const void *pa, const void *pb)
+{
+	uint64_t a = *(const uint64_t *)pa, b = *(const uint64_t *)pb;
+	return (a > b) - (a < b);
+}
+
+/* What is in memory becomes a sorted run of the file. Without a file it stays. */
+static void spill(struct world *w)
+{
+	size_t n = 0, before = w->n_runs ? w->runs[w->n_runs - 1].at + w->runs[w->n_runs - 1].n : 0;
+	uint64_t *all = xcalloc(w->n_nonces, sizeof *all);
+	for (size_t i = 0; i < w->room_nonces; i++)
+		if (w->nonces[i])
+			all[n++] = w->nonces[i];
+	qsort(all, n, sizeof *all, by_hash);
+	if (!w->file)
+		w->file = tmpfile();
+	if (!w->file || fseek(w->file, (long)(before * sizeof *all), SEEK_SET) ||
+	    fwrite(all, sizeof *all, n, w->file) != n || fflush(w->file)) {
+		w->nonces_max *= 2;
+		free(all);
+		return;
+	}
+	w->runs = xrealloc(w->runs, (w->n_runs + 1) * sizeof *w->runs);
+	struct world_run *run = &w->runs[w->n_runs++];
+	*run = (struct world_run){.at = before, .n = n, .fences = xcalloc(n / PAGE + 1, sizeof *run->fences)};
+	for (size_t i = 0; i < n; i += PAGE)
+		run->fences[i / PAGE] = all[i];
+	memset(w->nonces, 0, w->room_nonces * sizeof *w->nonces);
+	w->n_nonces = 0;
+	free(all);
+}
+
+static bool in_run(const struct world *w, const struct world_run *run, uint64_t h)
+{
+	size_t lo = 0, hi = (run->n + PAGE - 1) / PAGE; /* the last page that begins with h or less */
+	uint64_t page[PAGE];
+	while (hi - lo > 1) {
+		size_t mid = (lo + hi) / 2;
+		*(run->fences[mid] <= h ? &lo : &hi) = mid;
+	}
+	size_t n = run->n - lo * PAGE < PAGE ? run->n - lo * PAGE : PAGE;
+	return run->fences[lo] <= h && !fseek(w->file, (long)((run->at + lo * PAGE) * sizeof h), SEEK_SET) &&
+	       fread(page, sizeof h, n, w->file) == n && bsearch(&h, page, n, sizeof h, by_hash);
+}
+
+bool world_nonce_new(struct world *w, const char *nonce)
+{
+	uint64_t h = 1469598103934665603u;
+	for (const char *p = nonce; *p; p++)
+		h = (h ^ (unsigned char)*p) * 1099511628211u;
+	h ^= h >> 29;
+	h *= 0xbf58476d1ce4e5b9u; /* FNV alone mixes its low bits badly */
+	h ^= h >> 32;
+	h += !h;
+	for (size_t i = 0; i < w->n_runs; i++)
+		if (in_run(w, &w->runs[i], h))
+			return false;
+	if (w->n_nonces >= w->nonces_max)
+		spill(w);
+	if (2 * (w->n_nonces + 1) > w->room_nonces) {
+		size_t room = w->room_nonces ? 2 * w->room_nonces : 1024;
+		uint64_t *fresh = xcalloc(room, sizeof *fresh);
+		for (size_t i = 0; i < w->room_nonces; i++)
+			if (w->nonces[i])
+				nonce_put(fresh, room, w->nonces[i]);
+		free(w->nonces);
+		w->nonces = fresh;
+		w->room_nonces = room;
+	}
+	if (!nonce_put(w->nonces, w->room_nonces, h))
+		return false;
+	w->n_nonces++;
+	return true;
+}
+
+/* ---- settings ---- */
+
+void world_settings(struct world *w, const char *text, size_t len)
+{
+	struct grid_config fresh = {0};
+	struct problems p = {.file = "grid.json"};
+	config_defaults(&fresh);
+	if (text)
+		config_parse(&fresh, text, len, &p);
+	if (p.n)
+		config_clear(&fresh);
+	else {
+		config_clear(&w->config);
+		w->config = fresh;
+	}
+	problems_clear(&p);
+}

@@ -1,0 +1,61 @@
+/* world: what a replay has to know of the grid to judge its next commit: where each task stands, which nodes are
+ * registered and when they last spoke, the settings, and every claim's nonce. It grows with the grid's live state, not
+ * with the history: of half a million claims the nonces are kept in memory, those of more in a temporary file.
+ *   struct world w; world_init(&w) -> world_task, world_node, ... -> world_clear(&w)
+ */
+#ifndef WORLD_H
+#define WORLD_H
+#include "schema/task.h"
+#include <stdio.h>
+
+struct world_task {
+	struct world_task *next;
+	char id[65];
+	unsigned states;	  /* bits 1u << TASK_...; 0: it stands nowhere */
+	char commit[72];	  /* which brought it; "": it was there when the replay began */
+	char *author, *committer; /* of that commit; NULL: not known */
+	int64_t at;		  /* when that was committed, UTC seconds */
+};
+struct world_node {
+	struct world_node *next;
+	char id[65];
+	int64_t seen, next_due; /* as its file says, UTC seconds; 0: it does not */
+	bool left;		/* its file says so */
+};
+struct world_run { /* sorted hashes */
+	size_t at, n;
+	uint64_t *fences; /* the first hash of every page */
+};
+struct world {
+	struct grid_config config;
+	struct world_task **tasks; /* chains */
+	size_t n_tasks, room_tasks;
+	struct world_node **nodes;
+	size_t n_nodes, room_nodes;
+	uint64_t *nonces; /* hashes, open addressing; 0: empty */
+	size_t n_nonces, room_nonces;
+	size_t nonces_max;	/* when so many are in memory they move to the file */
+	struct world_run *runs; /* of the file */
+	size_t n_runs;
+	FILE *file; /* unlinked; NULL: none is needed, or none can be had */
+	/* The last claim that was taken from its node because a time had passed: when that was, as its commit had to
+	 * wait for it (UTC seconds, 0: none yet), the commit, and the task. */
+	int64_t waited_until;
+	char waited_by[72], waited_for[65];
+};
+void world_init(struct world *w);
+void world_clear(struct world *w);
+struct world_task *world_task(const struct world *w, const char *id); /* NULL: never seen, or forgotten */
+struct world_task *world_task_add(struct world *w, const char *id);   /* the same, made when there is none */
+void world_task_remove(struct world *w, const char *id);	      /* forgets it */
+/* Another live task whose id a file system may take for this one's; NULL: none. */
+const struct world_task *world_task_like(const struct world *w, const char *id);
+struct world_node *world_node(const struct world *w, const char *id);
+struct world_node *world_node_add(struct world *w, const char *id);
+void world_node_remove(struct world *w, const char *id);
+/* What the node's file says of when it spoke; doc NULL: nothing that can be read. */
+void world_node_read(struct world_node *n, const struct json *doc);
+bool world_nonce_new(struct world *w, const char *nonce); /* false: it was used before; now it is */
+/* The settings of a commit; what cannot be read stays as it was, as with workers. text NULL: the defaults. */
+void world_settings(struct world *w, const char *text, size_t len);
+#endif

@@ -1,0 +1,217 @@
+#include "base/file.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static int errno_err(struct err *e, const char *what, const char *path)
+{
+	enum err_class c = errno == ENOENT || errno == ENOTDIR ? ERR_NOENT
+			   : errno == EACCES || errno == EPERM ? ERR_PERM
+							       : ERR_UNAVAILABLE;
+	return err_set(e, c, "cannot %s '%s': %s", what, path, strerror(errno));
+}
+
+int file_read(const char *path, size_t max, struct buf *out, struct err *e)
+{
+	struct stat st;
+	char chunk[8192];
+	int rc = -1;
+	/* O_NONBLOCK: a fifo in the way must not hang us. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ELOOP ? err_set(e, ERR_DATA, "'%s' is a symbolic link", path)
+				      : errno_err(e, "open", path);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		err_set(e, ERR_DATA, "'%s' is not a regular file", path);
+		goto out;
+	}
+	size_t got = 0;
+	for (;;) {
+		ssize_t n = read(fd, chunk, sizeof chunk);
+		if (n < 0) {
+			errno_err(e, "read", path);
+			goto out;
+		}
+		if (n == 0)
+			break;
+		got += (size_t)n;
+		if (got > max) {
+			err_set(e, ERR_DATA, "'%s' is larger than %zu bytes", path, max);
+			goto out;
+		}
+		buf_add(out, chunk, (size_t)n);
+	}
+	rc = 0;
+out:
+	close(fd);
+	return rc;
+}
+
+static int write_all(int fd, const char *path, const char *p, size_t len, struct err *e)
+{
+	while (len) {
+		ssize_t n = write(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno_err(e, "write", path);
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int replace(const char *path, const void *bytes, size_t len, bool durable, struct err *e)
+{
+	int rc = -1;
+	char *tmp = xasprintf("%s.tmp.%ld", path, (long)getpid());
+	int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		errno_err(e, "write", tmp);
+	else if (!write_all(fd, tmp, bytes, len, e)) {
+		if (durable && fsync(fd))
+			errno_err(e, "write", tmp);
+		else if (rename(tmp, path))
+			errno_err(e, "write", path);
+		else
+			rc = 0;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (rc)
+		unlink(tmp);
+	free(tmp);
+	return rc;
+}
+
+int file_write(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	return replace(path, bytes, len, true, e);
+}
+
+int file_write_scratch(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	return replace(path, bytes, len, false, e);
+}
+
+int file_write_in_place(const char *path, const void *bytes, size_t len, struct err *e)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return errno_err(e, "write", path);
+	int rc = write_all(fd, path, bytes, len, e);
+	close(fd);
+	return rc;
+}
+
+char *file_temp_dir(struct err *e)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *dir = xasprintf("%s/dgrid-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (mkdtemp(dir))
+		return dir;
+	err_set(e, ERR_UNAVAILABLE, "cannot make a temporary folder '%s'", dir);
+	free(dir);
+	return NULL;
+}
+
+int file_mkdirs(const char *path, struct err *e)
+{
+	char *copy = xstrdup(path);
+	int rc = 0;
+	for (char *p = copy + 1;; p++) {
+		if (*p && *p != '/')
+			continue;
+		char kept = *p;
+		*p = 0;
+		if (mkdir(copy, 0700) && errno != EEXIST) {
+			rc = errno_err(e, "make folder", copy);
+			break;
+		}
+		*p = kept;
+		if (!kept)
+			break;
+	}
+	struct stat st;
+	if (!rc && (stat(path, &st) || !S_ISDIR(st.st_mode)))
+		rc = err_set(e, ERR_DATA, "'%s' is not a folder", path);
+	free(copy);
+	return rc;
+}
+
+static int remove_at(int dirfd, const char *name, const char *path, struct err *e)
+{
+	if (!unlinkat(dirfd, name, 0) || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return errno_err(e, "remove", path);
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return errno_err(e, "remove", path);
+	int rc = 0;
+	struct dirent *de;
+	while (!rc && (de = readdir(d)))
+		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
+			rc = remove_at(fd, de->d_name, path, e);
+	closedir(d);
+	if (!rc && unlinkat(dirfd, name, AT_REMOVEDIR))
+		rc = errno_err(e, "remove", path);
+	return rc;
+}
+
+int file_remove_tree(const char *path, struct err *e)
+{
+	return remove_at(AT_FDCWD, path, path, e);
+}
+
+bool file_exists(const char *path)
+{
+	struct stat st;
+	return !lstat(path, &st);
+}
+
+int file_lock(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno_err(e, "open", path);
+	/* The file is never unlinked: a second process could otherwise lock a name that is already gone. */
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		close(fd);
+		return err_set(e, ERR_RETRY, "'%s' is locked by another process", path);
+	}
+	return fd;
+}
+
+struct file_stamp file_stamp(const char *path)
+{
+	struct stat st;
+	if (lstat(path, &st))
+		return (struct file_stamp){0};
+#ifdef __APPLE__
+	const struct timespec *m = &st.st_mtimespec;
+#else
+	const struct timespec *m = &st.st_mtim;
+#endif
+	return (struct file_stamp){
+	    .size = st.st_size, .mtime_ns = (int64_t)m->tv_sec * 1000000000 + m->tv_nsec, .inode = (int64_t)st.st_ino};
+}
+
+bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b)
+{
+	return a->size == b->size && a->mtime_ns == b->mtime_ns && a->inode == b->inode;
+}
+
+int64_t file_free_bytes(const char *path)
+{
+	struct statvfs v;
+	return statvfs(path, &v) ? -1 : (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+}

@@ -1,0 +1,404 @@
+#include "base/proc.h"
+#include "base/clock.h"
+#include "base/sig.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+#define KILL_GRACE_MS 2000
+#define GIVE_UP_MS 100
+#define WIDE_PIPE (1 << 20) /* what Linux gives to anybody */
+#define LINGER_MS 1000	    /* a daemon left behind may hold our pipes: do not wait for it longer than this */
+enum { FD_OUT, FD_ERR, FD_STATUS, FD_IN, N_FDS };
+
+struct proc {
+	struct proc *next;
+	struct proc_spec spec;
+	struct buf input;
+	size_t input_sent;
+	pid_t pid;
+	int fd[N_FDS];
+	bool reaped, timed_out, finished, waited_for;
+	bool held;    /* nobody reads its output for now */
+	bool fed_all; /* no more input will come */
+	int status;
+	int64_t deadline, linger_until; /* monotonic ms, 0: none */
+	struct proc_result res;
+};
+struct loop_timer {
+	struct loop_timer *next;
+	int64_t at;
+	void (*fire)(void *);
+	void *ctx;
+};
+static struct proc *procs;
+static struct loop_timer *timers;
+static bool (*give_up)(void);
+
+const char *proc_self(void)
+{
+	static char path[4096];
+	if (!path[0]) {
+		ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+		if (n <= 0)
+			snprintf(path, sizeof path, "dgrid"); /* no /proc: found through PATH */
+	}
+	return path;
+}
+
+void proc_result_clear(struct proc_result *r)
+{
+	buf_clear(&r->out);
+	buf_clear(&r->err);
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static char **build_env(const struct proc_spec *spec)
+{
+	size_t n = 0, cap = 0;
+	for (char **p = environ; p && *p; p++)
+		cap++;
+	for (const char *const *p = spec->env; p && *p; p++)
+		cap++;
+	char **env = xcalloc(cap + 1, sizeof *env);
+	for (char **p = environ; !spec->clean_env && p && *p; p++) {
+		size_t name = strcspn(*p, "=");
+		bool replaced = false;
+		for (const char *const *q = spec->env; q && *q && !replaced; q++)
+			replaced = strcspn(*q, "=") == name && !strncmp(*p, *q, name);
+		if (!replaced)
+			env[n++] = *p;
+	}
+	for (const char *const *q = spec->env; q && *q; q++)
+		if (strchr(*q, '='))
+			env[n++] = (char *)*q;
+	return env;
+}
+
+static int pipe_cloexec(int p[2])
+{
+	if (pipe(p))
+		return -1;
+	fcntl(p[0], F_SETFD, FD_CLOEXEC);
+	fcntl(p[1], F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
+struct proc *proc_start(const struct proc_spec *spec, struct err *e)
+{
+	sig_init();
+	struct proc *p = xcalloc(1, sizeof *p);
+	int theirs[N_FDS] = {-1, -1, -1, -1}, pair[2], rc = 0;
+	p->spec = *spec;
+	if (!p->spec.cap)
+		p->spec.cap = 1 << 20;
+	for (int i = 0; i < N_FDS; i++)
+		p->fd[i] = -1;
+	for (int i = 0; i < N_FDS && !rc; i++) {
+		if ((i == FD_STATUS && !spec->status_pipe) || (i == FD_IN && !spec->input && !spec->feed))
+			continue;
+		if ((rc = pipe_cloexec(pair)) != 0)
+			break;
+		p->fd[i] = pair[i == FD_IN];
+		theirs[i] = pair[i != FD_IN];
+		fcntl(p->fd[i], F_SETFL, O_NONBLOCK);
+#ifdef F_SETPIPE_SZ
+		if (i == FD_OUT && spec->wide)
+			fcntl(p->fd[i], F_SETPIPE_SZ, WIDE_PIPE);
+#endif
+	}
+	if (!spec->input && !spec->feed)
+		theirs[FD_IN] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (spec->input)
+		buf_add(&p->input, spec->input, spec->input_len);
+	p->fed_all = !spec->feed;
+	if (!rc) {
+		posix_spawn_file_actions_t fa;
+		posix_spawnattr_t at;
+		sigset_t none, dflt;
+		sigemptyset(&none);
+		sigemptyset(&dflt);
+		sigaddset(&dflt, SIGPIPE);
+		sigaddset(&dflt, SIGTERM);
+		sigaddset(&dflt, SIGINT);
+		sigaddset(&dflt, SIGHUP);
+		sigaddset(&dflt, SIGCHLD);
+		posix_spawn_file_actions_init(&fa);
+		posix_spawnattr_init(&at);
+		/* dup2 clears close-on-exec on the copies; every other descriptor of ours closes by itself. The
+		 * originals are moved out of the way first: one of them could be number 3. */
+		for (int i = 0; i < N_FDS; i++)
+			if (theirs[i] >= 0 && theirs[i] <= 3) {
+				int up = fcntl(theirs[i], F_DUPFD_CLOEXEC, 10);
+				close(theirs[i]);
+				theirs[i] = up;
+			}
+		posix_spawn_file_actions_adddup2(&fa, theirs[FD_IN], 0);
+		posix_spawn_file_actions_adddup2(&fa, theirs[FD_OUT], 1);
+		posix_spawn_file_actions_adddup2(&fa, theirs[FD_ERR], 2);
+		if (theirs[FD_STATUS] >= 0)
+			posix_spawn_file_actions_adddup2(&fa, theirs[FD_STATUS], 3);
+		posix_spawnattr_setpgroup(&at, 0);
+		posix_spawnattr_setsigmask(&at, &none);
+		posix_spawnattr_setsigdefault(&at, &dflt);
+		posix_spawnattr_setflags(&at, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+		char **env = build_env(spec);
+		rc = posix_spawnp(&p->pid, spec->argv[0], &fa, &at, (char *const *)spec->argv, env);
+		free(env);
+		posix_spawn_file_actions_destroy(&fa);
+		posix_spawnattr_destroy(&at);
+	} else
+		rc = errno;
+	for (int i = 0; i < N_FDS; i++)
+		close_fd(&theirs[i]);
+	if (rc) {
+		for (int i = 0; i < N_FDS; i++)
+			close_fd(&p->fd[i]);
+		buf_clear(&p->input);
+		free(p);
+		err_set(e, ERR_UNAVAILABLE, "cannot start '%s': %s", spec->argv[0], strerror(rc));
+		return NULL;
+	}
+	if (spec->timeout_ms)
+		p->deadline = clock_mono_ms() + spec->timeout_ms;
+	p->next = procs;
+	procs = p;
+	return p;
+}
+
+pid_t proc_pid(const struct proc *p)
+{
+	return p->pid;
+}
+
+void proc_signal(struct proc *p, int sig)
+{
+	if (!p->reaped)
+		kill(-p->pid, sig);
+}
+
+static void keep(struct proc *p, int which, const char *bytes, size_t len)
+{
+	if (p->spec.on_output) {
+		p->spec.on_output(p->spec.ctx, (enum proc_stream)which, bytes, len);
+		return;
+	}
+	struct buf *b = which == FD_OUT ? &p->res.out : &p->res.err;
+	bool *cut = which == FD_OUT ? &p->res.out_cut : &p->res.err_cut;
+	size_t room = p->spec.cap > b->len ? p->spec.cap - b->len : 0;
+	if (len > room) {
+		*cut = true;
+		len = room;
+	}
+	buf_add(b, bytes, len);
+}
+
+static void serve_fd(struct proc *p, int which)
+{
+	char chunk[65536]; /* as much as a pipe holds */
+	if (which == FD_IN) {
+		size_t left = p->input.len - p->input_sent;
+		ssize_t n = left ? write(p->fd[FD_IN], p->input.data + p->input_sent, left) : 0;
+		if (n > 0)
+			p->input_sent += (size_t)n;
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			close_fd(&p->fd[FD_IN]);
+		else if (p->input_sent == p->input.len) {
+			buf_reset(&p->input);
+			p->input_sent = 0;
+			if (p->fed_all)
+				close_fd(&p->fd[FD_IN]);
+		}
+		return;
+	}
+	ssize_t n = read(p->fd[which], chunk, sizeof chunk);
+	if (n > 0)
+		keep(p, which, chunk, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		close_fd(&p->fd[which]);
+}
+
+/* told: some child may have ended. */
+static void check_child(struct proc *p, int64_t now, bool told)
+{
+	if (!p->reaped && told && waitpid(p->pid, &p->status, WNOHANG) == p->pid) {
+		p->reaped = true;
+		p->linger_until = now + LINGER_MS;
+	}
+	if (!p->reaped && p->deadline && now >= p->deadline) {
+		kill(-p->pid, p->timed_out ? SIGKILL : SIGTERM);
+		p->timed_out = true;
+		p->deadline = now + KILL_GRACE_MS;
+	}
+	if (!p->reaped)
+		return;
+	bool open = p->fd[FD_OUT] >= 0 || p->fd[FD_ERR] >= 0 || p->fd[FD_STATUS] >= 0;
+	if (open && (p->held || now < p->linger_until))
+		return;
+	for (int i = 0; i < N_FDS; i++)
+		close_fd(&p->fd[i]);
+	p->res.end = p->timed_out ? PROC_TIMED_OUT : WIFSIGNALED(p->status) ? PROC_SIGNALLED : PROC_EXITED;
+	p->res.code = WIFSIGNALED(p->status) ? WTERMSIG(p->status) : WEXITSTATUS(p->status);
+	p->finished = true;
+}
+
+static void proc_free(struct proc *p)
+{
+	for (struct proc **q = &procs; *q; q = &(*q)->next)
+		if (*q == p) {
+			*q = p->next;
+			break;
+		}
+	buf_clear(&p->input);
+	free(p);
+}
+
+void proc_feed(struct proc *p, const void *bytes, size_t len)
+{
+	if (p->fd[FD_IN] >= 0)
+		buf_add(&p->input, bytes, len);
+}
+
+void proc_feed_end(struct proc *p)
+{
+	p->fed_all = true;
+	if (p->input_sent == p->input.len)
+		close_fd(&p->fd[FD_IN]);
+}
+
+void proc_hold(struct proc *p, bool held)
+{
+	if (p->held && !held && p->reaped)
+		p->linger_until = clock_mono_ms() + LINGER_MS;
+	p->held = held;
+}
+
+/* Callbacks may start and end children and timers, so after each callback the scan starts over. */
+static bool finish_one(void)
+{
+	for (struct proc *p = procs; p; p = p->next)
+		if (p->finished && !p->waited_for) {
+			struct proc_result res = p->res;
+			void (*on_end)(void *, const struct proc_result *) = p->spec.on_end;
+			void *ctx = p->spec.ctx;
+			proc_free(p);
+			if (on_end)
+				on_end(ctx, &res);
+			proc_result_clear(&res);
+			return true;
+		}
+	int64_t now = clock_mono_ms();
+	for (struct loop_timer **q = &timers; *q; q = &(*q)->next)
+		if ((*q)->at <= now) {
+			struct loop_timer *t = *q;
+			*q = t->next;
+			t->fire(t->ctx);
+			free(t);
+			return true;
+		}
+	return false;
+}
+
+static int64_t sooner(int64_t wait, int64_t at, int64_t now)
+{
+	int64_t left = at > now ? at - now : 0;
+	return left < wait ? left : wait;
+}
+
+void loop_step(int64_t max_wait_ms)
+{
+	sig_init();
+	int64_t now = clock_mono_ms(), wait = max_wait_ms;
+	size_t n = 1, cap = 1;
+	for (struct proc *p = procs; p; p = p->next)
+		cap += N_FDS;
+	struct pollfd *pfd = xcalloc(cap, sizeof *pfd);
+	pfd[0] = (struct pollfd){.fd = sig_fd(), .events = POLLIN};
+	for (struct loop_timer *t = timers; t; t = t->next)
+		wait = sooner(wait, t->at, now);
+	for (struct proc *p = procs; p; p = p->next) {
+		if (!p->reaped && p->deadline)
+			wait = sooner(wait, p->deadline, now);
+		if (p->reaped && !p->held)
+			wait = sooner(wait, p->linger_until, now);
+		for (int i = 0; i < N_FDS; i++) {
+			bool idle = i == FD_IN ? !p->fed_all && p->input_sent == p->input.len : i == FD_OUT && p->held;
+			pfd[n++] = (struct pollfd){.fd = idle ? -1 : p->fd[i], .events = i == FD_IN ? POLLOUT : POLLIN};
+		}
+	}
+	int got = poll(pfd, (nfds_t)n, (int)wait);
+	bool told = got <= 0 || pfd[0].revents;
+	if (got > 0 && told)
+		sig_drain();
+	n = 1;
+	if (got > 0)
+		for (struct proc *p = procs; p; p = p->next)
+			for (int i = 0; i < N_FDS; i++, n++)
+				if (pfd[n].revents && p->fd[i] == pfd[n].fd && p->fd[i] >= 0)
+					serve_fd(p, i);
+	free(pfd);
+	now = clock_mono_ms();
+	for (struct proc *p = procs; p; p = p->next)
+		if (!p->finished)
+			check_child(p, now, told);
+	while (finish_one())
+		;
+}
+
+void proc_give_up_when(bool (*asked)(void))
+{
+	give_up = asked;
+}
+
+int proc_run(const struct proc_spec *spec, struct proc_result *res, struct err *e)
+{
+	*res = (struct proc_result){.end = PROC_NOT_STARTED};
+	struct proc *p = proc_start(spec, e);
+	if (!p)
+		return -1;
+	p->waited_for = true;
+	bool told = false;
+	while (!p->finished) {
+		loop_step(give_up ? GIVE_UP_MS : 60000);
+		if (give_up && !told && !p->finished && give_up()) {
+			proc_signal(p, SIGTERM);
+			told = true;
+		}
+	}
+	*res = p->res;
+	proc_free(p);
+	return 0;
+}
+
+struct loop_timer *loop_after(int64_t ms, void (*fire)(void *), void *ctx)
+{
+	struct loop_timer *t = xcalloc(1, sizeof *t);
+	*t = (struct loop_timer){.next = timers, .at = clock_mono_ms() + ms, .fire = fire, .ctx = ctx};
+	timers = t;
+	return t;
+}
+
+void loop_timer_stop(struct loop_timer *t)
+{
+	for (struct loop_timer **q = &timers; t && *q; q = &(*q)->next)
+		if (*q == t) {
+			*q = t->next;
+			free(t);
+			return;
+		}
+}

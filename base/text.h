@@ -1,0 +1,20 @@
+/* text: a stranger's text for a terminal and for Markdown: no control byte of theirs, no markup, and columns as a
+ * terminal counts them. Bytes that are no UTF-8 are taken for control characters. */
+#ifndef TEXT_H
+#define TEXT_H
+#include "base/buf.h"
+#include <stdbool.h>
+
+/* Appends s, at most len bytes and up to its NUL, in at most max columns: control characters (also U+0080 to U+009F,
+ * and those that turn the direction of writing) become blanks; what does not fit is cut at a character, marked by "..".
+ * Returns how many columns it took. */
+int text_clean(struct buf *out, const char *s, size_t len, int max);
+int text_columns(const char *s); /* of clean text */
+/* A value for a cell of GitHub's Markdown: as numeric character references, so that nothing in it is markup, and inside
+ * <code> unless ours, so that no mention or link is made of it. */
+void text_markdown(struct buf *out, const char *s, bool ours);
+/* A stranger's output for a terminal: lines and tabs stay, other control characters become U+FFFD. */
+void text_output(struct buf *out, const char *s, size_t len);
+/* How many letters of two names differ, are missing, too many or swapped; 3 for three or more: no typing mistake. */
+size_t text_differences(const char *a, const char *b);
+#endif

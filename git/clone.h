@@ -1,0 +1,21 @@
+/* clone: a ledger's clone on disk: made, adopted after a restart, mended, kept small. It is ours alone, git runs in it
+ * one at a time, and it can be had again: nothing in it is worth more than the time to make it anew.
+ */
+#ifndef CLONE_H
+#define CLONE_H
+#include "git/git.h"
+
+/* Makes g->dir anew. borrow: an object store on this machine whose objects need not be copied
+ * (gitrepository-layout(5), objects/info/alternates), or NULL. Should they vanish there (a branch replaced by force,
+ * then gc), the clone is damaged. */
+int clone_make(const struct git *g, const char *url, const char *branch, const char *borrow, struct err *e);
+int clone_adopt(const struct git *g, const char *url, const char *borrow, struct err *e); /* one that is there */
+void clone_clear_locks(const struct git *g, const char *branch);			  /* what a killed git left */
+bool clone_damaged(const struct git *g); /* does it lack what it stands on? */
+/* Beats and the like (refs/dgrid/) are as short-lived where they are borrowed from: gc takes what is an hour old there,
+ * and a ref that leads to nothing stops every fetch. Forgets all of them when one does; true: it did, fetch again. */
+bool clone_forget_lost(const struct git *g);
+/* Has it gathered so many loose objects and packs that git gets slow? anew: better made anew than packed. */
+bool clone_cluttered(const struct git *g, bool borrows, bool *anew);
+int clone_pack(const struct git *g, struct err *e);
+#endif

@@ -1,0 +1,522 @@
+#include "git/git.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GIT_TIMEOUT_MS 120000
+#define GIT_LONG_MS 86400000
+
+bool git_askpass(int argc, char **argv)
+{
+	if (!getenv("DGRID_ASKPASS") || argc != 2)
+		return false;
+	const char *token = getenv("GIT_TOKEN"), *user = getenv("GIT_TOKEN_USER");
+	if (!strncmp(argv[1], "Username", 8))
+		puts(user ? user : "x-access-token");
+	else
+		puts(token ? token : "");
+	return true;
+}
+
+void git_redact(char *text)
+{
+	const char *token = getenv("GIT_TOKEN");
+	size_t n = token ? strlen(token) : 0;
+	for (char *p = text; n && (p = strstr(p, token)); p += n)
+		memset(p, '*', n);
+	/* scheme://user:password@host */
+	for (char *p = text; (p = strstr(p, "://")); p++) {
+		char *end = p + 3 + strcspn(p + 3, "/ \t\n'\""), *at = NULL, *colon = NULL;
+		for (char *q = p + 3; q < end; q++) {
+			if (*q == '@')
+				at = q;
+			if (*q == ':' && !colon)
+				colon = q;
+		}
+		if (at && colon && colon < at)
+			memset(colon + 1, '*', (size_t)(at - colon - 1));
+	}
+}
+
+/* The argument list and environment of `git ARGS...`; dir NULL: in no repository. */
+static void command(const struct git *g, const char *dir, const char *const *args, struct strs *argv, struct strs *env)
+{
+	static const char *const scrub[] = {"GIT_WORK_TREE",   "GIT_INDEX_FILE",	"GIT_COMMON_DIR",
+					    "GIT_NAMESPACE",   "GIT_CONFIG_PARAMETERS", "GIT_PREFIX",
+					    "GIT_GRAFT_FILE",  "GIT_SHALLOW_FILE",	"GIT_REPLACE_REF_BASE",
+					    "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"};
+	/* How git tells its hooks which repository it serves, and where the objects of a push wait for their verdict.
+	 */
+	static const char *const of_hooks[] = {"GIT_DIR", "GIT_OBJECT_DIRECTORY", "GIT_QUARANTINE_PATH",
+					       "GIT_ALTERNATE_OBJECT_DIRECTORIES"};
+	strs_add(argv, "git");
+	if (dir) {
+		strs_add(argv, "-C");
+		strs_add(argv, dir);
+	}
+	/* The ledger is a stranger's text: no hooks, no links, no end-of-line or path magic. */
+	static const char *const settings[] = {
+	    "gc.auto=0", "maintenance.auto=false", "core.symlinks=false", "core.hooksPath=/dev/null",
+	    "core.autocrlf=false", "core.quotePath=false", "advice.detachedHead=false", "core.fsmonitor=false",
+	    "core.useReplaceRefs=false",
+	    /* A clone can be had again: a crash may damage it, at the cost of a new one. What is pushed is safe by the
+	     * other side's settings. And one pack is quicker to write than its objects. */
+	    "core.fsync=none", "fetch.unpackLimit=1"};
+	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+		strs_add(argv, "-c");
+		strs_add(argv, settings[i]);
+	}
+	strs_add(argv, "-c");
+	strs_add(argv, g->sign_with ? "commit.gpgSign=true" : "commit.gpgSign=false");
+	if (g->sign_with) {
+		strs_add(argv, "-c");
+		strs_add(argv, "gpg.format=ssh");
+		strs_add(argv, "-c");
+		strs_addf(argv, "user.signingKey=%s", g->sign_with);
+		/* A passphrase is for an agent or an askpass: there is no terminal to ask on. */
+		strs_add(env, "SSH_ASKPASS_REQUIRE=force");
+	}
+	if (getenv("GIT_TOKEN")) {
+		/* No helper may store the token, nor answer in its place. */
+		strs_add(argv, "-c");
+		strs_add(argv, "credential.helper=");
+		strs_addf(env, "GIT_ASKPASS=%s", proc_self());
+		strs_add(env, "DGRID_ASKPASS=1");
+	}
+	if (g->as_is) {
+		strs_add(argv, "-c");
+		strs_add(argv, "core.commitGraph=false");
+		strs_add(argv, "-c");
+		strs_add(argv, "advice.graftFileDeprecated=false");
+	}
+	for (; *args; args++)
+		strs_add(argv, *args);
+	for (size_t i = 0; i < sizeof scrub / sizeof *scrub; i++)
+		strs_add(env, scrub[i]);
+	for (size_t i = 0; i < sizeof of_hooks / sizeof *of_hooks && !g->in_hook; i++)
+		strs_add(env, of_hooks[i]);
+	if (g->as_is) {
+		strs_add(env, "GIT_NO_REPLACE_OBJECTS=1");
+		strs_add(env, "GIT_GRAFT_FILE=/dev/null");
+	}
+	strs_add(env, "LC_ALL=C");
+	strs_add(env, "GIT_TERMINAL_PROMPT=0");
+	strs_add(env, "GIT_EDITOR=true");
+	if (!getenv("GIT_SSH_COMMAND") && !getenv("GIT_SSH"))
+		strs_add(env, "GIT_SSH_COMMAND=ssh -oBatchMode=yes");
+	strs_addf(env, "GIT_AUTHOR_NAME=%s", g->name);
+	strs_addf(env, "GIT_AUTHOR_EMAIL=%s", g->email);
+	strs_addf(env, "GIT_COMMITTER_NAME=%s", g->name);
+	strs_addf(env, "GIT_COMMITTER_EMAIL=%s", g->email);
+}
+
+struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
+		       void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
+{
+	return git_start_input(g, NULL, 0, args, ctx, on_end, e);
+}
+
+struct proc *git_start_input(const struct git *g, const char *input, size_t len, const char *const *args, void *ctx,
+			     void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
+{
+	struct strs argv = {0}, env = {0};
+	command(g, g->dir, args, &argv, &env);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = (const char *const *)env.v,
+				 .timeout_ms = GIT_TIMEOUT_MS,
+				 .input = input,
+				 .input_len = len,
+				 .ctx = ctx,
+				 .on_end = on_end};
+	struct proc *p = proc_start(&spec, e);
+	strs_clear(&argv);
+	strs_clear(&env);
+	return p;
+}
+
+struct proc *git_stream(const struct git *g, const char *const *args, bool feed, void *ctx,
+			void (*on_output)(void *ctx, enum proc_stream s, const char *bytes, size_t len),
+			void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
+{
+	struct strs argv = {0}, env = {0};
+	command(g, g->dir, args, &argv, &env);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = (const char *const *)env.v,
+				 .feed = feed,
+				 .wide = true,
+				 .ctx = ctx,
+				 .on_output = on_output,
+				 .on_end = on_end};
+	struct proc *p = proc_start(&spec, e);
+	strs_clear(&argv);
+	strs_clear(&env);
+	return p;
+}
+
+/* Runs git; how is what the spec says beyond the command. */
+static int run_as(const struct git *g, const char *const *args, bool in_dir, struct proc_spec how,
+		  struct proc_result *res, struct err *e)
+{
+	struct strs argv = {0}, env = {0};
+	command(g, in_dir ? g->dir : NULL, args, &argv, &env);
+	how.argv = (const char *const *)argv.v;
+	how.env = (const char *const *)env.v;
+	how.timeout_ms = how.timeout_ms ? how.timeout_ms : GIT_TIMEOUT_MS;
+	int rc = proc_run(&how, res, e);
+	strs_clear(&argv);
+	strs_clear(&env);
+	return rc;
+}
+
+static int run(const struct git *g, const char *const *args, bool in_dir, struct proc_result *res, struct err *e)
+{
+	return run_as(g, args, in_dir, (struct proc_spec){.cap = 16u << 20}, res, e);
+}
+
+static int failed(const char *verb, const struct proc_result *res, struct err *e)
+{
+	char said[601];
+	const char *from = res->err.data ? res->err.data : "";
+	from += strspn(from, "\n");
+	snprintf(said, sizeof said, "%s", from);
+	git_redact(said);
+	size_t n = strlen(said);
+	while (n && said[n - 1] == '\n')
+		said[--n] = 0;
+	for (char *p = said; *p; p++)
+		if ((unsigned char)*p < 32)
+			*p = ' ';
+	if (res->end == PROC_TIMED_OUT)
+		return err_set(e, ERR_UNAVAILABLE, "git %s did not end within %d s", verb, GIT_TIMEOUT_MS / 1000);
+	if (res->end == PROC_SIGNALLED)
+		return err_set(e, ERR_UNAVAILABLE, "git %s was ended by signal %d", verb, res->code);
+	return err_set(e, ERR_UNAVAILABLE, "git %s: %s", verb, said);
+}
+
+static int finish(const char *verb, struct proc_result *res, struct buf *out, struct err *e)
+{
+	int rc = 0;
+	if (res->end != PROC_EXITED || res->code != 0)
+		rc = failed(verb, res, e);
+	else if (out)
+		buf_add(out, res->out.data ? res->out.data : "", res->out.len);
+	proc_result_clear(res);
+	return rc;
+}
+
+int git_run(const struct git *g, struct buf *out, struct err *e, const char *const *args)
+{
+	struct proc_result res;
+	return run(g, args, true, &res, e) ? -1 : finish(args[0], &res, out, e);
+}
+
+int git_run_long(const struct git *g, struct err *e, const char *const *args)
+{
+	struct proc_result res;
+	struct proc_spec how = {.timeout_ms = GIT_LONG_MS};
+	return run_as(g, args, true, how, &res, e) ? -1 : finish(args[0], &res, NULL, e);
+}
+
+int git_run_input(const struct git *g, const char *input, size_t len, struct err *e, const char *const *args)
+{
+	struct proc_result res;
+	struct proc_spec how = {.input = input, .input_len = len};
+	return run_as(g, args, true, how, &res, e) ? -1 : finish(args[0], &res, NULL, e);
+}
+
+int git_clone(const struct git *g, const char *url, const char *branch, struct err *e)
+{
+	struct proc_result res;
+	/* --no-local: a plain path would otherwise ignore --depth and copy the whole history. */
+	const char *args[] = {"clone",
+			      "--quiet",
+			      "--no-local",
+			      "--no-checkout",
+			      "--depth",
+			      "1",
+			      "--single-branch",
+			      "--branch",
+			      branch,
+			      "--template=",
+			      "--",
+			      url,
+			      g->dir,
+			      NULL};
+	if (run(g, args, false, &res, e))
+		return -1;
+	int rc = 0;
+	if (res.end == PROC_EXITED && res.code && res.err.data && strstr(res.err.data, "Remote branch")) {
+		/* Either the repository is empty (init may fill it) or it has other branches only. */
+		proc_result_clear(&res);
+		const char *any[] = {"clone",	    "--quiet", "--no-local", "--depth", "1", "--no-checkout",
+				     "--template=", "--",      url,	     g->dir,	NULL};
+		if (run(g, any, false, &res, e))
+			return -1;
+		if (res.end != PROC_EXITED || res.code)
+			rc = failed("clone", &res, e);
+		else {
+			char *ref = xasprintf("refs/heads/%s", branch);
+			const char *head[] = {"symbolic-ref", "HEAD", ref, NULL};
+			rc = git_run(g, NULL, e, head);
+			free(ref);
+		}
+	} else if (res.end != PROC_EXITED || res.code)
+		rc = failed("clone", &res, e);
+	proc_result_clear(&res);
+	return rc;
+}
+
+int git_init_sha256(const struct git *g, const char *url, const char *branch, struct err *e)
+{
+	struct proc_result res;
+	const char *init[] = {"init", "--quiet", "--object-format=sha256", "--template=", "--", g->dir, NULL};
+	char *ref = xasprintf("refs/heads/%s", branch);
+	const char *head[] = {"symbolic-ref", "HEAD", ref, NULL}, *remote[] = {"remote", "add", "origin", url, NULL};
+	int rc = run(g, init, false, &res, e);
+	if (!rc && (res.end != PROC_EXITED || res.code))
+		rc = failed("init", &res, e);
+	proc_result_clear(&res);
+	if (!rc && !(rc = git_run(g, NULL, e, head)))
+		rc = git_run(g, NULL, e, remote);
+	free(ref);
+	return rc;
+}
+
+static bool is_race(const char *line, size_t len)
+{
+	static const char *const races[] = {"fetch first",	    "non-fast-forward",	   "cannot lock ref",
+					    "failed to update ref", "incorrect old value", "stale info"};
+	char text[512];
+	snprintf(text, sizeof text, "%.*s", (int)(len < sizeof text ? len : sizeof text - 1), line);
+	for (size_t i = 0; i < sizeof races / sizeof *races; i++)
+		if (strstr(text, races[i]))
+			return true;
+	return false;
+}
+
+/* The remote's reason stands in parentheses at the end of the refused ref's line, which is not in the error output. */
+static void add_reason(const char *out, struct err *e)
+{
+	const char *line = out[0] == '!' ? out : strstr(out, "\n!"), *open = line ? strchr(line, '(') : NULL;
+	size_t n = open ? strcspn(open, "\n") : 0;
+	if (!n || n > 300)
+		return;
+	char reason[301];
+	snprintf(reason, sizeof reason, "%.*s", (int)n, open);
+	git_redact(reason);
+	for (char *p = reason; *p; p++)
+		if ((unsigned char)*p < 32 || *p == 127)
+			*p = ' ';
+	size_t len = strlen(e->msg);
+	snprintf(e->msg + len, sizeof e->msg - len, " %s", reason);
+}
+
+enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e)
+{
+	const char *out = res->out.data ? res->out.data : "";
+	bool any = false, refused = false, raced = false;
+	/* One line a ref. Of an atomic push the refs that were not at fault are refused too: one race explains all. */
+	for (const char *p = out; *p;) {
+		size_t len = strcspn(p, "\n");
+		if (strchr(" +-*=!", *p) && p[1] == '\t') {
+			any = true;
+			refused = refused || *p == '!';
+			raced = raced || (*p == '!' && is_race(p, len));
+		}
+		p += len;
+		p += *p == '\n';
+	}
+	enum push_outcome outcome = PUSH_UNKNOWN;
+	if (any && !refused && res->end == PROC_EXITED && res->code == 0)
+		/* "=" (up to date) counts too: the commit holds a nonce, so nobody else can have made it. */
+		outcome = PUSH_LANDED;
+	else if (refused && res->err.data && strstr(res->err.data, "dgrid: " GIT_MOVED_RULE ": "))
+		outcome = PUSH_RACED;
+	else if (refused)
+		outcome = raced ? PUSH_RACED : PUSH_DECLINED;
+	if (outcome != PUSH_LANDED)
+		failed("push", res, e);
+	if (outcome == PUSH_DECLINED) {
+		e->class = ERR_PERM;
+		add_reason(out, e);
+	}
+	return outcome;
+}
+
+enum push_outcome git_push_with(const struct git *g, const char *const *args, struct err *e)
+{
+	struct proc_result res;
+	if (run(g, args, true, &res, e))
+		return PUSH_DECLINED;
+	enum push_outcome outcome = git_push_outcome(&res, e);
+	proc_result_clear(&res);
+	return outcome;
+}
+
+enum push_outcome git_push(const struct git *g, const char *branch, bool whole, struct err *e)
+{
+	char *spec = xasprintf("HEAD:refs/heads/%s", branch);
+	const char *args[] = {"push",	"--porcelain", "--no-verify", whole ? "--no-thin" : "--thin",
+			      "origin", spec,	       NULL};
+	enum push_outcome outcome = git_push_with(g, args, e);
+	free(spec);
+	return outcome;
+}
+
+int git_remote_head(const struct git *g, const char *branch, char out[72], struct err *e)
+{
+	struct buf b = {0};
+	char *ref = xasprintf("refs/heads/%s", branch);
+	const char *args[] = {"ls-remote", "origin", ref, NULL};
+	int rc = git_run(g, &b, e, args);
+	size_t n = b.data ? strcspn(b.data, "\t") : 0;
+	snprintf(out, 72, "%.*s", (int)(n < 71 ? n : 71), b.data ? b.data : "");
+	free(ref);
+	buf_clear(&b);
+	return rc;
+}
+
+int git_clone_bare(const struct git *g, const char *url, const char *branch, struct err *e)
+{
+	struct proc_result res;
+	const char *args[] = {"clone",	  "--quiet", "--bare",	    "--no-local", "--depth", "1",    "--single-branch",
+			      "--branch", branch,    "--template=", "--",	  url,	     g->dir, NULL};
+	if (run(g, args, false, &res, e))
+		return -1;
+	int rc = res.end != PROC_EXITED || res.code ? failed("clone", &res, e) : 0;
+	proc_result_clear(&res);
+	return rc;
+}
+
+/* Takes the output of cat-file --batch apart: "OID TYPE SIZE\n" and SIZE bytes and "\n", or "OID missing\n". */
+struct batch {
+	struct buf pending;
+	size_t next, n, max, left; /* left: bytes of the current blob, with its newline, still to come */
+	bool in_blob, wanted;
+	const char *type;
+	void (*on_blob)(void *ctx, size_t i, const char *bytes, size_t len);
+	void *ctx;
+};
+
+static void batch_header(struct batch *b, const char *line)
+{
+	char type[16] = "";
+	unsigned long long size = 0;
+	if (sscanf(line, "%*s %15s %llu", type, &size) != 2) {
+		b->on_blob(b->ctx, b->next++, NULL, 0);
+		return;
+	}
+	b->in_blob = true;
+	b->left = (size_t)size + 1;
+	b->wanted = size <= b->max && !strcmp(type, b->type);
+}
+
+static void batch_take(void *ctx, enum proc_stream which, const char *bytes, size_t len)
+{
+	struct batch *b = ctx;
+	if (which != PROC_OUT)
+		return;
+	while (len && b->next < b->n) {
+		size_t take;
+		if (b->in_blob) {
+			take = len < b->left ? len : b->left;
+			if (b->wanted)
+				buf_add(&b->pending, bytes, take);
+			b->left -= take;
+			if (!b->left) {
+				b->in_blob = false;
+				b->on_blob(b->ctx, b->next++, b->wanted ? b->pending.data : NULL,
+					   b->wanted ? b->pending.len - 1 : 0);
+				buf_reset(&b->pending);
+			}
+		} else {
+			const char *end = memchr(bytes, '\n', len);
+			take = end ? (size_t)(end - bytes) + 1 : len;
+			buf_add(&b->pending, bytes, take);
+			if (end) {
+				char *line = xstrndup(b->pending.data, b->pending.len);
+				buf_reset(&b->pending);
+				batch_header(b, line);
+				free(line);
+			}
+		}
+		bytes += take;
+		len -= take;
+	}
+}
+
+int git_cat(const struct git *g, const char *type, char *const *oids, size_t n, size_t max,
+	    void (*on_blob)(void *ctx, size_t i, const char *bytes, size_t len), void *ctx, struct err *e)
+{
+	struct batch b = {.n = n, .max = max, .type = type, .on_blob = on_blob, .ctx = ctx};
+	struct buf input = {0};
+	struct proc_result res;
+	const char *args[] = {"cat-file", "--batch", NULL};
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&input, "%s\n", oids[i]);
+	struct proc_spec how = {.input = input.data, .input_len = input.len, .ctx = &b, .on_output = batch_take};
+	int rc = run_as(g, args, true, how, &res, e);
+	if (!rc && (res.end != PROC_EXITED || res.code || b.next != n))
+		rc = failed("cat-file", &res, e);
+	proc_result_clear(&res);
+	buf_clear(&input);
+	buf_clear(&b.pending);
+	return rc;
+}
+
+struct records {
+	struct buf pending;
+	void (*on_record)(void *ctx, const char *record);
+	void *ctx;
+	struct buf said; /* git's complaint */
+};
+
+static void records_take(void *ctx, enum proc_stream which, const char *bytes, size_t len)
+{
+	struct records *r = ctx;
+	if (which == PROC_ERR && r->said.len < 4096)
+		buf_add(&r->said, bytes, len);
+	while (which == PROC_OUT && len) {
+		const char *end = memchr(bytes, 0, len);
+		size_t take = end ? (size_t)(end - bytes) + 1 : len;
+		buf_add(&r->pending, bytes, take);
+		if (end) {
+			r->on_record(r->ctx, r->pending.data);
+			buf_reset(&r->pending);
+		}
+		bytes += take;
+		len -= take;
+	}
+}
+
+int git_records(const struct git *g, const char *const *args, void (*on_record)(void *ctx, const char *record),
+		void *ctx, struct err *e)
+{
+	struct records r = {.on_record = on_record, .ctx = ctx};
+	struct proc_result res;
+	int rc = run_as(g, args, true, (struct proc_spec){.ctx = &r, .on_output = records_take}, &res, e);
+	if (!rc) {
+		buf_add(&res.err, r.said.data ? r.said.data : "", r.said.len);
+		if (res.end != PROC_EXITED || res.code)
+			rc = failed(args[0], &res, e);
+		proc_result_clear(&res);
+	}
+	buf_clear(&r.pending);
+	buf_clear(&r.said);
+	return rc;
+}
+
+bool git_resolve(const struct git *g, const char *rev, char out[72])
+{
+	char *commit = xasprintf("%s^{commit}", rev);
+	const char *args[] = {"rev-parse", "--verify", "--quiet", commit, NULL};
+	struct buf b = {0};
+	struct err none;
+	out[0] = 0;
+	if (rev[0] && rev[0] != '-' && !git_run(g, &b, &none, args))
+		buf_first_line(&b, out, 72);
+	buf_clear(&b);
+	free(commit);
+	return out[0] != 0;
+}

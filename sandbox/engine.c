@@ -1,0 +1,465 @@
+#include "sandbox/engine.h"
+#include "base/file.h"
+#include "base/proc.h"
+#include "json.h"
+#include "sandbox/cgroup.h"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <dirent.h>
+#endif
+
+#define PROBE_TIMEOUT_MS 10000
+#define PULL_TIMEOUT_MS 600000
+#define REMOVE_TIMEOUT_MS 60000
+#define SAID_MAX 200 /* of what an engine says, where several are told */
+/* Root is exempt from the process limit, so a root worker's sandboxes run under an unprivileged user of the host. */
+#define SANDBOX_UID "64000"
+
+static const char *const names[] = {"docker", "podman", "bwrap"};
+
+const char *engine_name(enum engine_kind k)
+{
+	return names[k];
+}
+
+/* Runs argv; 0 and its output in out when it exits with 0, else -1 with its first error line. */
+static int ask_all(const char *const *argv, int64_t timeout_ms, struct buf *out, struct err *e)
+{
+	static const char *const env[] = {"GIT_TOKEN", NULL};
+	struct proc_spec spec = {.argv = argv, .env = env, .timeout_ms = timeout_ms};
+	struct proc_result res;
+	if (proc_run(&spec, &res, e))
+		return -1;
+	int rc = 0;
+	const char *said = res.err.data ? res.err.data : "";
+	if (res.end == PROC_TIMED_OUT)
+		rc = err_set(e, ERR_UNAVAILABLE, "%s does not answer within %lld s", argv[0],
+			     (long long)timeout_ms / 1000);
+	else if (res.end != PROC_EXITED || res.code)
+		rc = err_set(e, ERR_UNAVAILABLE, "%s: %.*s", argv[0], (int)strcspn(said, "\n"), said);
+	else
+		buf_adds(out, res.out.data ? res.out.data : "");
+	proc_result_clear(&res);
+	return rc;
+}
+
+/* The same for the first line alone. */
+static int ask(const char *const *argv, int64_t timeout_ms, char *line, size_t room, struct err *e)
+{
+	struct buf out = {0};
+	int rc = ask_all(argv, timeout_ms, &out, e);
+	if (!rc)
+		snprintf(line, room, "%.*s", (int)strcspn(out.data, "\n"), out.data);
+	buf_clear(&out);
+	return rc;
+}
+
+int engine_probe(enum engine_kind k, struct engine *out, struct err *e)
+{
+	char line[128];
+	*out = (struct engine){.kind = k};
+	if (k != ENGINE_BWRAP) {
+		/* podman has no server; its info tells whether it could run something at all. */
+		const char *docker[] = {"docker", "version", "--format", "{{.Server.Version}}", NULL};
+		const char *podman[] = {"podman", "info", "--format", "{{.Version.Version}}", NULL};
+		const char *const *argv = k == ENGINE_DOCKER ? docker : podman;
+		if (ask(argv, PROBE_TIMEOUT_MS, line, sizeof line, e))
+			return -1;
+		snprintf(out->version, sizeof out->version, "%.63s", line);
+		return 0;
+	}
+	const char *version[] = {"bwrap", "--version", NULL};
+	if (ask(version, PROBE_TIMEOUT_MS, line, sizeof line, e))
+		return -1;
+	snprintf(out->version, sizeof out->version, "%.63s", strchr(line, ' ') ? strchr(line, ' ') + 1 : line);
+	/* The kernel may forbid what the program can do: run something, with a fork under the process limit. */
+	struct engine_run r = {.name = "probe",
+			       .script = "(true) && (true) && echo ready",
+			       .cpus = 1,
+			       .memory_mb = 64,
+			       .pids = 10,
+			       .tmp_mb = 1};
+	struct strs argv = {0};
+	engine_start_argv(out, &r, &argv);
+	struct proc_spec spec = {
+	    .argv = (const char *const *)argv.v, .clean_env = true, .timeout_ms = PROBE_TIMEOUT_MS};
+	const char *env[] = {NULL, NULL};
+	char *path = xasprintf("PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+	env[0] = path;
+	spec.env = env;
+	spec.status_pipe = true;
+	struct proc_result res;
+	int rc = proc_run(&spec, &res, e);
+	if (!rc && (res.end != PROC_EXITED || res.code || !res.out.data || strncmp(res.out.data, "ready", 5) != 0))
+		rc = err_set(e, ERR_UNAVAILABLE, "bwrap cannot make a sandbox here: %.200s",
+			     res.err.data ? res.err.data : "no output");
+	proc_result_clear(&res);
+	strs_clear(&argv);
+	free(path);
+	return rc;
+}
+
+const char *engine_mend(enum engine_kind k, const char *said)
+{
+	if (k == ENGINE_DOCKER && (file_exists("/.dockerenv") || file_exists("/run/.containerenv")))
+		return "this is a container: give it the engine's socket, -v /var/run/docker.sock:/var/run/docker.sock "
+		       "--group-add \"$(stat -c %g /var/run/docker.sock)\" (that is root's power over the machine; "
+		       "SECURITY.md has other ways)";
+	if (strstr(said, "ermission denied"))
+		return "let this user reach the engine's socket (usermod -aG docker USER, then log in again; that is "
+		       "root's power)";
+	return k == ENGINE_BWRAP
+		   ? "install bubblewrap, and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
+		     "kernel.apparmor_restrict_unprivileged_userns=0)"
+	       : k == ENGINE_PODMAN ? "install podman, and give this user a range in /etc/subuid"
+				    : "install docker and start its daemon (systemctl start docker)";
+}
+
+int engine_pick(const char *want, struct engine *out, struct err *e)
+{
+	struct buf why = {0};
+	const char *mend = NULL;
+	bool all = !strcmp(want, "auto"), known = all;
+	for (int k = ENGINE_DOCKER; k <= ENGINE_BWRAP; k++) {
+		struct err one;
+		if (!all && strcmp(want, names[k]) != 0)
+			continue;
+		known = true;
+		if (!engine_probe((enum engine_kind)k, out, &one)) {
+			buf_clear(&why);
+			return 0;
+		}
+		buf_addf(&why, "%s%.*s%s", why.len ? "; " : "", SAID_MAX, one.msg,
+			 strlen(one.msg) > SAID_MAX ? "..." : "");
+		mend =
+		    mend ? mend : engine_mend((enum engine_kind)k, one.msg); /* of the first, which is the usual one */
+	}
+	if (!known)
+		err_set(e, ERR_USAGE, "unknown engine '%s', expected auto, docker, podman or bwrap", want);
+	else
+		err_set(e, ERR_UNAVAILABLE, "no engine runs containers here: %s. To mend it: %s%s", why.data, mend,
+			all ? "; or install podman or bubblewrap (bwrap)" : "");
+	buf_clear(&why);
+	return -1;
+}
+
+/* The name without tag and digest. */
+static size_t repository_len(const char *image)
+{
+	const char *slash = strrchr(image, '/'), *base = slash ? slash + 1 : image;
+	return (size_t)(base - image) + strcspn(base, ":@");
+}
+
+/* line: "ID REPOSITORY@DIGEST ...". Registries know an image by its digest, and so does anybody who pulls it there; an
+ * id is known where it is. An image may have come from several registries: its own name goes first. */
+static void take_digest(const char *line, const char *image, char digest[96])
+{
+	size_t id = strcspn(line, " "), len = repository_len(image);
+	snprintf(digest, 96, "%.*s", (int)id, line);
+	bool any = false;
+	for (const char *p = line + id + strspn(line + id, " "); *p;) {
+		size_t n = strcspn(p, " ");
+		const char *at = memchr(p, '@', n);
+		size_t name = at ? (size_t)(at - p) : 0;
+		bool own = name >= len && !strncmp(at - len, image, len) && (name == len || at[-(long)len - 1] == '/');
+		if (at && (own || !any))
+			snprintf(digest, 96, "%.*s", (int)(n - name - 1), at + 1);
+		any = true;
+		if (at && own)
+			break;
+		p += n + strspn(p + n, " ");
+	}
+}
+
+static int inspect(const struct engine *g, const char *image, char line[1024], struct err *e)
+{
+	const char *argv[] = {
+	    names[g->kind], "image", "inspect", "--format", "{{.Id}}{{range .RepoDigests}} {{.}}{{end}}", image, NULL};
+	return ask(argv, PROBE_TIMEOUT_MS, line, 1024, e);
+}
+
+int engine_image(const struct engine *g, const char *image, char digest[96], struct err *e)
+{
+	char line[1024] = "";
+	if (digest)
+		digest[0] = 0;
+	if (g->kind == ENGINE_BWRAP)
+		return 0;
+	const char *pull[] = {names[g->kind], "pull", "--quiet", image, NULL};
+	if (inspect(g, image, line, e) &&
+	    (ask(pull, PULL_TIMEOUT_MS, line, sizeof line, e) || inspect(g, image, line, e)))
+		return err_wrap(e, "image '%s' cannot be had (try: %s pull %s)", image, names[g->kind], image);
+	if (digest)
+		take_digest(line, image, digest);
+	return 0;
+}
+
+int engine_image_exact(const struct engine *g, const char *image, const char *digest, char ref[320], struct err *e)
+{
+	char line[1024], pulled[1024];
+	const char *hex = strncmp(digest, "sha256:", 7) ? digest : digest + 7;
+	struct err none;
+	if (g->kind == ENGINE_BWRAP)
+		return err_set(e, ERR_UNAVAILABLE, "bubblewrap runs no image");
+	if (strlen(hex) != 64 || strspn(hex, "0123456789abcdef") != 64 || !*image || *image == '-' ||
+	    strlen(image) > 200)
+		return err_set(e, ERR_UNAVAILABLE, "'%.80s' with the digest '%.80s' names no image", image, digest);
+	snprintf(ref, 320, "%.*s@sha256:%s", (int)repository_len(image), image, hex);
+	if (!inspect(g, ref, line, &none))
+		return 0;
+	const char *pull[] = {names[g->kind], "pull", "--quiet", ref, NULL};
+	char *id = xasprintf("sha256:%s", hex);
+	int rc = inspect(g, id, line, &none);
+	if (!rc)
+		snprintf(ref, 320, "%s", id);
+	else if ((rc = ask(pull, PULL_TIMEOUT_MS, pulled, sizeof pulled, e)) == 0)
+		rc = inspect(g, ref, line, e);
+	free(id);
+	return rc ? err_wrap(e, "the image '%s' that it ran in (%.20s...) is not here and cannot be pulled", image,
+			     digest)
+		  : 0;
+}
+
+static void add_all(struct strs *argv, const char *const *words)
+{
+	for (; *words; words++)
+		strs_add(argv, *words);
+}
+#define ADD(argv, ...) add_all(argv, (const char *const[]){__VA_ARGS__, NULL})
+
+static void container_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
+{
+	strs_add(argv, names[g->kind]);
+	if (g->kind == ENGINE_PODMAN)
+		strs_add(argv, "--log-level=error"); /* its warnings would stand in the script's stderr */
+	ADD(argv, "run", "--name", r->name);
+	strs_addf(argv, "--label=dgrid.node=%s", r->node);
+	strs_addf(argv, "--label=dgrid.instance=%s", r->instance);
+	strs_addf(argv, "--label=dgrid.task=%s", r->task);
+	strs_addf(argv, "--label=dgrid.nonce=%s", r->nonce);
+	ADD(argv, "--network=none", "--read-only", "--user=1000:1000", "--cap-drop=ALL",
+	    "--security-opt=no-new-privileges", "--ulimit=nofile=1024:1024", "--ulimit=core=0:0", "--log-driver=none",
+	    "--pull=never", "--init", "--workdir=/tmp");
+	if (g->kind == ENGINE_PODMAN)
+		strs_add(argv,
+			 "--ulimit=nproc=1024:1024"); /* its default tries to raise the limit, which may be refused */
+	strs_addf(argv, "--pids-limit=%d", r->pids);
+	strs_addf(argv, "--memory=%dm", r->memory_mb);
+	strs_addf(argv, "--memory-swap=%dm", r->memory_mb);
+	strs_addf(argv, "--cpus=%g", r->cpus);
+	strs_addf(argv, "--tmpfs=/tmp:rw,nosuid,nodev,mode=1777,size=%dm", r->tmp_mb);
+	for (const char *const *v = r->env; v && *v; v++)
+		strs_addf(argv, "--env=%s", *v);
+	ADD(argv, r->image, "sh", "-c", r->script);
+}
+
+static void bind_system(struct strs *argv, const char *dir)
+{
+	struct stat st;
+	char target[256];
+	if (lstat(dir, &st))
+		return;
+	if (S_ISLNK(st.st_mode)) {
+		ssize_t n = readlink(dir, target, sizeof target - 1);
+		target[n > 0 ? n : 0] = 0;
+		ADD(argv, "--symlink", target, dir);
+	} else
+		ADD(argv, "--ro-bind", dir, dir);
+}
+
+static void bwrap_argv(const struct engine_run *r, struct strs *argv)
+{
+	/* Of /etc only what Debian's commands in /usr/bin are links to. */
+	static const char *const system_dirs[] = {"/bin", "/sbin", "/lib", "/lib64", "/etc/alternatives"};
+	if (geteuid() == 0)
+		ADD(argv, "setpriv", "--reuid=" SANDBOX_UID, "--regid=" SANDBOX_UID, "--clear-groups", "--");
+	ADD(argv, "bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "dgrid",
+	    "--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", "/tmp", "--ro-bind",
+	    "/usr", "/usr");
+	for (size_t i = 0; i < sizeof system_dirs / sizeof *system_dirs; i++)
+		bind_system(argv, system_dirs[i]);
+	for (const char *const *v = r->env; v && *v; v++) {
+		const char *eq = strchr(*v, '=');
+		strs_add(argv, "--setenv");
+		strs_addf(argv, "%.*s", (int)(eq - *v), *v);
+		strs_add(argv, eq + 1);
+	}
+	ADD(argv, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size");
+	strs_addf(argv, "%lld", (long long)r->tmp_mb << 20);
+	ADD(argv, "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/", "--die-with-parent", "--new-session",
+	    "--cap-drop", "ALL", "--json-status-fd", "3", "--", "sh", "-c");
+	/* The limits are set inside: there they count this sandbox's processes alone. bash calls the process limit -u,
+	 * dash and busybox -p. Without a control group the address space is the backstop of the memory watch. */
+	if (r->limits_outside)
+		strs_add(argv, "ulimit -c 0; exec sh -c \"$1\"");
+	else
+		strs_addf(argv,
+			  "ulimit -c 0; ulimit -v %lld; ulimit -u %d 2>/dev/null || ulimit -p %d || exit 125; "
+			  "exec sh -c \"$1\"",
+			  (long long)r->memory_mb * 2048, r->pids, r->pids);
+	ADD(argv, "sh", r->script);
+}
+
+void engine_start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
+{
+	if (g->kind == ENGINE_BWRAP)
+		bwrap_argv(r, argv);
+	else
+		container_argv(g, r, argv);
+}
+
+void engine_kill_argv(const struct engine *g, const char *name, const char *signal, struct strs *argv)
+{
+	if (g->kind == ENGINE_BWRAP)
+		return;
+	ADD(argv, names[g->kind], "kill");
+	strs_addf(argv, "--signal=%s", signal);
+	strs_add(argv, name);
+}
+
+void engine_remove_argv(const struct engine *g, const char *name, struct strs *argv)
+{
+	if (g->kind != ENGINE_BWRAP)
+		ADD(argv, names[g->kind], "rm", "-f", name);
+}
+
+void engine_state_argv(const struct engine *g, const char *name, struct strs *argv)
+{
+	if (g->kind != ENGINE_BWRAP)
+		ADD(argv, names[g->kind], "container", "inspect", "--format", "{{json .State}}", name);
+}
+
+int engine_remove_leftovers(const struct engine *g, const char *instance, struct err *e)
+{
+	if (g->kind == ENGINE_BWRAP) {
+		char *prefix = xasprintf("dgrid-%s-", instance);
+		cgroup_sweep(prefix);
+		free(prefix);
+		return 0;
+	}
+	char *filter = xasprintf("label=dgrid.instance=%s", instance);
+	const char *list[] = {names[g->kind], "ps", "--all", "--quiet", "--no-trunc", "--filter", filter, NULL};
+	struct buf ids = {0};
+	struct strs remove = {0};
+	int rc = ask_all(list, PROBE_TIMEOUT_MS, &ids, e), n = 0;
+	ADD(&remove, names[g->kind], "rm", "--force");
+	for (char *p = rc ? NULL : ids.data; p && *p; n++) {
+		size_t len = strcspn(p, "\n");
+		strs_addf(&remove, "%.*s", (int)len, p);
+		p += len + (p[len] == '\n');
+	}
+	buf_reset(&ids);
+	if (n)
+		rc = ask_all((const char *const *)remove.v, REMOVE_TIMEOUT_MS, &ids, e);
+	free(filter);
+	buf_clear(&ids);
+	strs_clear(&remove);
+	return rc ? -1 : n;
+}
+
+int engine_parse_state(const char *text, size_t len, struct engine_state *out)
+{
+	struct json_error je;
+	struct json *j = json_parse(text, len, &je);
+	*out = (struct engine_state){0};
+	if (!j || j->type != JSON_OBJECT) {
+		json_free(j);
+		return -1;
+	}
+	const struct json *oom = json_get(j, "OOMKilled");
+	const char *error = json_str(j, "Error"), *started = json_str(j, "StartedAt");
+	out->oom = oom && oom->type == JSON_BOOL && oom->boolean;
+	out->exit_code = (int)json_int(j, "ExitCode", -1);
+	/* A container that was made but not started keeps the zero time. */
+	out->ran = started && strncmp(started, "0001-", 5) != 0;
+	snprintf(out->error, sizeof out->error, "%.250s", error ? error : "");
+	json_free(j);
+	return 0;
+}
+
+#ifdef __linux__
+struct process {
+	long pid, parent, rss_pages;
+	bool inside;
+};
+
+/* All processes of root's tree; *n of them, the first is root. A snapshot: what forks meanwhile is seen next time. */
+static struct process *tree(long root, size_t *n)
+{
+	size_t count = 0, kept = 0;
+	struct process *all = NULL;
+	DIR *d = opendir("/proc");
+	struct dirent *de;
+	while (d && (de = readdir(d))) {
+		char path[64], text[512];
+		long pid = strtol(de->d_name, NULL, 10), parent;
+		if (pid <= 0)
+			continue;
+		snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+		FILE *f = fopen(path, "re");
+		size_t len = f ? fread(text, 1, sizeof text - 1, f) : 0;
+		if (f)
+			fclose(f);
+		text[len] = 0;
+		char *rest = strrchr(text, ')'); /* the name may hold anything */
+		long rss;
+		if (!rest ||
+		    sscanf(rest + 1,
+			   " %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %ld",
+			   &parent, &rss) != 2)
+			continue;
+		all = xrealloc(all, (count + 1) * sizeof *all);
+		all[count++] = (struct process){.pid = pid, .parent = parent, .rss_pages = rss, .inside = pid == root};
+	}
+	if (d)
+		closedir(d);
+	for (bool grew = true; grew;) {
+		grew = false;
+		for (size_t i = 0; i < count; i++)
+			for (size_t k = 0; k < count && !all[i].inside; k++)
+				if (all[k].inside && all[k].pid == all[i].parent)
+					grew = all[i].inside = true;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (all[i].inside)
+			all[kept++] = all[i];
+	*n = kept;
+	return all;
+}
+#endif
+
+long engine_bwrap_rss_kb(long root)
+{
+	long pages = 0;
+#ifdef __linux__
+	size_t n;
+	struct process *all = tree(root, &n);
+	for (size_t i = 0; i < n; i++)
+		pages += all[i].rss_pages;
+	free(all);
+	pages *= sysconf(_SC_PAGESIZE) / 1024;
+#else
+	(void)root;
+#endif
+	return pages;
+}
+
+void engine_bwrap_signal(long root, int sig)
+{
+#ifdef __linux__
+	size_t n;
+	struct process *all = tree(root, &n);
+	for (size_t i = 0; i < n; i++)
+		if (all[i].pid != root)
+			kill((pid_t)all[i].pid, sig);
+	free(all);
+#else
+	(void)root;
+	(void)sig;
+#endif
+}

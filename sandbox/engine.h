@@ -1,0 +1,57 @@
+/* engine: all engine argument lists (docker, podman, bwrap), and what the engines say. Knows nothing of git or tasks.
+ *   engine_pick("auto", &eng, &err) -> for each attempt: engine_start_argv, proc_start, ... engine_stop ...
+ * engine_remove
+ */
+#ifndef ENGINE_H
+#define ENGINE_H
+#include "base/buf.h"
+#include <stdbool.h>
+#include <stdint.h>
+enum engine_kind { ENGINE_DOCKER, ENGINE_PODMAN, ENGINE_BWRAP };
+struct engine {
+	enum engine_kind kind;
+	char version[64];
+};
+struct engine_run {				    /* all borrowed */
+	const char *name;			    /* container name, unique an attempt */
+	const char *node, *instance, *task, *nonce; /* labels; instance: the worker's process */
+	const char *image, *script;
+	const char *const *env; /* NULL-terminated NAME=value */
+	double cpus;
+	int memory_mb, pids, tmp_mb;
+	bool limits_outside; /* bwrap: a control group holds memory and processes already */
+};
+const char *engine_name(enum engine_kind k);
+int engine_probe(enum engine_kind k, struct engine *out, struct err *e); /* does it answer, and which version is it? */
+/* want: auto, docker, podman, bwrap. Tries for real that it answers. ERR_UNAVAILABLE says which were tried and why each
+ * failed. */
+int engine_pick(const char *want, struct engine *out, struct err *e);
+const char *engine_mend(enum engine_kind k, const char *said); /* what to do about one that does not answer */
+/* Makes the image present (docker/podman: inspect, else pull; bwrap: nothing). digest (may be NULL) gets what names
+ * this very image: the digest it has in a registry, else its id here; "" for bwrap. */
+int engine_image(const struct engine *g, const char *image, char digest[96], struct err *e);
+/* Makes the very image present that had this name and digest when a task ran; ref gets what engine_run calls it by.
+ * ERR_UNAVAILABLE: it is not here and cannot be pulled, or there is none (bwrap). */
+int engine_image_exact(const struct engine *g, const char *image, const char *digest, char ref[320], struct err *e);
+void engine_start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv);
+/* argv that signals the container's main process ("TERM", "KILL"); for bwrap empty: the runner signals pids itself. */
+void engine_kill_argv(const struct engine *g, const char *name, const char *signal, struct strs *argv);
+void engine_remove_argv(const struct engine *g, const char *name, struct strs *argv);
+/* argv whose stdout engine_parse_state reads, after the start command ended; empty for bwrap. */
+void engine_state_argv(const struct engine *g, const char *name, struct strs *argv);
+/* Removes every container that carries this node's label: what an earlier process of the node left running. bwrap
+ * leaves nothing (its sandboxes die with their parent). Returns how many, -1 on error. */
+int engine_remove_leftovers(const struct engine *g, const char *node, struct err *e);
+struct engine_state {
+	bool ran; /* the script was started at all */
+	bool oom;
+	int exit_code;	 /* as the engine reports it: 128+N for signal N */
+	char error[256]; /* the engine's own error, "" if none */
+};
+int engine_parse_state(const char *text, size_t len, struct engine_state *out); /* -1: not understood */
+
+/* bwrap only (Linux, elsewhere 0): resident kilobytes of root and all its descendants. */
+long engine_bwrap_rss_kb(long root);
+/* bwrap only: signals the processes inside the sandbox whose init is root (not the init itself). */
+void engine_bwrap_signal(long root, int sig);
+#endif

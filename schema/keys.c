@@ -1,0 +1,254 @@
+#include "schema/keys.h"
+#include "base/file.h"
+#include "base/sha256.h"
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ssh-dss is not among them: nobody should sign with 1024 bits any more. */
+static const char *const types[] = {"ssh-ed25519",
+				    "ecdsa-sha2-nistp256",
+				    "ecdsa-sha2-nistp384",
+				    "ecdsa-sha2-nistp521",
+				    "ssh-rsa",
+				    "sk-ssh-ed25519@openssh.com",
+				    "sk-ecdsa-sha2-nistp256@openssh.com"};
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* Returns the bytes written to out, which has room for len; -1 when text is not base64 as it is made. */
+static long decode(const char *text, size_t len, uint8_t *out)
+{
+	size_t body = len, n = 0;
+	uint32_t bits = 0;
+	while (body && body > len - 2 && text[body - 1] == '=')
+		body--;
+	if (!len || len % 4)
+		return -1;
+	for (size_t i = 0; i < body; i++) {
+		const char *at = text[i] ? strchr(alphabet, text[i]) : NULL;
+		if (!at)
+			return -1;
+		bits = bits << 6 | (uint32_t)(at - alphabet);
+		if (i % 4)
+			out[n++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
+	}
+	/* Bits that nobody reads have to be 0: one key has one text. */
+	if (body % 4 == 1 || (body % 4 == 2 && (bits & 15)) || (body % 4 == 3 && (bits & 3)))
+		return -1;
+	return (long)n;
+}
+
+static void fingerprint(const uint8_t *blob, size_t len, char out[64])
+{
+	uint8_t hash[33] = {0};
+	size_t n = 0;
+	sha256(blob, len, hash);
+	memcpy(out, "SHA256:", 7);
+	for (size_t i = 0; i < 33; i += 3) {
+		uint32_t w = (uint32_t)hash[i] << 16 | (uint32_t)hash[i + 1] << 8 | hash[i + 2];
+		for (int k = 18; k >= 0; k -= 6)
+			out[7 + n++] = alphabet[w >> k & 63];
+	}
+	out[7 + 43] = 0; /* 32 bytes are 43 characters; ssh leaves the = out */
+}
+
+/* NULL when text is a key of this type; else what is wrong. */
+static const char *check(const char *type, const char *text, size_t len, char print[64])
+{
+	uint8_t blob[4096];
+	size_t type_len = strlen(type);
+	long n = len <= 4096 ? decode(text, len, blob) : -1;
+	if (n < 0)
+		return "the key's body is not base64 (was it cut?)";
+	if ((size_t)n < type_len + 4 + 32 || blob[0] || blob[1] || blob[2] || blob[3] != type_len ||
+	    memcmp(blob + 4, type, type_len) != 0)
+		return "the key's body is not of the type that is named before it";
+	if (!strcmp(type, "ssh-ed25519") && n != 51)
+		return "the key's body has the wrong length (was it cut?)";
+	fingerprint(blob, (size_t)n, print);
+	return NULL;
+}
+
+static const char *type_of(const char *line, size_t len)
+{
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if (strlen(types[i]) == len && !strncmp(types[i], line, len))
+			return types[i];
+	return NULL;
+}
+
+/* One line without its end. */
+static void parse_line(struct keys *k, const char *line, size_t len, unsigned at, struct problems *p)
+{
+	while (len && strchr(" \t\r", line[len - 1]))
+		len--;
+	if (!len || line[0] == '#')
+		return;
+	size_t first = 0, second = 0;
+	while (first < len && line[first] != ' ')
+		first++;
+	const char *type = type_of(line, first), *body = line + first + 1, *wrong = NULL;
+	while (first + 1 + second < len && body[second] != ' ')
+		second++;
+	struct key one = {0};
+	if (len > 10 && memmem(line, len, "PRIVATE KEY", 11))
+		wrong = "this is a private key, which nobody else may ever see; the file beside it that ends in .pub "
+			"is meant";
+	else if (!type)
+		wrong = "expected a public key as OpenSSH writes it: ssh-ed25519 AAAA... comment";
+	else if (k->n == KEYS_MAX)
+		wrong = "more keys than one node may have (16)";
+	else
+		wrong = check(type, body, first < len ? second : 0, one.print);
+	for (size_t i = 0; i < len && !wrong; i++)
+		if ((unsigned char)line[i] < 32 || line[i] == 127)
+			wrong = "a control character";
+	if (wrong) {
+		if (p)
+			problem_at(p, at, type ? (unsigned)first + 2 : 1, "%s", wrong);
+		return;
+	}
+	size_t rest = first + 1 + second;
+	one.text = xstrndup(line, rest);
+	one.comment = xstrndup(line + rest + (rest < len), len - rest - (rest < len));
+	k->v = xrealloc(k->v, (k->n + 1) * sizeof *k->v);
+	k->v[k->n++] = one;
+}
+
+int keys_parse(struct keys *k, const char *text, size_t len, struct problems *p)
+{
+	struct problems mine = {.file = ""};
+	p = p ? p : &mine;
+	size_t before = p->n;
+	unsigned at = 1;
+	*k = (struct keys){0};
+	for (size_t i = 0; i < len; at++) {
+		const char *end = memchr(text + i, '\n', len - i);
+		size_t n = end ? (size_t)(end - text) - i : len - i;
+		parse_line(k, text + i, n, at, p);
+		i += n + 1;
+	}
+	if (!k->n && p->n == before)
+		problem_at(p, 1, 1, "no key (expected a public key as OpenSSH writes it: ssh-ed25519 AAAA... comment)");
+	int rc = p->n == before ? 0 : -1;
+	if (rc)
+		keys_clear(k);
+	problems_clear(&mine);
+	return rc;
+}
+
+const struct key *keys_find(const struct keys *k, const char *text)
+{
+	for (size_t i = 0; i < k->n; i++)
+		if (!strcmp(k->v[i].text, text))
+			return &k->v[i];
+	return NULL;
+}
+
+void keys_clear(struct keys *k)
+{
+	for (size_t i = 0; i < k->n; i++) {
+		free(k->v[i].text);
+		free(k->v[i].comment);
+	}
+	free(k->v);
+	*k = (struct keys){0};
+}
+
+/* ---- all that are enrolled ---- */
+
+static bool name_valid(const char *name, size_t n)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	return n >= 1 && n <= 64 && strspn(name, allowed) >= n;
+}
+
+/* "MODE TYPE OID\tPATH" */
+static void take_entry(void *ctx, const char *entry)
+{
+	struct keyring *r = ctx;
+	const char *path = strchr(entry, '\t'), *name = path ? path + 1 + strlen(KEYS_FOLDER) : NULL;
+	size_t n = name && strlen(path + 1) > strlen(KEYS_FOLDER) ? strlen(name) : 0;
+	if (n <= 4 || strcmp(name + n - 4, ".pub") != 0 || !name_valid(name, n - 4) ||
+	    strncmp(entry, "100644 blob ", 12) != 0)
+		return;
+	r->v = xrealloc(r->v, (r->n + 1) * sizeof *r->v);
+	struct keyring_node *one = &r->v[r->n++];
+	*one = (struct keyring_node){0};
+	memcpy(one->node, name, n - 4);
+	size_t oid = (size_t)(path - entry) - 12;
+	memcpy(one->oid, entry + 12, oid < sizeof one->oid ? oid : sizeof one->oid - 1);
+}
+
+static void take_keys(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct keyring_node *one = &((struct keyring *)ctx)->v[i];
+	one->valid = bytes && !keys_parse(&one->keys, bytes, len, NULL);
+}
+
+int keyring_read(const struct git *g, const char *commit, struct keyring *out, struct err *e)
+{
+	const char *args[] = {"ls-tree", "-z", "--full-tree", commit, KEYS_FOLDER, NULL};
+	struct strs oids = {0};
+	*out = (struct keyring){0};
+	int rc = git_records(g, args, take_entry, out, e);
+	for (size_t i = 0; i < out->n; i++)
+		strs_add(&oids, out->v[i].oid);
+	if (!rc && out->n)
+		rc = git_cat(g, "blob", oids.v, oids.n, KEYS_FILE_MAX, take_keys, out, e);
+	strs_clear(&oids);
+	if (rc)
+		keyring_clear(out);
+	return rc;
+}
+
+const struct keyring_node *keyring_of(const struct keyring *r, const char *node)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (!strcmp(r->v[i].node, node))
+			return &r->v[i];
+	return NULL;
+}
+
+void keyring_clear(struct keyring *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		keys_clear(&r->v[i].keys);
+	free(r->v);
+	*r = (struct keyring){0};
+}
+
+/* ---- may this key sign here? ---- */
+
+int keys_enrolled(const char *dir, const char *who, const char *public_half, struct err *e)
+{
+	struct buf text = {0};
+	struct keys all = {0}, own = {0};
+	struct problems p = {0};
+	struct err none;
+	char *name = xasprintf(KEYS_FOLDER "%s.pub", who), *path = xasprintf("%s/%s", dir, name);
+	const char *print = keys_parse(&own, public_half, strlen(public_half), NULL) ? "?" : own.v[0].print;
+	int rc = 0;
+	p.file = name;
+	if (!name_valid(who, strlen(who)))
+		rc = err_set(
+		    e, ERR_PERM,
+		    "this grid takes signed commits only, and '%.80s' is no name that a key can be enrolled for "
+		    "(set GIT_USER_NAME to 1-64 of A-Z a-z 0-9 _ -)",
+		    who);
+	else if (file_read(path, KEYS_FILE_MAX, &text, &none))
+		rc = err_set(e, ERR_PERM, "the key %s is not enrolled: the branch has no %s", print, name);
+	else if (keys_parse(&all, text.data ? text.data : "", text.len, &p))
+		rc = err_set(e, ERR_PERM, "the key %s is not enrolled: %.*s", print, (int)strcspn(p.text.data, "\n"),
+			     p.text.data);
+	else if (!keys_find(&all, public_half))
+		rc = err_set(e, ERR_PERM, "the key %s is not enrolled: it is not among those of %s", print, name);
+	free(name);
+	free(path);
+	buf_clear(&text);
+	keys_clear(&all);
+	keys_clear(&own);
+	problems_clear(&p);
+	return rc;
+}

@@ -1,0 +1,116 @@
+#include "schema/node.h"
+#include "base/clock.h"
+#include "base/version.h"
+#include <string.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define CLOCK_TRUST_S 3600
+#define BEAT_MAX_S 86400
+#define SLOTS_MAX 100000
+
+static struct json *say(const struct node_facts *f)
+{
+	char when[32];
+	struct json *j = json_new(JSON_OBJECT);
+	json_set(j, "schema", json_new_int(1));
+	json_set(j, "node_id", json_new_str(f->id));
+	json_set(j, "instance", json_new_str(f->instance));
+	json_set(j, "status", json_new_str(f->status));
+	if (f->trouble[0])
+		json_set(j, "trouble", json_new_str(f->trouble));
+	json_set(j, "last_heartbeat", json_new_str(clock_format(clock_now(), when)));
+	json_set(j, "next_due", json_new_str(clock_format(f->next_due, when)));
+	json_set(j, "slots", json_new_int(f->slots));
+	json_set(j, "busy", json_new_int(f->busy));
+	if (f->turn_ms)
+		json_set(j, "turn_ms", json_new_int(f->turn_ms));
+	if (f->spoke_ms)
+		json_set(j, "spoke_ms", json_new_int(f->spoke_ms));
+	json_set(j, "pushes", json_new_int((int64_t)f->pushes));
+	json_set(j, "rejected", json_new_int((int64_t)f->rejected));
+	json_set(j, "turns", json_new_str(f->turns));
+	return j;
+}
+
+struct json *node_beat(const struct node_facts *f)
+{
+	return say(f);
+}
+
+struct json *node_file(const struct node_facts *f)
+{
+	char when[32];
+	struct utsname u;
+	struct statvfs disk;
+	struct json *j = say(f), *labels = json_new(JSON_ARRAY);
+	for (size_t i = 0; i < f->n_labels; i++)
+		json_append(labels, json_new_str(f->labels[i]));
+	json_set(j, "started_at", json_new_str(clock_format(f->started_at, when)));
+	json_set(j, "labels", labels);
+	json_set(j, "engine", json_new_str(f->engine));
+	json_set(j, "engine_version", json_new_str(f->engine_version));
+	json_set(j, "cpu_count", json_new_int(sysconf(_SC_NPROCESSORS_ONLN)));
+#ifdef _SC_PHYS_PAGES
+	/* In megabytes first: pages times page size overflows a 32-bit long. */
+	json_set(j, "memory_mb", json_new_int((int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE) >> 20));
+#endif
+	if (!statvfs(f->work_dir, &disk))
+		json_set(j, "disk_gb", json_new_int((int64_t)disk.f_bavail * (int64_t)disk.f_frsize >> 30));
+	if (uname(&u) >= 0) {
+		json_set(j, "os", json_new_str(u.sysname));
+		json_set(j, "os_release", json_new_str(u.release));
+		json_set(j, "arch", json_new_str(u.machine));
+	}
+	json_set(j, "dgrid_version", json_new_str(DGRID_VERSION));
+	json_set(j, "tasks_completed", json_new_int((int64_t)f->completed));
+	json_set(j, "tasks_failed", json_new_int((int64_t)f->failed));
+	json_set(j, "tasks_voted", json_new_int((int64_t)f->voted));
+	json_set(j, "tasks_late", json_new_int((int64_t)f->late));
+	return j;
+}
+
+static const char *text(const struct json *doc, const char *name)
+{
+	const char *s = json_str(doc, name);
+	return s ? s : "";
+}
+
+static int64_t within(int64_t n)
+{
+	return n < 0 ? 0 : n > SLOTS_MAX ? SLOTS_MAX : n;
+}
+
+void node_read(struct node_view *v, const struct json *doc)
+{
+	*v = (struct node_view){.doc = doc,
+				.id = text(doc, "node_id"),
+				.instance = text(doc, "instance"),
+				.status = text(doc, "status"),
+				.trouble = text(doc, "trouble"),
+				.engine = text(doc, "engine"),
+				.slots = json_int(doc, "slots", 1),
+				.busy = json_int(doc, "busy", 0)};
+	/* A clock may be wrong, within reason; what lies far ahead tells nothing of when it was said. */
+	int64_t latest = clock_now() + CLOCK_TRUST_S;
+	if (clock_parse(text(doc, "last_heartbeat"), &v->seen) || v->seen > latest)
+		v->seen = 0;
+	if (clock_parse(text(doc, "next_due"), &v->next_due) || v->next_due > latest + BEAT_MAX_S)
+		v->next_due = 0;
+	v->slots = within(v->slots);
+	v->busy = within(v->busy);
+}
+
+bool node_has_labels(const struct json *node_doc, const struct json *wanted)
+{
+	const struct json *own = json_get(node_doc, "labels");
+	for (const struct json *w = wanted ? wanted->child : NULL; w; w = w->next) {
+		bool has = false;
+		for (const struct json *o = own ? own->child : NULL; o && !has; o = o->next)
+			has = o->text && w->text && !strcmp(o->text, w->text);
+		if (!has)
+			return false;
+	}
+	return true;
+}

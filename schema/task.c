@@ -1,0 +1,624 @@
+#include "schema/task.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "schema/vote.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SIGNATURE_HEAD "-----BEGIN SSH SIGNATURE-----\n"
+#define STORY_BYTES 512 /* of stderr kept for an attempt that was not the last */
+
+static const char *const state_names[] = {"unapproved", "queue", "in_progress", "completed", "failed"};
+
+const char *task_state_name(enum task_state s)
+{
+	return state_names[s];
+}
+
+bool task_id_valid(const char *id)
+{
+	size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+	return n >= 1 && n <= 64 && !id[n];
+}
+
+/* ---- the schema ---- */
+
+struct checking {
+	struct task *t;
+	const struct grid_config *c;
+	const char *file_id;
+	struct problems *p;
+};
+
+/* A value as a message shows it: short, and never its secrets whole. */
+static const char *shown(const struct json *m, char out[64])
+{
+	if (m->type == JSON_NUMBER || m->type == JSON_STRING)
+		snprintf(out, 64, m->type == JSON_NUMBER ? "%.40s%s" : "\"%.40s%s\"", m->text,
+			 m->len > 40 ? "..." : "");
+	else if (m->type == JSON_BOOL)
+		snprintf(out, 64, "%s", m->boolean ? "true" : "false");
+	else
+		snprintf(out, 64, "%s", json_type_name(m->type));
+	return out;
+}
+
+static void wrong(const struct checking *k, const struct json *m, const char *field, const char *expected)
+{
+	char value[64];
+	problem_in(k->p, m->line, m->col, field, "%s is not valid (expected %s)", shown(m, value), expected);
+}
+
+static bool clean_string(const struct json *m)
+{
+	return m->type == JSON_STRING && strlen(m->text) == m->len;
+}
+
+static void check_id(const struct checking *k, const struct json *m)
+{
+	if (!clean_string(m) || !task_id_valid(m->text))
+		wrong(k, m, m->name, "1-64 of A-Z a-z 0-9 _ -");
+	else if (k->file_id && strcmp(m->text, k->file_id) != 0)
+		problem_in(k->p, m->line, m->col, m->name, "\"%s\" differs from the file name (expected \"%s\")",
+			   m->text, k->file_id);
+	k->t->id = m->text;
+}
+
+static void check_script(const struct checking *k, const struct json *m)
+{
+	if (!clean_string(m) || !m->len)
+		problem_in(k->p, m->line, m->col, m->name, "%s (expected a string that is not empty, without NUL)",
+			   m->type != JSON_STRING ? json_type_name(m->type)
+			   : m->len		  ? "a NUL in the text"
+						  : "empty");
+	else if (m->len > TASK_SCRIPT_MAX)
+		problem_in(k->p, m->line, m->col, m->name, "%zu bytes (expected at most %d)", m->len, TASK_SCRIPT_MAX);
+	k->t->script = m->text;
+}
+
+static void check_int(const struct checking *k, const struct json *m, int64_t min, int64_t max, int64_t *out)
+{
+	char value[64];
+	int64_t n;
+	if (json_to_int(m, &n) || n < min || n > max)
+		problem_in(k->p, m->line, m->col, m->name,
+			   "%s is not valid (expected a whole number from %lld to %lld)", shown(m, value),
+			   (long long)min, (long long)max);
+	else
+		*out = n;
+}
+
+static void check_timeout(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, k->c->min_timeout_seconds, k->c->max_timeout_seconds, &k->t->timeout_seconds);
+}
+
+static void check_priority(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 0, 9, &k->t->priority);
+}
+
+static void check_attempts(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 1, 10, &k->t->max_attempts);
+}
+
+static void check_replicas(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 1, VOTE_REPLICAS_MAX, &k->t->replicas);
+}
+
+static void check_quorum(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 1, VOTE_REPLICAS_MAX, &k->t->quorum);
+}
+
+static void check_memory(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 4, k->c->max_memory_mb, &k->t->memory_mb);
+}
+
+static void check_pids(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 3, k->c->max_pids, &k->t->pids);
+}
+
+static void check_cpus(const struct checking *k, const struct json *m)
+{
+	char value[64];
+	k->t->cpus = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
+	if (!(k->t->cpus >= 0.01 && k->t->cpus <= k->c->max_cpus))
+		problem_in(k->p, m->line, m->col, m->name, "%s is not valid (expected a number from 0.01 to %g)",
+			   shown(m, value), k->c->max_cpus);
+}
+
+static void check_image(const struct checking *k, const struct json *m)
+{
+	char value[64];
+	struct buf known = {0};
+	bool found = false;
+	for (int i = 0; k->c->images[i]; i++) {
+		found = found || (clean_string(m) && !strcmp(m->text, k->c->images[i]));
+		buf_addf(&known, "%s\"%s\"", i ? ", " : "", k->c->images[i]);
+	}
+	if (!found)
+		problem_in(k->p, m->line, m->col, m->name, "%s is no image of this grid (expected one of %s)",
+			   shown(m, value), known.data ? known.data : "none");
+	k->t->image = m->text;
+	buf_clear(&known);
+}
+
+static void check_env(const struct checking *k, const struct json *m)
+{
+	if (m->type != JSON_OBJECT) {
+		wrong(k, m, m->name, "an object of strings");
+		return;
+	}
+	for (const struct json *v = m->child; v; v = v->next) {
+		size_t n = strspn(v->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+		if (!n || v->name[n] || n != v->name_len || (v->name[0] >= '0' && v->name[0] <= '9'))
+			problem_in(k->p, v->name_line, v->name_col, m->name,
+				   "\"%.80s\" is no variable name (expected letters, digits and _, no digit first)",
+				   v->name);
+		else if (!clean_string(v)) {
+			char *field = xasprintf("env.%s", v->name), value[64];
+			problem_in(k->p, v->line, v->col, field, "%s is not valid (expected a string without NUL)",
+				   v->type == JSON_STRING ? "a text with a NUL" : shown(v, value));
+			free(field);
+		}
+	}
+}
+
+static void check_labels(const struct checking *k, const struct json *m)
+{
+	size_t n = 0;
+	if (m->type != JSON_ARRAY) {
+		wrong(k, m, m->name, "an array of strings");
+		return;
+	}
+	for (const struct json *v = m->child; v; v = v->next, n++)
+		if (!clean_string(v) || !task_id_valid(v->text)) {
+			char field[32];
+			snprintf(field, sizeof field, "labels[%zu]", n);
+			wrong(k, v, field, "a string of 1-64 of A-Z a-z 0-9 _ -");
+		}
+}
+
+static void check_bool(const struct checking *k, const struct json *m)
+{
+	if (m->type != JSON_BOOL)
+		wrong(k, m, m->name, "true or false");
+	k->t->retry_on_failure = m->boolean;
+}
+
+static void check_string(const struct checking *k, const struct json *m)
+{
+	if (m->type != JSON_STRING)
+		wrong(k, m, m->name, "a string");
+}
+
+static void check_time(const struct checking *k, const struct json *m)
+{
+	int64_t t;
+	if (!clean_string(m) || clock_parse(m->text, &t))
+		wrong(k, m, m->name, "a time in RFC 3339, such as 2026-01-31T09:00:00Z; or leave the field out");
+}
+
+size_t task_signatures(const struct json *doc)
+{
+	const struct json *all = json_get(doc, "signatures");
+	size_t n = 0;
+	for (const struct json *s = all ? all->child : NULL; s; s = s->next)
+		n++;
+	return n;
+}
+
+bool task_armored(const char *text)
+{
+	return !strncmp(text, SIGNATURE_HEAD, strlen(SIGNATURE_HEAD)) && strstr(text, "-----END SSH SIGNATURE-----") &&
+	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=- \n") == strlen(text);
+}
+
+const char *task_signatures_wrong(const struct json *signatures, const struct json **at)
+{
+	size_t n = 0;
+	*at = signatures;
+	if (signatures->type != JSON_ARRAY)
+		return "expected an array of objects with \"signature\"";
+	for (const struct json *s = signatures->child; s; s = s->next) {
+		*at = s;
+		if (++n > TASK_SIGNATURES_MAX)
+			return "at most 8 signatures";
+		if (s->type != JSON_OBJECT || !json_get(s, "signature"))
+			return "expected an object with \"signature\"";
+		for (const struct json *m = s->child; m; m = m->next) {
+			bool key = !strcmp(m->name, "key"), signature = !strcmp(m->name, "signature");
+			*at = m;
+			if (!key && !signature)
+				return "expected \"signature\" and \"key\" only";
+			if (m->type != JSON_STRING || strlen(m->text) != m->len || m->len > TASK_SIGNATURE_MAX)
+				return "expected a string of at most 4096 bytes without NUL";
+			if (signature && !task_armored(m->text))
+				return "expected an armored SSH signature (-----BEGIN SSH SIGNATURE-----...)";
+		}
+	}
+	return NULL;
+}
+
+static void check_signatures(const struct checking *k, const struct json *m)
+{
+	const struct json *at;
+	const char *what = task_signatures_wrong(m, &at);
+	if (what)
+		problem_in(k->p, at->line, at->col, m->name, "not valid (%s)", what);
+}
+
+static void check_any(const struct checking *k, const struct json *m)
+{
+	(void)k;
+	(void)m;
+}
+
+static const struct field {
+	struct task_field told;
+	void (*check)(const struct checking *k, const struct json *m); /* NULL: only dgrid writes it */
+} fields[] = {
+    {{"task_id", "string", "required; 1-64 of `A-Z a-z 0-9 _ -`; the file's name without `.json`", "", true}, check_id},
+    {{"script", "string", "required; not empty, no NUL, at most 65,536 bytes; run by `sh -c`", "", true}, check_script},
+    {{"timeout_seconds", "integer",
+      "required; within `min_timeout_seconds` and `max_timeout_seconds` of `grid.json` (10-300)", "", true},
+     check_timeout},
+    {{"image", "string", "one of `grid.json`'s `images`", "the first of them", false}, check_image},
+    {{"env", "object of strings", "names of letters, digits and `_`, not beginning with a digit", "none", false},
+     check_env},
+    {{"cpus", "number", "0.01 to `max_cpus`", "`max_cpus`", false}, check_cpus},
+    {{"memory_mb", "integer", "4 to `max_memory_mb`", "`max_memory_mb`", false}, check_memory},
+    {{"pids", "integer", "3 to `max_pids`", "`max_pids`", false}, check_pids},
+    {{"priority", "integer", "0-9; higher runs first, then the oldest", "5", false}, check_priority},
+    {{"max_attempts", "integer", "1-10; attempts lost with their node, and failed ones with `retry_on_failure`, count",
+      "3", false},
+     check_attempts},
+    {{"retry_on_failure", "boolean", "try again after a failure, timeout or out-of-memory, with growing waits", "false",
+      false},
+     check_bool},
+    {{"replicas", "integer",
+      "1-9; so many nodes run it, one after the other, until `quorum` of them found the same; not with "
+      "`retry_on_failure`",
+      "1, or those of `grid.json`", false},
+     check_replicas},
+    {{"quorum", "integer", "more than half of `replicas`, and at most all of them; only beside `replicas`",
+      "a majority, or that of `grid.json`", false},
+     check_quorum},
+    {{"labels", "array of strings", "only nodes that carry all of them claim it", "none", false}, check_labels},
+    {{"description", "string", "", "", false}, check_string},
+    {{"submitted_by", "string", "set by `dgrid submit` from the command line", "", false}, check_string},
+    {{"created_at", "string", "RFC 3339; decides who is oldest; set by `dgrid submit` from the command line",
+      "none: older than all that have one", false},
+     check_time},
+    {{"metadata", "any", "kept untouched", "", false}, check_any},
+    {{"signatures", "array of objects",
+      "set by `dgrid submit --sign` and `dgrid approve`: `signature` (armored, of OpenSSH), `key` (its fingerprint); "
+      "at "
+      "most 8",
+      "none", false},
+     check_signatures},
+    /* What dgrid writes: type is where. */
+    {{"approved_by", "all but `unapproved/`",
+      "of a task that came by pull request: `commit` (which brought it onto the branch: the merge), its `author` and "
+      "`committer`, `at`",
+      NULL, false},
+     NULL},
+    {{"claim", "`in_progress/`",
+      "`node`, `attempt`, `nonce`, `claimed_at`, `lease_until`; of a task that "
+      "several nodes run also `replicas`, `quorum`",
+      NULL, false},
+     NULL},
+    {{"attempts", "everywhere",
+      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; `evidence` where another than its "
+      "node ended it; of attempts that were tried again also `exit_code`, `signal`, `duration_ms`, `stderr_tail`; of "
+      "votes `commitment`, `duration_ms`, `engine`, `image_digest`",
+      NULL, false},
+     NULL},
+    {{"not_before", "`queue/`", "a task that failed waits until then", NULL, false}, NULL},
+    {{"cancel", "after `dgrid cancel`", "`by`, `requested_at`", NULL, false}, NULL},
+    {{"result", "`completed/`, `failed/`", "how it ended", NULL, false}, NULL},
+};
+#define N_FIELDS (sizeof fields / sizeof *fields)
+
+const struct task_field *task_field_at(size_t i)
+{
+	return i < N_FIELDS ? &fields[i].told : NULL;
+}
+
+static void unknown(const struct checking *k, const struct json *m)
+{
+	const char *near = NULL;
+	size_t best = 3;
+	for (size_t i = 0; i < N_FIELDS && strlen(m->name) == m->name_len; i++)
+		if (fields[i].check && text_differences(m->name, fields[i].told.name) < best) {
+			near = fields[i].told.name;
+			best = text_differences(m->name, near);
+		}
+	if (near)
+		problem_in(k->p, m->name_line, m->name_col, m->name,
+			   "unknown field (expected \"%s\"? names of your own begin with x-)", near);
+	else
+		problem_in(k->p, m->name_line, m->name_col, m->name,
+			   "unknown field (expected one of docs/TASK_FORMAT.md; names of your own begin with x-)");
+}
+
+static void check_member(const struct checking *k, const struct json *m, bool submitted)
+{
+	for (size_t i = 0; i < N_FIELDS; i++) {
+		const struct field *f = &fields[i];
+		if (strlen(f->told.name) != m->name_len || strcmp(f->told.name, m->name) != 0)
+			continue;
+		if (f->check)
+			f->check(k, m);
+		else if (submitted)
+			problem_in(k->p, m->name_line, m->name_col, m->name,
+				   "only dgrid writes this field (expected a task without it)");
+		return;
+	}
+	if (strncmp(m->name, "x-", 2) != 0)
+		unknown(k, m);
+}
+
+/* What its members say together. */
+static void check_terms(const struct checking *k)
+{
+	const struct task *t = k->t;
+	const struct json *quorum = json_get(t->doc, "quorum"), *retry = json_get(t->doc, "retry_on_failure");
+	int64_t least = vote_majority(t->replicas);
+	if (quorum && !t->replicas && !json_get(t->doc, "replicas"))
+		problem_in(k->p, quorum->line, quorum->col, "quorum",
+			   "without \"replicas\" (expected both, or \"replicas\" alone)");
+	else if (t->quorum && t->replicas && (t->quorum < least || t->quorum > t->replicas))
+		problem_in(k->p, quorum->line, quorum->col, "quorum",
+			   "%lld is not valid (expected a whole number from %lld to %lld: more than half of replicas)",
+			   (long long)t->quorum, (long long)least, (long long)t->replicas);
+	int64_t replicas = vote_terms(t->doc, k->c).replicas;
+	if (t->retry_on_failure && replicas > 1)
+		problem_in(k->p, retry->line, retry->col, "retry_on_failure",
+			   "true is not valid of a task that %lld nodes run (expected false, or \"replicas\": 1)",
+			   (long long)replicas);
+}
+
+int task_parse(struct task *t, const char *text, size_t len, const char *file_id, const struct grid_config *c,
+	       bool submitted, struct problems *p)
+{
+	struct json_error je;
+	size_t before = p->n;
+	*t = (struct task){.priority = 5,
+			   .max_attempts = TASK_MAX_ATTEMPTS,
+			   .memory_mb = c->max_memory_mb,
+			   .pids = c->max_pids,
+			   .cpus = c->max_cpus,
+			   .image = c->images[0]};
+	if (len > TASK_FILE_MAX) {
+		problem_at(p, 1, 1, "%zu bytes (expected at most %d)", len, TASK_FILE_MAX);
+		return -1;
+	}
+	t->doc = json_parse(text, len, &je);
+	if (!t->doc)
+		problem_at(p, je.line, je.col, "%s", je.msg);
+	else if (t->doc->type != JSON_OBJECT)
+		problem_at(p, t->doc->line, t->doc->col, "%s (expected an object)", json_type_name(t->doc->type));
+	else {
+		const struct checking k = {.t = t, .c = c, .file_id = file_id, .p = p};
+		for (const struct json *m = t->doc->child; m; m = m->next)
+			check_member(&k, m, submitted);
+		for (size_t i = 0; i < N_FIELDS; i++)
+			if (fields[i].told.required && !json_get(t->doc, fields[i].told.name))
+				problem_in(p, t->doc->line, t->doc->col, fields[i].told.name,
+					   "missing (expected in every task)");
+		check_terms(&k);
+	}
+	if (p->n == before) {
+		t->not_before = task_not_before(t->doc);
+		return 0;
+	}
+	task_clear(t);
+	return -1;
+}
+
+void task_clear(struct task *t)
+{
+	json_free(t->doc);
+	*t = (struct task){0};
+}
+
+bool task_runs_on(const struct task *t, char *const *labels, size_t n_labels)
+{
+	const struct json *wanted = json_get(t->doc, "labels");
+	for (const struct json *v = wanted ? wanted->child : NULL; v; v = v->next) {
+		bool has = false;
+		for (size_t i = 0; i < n_labels && !has; i++)
+			has = !strcmp(labels[i], v->text);
+		if (!has)
+			return false;
+	}
+	return true;
+}
+
+const char *task_claim_nonce(const struct json *doc)
+{
+	return json_str(json_get(doc, "claim"), "nonce");
+}
+
+int64_t task_attempts_used(const struct json *doc)
+{
+	const struct json *list = json_get(doc, "attempts");
+	int64_t n = 0;
+	for (const struct json *a = list ? list->child : NULL; a; a = a->next) {
+		const char *outcome = json_str(a, "outcome");
+		bool free_of_charge = outcome && (!strcmp(outcome, "released") || !strcmp(outcome, "voted"));
+		n = outcome && !strcmp(outcome, "retried") ? 0 : n + !free_of_charge;
+	}
+	return n;
+}
+
+static void set_time(struct json *object, const char *name, int64_t utc_seconds)
+{
+	char when[32];
+	json_set(object, name, json_new_str(clock_format(utc_seconds, when)));
+}
+
+static int64_t get_time(const struct json *object, const char *name)
+{
+	int64_t t;
+	const char *text = json_str(object, name);
+	return text && !clock_parse(text, &t) ? t : 0;
+}
+
+void task_set_claim(struct json *doc, const char *node, const char *nonce, int64_t lease_seconds)
+{
+	int64_t now = clock_now();
+	struct json *claim = json_new(JSON_OBJECT);
+	json_set(claim, "node", json_new_str(node));
+	json_set(claim, "attempt", json_new_int(task_attempts_used(doc) + 1));
+	json_set(claim, "nonce", json_new_str(nonce));
+	set_time(claim, "claimed_at", now);
+	set_time(claim, "lease_until", now + lease_seconds);
+	json_remove(doc, "not_before");
+	json_set(doc, "claim", claim);
+}
+
+void task_set_signer(struct json *doc, const char *signer)
+{
+	struct json *claim = json_copy(json_get(doc, "claim"));
+	json_set(claim, "signed_by", json_new_str(signer));
+	json_set(doc, "claim", claim);
+}
+
+void task_renew_claim(struct json *doc, int64_t lease_seconds)
+{
+	const struct json *claim = json_get(doc, "claim");
+	if (!claim || claim->type != JSON_OBJECT)
+		return;
+	struct json *renewed = json_copy(claim);
+	set_time(renewed, "lease_until", clock_now() + lease_seconds);
+	json_set(doc, "claim", renewed);
+}
+
+int64_t task_lease_until(const struct json *doc)
+{
+	return get_time(json_get(doc, "claim"), "lease_until");
+}
+
+void task_set_not_before(struct json *doc, int64_t utc_seconds)
+{
+	set_time(doc, "not_before", utc_seconds);
+}
+
+int64_t task_not_before(const struct json *doc)
+{
+	return get_time(doc, "not_before");
+}
+
+int64_t task_max_attempts(const struct json *doc)
+{
+	return json_int(doc, "max_attempts", TASK_MAX_ATTEMPTS);
+}
+
+/* What is worth keeping of a run that is not the last: how it ended, and the end of its error output. */
+static void tell_story(struct json *entry, const struct json *result)
+{
+	static const char *const kept[] = {"exit_code", "signal", "duration_ms", NULL};
+	const struct json *err = json_get(result, "stderr");
+	for (int i = 0; kept[i]; i++)
+		if (json_get(result, kept[i]))
+			json_set(entry, kept[i], json_copy(json_get(result, kept[i])));
+	if (err && err->type == JSON_STRING && err->len) {
+		size_t from = err->len > STORY_BYTES ? err->len - STORY_BYTES : 0;
+		while (from < err->len && ((unsigned char)err->text[from] & 0xC0) == 0x80)
+			from++; /* not inside a character */
+		json_set(entry, "stderr_tail", json_new_strn(err->text + from, err->len - from));
+	}
+}
+
+void task_end_claim(struct json *doc, const char *outcome, const char *reason, const struct json *result)
+{
+	const struct json *claim = json_get(doc, "claim");
+	const struct json *list = json_get(doc, "attempts");
+	struct json *entry = claim && claim->type == JSON_OBJECT ? json_copy(claim) : json_new(JSON_OBJECT);
+	struct json *all = list && list->type == JSON_ARRAY ? json_copy(list) : json_new(JSON_ARRAY);
+	set_time(entry, "ended_at", clock_now());
+	json_set(entry, "outcome", json_new_str(outcome));
+	if (reason)
+		json_set(entry, "reason", json_new_str(reason));
+	if (result)
+		tell_story(entry, result);
+	json_append(all, entry);
+	json_remove(doc, "claim");
+	json_set(doc, "attempts", all);
+}
+
+void task_retried(struct json *doc, const char *by)
+{
+	const struct json *list = json_get(doc, "attempts");
+	struct json *entry = json_new(JSON_OBJECT);
+	struct json *all = list && list->type == JSON_ARRAY ? json_copy(list) : json_new(JSON_ARRAY);
+	set_time(entry, "ended_at", clock_now());
+	json_set(entry, "outcome", json_new_str("retried"));
+	json_set(entry, "by", json_new_str(by));
+	const struct json *outliers = json_get(json_get(json_get(doc, "result"), "quorum"), "outliers");
+	if (outliers && outliers->type == JSON_ARRAY && outliers->child)
+		json_set(entry, "outliers", json_copy(outliers));
+	json_append(all, entry);
+	json_set(doc, "attempts", all);
+	json_remove(doc, "result");
+}
+
+void task_retried_ends(const struct json *doc, int64_t *completed, int64_t *failed)
+{
+	const struct json *list = json_get(doc, "attempts");
+	const char *before = NULL;
+	*completed = *failed = 0;
+	for (const struct json *a = list && list->type == JSON_ARRAY ? list->child : NULL; a; a = a->next) {
+		const char *outcome = json_str(a, "outcome");
+		if (outcome && !strcmp(outcome, "retried"))
+			++*(before && !strcmp(before, "success") ? completed : failed);
+		before = outcome;
+	}
+}
+
+void task_set_verdict(struct json *doc, const char *status, const char *reason)
+{
+	const struct json *claim = json_get(doc, "claim");
+	struct json *result = json_new(JSON_OBJECT);
+	json_set(result, "status", json_new_str(status));
+	if (reason)
+		json_set(result, "reason", json_new_str(reason));
+	if (json_str(claim, "node"))
+		json_set(result, "node", json_new_str(json_str(claim, "node")));
+	set_time(result, "finished_at", clock_now());
+	if (claim)
+		task_end_claim(doc, status, reason, NULL);
+	json_set(doc, "result", result);
+}
+
+struct json *task_invalid_doc(const char *id, const char *reasons, const char *text, size_t len, const char *node)
+{
+	char when[32];
+	size_t kept = len > 10240 ? 10240 : len;
+	struct json *doc = json_new(JSON_OBJECT), *result = json_new(JSON_OBJECT);
+	json_set(doc, "task_id", json_new_str(id));
+	json_set(result, "status", json_new_str("invalid"));
+	json_set(result, "reason", json_new_str(reasons));
+	json_set(result, "node", json_new_str(node));
+	json_set(result, "finished_at", json_new_str(clock_format(clock_now(), when)));
+	json_set(doc, "result", result);
+	json_set(doc, "x-original", json_new_strn(text, kept));
+	json_set(doc, "x-original-bytes", json_new_int((int64_t)len));
+	return doc;
+}
+
+char *task_text(const struct json *doc)
+{
+	struct buf b = {0};
+	json_write(&b, doc, 2);
+	buf_adds(&b, "\n");
+	return buf_detach(&b);
+}

@@ -1,0 +1,359 @@
+#include "site/rows.h"
+#include "base/clock.h"
+#include "base/markup.h"
+#include "store/voters.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EVENTS_MAX 4096 /* held before the older ones are let go */
+#define YEAR_10000 253402300800
+#define BIG 1000000000000000 /* numbers beyond are no measure of anything; JavaScript keeps these exactly */
+
+struct reading {
+	struct rows *r;
+	const struct snapshot *s;
+	size_t room_events;
+};
+
+int64_t row_time(const struct json *object, const char *name)
+{
+	int64_t t;
+	const char *text = json_str(object, name);
+	return text && !clock_parse(text, &t) && t > 0 && t < YEAR_10000 ? t : 0;
+}
+
+static int64_t number(const struct json *object, const char *name, int64_t dflt)
+{
+	int64_t n = json_int(object, name, dflt);
+	return n > BIG ? BIG : n < -BIG ? -BIG : n;
+}
+
+/* ---- JSON ---- */
+
+static void comma(struct buf *b)
+{
+	if (b->len && b->data[b->len - 1] != '[')
+		buf_add(b, ",", 1);
+}
+
+static void put_number(struct buf *b, int64_t n)
+{
+	comma(b);
+	buf_addf(b, "%lld", (long long)n);
+}
+
+static void put_text(struct buf *b, const char *s, size_t max)
+{
+	comma(b);
+	markup_json(b, s ? s : "", s ? markup_cut(s, strlen(s), max) : 0);
+}
+
+static void put_labels(struct buf *b, const struct json *labels)
+{
+	int n = 0;
+	comma(b);
+	buf_adds(b, "[");
+	for (const struct json *l = labels ? labels->child : NULL; l && n < 16; l = l->next)
+		if (l->type == JSON_STRING) {
+			put_text(b, l->text, 64);
+			n++;
+		}
+	buf_adds(b, "]");
+}
+
+/* ---- one task ---- */
+
+const char *row_orphan(const struct snapshot *s, const struct json *doc, char why[200])
+{
+	const char *node = json_str(json_get(doc, "claim"), "node");
+	int64_t lease = row_time(json_get(doc, "claim"), "lease_until");
+	const struct snapshot_node *n = NULL;
+	char when[32];
+	why[0] = 0;
+	for (size_t i = 0; node && i < s->n_nodes; i++)
+		if (!strcmp(s->nodes[i].id, node))
+			n = &s->nodes[i];
+	if (!node)
+		snprintf(why, 200, "its claim names no node");
+	else if (!n)
+		snprintf(why, 200, "its node %.64s is not registered", node);
+	else if (n->state == NODE_LEFT)
+		snprintf(why, 200, "its node %.64s has left", node);
+	else if (n->state == NODE_SILENT)
+		snprintf(why, 200, "its node %.64s gave no sign of life since %s", node,
+			 n->view.seen > 0 && n->view.seen < YEAR_10000 ? clock_format(n->view.seen, when)
+								       : "it was claimed");
+	else if (lease && s->now > lease + s->config.max_clock_skew_seconds)
+		snprintf(why, 200, "its lease ran out at %s", clock_format(lease, when));
+	return why;
+}
+
+static int event_order(const void *pa, const void *pb)
+{
+	const struct row_event *a = pa, *b = pb;
+	return a->when != b->when ? (a->when > b->when ? -1 : 1) : strcmp(a->json.data, b->json.data);
+}
+
+static void newest_events(struct rows *r)
+{
+	if (r->n_events)
+		qsort(r->events, r->n_events, sizeof *r->events, event_order);
+	while (r->n_events > ROWS_EVENTS)
+		buf_clear(&r->events[--r->n_events].json);
+}
+
+static void add_event(struct reading *x, int64_t when, const char *kind, const char *id, const struct json *attempt)
+{
+	struct rows *r = x->r;
+	if (r->n_events == EVENTS_MAX)
+		newest_events(r);
+	if (r->n_events == x->room_events) {
+		x->room_events = x->room_events ? 2 * x->room_events : 64;
+		r->events = xrealloc(r->events, x->room_events * sizeof *r->events);
+	}
+	struct row_event *v = &r->events[r->n_events++];
+	*v = (struct row_event){.when = when};
+	buf_adds(&v->json, "[");
+	put_number(&v->json, when);
+	put_text(&v->json, kind, 16);
+	put_text(&v->json, id, 64);
+	put_text(&v->json, json_str(attempt, "node"), 64);
+	put_text(&v->json, json_str(attempt, "reason"), 200);
+	buf_adds(&v->json, "]");
+}
+
+static void take_events(struct reading *x, const char *id, const struct json *doc)
+{
+	const struct json *attempts = json_get(doc, "attempts");
+	for (const struct json *a = attempts ? attempts->child : NULL; a; a = a->next) {
+		const char *outcome = json_str(a, "outcome");
+		if (outcome && (!strcmp(outcome, "lost") || !strcmp(outcome, "released")))
+			add_event(x, row_time(a, "ended_at"), outcome, id, a);
+	}
+}
+
+/* A queued task that no living node may claim. */
+static void match_labels(struct reading *x, const struct json *doc)
+{
+	const struct json *wanted = json_get(doc, "labels");
+	if (!wanted || !wanted->child)
+		return;
+	for (size_t i = 0; i < x->s->n_nodes; i++) {
+		const struct snapshot_node *n = &x->s->nodes[i];
+		if (n->state != NODE_LEFT && n->state != NODE_SILENT && node_has_labels(n->file, wanted))
+			return;
+	}
+	if (!x->r->unmatched++) {
+		struct buf b = {0};
+		for (const struct json *l = wanted->child; l; l = l->next)
+			buf_addf(&b, "%s%s", b.len ? ", " : "", l->text ? l->text : "?");
+		snprintf(x->r->missing, sizeof x->r->missing, "%.*s", (int)markup_cut(b.data, b.len, 150), b.data);
+		buf_clear(&b);
+	}
+}
+
+/* Of a task that several nodes run: how far it is, or what came of it. "": one node runs it. */
+static void take_vote(struct reading *x, const struct snapshot_task *t, const struct json *doc, char words[256])
+{
+	const struct json *quorum = json_get(json_get(doc, "result"), "quorum"),
+			  *outliers = json_get(quorum, "outliers");
+	struct voters v;
+	words[0] = 0;
+	vote_outliers(doc, x->r->outliers);
+	if (outliers && outliers->type == JSON_ARRAY && outliers->child) {
+		struct buf b = {0};
+		for (const struct json *n = outliers->child; n; n = n->next)
+			buf_addf(&b, "%s%s", b.len ? ", " : "", n->type == JSON_STRING ? n->text : "?");
+		snprintf(words, 256, "something else was found by %.*s", (int)markup_cut(b.data, b.len, 180), b.data);
+		buf_clear(&b);
+	}
+	if ((t->state != TASK_QUEUE && t->state != TASK_IN_PROGRESS) || !doc)
+		return;
+	voters_of(x->s, doc, t->state == TASK_QUEUE, &v);
+	if (v.terms.replicas > 1)
+		voters_words(&v, words);
+	x->r->short_of += v.missing > 0;
+	x->r->nodes_missing = v.missing > x->r->nodes_missing ? v.missing : x->r->nodes_missing;
+}
+
+static int64_t attempts_made(const struct json *doc)
+{
+	return task_attempts_used(doc) + (json_get(doc, "claim") != NULL);
+}
+
+static int64_t last_claim(const struct json *doc)
+{
+	int64_t t = row_time(json_get(doc, "claim"), "claimed_at");
+	const struct json *attempts = json_get(doc, "attempts");
+	for (const struct json *a = attempts ? attempts->child : NULL; a && !json_get(doc, "claim"); a = a->next)
+		t = row_time(a, "claimed_at") ? row_time(a, "claimed_at") : t;
+	return t ? t : row_time(json_get(doc, "result"), "started_at");
+}
+
+/* What it said: of a failed task its last words on stderr, of another the first on stdout. The caller's. */
+static char *telling_line(enum task_state state, const struct json *result)
+{
+	const char *out = json_str(result, "stdout"), *err = json_str(result, "stderr");
+	size_t n = err ? strlen(err) : 0, from;
+	while (n && strchr(" \t\r\n", err[n - 1]))
+		n--;
+	for (from = n; from && err[from - 1] != '\n'; from--)
+		;
+	if (state == TASK_FAILED && n)
+		return xstrndup(err + from, n - from);
+	out = out ? out + strspn(out, " \t\r\n") : "";
+	return xstrndup(out, strcspn(out, "\n"));
+}
+
+static void count_for_node(struct reading *x, const struct row *row)
+{
+	for (size_t i = 0; i < x->s->n_nodes; i++)
+		if (!strcmp(x->s->nodes[i].id, row->node)) {
+			(row->failed ? x->r->failed : x->r->done)[i]++;
+			return;
+		}
+}
+
+static void take_doc(void *ctx, size_t index, const struct json *doc)
+{
+	struct reading *x = ctx;
+	const struct snapshot_task *t = &x->s->tasks[index];
+	struct row *row = &x->r->v[x->r->n++];
+	const struct json *result = json_get(doc, "result"), *claim = json_get(doc, "claim");
+	const char *node = json_str(result ? result : claim, "node"), *status = json_str(result, "status"),
+		   *note = json_str(result, "reason");
+	char why[200] = "", votes[256];
+	*row = (struct row){.task = index,
+			    .created = row_time(doc, "created_at"),
+			    .ended = row_time(result, "finished_at"),
+			    .ms = number(result, "duration_ms", -1),
+			    .failed = t->state == TASK_FAILED};
+	int64_t claimed = last_claim(doc);
+	row->when = row->ended ? row->ended : claimed > row->created ? claimed : row->created;
+	if (t->state == TASK_IN_PROGRESS)
+		row->orphan = doc && row_orphan(x->s, doc, why)[0];
+	if (!doc)
+		note = t->regular ? "the file is no valid JSON" : "not a regular file";
+	else if (row->orphan)
+		note = why;
+	take_vote(x, t, doc, votes);
+	if (!note && votes[0])
+		note = votes;
+	if (t->state == TASK_QUEUE)
+		match_labels(x, doc);
+	snprintf(row->node, sizeof row->node, "%.*s", (int)markup_cut(node ? node : "", node ? strlen(node) : 0, 64),
+		 node ? node : "");
+	if (t->state == TASK_COMPLETED || t->state == TASK_FAILED)
+		count_for_node(x, row);
+	take_events(x, t->id, doc);
+	struct buf *b = &row->json;
+	buf_adds(b, "[");
+	put_text(b, t->id, 64);
+	put_number(b, t->state);
+	put_text(b, row->orphan ? "orphaned" : !doc ? "invalid" : status, 16);
+	put_text(b, row->node, 64);
+	put_number(b, row->created);
+	put_number(b, claimed);
+	put_number(b, row->ended);
+	put_number(b, row->ms);
+	put_number(b, number(result, "exit_code", -1));
+	put_number(b, number(result, "signal", 0));
+	put_number(b, number(doc, "priority", 5));
+	put_labels(b, json_get(doc, "labels"));
+	put_text(b, json_str(doc, "description"), 160);
+	put_number(b, attempts_made(doc));
+	put_number(b, task_max_attempts(doc));
+	put_number(b, number(doc, "timeout_seconds", 0));
+	put_number(b, row_time(claim, "lease_until"));
+	put_number(b, row_time(doc, "not_before"));
+	put_text(b, note, 200);
+	char *line = telling_line(t->state, result);
+	put_text(b, line, 80);
+	free(line);
+}
+
+/* ---- all ---- */
+
+static int by_when(const void *pa, const void *pb)
+{
+	const struct row *a = pa, *b = pb;
+	return a->when != b->when   ? (a->when > b->when ? -1 : 1)
+	       : a->task != b->task ? (a->task < b->task ? -1 : 1)
+				    : 0;
+}
+
+static const struct snapshot *sorting; /* qsort has no context */
+
+static int by_id(const void *pa, const void *pb)
+{
+	const struct row *a = *(struct row *const *)pa, *b = *(struct row *const *)pb;
+	int c = strcmp(sorting->tasks[a->task].id, sorting->tasks[b->task].id);
+	return c ? c : by_when(a, b);
+}
+
+int rows_read(struct rows *r, const struct snapshot *s, struct err *e)
+{
+	*r = (struct rows){.v = xcalloc(s->n_tasks + 1, sizeof *r->v),
+			   .done = xcalloc(s->n_nodes + 1, sizeof *r->done),
+			   .failed = xcalloc(s->n_nodes + 1, sizeof *r->failed),
+			   .outliers = json_new(JSON_OBJECT)};
+	voters_archived(s, r->outliers);
+	struct reading x = {.r = r, .s = s};
+	size_t *which = xcalloc(s->n_tasks + 1, sizeof *which);
+	for (size_t i = 0; i < s->n_tasks; i++)
+		which[i] = i;
+	int rc = snapshot_stream(s, which, s->n_tasks, take_doc, &x, e);
+	free(which);
+	if (rc)
+		return -1;
+	/* What runs is news, whatever its document says of times. */
+	for (size_t i = 0; i < r->n; i++)
+		if (s->tasks[r->v[i].task].state == TASK_IN_PROGRESS)
+			r->v[i].when += YEAR_10000;
+	if (r->n)
+		qsort(r->v, r->n, sizeof *r->v, by_when);
+	r->by_id = xcalloc(r->n + 1, sizeof *r->by_id);
+	for (size_t i = 0; i < r->n; i++)
+		r->by_id[i] = &r->v[i];
+	sorting = s;
+	if (r->n)
+		qsort(r->by_id, r->n, sizeof *r->by_id, by_id);
+	/* In a damaged ledger an id may stand in two folders: the newer one gets the page. */
+	for (size_t i = 0, pages = 0; i < r->n; i++) {
+		struct row *row = &r->v[i];
+		row->page = pages < ROWS_PAGES && rows_find(r, s, s->tasks[row->task].id) == row;
+		pages += row->page;
+		put_number(&row->json, row->page);
+	}
+	newest_events(r);
+	return 0;
+}
+
+const struct row *rows_find(const struct rows *r, const struct snapshot *s, const char *id)
+{
+	size_t from = 0, to = r->n;
+	while (from < to) {
+		size_t mid = (from + to) / 2;
+		if (strcmp(s->tasks[r->by_id[mid]->task].id, id) < 0)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	return from < r->n && !strcmp(s->tasks[r->by_id[from]->task].id, id) ? r->by_id[from] : NULL;
+}
+
+void rows_clear(struct rows *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		buf_clear(&r->v[i].json);
+	for (size_t i = 0; i < r->n_events; i++)
+		buf_clear(&r->events[i].json);
+	free(r->v);
+	free(r->events);
+	free(r->by_id);
+	free(r->done);
+	free(r->failed);
+	json_free(r->outliers);
+	*r = (struct rows){0};
+}

@@ -1,0 +1,45 @@
+/* rows: every task of a snapshot as a line of the dashboard's table, and what happened to tasks that somebody should
+ * know of. Documents are read one after the other and not kept, so the memory is that of the lines.
+ *   rows_read(&r, &snapshot, &err) -> r.v[i].json ... -> rows_clear
+ */
+#ifndef ROWS_H
+#define ROWS_H
+#include "store/snapshot.h"
+
+struct row {
+	size_t task;		    /* index in the snapshot's tasks */
+	int64_t when;		    /* the newest of its times, UTC seconds; 0: it has none */
+	int64_t created, ended, ms; /* UTC seconds, 0: unknown; how long it ran, -1: unknown */
+	bool orphan, failed;
+	bool page; /* has a page of its own */
+	char node[65];
+	struct buf json; /* an array that its reader may add to and has to close */
+};
+struct row_event {
+	int64_t when;
+	struct buf json;
+};
+struct rows {
+	struct row *v; /* running ones first, then the newest first */
+	size_t n;
+	struct row_event *events; /* newest first, at most ROWS_EVENTS */
+	size_t n_events;
+	struct row **by_id;
+	int64_t *done, *failed; /* a node: finished tasks on the branch that it ran */
+	size_t unmatched;	/* queued tasks with labels that no living node carries */
+	char missing[160];	/* the labels of one of them */
+	size_t short_of;	/* queued tasks that the nodes there are cannot decide by their quorum */
+	size_t nodes_missing;	/* so many more nodes the neediest of them needs, at best */
+	struct json *outliers;	/* how often each node was one: {NODE: times} */
+};
+#define ROWS_EVENTS 50
+#define ROWS_PAGES 500 /* the newest that get pages */
+int rows_read(struct rows *r, const struct snapshot *s, struct err *e);
+const struct row *rows_find(const struct rows *r, const struct snapshot *s, const char *id); /* NULL: none */
+void rows_clear(struct rows *r);
+
+/* UTC seconds of a time in a document; 0 when it is none, or none of this age (1970 to 9999). */
+int64_t row_time(const struct json *object, const char *name);
+/* Why a running task stands out at that time: its node is gone, its lease ran out. "" when it does not. */
+const char *row_orphan(const struct snapshot *s, const struct json *doc, char why[200]);
+#endif

@@ -1,0 +1,423 @@
+#include "site/taskpage.h"
+#include "base/clock.h"
+#include "base/markup.h"
+#include "schema/vote.h"
+#include "site/rows.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- words ---- */
+
+static const char *signal_name(int64_t n)
+{
+	static const char *const names[] = {
+	    [1] = "SIGHUP",   [2] = "SIGINT",	[3] = "SIGQUIT",  [4] = "SIGILL",   [6] = "SIGABRT",
+	    [7] = "SIGBUS",   [8] = "SIGFPE",	[9] = "SIGKILL",  [11] = "SIGSEGV", [13] = "SIGPIPE",
+	    [14] = "SIGALRM", [15] = "SIGTERM", [24] = "SIGXCPU", [25] = "SIGXFSZ", [31] = "SIGSYS"};
+	return n > 0 && n < (int64_t)(sizeof names / sizeof *names) && names[n] ? names[n] : NULL;
+}
+
+static void exit_words(struct buf *out, int64_t code)
+{
+	buf_addf(out, "exit code %lld", (long long)code);
+	if (code == 2)
+		buf_adds(out, " (of a shell: bad usage or syntax)");
+	else if (code == 126)
+		buf_adds(out, ": a command was found but cannot be run");
+	else if (code == 127)
+		buf_adds(out, ": a command was not found");
+	else if (code > 128 && code <= 192) {
+		buf_addf(out, ": a command was ended by signal %lld", (long long)code - 128);
+		if (signal_name(code - 128))
+			buf_addf(out, " (%s)", signal_name(code - 128));
+	}
+}
+
+void taskpage_words(struct buf *out, enum task_state state, const struct json *doc)
+{
+	const struct json *result = json_get(doc, "result");
+	const char *status = json_str(result, "status");
+	int64_t code = json_int(result, "exit_code", -1), sig = json_int(result, "signal", 0),
+		ms = json_int(result, "duration_ms", -1);
+	if (!doc)
+		buf_adds(out, "Its file is no valid JSON: dgrid show tells line and column.");
+	else if (state == TASK_UNAPPROVED)
+		buf_adds(out, "Submitted, not yet approved.");
+	else if (state == TASK_QUEUE)
+		buf_adds(out,
+			 vote_count(doc) ? "Waits in the queue for another node to run it." : "Waits in the queue.");
+	else if (state == TASK_IN_PROGRESS)
+		buf_adds(out, "Running.");
+	else if (!status)
+		buf_adds(out, state == TASK_COMPLETED ? "Completed; its file holds no result."
+						      : "Failed; its file holds no result.");
+	else if (!strcmp(status, "success"))
+		buf_adds(out, "Succeeded: exit code 0.");
+	else if (!strcmp(status, "timeout"))
+		buf_addf(out, "Stopped: its time of %lld s was up.", (long long)json_int(doc, "timeout_seconds", 0));
+	else if (!strcmp(status, "oom"))
+		buf_adds(out, "Stopped by the kernel: it wanted more memory than its limit.");
+	else if (!strcmp(status, "cancelled"))
+		buf_adds(out, "Cancelled.");
+	else if (!strcmp(status, "lost"))
+		buf_addf(out, "Given up: %lld of %lld attempts were used up by lost nodes.",
+			 (long long)task_attempts_used(doc), (long long)task_max_attempts(doc));
+	else if (!strcmp(status, "disputed"))
+		buf_adds(out, "Disputed: the nodes that ran it found too different things.");
+	else if (!strcmp(status, "invalid"))
+		buf_adds(out, "Not a valid task: it never ran.");
+	else if (!strcmp(status, "failed") && sig) {
+		buf_addf(out, "Failed: ended by signal %lld", (long long)sig);
+		if (signal_name(sig))
+			buf_addf(out, " (%s)", signal_name(sig));
+		buf_adds(out, sig == 9 ? ", often for want of memory." : ".");
+	} else if (!strcmp(status, "failed") && code >= 0) {
+		buf_adds(out, "Failed with ");
+		exit_words(out, code);
+		buf_adds(out, ".");
+	} else
+		buf_addf(out, "Ended: %.*s.", (int)markup_cut(status, strlen(status), 40), status);
+	if (result && ms >= 0 && ms < 1000000000000)
+		buf_addf(out, " It ran for %.1f s.", (double)ms / 1000);
+}
+
+/* ---- HTML ---- */
+
+static void html(struct buf *b, const char *s)
+{
+	markup_html(b, s, strlen(s));
+}
+
+static void put_time(struct buf *b, int64_t t)
+{
+	char when[32];
+	clock_format(t, when);
+	buf_addf(b, "<time datetime=\"%s\" data-t=\"%lld\">%.10s %.8s UTC</time>", when, (long long)t, when, when + 11);
+}
+
+static void begin_fact(struct buf *b, const char *name)
+{
+	buf_addf(b, "<div><dt>%s</dt><dd>", name);
+}
+
+static void end_fact(struct buf *b)
+{
+	buf_adds(b, "</dd></div>\n");
+}
+
+static void fact(struct buf *b, const char *name, const char *value)
+{
+	if (!value || !*value)
+		return;
+	begin_fact(b, name);
+	markup_html(b, value, markup_cut(value, strlen(value), 1000));
+	end_fact(b);
+}
+
+static void fact_time(struct buf *b, const char *name, int64_t t)
+{
+	if (!t)
+		return;
+	begin_fact(b, name);
+	put_time(b, t);
+	end_fact(b);
+}
+
+/* A scalar as the file has it, with its unit. */
+static void fact_value(struct buf *b, const char *name, const struct json *v, const char *unit)
+{
+	if (!v || v->type == JSON_NULL || v->type == JSON_ARRAY || v->type == JSON_OBJECT)
+		return;
+	begin_fact(b, name);
+	if (v->type == JSON_BOOL)
+		buf_adds(b, v->boolean ? "yes" : "no");
+	else
+		markup_html(b, v->text, markup_cut(v->text, v->len, 200));
+	buf_adds(b, unit);
+	end_fact(b);
+}
+
+static void fact_labels(struct buf *b, const struct json *labels)
+{
+	if (!labels || labels->type != JSON_ARRAY || !labels->child)
+		return;
+	int n = 0;
+	begin_fact(b, "Labels");
+	for (const struct json *l = labels->child; l && n < 32; l = l->next)
+		if (l->type == JSON_STRING) {
+			n++;
+			buf_adds(b, "<span class=\"label\">");
+			markup_html(b, l->text, markup_cut(l->text, l->len, 64));
+			buf_adds(b, "</span> ");
+		}
+	end_fact(b);
+}
+
+/* oid is git's own: hexadecimal. */
+static void put_commit(struct buf *b, const struct forge *f, const char *oid)
+{
+	if (f->commit[0])
+		buf_addf(b, "<a class=\"oid\" href=\"%s%s\">%.10s</a>", f->commit, oid, oid);
+	else
+		buf_addf(b, "<code class=\"oid\">%.10s</code>", oid);
+}
+
+static const char *badge_class(const char *status)
+{
+	static const char *const known[] = {"success", "failed",  "timeout",  "oom",	 "cancelled",
+					    "lost",    "invalid", "orphaned", "disputed"};
+	for (size_t i = 0; status && i < sizeof known / sizeof *known; i++)
+		if (!strcmp(status, known[i]))
+			return known[i];
+	return "other";
+}
+
+static void put_head(struct buf *b, const struct taskpage *p)
+{
+	static const char *const words[] = {"unapproved", "queued", "running", "completed", "failed"};
+	const char *status = json_str(json_get(p->doc, "result"), "status"), *text = json_str(p->doc, "description");
+	struct buf how = {0};
+	char why[200] = "";
+	if (p->task->state == TASK_IN_PROGRESS && p->doc)
+		row_orphan(p->s, p->doc, why);
+	buf_adds(b, "<div class=\"task-head\"><h1>");
+	html(b, p->task->id);
+	buf_addf(b, "</h1><span class=\"badge s-%s\">%s</span>", words[p->task->state], words[p->task->state]);
+	if (why[0])
+		buf_adds(b, "<span class=\"badge s-orphaned\">orphaned</span>");
+	if (status && strcmp(status, words[p->task->state]) != 0 && strcmp(status, "success") != 0) {
+		buf_addf(b, "<span class=\"badge s-%s\">", badge_class(status));
+		markup_html(b, status, markup_cut(status, strlen(status), 24));
+		buf_adds(b, "</span>");
+	}
+	buf_adds(b, "</div>\n<p class=\"lead\">");
+	taskpage_words(&how, p->task->state, p->doc);
+	markup_html(b, how.data ? how.data : "", how.len);
+	buf_adds(b, "</p>\n");
+	if (text && *text) {
+		buf_adds(b, "<p class=\"desc\">");
+		markup_html(b, text, markup_cut(text, strlen(text), 2000));
+		buf_adds(b, "</p>\n");
+	}
+	const char *reason = json_str(json_get(p->doc, "result"), "reason");
+	if (why[0] || (reason && *reason)) {
+		buf_adds(b, "<p class=\"reason\">");
+		const char *said = why[0] ? why : reason;
+		markup_html(b, said, markup_cut(said, strlen(said), 2000));
+		if (why[0])
+			buf_adds(b, "; any idle node gives it back to the queue, or <code>dgrid heal</code>");
+		buf_adds(b, "</p>\n");
+	}
+	buf_clear(&how);
+}
+
+static void fact_nodes(struct buf *b, const char *name, const struct json *list)
+{
+	struct buf all = {0};
+	for (const struct json *v = list && list->type == JSON_ARRAY ? list->child : NULL; v; v = v->next)
+		buf_addf(&all, "%s%s", all.len ? ", " : "", v->type == JSON_STRING ? v->text : "?");
+	fact(b, name, all.data);
+	buf_clear(&all);
+}
+
+/* Of a task that several nodes run. */
+static void facts_vote(struct buf *b, const struct taskpage *p)
+{
+	const struct json *claim = json_get(p->doc, "claim"), *quorum = json_get(json_get(p->doc, "result"), "quorum");
+	const struct vote_terms t = quorum  ? vote_claim_terms(quorum)
+				    : claim ? vote_claim_terms(claim)
+					    : vote_terms(p->doc, &p->s->config);
+	char text[64];
+	if (t.replicas < 2)
+		return;
+	snprintf(text, sizeof text, "%lld at most, %lld must find the same", (long long)t.replicas,
+		 (long long)t.quorum);
+	fact(b, "Nodes that run it", text);
+	if (!quorum) {
+		snprintf(text, sizeof text, "%zu", vote_count(p->doc));
+		fact(b, "Votes", text);
+	}
+	fact_nodes(b, "Found the same", json_get(quorum, "agreed"));
+	fact_nodes(b, "Found something else", json_get(quorum, "outliers"));
+}
+
+static void put_facts(struct buf *b, const struct taskpage *p)
+{
+	const struct json *doc = p->doc, *result = json_get(doc, "result"), *claim = json_get(doc, "claim");
+	buf_adds(b, "<section aria-labelledby=\"h-facts\"><h2 id=\"h-facts\">At a glance</h2>\n<dl class=\"facts\">\n");
+	fact(b, "Node", json_str(result ? result : claim, "node"));
+	fact_time(b, "Created", row_time(doc, "created_at"));
+	fact_time(b, "Claimed", row_time(claim, "claimed_at"));
+	fact_time(b, "Lease until", row_time(claim, "lease_until"));
+	fact_time(b, "Not before", row_time(doc, "not_before"));
+	fact_time(b, "Started", row_time(result, "started_at"));
+	fact_time(b, "Ended", row_time(result, "finished_at"));
+	fact_value(b, "Exit code", json_get(result, "exit_code"), "");
+	fact_value(b, "Signal", json_get(result, "signal"), "");
+	fact_value(b, "Attempt", json_get(result ? result : claim, "attempt"), "");
+	fact_value(b, "Attempts at most", json_get(doc, "max_attempts"), "");
+	if (doc)
+		facts_vote(b, p);
+	fact_value(b, "Time limit", json_get(doc, "timeout_seconds"), " s");
+	fact_value(b, "Priority", json_get(doc, "priority"), "");
+	fact_labels(b, json_get(doc, "labels"));
+	fact_value(b, "Processors", json_get(doc, "cpus"), "");
+	fact_value(b, "Memory", json_get(doc, "memory_mb"), " MB");
+	fact(b, "Submitted by", json_str(doc, "submitted_by"));
+	fact(b, "Engine", json_str(result, "engine"));
+	fact(b, "Image", json_str(result, "image") ? json_str(result, "image") : json_str(doc, "image"));
+	fact(b, "Image digest", json_str(result, "image_digest"));
+	static const char *const steps[] = {"Queued in", "Claimed in", "Ended in"};
+	const char *const oids[] = {p->queued, p->claimed, p->ended};
+	for (int i = 0; i < 3; i++)
+		if (oids[i][0]) {
+			begin_fact(b, steps[i]);
+			put_commit(b, p->forge, oids[i]);
+			end_fact(b);
+		}
+	buf_adds(b, "</dl>\n");
+	int64_t claimed = row_time(claim, "claimed_at"), limit = json_int(doc, "timeout_seconds", 0);
+	if (p->task->state == TASK_IN_PROGRESS && claimed && limit > 0 && limit <= 86400)
+		buf_addf(b,
+			 "<div class=\"run\" data-claimed=\"%lld\" data-timeout=\"%lld\" data-lease=\"%lld\"></div>\n",
+			 (long long)claimed, (long long)limit, (long long)row_time(claim, "lease_until"));
+	buf_adds(b, "</section>\n");
+}
+
+static void step(struct buf *b, int64_t t, const char *class, const char *what, const struct json *who,
+		 const char *reason)
+{
+	const char *node = json_str(who, "node");
+	buf_addf(b, "<li class=\"%s\"><span class=\"when\">", class);
+	if (t)
+		put_time(b, t);
+	else
+		buf_adds(b, "at an unknown time");
+	buf_adds(b, "</span> <span class=\"what\">");
+	markup_html(b, what, markup_cut(what, strlen(what), 80));
+	if (node && *node) {
+		buf_adds(b, " on <b>");
+		markup_html(b, node, markup_cut(node, strlen(node), 64));
+		buf_adds(b, "</b>");
+	}
+	if (reason && *reason) {
+		buf_adds(b, ": ");
+		markup_html(b, reason, markup_cut(reason, strlen(reason), 500));
+	}
+	buf_adds(b, "</span></li>\n");
+}
+
+static void put_timeline(struct buf *b, const struct taskpage *p)
+{
+	const struct json *doc = p->doc, *result = json_get(doc, "result"), *claim = json_get(doc, "claim"),
+			  *attempts = json_get(doc, "attempts");
+	int n = 0;
+	buf_adds(b,
+		 "<section aria-labelledby=\"h-time\"><h2 id=\"h-time\">What happened</h2>\n<ol class=\"timeline\">\n");
+	const char *by = json_str(doc, "submitted_by");
+	int64_t created = row_time(doc, "created_at");
+	step(b, created ? created : p->queued_at, "t-queued",
+	     by && *by ? "submitted by"
+	     : created ? "submitted"
+		       : "queued",
+	     NULL, by);
+	for (const struct json *a = attempts ? attempts->child : NULL; a && n < 200; a = a->next, n++) {
+		const char *outcome = json_str(a, "outcome"), *tail = json_str(a, "stderr_tail");
+		bool retried = outcome && !strcmp(outcome, "retried");
+		if (!retried)
+			step(b, row_time(a, "claimed_at"), "t-claimed", "claimed", a, NULL);
+		bool voted = outcome && !strcmp(outcome, "voted");
+		step(b, row_time(a, "ended_at"),
+		     voted				      ? "t-claimed"
+		     : outcome && !strcmp(outcome, "success") ? "t-good"
+							      : "t-bad",
+		     outcome ? outcome : "ended", retried ? NULL : a,
+		     retried ? json_str(a, "by")
+		     : voted ? json_str(a, "commitment")
+			     : json_str(a, "reason"));
+		if (tail && *tail) {
+			buf_adds(b, "<li class=\"t-tail\"><pre>");
+			markup_html(b, tail, markup_cut(tail, strlen(tail), 1024));
+			buf_adds(b, "</pre></li>\n");
+		}
+	}
+	if (claim) {
+		step(b, row_time(claim, "claimed_at"), "t-claimed", "claimed", claim, NULL);
+		if (json_get(doc, "cancel"))
+			step(b, row_time(json_get(doc, "cancel"), "requested_at"), "t-bad", "cancel asked for by", NULL,
+			     json_str(json_get(doc, "cancel"), "by"));
+	}
+	const char *status = json_str(result, "status");
+	if (result && !(attempts && attempts->child))
+		step(b, row_time(result, "finished_at"), status && !strcmp(status, "success") ? "t-good" : "t-bad",
+		     status ? status : "ended", result, json_str(result, "reason"));
+	buf_adds(b, "</ol>\n</section>\n");
+}
+
+static void put_block(struct buf *b, const char *label, const char *text, size_t len)
+{
+	/* A page reads a first newline inside <pre> as none. */
+	buf_addf(b, "<pre tabindex=\"0\" role=\"region\" aria-label=\"%s\">\n", label);
+	markup_html(b, text, len);
+	buf_adds(b, "</pre>\n");
+}
+
+static void put_stream(struct buf *b, const struct json *result, const char *name, const char *title)
+{
+	const struct json *o = json_get(result, name);
+	char *bytes = xasprintf("%s_bytes", name), *cut = xasprintf("%s_truncated", name);
+	const struct json *truncated = json_get(result, cut);
+	int64_t total = json_int(result, bytes, o && o->type == JSON_STRING ? (int64_t)o->len : 0);
+	if (o && o->type == JSON_STRING) {
+		buf_addf(b, "<h3>%s <span class=\"bytes\">%lld byte%s", title, (long long)total, total == 1 ? "" : "s");
+		if (truncated && truncated->type == JSON_BOOL && truncated->boolean)
+			buf_adds(b, "; head and tail are kept, the middle is left out");
+		buf_adds(b, "</span></h3>\n");
+		if (o->len)
+			put_block(b, title, o->text, o->len);
+		else
+			buf_adds(b, "<p class=\"none\">Nothing was printed.</p>\n");
+	}
+	free(bytes);
+	free(cut);
+}
+
+/* What the page has not shown: environment, metadata, names of one's own. */
+static void put_rest(struct buf *b, const struct json *doc)
+{
+	static const char *const shown[] = {"task_id", "script", "description", "result", "attempts", "claim"};
+	struct json *rest = json_copy(doc);
+	struct buf text = {0};
+	for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+		json_remove(rest, shown[i]);
+	json_write(&text, rest, 2);
+	buf_adds(b, "<details><summary>The rest of its file</summary>\n");
+	put_block(b, "rest of the file", text.data, markup_cut(text.data, text.len, 65536));
+	buf_adds(b, "</details>\n");
+	buf_clear(&text);
+	json_free(rest);
+}
+
+void taskpage_body(struct buf *out, const struct taskpage *p)
+{
+	const struct json *doc = p->doc && p->doc->type == JSON_OBJECT ? p->doc : NULL,
+			  *script = json_get(doc, "script"), *result = json_get(doc, "result");
+	put_head(out, p);
+	if (!doc)
+		return;
+	put_facts(out, p);
+	put_timeline(out, p);
+	if (script && script->type == JSON_STRING) {
+		buf_adds(out, "<section aria-labelledby=\"h-script\"><h2 id=\"h-script\">Script</h2>\n");
+		put_block(out, "script", script->text, script->len);
+		buf_adds(out, "</section>\n");
+	}
+	if (result) {
+		buf_adds(out, "<section aria-labelledby=\"h-out\"><h2 id=\"h-out\">Output</h2>\n");
+		put_stream(out, result, "stdout", "Standard output");
+		put_stream(out, result, "stderr", "Standard error");
+		buf_adds(out, "</section>\n");
+	}
+	put_rest(out, doc);
+}

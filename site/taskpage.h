@@ -1,0 +1,19 @@
+/* taskpage: one task as a page of HTML that needs no script to be read. It holds nothing that changes while the task
+ * does not, so that the page of a finished task keeps its bytes. */
+#ifndef TASKPAGE_H
+#define TASKPAGE_H
+#include "git/forge.h"
+#include "store/snapshot.h"
+
+struct taskpage { /* all borrowed */
+	const struct snapshot *s;
+	const struct snapshot_task *task;
+	const struct json *doc; /* NULL: its file is no valid JSON */
+	const struct forge *forge;
+	const char *queued, *claimed, *ended; /* commits that moved it there; "" for unknown */
+	int64_t queued_at;		      /* UTC seconds; 0: unknown */
+};
+void taskpage_body(struct buf *out, const struct taskpage *p);
+/* How it ended, in words: "failed with exit code 127: command not found". Text, not HTML. */
+void taskpage_words(struct buf *out, enum task_state state, const struct json *doc);
+#endif

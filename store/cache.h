@@ -1,0 +1,18 @@
+/* cache: copies of remotes that readers keep under $XDG_CACHE_HOME/dgrid. Each is had again when it is gone.
+ */
+#ifndef CACHE_H
+#define CACHE_H
+#include "git/git.h"
+#include <stdint.h>
+
+#define CACHE_WAIT_MS 60000
+
+char *cache_path(const char *url); /* DIR/HASH.git, the caller's; other copies of the same url are named after it */
+/* Is url a repository on this machine, which needs no copy? local: its path, within url. */
+bool cache_needless(const char *url, const char **local);
+/* Another reader may be fetching into the same copy: waits for it. The descriptor, or -1. */
+int cache_lock(const char *path, int64_t wait_ms, struct err *e);
+/* A repository with the whole history of branch, of the archive and the audits' record: the one at hand, or for a
+ * remote a cache of its own, brought up to date. The caller frees dir, name and email of g, also after an error. */
+int cache_whole(const char *url, const char *branch, struct git *g, bool *cached, struct err *e);
+#endif

@@ -1,0 +1,319 @@
+#include "store/heartbeat.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "git/clone.h"
+#include "store/tails.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_MS 5000
+#define TAILS_PAUSE_MS 600000 /* after the host declined them */
+#define FETCHED "refs/dgrid/heartbeats"
+#define FALLBACK "refs/heads/dgrid-heartbeats"
+#define FETCHED_FALLBACK "refs/dgrid/heartbeats-heads"
+
+struct heartbeat {
+	const struct git *git;
+	char *node;
+	struct json *(*say)(void *);
+	int64_t (*may)(void *);
+	struct json *(*tails)(void *);
+	void *ctx;
+	int64_t every_ms;
+	struct loop_timer *timer;
+	bool busy, again, heads, told, stopping, shown;
+	char tree[72], commit[72];
+	char tail[72];	 /* the commit of the tails that goes along; "": none */
+	bool tail_shown; /* the remote has tails of ours that are not empty */
+	bool tail_known; /* and has a ref for them */
+	bool tail_empty, tail_declined;
+	int64_t no_tails_until;	 /* monotonic ms */
+	int64_t beat_at, due_at; /* monotonic ms: when the last began, when the next will */
+	unsigned pushes;
+};
+
+static void beat(void *ctx);
+
+static void schedule(struct heartbeat *h, int64_t ms)
+{
+	h->due_at = clock_mono_ms() + ms;
+	if (!h->stopping)
+		h->timer = loop_after(ms, beat, h);
+}
+
+static void trouble(struct heartbeat *h, const char *what)
+{
+	if (!h->told)
+		log_at(LOG_WARN, "heartbeat", "cannot be published: %s; trying again", what);
+	h->told = true;
+	h->busy = false;
+	schedule(h, h->every_ms < RETRY_MS ? h->every_ms : RETRY_MS);
+}
+
+static void start_push(struct heartbeat *h, void (*on_end)(void *, const struct proc_result *))
+{
+	struct err e;
+	char *spec = xasprintf("+%s:%s/%s", h->commit, h->heads ? FALLBACK : FETCHED, h->node);
+	char *tail = xasprintf("+%s:%s/%s", h->tail, h->heads ? TAILS_FALLBACK : TAILS_REF, h->node);
+	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, h->tail[0] ? tail : NULL, NULL};
+	h->pushes++;
+	if (!git_start(h->git, args, h, on_end, &e))
+		trouble(h, e.msg);
+	free(spec);
+	free(tail);
+}
+
+static void pushed(void *ctx, const struct proc_result *res)
+{
+	struct heartbeat *h = ctx;
+	struct err e;
+	enum push_outcome got = git_push_outcome(res, &e);
+	if (got == PUSH_DECLINED && h->tail[0]) { /* the sign of life is worth more */
+		h->tail[0] = 0;
+		h->tail_declined = true;
+		start_push(h, pushed);
+		return;
+	}
+	if (got == PUSH_DECLINED && !h->heads) {
+		h->tail_declined = false;
+		log_at(LOG_INFO, "heartbeat", "the host refuses refs/dgrid/ (%s): using a branch instead", e.msg);
+		h->heads = true;
+		start_push(h, pushed);
+		return;
+	}
+	if (got != PUSH_LANDED) {
+		trouble(h, e.msg);
+		return;
+	}
+	if (h->tail_declined) {
+		h->no_tails_until = clock_mono_ms() + TAILS_PAUSE_MS;
+		log_at(LOG_WARN, "heartbeat",
+		       "the host declined the tails of running tasks; they are left out for a while");
+	}
+	if (h->tail[0]) {
+		h->tail_shown = !h->tail_empty;
+		h->tail_known = true;
+	}
+	h->tail_declined = false;
+	h->told = false;
+	h->busy = false;
+	h->shown = true;
+	/* A little early and late, so that a grid started at once does not beat at once. */
+	char dice[9];
+	clock_nonce(dice, 4);
+	int64_t jitter = h->every_ms / 10 + 1;
+	schedule(h, h->again ? 0 : h->every_ms - (int64_t)(strtoul(dice, NULL, 16) % (unsigned long)jitter));
+	h->again = false;
+}
+
+static void made_tail(void *ctx, const struct proc_result *res)
+{
+	struct heartbeat *h = ctx;
+	const char *out = res->out.data ? res->out.data : "";
+	size_t n = strcspn(out, "\n");
+	if (res->end == PROC_EXITED && !res->code && n < sizeof h->tail)
+		snprintf(h->tail, sizeof h->tail, "%.*s", (int)n, out);
+	start_push(h, pushed);
+}
+
+static void add_tails(struct heartbeat *h)
+{
+	bool may = h->tails && clock_mono_ms() >= h->no_tails_until;
+	struct json *doc = may ? h->tails(h->ctx) : NULL;
+	struct buf text = {0};
+	struct err e;
+	h->tail[0] = 0;
+	h->tail_empty = !doc;
+	if (doc)
+		json_write(&text, doc, 0);
+	else
+		buf_adds(&text, "{\"schema\":1,\"tasks\":[]}"); /* what has ended is in the ledger */
+	json_free(doc);
+	/* By stdin: what a task prints shows in no list of processes. */
+	const char *args[] = {"commit-tree", "-F", "-", h->tree, NULL};
+	if (h->tail_empty && !h->tail_shown)
+		start_push(h, pushed);
+	else if (!git_start_input(h->git, text.data, text.len, args, h, made_tail, &e))
+		trouble(h, e.msg);
+	buf_clear(&text);
+}
+
+static void made(void *ctx, const struct proc_result *res)
+{
+	struct heartbeat *h = ctx;
+	const char *out = res->out.data ? res->out.data : "";
+	if (res->end != PROC_EXITED || res->code || strcspn(out, "\n") >= sizeof h->commit) {
+		trouble(h, res->err.data ? res->err.data : "git commit-tree failed");
+		return;
+	}
+	snprintf(h->commit, sizeof h->commit, "%.*s", (int)strcspn(out, "\n"), out);
+	add_tails(h);
+}
+
+static void beat(void *ctx)
+{
+	struct heartbeat *h = ctx;
+	struct err e;
+	struct buf text = {0};
+	h->timer = NULL;
+	int64_t wait = h->may ? h->may(h->ctx) : 0;
+	if (wait > 0) {
+		schedule(h, wait);
+		return;
+	}
+	struct json *doc = h->say(h->ctx);
+	h->beat_at = clock_mono_ms();
+	h->busy = true;
+	json_write(&text, doc, 0);
+	json_free(doc);
+	const char *args[] = {"commit-tree", "-m", text.data, h->tree, NULL};
+	if (!git_start(h->git, args, h, made, &e))
+		trouble(h, e.msg);
+	buf_clear(&text);
+}
+
+struct heartbeat *heartbeat_start(const struct git *g, const char *node, struct json *(*say)(void *ctx),
+				  int64_t (*may)(void *ctx), void *ctx, int64_t every_ms)
+{
+	struct heartbeat *h = xcalloc(1, sizeof *h);
+	struct buf b = {0};
+	struct err e;
+	*h = (struct heartbeat){
+	    .git = g, .node = xstrdup(node), .say = say, .may = may, .ctx = ctx, .every_ms = every_ms};
+	const char *mktree[] = {"mktree", NULL}; /* of nothing: the empty tree */
+	if (git_run(g, &b, &e, mktree))
+		log_at(LOG_ERROR, "heartbeat", "%s", e.msg);
+	snprintf(h->tree, sizeof h->tree, "%.*s", (int)strcspn(b.data ? b.data : "", "\n"), b.data ? b.data : "");
+	buf_clear(&b);
+	schedule(h, 0);
+	return h;
+}
+
+void heartbeat_tails(struct heartbeat *h, struct json *(*tails)(void *ctx))
+{
+	h->tails = tails;
+}
+
+void heartbeat_every(struct heartbeat *h, int64_t every_ms)
+{
+	h->every_ms = every_ms;
+}
+
+void heartbeat_now(struct heartbeat *h)
+{
+	if (h->busy) {
+		h->again = true;
+		return;
+	}
+	loop_timer_stop(h->timer);
+	schedule(h, 0);
+}
+
+void heartbeat_news(struct heartbeat *h, int64_t least_ms)
+{
+	int64_t now = clock_mono_ms(), at = h->beat_at + least_ms;
+	if (h->busy || h->told || at >= h->due_at || now < h->no_tails_until)
+		return;
+	loop_timer_stop(h->timer);
+	schedule(h, at > now ? at - now : 0);
+}
+
+void heartbeat_put_off(struct heartbeat *h)
+{
+	if (h->busy || h->again)
+		return;
+	loop_timer_stop(h->timer);
+	schedule(h, h->every_ms);
+}
+
+bool heartbeat_shown(const struct heartbeat *h)
+{
+	return h->shown;
+}
+
+bool heartbeat_busy(const struct heartbeat *h)
+{
+	return h->busy;
+}
+
+unsigned heartbeat_pushes(const struct heartbeat *h)
+{
+	return h->pushes;
+}
+
+void heartbeat_stop(struct heartbeat *h, bool remove)
+{
+	if (!h)
+		return;
+	h->stopping = true;
+	loop_timer_stop(h->timer);
+	while (h->busy)
+		loop_step(1000);
+	if (remove && h->commit[0]) {
+		struct err e;
+		char *spec = xasprintf(":%s/%s", h->heads ? FALLBACK : FETCHED, h->node);
+		char *tail = xasprintf(":%s/%s", h->heads ? TAILS_FALLBACK : TAILS_REF, h->node);
+		const char *args[] = {"push", "--quiet", "--no-verify", "origin", spec, h->tail_known ? tail : NULL,
+				      NULL};
+		if (git_run(h->git, NULL, &e, args))
+			log_at(LOG_DEBUG, "heartbeat", "its ref stays: %s", e.msg);
+		free(spec);
+		free(tail);
+	}
+	free(h->node);
+	free(h);
+}
+
+const char *const heartbeat_specs[] = {"+" FETCHED "/*:" FETCHED "/*", "+" FALLBACK "/*:" FETCHED_FALLBACK "/*", NULL};
+
+int heartbeats_fetch(const struct git *g, struct err *e)
+{
+	const char *args[] = {"fetch",	"--quiet",	    "--prune",		"--no-tags", "--no-write-fetch-head",
+			      "origin", heartbeat_specs[0], heartbeat_specs[1], NULL};
+	int rc = git_run(g, NULL, e, args);
+	return rc && clone_forget_lost(g) ? git_run(g, NULL, e, args) : rc;
+}
+
+int heartbeats_read(const struct git *g, struct beats *out, struct err *e)
+{
+	struct buf b = {0};
+	const char *args[] = {"for-each-ref", "--format=%(objectname) %(refname:lstrip=3) %(contents:subject)",
+			      FETCHED "/",    FETCHED_FALLBACK "/",
+			      FALLBACK "/",   NULL};
+	*out = (struct beats){0};
+	int rc = git_run(g, &b, e, args);
+	for (char *line = rc ? NULL : b.data, *next; line && *line; line = next) {
+		struct beat one = {0};
+		struct json_error je;
+		int at = 0;
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = 0;
+		if (sscanf(line, "%71s %64s %n", one.oid, one.node, &at) < 2 || !at)
+			continue;
+		one.doc = json_parse(line + at, strlen(line + at), &je);
+		if (!one.doc)
+			continue; /* no beat of ours: anyone may push a ref */
+		out->v = xrealloc(out->v, (out->n + 1) * sizeof *out->v);
+		out->v[out->n++] = one;
+	}
+	buf_clear(&b);
+	return rc;
+}
+
+void heartbeats_clear(struct beats *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		json_free(b->v[i].doc);
+	free(b->v);
+	*b = (struct beats){0};
+}
+
+const struct json *heartbeats_of(const struct beats *b, const char *node)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (!strcmp(b->v[i].node, node))
+			return b->v[i].doc;
+	return NULL;
+}

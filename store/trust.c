@@ -1,0 +1,530 @@
+#include "store/trust.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "schema/keys.h"
+#include "store/arrival.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NAMESPACE "dgrid-task"
+#define COMMIT_NAMESPACE "git" /* of what git commit -S signs */
+#define KEYGEN_TIMEOUT_MS 60000
+#define LIST_MAX (1 << 20)
+
+#define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
+
+/* ---- what is signed ---- */
+
+static int by_name(const void *pa, const void *pb)
+{
+	const struct json *a = *(const struct json *const *)pa, *b = *(const struct json *const *)pb;
+	size_t least = a->name_len < b->name_len ? a->name_len : b->name_len;
+	int c = memcmp(a->name, b->name, least);
+	return c ? c : (a->name_len > b->name_len) - (a->name_len < b->name_len);
+}
+
+static bool added_later(const char *name)
+{
+	static const char *const ours[] = {"approved_by", "attempts", "cancel",	   "claim",
+					   "not_before",  "result",   "signatures"};
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+		if (!strcmp(name, ours[i]))
+			return true;
+	return false;
+}
+
+static void put(struct buf *out, const struct json *j, bool top)
+{
+	size_t n = 0;
+	if (j->type != JSON_OBJECT && j->type != JSON_ARRAY) {
+		json_write(out, j, 0);
+		return;
+	}
+	for (const struct json *m = j->child; m; m = m->next)
+		n++;
+	const struct json **all = xcalloc(n + 1, sizeof(struct json *));
+	n = 0;
+	for (const struct json *m = j->child; m; m = m->next)
+		if (!top || !added_later(m->name))
+			all[n++] = m;
+	if (j->type == JSON_OBJECT)
+		qsort(all, n, sizeof *all, by_name);
+	buf_adds(out, j->type == JSON_OBJECT ? "{" : "[");
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			buf_adds(out, ",");
+		if (j->type == JSON_OBJECT) {
+			const struct json name = {.type = JSON_STRING, .text = all[i]->name, .len = all[i]->name_len};
+			json_write(out, &name, 0);
+			buf_adds(out, ":");
+		}
+		put(out, all[i], false);
+	}
+	buf_adds(out, j->type == JSON_OBJECT ? "}" : "]");
+	free(all);
+}
+
+char *trust_text(const struct json *doc)
+{
+	struct buf b = {0};
+	put(&b, doc, doc->type == JSON_OBJECT);
+	return buf_detach(&b);
+}
+
+/* ---- ssh-keygen ---- */
+
+/* It cannot ask on a terminal, for it is not in the foreground there: a passphrase is for an agent or an askpass. Times
+ * without a zone are UTC, on every node alike. */
+static const char *const keygen_env[] = {"LC_ALL=C", "TZ=UTC0", "SSH_ASKPASS_REQUIRE=force", "GIT_TOKEN", NULL};
+
+/* Runs it with text on its stdin; 0 when it ended, however. */
+static int keygen(const char *const *args, const char *text, size_t len, struct proc_result *res, struct err *e)
+{
+	struct strs argv = {0};
+	strs_add(&argv, "ssh-keygen");
+	for (; *args; args++)
+		strs_add(&argv, *args);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = keygen_env,
+				 .input = text,
+				 .input_len = len,
+				 .timeout_ms = KEYGEN_TIMEOUT_MS};
+	int rc = proc_run(&spec, res, e);
+	strs_clear(&argv);
+	if (rc)
+		err_set(e, ERR_UNAVAILABLE,
+			"ssh-keygen does not start; it checks signatures (install OpenSSH's client)");
+	else if (res->end != PROC_EXITED)
+		rc = err_set(e, ERR_UNAVAILABLE, "ssh-keygen did not end by itself");
+	if (rc)
+		proc_result_clear(res);
+	return rc;
+}
+#define KEYGEN_ON(text, len, res, e, ...) keygen((const char *const[]){__VA_ARGS__, NULL}, text, len, res, e)
+#define KEYGEN(text, res, e, ...) KEYGEN_ON(text, text_len(text), res, e, __VA_ARGS__)
+
+static size_t text_len(const char *text)
+{
+	return text ? strlen(text) : 0;
+}
+
+/* What it said last, on one line. */
+static void last_words(const struct proc_result *res, char *out, size_t room)
+{
+	const char *said = res->err.len ? res->err.data : res->out.data ? res->out.data : "";
+	size_t end = strlen(said), begin;
+	while (end && (said[end - 1] == '\n' || said[end - 1] == '\r'))
+		end--;
+	for (begin = end; begin && said[begin - 1] != '\n';)
+		begin--;
+	snprintf(out, room, "%.*s", (int)(end - begin < 200 ? end - begin : 200), said + begin);
+	for (char *p = out; *p; p++)
+		if ((unsigned char)*p < 32 || *p == 127)
+			*p = '?';
+}
+
+/* ---- signing ---- */
+
+char *trust_default_key(const struct git *g, struct err *e)
+{
+	static const char *const usual[] = {"id_ed25519", "id_ecdsa", "id_rsa"};
+	const char *home = getenv("HOME"), *given = getenv("DGRID_SIGNING_KEY");
+	struct buf b = {0};
+	char *key = NULL;
+	if (given && *given)
+		return xstrdup(given);
+	if (!GIT(g, &b, NULL, "config", "--get", "--type=path", "user.signingKey") && b.len) {
+		b.data[strcspn(b.data, "\n")] = 0;
+		if (file_exists(b.data)) /* or it names a key of another kind */
+			key = xstrdup(b.data);
+	}
+	buf_clear(&b);
+	for (size_t i = 0; i < sizeof usual / sizeof *usual && !key && home; i++) {
+		key = xasprintf("%s/.ssh/%s", home, usual[i]);
+		if (!file_exists(key)) {
+			free(key);
+			key = NULL;
+		}
+	}
+	if (!key)
+		err_set(e, ERR_USAGE,
+			"no key to sign with: give --key FILE, or set DGRID_SIGNING_KEY or git's user.signingKey "
+			"(make one with: ssh-keygen -t ed25519)");
+	return key;
+}
+
+/* "256 SHA256:... comment (ED25519)" */
+static char *fingerprint(const char *key, struct err *e)
+{
+	struct proc_result res;
+	char print[128] = "";
+	if (KEYGEN(NULL, &res, e, "-l", "-f", key))
+		return NULL;
+	if (res.out.data)
+		sscanf(res.out.data, "%*s %127s", print);
+	proc_result_clear(&res);
+	return xstrdup(print);
+}
+
+int trust_sign(struct json *doc, const char *key, struct err *e)
+{
+	struct proc_result res;
+	if (!file_exists(key))
+		return err_set(e, ERR_NOENT, "there is no key '%s'", key);
+	const struct json *old = json_get(doc, "signatures");
+	if (task_signatures(doc) >= TASK_SIGNATURES_MAX)
+		return err_set(e, ERR_DATA, "signatures: there are %d already, no more are allowed",
+			       TASK_SIGNATURES_MAX);
+	struct json *all = old && old->type == JSON_ARRAY ? json_copy(old) : json_new(JSON_ARRAY);
+	char *text = trust_text(doc), *print = fingerprint(key, e);
+	int rc = print ? KEYGEN(text, &res, e, "-q", "-Y", "sign", "-n", NAMESPACE, "-f", key) : -1;
+	if (!rc) {
+		char said[256];
+		last_words(&res, said, sizeof said);
+		if (res.code || !res.out.data || !task_armored(res.out.data))
+			rc = err_set(e, ERR_PERM,
+				     "ssh-keygen does not sign with '%s': %s (a key with a passphrase has to be in an "
+				     "agent: ssh-add)",
+				     key, said);
+		else {
+			struct json *one = json_new(JSON_OBJECT);
+			json_set(one, "key", json_new_str(print));
+			json_set(one, "signature", json_new_str(res.out.data));
+			json_append(all, one);
+			json_set(doc, "signatures", all);
+			all = NULL;
+		}
+		proc_result_clear(&res);
+	}
+	json_free(all);
+	free(text);
+	free(print);
+	return rc;
+}
+
+/* ---- verifying ---- */
+
+struct check {
+	char *signature, *then, *now; /* files: the signature, the list when the task came, and today's */
+	char *time;		      /* -Overify-time=... */
+};
+
+/* Does list (a file) let somebody sign this? Fills signer. 1 yes, 0 no (why says what ssh-keygen says), -1 error. */
+static int allowed(const struct check *c, const char *list, const char *text, char signer[128], char *why, size_t room,
+		   struct err *e)
+{
+	struct proc_result who, res;
+	int rc = 0;
+	if (KEYGEN(NULL, &who, e, "-Y", "find-principals", "-s", c->signature, "-f", list, c->time))
+		return -1;
+	last_words(&who, why, room);
+	for (char *name = who.code ? NULL : who.out.data, *next; name && *name && !rc; name = next) {
+		next = name + strcspn(name, "\n");
+		if (*next)
+			*next++ = 0;
+		if (!*name || *name == '-')
+			continue;
+		if (KEYGEN(text, &res, e, "-Y", "verify", "-n", NAMESPACE, "-I", name, "-s", c->signature, "-f", list,
+			   c->time)) {
+			rc = -1;
+			break;
+		}
+		rc = res.code == 0;
+		last_words(&res, why, room);
+		if (rc)
+			snprintf(signer, 128, "%s", name);
+		proc_result_clear(&res);
+	}
+	proc_result_clear(&who);
+	return rc;
+}
+
+int trust_available(struct err *e)
+{
+	/* A signature of the bytes "dgrid" by a key that was thrown away. */
+	static const char armor[] = "-----BEGIN SSH SIGNATURE-----\n"
+				    "U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAgJTt2piQcvYAUBiXWLAda/c1gf2\n"
+				    "0BoU3x3IwbrFjcJT4AAAAKZGdyaWQtdGFzawAAAAAAAAAGc2hhNTEyAAAAUwAAAAtzc2gt\n"
+				    "ZWQyNTUxOQAAAEDaMuN5iz+YX9XLuKM8IQ9aIGKQSqYfHtF+lVi5KeZ+ZOEwVisbQc7l7u\n"
+				    "hwy7+2PcP6jbhRtaHtbEKfEdEnQ0oF\n"
+				    "-----END SSH SIGNATURE-----\n";
+	static const char list[] = "dgrid valid-before=\"20400101\" ssh-ed25519 "
+				   "AAAAC3NzaC1lZDI1NTE5AAAAICU7dqYkHL2AFAYl1iwHWv3NYH9tAaFN8dyMG6xY3CU+\n";
+	char *dir = file_temp_dir(e), signer[128], why[256] = "";
+	if (!dir)
+		return -1;
+	struct check c = {.signature = xasprintf("%s/signature", dir),
+			  .now = xasprintf("%s/list", dir),
+			  .time = xstrdup("-Overify-time=20260101000000")};
+	int rc = file_write_in_place(c.signature, armor, sizeof armor - 1, e);
+	if (!rc)
+		rc = file_write_in_place(c.now, list, sizeof list - 1, e);
+	int good = rc ? -1 : allowed(&c, c.now, "dgrid", signer, why, sizeof why, e);
+	if (!good)
+		err_set(e, ERR_UNAVAILABLE,
+			"ssh-keygen does not accept a good signature (is it OpenSSH 8.9 or newer?): %s", why);
+	file_remove_tree(dir, NULL);
+	free(dir);
+	free(c.signature);
+	free(c.now);
+	free(c.time);
+	return good == 1 ? 0 : -1;
+}
+
+/* allowed_signers of a commit as a file; 1: it is there, 0: it is not, -1: error. */
+static int list_of(const struct git *g, const char *commit, const char *path, struct err *e)
+{
+	struct buf b = {0};
+	char oid[72] = "", type[8] = "";
+	int rc = GIT(g, &b, e, "ls-tree", "--full-tree", commit, "--", TRUST_LIST);
+	if (!rc && b.len && sscanf(b.data, "%*s %7s %71s", type, oid) == 2 && !strcmp(type, "blob")) {
+		buf_reset(&b);
+		rc = GIT(g, &b, e, "cat-file", "blob", oid) ? -1 : 1;
+	}
+	if (rc > 0 && b.len > LIST_MAX)
+		rc = err_set(e, ERR_DATA, TRUST_LIST ": more than %d bytes", LIST_MAX);
+	if (rc > 0 && file_write_in_place(path, b.data ? b.data : "", b.len, e))
+		rc = -1;
+	buf_clear(&b);
+	return rc;
+}
+
+/* One signature, held against both lists. 1 yes, 0 no, -1 error. */
+static int check_one(const struct check *c, const struct json *s, const char *text, struct trust_verdict *v,
+		     struct err *e)
+{
+	const char *armor = json_str(s, "signature");
+	char why[256] = "", today[128];
+	if (file_write_in_place(c->signature, armor, strlen(armor), e))
+		return -1;
+	int rc = allowed(c, c->then, text, v->signer, why, sizeof why, e);
+	if (rc == 1) {
+		rc = allowed(c, c->now, text, today, why, sizeof why, e);
+		if (!rc)
+			snprintf(v->why, sizeof v->why, "its signer %s is no longer in " TRUST_LIST " (%s)", v->signer,
+				 why);
+	} else if (!rc)
+		snprintf(v->why, sizeof v->why,
+			 "its signature is not one that " TRUST_LIST " allowed when the task came (%s)", why);
+	if (rc != 1)
+		v->signer[0] = 0;
+	return rc;
+}
+
+/* Is there a signature that could count? Else v says what is wrong. */
+static bool is_signed(const struct json *doc, struct trust_verdict *v)
+{
+	const struct json *all = json_get(doc, "signatures"), *at;
+	const char *shape = all ? task_signatures_wrong(all, &at) : NULL;
+	*v = (struct trust_verdict){0};
+	if (shape)
+		snprintf(v->why, sizeof v->why, "signatures: %s", shape);
+	else if (!all || !all->child)
+		snprintf(v->why, sizeof v->why, "it is not signed, and this grid runs signed tasks only");
+	return !shape && all && all->child;
+}
+
+/* Of a task that came so, held against the list before it and that of now. */
+static int judge(const struct git *g, const struct arrival *came, const char *now, const struct json *doc,
+		 struct trust_verdict *v, struct err *e)
+{
+	struct check c = {0};
+	struct tm tm;
+	time_t t = (time_t)came->at;
+	char when[32], *dir = file_temp_dir(e), *text;
+	if (!dir)
+		return -1;
+	text = trust_text(doc);
+	c.signature = xasprintf("%s/signature", dir);
+	c.then = xasprintf("%s/then", dir);
+	c.now = xasprintf("%s/now", dir);
+	gmtime_r(&t, &tm);
+	strftime(when, sizeof when, "%Y%m%d%H%M%S", &tm);
+	c.time = xasprintf("-Overify-time=%s", when);
+	int rc = list_of(g, came->parent, c.then, e);
+	if (!rc)
+		snprintf(v->why, sizeof v->why, "there was no " TRUST_LIST " before the commit that brought it");
+	else if (rc == 1 && (rc = list_of(g, now, c.now, e)) == 0)
+		snprintf(v->why, sizeof v->why, "there is no " TRUST_LIST " any more");
+	if (rc == 1) {
+		rc = 0;
+		for (const struct json *s = json_get(doc, "signatures")->child; s && rc == 0; s = s->next)
+			rc = check_one(&c, s, text, v, e);
+		v->ok = rc == 1;
+		if (v->ok)
+			v->why[0] = 0;
+	}
+	file_remove_tree(dir, NULL);
+	free(dir);
+	free(text);
+	free(c.signature);
+	free(c.then);
+	free(c.now);
+	free(c.time);
+	/* A no counts only of an ssh-keygen that can say yes. */
+	return rc < 0 || (!v->ok && trust_available(e)) ? -1 : 0;
+}
+
+/* Whoever makes a commit says when: nobody is believed to have come before those who were there already, lest an
+ * expired key count again, nor from the future. */
+static int not_before(const struct git *g, struct arrival *came, struct err *e)
+{
+	struct buf b = {0};
+	int64_t now = clock_now();
+	int rc = GIT(g, &b, e, "log", "--first-parent", "--max-count=1000", "--format=%ct", came->parent);
+	for (const char *p = b.data; p && *p && !rc; p += strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n')) {
+		int64_t at = strtoll(p, NULL, 10);
+		came->at = at > came->at ? at : came->at;
+	}
+	came->at = came->at < now && came->at > 0 ? came->at : now;
+	buf_clear(&b);
+	return rc;
+}
+
+int trust_judge(const struct git *g, const char *head, const char *spec, const char *id, const struct json *doc,
+		struct trust_verdict *v, struct err *e)
+{
+	struct arrival came;
+	if (!is_signed(doc, v))
+		return 0;
+	if (arrival_find(g, head, spec, id, &came, e)) {
+		if (e->class != ERR_NOENT)
+			return -1;
+		snprintf(v->why, sizeof v->why, "no commit of the branch's first-parent line brought it");
+		return 0;
+	}
+	int rc = 0;
+	if (came.parent[0] && (rc = not_before(g, &came, e)) == 0)
+		rc = judge(g, &came, head, doc, v, e);
+	else if (!rc)
+		snprintf(v->why, sizeof v->why,
+			 "it came with the branch's first commit, before there was a " TRUST_LIST);
+	arrival_clear(&came);
+	return rc;
+}
+
+int trust_judge_new(const struct git *g, const char *head, const struct json *doc, struct trust_verdict *v,
+		    struct err *e)
+{
+	struct arrival coming = {.at = clock_now()};
+	snprintf(coming.parent, sizeof coming.parent, "%s", head);
+	return is_signed(doc, v) ? judge(g, &coming, head, doc, v, e) : 0;
+}
+
+void trust_tell(struct problems *p, const struct json *doc, const struct trust_verdict *v)
+{
+	const struct json *all = json_get(doc, "signatures");
+	problem_in(p, all ? all->line : 1, all ? all->col : 1, "signatures",
+		   "%s (expected a signature that counts, or none yet)", v->why);
+}
+
+/* ---- keys of nodes, and the signatures of commits ---- */
+
+/* The one key of a text: of a .pub file, or of what ssh-keygen -y prints. NULL: it is none. */
+static char *only_key(const char *text, size_t len)
+{
+	struct keys k;
+	char *key = NULL;
+	if (!keys_parse(&k, text, len, NULL) && k.n == 1)
+		key = xstrdup(k.v[0].text);
+	keys_clear(&k);
+	return key;
+}
+
+static char *key_in(const char *path)
+{
+	struct buf b = {0};
+	struct err none;
+	char *key = file_read(path, KEYS_FILE_MAX, &b, &none) ? NULL : only_key(b.data ? b.data : "", b.len);
+	buf_clear(&b);
+	return key;
+}
+
+char *trust_public(const char *key, struct err *e)
+{
+	struct proc_result res;
+	char said[256] = "", *found;
+	if (!file_exists(key)) {
+		err_set(e, ERR_NOENT, "there is no key '%s'", key);
+		return NULL;
+	}
+	if ((found = key_in(key))) /* its private half is an agent's */
+		return found;
+	if (KEYGEN(NULL, &res, e, "-y", "-P", "", "-f", key))
+		return NULL;
+	char *path = xasprintf("%s.pub", key), *beside = key_in(path);
+	if (!res.code && res.out.data)
+		found = only_key(res.out.data, res.out.len);
+	else
+		last_words(&res, said, sizeof said);
+	if (!found && strstr(said, "passphrase")) { /* which hides the private half alone */
+		found = beside;
+		beside = NULL;
+	}
+	if (found && beside && strcmp(found, beside) != 0) { /* ssh-keygen would refuse to sign */
+		snprintf(said, sizeof said, "the file beside it that ends in .pub is another key's (put both there)");
+		free(found);
+		found = NULL;
+	}
+	free(path);
+	free(beside);
+	proc_result_clear(&res);
+	if (!found)
+		err_set(e, ERR_PERM, "ssh-keygen cannot use the key '%s': %s", key,
+			said[0] ? said : "it is of a kind that nobody should sign with");
+	return found;
+}
+
+int trust_make_key(const char *key, const char *comment, struct err *e)
+{
+	struct proc_result res;
+	char said[256];
+	if (KEYGEN(NULL, &res, e, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", key))
+		return -1;
+	last_words(&res, said, sizeof said);
+	int rc = res.code ? err_set(e, ERR_PERM, "ssh-keygen does not make the key '%s': %s", key, said) : 0;
+	proc_result_clear(&res);
+	return rc;
+}
+
+struct proc *trust_verify_start(const char *list, const char *who, const char *signature, const char *text, size_t len,
+				void *ctx, void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
+{
+	const char *argv[] = {"ssh-keygen", "-Y", "verify", "-n", COMMIT_NAMESPACE, "-I", who, "-s",
+			      signature,    "-f", list,	    NULL};
+	struct proc_spec spec = {.argv = argv,
+				 .env = keygen_env,
+				 .input = text,
+				 .input_len = len,
+				 .timeout_ms = KEYGEN_TIMEOUT_MS,
+				 .ctx = ctx,
+				 .on_end = on_end};
+	return proc_start(&spec, e);
+}
+
+int trust_signer(const char *list, const char *signature, const char *text, size_t len, char by[128], char print[64],
+		 char *why, size_t room, struct err *e)
+{
+	struct proc_result res;
+	by[0] = print[0] = 0;
+	/* Without a list it tells only whether the signature is one of this text, and by which key. */
+	if (KEYGEN_ON(text, len, &res, e, "-Y", "check-novalidate", "-n", COMMIT_NAMESPACE, "-s", signature))
+		return -1;
+	bool good = res.code == 0;
+	const char *hash = res.out.data ? strstr(res.out.data, "SHA256:") : NULL;
+	if (good && hash)
+		sscanf(hash, "%63s", print);
+	last_words(&res, why, room);
+	proc_result_clear(&res);
+	if (!good)
+		return 0;
+	if (KEYGEN(NULL, &res, e, "-Y", "find-principals", "-s", signature, "-f", list))
+		return -1;
+	if (!res.code && res.out.data)
+		snprintf(by, 128, "%.*s", (int)strcspn(res.out.data, "\n"), res.out.data);
+	proc_result_clear(&res);
+	return 1;
+}

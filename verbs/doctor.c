@@ -1,0 +1,460 @@
+#include "base/clock.h"
+#include "base/file.h"
+#include "sandbox/engine.h"
+#include "schema/keys.h"
+#include "store/trust.h"
+#include "store/voters.h"
+#include "verbs/verbs.h"
+#include "worker/nodekey.h"
+#include "worker/trial.h"
+#include "worker/worker.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* doctor looks at everything a grid needs, one finding a check, and says how to mend what is wrong. It leaves nothing
+ * behind: its proof of write access is a ref of its own, taken away again. */
+
+#define GIT_OLDEST_MINOR 25 /* 2.25: what all options used here need */
+#define MEND_SANDBOX "run the engine by hand and see; another can be chosen with --engine"
+#define MEND_IMAGE "load or pull it by hand, or name another in grid.json"
+
+enum verdict { OK, WARN, FAIL };
+struct findings {
+	struct json *list;
+	bool json;
+	size_t failed, warned;
+};
+
+__attribute__((format(printf, 5, 6))) static void found(struct findings *f, enum verdict v, const char *check,
+							const char *mend, const char *fmt, ...)
+{
+	static const char *const names[] = {"ok", "warn", "fail"}, *const paint[] = {"\033[32m", "\033[33m",
+										     "\033[31m"};
+	const char *no = getenv("NO_COLOR");
+	bool colour = !f->json && isatty(STDOUT_FILENO) && !(no && *no);
+	char text[1200];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	git_redact(text);
+	f->failed += v == FAIL;
+	f->warned += v == WARN;
+	struct json *one = json_new(JSON_OBJECT);
+	json_set(one, "check", json_new_str(check));
+	json_set(one, "status", json_new_str(names[v]));
+	json_set(one, "found", json_new_str(text));
+	if (v != OK)
+		json_set(one, "mend", json_new_str(mend));
+	json_append(f->list, one);
+	if (f->json)
+		return;
+	printf("%s%-4s%s  %-12s ", colour ? paint[v] : "", names[v], colour ? "\033[0m" : "", check);
+	put_clean(text, sizeof text);
+	putchar('\n');
+	if (v != OK)
+		printf("      %-12s mend: %s\n", "", mend);
+	fflush(stdout);
+}
+
+static bool check_git(struct findings *f)
+{
+	struct git g = {.dir = (char *)".", .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
+	struct buf b = {0};
+	struct err e;
+	int major = 0, minor = 0;
+	bool fit = false;
+	const char *mend = "install git 2.25 or newer (apt-get install git, apk add git, brew install git)";
+	if (git_run(&g, &b, &e, (const char *const[]){"--version", NULL}))
+		found(f, FAIL, "git", mend, "%s", e.msg);
+	else if (sscanf(b.data, "git version %d.%d", &major, &minor) != 2)
+		found(f, WARN, "git", mend, "it does not tell its version: %.80s", b.data);
+	else if (major < 2 || (major == 2 && minor < GIT_OLDEST_MINOR))
+		found(f, FAIL, "git", mend, "version %d.%d is too old", major, minor);
+	else
+		found(f, OK, "git", "", "%.*s", (int)strcspn(b.data, "\n"), b.data);
+	fit = major > 2 || (major == 2 && minor >= GIT_OLDEST_MINOR);
+	buf_clear(&b);
+	return fit;
+}
+
+static void check_folder(struct findings *f)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char *dir = state && *state == '/' ? xasprintf("%s/dgrid", state)
+					   : xasprintf("%s/.local/state/dgrid", home && *home ? home : "/tmp");
+	char *probe = xasprintf("%s/.doctor-%ld", dir, (long)getpid());
+	struct err e;
+	bool ok = !file_mkdirs(dir, &e) && !file_write(probe, "", 0, &e);
+	int64_t room = ok ? file_free_bytes(dir) : -1;
+	unlink(probe);
+	if (!ok)
+		found(f, FAIL, "folder", "make it writable, or give dgrid worker another --work-dir", "%s", e.msg);
+	else if (room >= 0 && room < 256ll << 20)
+		found(f, WARN, "folder", "make room, or give dgrid worker another --work-dir", "%lld MB are free in %s",
+		      (long long)room >> 20, dir);
+	else
+		found(f, OK, "folder", "", "%s is writable, %lld MB are free", dir, (long long)room >> 20);
+	free(dir);
+	free(probe);
+}
+
+/* What git's message means, and what mends it. */
+static const char *mend_remote(const char *said)
+{
+	static const struct {
+		const char *says, *mend;
+	} known[] = {
+	    {"Could not resolve host", "check the host's name in the URL, and this machine's DNS"},
+	    {"Could not resolve hostname", "check the host's name in the URL, and this machine's DNS"},
+	    {"Connection refused", "check host and port in the URL, and that the server runs"},
+	    {"Failed to connect", "check host and port in the URL, the network and the proxy"},
+	    {"timed out", "check the network and the proxy"},
+	    {"Host key verification failed",
+	     "ssh to the host once by hand and accept its key, or add it to known_hosts"},
+	    {"Permission denied (publickey",
+	     "add this machine's ssh key at the host (ssh-add -l shows what the agent has)"},
+	    {"Authentication failed", "the token or password is wrong or has expired: set GIT_TOKEN to a new one"},
+	    {"could not read Username", "set GIT_TOKEN to a token that may write to the repository"},
+	    {"The requested URL returned error: 403",
+	     "the token may not do this: give it write access to the repository"},
+	    {"not found", "check the URL; a private repository also looks so to a token that may not see it"},
+	    {"does not appear to be a git repository", "check the path; dgrid init PATH makes one"},
+	    {"does not exist", "check the path; dgrid init PATH makes one"},
+	    {"dubious ownership", "own the repository, or: git config --global --add safe.directory PATH"},
+	    {"Permission denied", "give this user write access to the repository's folder"},
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strstr(said, known[i].says))
+			return known[i].mend;
+	return "try the same with git ls-remote and git push by hand";
+}
+
+static bool check_remote(const struct context *ctx, struct findings *f)
+{
+	struct git g = {.dir = (char *)".", .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
+	struct err e;
+	struct buf b = {0};
+	if (!ctx->url) {
+		found(f, FAIL, "repository", "give --repo URL, or set DGRID_REPO_URL", "none is configured");
+		return false;
+	}
+	bool ok = !git_run(&g, &b, &e, (const char *const[]){"ls-remote", "--", ctx->url, NULL});
+	if (ok)
+		found(f, OK, "repository", "", "%s answers", ctx->url);
+	else
+		found(f, FAIL, "repository", mend_remote(e.msg), "%s: %s", ctx->url, e.msg);
+	buf_clear(&b);
+	return ok;
+}
+
+static void check_credentials(const struct context *ctx, struct findings *f)
+{
+	const char *at = ctx->url ? strstr(ctx->url, "://") : NULL;
+	bool http = ctx->url && (!strncmp(ctx->url, "http://", 7) || !strncmp(ctx->url, "https://", 8));
+	bool inside = at && strchr(at + 3, '@') && strchr(at + 3, '@') < at + 3 + strcspn(at + 3, "/") &&
+		      memchr(at + 3, ':', strcspn(at + 3, "@"));
+	if (inside)
+		found(f, WARN, "credentials",
+		      "take it out of the URL and set GIT_TOKEN: a URL is seen in ps and in files",
+		      "the URL holds a password");
+	else if (http && !getenv("GIT_TOKEN"))
+		found(f, WARN, "credentials", "set GIT_TOKEN, unless git has a credential helper of its own",
+		      "GIT_TOKEN is not set");
+	else if (http && !strncmp(ctx->url, "http://", 7) && strncmp(ctx->url, "http://127.", 11) != 0 &&
+		 strncmp(ctx->url, "http://localhost", 16) != 0)
+		found(f, WARN, "credentials", "use https://", "the token goes over the network unencrypted");
+	else
+		found(f, OK, "credentials", "", "%s",
+		      http ? "GIT_TOKEN is set, and goes to git by GIT_ASKPASS"
+			   : "left to the system (file rights, ssh)");
+}
+
+/* The grid as readers see it, and the clock against its newest commit. */
+static bool check_grid(const struct context *ctx, struct findings *f, struct grid_config *c)
+{
+	struct snapshot s;
+	struct err e;
+	struct buf b = {0};
+	bool ok = !open_snapshot(ctx, NULL, &s, &e);
+	bool grid = ok && (!snapshot_file(&s, "grid.json", &b, NULL) || s.n_tasks);
+	if (!ok)
+		found(f, FAIL, "grid", "dgrid init makes the repository into a grid", "%s", e.msg);
+	else if (!grid)
+		found(f, FAIL, "grid", "dgrid init makes the repository into a grid",
+		      "branch %s has neither grid.json nor tasks", ctx->branch);
+	else if (s.config_problems.n)
+		found(f, FAIL, "grid", "mend grid.json and push it", "%s", s.config_problems.text.data);
+	else
+		found(f, OK, "grid", "", "branch %s at %.10s: %zu tasks, %zu nodes", ctx->branch, s.commit, s.n_tasks,
+		      s.n_nodes);
+	if (ok) {
+		long long ahead = (long long)(s.committed_at - clock_now());
+		if (ahead > s.config.max_clock_skew_seconds)
+			found(f, FAIL, "clock",
+			      "set the clock (timedatectl set-ntp true), or find whose clock is wrong",
+			      "this clock is %lld s behind the newest commit", ahead);
+		else
+			found(f, OK, "clock", "", "not behind the newest commit, which is %lld s old",
+			      ahead < 0 ? -ahead : 0);
+		if (grid && !s.config_problems.n) {
+			config_clear(c);
+			*c = s.config;
+			s.config = (struct grid_config){0};
+		}
+	}
+	buf_clear(&b);
+	snapshot_close(&s);
+	return grid;
+}
+
+/* A grid of signed tasks: can this node check them? */
+static void check_signatures(const struct context *ctx, struct findings *f, const struct grid_config *c)
+{
+	struct snapshot s = {0};
+	struct buf list = {0};
+	struct err e;
+	if (!c->require_signed_tasks)
+		return;
+	if (trust_available(&e))
+		found(f, FAIL, "signatures", "install OpenSSH's client (openssh-client)", "%s", e.msg);
+	else if (!open_snapshot(ctx, NULL, &s, &e) && snapshot_file(&s, TRUST_LIST, &list, &e))
+		found(f, FAIL, "signatures", "add " TRUST_LIST " at the top of the branch (docs/TASK_FORMAT.md)",
+		      "only signed tasks may run, and there is no " TRUST_LIST);
+	else
+		found(f, OK, "signatures", "", "only signed tasks run; ssh-keygen and " TRUST_LIST " are there");
+	buf_clear(&list);
+	snapshot_close(&s);
+}
+
+/* Tasks that several nodes run: are there enough? */
+static void check_quorum(const struct context *ctx, struct findings *f)
+{
+	struct snapshot s = {0};
+	struct err e;
+	size_t shared = 0, waiting = 0, missing = 0;
+	struct voters v;
+	if (open_snapshot(ctx, NULL, &s, &e) || snapshot_load(&s, 1u << TASK_QUEUE, &e)) {
+		snapshot_close(&s); /* the checks of the remote tell what is wrong */
+		return;
+	}
+	for (size_t i = 0; i < s.n_tasks; i++) {
+		if (s.tasks[i].state != TASK_QUEUE || !s.tasks[i].doc)
+			continue;
+		voters_of(&s, s.tasks[i].doc, true, &v);
+		shared += v.terms.replicas > 1;
+		waiting += v.missing > 0;
+		missing = v.missing > missing ? v.missing : missing;
+	}
+	if (waiting)
+		found(f, WARN, "quorum", "start more with dgrid worker, each with a --node-id of its own",
+		      "%zu queued task%s for other nodes to find the same: at least %zu more needed", waiting,
+		      waiting == 1 ? " waits" : "s wait", missing);
+	else if (shared)
+		found(f, OK, "quorum", "", "%zu queued task%s run by several nodes, and there are enough", shared,
+		      shared == 1 ? " is" : "s are");
+	snapshot_close(&s);
+}
+
+/* A grid of signed commits: has this node a key, for itself alone, that is enrolled? */
+static void check_node_key(const struct context *ctx, struct findings *f, const struct grid_config *c)
+{
+	const char *id = getenv("NODE_ID"), *given = getenv("DGRID_NODE_KEY"), *state = getenv("XDG_STATE_HOME"),
+		   *home = getenv("HOME");
+	char host[65], *path, *public_half = NULL, mend[500];
+	struct snapshot s = {0};
+	struct keyring ring = {0};
+	struct stat st;
+	struct err e;
+	if (!c->require_signed_nodes)
+		return;
+	worker_default_id(host);
+	id = id && *id ? id : host;
+	if (given && *given)
+		path = xstrdup(given);
+	else if (state && *state == '/')
+		path = xasprintf("%s/dgrid/%s/" NODEKEY_FILE, state, id);
+	else
+		path = xasprintf("%s/.local/state/dgrid/%s/" NODEKEY_FILE, home && *home ? home : "/tmp", id);
+	if (!file_exists(path))
+		found(f, WARN, "node key",
+		      "start dgrid worker, which makes it and tells how to enrol it (or set DGRID_NODE_KEY, NODE_ID)",
+		      "commits have to be signed, and node %s has no key %s yet", id, path);
+	else if (!stat(path, &st) && (st.st_mode & 077))
+		found(f, FAIL, "node key",
+		      "chmod 600 it; if anybody may have read it, make another and revoke this one",
+		      "others than you may read %s (mode %03o)", path, (unsigned)st.st_mode & 0777);
+	else if (!(public_half = trust_public(path, &e)))
+		found(f, FAIL, "node key", "install OpenSSH's client, or give the worker another key", "%s", e.msg);
+	else if (open_snapshot(ctx, NULL, &s, &e) || keyring_read(&s.git, s.commit, &ring, &e))
+		found(f, FAIL, "node key", mend_remote(e.msg), "%s", e.msg);
+	else {
+		const struct keyring_node *own = keyring_of(&ring, id);
+		const struct key *key = own ? keys_find(&own->keys, public_half) : NULL;
+		snprintf(mend, sizeof mend, "who may push to the branch types: dgrid enroll %s '%s'", id, public_half);
+		if (key)
+			found(f, OK, "node key", "", "commits have to be signed; %s is enrolled as %s", key->print, id);
+		else
+			found(f, FAIL, "node key", mend, "commits have to be signed, and %s is not enrolled as %s",
+			      path, id);
+	}
+	free(path);
+	free(public_half);
+	keyring_clear(&ring);
+	snapshot_close(&s);
+}
+
+static void check_write(const struct context *ctx, struct findings *f)
+{
+	struct ledger l = {0};
+	struct err e;
+	char nonce[17];
+	clock_nonce(nonce, 8);
+	char *make = xasprintf("HEAD:refs/dgrid/doctor/%s", nonce), *remove = xasprintf(":refs/dgrid/doctor/%s", nonce);
+	char *branch = xasprintf("HEAD:refs/heads/%s", ctx->branch);
+	const char *push[] = {"push", "--quiet", "--no-verify", "origin", make, NULL};
+	const char *undo[] = {"push", "--quiet", "--no-verify", "origin", remove, NULL};
+	const char *dry[] = {"push", "--quiet", "--no-verify", "--dry-run", "origin", branch, NULL};
+	struct err why;
+	if (ledger_open(&l, ctx->url, ctx->branch, NULL, ctx->name, ctx->email, &e) || ledger_sync(&l, &e))
+		found(f, FAIL, "write", mend_remote(e.msg), "%s", e.msg);
+	else if (!git_run(&l.git, NULL, &e, push)) {
+		found(f, OK, "write", "", "a ref was pushed and taken away again");
+		if (git_run(&l.git, NULL, &e, undo))
+			found(f, WARN, "write", "delete it by hand: git push URL :refs/dgrid/doctor/...",
+			      "the ref refs/dgrid/doctor/%s stays: %s", nonce, e.msg);
+	} else if (!git_run(&l.git, NULL, &why, dry) && !strstr(e.msg, "ermission") && !strstr(e.msg, "unable to"))
+		found(f, WARN, "write", "nothing, if the host takes branches only: heartbeats become branches then",
+		      "refs outside refs/heads are refused (%s); a dry run to the branch passes", e.msg);
+	else
+		found(f, FAIL, "write", mend_remote(e.msg), "%s", e.msg);
+	if (l.url)
+		ledger_close(&l);
+	free(make);
+	free(remove);
+	free(branch);
+}
+
+/* True: picked is the one that a worker takes. */
+static bool check_engines(struct findings *f, const char *want, const struct grid_config *c, struct trial *picked)
+{
+	struct trial t[TRIAL_ENGINES] = {0};
+	bool all = !strcmp(want, "auto"), fit;
+	int taken = all ? trial_choose(c, NULL, t) : -1;
+	for (int k = 0; k < TRIAL_ENGINES && !all; k++)
+		if (!strcmp(want, engine_name((enum engine_kind)k)))
+			taken = trial_ask((enum engine_kind)k, &t[k]) ? k : -1;
+	fit = taken >= 0 && !t[taken].why[0];
+	for (int k = 0; k < TRIAL_ENGINES; k++)
+		if (t[k].answers && (k == taken || !t[k].why[0]))
+			found(f, OK, engine_name((enum engine_kind)k), "", "version %s%s", t[k].engine.version,
+			      k == taken ? " (the one a worker takes)" : "");
+	for (int k = 0; k < TRIAL_ENGINES; k++)
+		if (t[k].why[0] && k != taken) {
+			const char *mend = !t[k].answers    ? engine_mend((enum engine_kind)k, t[k].why)
+					   : t[k].has_image ? MEND_SANDBOX
+							    : MEND_IMAGE;
+			found(f, taken >= 0 ? WARN : FAIL, engine_name((enum engine_kind)k), mend, "%s%s",
+			      fit && t[k].answers ? "a worker passes it by: " : "", t[k].why);
+		}
+	if (taken >= 0)
+		*picked = t[taken];
+	return taken >= 0;
+}
+
+static void check_sandbox(struct findings *f, const struct trial *t, const struct grid_config *c)
+{
+	const struct engine *g = &t->engine;
+	struct err e;
+	bool images = true;
+	for (int i = 0; c->images[i]; i++)
+		if (engine_image(g, c->images[i], NULL, &e)) {
+			images = images && i;
+			found(f, i ? WARN : FAIL, "image", MEND_IMAGE, "%s", e.msg);
+		} else if (g->kind != ENGINE_BWRAP)
+			found(f, OK, "image", "", "%s is here", c->images[i]);
+	if (!images)
+		return;
+	if (t->ran || !trial_run(g, c, &e))
+		found(f, OK, "sandbox", "", "a script ran in it (%s)", engine_name(g->kind));
+	else
+		found(f, FAIL, "sandbox", MEND_SANDBOX, "%s", e.msg);
+}
+
+static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct usage_scan s = {.verb = &verb_doctor, .argc = argc, .argv = argv};
+	struct findings f = {.list = json_new(JSON_ARRAY)};
+	struct grid_config c;
+	struct trial picked;
+	const char *engine = "auto";
+	int rc;
+	while ((rc = usage_next(&s, e)) > 0)
+		if (rc == 'j')
+			f.json = true;
+		else
+			engine = s.value;
+	if (!rc)
+		rc = usage_operands(&s, 0, e);
+	if (!rc && strcmp(engine, "auto") != 0 && strcmp(engine, "docker") != 0 && strcmp(engine, "podman") != 0 &&
+	    strcmp(engine, "bwrap") != 0)
+		rc = err_set(e, ERR_USAGE, "--engine: expected auto, docker, podman or bwrap, found '%s'", engine);
+	if (rc) {
+		json_free(f.list);
+		return rc;
+	}
+	config_defaults(&c);
+	bool git = check_git(&f);
+	check_folder(&f);
+	if (git && check_remote(ctx, &f)) {
+		check_credentials(ctx, &f);
+		if (check_grid(ctx, &f, &c)) {
+			check_write(ctx, &f);
+			check_signatures(ctx, &f, &c);
+			check_quorum(ctx, &f);
+			check_node_key(ctx, &f, &c);
+		}
+	}
+	if (check_engines(&f, engine, &c, &picked))
+		check_sandbox(&f, &picked, &c);
+	if (f.json) {
+		struct json *all = json_new(JSON_OBJECT);
+		json_set(all, "schema", json_new_int(1));
+		json_set(all, "failed", json_new_int((int64_t)f.failed));
+		json_set(all, "findings", f.list);
+		put_json(all);
+		json_free(all);
+	} else
+		json_free(f.list);
+	config_clear(&c);
+	return f.failed ? err_set(e, ERR_NO, "%zu of the checks failed", f.failed) : 0;
+}
+
+const struct verb verb_doctor = {
+    .name = "doctor",
+    .args = "[--json] [--engine auto|docker|podman|bwrap]",
+    .summary = "find what is wrong with git, engine, image, write access, clock; say how to mend it",
+    .about =
+	"Goes through what a worker needs: git and its version, the work folder, the remote and whether it takes a "
+	"push (of a ref that is removed again), the grid's settings, the clock, the engine, its image, and a script "
+	"in a sandbox of it. Each finding says how to mend it.",
+    .needs = USAGE_READS,
+    .options =
+	(const struct usage_option[]){
+	    USAGE_JSON,
+	    {'e', "--engine", "NAME", USAGE_ENGINES,
+	     "the engine to try; default auto, what a worker takes: docker or podman, the first "
+	     "that can run a script in the grid's image; where neither answers, bwrap"},
+	    {0}},
+    .examples = (const struct usage_note[]){{"dgrid doctor", ""}, {"dgrid doctor --engine bwrap", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "nothing is wrong; warnings may be"},
+					 {"1", "at least one check failed"},
+					 {"66", ""},
+					 {"69", ""},
+					 {0}},
+    .run = cmd_doctor,
+};

@@ -1,0 +1,247 @@
+#include "schema/keys.h"
+#include "verbs/verbs.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ROUNDS 60 /* others push meanwhile */
+
+#define GIT(l, e, ...) git_run(&(l)->git, NULL, e, (const char *const[]){__VA_ARGS__, NULL})
+
+struct enrolment {
+	const char *node;
+	struct keys key;   /* to add: one; to revoke: none */
+	const char *print; /* to revoke: the key with this fingerprint; NULL: all of the node's */
+	bool revoke, json;
+	bool changed; /* out */
+	size_t left;  /* out: keys the node has now */
+};
+
+static int read_key(const char *given, struct keys *k, struct err *e)
+{
+	struct buf b = {0};
+	struct problems p = {.file = given};
+	int rc = 0;
+	if (!strcmp(given, "-"))
+		p.file = "stdin";
+	if (strchr(given, ' ')) { /* the key itself: no file is called so by chance */
+		p.file = "KEY";
+		buf_adds(&b, given);
+	} else if (!strcmp(given, "-"))
+		rc = file_read("/dev/stdin", KEYS_FILE_MAX, &b, e);
+	else
+		rc = file_read(given, KEYS_FILE_MAX, &b, e);
+	if (!rc && keys_parse(k, b.data ? b.data : "", b.len, &p))
+		rc = err_set(e, ERR_DATA, "%.*s", (int)strcspn(p.text.data, "\n"), p.text.data);
+	else if (!rc && k->n != 1)
+		rc = err_set(e, ERR_DATA, "%s: %zu keys (expected one; add the others one by one)", p.file, k->n);
+	buf_clear(&b);
+	problems_clear(&p);
+	return rc;
+}
+
+/* One key, one name: a node that had several could answer for several. */
+static int check_names(struct ledger *l, const struct enrolment *x, struct err *e)
+{
+	struct keyring all;
+	if (keyring_read(&l->git, l->head, &all, e))
+		return -1;
+	int rc = 0;
+	for (size_t i = 0; i < all.n && !rc && !x->revoke; i++)
+		if (strcmp(all.v[i].node, x->node) != 0 && keys_find(&all.v[i].keys, x->key.v[0].text))
+			rc = err_set(e, ERR_DATA, "the key %s is enrolled as '%s' already (expected a key of its own)",
+				     x->key.v[0].print, all.v[i].node);
+	keyring_clear(&all);
+	return rc;
+}
+
+/* The node's file as it should be. Comments of the file are kept. */
+static int edit(const struct enrolment *x, const char *path, const struct buf *old, const struct keys *now,
+		struct buf *text, size_t *left, struct err *e)
+{
+	size_t found = 0;
+	const char *p = old->data ? old->data : "";
+	for (size_t len; *p; p += len + (p[len] == '\n')) {
+		struct keys one;
+		len = strcspn(p, "\n");
+		bool is_key = !keys_parse(&one, p, len, NULL);
+		bool gone = is_key && x->revoke && (!x->print || !strcmp(one.v[0].print, x->print));
+		keys_clear(&one);
+		found += gone;
+		if (!gone) {
+			buf_add(text, p, len);
+			buf_adds(text, "\n");
+		}
+	}
+	*left = now->n > found ? now->n - found : 0;
+	if (x->revoke) {
+		if (x->print && !found)
+			return err_set(e, ERR_NOENT, "%s has no key %s (dgrid nodes --json lists them)", path,
+				       x->print);
+		return 0;
+	}
+	const struct key *key = &x->key.v[0];
+	if (now->n == KEYS_MAX)
+		return err_set(e, ERR_DATA, "%s holds %d keys, no more are allowed (revoke old ones first)", path,
+			       KEYS_MAX);
+	buf_addf(text, "%s%s%s\n", key->text, key->comment[0] ? " " : "", key->comment);
+	*left = now->n + 1;
+	return 0;
+}
+
+/* 1: a commit is made, 0: nothing to change, -1: error. */
+static int build(struct ledger *l, struct enrolment *x, struct err *e)
+{
+	char *path = xasprintf(KEYS_FOLDER "%s.pub", x->node), *full = xasprintf("%s/%s", l->git.dir, path);
+	char *folder = xasprintf("%s/" KEYS_FOLDER, l->git.dir), *message = NULL;
+	struct buf old = {0}, text = {0};
+	struct keys now = {0};
+	struct problems p = {.file = path};
+	struct err none;
+	bool there = !file_read(full, KEYS_FILE_MAX, &old, &none);
+	int rc = check_names(l, x, e);
+	if (!rc && !there && none.class != ERR_NOENT)
+		rc = err_set(e, ERR_DATA, "%s", none.msg);
+	if (!rc && there && keys_parse(&now, old.data ? old.data : "", old.len, &p) && (!x->revoke || x->print))
+		rc = err_set(e, ERR_DATA,
+			     "the file on the branch is not valid: %.*s (dgrid enroll --revoke %s removes it)",
+			     (int)strcspn(p.text.data, "\n"), p.text.data, x->node);
+	x->left = now.n;
+	if (!rc && (x->revoke ? !there : keys_find(&now, x->key.v[0].text) != NULL))
+		goto out; /* as it should be */
+	if (!rc)
+		rc = edit(x, path, &old, &now, &text, &x->left, e);
+	/* Where a repository judges pushes, who enrols has to be enrolled; asked before anything is changed here, for
+	 * who revokes a key of his own signs with it for the last time. */
+	if (!rc && l->sign_key && ledger_may_sign(l, l->git.name, &none) != 0)
+		ledger_sign_with(l, NULL, NULL, NULL);
+	if (!rc && x->revoke && !x->left)
+		rc = GIT(l, e, "rm", "--quiet", "--force", "--", path);
+	else if (!rc && !(rc = file_mkdirs(folder, e)) && !(rc = file_write_in_place(full, text.data, text.len, e)))
+		rc = GIT(l, e, "add", "--", path);
+	message = xasprintf("%s: %s %s\n\n%s\n", l->git.name, x->revoke ? "revoke" : "enroll", x->node,
+			    x->revoke ? (x->print ? x->print : "all its keys") : x->key.v[0].print);
+	if (!rc)
+		rc = GIT(l, e, "commit", "--quiet", "--no-verify", "-m", message);
+	rc = rc ? -1 : 1;
+out:
+	free(path);
+	free(full);
+	free(folder);
+	free(message);
+	buf_clear(&old);
+	buf_clear(&text);
+	keys_clear(&now);
+	problems_clear(&p);
+	return rc;
+}
+
+static int land(struct ledger *l, struct enrolment *x, struct err *e)
+{
+	for (int round = 0; round < ROUNDS; round++) {
+		if (round && ledger_sync(l, e))
+			return -1;
+		int made = build(l, x, e);
+		if (made <= 0)
+			return made;
+		enum push_outcome got = git_push(&l->git, l->branch, l->folder.ref != NULL, e);
+		x->changed = true; /* of an unknown end the next round sees whether it landed */
+		if (got == PUSH_LANDED)
+			return 0;
+		if (got == PUSH_DECLINED)
+			return -1;
+	}
+	return err_set(e, ERR_RETRY, "the branch keeps moving; try again");
+}
+
+static void tell(const struct enrolment *x)
+{
+	const char *print = x->revoke ? x->print : x->key.v[0].print;
+	if (x->json) {
+		struct json *j = json_new(JSON_OBJECT);
+		json_set(j, "schema", json_new_int(1));
+		json_set(j, "node", json_new_str(x->node));
+		json_set(j, "action", json_new_str(x->revoke ? "revoke" : "enroll"));
+		json_set(j, "key", print ? json_new_str(print) : json_new(JSON_NULL));
+		json_set(j, "changed", json_new_bool(x->changed));
+		json_set(j, "keys", json_new_int((int64_t)x->left));
+		put_json(j);
+		json_free(j);
+	} else if (x->revoke)
+		printf("%s: %s %s (%zu left in " KEYS_FOLDER "%s.pub)\n", x->node, print ? print : "all keys",
+		       x->changed ? "revoked" : "was not enrolled", x->left, x->node);
+	else
+		printf("%s: %s %s (" KEYS_FOLDER "%s.pub, %zu key%s)\n", x->node, print,
+		       x->changed ? "enrolled" : "was enrolled already", x->node, x->left, x->left == 1 ? "" : "s");
+}
+
+static int cmd_enroll(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct usage_scan s = {.verb = &verb_enroll, .argc = argc, .argv = argv};
+	struct enrolment x = {0};
+	struct ledger l = {0};
+	struct grid_config c = {0};
+	int key;
+	while ((key = usage_next(&s, e)) > 0) {
+		x.revoke = x.revoke || key == 'r';
+		x.json = x.json || key == 'j';
+	}
+	int n = argc - s.rest, rc = key < 0 ? -1 : usage_operands(&s, 2, e);
+	if (!rc && (n < 1 || (n < 2 && !x.revoke)))
+		rc = err_set(e, ERR_USAGE, "enroll needs a node's id and its public key (see: dgrid enroll --help)");
+	if (!rc && !task_id_valid(argv[s.rest]))
+		rc = err_set(e, ERR_USAGE, "NODE: expected 1-64 of A-Z a-z 0-9 _ -, found '%.200s'", argv[s.rest]);
+	if (!rc) {
+		x.node = argv[s.rest];
+		x.print = x.revoke && n > 1 ? argv[s.rest + 1] : NULL;
+	}
+	if (!rc && !x.revoke)
+		rc = read_key(argv[s.rest + 1], &x.key, e);
+	if (!rc && x.print && strncmp(x.print, "SHA256:", 7) != 0)
+		rc = err_set(e, ERR_USAGE, "--revoke: expected a fingerprint such as SHA256:..., found '%.200s'",
+			     x.print);
+	if (!rc)
+		rc = open_grid(ctx, &l, &c, e);
+	if (!rc)
+		sign_commits(&l, &c);
+	if (!rc)
+		rc = land(&l, &x, e);
+	if (!rc)
+		tell(&x);
+	keys_clear(&x.key);
+	close_grid(&l, &c);
+	return rc;
+}
+
+const struct verb verb_enroll = {
+    .name = "enroll",
+    .args = "[--json] (NODE KEY | --revoke NODE [FINGERPRINT])",
+    .summary = "add a public key to nodes/keys/NODE.pub, or take it out: who may sign as NODE",
+    .about =
+	"Where grid.json has \"require_signed_nodes\": true, what a node commits is signed with a key of "
+	"nodes/keys/NODE.pub, and so is what people do to running and finished tasks (cancel, retry, heal, maintain), "
+	"by their own names. Whoever may push enrols them: with this, or by merging a pull request that adds the file. "
+	"Compare the fingerprint with what the node's worker prints. Who is enrolled himself signs this commit too: a "
+	"repository that judges pushes (dgrid init --hook) takes no other.\n\n"
+	"A node may have several keys, so that a key is changed without a stop: enroll the new one, put it in the old "
+	"one's place on the node, revoke the old one. Revoking counts from the next commit on; what was signed before "
+	"stays good.",
+    .needs = USAGE_WRITES,
+    .options =
+	(const struct usage_option[]){
+	    USAGE_JSON,
+	    {'r', "--revoke", NULL, NULL, "take the key with this fingerprint out, without one all keys of the node"},
+	    {0}},
+    .operands = "@nodes",
+    .examples =
+	(const struct usage_note[]){
+	    {"dgrid enroll pi-3 'ssh-ed25519 AAAA... pi-3'", "the line that its worker printed"},
+	    {"dgrid enroll ann ~/.ssh/id_ed25519.pub", "a person who may cancel, retry and heal"},
+	    {"dgrid enroll --revoke pi-3 SHA256:Zk0...", "one key"},
+	    {"dgrid enroll --revoke pi-3", "the node is no longer one of the grid"},
+	    {0}},
+    .exits = (const struct usage_note[]){{"65", "the key is not one, or is another node's"},
+					 {"66", "no such file, or the node has no such key"},
+					 {0}},
+    .run = cmd_enroll,
+};

@@ -1,0 +1,397 @@
+#include "audit/rerun.h"
+#include "base/clock.h"
+#include "base/sig.h"
+#include "runner.h"
+#include "schema/result.h"
+#include "verbs/follow.h"
+#include "verbs/look.h"
+#include "verbs/verbs.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GRACE_MS 3000
+#define WIDEST 1048576
+
+struct again {
+	const char *id, *want; /* want: the engine asked for, NULL: that of the result */
+	bool json;
+	struct json *doc;
+	const struct json *recorded;
+	struct task task;
+	struct grid_config wide; /* the task borrows its image from it */
+	struct strs env;
+	struct engine engine;
+	struct engine_run run;
+	char digest[96], ref[320], nonce[33];
+	size_t output_limit;
+	int64_t seconds;   /* its deadline */
+	bool narrower;	   /* than it says it ran with */
+	struct json *now;  /* the new result */
+	bool done, broken; /* broken: the engine's fault, why says how */
+	char why[1100];
+};
+
+static void on_done(void *ctx, struct attempt_result *r)
+{
+	struct again *a = ctx;
+	const struct result_facts f = {.node = "",
+				       .nonce = a->nonce,
+				       .image = a->task.image,
+				       .image_digest = a->digest,
+				       .script = a->task.script,
+				       .engine = &a->engine,
+				       .run = &a->run,
+				       .output_limit = a->output_limit,
+				       .attempt = 1};
+	a->done = true;
+	a->broken = r->status == ATT_ENGINE;
+	if (a->broken)
+		snprintf(a->why, sizeof a->why, "the engine failed: %.250s", r->message);
+	else
+		a->now = result_json(r, &f);
+}
+
+/* The task as it was checked when it ran, but for ceilings and images, which may have been others then, and for
+ * created_at, which once was any string. */
+static int read_task(struct again *a, const struct grid_config *c)
+{
+	struct problems p = {.file = a->id};
+	const char *image = json_str(a->recorded, "image"), *asked = json_str(a->doc, "image");
+	config_defaults(&a->wide);
+	free(a->wide.images[0]);
+	/* bubblewrap's results name no image, and need none. */
+	a->wide.images[0] = xstrdup(asked ? asked : image && *image && *image != '-' ? image : c->images[0]);
+	a->wide.min_timeout_seconds = 1;
+	a->wide.max_timeout_seconds = 86400;
+	a->wide.max_memory_mb = a->wide.tmp_mb = WIDEST;
+	a->wide.max_pids = 4096;
+	a->wide.max_cpus = 1024;
+	struct json *doc = json_copy(a->doc);
+	json_remove(doc, "created_at");
+	char *text = task_text(doc);
+	int rc = task_parse(&a->task, text, strlen(text), a->id, &a->wide, false, &p);
+	if (rc)
+		snprintf(a->why, sizeof a->why, "its file is no valid task: %.*s", (int)strcspn(p.text.data, "\n"),
+			 p.text.data);
+	json_free(doc);
+	free(text);
+	problems_clear(&p);
+	return rc;
+}
+
+/* A result is its worker's word: it does not give a script more of this machine than the grid does. */
+static double number(struct again *a, const struct json *j, double dflt, double least, double most)
+{
+	double d = j && j->type == JSON_NUMBER ? strtod(j->text, NULL) : -1;
+	d = d >= least ? d : dflt; /* engines read 0 as: no limit */
+	a->narrower = a->narrower || d > most;
+	return d > most ? most : d;
+}
+
+/* What the run was given stands in its result; before it did, what the task asks for, or the grid gives today. */
+static void set_limits(struct again *a, const struct grid_config *c)
+{
+	const struct json *l = json_get(a->recorded, "limits");
+	double cpus = json_get(a->doc, "cpus") ? a->task.cpus : c->max_cpus,
+	       memory = json_get(a->doc, "memory_mb") ? (double)a->task.memory_mb : (double)c->max_memory_mb,
+	       pids = json_get(a->doc, "pids") ? (double)a->task.pids : (double)c->max_pids;
+	a->run.cpus = number(a, json_get(l, "cpus"), cpus, 0.01, c->max_cpus);
+	a->run.memory_mb = (int)number(a, json_get(l, "memory_mb"), memory, 4, (double)c->max_memory_mb);
+	a->run.pids = (int)number(a, json_get(l, "pids"), pids, 3, (double)c->max_pids);
+	a->run.tmp_mb = (int)number(a, json_get(l, "tmp_mb"), (double)c->tmp_mb, 1, (double)c->tmp_mb);
+	a->output_limit =
+	    (size_t)number(a, json_get(l, "output_limit_bytes"), (double)c->output_limit_bytes, 1, WIDEST);
+	a->seconds = (int64_t)number(a, NULL, (double)a->task.timeout_seconds, 1, (double)c->max_timeout_seconds);
+}
+
+/* The engine, and for containers the very image. -1: a->why says what is missing. */
+static int find_engine(struct again *a)
+{
+	static const char *const containers[] = {"docker", "podman"};
+	const char *was = json_str(a->recorded, "engine"), *image = json_str(a->recorded, "image"),
+		   *digest = json_str(a->recorded, "image_digest");
+	bool bwrap = was && !strcmp(was, "bwrap"),
+	     contained = was && (!strcmp(was, "docker") || !strcmp(was, "podman"));
+	struct err e;
+	int rc = -1;
+	if (!bwrap && !contained)
+		snprintf(a->why, sizeof a->why, "its result does not say which engine ran it");
+	else if (bwrap && a->want && strcmp(a->want, "bwrap") != 0)
+		snprintf(a->why, sizeof a->why,
+			 "it ran on its node's own /usr (bubblewrap): there is no image to run it in (--engine bwrap)");
+	else if (contained && a->want && !strcmp(a->want, "bwrap"))
+		snprintf(a->why, sizeof a->why,
+			 "it ran in an image, and bubblewrap runs none (--engine docker or podman)");
+	else if (contained && (!digest || !*digest || !image))
+		snprintf(a->why, sizeof a->why,
+			 "its result names no image digest, and a tag may mean another image now");
+	else {
+		rc = engine_pick(a->want ? a->want : was, &a->engine, &e);
+		for (int i = 0; i < 2 && rc && contained && !a->want; i++) /* the one will do for the other */
+			rc = engine_pick(containers[i], &a->engine, &e);
+		if (!rc && contained && !(rc = engine_image_exact(&a->engine, image, digest, a->ref, &e)))
+			snprintf(a->digest, sizeof a->digest, "%s", digest);
+		if (rc)
+			snprintf(a->why, sizeof a->why, "%s", e.msg);
+	}
+	for (char *p = a->why; *p; p++)
+		*p = *p == '\n' ? ' ' : *p;
+	return rc;
+}
+
+/* Runs it. -1: e says why it did not end by itself (a signal to us), or a->broken. */
+static int run(struct again *a, struct err *e)
+{
+	const struct json *vars = json_get(a->doc, "env");
+	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
+		strs_addf(&a->env, "%s=%s", v->name, v->text);
+	clock_nonce(a->nonce, 16);
+	char *name = xasprintf("dgrid-rerun-%s-%s", a->id, a->nonce);
+	a->run.name = name;
+	a->run.node = "rerun";
+	a->run.instance = a->run.nonce = a->nonce;
+	a->run.task = a->id;
+	a->run.image = a->ref;
+	a->run.script = a->task.script;
+	a->run.env = (const char *const *)a->env.v;
+	struct attempt_spec spec = {.engine = &a->engine,
+				    .run = a->run,
+				    .timeout_ms = a->seconds * 1000,
+				    .grace_ms = GRACE_MS,
+				    .output_limit = a->output_limit,
+				    .ctx = a,
+				    .on_done = on_done};
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr, "running it again with %s (at most %lld s)\n", engine_name(a->engine.kind),
+			(long long)a->seconds);
+	struct attempt *attempt = attempt_start(&spec, e);
+	bool told = false;
+	if (!attempt) {
+		a->broken = true;
+		snprintf(a->why, sizeof a->why, "%.500s", e->msg);
+	}
+	while (attempt && !a->done) {
+		if (sig_stops() && !told) {
+			told = true;
+			attempt_cancel(attempt); /* and wait until nothing of it is left */
+		}
+		loop_step(1000);
+	}
+	free(name);
+	a->run.name = NULL;
+	return told	   ? err_set(e, (enum err_class)(128 + sig_last_stop()), "interrupted; nothing of it runs on")
+	       : a->broken ? -1
+			   : 0;
+}
+
+/* ---- telling ---- */
+
+/* What else may be behind a difference. */
+static const char *note_of(const struct again *a)
+{
+	const char *status = rerun_status(a->recorded);
+	if (a->narrower)
+		return "it ran with limits beyond those of grid.json, and got those here (--at shows the grid as it "
+		       "was then)";
+	if (status && !strcmp(status, "timeout"))
+		return "it ran into its deadline: what it had printed until then depends on how fast the machine is";
+	if (a->now && a->engine.kind == ENGINE_BWRAP)
+		return "bubblewrap shows a script the machine's own /usr: other versions of its tools may print "
+		       "something "
+		       "else";
+	return NULL;
+}
+
+static void put_value(const struct json *j)
+{
+	struct buf b = {0};
+	if (!j || j->type == JSON_NULL)
+		buf_adds(&b, "nothing");
+	else
+		json_write(&b, j, 0);
+	put_clean(b.data, 400);
+	buf_clear(&b);
+}
+
+static void tell_text(const struct again *a, enum rerun_verdict v, const struct json *differences, const char *where)
+{
+	const char *node = json_str(a->recorded, "node"), *at = json_str(a->recorded, "finished_at"),
+		   *engine = json_str(a->recorded, "engine"), *image = json_str(a->recorded, "image");
+	printf("%s  ", a->id);
+	put_clean(where, 200);
+	putchar('\n');
+	if (json_get(a->recorded, "started_at")) { /* it ran at all */
+		char *ran = xasprintf("ran   %s, on %s, %s %s%s%.19s", at ? at : "?", node && *node ? node : "?",
+				      engine ? engine : "?", image ? image : "?", a->digest[0] ? " " : "", a->digest);
+		put_clean(ran, 400);
+		putchar('\n');
+		free(ran);
+	}
+	if (a->now)
+		printf("again %s %s, %.1f s\n", engine_name(a->engine.kind), a->engine.version,
+		       (double)json_int(a->now, "duration_ms", 0) / 1000);
+	for (const struct json *d = differences->child; d; d = d->next) {
+		printf("%s", json_str(d, "what"));
+		if (json_get(d, "line"))
+			printf(" line %lld", (long long)json_int(d, "line", 0));
+		else if (!strncmp(json_str(d, "what"), "std", 3)) {
+			printf(": differs in what was not kept\n");
+			continue;
+		}
+		printf(": ");
+		put_value(json_get(d, "recorded"));
+		printf(" then, ");
+		put_value(json_get(d, "rerun"));
+		puts(" now");
+	}
+	const char *note = v == RERUN_DIFFERS ? note_of(a) : NULL;
+	if (note)
+		printf("(%s)\n", note);
+	printf("%s%s", rerun_verdict_name(v), v == RERUN_CANNOT ? ": " : "\n");
+	if (v == RERUN_CANNOT) {
+		put_clean(a->why, sizeof a->why);
+		putchar('\n');
+	}
+}
+
+static void tell_json(const struct again *a, enum rerun_verdict v, struct json *differences, const char *where)
+{
+	struct json *all = json_new(JSON_OBJECT);
+	json_set(all, "schema", json_new_int(1));
+	json_set(all, "task_id", json_new_str(a->id));
+	json_set(all, "file", json_new_str(where));
+	json_set(all, "verdict", json_new_str(rerun_verdict_name(v)));
+	if (v == RERUN_CANNOT)
+		json_set(all, "why", json_new_str(a->why));
+	if (note_of(a))
+		json_set(all, "note", json_new_str(note_of(a)));
+	json_set(all, "differences", json_copy(differences));
+	if (a->recorded)
+		json_set(all, "recorded", json_copy(a->recorded));
+	if (a->now)
+		json_set(all, "rerun", json_copy(a->now));
+	put_json(all);
+	json_free(all);
+}
+
+/* 0 and *v, or -1: interrupted. */
+static int judge(struct again *a, const char *state, const struct grid_config *c, struct json *differences,
+		 enum rerun_verdict *v, struct err *e)
+{
+	char why[256];
+	char *no = rerun_refusal(a->doc, state);
+	*v = RERUN_CANNOT;
+	if (no)
+		snprintf(a->why, sizeof a->why, "%s", no);
+	else if (rerun_script_changed(a->doc)) {
+		struct json *d = json_new(JSON_OBJECT);
+		json_set(d, "what", json_new_str("script"));
+		json_set(d, "recorded", json_copy(json_get(a->recorded, "script_sha256")));
+		json_set(d, "rerun",
+			 json_new_str("the script in the file has another hash: it is not the one that ran"));
+		json_append(differences, d);
+		*v = RERUN_DIFFERS;
+	} else if (!read_task(a, c) && !find_engine(a)) {
+		set_limits(a, c);
+		int rc = run(a, e);
+		if (rc && !a->broken) {
+			free(no);
+			return -1;
+		}
+		if (!a->broken)
+			*v = rerun_compare(a->recorded, a->now, differences, why);
+		if (!a->broken && *v == RERUN_CANNOT)
+			snprintf(a->why, sizeof a->why, "%s", why);
+	}
+	free(no);
+	return 0;
+}
+
+static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	static const char *const engines[] = {"docker", "podman", "bwrap"};
+	struct usage_scan s = {.verb = &verb_rerun, .argc = argc, .argv = argv};
+	struct again a = {0};
+	struct snapshot grid = {0};
+	struct json *differences = json_new(JSON_ARRAY);
+	enum rerun_verdict v = RERUN_CANNOT;
+	const char *at = NULL, *state;
+	char where[256];
+	bool known = false;
+	int key, rc = 0;
+	while ((key = usage_next(&s, e)) > 0)
+		if (key == 't')
+			at = s.value;
+		else if (key == 'e')
+			a.want = s.value;
+		else
+			a.json = true;
+	for (size_t i = 0; i < sizeof engines / sizeof *engines && a.want; i++)
+		known = known || !strcmp(a.want, engines[i]);
+	if (key < 0)
+		rc = -1;
+	else if (a.want && !known)
+		rc = err_set(e, ERR_USAGE, "--engine: expected docker, podman or bwrap, found '%.80s'", a.want);
+	else if (s.rest == argc)
+		rc = err_set(e, ERR_USAGE, "rerun needs a task id");
+	else
+		rc = usage_operands(&s, 1, e);
+	if (!rc) {
+		a.id = argv[s.rest];
+		rc = follow_find(ctx, &grid, at, a.id, &a.doc, &state, where, e);
+	}
+	if (!rc) {
+		a.recorded = json_get(a.doc, "result");
+		if (!grid.config.branch)
+			config_defaults(&grid.config);
+		rc = judge(&a, state, &grid.config, differences, &v, e);
+	}
+	if (!rc) {
+		if (a.json)
+			tell_json(&a, v, differences, where);
+		else
+			tell_text(&a, v, differences, where);
+		rc = v == RERUN_SAME	  ? 0
+		     : v == RERUN_DIFFERS ? err_set(e, ERR_NO, "%s", "")
+					  : err_set(e, ERR_UNAVAILABLE, "%s", ""); /* told on stdout */
+	}
+	json_free(differences);
+	json_free(a.now);
+	task_clear(&a.task);
+	config_clear(&a.wide);
+	strs_clear(&a.env);
+	json_free(a.doc);
+	snapshot_close(&grid);
+	return rc;
+}
+
+const struct verb verb_rerun = {
+    .name = "rerun",
+    .args = "[--json] [--at REV|DATE] [--engine docker|podman|bwrap] ID",
+    .summary = "run a finished task again, here, and compare with what is recorded",
+    .about =
+	"Runs the same script with the same environment and limits, in the very image that the result names by its "
+	"digest (never by its tag), in a sandbox of this machine, and compares status, exit code and the hashes of "
+	"what it printed. Archived tasks too. Nothing is written to the grid.\n\n"
+	"A task that ran under bubblewrap saw its node's own /usr: it is run on this machine's, and the same is the "
+	"same, but a difference may come from other versions of the tools.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){USAGE_JSON,
+					     USAGE_AT,
+					     {'e', "--engine", "NAME", "docker podman bwrap",
+					      "the engine to run it with; default: the one that ran it"},
+					     {0}},
+    .operands = "@tasks:completed,failed",
+    .examples = (const struct usage_note[]){{"dgrid rerun hello", ""},
+					    {"dgrid rerun --json hello | jq .differences", "what differs"},
+					    {"dgrid rerun --at main~20 hello", "as it was recorded then"},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "reproducible: it did the same again"},
+					 {"1", "differs: in what is printed"},
+					 {"66", "no such task"},
+					 {"69", "cannot: it never ran, no engine, or its image is not to be had"},
+					 {"130, 143", "interrupted; the container is gone"},
+					 {0}},
+    .run = cmd_rerun,
+};

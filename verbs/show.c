@@ -1,0 +1,286 @@
+#include "base/text.h"
+#include "schema/vote.h"
+#include "verbs/follow.h"
+#include "verbs/look.h"
+#include "verbs/verbs.h"
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- one task ---- */
+
+static void line(const char *name, const char *value)
+{
+	printf("%-12s", name);
+	put_clean(value ? value : "-", 4096);
+	putchar('\n');
+}
+
+/* A cell of width columns and the gap after it. */
+static void cell(const char *text, int width)
+{
+	struct buf b = {0};
+	int used = text_clean(&b, text, SIZE_MAX, width);
+	printf("%s%*s", b.data, width - used + 2, "");
+	buf_clear(&b);
+}
+
+static void block(const char *title, const char *text, size_t len)
+{
+	if (!len)
+		return;
+	printf("\n%s:\n", title);
+	for (size_t at = 0; at < len;) {
+		size_t n = 0;
+		while (at + n < len && text[at + n] != '\n')
+			n++;
+		fputs("    ", stdout);
+		put_clean(text + at, n);
+		putchar('\n');
+		at += n + 1;
+	}
+}
+
+static void show_stream(const struct json *result, const char *name)
+{
+	const struct json *o = json_get(result, name);
+	char *bytes = xasprintf("%s_bytes", name), *cut = xasprintf("%s_truncated", name);
+	const struct json *truncated = json_get(result, cut);
+	char *title = xasprintf("%s, %lld bytes%s", name, (long long)json_int(result, bytes, 0),
+				truncated && truncated->boolean ? " (its middle is left out)" : "");
+	if (o && o->type == JSON_STRING)
+		block(title, o->text, o->len);
+	free(bytes);
+	free(cut);
+	free(title);
+}
+
+/* What it asks for besides its script. */
+static void show_asked(const struct json *doc)
+{
+	static const char *const members[] = {"image",	  "env",      "cpus",	      "memory_mb",
+					      "pids",	  "priority", "max_attempts", "retry_on_failure",
+					      "replicas", "quorum",   "labels",	      NULL};
+	for (int i = 0; members[i]; i++) {
+		struct buf value = {0};
+		const struct json *m = json_get(doc, members[i]);
+		if (!m)
+			continue;
+		json_write(&value, m, 0);
+		char *name = xasprintf("%s ", members[i]);
+		line(name, value.data);
+		free(name);
+		buf_clear(&value);
+	}
+}
+
+/* Who signed, as the node found that claimed it; before that only the keys are known. */
+static void show_signatures(const struct json *doc, const struct json *claim, const struct json *attempts)
+{
+	const struct json *all = json_get(doc, "signatures");
+	const char *signer = json_str(claim, "signed_by");
+	for (const struct json *a = attempts ? attempts->child : NULL; a; a = a->next)
+		signer = json_str(a, "signed_by") ? json_str(a, "signed_by") : signer;
+	if (signer)
+		line("signed by", signer);
+	for (const struct json *s = all && !signer ? all->child : NULL; s; s = s->next) {
+		char *text = xasprintf("with key %s (see: dgrid why)", json_str(s, "key") ? json_str(s, "key") : "?");
+		line("signed", text);
+		free(text);
+	}
+}
+
+static void show_nodes(const char *name, const struct json *list)
+{
+	char *names = look_names(list);
+	if (*names)
+		line(name, names);
+	free(names);
+}
+
+static void show_text(const struct json *doc, const char *state, const char *path)
+{
+	const struct json *result = json_get(doc, "result"), *claim = json_get(doc, "claim"),
+			  *attempts = json_get(doc, "attempts"), *script = json_get(doc, "script");
+	char *number;
+	line("task", json_str(doc, "task_id"));
+	line("state", state);
+	line("file", path);
+	if (json_str(doc, "description"))
+		line("description", json_str(doc, "description"));
+	if (json_str(doc, "created_at"))
+		line("created", json_str(doc, "created_at"));
+	if (json_str(doc, "submitted_by"))
+		line("by", json_str(doc, "submitted_by"));
+	show_asked(doc);
+	const struct json *approved = json_get(doc, "approved_by");
+	if (json_str(approved, "author"))
+		line("approved by", json_str(approved, "author"));
+	show_signatures(doc, claim, attempts);
+	if (claim) {
+		line("node", json_str(claim, "node"));
+		line("claimed", json_str(claim, "claimed_at"));
+		line("lease until", json_str(claim, "lease_until"));
+	}
+	if (json_str(doc, "not_before"))
+		line("not before", json_str(doc, "not_before"));
+	if (result) {
+		line("status", json_str(result, "status"));
+		if (json_str(result, "reason"))
+			line("reason", json_str(result, "reason"));
+		if (json_int(result, "exit_code", -1) >= 0) {
+			number = xasprintf("%lld", (long long)json_int(result, "exit_code", -1));
+			line("exit code", number);
+			free(number);
+		}
+		if (json_int(result, "signal", 0)) {
+			number = xasprintf("%lld", (long long)json_int(result, "signal", 0));
+			line("signal", number);
+			free(number);
+		}
+		show_nodes("agreed", json_get(json_get(result, "quorum"), "agreed"));
+		show_nodes("outliers", json_get(json_get(result, "quorum"), "outliers"));
+		line("node", json_str(result, "node"));
+		line("finished", json_str(result, "finished_at"));
+		if (json_int(result, "duration_ms", -1) >= 0) {
+			number =
+			    xasprintf("%.1f s, engine %s, image %s", (double)json_int(result, "duration_ms", 0) / 1000,
+				      json_str(result, "engine") ? json_str(result, "engine") : "-",
+				      json_str(result, "image") ? json_str(result, "image") : "-");
+			line("ran", number);
+			free(number);
+		}
+	}
+	if (attempts && attempts->child) {
+		puts("\nattempts:");
+		for (const struct json *a = attempts->child; a; a = a->next) {
+			const char *node = json_str(a, "node"), *outcome = json_str(a, "outcome"),
+				   *began = json_str(a, "claimed_at"), *reason = json_str(a, "reason"),
+				   *vote = json_str(a, "commitment");
+			fputs("    ", stdout);
+			cell(began ? began : "-", 20);
+			cell(node ? node : "-", 16);
+			fputs(outcome && table_colour() ? paint_code(look_paint(outcome)) : "", stdout);
+			cell(outcome ? outcome : "-", 9);
+			fputs(outcome && table_colour() ? "[0m" : "", stdout);
+			put_clean(reason ? reason : vote ? vote : "", 200);
+			putchar('\n');
+		}
+	}
+	if (script && script->type == JSON_STRING)
+		block("script", script->text, script->len);
+	show_stream(result, "stdout");
+	show_stream(result, "stderr");
+}
+
+static int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct look o;
+	struct snapshot s = {0};
+	struct json *doc = NULL;
+	const char *state;
+	char path[256];
+	int rc = look_options(&o, &verb_show, argc, argv, true, e);
+	if (!rc && !(rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e))) {
+		if (o.json) {
+			json_set(doc, "state", json_new_str(state));
+			json_set(doc, "schema", json_new_int(1));
+			put_json(doc);
+		} else
+			show_text(doc, state, path);
+	}
+	json_free(doc);
+	snapshot_close(&s);
+	return rc;
+}
+
+static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct look o;
+	struct snapshot s = {0};
+	struct json *doc = NULL;
+	struct buf old = {0};
+	const char *state;
+	char path[256];
+	int rc = look_options(&o, &verb_logs, argc, argv, true, e);
+	if (!rc && o.follow)
+		return follow_task(ctx, o.id, e);
+	if (!rc)
+		rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e);
+	const struct json *result = json_get(doc, "result"), *out = json_get(result, "stdout"),
+			  *err = json_get(result, "stderr");
+	if (!rc && !result) {
+		/* The well-known attempt kept results beside the task, in ID.json.log. */
+		char *log = xasprintf("%s.log", path);
+		if (snapshot_file(&s, log, &old, NULL))
+			rc = err_set(e, ERR_RETRY, "task '%s' is in %s: it has no output yet%s (see: dgrid why %s)",
+				     o.id, state, vote_count(doc) ? ", for votes show none" : "", o.id);
+		free(log);
+	}
+	if (!rc && o.json) {
+		struct json *all = json_new(JSON_OBJECT);
+		static const char *const kept[] = {
+		    "status",	    "exit_code",	"stdout",	    "stderr",	     "stdout_bytes",
+		    "stderr_bytes", "stdout_truncated", "stderr_truncated", "stdout_sha256", "stderr_sha256"};
+		json_set(all, "schema", json_new_int(1));
+		json_set(all, "task_id", json_new_str(o.id));
+		for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+			look_copy(all, result, kept[i]);
+		if (old.len)
+			json_set(all, "stdout", json_new_strn(old.data, old.len));
+		put_json(all);
+		json_free(all);
+	} else if (!rc) {
+		if (old.len)
+			follow_print(false, old.data, old.len);
+		if (out && out->type == JSON_STRING)
+			follow_print(false, out->text, out->len);
+		if (err && err->type == JSON_STRING)
+			follow_print(true, err->text, err->len);
+	}
+	json_free(doc);
+	buf_clear(&old);
+	snapshot_close(&s);
+	return rc;
+}
+
+const struct verb verb_show = {
+    .name = "show",
+    .args = "[--json] [--at REV|DATE] ID",
+    .summary = "all about one task; --json: as the ledger has it",
+    .about = "Prints a task's fields, claim, attempts, result, script and output. Archived tasks are found too.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},
+    .operands = "@tasks",
+    .examples = (const struct usage_note[]){{"dgrid show hello", ""},
+					    {"dgrid show --json hello", "its file on the branch, and its state"},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "printed"}, {0}},
+    .run = cmd_show,
+};
+const struct verb verb_logs = {
+    .name = "logs",
+    .args = "[-f | --follow] [--json] [--at REV|DATE] ID",
+    .summary = "a task's output: stdout to stdout, stderr to stderr; -f follows it to its end",
+    .about =
+	"Prints what a task that has ended printed. On a terminal its control characters show as U+FFFD; a pipe or "
+	"a file gets them as they are.\n\n"
+	"With -f it waits for the task to start, prints what its node sends along with its beats (live_tail_bytes "
+	"of grid.json, the newest of each stream), and ends with the task.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){{'f', "-f, --follow", NULL, NULL,
+					      "print while it runs, until it has ended; not with --json or --at"},
+					     USAGE_JSON,
+					     USAGE_AT,
+					     {0}},
+    .operands = "@tasks",
+    .examples = (const struct usage_note[]){{"dgrid logs hello >out 2>err", ""}, {"dgrid logs -f hello", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "printed; with -f: the task succeeded"},
+					 {"1", "with -f: the task failed"},
+					 {"3", "with -f: the task was cancelled"},
+					 {"75", "the task has no output yet"},
+					 {"130, 143", "with -f: interrupted; the task runs on"},
+					 {0}},
+    .run = cmd_logs,
+};

@@ -1,0 +1,434 @@
+#include "base/clock.h"
+#include "base/text.h"
+#include "store/record.h"
+#include "store/voters.h"
+#include "verbs/look.h"
+#include "verbs/verbs.h"
+#include "verbs/watch.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a row shows, whatever is missing in a stranger's document. */
+struct row {
+	const char *node, *status, *first;
+	bool voted;
+	char code[24], time[24], votes[24]; /* votes: so far, of a task that waits for more */
+};
+
+static struct row row_of(const struct snapshot *s, const struct snapshot_task *t)
+{
+	const struct json *result = json_get(t->doc, "result"), *claim = json_get(t->doc, "claim");
+	const char *node = json_str(result ? result : claim, "node"), *status = json_str(result, "status"),
+		   *out = json_str(result, "stdout"), *reason = json_str(result, "reason");
+	int64_t code = json_int(result, "exit_code", -1), ms = json_int(result, "duration_ms", -1);
+	struct row r = {.node = node ? node : "-",
+			.status = status			 ? status
+				  : t->state == TASK_IN_PROGRESS ? "running"
+								 : "-",
+			.first = out && *out ? out
+				 : reason    ? reason
+					     : ""};
+	if (!t->doc)
+		r.first = "(not valid JSON: dgrid show tells more)";
+	struct voters v = {0};
+	if (t->doc && t->state == TASK_QUEUE)
+		voters_of(s, t->doc, true, &v);
+	snprintf(r.votes, sizeof r.votes, "voted %zu/%lld", v.votes, (long long)v.terms.replicas);
+	r.voted = v.votes > 0;
+	snprintf(r.code, sizeof r.code, "-");
+	snprintf(r.time, sizeof r.time, "-");
+	if (code >= 0)
+		snprintf(r.code, sizeof r.code, "%lld", (long long)code);
+	if (ms >= 0)
+		snprintf(r.time, sizeof r.time, "%.1f s", (double)ms / 1000);
+	else if (t->state == TASK_IN_PROGRESS && look_time(claim, "claimed_at"))
+		look_span(s->now - look_time(claim, "claimed_at"), r.time);
+	return r;
+}
+
+static int64_t when_ended(const struct snapshot_task *t)
+{
+	return look_time(json_get(t->doc, "result"), "finished_at");
+}
+
+static int newest_first(const void *pa, const void *pb)
+{
+	const struct snapshot_task *a = *(struct snapshot_task *const *)pa, *b = *(struct snapshot_task *const *)pb;
+	int64_t x = when_ended(a), y = when_ended(b);
+	return x != y ? (x > y ? -1 : 1) : strcmp(a->id, b->id);
+}
+
+static int first_to_run(const void *pa, const void *pb)
+{
+	const struct snapshot_task *a = *(struct snapshot_task *const *)pa, *b = *(struct snapshot_task *const *)pb;
+	int64_t x = json_int(a->doc, "priority", 5), y = json_int(b->doc, "priority", 5);
+	if (x == y) {
+		x = look_time(b->doc, "created_at");
+		y = look_time(a->doc, "created_at");
+	}
+	return x != y ? (x > y ? -1 : 1) : strcmp(a->id, b->id);
+}
+
+/* The tasks whose state is in states, in their order; *n of them. The caller frees the list. */
+static struct snapshot_task **in_order(const struct snapshot *s, unsigned states, size_t *n)
+{
+	struct snapshot_task **list = xcalloc(s->n_tasks + 1, sizeof(struct snapshot_task *));
+	*n = 0;
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (states & (1u << s->tasks[i].state))
+			list[(*n)++] = &s->tasks[i];
+	bool ended = states & (1u << TASK_COMPLETED | 1u << TASK_FAILED);
+	qsort(list, *n, sizeof *list, ended ? newest_first : first_to_run);
+	return list;
+}
+
+/* The rows of one section; others: what is not shown is counted under that name, NULL: everything is shown. */
+static void section(struct table *t, const struct snapshot *s, unsigned states, const struct look *o,
+		    const char *others)
+{
+	size_t n, max = o->all ? s->n_tasks : (size_t)o->limit;
+	struct snapshot_task **list = in_order(s, states, &n);
+	for (size_t i = 0; i < n && (i < max || !others); i++) {
+		struct row r = row_of(s, list[i]);
+		char *first = xstrndup(r.first, strcspn(r.first, "\n"));
+		table_cell(t, list[i]->id, PAINT_NONE);
+		table_cell(t, task_state_name(list[i]->state), PAINT_NONE);
+		table_cell(t, r.node, PAINT_NONE);
+		const char *status = r.voted ? r.votes : r.status;
+		table_cell(t, status, look_paint(status));
+		table_cell(t, r.code, PAINT_NONE);
+		table_cell(t, r.time, PAINT_NONE);
+		table_cell(t, first, PAINT_NONE);
+		free(first);
+	}
+	if (others && n > max) {
+		char *note = xasprintf("... and %zu more %s (--all shows them)", n - max, others);
+		table_note(t, note);
+		free(note);
+	}
+	free(list);
+}
+
+static const struct column columns[] = {{.title = "TASK", .max = 64, .min = 8},
+					{.title = "STATE", .max = 11, .min = 5, .ours = true},
+					{.title = "NODE", .max = 20, .min = 4},
+					{.title = "STATUS", .max = 9, .min = 4},
+					{.title = "EXIT", .max = 4, .right = true, .ours = true},
+					{.title = "TIME", .max = 10, .right = true, .ours = true},
+					{.title = "OUTPUT", .max = 48, .min = 6}};
+
+static struct table tasks_table(const struct snapshot *s, const struct look *o)
+{
+	struct table t = {.columns = columns, .n = sizeof columns / sizeof *columns};
+	section(&t, s, 1u << TASK_IN_PROGRESS, o, NULL);
+	section(&t, s, 1u << TASK_QUEUE, o, "queued");
+	section(&t, s, 1u << TASK_UNAPPROVED, o, "unapproved");
+	section(&t, s, 1u << TASK_COMPLETED | 1u << TASK_FAILED, o, "finished");
+	return t;
+}
+
+/* "2 nodes alive; 1 queued, 0 running, ..." and, in the next line, how fast it goes. */
+/* Queued tasks that cannot be decided by the nodes there are. */
+static void add_missing(struct buf *out, const struct snapshot *s)
+{
+	size_t tasks = 0, nodes = 0;
+	for (size_t i = 0; i < s->n_tasks; i++) {
+		struct voters v = {0};
+		if (s->tasks[i].state == TASK_QUEUE && s->tasks[i].doc)
+			voters_of(s, s->tasks[i].doc, true, &v);
+		tasks += v.missing > 0;
+		nodes = v.missing > nodes ? v.missing : nodes;
+	}
+	if (tasks)
+		buf_addf(out, "%zu queued task%s for a quorum: %zu more node%s needed\n", tasks,
+			 tasks == 1 ? " waits" : "s wait", nodes, nodes == 1 ? " is" : "s are");
+}
+
+static void add_counts(struct buf *out, const struct snapshot *s)
+{
+	char age[24];
+	size_t alive = 0;
+	struct pace p = look_pace(s);
+	int64_t archived = snapshot_total(s, "tasks");
+	for (size_t i = 0; i < s->n_nodes; i++)
+		alive += s->nodes[i].state != NODE_LEFT && s->nodes[i].state != NODE_SILENT;
+	buf_addf(out, "%zu node%s alive; %zu queued, %zu running, %zu completed, %zu failed", alive,
+		 alive == 1 ? "" : "s", s->count[TASK_QUEUE], s->count[TASK_IN_PROGRESS], s->count[TASK_COMPLETED],
+		 s->count[TASK_FAILED]);
+	if (s->count[TASK_UNAPPROVED])
+		buf_addf(out, ", %zu unapproved", s->count[TASK_UNAPPROVED]);
+	if (archived > 0)
+		buf_addf(out, ", %lld archived", (long long)archived);
+	buf_adds(out, "\n");
+	if (!s->n_tasks)
+		return;
+	add_missing(out, s);
+	buf_addf(out, "%.1f tasks/min over the last %s", p.per_minute, look_span(p.seconds, age));
+	if (p.oldest_queued >= 0)
+		buf_addf(out, "; the oldest queued task has waited for %s", look_span(p.oldest_queued, age));
+	buf_adds(out, "\n");
+}
+
+static void add_place(struct buf *out, const struct snapshot *s)
+{
+	char age[24], when[32];
+	char *shown = xstrdup(s->url);
+	git_redact(shown);
+	text_clean(out, shown, SIZE_MAX, 200);
+	buf_addf(out, " at %.10s, ", s->commit);
+	if (s->past)
+		buf_addf(out, "as it was at %s, ", clock_format(s->committed_at, when));
+	buf_addf(out, "%s ago\n", look_span(clock_now() - s->committed_at, age));
+	free(shown);
+}
+
+/* What the last recorded audit said; nothing where there is none. */
+static void add_audit(struct buf *out, const struct record *r)
+{
+	if (r->place == RECORD_NONE)
+		return;
+	struct buf line = {0};
+	record_tell(&line, r, clock_now());
+	if (record_bad(r) && table_colour())
+		buf_addf(out, "%s%s\033[0m\n", paint_code(PAINT_RED), line.data);
+	else
+		buf_addf(out, "%s\n", line.data);
+	buf_clear(&line);
+}
+
+static void status_text(const struct snapshot *s, const struct record *r, const struct look *o, int width,
+			struct buf *out)
+{
+	add_place(out, s);
+	add_counts(out, s);
+	add_audit(out, r);
+	if (s->config_problems.n)
+		buf_addf(out, "settings that are not valid:\n%s", s->config_problems.text.data);
+	if (!s->n_tasks) {
+		buf_adds(out, "no task yet: dgrid submit --id hello -- 'echo hello'\n");
+		return;
+	}
+	struct table t = tasks_table(s, o);
+	buf_adds(out, "\n");
+	table_text(&t, width, table_colour(), out);
+	table_clear(&t);
+}
+
+/* For the summary of a job on a host that shows Markdown. */
+static void status_markdown(const struct snapshot *s, const struct record *r, const struct look *o, struct buf *out)
+{
+	static const struct column of_nodes[] = {{.title = "NODE"},
+						 {.title = "STATE", .ours = true},
+						 {.title = "BUSY", .ours = true},
+						 {.title = "SEEN", .ours = true},
+						 {.title = "TROUBLE", .max = 120}};
+	struct table nodes = {.columns = of_nodes, .n = sizeof of_nodes / sizeof *of_nodes};
+	struct buf b = {0};
+	add_place(&b, s);
+	add_counts(&b, s);
+	if (r->place != RECORD_NONE) {
+		record_tell(&b, r, clock_now());
+		buf_adds(&b, "\n");
+	}
+	size_t ours = b.len;
+	if (s->config_problems.n)
+		buf_addf(&b, "settings that are not valid:\n%s", s->config_problems.text.data);
+	for (char *line = b.data, *next; line && *line; line = next) {
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = 0;
+		text_markdown(out, line, line != b.data && line < b.data + ours);
+		buf_adds(out, *next ? "  \n" : "\n\n");
+	}
+	buf_clear(&b);
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		const struct snapshot_node *n = &s->nodes[i];
+		char seen[24] = "never", busy[48];
+		if (n->state == NODE_LEFT)
+			continue;
+		snprintf(busy, sizeof busy, "%lld of %lld", (long long)n->view.busy, (long long)n->view.slots);
+		table_cell(&nodes, n->id, PAINT_NONE);
+		table_cell(&nodes, node_state_name(n->state), PAINT_NONE);
+		table_cell(&nodes, busy, PAINT_NONE);
+		table_cell(&nodes, n->view.seen ? look_span(s->now - n->view.seen, seen) : seen, PAINT_NONE);
+		table_cell(&nodes, n->view.trouble, PAINT_NONE);
+	}
+	if (nodes.n_cells) {
+		table_markdown(&nodes, out);
+		buf_adds(out, "\n");
+	}
+	struct table t = tasks_table(s, o);
+	if (t.n_cells)
+		table_markdown(&t, out);
+	table_clear(&nodes);
+	table_clear(&t);
+}
+
+static struct json *throughput_json(const struct snapshot *s)
+{
+	struct pace p = look_pace(s);
+	struct json *j = json_new(JSON_OBJECT);
+	json_set(j, "finished", json_new_int((int64_t)p.finished));
+	json_set(j, "seconds", json_new_int(p.seconds));
+	json_set(j, "oldest_queued_seconds", p.oldest_queued < 0 ? json_new(JSON_NULL) : json_new_int(p.oldest_queued));
+	return j;
+}
+
+/* How far the vote of a task is that several nodes run, or what came of it. */
+static void add_vote(struct json *row, const struct snapshot *s, const struct snapshot_task *t)
+{
+	const struct json *told = json_get(json_get(t->doc, "result"), "quorum");
+	static const char *const kept[] = {"replicas", "quorum", "agreed", "outliers"};
+	struct voters v;
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+		look_copy(row, told, kept[i]);
+	if (!t->doc || json_get(t->doc, "result") || t->state == TASK_UNAPPROVED)
+		return;
+	voters_of(s, t->doc, t->state == TASK_QUEUE, &v);
+	if (v.terms.replicas < 2)
+		return;
+	json_set(row, "replicas", json_new_int(v.terms.replicas));
+	json_set(row, "quorum", json_new_int(v.terms.quorum));
+	json_set(row, "votes", json_new_int((int64_t)v.votes));
+	json_set(row, "nodes_missing", json_new_int((int64_t)v.missing));
+}
+
+static int status_json(const struct snapshot *s, const struct record *r, struct err *e)
+{
+	char when[32];
+	struct json *nodes;
+	if (look_nodes(s, &nodes, e))
+		return -1;
+	struct json *all = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY);
+	for (size_t i = 0; i < s->n_tasks; i++) {
+		const struct snapshot_task *t = &s->tasks[i];
+		const struct json *result = json_get(t->doc, "result"), *claim = json_get(t->doc, "claim");
+		static const char *const of_task[] = {"priority", "created_at", "not_before", "labels"},
+					 *const of_claim[] = {"claimed_at", "lease_until", "attempt"},
+					 *const of_result[] = {"status",      "exit_code",   "signal",
+							       "duration_ms", "finished_at", "attempt"};
+		struct json *row = json_new(JSON_OBJECT);
+		json_set(row, "task_id", json_new_str(t->id));
+		json_set(row, "state", json_new_str(task_state_name(t->state)));
+		look_copy(row, result ? result : claim, "node");
+		for (size_t k = 0; k < sizeof of_task / sizeof *of_task; k++)
+			look_copy(row, t->doc, of_task[k]);
+		for (size_t k = 0; k < sizeof of_claim / sizeof *of_claim; k++)
+			look_copy(row, claim, of_claim[k]);
+		for (size_t k = 0; k < sizeof of_result / sizeof *of_result; k++)
+			look_copy(row, result, of_result[k]);
+		add_vote(row, s, t);
+		if (!t->doc)
+			json_set(row, "valid", json_new_bool(false));
+		json_append(tasks, row);
+	}
+	json_set(all, "schema", json_new_int(1));
+	json_set(all, "commit", json_new_str(s->commit));
+	json_set(all, "committed_at", json_new_str(clock_format(s->committed_at, when)));
+	json_set(all, "counts", look_counts(s));
+	json_set(all, "throughput", throughput_json(s));
+	json_set(all, "audit", record_json(r));
+	json_set(all, "nodes", nodes);
+	json_set(all, "tasks", tasks);
+	put_json(all);
+	json_free(all);
+	return 0;
+}
+
+/* ---- the page that is looked at again and again ---- */
+
+struct page {
+	const struct context *ctx;
+	const struct look *o;
+	struct snapshot s; /* as seen last */
+	struct record r;
+};
+
+static int look_again(void *ctx, struct err *e)
+{
+	struct page *p = ctx;
+	struct snapshot fresh = {0};
+	struct record r;
+	if (open_snapshot(p->ctx, NULL, &fresh, e) || snapshot_load(&fresh, ~0u, e) || record_read(&fresh, &r, e)) {
+		snapshot_close(&fresh);
+		return -1;
+	}
+	snapshot_close(&p->s);
+	p->s = fresh;
+	p->r = r;
+	return 0;
+}
+
+static void draw(void *ctx, int width, struct buf *out)
+{
+	struct page *p = ctx;
+	char when[32];
+	p->s.now = clock_now(); /* ages count on while the remote is away */
+	buf_addf(out, "dgrid, every %ld s, %s (q ends)\n", p->o->watch, clock_format(clock_now(), when));
+	status_text(&p->s, &p->r, p->o, width, out);
+}
+
+static int watch_status(const struct context *ctx, const struct look *o, struct err *e)
+{
+	struct page p = {.ctx = ctx, .o = o};
+	struct watch w = {.every_ms = o->watch * 1000, .ctx = &p, .look = look_again, .draw = draw};
+	int rc = watch_run(&w, e);
+	snapshot_close(&p.s);
+	return rc;
+}
+
+static int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct look o;
+	struct snapshot s = {0};
+	struct record r = {0};
+	struct buf out = {0};
+	int width, rows, rc = look_options(&o, &verb_status, argc, argv, false, e);
+	if (!rc && o.watch)
+		return watch_status(ctx, &o, e);
+	if (!rc && !(rc = open_snapshot(ctx, o.at, &s, e)))
+		rc = snapshot_load(&s, ~0u, e);
+	if (!rc)
+		rc = record_read(&s, &r, e);
+	table_terminal(&width, &rows);
+	if (!rc && o.json)
+		rc = status_json(&s, &r, e);
+	else if (!rc && o.markdown)
+		status_markdown(&s, &r, &o, &out);
+	else if (!rc)
+		status_text(&s, &r, &o, width, &out);
+	fwrite(out.data ? out.data : "", 1, out.len, stdout);
+	buf_clear(&out);
+	snapshot_close(&s);
+	return rc;
+}
+
+const struct verb verb_status = {
+    .name = "status",
+    .args = "[--json | --markdown | --watch [SECONDS]] [--all] [--limit N] [--at REV|DATE]",
+    .summary = "the grid at a glance; --watch redraws it in place, --markdown is for job summaries",
+    .about = "Counts, pace, the tasks that run, wait and have ended last, and the nodes. Reads one commit; a remote is "
+	     "kept in a cache under $XDG_CACHE_HOME/dgrid, so that only news is fetched.",
+    .needs = USAGE_READS,
+    .options =
+	(const struct usage_option[]){
+	    USAGE_JSON,
+	    {'m', "--markdown", NULL, NULL, "print Markdown tables, for a job summary or an issue"},
+	    {'w', "--watch", "[SECONDS]", NULL,
+	     "redraw it in place every so many seconds (1 to 3600; default 2); q ends it"},
+	    {'a', "--all", NULL, NULL, "show all tasks that are on the branch"},
+	    {'l', "--limit", "N", NULL, "show at most N queued and N finished tasks; default 20"},
+	    USAGE_AT,
+	    {0}},
+    .examples = (const struct usage_note[]){{"dgrid status", ""},
+					    {"dgrid status --watch 5", ""},
+					    {"dgrid status --at '2 hours ago' --json", ""},
+					    {"dgrid status --markdown >>\"$GITHUB_STEP_SUMMARY\"", ""},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "printed, whatever state the grid is in"}, {0}},
+    .environment = (const struct usage_note[]){{"NO_COLOR", "no colours, even on a terminal"},
+					       {"XDG_CACHE_HOME", "where remotes are cached; default ~/.cache"},
+					       {0}},
+    .run = cmd_status,
+};

@@ -1,0 +1,255 @@
+#include "base/file.h"
+#include "base/log.h"
+#include "store/request.h"
+#include "store/trust.h"
+#include "verbs/verbs.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct asked {
+	bool json, github, fields;
+	long max_files;
+	const char *range;
+};
+
+/* The rows of the tables in docs/TASK_FORMAT.md. */
+static void print_fields(void)
+{
+	const struct task_field *f;
+	for (int ours = 0; ours < 2; ours++)
+		for (size_t i = 0; (f = task_field_at(i)); i++)
+			if (!ours && f->dflt) {
+				printf("| `%s` | %s | ", f->name, f->type);
+				printf("%s%s| ", f->rule, *f->rule ? " " : "");
+				printf("%s%s|\n", f->dflt, *f->dflt ? " " : "");
+			} else if (ours && !f->dflt)
+				printf("| `%s` | %s | %s |\n", f->name, f->type, f->rule);
+}
+
+static void print(const struct asked *a, const struct problems *p, size_t files, const struct request *r)
+{
+	struct buf b = {0};
+	char *enrols = NULL;
+	if (r->enrols[0])
+		enrols =
+		    xasprintf("it enrols '%s' with the key %s: merge it only when that is what this node's own worker "
+			      "printed",
+			      r->enrols, r->key);
+	if (a->json) {
+		struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
+		for (size_t i = 0; i < p->told; i++) {
+			struct json *row = json_new(JSON_OBJECT);
+			json_set(row, "file", json_new_str(p->v[i].file));
+			json_set(row, "line", json_new_int(p->v[i].line));
+			json_set(row, "column", json_new_int(p->v[i].col));
+			json_set(row, "field", json_new_str(p->v[i].field));
+			json_set(row, "message", json_new_str(p->v[i].message));
+			json_append(list, row);
+		}
+		json_set(all, "schema", json_new_int(1));
+		json_set(all, "valid", json_new_bool(!p->n));
+		json_set(all, "files", json_new_int((int64_t)files));
+		json_set(all, "problems", list);
+		if (enrols) {
+			struct json *one = json_new(JSON_OBJECT);
+			json_set(one, "node", json_new_str(r->enrols));
+			json_set(one, "key", json_new_str(r->key));
+			json_set(all, "enrolls", one);
+		}
+		put_json(all);
+		json_free(all);
+	} else if (a->github) {
+		problems_annotate(p, &b);
+		fputs(b.data ? b.data : "", stdout);
+		if (enrols)
+			printf("::notice::%s\n", enrols);
+	} else if (p->n)
+		fputs(p->text.data, stdout);
+	else if (enrols)
+		puts(enrols);
+	free(enrols);
+	buf_clear(&b);
+}
+
+/* ---- files ---- */
+
+/* With a repository its own ceilings and images count; without one the defaults. The repository we happen to stand in
+ * need not be a grid, nor its host be there. */
+static int settings(const struct context *ctx, struct snapshot *s, struct err *e)
+{
+	const char *url = getenv("DGRID_REPO_URL");
+	bool by_chance = !strcmp(ctx->dir, ".") && !(url && *url);
+	int rc = 0;
+	if (ctx->url && (rc = open_snapshot(ctx, NULL, s, e)) != 0 && by_chance) {
+		log_at(LOG_WARN, "validate",
+		       "the settings of this repository's grid are not known, the defaults count: %s", e->msg);
+		snapshot_close(s);
+		rc = 0;
+	}
+	if (!rc && !s->config.branch)
+		config_defaults(&s->config);
+	if (!rc && s->config_problems.n)
+		rc = err_set(e, ERR_DATA, "the grid's settings are not valid:\n%s", s->config_problems.text.data);
+	return rc;
+}
+
+static int check_signature(const struct snapshot *s, const struct json *doc, struct problems *p, struct err *e)
+{
+	struct trust_verdict v;
+	if (!json_get(doc, "signatures"))
+		return 0;
+	if (trust_judge_new(&s->git, s->commit, doc, &v, e))
+		return -1;
+	if (!v.ok)
+		trust_tell(p, doc, &v);
+	return 0;
+}
+
+static int check_files(const struct context *ctx, const struct asked *a, char **paths, size_t n, struct problems *p,
+		       size_t *bad, struct err *e)
+{
+	struct snapshot s = {0};
+	size_t missing = 0;
+	int rc = settings(ctx, &s, e);
+	if (!rc && a->max_files && n > (size_t)a->max_files) {
+		p->file = paths[a->max_files];
+		problem_at(p, 1, 1, "%zu files (expected at most %ld)", n, a->max_files);
+		++*bad;
+	}
+	for (size_t i = 0; i < n && !rc; i++) {
+		struct buf b = {0};
+		struct task t;
+		struct err why;
+		size_t before = p->n;
+		char *stem = stem_of(paths[i]);
+		p->file = paths[i];
+		if (file_read(paths[i], TASK_FILE_MAX, &b, &why)) {
+			problem_at(p, 1, 1, "%s (expected a readable file of at most %d bytes)", why.msg,
+				   TASK_FILE_MAX);
+			missing += why.class == ERR_NOENT;
+		} else if (!task_parse(&t, b.data ? b.data : "", b.len, stem, &s.config, true, p)) {
+			if (s.config.require_signed_tasks)
+				rc = check_signature(&s, t.doc, p, e);
+			task_clear(&t);
+		}
+		*bad += p->n != before;
+		buf_clear(&b);
+		free(stem);
+	}
+	p->file = NULL;
+	snapshot_close(&s);
+	if (!rc && *bad)
+		rc = err_set(e, missing == *bad ? ERR_NOENT : ERR_DATA, "%zu invalid file%s", *bad,
+			     *bad == 1 ? "" : "s");
+	return rc;
+}
+
+/* ---- a pull request ---- */
+
+static int check_request(const struct context *ctx, const struct asked *a, struct problems *p, struct request *r,
+			 struct err *e)
+{
+	char *base = xstrdup(a->range), *dots = strstr(base, ".."), *head = dots ? dots + 2 : NULL;
+	/* BASE...HEAD, as a host writes it, means the same: it is always where the branch starts that counts. */
+	head += head && *head == '.';
+	*r = (struct request){.git = {.dir = (char *)(file_exists(ctx->dir) ? ctx->dir : "."),
+				      .name = (char *)ctx->name,
+				      .email = (char *)ctx->email},
+			      .base = base,
+			      .head = head,
+			      .max_files = a->max_files};
+	int rc = -1;
+	if (!dots || dots == base || !*head)
+		err_set(e, ERR_USAGE, "--pr: expected BASE..HEAD, found '%.200s'", a->range);
+	else {
+		*dots = 0;
+		rc = request_judge(r, p, e);
+	}
+	if (!rc && p->n)
+		rc = err_set(e, ERR_DATA, "the request is refused: %zu problem%s", p->n, p->n == 1 ? "" : "s");
+	free(base);
+	return rc;
+}
+
+static int cmd_validate(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct usage_scan s = {.verb = &verb_validate, .argc = argc, .argv = argv};
+	struct asked a = {0};
+	struct problems p = {0};
+	struct request r = {0};
+	size_t bad = 0, files;
+	int key, rc;
+	while ((key = usage_next(&s, e)) > 0)
+		switch (key) {
+		case 'j':
+			a.json = true;
+			break;
+		case 'g':
+			a.github = true;
+			break;
+		case 'f':
+			a.fields = true;
+			break;
+		case 'p':
+			a.range = s.value;
+			break;
+		case 'm':
+			if (parse_number("--max-files", s.value, 1, 1000, &a.max_files, e))
+				return -1;
+			break;
+		}
+	if (key < 0)
+		return -1;
+	files = (size_t)(argc - s.rest);
+	if (a.fields) {
+		print_fields();
+		return 0;
+	}
+	if (a.json && a.github)
+		return err_set(e, ERR_USAGE, "--json and --github exclude each other");
+	if (!a.range && !files)
+		return err_set(e, ERR_USAGE, "validate needs at least one file, or --pr BASE..HEAD");
+	if (a.range && files)
+		return err_set(e, ERR_USAGE, "--pr takes no files, found '%.200s'", argv[s.rest]);
+	if (a.range) {
+		rc = check_request(ctx, &a, &p, &r, e);
+		files = r.files;
+	} else
+		rc = check_files(ctx, &a, argv + s.rest, files, &p, &bad, e);
+	if (!rc || p.n)
+		print(&a, &p, files, &r);
+	problems_clear(&p);
+	return rc;
+}
+
+const struct verb verb_validate = {
+    .name = "validate",
+    .args = "[--json|--github] [--max-files N] (FILE... | --pr BASE..HEAD | --fields)",
+    .summary = "say all that is wrong in task files, or in a pull request; change nothing",
+    .about = "Judges task files by the settings of the grid at hand, or by the defaults where there is none. Every "
+	     "problem is one line: FILE:LINE:COLUMN: what is wrong and what was expected.\n\n"
+	     "With --pr it judges a pull request from Git objects alone, by the base's own grid.json: nothing but new, "
+	     "valid task files of new ids in tasks/unapproved passes, or one that adds the public key of one new node "
+	     "(nodes/keys/NODE.pub) and nothing else; a human compares its fingerprint. What cannot be judged is never "
+	     "a pass.",
+    .needs = USAGE_READS,
+    .options =
+	(const struct usage_option[]){
+	    {'p', "--pr", "BASE..HEAD", NULL, "judge the commits of HEAD that BASE does not have; fetch both first"},
+	    {'m', "--max-files", "N", NULL,
+	     "allow at most N files; default with --pr: max_files_per_request of grid.json"},
+	    {'g', "--github", NULL, NULL, "print the problems as annotations for GitHub Actions"},
+	    USAGE_JSON,
+	    {'f', "--fields", NULL, NULL, "print the fields that a task may have, as rows of a Markdown table"},
+	    {0}},
+    .operands = "@files",
+    .examples =
+	(const struct usage_note[]){{"dgrid validate tasks/queue/*.json", ""},
+				    {"dgrid validate --pr origin/main..HEAD", "before a pull request is opened"},
+				    {0}},
+    .exits =
+	(const struct usage_note[]){
+	    {"0", "all valid"}, {"65", "at least one problem"}, {"66", "no such file or revision"}, {0}},
+    .run = cmd_validate,
+};

@@ -1,0 +1,389 @@
+#include "base/clock.h"
+#include "schema/keys.h"
+#include "store/trust.h"
+#include "store/voters.h"
+#include "verbs/look.h"
+#include "verbs/verbs.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Why a task is where it is: reasons collected as {code, text}, the strongest first. */
+struct reasons {
+	struct json *list;
+	bool signed_only;    /* nodes have to sign what they commit: */
+	struct keyring keys; /* who may */
+};
+
+__attribute__((format(printf, 3, 4))) static void because(struct reasons *r, const char *code, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	struct json *one = json_new(JSON_OBJECT);
+	json_set(one, "code", json_new_str(code));
+	json_set(one, "text", json_new_str(text));
+	json_append(r->list, one);
+}
+
+/* Has node no key that counts, where it needs one? Its worker can then neither claim nor record anything. what: why. */
+static bool not_enrolled(const struct reasons *r, const char *node, char what[160])
+{
+	const struct keyring_node *own = node ? keyring_of(&r->keys, node) : NULL;
+	if (!r->signed_only || !node || (own && own->valid))
+		return false;
+	snprintf(what, 160, KEYS_FOLDER "%.64s.pub is %s", node, own ? "not valid" : "not there");
+	return true;
+}
+
+static char *join_labels(const struct json *wanted, const struct json *node_file)
+{
+	struct buf b = {0};
+	for (const struct json *w = wanted ? wanted->child : NULL; w; w = w->next) {
+		struct json *one = json_new(JSON_ARRAY);
+		json_append(one, json_copy(w));
+		if (!node_file || !node_has_labels(node_file, one))
+			buf_addf(&b, "%s%s", b.len ? ", " : "", w->text ? w->text : "?");
+		json_free(one);
+	}
+	return b.data ? buf_detach(&b) : xstrdup("");
+}
+
+/* The nodes, one by one: who could take the task, and what keeps each from it. */
+static void ask_nodes(const struct snapshot *s, const struct json *doc, struct reasons *r)
+{
+	const struct json *wanted = json_get(doc, "labels");
+	size_t alive = 0, fit = 0, free_slots = 0;
+	char what[160];
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		const struct snapshot_node *n = &s->nodes[i];
+		if (n->state == NODE_LEFT || n->state == NODE_SILENT)
+			continue;
+		alive++;
+		if (!node_has_labels(n->file, wanted)) {
+			char *missing = join_labels(wanted, n->file);
+			because(r, "labels", "node %s lacks the label%s %s", n->id, strchr(missing, ',') ? "s" : "",
+				missing);
+			free(missing);
+			continue;
+		}
+		fit++;
+		if (vote_has(doc, n->id))
+			because(r, "voted", "node %s has voted on it already", n->id);
+		else if (not_enrolled(r, n->id, what))
+			because(r, "not-enrolled",
+				"node %s makes no claims: it is not enrolled (%s); dgrid enroll %s KEY lets it, and "
+				"its log has the key",
+				n->id, what, n->id);
+		else if (n->state == NODE_PAUSED)
+			because(r, "paused", "node %s makes no claims: %s", n->id, n->view.trouble);
+		else if (n->state == NODE_DRAINING)
+			because(r, "draining", "node %s is draining", n->id);
+		else if (n->view.busy >= n->view.slots)
+			because(r, "busy", "all %lld slots of node %s are busy", (long long)n->view.slots, n->id);
+		else
+			free_slots++;
+	}
+	if (!s->n_nodes)
+		because(r, "no-nodes", "no node has ever joined this grid: start one with dgrid worker");
+	else if (!alive)
+		because(r, "nobody-alive", "none of the %zu known node%s is alive: start one with dgrid worker",
+			s->n_nodes, s->n_nodes == 1 ? "" : "s");
+	else if (!fit) {
+		char *all = join_labels(wanted, NULL);
+		because(r, "labels",
+			"no living node carries all its labels (%s): start one with dgrid worker --labels %s", all,
+			all);
+		free(all);
+	} else if (free_slots)
+		because(r, "soon",
+			"nothing stands in its way: %zu node%s with a free slot should take it at the next poll",
+			free_slots, free_slots == 1 ? "" : "s");
+}
+
+/* A task that ran before, and waits again or has ended: by whom, and may he still speak? */
+static void why_revoked(const struct snapshot_task *t, struct reasons *r)
+{
+	const struct json *attempts = json_get(t->doc, "attempts"), *last = NULL;
+	const char *node = json_str(json_get(t->doc, "result"), "node");
+	char what[160];
+	for (const struct json *a = attempts && attempts->type == JSON_ARRAY ? attempts->child : NULL; a; a = a->next)
+		last = json_str(a, "node") ? a : last;
+	node = node ? node : json_str(last, "node");
+	if (!not_enrolled(r, node, what))
+		return;
+	if (t->state == TASK_QUEUE)
+		because(r, "not-enrolled",
+			"node %s, which had it last, is not enrolled any more (%s): a result that it still has is not "
+			"taken, other nodes run it",
+			node, what);
+	else
+		because(
+		    r, "not-enrolled",
+		    "node %s is not enrolled now (%s): what it signed while it was stays good (see: dgrid audit); to "
+		    "check what it found: dgrid rerun %s",
+		    node, what, t->id);
+}
+
+/* A task that several nodes run. */
+static void why_voting(const struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
+{
+	struct voters v;
+	char words[256];
+	bool queued = t->state == TASK_QUEUE;
+	voters_of(s, t->doc, queued, &v);
+	if (v.terms.replicas < 2)
+		return;
+	because(r, "votes", "%s%s", voters_words(&v, words),
+		!queued	  ? ""
+		: v.votes ? ": it waits for another node"
+			  : ": it waits for the first");
+	if (v.missing)
+		because(r, "nodes-missing",
+			"at least %zu more node%s needed that can run it and %s not voted: start %s with dgrid worker "
+			"--node-id NAME",
+			v.missing, v.missing == 1 ? " is" : "s are", v.missing == 1 ? "has" : "have",
+			v.missing == 1 ? "one" : "them");
+}
+
+static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
+{
+	char when[32];
+	struct problems p = {0};
+	struct task parsed;
+	char *text = task_text(t->doc);
+	if (task_parse(&parsed, text, strlen(text), t->id, &s->config, false, &p))
+		because(r, "invalid", "it is no valid task, the next worker moves it to failed (see: dgrid validate)");
+	else
+		task_clear(&parsed);
+	free(text);
+	problems_clear(&p);
+	int64_t not_before = task_not_before(t->doc), mine = json_int(t->doc, "priority", 5);
+	if (not_before > s->now)
+		because(r, "not-before", "it waits after a failed attempt until %s, %lld s from now",
+			clock_format(not_before, when), (long long)(not_before - s->now));
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (s->tasks[i].state != TASK_QUEUE && !strcmp(s->tasks[i].id, t->id))
+			because(r, "twice", "tasks/%s/ has a task of the same id: nobody takes it until one is removed",
+				task_state_name(s->tasks[i].state));
+	size_t ahead = 0;
+	const char *created = json_str(t->doc, "created_at");
+	for (size_t i = 0; i < s->n_tasks; i++) {
+		const struct snapshot_task *o = &s->tasks[i];
+		if (o->state != TASK_QUEUE || o == t || !o->doc)
+			continue;
+		int64_t theirs = json_int(o->doc, "priority", 5);
+		const char *when_made = json_str(o->doc, "created_at");
+		ahead +=
+		    theirs > mine || (theirs == mine && strcmp(when_made ? when_made : "", created ? created : "") < 0);
+	}
+	why_voting(s, t, r);
+	why_revoked(t, r);
+	ask_nodes(s, t->doc, r);
+	if (ahead)
+		because(r, "ahead", "%zu queued task%s go%s first (higher priority or older)", ahead,
+			ahead == 1 ? "" : "s", ahead == 1 ? "es" : "");
+}
+
+/* In a grid of signed tasks: whose signature counts, or why none does. False: it does not go on without one. */
+static bool why_signed(const struct context *ctx, const struct snapshot *s, const struct snapshot_task *t,
+		       struct reasons *r)
+{
+	struct trust_verdict v;
+	struct err e;
+	if (!s->config.require_signed_tasks || !t->doc)
+		return true;
+	char *spec = s->cached ? xasprintf("+refs/heads/%s:refs/heads/%s", ctx->branch, ctx->branch) : NULL;
+	bool ok = !trust_judge(&s->git, s->commit, spec, t->id, t->doc, &v, &e) && v.ok;
+	if (!ok && !v.why[0])
+		because(r, "signature", "its signature cannot be checked here: %s", e.msg);
+	else if (v.ok)
+		because(r, "signed", "it is signed by %s", v.signer);
+	else if (t->state == TASK_UNAPPROVED)
+		because(r, "signature", "%s: it waits for somebody in " TRUST_LIST " to sign it (dgrid approve %s)",
+			v.why, t->id);
+	else
+		because(r, "signature", "%s: the next worker moves it to failed", v.why);
+	free(spec);
+	return ok;
+}
+
+static void why_unapproved(struct snapshot *s, struct snapshot_task *t, struct reasons *r)
+{
+	struct problems p = {0};
+	struct task parsed;
+	struct buf text = {0};
+	struct err e;
+	char *path = xasprintf("tasks/unapproved/%s.json", t->id);
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (&s->tasks[i] != t && !strcasecmp(s->tasks[i].id, t->id))
+			because(r, "taken",
+				"%s is in %s already: this one stays here until one of them is removed, or goes "
+				"by another name",
+				s->tasks[i].id, task_state_name(s->tasks[i].state));
+	if (!t->regular || snapshot_file(s, path, &text, &e))
+		problem_at(&p, 1, 1, "it is no plain file");
+	else if (!task_parse(&parsed, text.data, text.len, t->id, &s->config, true, &p))
+		task_clear(&parsed);
+	if (p.n)
+		because(r, "invalid", "it is no valid task, promotion moves it to failed: %.*s",
+			(int)strcspn(p.text.data, "\n"), p.text.data);
+	because(
+	    r, "unapproved",
+	    s->config.workers_promote
+		? "it was merged and waits to be promoted: an idle worker or dgrid promote moves it to the queue"
+		: "it was merged and waits to be promoted: dgrid promote (or the grid's maintain workflow) moves it "
+		  "to the queue");
+	free(path);
+	buf_clear(&text);
+	problems_clear(&p);
+}
+
+static void why_running(const struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
+{
+	const struct json *claim = json_get(t->doc, "claim");
+	const char *node = json_str(claim, "node"), *since = json_str(claim, "claimed_at");
+	int64_t lease = task_lease_until(t->doc);
+	char when[32], what[160];
+	because(r, "running", "node %s claimed it at %s, attempt %lld of %lld", node ? node : "?", since ? since : "?",
+		(long long)json_int(claim, "attempt", 1), (long long)task_max_attempts(t->doc));
+	why_voting(s, t, r);
+	if (not_enrolled(r, node, what))
+		because(
+		    r, "not-enrolled",
+		    "node %s is not enrolled any more (%s), so it keeps the result to itself: enrol it again and it "
+		    "records it (dgrid enroll %s KEY; its log has the key), or let others run it: any idle node or "
+		    "dgrid heal queues it again when its lease has run out%s%s",
+		    node, what, node, lease ? ", at " : "", lease ? clock_format(lease, when) : "");
+	if (json_get(t->doc, "cancel"))
+		because(r, "cancel", "its cancellation was asked for: its node stops it at the next poll");
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		if (!node || strcmp(s->nodes[i].id, node) != 0)
+			continue;
+		if (s->nodes[i].state == NODE_SILENT)
+			because(r, "silent",
+				"node %s gave no sign of life since %s: the task is requeued by any idle node or dgrid "
+				"heal",
+				node, clock_format(s->nodes[i].view.seen, when));
+		else if (s->nodes[i].state == NODE_PAUSED)
+			because(r, "paused", "node %s is in trouble: %s", node, s->nodes[i].view.trouble);
+	}
+	if (lease && s->now > lease)
+		because(r, "lease", "its lease ran out at %s: it is requeued by any idle node or dgrid heal",
+			clock_format(lease, when));
+}
+
+static void why_ended(const struct snapshot_task *t, struct reasons *r)
+{
+	const struct json *result = json_get(t->doc, "result");
+	const char *status = json_str(result, "status"), *at = json_str(result, "finished_at"),
+		   *reason = json_str(result, "reason"), *node = json_str(result, "node");
+	char code[32] = "";
+	if (json_int(result, "exit_code", 0) > 0)
+		snprintf(code, sizeof code, ", exit code %lld", (long long)json_int(result, "exit_code", 0));
+	because(r, "ended", "it ended at %s%s%s: %s%s%s%s", at ? at : "?", node ? " on node " : "", node ? node : "",
+		status ? status : task_state_name(t->state), code, reason ? ", " : "", reason ? reason : "");
+	why_revoked(t, r);
+	const struct json *quorum = json_get(result, "quorum");
+	char *agreed = look_names(json_get(quorum, "agreed")), *outliers = look_names(json_get(quorum, "outliers"));
+	if (*agreed)
+		because(r, "quorum", "%s found the same%s%s%s", agreed, *outliers ? "; something else: " : "", outliers,
+			*outliers ? " (see: dgrid nodes)" : "");
+	free(agreed);
+	free(outliers);
+	if (status && !strcmp(status, "disputed"))
+		because(r, "disputed",
+			"either its output is another on each run (a time, a random number, a node's name), or a node "
+			"lies; "
+			"the output that is kept is that of the last run");
+	if (status && !strcmp(status, "invalid"))
+		because(r, "submit", "there was nothing to run: mend it and submit it anew");
+	else if (t->state == TASK_FAILED)
+		because(r, "retry", "dgrid retry %s queues it again", t->id);
+}
+
+static int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct snapshot s = {0};
+	struct reasons r = {.list = json_new(JSON_ARRAY)};
+	struct usage_scan scan = {.verb = &verb_why, .argc = argc, .argv = argv};
+	struct snapshot_task *t = NULL;
+	struct err unread;
+	bool json = false;
+	int rc;
+	while ((rc = usage_next(&scan, e)) > 0)
+		json = true;
+	const char *id = argv[scan.rest];
+	if (!rc && argc - scan.rest != 1)
+		rc = err_set(e, ERR_USAGE, "why needs one task id");
+	if (!rc && !(rc = open_snapshot(ctx, NULL, &s, e)))
+		rc = snapshot_load(&s, 1u << TASK_QUEUE, e);
+	r.signed_only = !rc && s.config.require_signed_nodes;
+	if (r.signed_only)
+		rc = keyring_read(&s.git, s.commit, &r.keys, e);
+	if (!rc && (!task_id_valid(id) || !(t = snapshot_find(&s, id)))) {
+		char where[128];
+		struct json *old = task_id_valid(id) ? snapshot_archived(&s, id, where, e) : NULL;
+		if (old)
+			because(&r, "archived", "it ended and was moved to the archive (see: dgrid show %s)", id);
+		else
+			rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
+		json_free(old);
+	} else if (!rc && t->state == TASK_UNAPPROVED) {
+		snapshot_doc(&s, t, &unread);
+		if (why_signed(ctx, &s, t, &r))
+			why_unapproved(&s, t, &r);
+	} else if (!rc && snapshot_doc(&s, t, &unread))
+		because(&r, "invalid", "it is no valid task (%s); the next worker moves it to failed", unread.msg);
+	else if (!rc && t->state == TASK_QUEUE) {
+		why_signed(ctx, &s, t, &r);
+		why_queued(&s, t, &r);
+	} else if (!rc && t->state == TASK_IN_PROGRESS)
+		why_running(&s, t, &r);
+	else if (!rc)
+		why_ended(t, &r);
+	for (size_t i = 0; i < s.n_tasks && !rc && t; i++)
+		if (&s.tasks[i] != t && s.tasks[i].state == TASK_UNAPPROVED && !strcmp(s.tasks[i].id, id))
+			because(&r, "staged",
+				"another file of that id is in unapproved: it stays there until one of them goes by "
+				"another name");
+	const char *state = t ? task_state_name(t->state) : "archived";
+	if (!rc && json) {
+		struct json *all = json_new(JSON_OBJECT);
+		json_set(all, "schema", json_new_int(1));
+		json_set(all, "task_id", json_new_str(id));
+		json_set(all, "state", json_new_str(state));
+		json_set(all, "reasons", json_copy(r.list));
+		put_json(all);
+		json_free(all);
+	} else if (!rc) {
+		printf(t ? "%s is in %s\n" : "%s is %s\n", id, state);
+		for (const struct json *one = r.list->child; one; one = one->next) {
+			fputs("  ", stdout);
+			put_clean(json_str(one, "text"), 1024);
+			putchar('\n');
+		}
+	}
+	json_free(r.list);
+	keyring_clear(&r.keys);
+	snapshot_close(&s);
+	return rc;
+}
+
+const struct verb verb_why = {
+    .name = "why",
+    .args = "[--json] ID",
+    .summary = "why a task is where it is, and what keeps it from running",
+    .about = "Says in words why a task waits (no node has its labels, all slots are busy, it is not signed, others are "
+	     "first ...), who runs it and since when, or how it ended, and what can be done.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){USAGE_JSON, {0}},
+    .operands = "@tasks",
+    .examples = (const struct usage_note[]){{"dgrid why hello", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "printed"}, {0}},
+    .run = cmd_why,
+};

@@ -1,0 +1,259 @@
+#include "worker/worker.h"
+#include "verbs/verbs.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Settings are all looked at before anything is touched, and all that is wrong is told at once. */
+struct settings {
+	struct worker_options o;
+	struct strs labels;
+	struct buf wrong;
+};
+
+__attribute__((format(printf, 2, 3))) static void wrong(struct settings *s, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	buf_addf(&s->wrong, "%s\n", text);
+}
+
+static long number(struct settings *s, const char *name, const char *text, long min, long max)
+{
+	struct err e;
+	long n = min;
+	if (parse_number(name, text, min, max, &n, &e))
+		wrong(s, "%s", e.msg);
+	return n;
+}
+
+static const char *set(const char *name) /* an environment variable that is not empty */
+{
+	const char *value = getenv(name);
+	return value && *value ? value : NULL;
+}
+
+static void add_labels(struct settings *s, const char *text)
+{
+	for (const char *p = text; *p;) {
+		size_t len = strcspn(p, ",");
+		char *one = xstrndup(p, len);
+		if (task_id_valid(one))
+			strs_add(&s->labels, one);
+		else
+			wrong(s, "--labels: expected NAME,NAME,... each 1-64 of A-Z a-z 0-9 _ -, found '%s'", one);
+		free(one);
+		p += len + (p[len] == ',');
+	}
+}
+
+static double cpus(struct settings *s, const char *name, const char *text)
+{
+	char *end;
+	double d = strtod(text, &end);
+	if (end == text || *end || !(d >= 0.01 && d <= 1024))
+		wrong(s, "%s: expected a number of processors from 0.01 to 1024, found '%s'", name, text);
+	return d;
+}
+
+/* Docker's spelling: 512m, 1g, 524288k, or bytes. */
+static int memory(struct settings *s, const char *name, const char *text)
+{
+	char *end;
+	double n = strtod(text, &end);
+	double unit = *end == 'g' || *end == 'G'   ? 1024
+		      : *end == 'm' || *end == 'M' ? 1
+		      : *end == 'k' || *end == 'K' ? 1.0 / 1024
+						   : 1.0 / 1048576;
+	size_t rest = strlen(end);
+	bool ok = end != text && (rest == 0 || (rest == 1 && strchr("gGmMkKbB", *end)));
+	if (!ok || !(n * unit >= 16 && n * unit <= 1048576)) {
+		wrong(s, "%s: expected memory such as 512m or 1g, from 16m to 1024g, found '%s'", name, text);
+		return 0;
+	}
+	return (int)(n * unit);
+}
+
+static void from_environment(struct settings *s)
+{
+	struct worker_options *o = &s->o;
+	const char *v;
+	if ((v = set("NODE_ID")))
+		o->node_id = v;
+	if ((v = set("PULL_INTERVAL")))
+		o->poll_ms = (int)number(s, "PULL_INTERVAL", v, 1, 3600) * 1000;
+	if ((v = set("HEARTBEAT_INTERVAL")))
+		o->heartbeat_seconds = (int)number(s, "HEARTBEAT_INTERVAL", v, 1, 3600);
+	if ((v = set("DGRID_NODE_KEY")))
+		o->signing_key = v;
+	if ((v = set("DOCKER_CPUS")))
+		o->max_cpus = cpus(s, "DOCKER_CPUS", v);
+	if ((v = set("DOCKER_MEMORY")))
+		o->max_memory_mb = memory(s, "DOCKER_MEMORY", v);
+}
+
+static void from_flags(struct settings *s, int argc, char **argv)
+{
+	struct usage_scan scan = {.verb = &verb_worker, .argc = argc, .argv = argv};
+	struct worker_options *o = &s->o;
+	struct err e;
+	int opt;
+	while ((opt = usage_next(&scan, &e)) != 0)
+		switch (opt) {
+		case 'n':
+			o->node_id = scan.value;
+			break;
+		case 's':
+			o->slots = (int)number(s, "--slots", scan.value, 1, 256);
+			break;
+		case 'p':
+			o->poll_ms = (int)number(s, "--poll-ms", scan.value, 10, 3600000);
+			break;
+		case 'd':
+			o->drain_after = (uint64_t)number(s, "--drain-after", scan.value, 1, 1000000000);
+			break;
+		case 'l':
+			add_labels(s, scan.value);
+			break;
+		case 'e':
+			o->engine = scan.value;
+			break;
+		case 'o':
+			o->once = true;
+			break;
+		case 't':
+			o->take_over = true;
+			break;
+		case 'w':
+			o->work_dir = scan.value;
+			break;
+		case 'k':
+			o->signing_key = scan.value;
+			break;
+		case 'c':
+			o->max_cpus = cpus(s, "--max-cpus", scan.value);
+			break;
+		case 'm':
+			o->max_memory_mb = memory(s, "--max-memory", scan.value);
+			break;
+		default:
+			wrong(s, "%s", e.msg);
+		}
+	if (usage_operands(&scan, 0, &e))
+		wrong(s, "%s", e.msg);
+}
+
+static void check(struct settings *s, const struct context *ctx)
+{
+	static const char *const engines[] = {"auto", "docker", "podman", "bwrap"};
+	struct worker_options *o = &s->o;
+	struct err e;
+	bool known = false;
+	for (size_t i = 0; i < sizeof engines / sizeof *engines; i++)
+		known = known || !strcmp(o->engine, engines[i]);
+	if (!known)
+		wrong(s, "--engine: expected auto, docker, podman or bwrap, found '%s'", o->engine);
+	if (!task_id_valid(o->node_id))
+		wrong(s, "--node-id (NODE_ID): expected 1-64 of A-Z a-z 0-9 _ -, found '%s'", o->node_id);
+	if (need_repo(ctx, &e))
+		wrong(s, "%s", e.msg);
+	buf_adds(&s->wrong, ctx->complaints);
+}
+
+static int cmd_worker(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	char host[65], *dir = NULL;
+	struct settings s = {.o = {.url = ctx->url,
+				   .branch = ctx->branch,
+				   .name = ctx->name,
+				   .email = ctx->email,
+				   .engine = "auto",
+				   .slots = 1,
+				   .node_id = host}};
+	int rc;
+	worker_default_id(host);
+	from_environment(&s);
+	from_flags(&s, argc, argv);
+	check(&s, ctx);
+	if (s.wrong.len) {
+		s.wrong.data[s.wrong.len - 1] = 0;
+		rc = err_set(e, ERR_USAGE, "%s", s.wrong.data);
+		goto out;
+	}
+	dir = worker_folder(s.o.node_id);
+	if (!s.o.work_dir)
+		s.o.work_dir = dir;
+	s.o.labels = s.labels.v;
+	s.o.n_labels = s.labels.n;
+	rc = worker_run(&s.o);
+	if (rc)
+		err_set(e, (enum err_class)rc, "%s", ""); /* already logged */
+out:
+	strs_clear(&s.labels);
+	buf_clear(&s.wrong);
+	free(dir);
+	return rc ? -1 : 0;
+}
+
+const struct verb verb_worker = {
+    .name = "worker",
+    .args = "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--drain-after N] "
+	    "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--signing-key FILE] "
+	    "[--take-over]",
+    .summary = "run tasks: the node",
+    .about =
+	"Claims queued tasks, runs each in a sandbox of its own, and records the results, until it is told to stop. "
+	"SIGTERM or SIGINT drains it: no new claims, running tasks end, results are pushed, the node leaves. A "
+	"second one gives the tasks back to the queue at once. After a crash the next start with the same work "
+	"folder settles what was left behind.\n\n"
+	"A flag beats the environment, which beats grid.json. All that is wrong with them is told at once, before "
+	"anything is touched.",
+    .needs = USAGE_WRITES,
+    .options =
+	(const struct usage_option[]){
+	    {'n', "--node-id", "ID", "@nodes", "this node's name in the grid; default: $NODE_ID, or the host's name"},
+	    {'s', "--slots", "N", NULL, "tasks it runs at once, 1 to 256; default 1"},
+	    {'l', "--labels", "A,B", NULL, "labels it carries, for tasks that ask for them"},
+	    {'e', "--engine", "NAME", USAGE_ENGINES,
+	     "the sandbox; default auto: docker or podman, the first that can run a script in the grid's image; where "
+	     "neither answers bwrap, which runs none (scripts see this machine's /usr)"},
+	    {'o', "--once", NULL, NULL, "end when nothing is queued that it could run and its own tasks have ended"},
+	    {'d', "--drain-after", "N", NULL, "drain after N tasks have ended"},
+	    {'w', "--work-dir", "DIR", "@folders",
+	     "its clone, outbox and locks; default: $XDG_STATE_HOME/dgrid/ID, or ~/.local/state/dgrid/ID"},
+	    {'p', "--poll-ms", "N", NULL,
+	     "milliseconds between two looks at the branch, 10 to 3600000; default: poll_seconds of grid.json"},
+	    {'c', "--max-cpus", "N", NULL, "processors a task gets at most here, whatever grid.json allows"},
+	    {'m', "--max-memory", "512m", NULL, "memory a task gets at most here: 512m, 1g, 16m to 1024g"},
+	    {'k', "--signing-key", "FILE", "@files",
+	     "the SSH key it signs its commits with, which has to stand in nodes/keys/ID.pub on the branch; default: "
+	     "none, or node_key in its work folder (made at need) where grid.json has require_signed_nodes"},
+	    {'t', "--take-over", NULL, NULL,
+	     "take the node id over from a worker elsewhere that is known to be gone for good"},
+	    {0}},
+    .examples = (const struct usage_note[]){{"dgrid worker --slots 4", ""},
+					    {"dgrid worker --engine bwrap --once", "run what is queued, then end"},
+					    {"NODE_ID=pi-3 PULL_INTERVAL=30 dgrid worker --labels arm64,pi", ""},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "drained: all its tasks have ended and are recorded"},
+					 {"69", "at the start: no engine answers, or the remote cannot be read"},
+					 {"75", "another worker uses this work folder or this node id"},
+					 {"77", "--once, and its key is not enrolled; or the host declined the push"},
+					 {"130, 143", "told twice to stop; its tasks are back in the queue"},
+					 {0}},
+    .environment =
+	(const struct usage_note[]){{"NODE_ID", "--node-id"},
+				    {"PULL_INTERVAL", "seconds between two looks at the branch, 1 to 3600"},
+				    {"HEARTBEAT_INTERVAL", "seconds between two signs of life, 1 to 3600; default: "
+							   "heartbeat_seconds of grid.json"},
+				    {"DGRID_NODE_KEY", "--signing-key"},
+				    {"DOCKER_CPUS", "--max-cpus"},
+				    {"DOCKER_MEMORY", "--max-memory"},
+				    {"XDG_STATE_HOME", "where work folders are; default ~/.local/state"},
+				    {0}},
+    .run = cmd_worker,
+};

@@ -1,0 +1,31 @@
+/* selfcheck: is this node fit to claim? Disk, engine and image trouble are the node's, not the tasks': while there is
+ * some, no claims are made; the checks come again at growing intervals until it is mended.
+ */
+#ifndef SELFCHECK_H
+#define SELFCHECK_H
+#include "sandbox/engine.h"
+#include "store/trust.h"
+
+struct selfcheck_image {
+	char *name, digest[96];
+	int64_t failed_until; /* monotonic; 0: it is there */
+};
+struct selfcheck {		   /* starts as {0} */
+	bool signatures;	   /* the caller's to set: this grid's tasks are signed, so they must be checked */
+	char barred[256];	   /* the caller's too: why this node may not speak to the grid at all; "": it may */
+	char trouble[256];	   /* "" when fit */
+	int64_t check_at, wait_ms; /* monotonic; 0: no check is due */
+	struct selfcheck_image *images;
+	size_t n_images;
+};
+/* Notes trouble and when to check again. Returns true when it is news (it is logged then). */
+bool selfcheck_pause(struct selfcheck *s, const char *why);
+/* Cheap: pauses when dir's file system is nearly full. True when it is. */
+bool selfcheck_disk(struct selfcheck *s, const char *dir);
+/* The whole check, engine and image included (the image is pulled when it is missing). True when trouble just ended. */
+bool selfcheck_run(struct selfcheck *s, const struct engine *g, const char *image, const char *dir);
+/* The image's digest; it is pulled when it is missing. NULL when it cannot be had (asked again after a minute). Waits,
+ * serving the event loop. */
+const char *selfcheck_image(struct selfcheck *s, const struct engine *g, const char *image);
+void selfcheck_clear(struct selfcheck *s);
+#endif

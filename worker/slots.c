@@ -1,0 +1,347 @@
+#include "worker/slots.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "schema/result.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GRACE_MS 3000
+#define LEASE_GRACE_SECONDS 60 /* start, removal, push */
+#define RETRY_MAX_SECONDS 3600
+#define TAILS_MAX 32768 /* bytes of all tails together */
+
+void slots_init(struct slots *s, int n)
+{
+	*s = (struct slots){.n = n, .v = xcalloc((size_t)n, sizeof *s->v)};
+	for (int i = 0; i < n; i++)
+		s->v[i].all = s;
+}
+
+void slots_clear(struct slots *s)
+{
+	for (int i = 0; i < s->n; i++)
+		slot_free(&s->v[i]);
+	free(s->v);
+	*s = (struct slots){0};
+}
+
+int slots_busy(const struct slots *s)
+{
+	int n = 0;
+	for (int i = 0; i < s->n; i++)
+		n += s->v[i].state != SLOT_FREE;
+	return n;
+}
+
+int slots_running(const struct slots *s)
+{
+	int n = 0;
+	for (int i = 0; i < s->n; i++)
+		n += s->v[i].state == SLOT_RUNNING;
+	return n;
+}
+
+uint64_t slots_ended(const struct slots *s)
+{
+	return s->completed + s->failed + s->shared;
+}
+
+void slots_stop(struct slots *s)
+{
+	for (int i = 0; i < s->n; i++)
+		if (s->v[i].attempt)
+			attempt_cancel(s->v[i].attempt);
+}
+
+void slot_free(struct slot *s)
+{
+	struct slots *all = s->all;
+	pick_clear(&s->pick);
+	*s = (struct slot){.all = all};
+}
+
+/* What the task asks for, as far as this node gives it. */
+static struct engine_run limits_of(const struct slot *s)
+{
+	const struct slots *all = s->all;
+	const struct task *t = &s->pick.task;
+	return (struct engine_run){.cpus = all->max_cpus > 0 && all->max_cpus < t->cpus ? all->max_cpus : t->cpus,
+				   .memory_mb = all->max_memory_mb && all->max_memory_mb < t->memory_mb
+						    ? all->max_memory_mb
+						    : (int)t->memory_mb,
+				   .pids = (int)t->pids,
+				   .tmp_mb = (int)all->config->tmp_mb};
+}
+
+static void attempt_done(void *ctx, struct attempt_result *a)
+{
+	struct slot *s = ctx;
+	struct slots *all = s->all;
+	struct outcome *o = xcalloc(1, sizeof *o);
+	snprintf(o->id, sizeof o->id, "%s", s->pick.id);
+	snprintf(o->nonce, sizeof o->nonce, "%s", s->nonce);
+	snprintf(o->status, sizeof o->status, "%s", attempt_status_name(a->status));
+	if (a->status == ATT_ENGINE || (a->status == ATT_CANCELLED && !s->cancel_seen)) {
+		/* Not the task's fault: the claim goes back and costs no attempt. */
+		snprintf(o->status, sizeof o->status, "released");
+		snprintf(o->reason, sizeof o->reason, "%s",
+			 a->status == ATT_ENGINE ? a->message : "the worker was told to stop at once");
+		if (a->status == ATT_ENGINE) {
+			char why[256];
+			snprintf(why, sizeof why, "engine: %.200s", a->message);
+			selfcheck_pause(all->fit, why);
+		}
+	} else {
+		const struct engine_run run = limits_of(s);
+		struct result_facts f = {.node = all->node_id,
+					 .nonce = s->nonce,
+					 .image = s->pick.task.image,
+					 .image_digest = s->digest,
+					 .script = s->pick.task.script,
+					 .engine = all->engine,
+					 .run = &run,
+					 .output_limit = (size_t)all->config->output_limit_bytes,
+					 .attempt = s->attempt_number};
+		o->result = result_json(a, &f);
+		if (a->status != ATT_SUCCESS && a->status != ATT_CANCELLED && s->pick.task.retry_on_failure) {
+			int64_t wait = all->config->retry_backoff_seconds;
+			for (int64_t n = 1; n < s->attempt_number && wait < RETRY_MAX_SECONDS; n++)
+				wait *= 2;
+			o->retry_at = clock_now() + (wait < RETRY_MAX_SECONDS ? wait : RETRY_MAX_SECONDS);
+		}
+		if (s->terms.replicas > 1)
+			all->shared++;
+		else if (a->status == ATT_SUCCESS)
+			all->completed++;
+		else
+			all->failed++;
+		char code[32] = "";
+		if (a->exit_code >= 0)
+			snprintf(code, sizeof code, ", exit code %d", a->exit_code);
+		log_at(LOG_INFO, "worker", "%s ended: %s%s, %lld ms", s->pick.id, o->status, code,
+		       (long long)a->duration_ms);
+	}
+	if (s->lost) {
+		all->late++;
+		log_at(LOG_WARN, "worker", "late: %s was given to another, its result (%s) is dropped", o->id,
+		       o->status);
+		json_free(o->result);
+		free(o);
+	} else if (outbox_add(all->outbox, o))
+		selfcheck_disk(all->fit, all->work_dir);
+	slot_free(s);
+}
+
+void slot_start(struct slot *s)
+{
+	struct slots *all = s->all;
+	const struct task *t = &s->pick.task;
+	struct strs env = {0};
+	struct err e;
+	const struct json *vars = json_get(t->doc, "env");
+	const struct engine_run limits = limits_of(s);
+	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
+		strs_addf(&env, "%s=%s", v->name, v->text);
+	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce);
+	struct attempt_spec spec = {.engine = all->engine,
+				    .run = {.name = name,
+					    .node = all->node_id,
+					    .instance = all->instance,
+					    .task = s->pick.id,
+					    .nonce = s->nonce,
+					    .image = t->image,
+					    .script = t->script,
+					    .env = (const char *const *)env.v,
+					    .cpus = limits.cpus,
+					    .memory_mb = limits.memory_mb,
+					    .pids = limits.pids,
+					    .tmp_mb = limits.tmp_mb},
+				    .timeout_ms = t->timeout_seconds * 1000,
+				    .grace_ms = GRACE_MS,
+				    .output_limit = (size_t)all->config->output_limit_bytes,
+				    .ctx = s,
+				    .on_done = attempt_done};
+	const char *digest = selfcheck_image(all->fit, all->engine, t->image);
+	snprintf(s->digest, sizeof s->digest, "%s", digest ? digest : "");
+	s->state = SLOT_RUNNING;
+	s->attempt_number = task_attempts_used(t->doc) + 1;
+	log_at(LOG_INFO, "worker", "claimed %s, attempt %lld", s->pick.id, (long long)s->attempt_number);
+	s->attempt = attempt_start(&spec, &e);
+	if (!s->attempt) {
+		struct attempt_result r = {.status = ATT_ENGINE};
+		snprintf(r.message, sizeof r.message, "%.250s", e.msg);
+		attempt_done(s, &r);
+	}
+	free(name);
+	strs_clear(&env);
+}
+
+static void add_stream(struct json *task, const struct attempt *a, bool of_stderr, size_t max)
+{
+	const char *name = of_stderr ? "stderr" : "stdout";
+	struct buf b = {0};
+	uint64_t end = attempt_tail(a, of_stderr, max, &b);
+	char *from = xasprintf("%s_from", name), *bytes = xasprintf("%s_bytes", name);
+	json_set(task, name, json_new_strn(b.data ? b.data : "", b.len));
+	json_set(task, from, json_new_int((int64_t)(end - b.len)));
+	json_set(task, bytes, json_new_int((int64_t)end));
+	free(from);
+	free(bytes);
+	buf_clear(&b);
+}
+
+static bool shows(const struct slot *s)
+{
+	return s->attempt && !s->lost && s->terms.replicas < 2;
+}
+
+static struct json *tails_of(const struct slots *s, size_t max)
+{
+	char when[32];
+	struct json *doc = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY);
+	for (int i = 0; i < s->n; i++) {
+		const struct slot *one = &s->v[i];
+		if (!shows(one))
+			continue;
+		struct json *t = json_new(JSON_OBJECT);
+		json_set(t, "task_id", json_new_str(one->pick.id));
+		json_set(t, "nonce", json_new_str(one->nonce));
+		add_stream(t, one->attempt, false, max);
+		add_stream(t, one->attempt, true, max);
+		json_append(tasks, t);
+	}
+	json_set(doc, "schema", json_new_int(1));
+	json_set(doc, "at", json_new_str(clock_format(clock_now(), when)));
+	json_set(doc, "tasks", tasks);
+	return doc;
+}
+
+bool slots_news(const struct slots *s)
+{
+	bool news = false;
+	for (int i = 0; i < s->n && !news && s->config->live_tail_bytes; i++)
+		news = shows(&s->v[i]) && attempt_printed(s->v[i].attempt) > s->v[i].told;
+	return news;
+}
+
+struct json *slots_tails(struct slots *s)
+{
+	size_t running = 0, max = (size_t)s->config->live_tail_bytes;
+	for (int i = 0; i < s->n; i++)
+		if (shows(&s->v[i])) {
+			running++;
+			s->v[i].told = attempt_printed(s->v[i].attempt);
+		}
+	if (!running || !max)
+		return NULL;
+	max = max < TAILS_MAX / 2 / running ? max : TAILS_MAX / 2 / running;
+	for (;; max /= 2) {
+		struct json *doc = tails_of(s, max);
+		struct buf b = {0};
+		json_write(&b, doc, 0); /* control bytes are six each in JSON */
+		size_t len = b.len;
+		buf_clear(&b);
+		if (len <= 2 * TAILS_MAX || !max)
+			return doc;
+		json_free(doc);
+	}
+}
+
+static int64_t lease_seconds(const struct slot *s)
+{
+	const struct slots *all = s->all;
+	return all->config->lease_seconds ? all->config->lease_seconds
+					  : s->pick.task.timeout_seconds + LEASE_GRACE_SECONDS;
+}
+
+int slot_lease_due(const struct slot *s)
+{
+	if (s->state != SLOT_RUNNING || s->lost)
+		return 0;
+	int64_t whole = lease_seconds(s), left = s->lease_until - clock_now();
+	if (!s->all->config->lease_seconds) /* such a lease outlives the task, unless its end hangs */
+		return left < LEASE_GRACE_SECONDS / 3 ? 2 : 0;
+	return left <= whole / 3 ? 2 : left <= whole / 2;
+}
+
+void slot_renewed(struct slot *s)
+{
+	s->lease_until = clock_now() + lease_seconds(s);
+}
+
+enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state *to)
+{
+	struct slot *s = ctx;
+	int64_t lease = lease_seconds(s);
+	(void)to;
+	if (vote_has(doc, s->all->node_id))
+		return CHANGE_DROP;
+	s->terms = vote_terms(doc, s->all->config);
+	task_set_claim(doc, s->all->node_id, s->nonce, lease);
+	vote_set_terms(doc, s->terms);
+	if (s->pick.signer[0])
+		task_set_signer(doc, s->pick.signer);
+	s->lease_until = clock_now() + lease;
+	return CHANGE_APPLY;
+}
+
+enum change_verdict slot_edit_renew(void *ctx, struct json *doc, enum task_state *to)
+{
+	struct slot *s = ctx;
+	const char *nonce = task_claim_nonce(doc);
+	(void)to;
+	if (!nonce || strcmp(nonce, s->nonce) != 0)
+		return CHANGE_DROP;
+	task_renew_claim(doc, lease_seconds(s));
+	return CHANGE_APPLY;
+}
+
+void slots_watch(struct slots *all, struct ledger *l)
+{
+	for (int i = 0; i < all->n; i++) {
+		struct slot *s = &all->v[i];
+		if (s->state == SLOT_FREE)
+			continue;
+		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, s->pick.id, NULL);
+		const char *nonce = task_claim_nonce(doc);
+		bool ours = nonce && !strcmp(nonce, s->nonce), cancel = ours && json_get(doc, "cancel");
+		json_free(doc);
+		if (s->state == SLOT_CLAIMING) {
+			if (ours)
+				slot_start(s);
+			else {
+				snprintf(all->doubtful[all->n_doubtful++ % DOUBTFUL_MAX], 33, "%s", s->nonce);
+				slot_free(s);
+			}
+		} else if (!ours && !s->lost) {
+			log_at(LOG_WARN, "worker", "the claim on %s is gone from the ledger: stopping it", s->pick.id);
+			s->lost = true;
+			attempt_cancel(s->attempt);
+		} else if (cancel && !s->cancel_seen) {
+			s->cancel_seen = true;
+			attempt_cancel(s->attempt);
+		}
+	}
+	if (!all->n_doubtful)
+		return;
+	struct strs ids = {0};
+	ledger_ids(l, TASK_IN_PROGRESS, &ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, ids.v[i], NULL);
+		const char *nonce = task_claim_nonce(doc);
+		bool found = false;
+		for (unsigned k = 0; nonce && k < all->n_doubtful && k < DOUBTFUL_MAX; k++)
+			found = found || !strcmp(nonce, all->doubtful[k]);
+		if (found && !outbox_has(all->outbox, nonce)) {
+			struct outcome *o = xcalloc(1, sizeof *o);
+			snprintf(o->id, sizeof o->id, "%s", ids.v[i]);
+			snprintf(o->nonce, sizeof o->nonce, "%s", nonce);
+			snprintf(o->status, sizeof o->status, "released");
+			snprintf(o->reason, sizeof o->reason, "the claim landed after it was given up");
+			outbox_add(all->outbox, o);
+		}
+		json_free(doc);
+	}
+	strs_clear(&ids);
+}

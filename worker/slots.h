@@ -1,0 +1,69 @@
+/* slots: the tasks a node holds, from the claim to the end of the attempt. What ends goes to the outbox and frees its
+ * slot at once.
+ *   slots_init -> slot_free_one and a pick -> slot_edit_claim in a group commit -> slot_start when it landed
+ *   slots_watch after every fetch; slots_stop to give all back
+ */
+#ifndef SLOTS_H
+#define SLOTS_H
+#include "runner.h"
+#include "schema/vote.h"
+#include "worker/chooser.h"
+#include "worker/outbox.h"
+#include "worker/selfcheck.h"
+
+enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_RUNNING };
+struct slot {
+	struct slots *all;
+	enum slot_state state;
+	struct pick pick;
+	char nonce[33], digest[96];	     /* digest: of the image it runs in */
+	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
+	struct vote_terms terms;	     /* of its claim */
+	struct attempt *attempt;
+	uint64_t told;		/* bytes printed when its tails were taken last */
+	bool cancel_seen, lost; /* lost: the ledger no longer shows our claim */
+};
+#define DOUBTFUL_MAX 64
+struct slots {
+	struct slot *v;
+	int n;
+	/* borrowed: */
+	const char *node_id, *instance, *work_dir;
+	const struct engine *engine;
+	const struct grid_config *config;
+	struct outbox *outbox;
+	struct selfcheck *fit;
+	double max_cpus; /* the node's own ceilings; 0: none */
+	int max_memory_mb;
+
+	uint64_t completed, failed; /* attempts that ended */
+	uint64_t shared;	    /* of tasks that other nodes run too: how they ended is nobody's business yet */
+	uint64_t late;		    /* of them: whose claim was given to another meanwhile */
+	/* Claims whose push has an unknown end, and which the ledger did not show yet: they may still land. */
+	char doubtful[DOUBTFUL_MAX][33];
+	unsigned n_doubtful;
+};
+void slots_init(struct slots *s, int n); /* the other members are the caller's to set */
+void slots_clear(struct slots *s);
+int slots_busy(const struct slots *s);
+int slots_running(const struct slots *s);    /* without those whose claim's end is unknown */
+uint64_t slots_ended(const struct slots *s); /* all attempts that ended */
+void slots_stop(struct slots *s);	     /* cancels every attempt; the claims go back */
+/* After a fetch: is each claim still ours, is it to be cancelled, did a doubtful one land? */
+void slots_watch(struct slots *s, struct ledger *l);
+
+/* The end of what each running task has printed, for heartbeat_tails (see tails.h); NULL when there is none or the grid
+ * wants none. Not of tasks that other nodes run too: they could copy it. The caller's. */
+struct json *slots_tails(struct slots *s);
+bool slots_news(const struct slots *s); /* has one that is shown printed anything since? */
+
+/* The claim landed: run it. */
+void slot_start(struct slot *s);
+void slot_free(struct slot *s);
+/* How urgent the lease is: 2 renew now, 1 renew when there is something else to say, 0 not yet. */
+int slot_lease_due(const struct slot *s);
+void slot_renewed(struct slot *s);
+/* Edits for ledger_change; ctx is the slot. */
+enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state *to);
+enum change_verdict slot_edit_renew(void *ctx, struct json *doc, enum task_state *to);
+#endif

@@ -1,0 +1,28 @@
+/* trial: which engine can really run a task here? That one answers is not enough: it may have no way to the grid's
+ * image, or no right to start what it has. So a script is run in it, as a task would be.
+ */
+#ifndef TRIAL_H
+#define TRIAL_H
+#include "sandbox/engine.h"
+#include "schema/config.h"
+
+#define TRIAL_ENGINES (ENGINE_BWRAP + 1)
+
+/* Runs a script that does nothing in a sandbox of the grid's ceilings and first image, which is there already. 0: it
+ * ran; -1: e says what came instead. Serves the event loop. */
+int trial_run(const struct engine *g, const struct grid_config *c, struct err *e);
+
+struct trial { /* of one engine */
+	bool answers;
+	bool has_image, ran; /* as far as trial_choose tried: the grid's image is there; a script ran in it */
+	struct engine engine;
+	char why[1100]; /* "": nothing is wrong, or nobody looked */
+};
+bool trial_ask(enum engine_kind k, struct trial *t); /* only whether it answers */
+/* What --engine auto takes, by its place in t (by enum engine_kind): of Docker and Podman the first that can run a task
+ * (its image is pulled if need be), else the first that answers, with the reason in its why. bubblewrap, which
+ * runs no image, is taken where neither answers, never in place of one whose image cannot be had just now: scripts
+ * would see another world, and their results stay. One engine alone is taken as it is. -1: none answers. first:
+ * what engine_pick("auto") found, so that it and those before it are not asked again; NULL: all are. */
+int trial_choose(const struct grid_config *c, const struct engine *first, struct trial t[TRIAL_ENGINES]);
+#endif

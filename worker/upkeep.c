@@ -1,0 +1,158 @@
+#include "worker/upkeep.h"
+#include "base/clock.h"
+#include "store/archive.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH 2000 /* tasks a push: their names are arguments of one git command */
+
+size_t upkeep_excess(struct ledger *l, const struct grid_config *c)
+{
+	struct strs ids = {0};
+	ledger_ids(l, TASK_COMPLETED, &ids);
+	ledger_ids(l, TASK_FAILED, &ids);
+	size_t n = ids.n, keep = (size_t)c->keep_finished;
+	strs_clear(&ids);
+	return n > keep ? n - keep : 0;
+}
+
+struct finished {
+	struct ledger *l;
+	struct archive_item *v;
+	size_t n, room;
+};
+
+/* "MODE blob OID\ttasks/STATE/ID.json" */
+static void take(void *ctx, const char *record)
+{
+	struct finished *f = ctx;
+	char mode[8], oid[72];
+	const char *path = strchr(record, '\t'), *base = path ? strrchr(path, '/') : NULL;
+	size_t len = base ? strlen(base + 1) : 0;
+	if (!base || len <= 5 || len > 69 || strcmp(base + 1 + len - 5, ".json") != 0 ||
+	    sscanf(record, "%7s blob %71s", mode, oid) != 2 || strncmp(mode, "100", 3) != 0)
+		return;
+	struct archive_item item = {.failed = strstr(path, "/failed/") != NULL};
+	snprintf(item.id, sizeof item.id, "%.*s", (int)(len - 5), base + 1);
+	if (!task_id_valid(item.id))
+		return;
+	snprintf(item.oid, sizeof item.oid, "%s", oid);
+	struct json *doc = ledger_doc(f->l, item.failed ? TASK_FAILED : TASK_COMPLETED, item.id, NULL);
+	archive_read(&item, doc, clock_now());
+	json_free(doc);
+	if (f->n == f->room) {
+		f->room = f->room ? 2 * f->room : 1024;
+		f->v = xrealloc(f->v, f->room * sizeof *f->v);
+	}
+	f->v[f->n++] = item;
+}
+
+static int by_end(const void *pa, const void *pb)
+{
+	const struct archive_item *a = pa, *b = pb;
+	return a->finished_at != b->finished_at ? (a->finished_at < b->finished_at ? -1 : 1) : strcmp(a->id, b->id);
+}
+
+static struct json *read_totals(struct ledger *l, struct err *e)
+{
+	char *path = xasprintf("%s/%s", l->git.dir, ARCHIVE_TOTALS);
+	struct buf b = {0};
+	struct json_error je;
+	struct json *totals = NULL;
+	if (!file_exists(path))
+		totals = json_new(JSON_OBJECT);
+	else if (!file_read(path, 16u << 20, &b, e) && !(totals = json_parse(b.data ? b.data : "", b.len, &je)))
+		err_set(e, ERR_DATA, "%s:%u:%u: %s; mend it before anything is archived", ARCHIVE_TOTALS, je.line,
+			je.col, je.msg);
+	const struct json *days = json_get(totals, "days"), *outliers = json_get(totals, "outliers"), *wrong = NULL;
+	if (totals && totals->type != JSON_OBJECT)
+		wrong = totals;
+	else if (outliers && outliers->type != JSON_OBJECT)
+		wrong = outliers;
+	else if (days && days->type != JSON_OBJECT)
+		wrong = days;
+	for (const struct json *day = days && !wrong ? days->child : NULL; day && !wrong; day = day->next)
+		wrong = day->type != JSON_OBJECT ? day : NULL;
+	if (wrong) {
+		err_set(e, ERR_DATA, "%s:%u:%u: expected an object, found %s; mend it before anything is archived",
+			ARCHIVE_TOTALS, wrong->line, wrong->col, json_type_name(wrong->type));
+		json_free(totals);
+		totals = NULL;
+	}
+	buf_clear(&b);
+	free(path);
+	return totals;
+}
+
+/* git writes idents without these; fast-import would take them for syntax. */
+static char *ident(const char *name)
+{
+	char *clean = xstrdup(name);
+	for (char *p = clean; *p; p++)
+		if (*p == '<' || *p == '>' || (unsigned char)*p < 32)
+			*p = ' ';
+	return clean;
+}
+
+static int push(struct ledger *l, const struct archive_item *items, size_t n, const char *who, struct err *e)
+{
+	struct git g = {0};
+	struct json *totals = ledger_may_sign(l, who, e) ? NULL : read_totals(l, e);
+	if (!totals)
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		archive_count(totals, &items[i]);
+	char *text = task_text(totals), *git_dir = xasprintf("%s/.git", l->git.dir);
+	char *dir = xasprintf("%s/archive.git", git_dir);
+	int rc = archive_open(&g, dir, l->url, git_dir, e);
+	if (!rc) {
+		free(g.name);
+		free(g.email);
+		g.name = ident(l->git.name);
+		g.email = ident(l->git.email);
+		g.sign_with = l->git.sign_with;
+		enum push_outcome got = archive_push(&g, who, l->branch, l->head, items, n, text, e);
+		l->pushes++;
+		l->rejected += got == PUSH_RACED;
+		if (got == PUSH_RACED)
+			e->class = ERR_RETRY;
+		rc = got == PUSH_LANDED ? 0 : -1;
+	}
+	archive_close(&g);
+	json_free(totals);
+	free(text);
+	free(git_dir);
+	free(dir);
+	return rc;
+}
+
+int upkeep_archive(struct ledger *l, const struct grid_config *c, const char *who, size_t *moved, struct err *e)
+{
+	int rc = 0;
+	size_t excess;
+	*moved = 0;
+	while (!rc && (excess = upkeep_excess(l, c)) > 0) {
+		struct finished f = {.l = l};
+		size_t n = excess < BATCH ? excess : BATCH;
+		const char *args[] = {"ls-tree",       "-z", "--full-tree", l->head, "tasks/completed/",
+				      "tasks/failed/", NULL};
+		rc = git_records(&l->git, args, take, &f, e);
+		if (!rc && f.n < n) /* the rest is no regular file: it stays */
+			n = f.n;
+		if (!rc && n) {
+			qsort(f.v, f.n, sizeof *f.v, by_end);
+			rc = push(l, f.v, n, who, e);
+		}
+		for (size_t i = 0; i < f.n; i++)
+			json_free(f.v[i].outliers);
+		free(f.v);
+		if (!rc && n) {
+			*moved += n;
+			rc = ledger_sync(l, e);
+		}
+		if (!n)
+			break;
+	}
+	return rc;
+}
