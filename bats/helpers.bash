@@ -4,6 +4,8 @@
 # Start background programs with spawn: teardown ends them, and only them.
 
 bats_require_minimum_version 1.5.0
+# shellcheck source=tests/wait.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../tests/wait.sh"
 
 common_setup() {
 	T=$BATS_TEST_TMPDIR
@@ -26,20 +28,6 @@ teardown() { common_teardown; }
 dgrid() { "$DGRID" "$@"; }
 # git with a name to commit by; the tests' HOME has none on purpose.
 tgit() { git -c user.name=tester -c user.email=tester@example.invalid "$@"; }
-
-# wait_until SECONDS COMMAND...: until the command succeeds; fails at the deadline.
-wait_until() {
-	local seconds=$1 end
-	shift
-	end=$((SECONDS + seconds + 1))
-	until "$@" >/dev/null 2>&1; do
-		if ((SECONDS >= end)); then
-			echo "not within $seconds s: $*" >&2
-			return 1
-		fi
-		sleep 0.1
-	done
-}
 
 # spawn LOGFILE COMMAND...: runs it in the background; its pid is in $SPAWNED.
 spawn() {

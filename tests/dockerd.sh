@@ -4,14 +4,8 @@
 # shellcheck disable=SC2154,SC2317 # work is the caller's; answers is called by name
 dockerd_pid=''
 
-wait_until() { # SECONDS COMMAND...
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((SECONDS < end)) || return 1
-		sleep 0.1
-	done
-}
+# shellcheck source=tests/wait.sh
+. "$(dirname "${BASH_SOURCE[0]}")/wait.sh"
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 stop_dockerd() {

@@ -21,14 +21,8 @@ MAX_STATIC=300000 MAX_UNPACKED=$((640 * 1024))
 # systemd's own measure of how exposed a service is, in tenths: below 20 is "OK" at its best.
 MAX_EXPOSURE=15 MAX_EXPOSURE_BWRAP=30
 
-wait_until() { # SECONDS COMMAND...
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		((SECONDS < end)) || return 1
-		sleep 0.1
-	done
-}
+# shellcheck source=tests/wait.sh
+. tests/wait.sh
 # shellcheck source=tests/machine.sh
 . tests/machine.sh
 trap 'rm -rf "$work"' EXIT
@@ -322,7 +316,7 @@ scene() { machine_run bash -seE <"$root/tests/packaging/$1.sh"; }
 with_systemd() {
 	cp "$package" "$work/dgrid.deb"
 	cp "$dist/dgrid-$version-linux-$(uname -m)" "$work/dgrid-static"
-	machine_start systemd "$work/dgrid.deb" "$work/dgrid-static" bats/fake-docker tests/packaging/common.sh -- \
+	machine_start systemd "$work/dgrid.deb" "$work/dgrid-static" bats/fake-docker tests/wait.sh tests/packaging/common.sh -- \
 		/lib/systemd/systemd --system --unit=machine.target --show-status=no
 	wait_until 30 machine_run systemctl is-active machine.target
 	scene systemd
@@ -331,7 +325,7 @@ with_systemd() {
 with_openrc() {
 	mkdir -p "$work/alpine/dgrid"
 	(cd "$work/alpine/pkg" && tar -cf "$work/apk.tar" .)
-	machine_start openrc "$work/apk.tar" "$dist/dgrid-openrc.pre-install" packaging/worker.env bats/fake-docker tests/packaging/common.sh -- \
+	machine_start openrc "$work/apk.tar" "$dist/dgrid-openrc.pre-install" packaging/worker.env bats/fake-docker tests/wait.sh tests/packaging/common.sh -- \
 		tini -- sleep infinity
 	scene openrc
 	machine_stop

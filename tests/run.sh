@@ -14,10 +14,16 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-test.XXXXXX") || exit 1
 podman_image=''
 # shellcheck source=tests/dockerd.sh
 . tests/dockerd.sh
+DGRID_TEST_SCALE=$(machine_scale)
+export DGRID_TEST_SCALE
+: >"$work/times"
 
 note() { printf '# %s\n' "$*"; }
+took() { # NAME SINCE: for the list of the slowest
+	echo "$(((${EPOCHREALTIME/./} - $2) / 1000)) $1" >>"$work/times"
+}
 count() { # NAME COMMAND...: one test
-	local name=$1
+	local name=$1 since=${EPOCHREALTIME/./}
 	shift
 	if "$@" >"$work/out" 2>&1; then
 		echo "ok $name"
@@ -27,12 +33,14 @@ count() { # NAME COMMAND...: one test
 		echo "not ok $name"
 		failed=$((failed + 1))
 	fi
+	took "$name" "$since"
 }
 lines() { # NAME COMMAND...: counts its "ok NAME", "ok NAME # skip WHY" and "not ok NAME" lines
-	local name=$1 rc
+	local name=$1 rc since=${EPOCHREALTIME/./}
 	shift
 	"$@" >"$work/lines" 2>&1
 	rc=$?
+	took "$name" "$since"
 	cat "$work/lines"
 	passed=$((passed + $(grep '^ok ' "$work/lines" | grep -vc ' # skip '))) failed=$((failed + $(grep -c '^not ok ' "$work/lines")))
 	skipped=$((skipped + $(grep -c '^ok .* # skip ' "$work/lines")))
@@ -79,14 +87,15 @@ units() { # LABEL MAKE-ARGUMENTS...: counts "test_NAME: N passed, N failed" line
 bats_pass() { # LABEL PROGRAM SAN FOLDER
 	local label=$1 rc p f s plan
 	note "bats ($label)"
-	DGRID=$2 DGRID_SAN=$3 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-300} \
-		bats --jobs "$JOBS" --formatter tap "$4" 2>&1 </dev/null | tee "$work/tap"
+	DGRID=$2 DGRID_SAN=$3 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$(scaled 300)} \
+		bats --jobs "$JOBS" --timing --formatter tap "$4" 2>&1 </dev/null | tee "$work/tap"
 	rc=${PIPESTATUS[0]}
 	read -r p f s plan < <(awk '
 		/^1\.\.[0-9]+$/ { plan = substr($0, 4) }
 		/^ok / { if (tolower($0) ~ /# skip/) s++; else p++ }
 		/^not ok / { f++ }
 		END { print p + 0, f + 0, s + 0, plan + 0 }' "$work/tap")
+	sed -n -E "s/^(not )?ok [0-9]+ (.*) in ([0-9]+)ms.*/\3 \2 ($label)/p" "$work/tap" >>"$work/times"
 	passed=$((passed + p)) failed=$((failed + f))
 	if ((plan != p + f + s)); then
 		echo "not ok bats ($label): planned $plan, saw $((p + f + s))"
@@ -126,6 +135,8 @@ check_shell() {
 finish() {
 	local line="$passed passed, $failed failed"
 	if ((skipped > 0)); then line="$line, $skipped skipped"; fi
+	note "the slowest"
+	sort -rn "$work/times" | awk 'NR <= 10 { ms = $1; sub(/^[0-9]+ /, ""); printf "# %7.1f s  %s\n", ms / 1000, $0 }'
 	cleanup
 	trap - EXIT
 	echo "$line"
@@ -134,6 +145,13 @@ finish() {
 }
 
 sh scripts/install-deps.sh test || note "tests whose tools are missing are skipped"
+# An interpreter that a shim looks for anew at each call costs more than what it is called for.
+if command -v python3 >/dev/null; then
+	mkdir "$work/bin"
+	ln -s "$(python3 -c 'import sys; print(sys.executable)')" "$work/bin/python3"
+	PATH=$work/bin:$PATH
+fi
+note "deadlines at $DGRID_TEST_SCALE % of a quiet machine's"
 
 count "layers" sh tests/layers.sh
 if ! command -v clang-format >/dev/null; then

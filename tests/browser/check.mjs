@@ -9,6 +9,8 @@ import { join, extname } from 'node:path';
 
 const require = createRequire(import.meta.url);
 const [SITES, SHOTS] = process.argv.slice(2), CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
+// What a case may take, in ms; a slow machine says so (tests/wait.sh).
+const PATIENCE = 600 * (process.env.DGRID_TEST_SCALE || 100);
 const only = process.env.ONLY ? new RegExp(process.env.ONLY) : null;
 mkdirSync(SHOTS, { recursive: true });
 const file = (site, page = 'index.html') => `file://${join(SITES, site, page)}`;
@@ -29,7 +31,7 @@ async function open(url, options = {}) {
   const { clock, keep, init, ...rest } = options;
   const context = keep || await browser.newContext({ viewport: { width: 1280, height: 900 }, timezoneId: 'Asia/Kolkata', ...rest });
   const page = await context.newPage();
-  page.setDefaultTimeout(8000);
+  page.setDefaultTimeout(PATIENCE / 4);
   page.troubles = [];
   page.on('console', m => { if (['error', 'warning'].includes(m.type())) page.troubles.push('console: ' + m.text()); });
   page.on('pageerror', e => page.troubles.push('error: ' + e.message));
@@ -53,7 +55,7 @@ async function test(name, run) {
   if (only && !only.test(name)) return;
   const before = browser.contexts().length;
   try {
-    await Promise.race([run(), new Promise((_, no) => setTimeout(() => no(new Error('not within 40 s')), 40000).unref())]);
+    await Promise.race([run(), new Promise((_, no) => setTimeout(() => no(new Error(`not within ${PATIENCE / 1000} s`)), PATIENCE).unref())]);
     console.log('ok browser: ' + name);
   } catch (e) {
     failed++;

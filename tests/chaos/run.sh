@@ -9,6 +9,8 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 seconds=${1:-60} workers=${2:-4} tasks=${3:-200} seed=${4:-$RANDOM}
 dgrid=${DGRID:-$PWD/dgrid} here=$PWD/tests/chaos
+# shellcheck source=tests/wait.sh
+. tests/wait.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-chaos.XXXXXX") || exit 1
 origin=$work/origin.git
 RANDOM=$((seed % 32768))
@@ -149,14 +151,14 @@ hook_until=0 away_until=0 full_until=0 engine_until=0
 for n in $(seq "$workers"); do
 	if [[ ${frozen[n]} != 0 ]]; then frozen[n]=1; fi
 done
-end=$((SECONDS + 180))
+end=$((SECONDS + $(scaled 180)))
 mend
 while (($(open_tasks) > 0 && SECONDS < end)); do
 	mend
 	sleep 0.5
 done
 for n in $(seq "$workers"); do kill -TERM "${pid[n]}" 2>/dev/null; done
-end=$((SECONDS + 60))
+end=$((SECONDS + $(scaled 60)))
 for n in $(seq "$workers"); do
 	while alive "$n" && ((SECONDS < end)); do sleep 0.1; done
 done

@@ -29,7 +29,7 @@ ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md"]
 RUN, DATA, SHOWN = ("sh", "console", "cron"), ("json", "yaml"), ("text", "ini", "promql")
 NOT_RUN_MAX = 8  # blocks that may say "not run", in all documents
-SCENE_SECONDS = 150
+SCENE_SECONDS = 300 * int(os.environ.get("DGRID_TEST_SCALE", 100)) / 100
 FOLDERS = ("srv", "mnt", "backup", "var/lib", "etc/dgrid")
 HOSTS = ("https://github.com/you/", "git@github.com:you/", "https://example.org/", "https://git.example.org/",
          "https://gitlab.com/you/", "git@nas:", "git@git.example.org:", "ssh://git@git.example.org/")

@@ -3,17 +3,8 @@
 trap 'echo "failed at: $BASH_COMMAND" >&2' ERR
 export LC_ALL=C TZ=UTC DGRID_REPO_URL=/srv/grid.git
 
-wait_until() { # SECONDS COMMAND...
-	local end=$((SECONDS + $1 + 1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		if ((SECONDS >= end)); then
-			echo "not within its time: $*" >&2
-			return 1
-		fi
-		sleep 0.1
-	done
-}
+# shellcheck source=tests/wait.sh
+. /run/machine/wait.sh
 refuse() {
 	echo "$1" >&2
 	return 1

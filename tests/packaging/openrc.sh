@@ -45,7 +45,7 @@ printf '%s\n' 'export PATH=/usr/local/bin:$PATH' respawn_delay=1 >>/etc/conf.d/d
 service start
 service status
 dgrid submit --id place -- 'id -un; umask; echo "$HOME"'
-dgrid wait --timeout 30 place || { cat /var/log/dgrid/n1.log && false; }
+dgrid wait --timeout "$(scaled 30)" place || { cat /var/log/dgrid/n1.log && false; }
 [[ $(dgrid logs place | xargs) == 'dgrid 0077 /var/lib/dgrid' ]]
 [[ $(stat -c %a:%U /var/lib/dgrid/n1) == 700:dgrid && $(stat -c %a:%U /var/log/dgrid/n1.log) == 640:dgrid ]]
 tr '\0' '\n' </proc/"$(worker)"/environ | grep -qx 'GIT_TOKEN=not-for-others'

@@ -33,7 +33,7 @@ systemctl start dgrid-worker@n1
 dgrid submit --id place -- 'id -un; grep -E "^(NoNewPrivs|Seccomp|CapBnd):" /proc/self/status | tr -d "\t"; echo "$HOME"
 	for d in /etc /usr /var/lib /home; do ! touch "$d/x" 2>/dev/null || echo "wrote to $d"; done
 	! unshare -U true 2>/dev/null || echo "made a namespace"; ls /home 2>/dev/null || echo "home is shut"; [ -e /proc/1/status ] || echo "sees no other"'
-dgrid wait --timeout 30 place || { dgrid show place && false; }
+dgrid wait --timeout "$(scaled 30)" place || { dgrid show place && false; }
 dgrid logs place >/run/place
 cat /run/place
 diff /run/place - <<'PLACE'
@@ -69,7 +69,7 @@ cp /run/machine/dgrid-static /usr/bin/dgrid
 [[ $(systemctl show -P MemoryDenyWriteExecute dgrid-worker@n1) == yes ]]
 systemctl start dgrid-worker@n1
 dgrid submit --id packed -- 'echo packed'
-dgrid wait --timeout 30 packed || { dgrid show packed && journalctl --no-pager -u dgrid-worker@n1 && false; }
+dgrid wait --timeout "$(scaled 30)" packed || { dgrid show packed && journalctl --no-pager -u dgrid-worker@n1 && false; }
 [[ $(readlink "/proc/$(systemctl show -P MainPID dgrid-worker@n1)/exe") == /usr/bin/dgrid ]]
 systemctl stop dgrid-worker@n1
 mv /run/dgrid /usr/bin/dgrid
@@ -85,7 +85,7 @@ cp /usr/share/doc/dgrid/examples/bubblewrap.conf /etc/systemd/system/dgrid-worke
 systemctl daemon-reload
 systemctl start dgrid-worker@n2
 dgrid submit --id boxed -- 'hostname; id -u; grep -E "^(NoNewPrivs|Seccomp):" /proc/self/status | tr -d "\t"'
-dgrid wait --timeout 30 boxed || { dgrid show boxed && journalctl --no-pager -u dgrid-worker@n2 && false; }
+dgrid wait --timeout "$(scaled 30)" boxed || { dgrid show boxed && journalctl --no-pager -u dgrid-worker@n2 && false; }
 [[ $(dgrid logs boxed | xargs) == 'dgrid 1000 NoNewPrivs:1 Seccomp:2' ]]
 systemctl stop dgrid-worker@n2
 
