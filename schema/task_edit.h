@@ -1,0 +1,32 @@
+/* task_edit: what dgrid itself writes into the document of a task, and reads there again: its claim, the attempts there
+ * were, how it ended. Whether the rest of the document is valid is task.h's question. */
+#ifndef TASK_EDIT_H
+#define TASK_EDIT_H
+#include "json.h"
+
+#define TASK_MAX_ATTEMPTS 3 /* when the task does not say */
+
+/* Nonce of the claim in doc, or NULL. */
+const char *task_claim_nonce(const struct json *doc);
+int64_t task_attempts_used(const struct json *doc); /* attempts that count towards max_attempts: no votes */
+void task_set_claim(struct json *doc, const char *node, const char *nonce, int64_t lease_seconds);
+void task_set_signer(struct json *doc, const char *signer); /* into the claim: whose signature was good */
+void task_renew_claim(struct json *doc, int64_t lease_seconds);
+int64_t task_lease_until(const struct json *doc); /* UTC seconds; 0: no claim with a lease */
+/* Ends the claim: takes it out of doc and adds it to attempts with how it ended (result status, "released", "lost").
+ * result (may be NULL): exit code, signal, duration and the end of stderr go into the attempt's story. */
+void task_end_claim(struct json *doc, const char *outcome, const char *reason, const struct json *result);
+/* Sets the result of a task that ends without a run of its own (lost, cancelled); ends its claim, if any. */
+void task_set_verdict(struct json *doc, const char *status, const char *reason);
+/* Notes in the story that somebody queues the task again: its attempts and votes count from there. Takes the result
+ * out; its outliers stay in the note. */
+void task_retried(struct json *doc, const char *by);
+/* How often the task had completed, and failed, before it was queued again by hand. */
+void task_retried_ends(const struct json *doc, int64_t *completed, int64_t *failed);
+void task_set_not_before(struct json *doc, int64_t utc_seconds);
+int64_t task_not_before(const struct json *doc); /* 0: none */
+int64_t task_max_attempts(const struct json *doc);
+/* What stands in failed/ for a file that is not a valid task: the reasons and (head of) the original text. */
+struct json *task_invalid_doc(const char *id, const char *reasons, const char *text, size_t len, const char *node);
+char *task_text(const struct json *doc); /* as written in the ledger; the caller's */
+#endif
