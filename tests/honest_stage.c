@@ -35,7 +35,7 @@ int64_t real_wall_ms(void);
 int64_t real_now(void);
 void real_nonce(char *out, unsigned n_bytes);
 int64_t real_jitter(int64_t ms);
-#include "../clock.c" /* for clock_format and clock_parse */
+#include "base/clock.c" /* for clock_format and clock_parse */
 #undef clock_mono_ms
 #undef clock_wall_ms
 #undef clock_now
