@@ -1,6 +1,6 @@
 #!/bin/sh
 # The rooms, from the ground up: a row includes what stands above it in this list; two rooms of one row do not know each other.
-# Within a folder there are no circles. Every #include "x.h" says from which folder.
+# Within a folder there are no circles. Every #include "x.h" says from which folder. No function has more than 100 lines.
 rooms='
 base
 json
@@ -32,6 +32,12 @@ FNR == 1 {
 	self = stem(FILENAME)
 	if (!(room(self) in floor)) wrong(FILENAME ": has no room")
 }
+/^\{$/ { opened = FNR; name = last }
+/^\}$/ && opened {
+	if (FNR - opened - 1 > 100) wrong(FILENAME ":" opened ": " FNR - opened - 1 " lines (at most 100): " name)
+	opened = 0
+}
+{ last = $0 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split($0, part, "\"")
 	other = stem(part[2])

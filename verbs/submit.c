@@ -27,182 +27,229 @@ static int sign_and_judge(struct ledger *l, bool required, char **text, const st
 	return rc;
 }
 
+/* What the command line asks for: a task to be made of options and a script, or files; then what is to be queued. */
+struct submission {
+	const char *id, *script_file, *given_key; /* borrowed from the command line */
+	struct json *made;			  /* the members that options gave */
+	long timeout, priority;
+	bool of_script; /* there is a -- or --script: one task is made */
+	bool named, wait, unapproved, sign;
+	struct strs ids, texts, paths; /* one row a task; no paths: it was made */
+};
+
+static void submission_clear(struct submission *w)
+{
+	json_free(w->made);
+	strs_clear(&w->ids);
+	strs_clear(&w->texts);
+	strs_clear(&w->paths);
+}
+
+static int set_number(struct json *made, const char *option, const char *text, long max, struct err *e)
+{
+	long n;
+	if (parse_number(option, text, 1, max, &n, e))
+		return -1;
+	json_set(made, option + 2, json_new_int(n));
+	return 0;
+}
+
+static void add_label(struct json *made, const char *label)
+{
+	const struct json *before = json_get(made, "labels");
+	struct json *labels = before ? json_copy(before) : json_new(JSON_ARRAY);
+	json_append(labels, json_new_str(label));
+	json_set(made, "labels", labels);
+}
+
+/* The options; s->rest is the first operand then. */
+static int read_options(struct submission *w, struct usage_scan *s, struct err *e)
+{
+	int opt;
+	for (int i = 1; i < s->argc; i++)
+		w->of_script = w->of_script || !strcmp(s->argv[i], "--");
+	while ((opt = usage_next(s, e)) > 0) {
+		int rc = 0;
+		switch (opt) {
+		case 'i':
+			w->id = s->value;
+			w->named = true;
+			break;
+		case 't':
+			rc = parse_number("--timeout", s->value, 1, 86400, &w->timeout, e);
+			break;
+		case 'p':
+			rc = parse_number("--priority", s->value, 0, 9, &w->priority, e);
+			break;
+		case 'm':
+			json_set(w->made, "image", json_new_str(s->value));
+			break;
+		case 'd':
+			json_set(w->made, "description", json_new_str(s->value));
+			break;
+		case 'r':
+			rc = set_number(w->made, "--replicas", s->value, VOTE_REPLICAS_MAX, e);
+			break;
+		case 'q':
+			rc = set_number(w->made, "--quorum", s->value, VOTE_REPLICAS_MAX, e);
+			break;
+		case 'l':
+			add_label(w->made, s->value);
+			break;
+		case 's':
+			w->script_file = s->value;
+			w->of_script = true;
+			break;
+		case 'w':
+			w->wait = true;
+			break;
+		case 'u':
+			w->unapproved = true;
+			break;
+		case 'k':
+			w->given_key = s->value;
+			w->sign = true;
+			break;
+		case 'S':
+			w->sign = true;
+			break;
+		}
+		if (rc)
+			return -1;
+	}
+	return opt;
+}
+
+/* The one task of options and a script: of --script FILE, else of the words after --. */
+static int make_task(struct submission *w, const char *by, char *const *words, int n, struct err *e)
+{
+	struct buf script = {0};
+	char fresh[24] = "t-", when[32];
+	if (w->script_file && file_read(w->script_file, TASK_SCRIPT_MAX, &script, e)) {
+		buf_clear(&script);
+		return -1;
+	}
+	for (int i = 0; !w->script_file && i < n; i++)
+		buf_addf(&script, "%s%s", i ? " " : "", words[i]);
+	clock_nonce(fresh + 2, 6);
+	const char *id = w->id ? w->id : fresh;
+	json_set(w->made, "task_id", json_new_str(id));
+	json_set(w->made, "script", json_new_str(script.data ? script.data : ""));
+	json_set(w->made, "timeout_seconds", json_new_int(w->timeout));
+	json_set(w->made, "priority", json_new_int(w->priority));
+	json_set(w->made, "submitted_by", json_new_str(by));
+	json_set(w->made, "created_at", json_new_str(clock_format(clock_now(), when)));
+	char *text = task_text(w->made);
+	strs_add(&w->ids, id);
+	strs_add(&w->texts, text);
+	free(text);
+	buf_clear(&script);
+	return 0;
+}
+
+static int read_file(struct submission *w, const char *path, struct err *e)
+{
+	struct buf b = {0};
+	int rc = file_read(path, TASK_FILE_MAX, &b, e);
+	if (rc && e->class == ERR_NOENT && strchr(path, ' '))
+		err_set(e, ERR_NOENT,
+			"there is no task file '%.200s' (a command goes after --: dgrid submit -- 'echo hi')", path);
+	if (!rc && b.len && strlen(b.data) != b.len)
+		rc = err_set(e, ERR_DATA, "'%.200s' holds a NUL byte (expected JSON)", path);
+	if (!rc) {
+		char *stem = stem_of(path);
+		strs_add(&w->ids, stem);
+		strs_add(&w->paths, path);
+		strs_add(&w->texts, b.data ? b.data : "");
+		free(stem);
+	}
+	buf_clear(&b);
+	return rc;
+}
+
+/* All tasks as they are to be queued, signed with key (may be NULL); everything that is wrong with any goes to p. */
+static int judge_all(struct submission *w, struct ledger *l, const struct grid_config *c, const char *key,
+		     struct problems *p, struct err *e)
+{
+	for (size_t i = 0; i < w->ids.n; i++) {
+		struct task t;
+		const char *id = w->ids.v[i];
+		int state = ledger_find(l, id), rc = 0;
+		p->file = w->paths.n ? w->paths.v[i] : id;
+		if (!task_parse(&t, w->texts.v[i], strlen(w->texts.v[i]), id, c, true, p)) {
+			rc = sign_and_judge(l, c->require_signed_tasks && !w->unapproved, &w->texts.v[i], t.doc, key, p,
+					    e);
+			task_clear(&t);
+		}
+		if (rc)
+			return -1;
+		if (state >= 0)
+			problem_in(p, 1, 1, "task_id", "'%s' is already in this grid (in %s); choose another", id,
+				   task_state_name((enum task_state)state));
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(w->ids.v[k], id))
+				problem_in(p, 1, 1, "task_id", "'%s' is given twice", id);
+	}
+	return p->n ? err_set(e, ERR_DATA, "nothing was queued:\n%s", p->text.data) : 0;
+}
+
+/* All in one commit; prints their ids. */
+static int queue(const struct submission *w, struct ledger *l, struct err *e)
+{
+	struct ledger_change *changes = xcalloc(w->ids.n, sizeof *changes);
+	for (size_t i = 0; i < w->ids.n; i++)
+		changes[i] = (struct ledger_change){.id = w->ids.v[i],
+						    .to = w->unapproved ? TASK_UNAPPROVED : TASK_QUEUE,
+						    .create = true,
+						    .text = w->texts.v[i],
+						    .verb = "submit"};
+	int rc = ledger_commit(l, l->git.name, changes, w->ids.n, NULL, NULL, e);
+	for (size_t i = 0; !rc && i < w->ids.n; i++)
+		if (changes[i].outcome == CHANGE_LANDED)
+			puts(w->ids.v[i]);
+	for (size_t i = 0; !rc && i < w->ids.n; i++)
+		if (changes[i].outcome != CHANGE_LANDED)
+			rc = err_set(e, ERR_DATA, "task '%s' was put into the grid by somebody else meanwhile",
+				     w->ids.v[i]);
+	fflush(stdout);
+	free(changes);
+	return rc;
+}
+
 static int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct usage_scan s = {.verb = &verb_submit, .argc = argc, .argv = argv};
+	struct submission w = {.made = json_new(JSON_OBJECT), .timeout = 60, .priority = 5};
 	struct ledger l = {0};
 	struct grid_config c = {0};
-	struct json *made = json_new(JSON_OBJECT), *labels = NULL;
-	struct strs ids = {0}, texts = {0}, paths = {0};
-	struct ledger_change *changes = NULL;
-	bool wait = false, unapproved = false;
-	const char *id = NULL, *script_file = NULL, *given_key = NULL;
+	struct problems p = {0};
 	char *key = NULL;
-	bool sign = false;
-	long n = 60, priority = 5, replicas, quorum;
-	int opt, rc = -1;
-	bool flagged = false, dashes = false;
-	for (int i = 1; i < argc; i++)
-		dashes = dashes || !strcmp(argv[i], "--");
-	while ((opt = usage_next(&s, e)) > 0)
-		switch (opt) {
-		case 'i':
-			id = s.value;
-			flagged = true;
-			break;
-		case 't':
-			if (parse_number("--timeout", s.value, 1, 86400, &n, e))
-				goto out;
-			break;
-		case 'p':
-			if (parse_number("--priority", s.value, 0, 9, &priority, e))
-				goto out;
-			break;
-		case 'm':
-			json_set(made, "image", json_new_str(s.value));
-			break;
-		case 'd':
-			json_set(made, "description", json_new_str(s.value));
-			break;
-		case 'r':
-			if (parse_number("--replicas", s.value, 1, VOTE_REPLICAS_MAX, &replicas, e))
-				goto out;
-			json_set(made, "replicas", json_new_int(replicas));
-			break;
-		case 'q':
-			if (parse_number("--quorum", s.value, 1, VOTE_REPLICAS_MAX, &quorum, e))
-				goto out;
-			json_set(made, "quorum", json_new_int(quorum));
-			break;
-		case 'l':
-			if (!labels)
-				labels = json_new(JSON_ARRAY);
-			json_append(labels, json_new_str(s.value));
-			break;
-		case 's':
-			script_file = s.value;
-			break;
-		case 'w':
-			wait = true;
-			break;
-		case 'u':
-			unapproved = true;
-			break;
-		case 'S':
-			sign = true;
-			break;
-		case 'k':
-			given_key = s.value;
-			sign = true;
-			break;
-		}
-	if (opt < 0)
+	int rc = -1;
+	if (read_options(&w, &s, e) || open_grid(ctx, &l, &c, e))
 		goto out;
-	if (labels)
-		json_set(made, "labels", labels);
-	if (open_grid(ctx, &l, &c, e))
-		goto out;
-	if (script_file || dashes) {
-		struct buf script = {0};
-		char fresh[24] = "t-", when[32];
-		if (script_file && file_read(script_file, TASK_SCRIPT_MAX, &script, e)) {
-			buf_clear(&script);
+	if (w.of_script) {
+		if (make_task(&w, l.git.name, argv + s.rest, argc - s.rest, e))
 			goto out;
-		}
-		for (int i = s.rest; !script_file && i < argc; i++)
-			buf_addf(&script, "%s%s", i > s.rest ? " " : "", argv[i]);
-		clock_nonce(fresh + 2, 6);
-		json_set(made, "task_id", json_new_str(id ? id : fresh));
-		json_set(made, "script", json_new_str(script.data ? script.data : ""));
-		json_set(made, "timeout_seconds", json_new_int(n));
-		json_set(made, "priority", json_new_int(priority));
-		json_set(made, "submitted_by", json_new_str(l.git.name));
-		json_set(made, "created_at", json_new_str(clock_format(clock_now(), when)));
-		strs_add(&ids, id ? id : fresh);
-		char *text = task_text(made);
-		strs_add(&texts, text);
-		free(text);
-		buf_clear(&script);
-	} else if (flagged) {
+	} else if (w.named) {
 		err_set(e, ERR_USAGE, "--id goes with -- CMD or --script FILE; a task file has its own");
 		goto out;
-	} else
-		for (int i = s.rest; i < argc; i++) {
-			struct buf b = {0};
-			char *stem = stem_of(argv[i]);
-			int got = file_read(argv[i], TASK_FILE_MAX, &b, e);
-			if (got && e->class == ERR_NOENT && strchr(argv[i], ' '))
-				err_set(e, ERR_NOENT,
-					"there is no task file '%.200s' (a command goes after --: dgrid submit -- "
-					"'echo hi')",
-					argv[i]);
-			if (!got && b.len && strlen(b.data) != b.len)
-				got = err_set(e, ERR_DATA, "'%.200s' holds a NUL byte (expected JSON)", argv[i]);
-			if (!got) {
-				strs_add(&ids, stem);
-				strs_add(&paths, argv[i]);
-				strs_add(&texts, b.data ? b.data : "");
-			}
-			free(stem);
-			buf_clear(&b);
-			if (got)
-				goto out;
-		}
-	if (!ids.n) {
+	}
+	for (int i = s.rest; !w.of_script && i < argc; i++)
+		if (read_file(&w, argv[i], e))
+			goto out;
+	if (!w.ids.n) {
 		err_set(e, ERR_USAGE, "submit needs task files, --script FILE, or -- CMD");
 		goto out;
 	}
-	if (sign && !(key = given_key ? xstrdup(given_key) : trust_default_key(&l.git, e)))
+	if (w.sign && !(key = w.given_key ? xstrdup(w.given_key) : trust_default_key(&l.git, e)))
 		goto out;
-	struct problems p = {0};
-	for (size_t i = 0; i < ids.n; i++) {
-		struct task t;
-		p.file = paths.n ? paths.v[i] : ids.v[i];
-		if (!task_parse(&t, texts.v[i], strlen(texts.v[i]), ids.v[i], &c, true, &p)) {
-			int got =
-			    sign_and_judge(&l, c.require_signed_tasks && !unapproved, &texts.v[i], t.doc, key, &p, e);
-			task_clear(&t);
-			if (got)
-				goto out;
-		}
-		if (ledger_find(&l, ids.v[i]) >= 0)
-			problem_in(&p, 1, 1, "task_id", "'%s' is already in this grid (in %s); choose another",
-				   ids.v[i], task_state_name((enum task_state)ledger_find(&l, ids.v[i])));
-		for (size_t k = 0; k < i; k++)
-			if (!strcmp(ids.v[k], ids.v[i]))
-				problem_in(&p, 1, 1, "task_id", "'%s' is given twice", ids.v[i]);
-	}
-	if (p.n) {
-		err_set(e, ERR_DATA, "nothing was queued:\n%s", p.text.data);
-		problems_clear(&p);
+	if (judge_all(&w, &l, &c, key, &p, e) || queue(&w, &l, e))
 		goto out;
-	}
-	changes = xcalloc(ids.n, sizeof *changes);
-	for (size_t i = 0; i < ids.n; i++)
-		changes[i] = (struct ledger_change){.id = ids.v[i],
-						    .to = unapproved ? TASK_UNAPPROVED : TASK_QUEUE,
-						    .create = true,
-						    .text = texts.v[i],
-						    .verb = "submit"};
-	if (ledger_commit(&l, l.git.name, changes, ids.n, NULL, NULL, e))
-		goto out;
-	rc = 0;
-	for (size_t i = 0; i < ids.n; i++)
-		if (changes[i].outcome == CHANGE_LANDED)
-			puts(ids.v[i]);
-		else
-			rc = err_set(e, ERR_DATA, "task '%s' was put into the grid by somebody else meanwhile",
-				     ids.v[i]);
-	fflush(stdout);
-	if (!rc && wait)
-		rc = wait_for(&l, (const char *const *)ids.v, ids.n, 0, e);
+	rc = w.wait ? wait_for(&l, (const char *const *)w.ids.v, w.ids.n, 0, e) : 0;
 out:
 	free(key);
-	json_free(made);
-	free(changes);
-	strs_clear(&ids);
-	strs_clear(&texts);
-	strs_clear(&paths);
+	problems_clear(&p);
+	submission_clear(&w);
 	close_grid(&l, &c);
 	return rc;
 }
