@@ -5,6 +5,7 @@ For bats/guides.bats, which looks for each in docs/SUBMISSION_GUIDE.md.   messag
 import os, re, sys
 
 errors = sys.argv[1] == "--errors"
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")  # where #include looks
 CALL = re.compile(r"\b(problem_in|problem_at|tell|wrong|fail|fail_expected|json_error_set%s)\(" % ("|err_set" if errors else ""))
 LITERAL = re.compile(r'"((?:[^"\\]|\\.)*)"')
 CONVERSION = re.compile(r"%[-+ #0]*(?:\*|\d+)?(?:\.(?:\*|\d+))?(?:ll|z|l|h)?[a-zA-Z]")
@@ -32,7 +33,7 @@ def messages(file):
     source = open(file).read()
     text = re.sub(r"/\*.*?\*/", " ", source, flags=re.S)
     macros = {}
-    for path in [os.path.join(os.path.dirname(file), h) for h in re.findall(r'^#include "(.*)"', source, flags=re.M)] + [file]:
+    for path in [os.path.join(ROOT, h) for h in re.findall(r'^#include "(.*)"', source, flags=re.M)] + [file]:
         macros.update(re.findall(r'^#define (\w+) ("[^"]*")', open(path).read(), flags=re.M) if os.path.exists(path) else [])
     calls = [call(text, m.end()) for m in CALL.finditer(text)]
     # What functions give back for a message to use it.
@@ -40,7 +41,7 @@ def messages(file):
     calls += [g for g in given if '"' in g and "err_set" not in g and not CALL.search(g)]
     for args in calls:
         for name, value in macros.items():
-            args = re.sub(rf"\b{name}\b", value, args)
+            args = re.sub(rf"\b{name}\b", lambda _, v=value: v, args)
         # Literals that follow each other are one; those with a : or ? between them are alternatives.
         for run in re.finditer(r'(?:"(?:[^"\\]|\\.)*"\s*)+', args):
             words = "".join(LITERAL.findall(run[0]))
