@@ -215,12 +215,61 @@ int ledger_config(struct ledger *l, struct grid_config *c, struct err *e)
 	return rc;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void take_id(void *ctx, const char *name)
+{
+	size_t n = strlen(name);
+	if (n <= 5 || strcmp(name + n - 5, ".json") != 0)
+		return;
+	char *id = xstrndup(name, n - 5);
+	if (task_id_valid(id))
+		strs_add(ctx, id);
+	free(id);
+}
+
+static int ids_in(struct ledger *l, const char *folder, struct strs *out, struct err *e)
+{
+	char *path = xasprintf("%s/%s", l->git.dir, folder);
+	int rc = file_names(path, take_id, out, e);
+	if (out->n)
+		qsort(out->v, out->n, sizeof *out->v, by_name);
+	free(path);
+	return rc;
+}
+
 int ledger_ids(struct ledger *l, enum task_state s, struct strs *out, struct err *e)
 {
-	char *folder = xasprintf("%s/tasks/%s", l->git.dir, task_state_name(s));
-	int rc = task_ids_in(folder, out, e);
+	char *folder = xasprintf("tasks/%s", task_state_name(s));
+	int rc = ids_in(l, folder, out, e);
 	free(folder);
 	return rc;
+}
+
+void ledger_nodes(struct ledger *l, struct strs *out)
+{
+	struct err e;
+	if (ids_in(l, "nodes", out, &e))
+		log_at(LOG_WARN, "ledger", "%s", e.msg);
+}
+
+size_t ledger_active_nodes(struct ledger *l)
+{
+	struct strs ids = {0};
+	size_t n = 0;
+	ledger_nodes(l, &ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		struct err e;
+		struct json *doc = ledger_node(l, ids.v[i], &e);
+		const char *status = json_str(doc, "status");
+		n += status && strcmp(status, "left") != 0;
+		json_free(doc);
+	}
+	strs_clear(&ids);
+	return n;
 }
 
 bool ledger_answered(const struct err *e)
@@ -307,6 +356,19 @@ struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, str
 		}
 	}
 	buf_clear(&b);
+	return doc;
+}
+
+struct json *ledger_node(struct ledger *l, const char *node, struct err *e)
+{
+	char *path = xasprintf("%s/nodes/%s.json", l->git.dir, node);
+	struct buf b = {0};
+	struct json_error je;
+	struct json *doc = NULL;
+	if (!file_read(path, TASK_FILE_MAX, &b, e) && !(doc = json_parse(b.data ? b.data : "", b.len, &je)))
+		err_set(e, ERR_DATA, "nodes/%s.json:%u:%u: %s", node, je.line, je.col, je.msg);
+	buf_clear(&b);
+	free(path);
 	return doc;
 }
 

@@ -66,6 +66,10 @@ int ledger_shown(struct ledger *l, enum task_state s, const char *id, struct sho
 int ledger_true(struct ledger *l, enum task_state s, const char *id, const struct buf *bytes, struct err *e);
 /* Parsed without the schema; NULL with e filled. */
 struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e);
+/* nodes/NODE.json, NULL when there is none (ERR_NOENT) or it is no JSON (ERR_DATA). */
+struct json *ledger_node(struct ledger *l, const char *node, struct err *e);
+void ledger_nodes(struct ledger *l, struct strs *out); /* ids of all that are registered, sorted */
+size_t ledger_active_nodes(struct ledger *l);	       /* registered, and not left */
 #define LEDGER_NOWHERE (-1)
 #define LEDGER_UNKNOWN (-2)
 int ledger_find(struct ledger *l, const char *id, struct err *e); /* the state that id is in, or one of these */

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MS 200 /* between two looks at what it writes to /out */
 #define HELPER_TIMEOUT_MS 20000
 #define REMOVE_TRIES 5
 #define REMOVE_LATER_MS 30000
@@ -30,12 +29,12 @@ struct collector {
 
 static bool user_taken[ENGINE_USERS];
 
-enum stop { STOP_NONE, STOP_TIMEOUT, STOP_CANCEL, STOP_OOM, STOP_OUT };
+enum stop { STOP_NONE, STOP_TIMEOUT, STOP_CANCEL, STOP_OOM };
 struct attempt {
 	struct attempt_spec spec;
-	char *name, *out_dir;
+	char *name;
 	struct proc *run;
-	struct loop_timer *deadline, *grace, *look, *linger, *again;
+	struct loop_timer *deadline, *grace, *linger, *again;
 	struct watch *watch; /* bwrap without control groups: its memory */
 	struct collector out, err;
 	struct buf status; /* bwrap's own report */
@@ -142,7 +141,7 @@ uint64_t attempt_printed(const struct attempt *a)
 
 static void stop_timers(struct attempt *a)
 {
-	struct loop_timer **all[] = {&a->deadline, &a->grace, &a->look, &a->linger, &a->again};
+	struct loop_timer **all[] = {&a->deadline, &a->grace, &a->linger, &a->again};
 	watch_stop(a->watch);
 	a->watch = NULL;
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -189,7 +188,6 @@ static void attempt_free(struct attempt *a)
 	if (a->user)
 		user_taken[a->user - ENGINE_USER] = false;
 	free(a->name);
-	free(a->out_dir);
 	free(a);
 }
 
@@ -220,8 +218,6 @@ static void finish(struct attempt *a)
 		r->status = ATT_TIMEOUT;
 	else if (a->stop == STOP_CANCEL)
 		r->status = ATT_CANCELLED;
-	else if (a->stop == STOP_OUT)
-		r->status = ATT_FAILED;
 	else {
 		r->exit_code = a->state.exit_code;
 		r->status = r->exit_code == 0 ? ATT_SUCCESS : ATT_FAILED;
@@ -415,7 +411,7 @@ static void stop(struct attempt *a, enum stop why)
 	if (!a->run || a->stop != STOP_NONE)
 		return;
 	a->stop = why;
-	if (why == STOP_OOM || why == STOP_OUT) {
+	if (why == STOP_OOM) {
 		kill_now(a);
 		return;
 	}
@@ -468,17 +464,6 @@ static int take_user(const char *instance)
 	return ENGINE_USER + (from + i) % ENGINE_USERS;
 }
 
-static void look_at_out(void *ctx)
-{
-	struct attempt *a = ctx;
-	a->look = NULL;
-	a->res.over = tree_measure(a->spec.run.out_dir, &a->spec.out);
-	if (a->res.over)
-		stop(a, STOP_OUT);
-	else
-		a->look = loop_after(LOOK_MS, look_at_out, a);
-}
-
 struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 {
 	struct attempt *a = xcalloc(1, sizeof *a);
@@ -504,8 +489,6 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 		run.groups = a->grouped ? &a->group.dirs : NULL;
 		run.user = a->user = take_user(run.instance);
 	}
-	a->spec.run.out_dir = a->out_dir = run.out_dir ? xstrdup(run.out_dir) : NULL;
-	bool given = !a->out_dir || !engine_give_out(spec->engine, &run, e);
 	engine_start_argv(spec->engine, &run, &argv);
 	struct proc_spec p = {.argv = (const char *const *)argv.v,
 			      .env = bwrap ? bare : scrubbed,
@@ -516,7 +499,7 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 			      .on_end = run_ended};
 	a->res.started_at = clock_now();
 	a->started_ms = clock_mono_ms();
-	a->run = given ? proc_start(&p, e) : NULL;
+	a->run = proc_start(&p, e);
 	strs_clear(&argv);
 	free(path);
 	if (!a->run) {
@@ -527,8 +510,6 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 		return NULL;
 	}
 	a->deadline = loop_after(spec->timeout_ms, deadline, a);
-	if (a->out_dir)
-		a->look = loop_after(LOOK_MS, look_at_out, a);
 	return a;
 }
 

@@ -41,7 +41,6 @@ static const struct {
     {FIELD_TASK, "cpus", ANY, 0, 0, NULL, SAME ", `result.task`"},
     {FIELD_TASK, "memory_mb", ANY, 0, 0, NULL, SAME ", `result.task`"},
     {FIELD_TASK, "pids", ANY, 0, 0, NULL, SAME ", `result.task`"},
-    {FIELD_TASK, "out_mb", ANY, 0, 0, NULL, SAME ", `out.form`"},
     {FIELD_TASK, "priority", ANY, 0, 0, NULL,
      SAME "; that the first in line is claimed first is not judged: nodes draw among the first few"},
     {FIELD_TASK, "max_attempts", ANY, 0, 0, NULL, SAME ", `claim.attempt`, `place.move`"},
@@ -82,7 +81,6 @@ static const struct {
     {FIELD_ATTEMPT, "ended_at", TIME, 0, 0, NULL, "`attempts.grow`: the commit's time"},
     {FIELD_ATTEMPT, "outcome", TEXT, 0, 0, NULL, "`place.move`, `attempts.grow`: the result's status"},
     {FIELD_ATTEMPT, "reason", OUTPUT, 0, 0, NULL, "-: no rule: words for people"},
-    {FIELD_ATTEMPT, "fault", WORD, 0, 0, "engine", "-: no rule: why its engine failed, only the node knows"},
     {FIELD_ATTEMPT, "evidence", OBJECT, 0, 0, NULL, "`orphan.evidence`"},
     {FIELD_ATTEMPT, "exit_code", WHOLE_OR_NULL, 0, 255, NULL, "`result.parts`, `vote.commitment`"},
     {FIELD_ATTEMPT, "signal", WHOLE_OR_NULL, 1, 64, NULL, "`result.parts`, `vote.commitment`"},
@@ -91,8 +89,6 @@ static const struct {
      "-: no rule: the run was tried again, so nothing else of its output stands anywhere; `vote.commitment` keeps it "
      "out of "
      "votes"},
-    {FIELD_ATTEMPT, "out", OBJECT, 0, 0, NULL, "`out.form`"},
-    {FIELD_ATTEMPT, "out_error", OUTPUT, 0, 0, NULL, "`out.form`"},
     {FIELD_ATTEMPT, "commitment", HEX64, 0, 0, NULL, "`vote.commitment`, `vote.quorum`"},
     {FIELD_ATTEMPT, "engine", WORD, 0, 0, "docker podman bwrap", "-: no rule: which engine a node used, only it knows"},
     {FIELD_ATTEMPT, "image_digest", DIGEST, 0, 0, NULL,
@@ -131,8 +127,6 @@ static const struct {
     {FIELD_RESULT, "stderr_bytes", WHOLE, 0, INT64_MAX, NULL, "`result.parts`"},
     {FIELD_RESULT, "stderr_truncated", YESNO, 0, 0, NULL, "`result.parts`"},
     {FIELD_RESULT, "stderr_sha256", HEX64, 0, 0, NULL, "`result.parts`, `vote.quorum`"},
-    {FIELD_RESULT, "out", OBJECT, 0, 0, NULL, "`out.form`, `vote.commitment`"},
-    {FIELD_RESULT, "out_error", OUTPUT, 0, 0, NULL, "`out.form`"},
     {FIELD_RESULT, "reason", OUTPUT, 0, 0, NULL, "-: no rule: words for people"},
     {FIELD_RESULT, "quorum", OBJECT, 0, 0, NULL, "`vote.quorum`"},
 
@@ -141,15 +135,7 @@ static const struct {
     {FIELD_LIMITS, "pids", WHOLE, 1, INT64_MAX, NULL, "`result.task`: likewise"},
     {FIELD_LIMITS, "tmp_mb", WHOLE, 1, INT64_MAX, NULL, "`result.task`: no more than the settings give"},
     {FIELD_LIMITS, "output_limit_bytes", WHOLE, 1, INT64_MAX, NULL, "`result.task`: likewise"},
-    {FIELD_LIMITS, "out_mb", WHOLE, 0, INT64_MAX, NULL,
-     "`result.task`: no more than the task asks and the settings give"},
     {FIELD_LIMITS, "enforced", YESNO, 0, 0, NULL, "-: no rule: what its machine enforces, only the node knows"},
-
-    {FIELD_OUT, "tree", TEXT, 0, 0, NULL, "`out.form`, `vote.commitment`"},
-    {FIELD_OUT, "files", WHOLE, 1, INT64_MAX, NULL, "`out.form`"},
-    {FIELD_OUT, "bytes", WHOLE, 0, INT64_MAX, NULL, "`out.form`"},
-    {FIELD_OUT, "left_out", WHOLE, 1, INT64_MAX, NULL, "`out.form`: a number, which only the node knows"},
-    {FIELD_OUT, "ref", TEXT, 0, 0, NULL, "`out.form`"},
 
     {FIELD_QUORUM, "replicas", WHOLE, 1, 9, NULL, "`vote.quorum`"},
     {FIELD_QUORUM, "quorum", WHOLE, 1, 9, NULL, "`vote.quorum`"},
@@ -216,20 +202,12 @@ static const struct {
 
 const char *field_doc_name(enum field_doc d)
 {
-	static const char *const names[FIELD_N] = {[FIELD_TASK] = "task",
-						   [FIELD_STEP] = "task",
-						   [FIELD_CLAIM] = "claim",
-						   [FIELD_ATTEMPT] = "attempts[]",
-						   [FIELD_EVIDENCE] = "evidence",
-						   [FIELD_RESULT] = "result",
-						   [FIELD_LIMITS] = "limits",
-						   [FIELD_QUORUM] = "quorum",
-						   [FIELD_APPROVED] = "approved_by",
-						   [FIELD_OUT] = "out",
-						   [FIELD_CANCEL] = "cancel",
-						   [FIELD_INVALID] = "invalid",
-						   [FIELD_NODE] = "node",
-						   [FIELD_TOTALS] = "archive"};
+	static const char *const names[FIELD_N] = {
+	    [FIELD_TASK] = "task",	    [FIELD_STEP] = "task",	   [FIELD_CLAIM] = "claim",
+	    [FIELD_ATTEMPT] = "attempts[]", [FIELD_EVIDENCE] = "evidence", [FIELD_RESULT] = "result",
+	    [FIELD_LIMITS] = "limits",	    [FIELD_QUORUM] = "quorum",	   [FIELD_APPROVED] = "approved_by",
+	    [FIELD_CANCEL] = "cancel",	    [FIELD_INVALID] = "invalid",   [FIELD_NODE] = "node",
+	    [FIELD_TOTALS] = "archive"};
 	return names[d];
 }
 

@@ -128,16 +128,6 @@ static bool compare_stream(const struct json *a, const struct json *b, const cha
 	return told;
 }
 
-/* What was left in /out, by the tree's id. What could not be kept cannot be compared. */
-static void compare_files(const struct json *a, const struct json *b, struct json *list)
-{
-	const char *was = json_str(json_get(a, "out"), "tree"), *is = json_str(json_get(b, "out"), "tree");
-	if (json_get(a, "out_error") || json_get(b, "out_error") || strcmp(was ? was : "", is ? is : "") == 0)
-		return;
-	differs(list, "files", was ? json_new_str(was) : json_new(JSON_NULL),
-		is ? json_new_str(is) : json_new(JSON_NULL));
-}
-
 enum rerun_verdict rerun_compare(const struct json *recorded, const struct json *now, struct json *differences,
 				 char why[256])
 {
@@ -149,7 +139,6 @@ enum rerun_verdict rerun_compare(const struct json *recorded, const struct json 
 	compare_number(recorded, now, "signal", differences);
 	bool out = compare_stream(recorded, now, "stdout", differences),
 	     err = compare_stream(recorded, now, "stderr", differences);
-	compare_files(recorded, now, differences);
 	why[0] = 0;
 	if (differences->child)
 		return RERUN_DIFFERS;

@@ -30,8 +30,10 @@ static const struct rule rules[RULE_N] = {
 				       "members that dgrid writes, each in its form"},
     [RULE_COMMIT_TIME] = {"commit.time", "no commit is of a time that is still to come; what a node commits is not "
 					 "dated before what came before it"},
-    [RULE_TASK_FIELDS] = {"task.fields", "no submitted field changes once the task is in the grid, by promotion "
-					 "neither; dgrid's own fields change only with the step they belong to"},
+    [RULE_TASK_FIELDS] = {"task.fields",
+			  "no submitted field changes once the task is in the grid, by promotion "
+			  "neither; dgrid's own fields change only with the step they belong to; a person "
+			  "may end a wait (`not_before`)"},
     [RULE_TASK_SIGNED] = {"task.signed",
 			  "with `require_signed_tasks` only tasks with a signature that counts are claimed"},
     [RULE_CLAIM_NODE] = {"claim.node", "a claim names a node that is registered, in a commit of that node's"},
@@ -55,10 +57,6 @@ static const struct rule rules[RULE_N] = {
     [RULE_RESULT_FROZEN] = {"result.frozen",
 			    "no result is rewritten or removed: a finished task leaves only by a retry "
 			    "or into the archive"},
-    [RULE_OUT_FORM] = {"out.form",
-		       "`out` of a result is a tree's id, counts within the `out_mb` that the run was given, "
-		       "and the ref of its node and of a day from the run's end to the commit; of a "
-		       "disputed result it has no ref"},
     [RULE_ATTEMPTS_GROW] = {"attempts.grow",
 			    "`attempts` only grows, by the one entry of the claim that ended, with its "
 			    "node, nonce and attempt; a new task has none"},

@@ -171,7 +171,6 @@ void rules_back(const struct rule_move *m)
 	if (!entry)
 		return;
 	judge_entry(m, entry);
-	rules_out(m, entry, "ended_at");
 	bool failed = outcome && (!strcmp(outcome, "failed") || !strcmp(outcome, "timeout") || !strcmp(outcome, "oom"));
 	bool unstartable = outcome && !strcmp(outcome, "unstartable");
 	if (!failed && !unstartable)
@@ -256,7 +255,6 @@ static void judge_run(const struct rule_move *m, const struct json *result)
 	else if (finished > m->c->at + rule_tolerance(m->rules))
 		rule_say(m, RULE_RESULT_TIME, "the run ended %lld s after the commit that tells of it",
 			 (long long)(finished - m->c->at));
-	rules_out(m, result, "finished_at");
 }
 
 /* What ended without a run has nothing to say of one. */

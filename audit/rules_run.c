@@ -65,16 +65,16 @@ static void judge_limits(const struct rule_move *m, const struct json *result, i
 	static const struct {
 		const char *name;
 		bool tasks; /* a task may ask for less than the settings give */
-	} limits[] = {{"cpus", true},	 {"memory_mb", true},		{"pids", true},
-		      {"tmp_mb", false}, {"output_limit_bytes", false}, {"out_mb", true}};
+	} limits[] = {
+	    {"cpus", true}, {"memory_mb", true}, {"pids", true}, {"tmp_mb", false}, {"output_limit_bytes", false}};
 	const struct json *given = json_get(result, "limits");
 	double most[sizeof limits / sizeof *limits] = {0};
 	const struct grid_config *c;
 	if (!rule_fields(m, FIELD_LIMITS, given))
 		return;
 	for (size_t n = 0; (c = rule_settings(m, n, claimed)); n++) {
-		const double gives[] = {c->max_cpus,	   (double)c->max_memory_mb,	  (double)c->max_pids,
-					(double)c->tmp_mb, (double)c->output_limit_bytes, (double)c->max_out_mb};
+		const double gives[] = {c->max_cpus, (double)c->max_memory_mb, (double)c->max_pids, (double)c->tmp_mb,
+					(double)c->output_limit_bytes};
 		for (size_t i = 0; i < sizeof gives / sizeof *gives; i++)
 			most[i] = gives[i] > most[i] ? gives[i] : most[i];
 	}

@@ -96,6 +96,21 @@ static int write_all(int fd, const char *path, const char *p, size_t len, struct
 	return 0;
 }
 
+/* A new name is on the disk when its folder is. */
+static int sync_folder(const char *path, struct err *e)
+{
+	char *dir = xstrdup(path), *slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = 0;
+	int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* EINVAL: a file system that knows nothing of it. */
+	int rc = fd < 0 || (fsync(fd) && errno != EINVAL) ? errno_err(e, "write", slash ? dir : ".") : 0;
+	if (fd >= 0)
+		close(fd);
+	free(dir);
+	return rc;
+}
+
 static int replace(const char *path, const void *bytes, size_t len, bool durable, struct err *e)
 {
 	int rc = -1;
@@ -109,7 +124,7 @@ static int replace(const char *path, const void *bytes, size_t len, bool durable
 		else if (rename(tmp, path))
 			errno_err(e, "write", path);
 		else
-			rc = 0;
+			rc = durable ? sync_folder(path, e) : 0;
 	}
 	if (fd >= 0)
 		close(fd);
@@ -150,6 +165,20 @@ char *file_temp_dir(struct err *e)
 	return NULL;
 }
 
+/* In a folder that everybody may write to, such as /tmp, a name is whose it is first: what another made there may be a
+ * trap. */
+static bool is_trap(const char *path)
+{
+	struct stat st, up;
+	char *dir = xstrdup(path), *slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = 0;
+	bool trap = !lstat(path, &st) && !stat(slash ? dir : ".", &up) && (up.st_mode & S_IWOTH) &&
+		    st.st_uid != geteuid() && st.st_uid != 0;
+	free(dir);
+	return trap;
+}
+
 int file_mkdirs(const char *path, struct err *e)
 {
 	char *copy = xstrdup(path);
@@ -163,6 +192,11 @@ int file_mkdirs(const char *path, struct err *e)
 			rc = errno_err(e, "make folder", copy);
 			break;
 		}
+		if (is_trap(copy)) {
+			rc = err_set(e, ERR_PERM,
+				     "'%s' belongs to another user, in a folder that everybody may write to", copy);
+			break;
+		}
 		*p = kept;
 		if (!kept)
 			break;
@@ -174,55 +208,49 @@ int file_mkdirs(const char *path, struct err *e)
 	return rc;
 }
 
-#define DEEP 64 /* each step down takes a descriptor: what is deeper is brought up first */
-
-struct removal {
-	int top;
-	unsigned moved;
-	bool again; /* something was brought up */
-	const char *path;
-	struct err *e;
-};
-
-static int remove_at(struct removal *r, int dirfd, const char *name, int depth)
+static int remove_at(int dirfd, const char *name, const char *path, struct err *e)
 {
 	if (!unlinkat(dirfd, name, 0) || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
-		return errno_err(r->e, "remove", r->path);
-	if (depth == DEEP) {
-		char up[32];
-		snprintf(up, sizeof up, ".deep-%u", r->moved++);
-		r->again = true;
-		return renameat(dirfd, name, r->top, up) ? errno_err(r->e, "remove", r->path) : 0;
-	}
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc = 0;
-	if (fd < 0 && errno == EACCES && !fchmodat(dirfd, name, 0700, 0)) /* it is a folder, and no link */
-		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		return errno_err(e, "remove", path);
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *de;
 	if (!d)
-		return errno_err(r->e, "remove", r->path);
-	fchmod(fd, 0700); /* a folder that may not be written to keeps what is in it */
-	if (depth == 0)
-		r->top = fd;
-	do {
-		r->again = depth ? r->again : false;
-		while (!rc && (de = readdir(d)))
-			if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
-				rc = remove_at(r, fd, de->d_name, depth + 1);
-		rewinddir(d);
-	} while (!rc && depth == 0 && r->again);
+		return errno_err(e, "remove", path);
+	int rc = 0;
+	struct dirent *de;
+	while (!rc && (de = readdir(d)))
+		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
+			rc = remove_at(fd, de->d_name, path, e);
 	closedir(d);
 	if (!rc && unlinkat(dirfd, name, AT_REMOVEDIR))
-		rc = errno_err(r->e, "remove", r->path);
+		rc = errno_err(e, "remove", path);
 	return rc;
 }
 
 int file_remove_tree(const char *path, struct err *e)
 {
-	struct removal r = {.top = -1, .path = path, .e = e};
-	return remove_at(&r, AT_FDCWD, path, 0);
+	return remove_at(AT_FDCWD, path, path, e);
+}
+
+int file_empty_folder(const char *path, struct err *e)
+{
+	struct stat st;
+	if (!lstat(path, &st) && !S_ISDIR(st.st_mode) && file_remove_tree(path, e))
+		return -1;
+	if (file_mkdirs(path, e))
+		return -1;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d)
+		return errno_err(e, "open", path);
+	struct dirent *de;
+	while (!rc && (de = readdir(d)))
+		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
+			rc = remove_at(fd, de->d_name, path, e);
+	closedir(d);
+	return rc;
 }
 
 bool file_exists(const char *path)

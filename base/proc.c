@@ -36,9 +36,8 @@ struct proc {
 	pid_t pid;
 	int fd[N_FDS];
 	bool reaped, timed_out, finished, waited_for;
-	bool held;		   /* nobody reads its output for now */
-	bool fed_all;		   /* no more input will come */
-	void (*hungry)(void *ctx); /* asked for more input; NULL: it comes by itself */
+	bool held;    /* nobody reads its output for now */
+	bool fed_all; /* no more input will come */
 	int status;
 	int64_t deadline, linger_until; /* monotonic ms, 0: none */
 	struct proc_result res;
@@ -289,8 +288,6 @@ static void serve_fd(struct proc *p, int which)
 			p->input_sent = 0;
 			if (p->fed_all)
 				close_fd(&p->fd[FD_IN]);
-			else if (p->hungry)
-				p->hungry(p->spec.ctx);
 		}
 		return;
 	}
@@ -365,11 +362,6 @@ void proc_feed_end(struct proc *p)
 	p->fed_all = true;
 	if (p->input_sent == p->input.len)
 		close_fd(&p->fd[FD_IN]);
-}
-
-void proc_when_hungry(struct proc *p, void (*hungry)(void *ctx))
-{
-	p->hungry = hungry;
 }
 
 void proc_hold(struct proc *p, bool held)
@@ -452,8 +444,7 @@ void loop_step(int64_t max_wait_ms)
 		if (p->reaped && !p->held)
 			wait = sooner(wait, p->linger_until, now);
 		for (int i = 0; i < N_FDS; i++) {
-			bool fed = p->input_sent == p->input.len && !p->fed_all && !p->hungry;
-			bool idle = i == FD_IN ? fed : i == FD_OUT && p->held;
+			bool idle = i == FD_IN ? !p->fed_all && p->input_sent == p->input.len : i == FD_OUT && p->held;
 			pfd[n++] = (struct pollfd){.fd = idle ? -1 : p->fd[i], .events = i == FD_IN ? POLLOUT : POLLIN};
 		}
 	}

@@ -62,9 +62,6 @@ void proc_signal(struct proc *p, int sig); /* to the child's process group */
 /* For a child with spec.feed, while it runs in the background. What is fed is kept until the child takes it. */
 void proc_feed(struct proc *p, const void *bytes, size_t len);
 void proc_feed_end(struct proc *p);
-/* For who feeds more than should stand in memory: hungry is called from the loop whenever the child has taken all that
- * was fed, until proc_feed_end. It feeds or ends the feeding, nothing else. */
-void proc_when_hungry(struct proc *p, void (*hungry)(void *ctx));
 /* While held, what the child prints to stdout stays in its pipe: it waits until we read on. */
 void proc_hold(struct proc *p, bool held);
 /* Ends a child in the background with SIGTERM, and waits. Its on_end sets *p to NULL; NULL at once is fine. */

@@ -277,55 +277,6 @@ check_flood() {
 	[ "$(field bytes 'ascii(r["stdout"])')" = "'\\ufffd\\ufffdok\\x00end\\ufffd\\ufffd'" ]
 }
 
-# What a script leaves in /out comes back, whatever else stands there; limits hold while it runs.
-check_outputs() {
-	task leaves '{"timeout_seconds": 60}' <<'SH'
-[ -z "$(ls -A /out)" ] && [ "$DGRID_OUT" = /out ] || exit 9
-mkdir -p /out/sub/deep /out/shut /out/.git /out/empty
-echo text >/out/sub/deep/file
-printf '#!/bin/sh\n' >/out/run && chmod 4755 /out/run
-echo hidden >/out/shut/file && chmod 000 /out/shut/file /out/shut
-ln -s /etc/passwd /out/link; ln -s / /out/root; ln /out/run /out/twin; mkfifo /out/fifo
-echo x >/out/.git/config; echo x >"/out/new
-line"; printf x >"$(printf '/out/\377')"
-(sleep 1; echo late >/out/late) >/dev/null 2>&1 &
-SH
-	task fails <<<'echo report >/out/report; exit 3'
-	task slow '{"timeout_seconds": 2}' <<<'echo so far >/out/log; sleep 60'
-	task nothing <<<'true'
-	task without '{"out_mb": 0}' <<<'ls /out 2>&1; echo "$DGRID_OUT"'
-	task flood '{"out_mb": 2, "timeout_seconds": 60}' <<<'i=0; while :; do head -c 500000 /dev/zero >/out/$i; i=$((i + 1)); sleep 0.05; done'
-	task sparse '{"timeout_seconds": 60}' <<<'for i in 1 2 3; do dd if=/dev/zero of=/out/hole$i bs=1 count=1 seek=15000000 2>/dev/null; done; sleep 0.1'
-	task inodes '{"timeout_seconds": 60}' <<<'i=0; while :; do mkdir /out/$i || exit 1; i=$((i + 1)); done'
-	task deep '{"timeout_seconds": 60}' <<<'cd /out; i=0; while [ $i -lt 300 ]; do mkdir d && cd d || exit 1; i=$((i + 1)); done; sleep 5'
-	run_all
-	[ "$(field leaves 'r["status"], r["out"]["files"], r["out"]["left_out"]')" = "success 4 6" ]
-	[ "$(field nothing 'r["status"], r.get("out"), r.get("out_error"), r["limits"]["out_mb"]')" = "success None None 16" ]
-	[[ "$(field without 'r["stdout"]')" == *"No such file"* ]]
-	[ "$(field without '"out" in r or "out_mb" in r["limits"]')" = False ]
-	run -0 "$DGRID" files leaves
-	[ "$output" = "x           10  run
--            7  shut/file
--            5  sub/deep/file
-x           10  twin
-6 more could not be kept: links, devices, or names that Git refuses" ]
-	"$DGRID" get leaves -o "$T/got"
-	[ "$(cat "$T/got/sub/deep/file" "$T/got/shut/file")" = $'text\nhidden' ]
-	[ "$(stat -c %a "$T/got/run")" = 755 ]
-	[ "$("$DGRID" get fails report -o -)" = report ]
-	[ "$(field slow 'r["status"]') $("$DGRID" get slow log -o -)" = "timeout so far" ]
-	for id in flood sparse inodes deep; do
-		[ "$(field "$id" 'r["status"], "out" in r')" = "failed False" ]
-	done
-	[[ "$(field flood 'r["reason"]')" == *"more than 2 MB in /out (out_mb of the task"* ]]
-	[[ "$(field sparse 'r["reason"]')" == *"more than 16 MB"* ]]
-	[[ "$(field inodes 'r["reason"]')" == *"max_out_files"* ]]
-	[[ "$(field deep 'r["reason"]')" == *"32 deep"* ]]
-	"$DGRID" audit
-	# Nothing stays on the node's disk.
-	[ ! -e "$T/w1/run" ] || [ -z "$(find "$T/w1/run" -mindepth 1)" ]
-	[ -z "$(git -C "$T/w1/store.git" for-each-ref refs/held)" ]
-}
 container_runs() { [[ -n $("$ENGINE" ps --quiet --filter "label=dgrid.node=$NODE" --filter "label=dgrid.task=$1") ]]; }
 client_of() { pgrep -f "^$ENGINE .*run .*--name dgrid-$NODE-$1-"; } # TASK: the pid of its `docker run`
 outcomes() { "$DGRID" show --json "$1" | jq -r '[.attempts[].outcome] | join(" ")'; }

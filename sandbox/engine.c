@@ -5,7 +5,6 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/enter.h"
 #include "sandbox/script.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -259,22 +258,6 @@ static void add_all(struct strs *argv, const char *const *words)
 }
 #define ADD(argv, ...) add_all(argv, (const char *const[]){__VA_ARGS__, NULL})
 
-/* A folder of the machine that the engine runs on. Docker's --volume makes one that is not there; --mount does not, but
- * gives no label where SELinux wants one. */
-static void bind_out(const struct engine *g, const char *dir, struct strs *argv)
-{
-	if (g->kind == ENGINE_PODMAN || file_exists("/sys/fs/selinux/enforce"))
-		strs_addf(argv, "--volume=%s:/out:Z", dir);
-	else
-		strs_addf(argv, "--mount=type=bind,\"source=%s\",target=/out", dir);
-}
-
-bool engine_sees_nothing(const char *said)
-{
-	return strstr(said, "bind source path does not exist") ||
-	       (strstr(said, "statfs ") && strstr(said, "no such file"));
-}
-
 static int shm_mb(const struct engine_run *r)
 {
 	return r->memory_mb < SHM_MB ? r->memory_mb : SHM_MB;
@@ -305,16 +288,8 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 	strs_addf(argv, "--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777,size=%dm", r->tmp_mb);
 	strs_addf(argv, "--shm-size=%dm", shm_mb(r));
 	strs_add(argv, "--env=HOME=/tmp");
-	if (r->file_mb)
-		strs_addf(argv, "--ulimit=fsize=%lld:%lld", (long long)r->file_mb << 20, (long long)r->file_mb << 20);
 	for (const char *const *v = r->env; v && *v; v++)
 		strs_addf(argv, "--env=%s", *v);
-	if (r->out_dir)
-		bind_out(g, r->out_dir, argv);
-	else if (r->out_lost_mb)
-		strs_addf(argv, "--tmpfs=/out:rw,nosuid,nodev,mode=1777,size=%dm", r->out_lost_mb);
-	if (r->out_dir || r->out_lost_mb)
-		strs_add(argv, "--env=DGRID_OUT=/out");
 	strs_add(argv, r->image);
 	script_argv(r->script, argv);
 }
@@ -340,8 +315,7 @@ static void bwrap_argv(const struct engine *g, const struct engine_run *r, struc
 	/* Without a control group the address space of each process is the backstop of the memory watch. */
 	enter_argv(&(struct enter){.groups = r->groups,
 				   .user = geteuid() == 0 ? r->user : 0,
-				   .memory_mb = r->groups ? 0 : r->memory_mb * SPACE,
-				   .file_mb = r->file_mb},
+				   .memory_mb = r->groups ? 0 : r->memory_mb * SPACE},
 		   argv);
 	ADD(argv, "bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "dgrid",
 	    "--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", "/tmp", "--ro-bind",
@@ -358,8 +332,6 @@ static void bwrap_argv(const struct engine *g, const struct engine_run *r, struc
 		strs_addf(argv, "%.*s", (int)(eq - *v), *v);
 		strs_add(argv, eq + 1);
 	}
-	if (r->out_dir)
-		ADD(argv, "--bind", r->out_dir, "/out", "--setenv", "DGRID_OUT", "/out");
 	ADD(argv, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size");
 	strs_addf(argv, "%lld", (long long)shm_mb(r) << 20);
 	ADD(argv, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--perms", "1777", "--size");
@@ -382,40 +354,6 @@ void engine_start_argv(const struct engine *g, const struct engine_run *r, struc
 		bwrap_argv(g, r, argv);
 	else
 		container_argv(g, r, argv);
-}
-
-int engine_make_out(const struct engine *g, const char *dir, struct err *e)
-{
-	/* A container's user 1000 is whoever the engine makes of it; the folder above shuts out everybody else. */
-	if (mkdir(dir, 0700) || chmod(dir, g->kind == ENGINE_BWRAP ? 0700 : 0777))
-		return err_set(e, errno == ENOSPC || errno == EDQUOT ? ERR_UNAVAILABLE : ERR_PERM,
-			       "cannot make the folder '%s': %s", dir, strerror(errno));
-	return 0;
-}
-
-int engine_give_out(const struct engine *g, const struct engine_run *r, struct err *e)
-{
-	if (g->kind == ENGINE_BWRAP && geteuid() == 0 && lchown(r->out_dir, (uid_t)r->user, (gid_t)r->user))
-		return err_set(e, ERR_UNAVAILABLE, "cannot give '%s' to the sandbox's user: %s", r->out_dir,
-			       strerror(errno));
-	return 0;
-}
-
-void engine_own_argv(const struct engine *g, const char *dir, const char *image, struct strs *argv)
-{
-	if (geteuid() == 0 || g->kind == ENGINE_BWRAP)
-		return;
-	if (g->kind == ENGINE_PODMAN) { /* its root is this user */
-		ADD(argv, names[g->kind], "unshare", "chown", "-hR", "0:0", dir);
-		return;
-	}
-	ADD(argv, names[g->kind], "run", "--rm", "--network=none", "--read-only", "--user=0:0", "--cap-drop=ALL",
-	    "--cap-add=CHOWN", "--cap-add=DAC_OVERRIDE", "--security-opt=no-new-privileges", "--log-driver=none",
-	    "--pull=never");
-	strs_addf(argv, "--volume=%s:/out", dir);
-	ADD(argv, image, "chown", "-hR");
-	strs_addf(argv, "%lu:%lu", (unsigned long)geteuid(), (unsigned long)getegid());
-	strs_add(argv, "/out");
 }
 
 void engine_kill_argv(const struct engine *g, const char *name, const char *signal, struct strs *argv)

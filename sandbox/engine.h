@@ -25,9 +25,6 @@ struct engine_run {				    /* all borrowed */
 	const char *const *env; /* NULL-terminated NAME=value */
 	double cpus;
 	int memory_mb, pids, tmp_mb;
-	const char *out_dir;	   /* the worker's folder that the script sees as /out; NULL: there is none */
-	int out_lost_mb;	   /* out_dir NULL: an /out of that size which nobody sees afterwards; 0: none */
-	int64_t file_mb;	   /* no file that it writes may be larger; 0: no limit */
 	const struct strs *groups; /* bwrap: control groups that hold its limits; NULL: there are none */
 	int user; /* bwrap as root: the user id on this machine that it runs under, ENGINE_USERS of them */
 };
@@ -60,14 +57,4 @@ struct engine_state {
 	char error[256]; /* the engine's own error, "" if none */
 };
 int engine_parse_state(const char *text, size_t len, struct engine_state *out); /* -1: not understood */
-
-/* Makes a new, empty folder that may be an engine_run's out_dir: only whoever runs in a sandbox may write to it. */
-int engine_make_out(const struct engine *g, const char *dir, struct err *e);
-/* The last step before it is started: the out_dir becomes the run's user's. */
-int engine_give_out(const struct engine *g, const struct engine_run *r, struct err *e);
-/* Is that what an engine says that does not see this machine's folders: it runs elsewhere, or we are in a container? */
-bool engine_sees_nothing(const char *said);
-/* argv that gives all that stands in an out_dir back to this process' user; empty where it is his already. image: of
- * the task. */
-void engine_own_argv(const struct engine *g, const char *dir, const char *image, struct strs *argv);
 #endif

@@ -56,8 +56,6 @@ void enter_argv(const struct enter *e, struct strs *argv)
 		strs_addf(argv, "user=%d", e->user);
 	if (e->memory_mb)
 		strs_addf(argv, "memory_mb=%d", e->memory_mb);
-	if (e->file_mb)
-		strs_addf(argv, "file_mb=%lld", (long long)e->file_mb);
 	strs_add(argv, "--");
 }
 
@@ -106,14 +104,12 @@ static int join_group(const char *dir)
 	return rc;
 }
 
-static void set_limits(int memory_mb, int64_t file_mb)
+static void set_limits(int memory_mb)
 {
 	for (size_t i = 0; i < N_LIMITS; i++) {
 		struct rlimit now, want = {.rlim_cur = limits[i].most, .rlim_max = limits[i].most};
 		if (limits[i].which == RLIMIT_AS && memory_mb)
 			want.rlim_cur = want.rlim_max = (rlim_t)memory_mb << 20;
-		if (limits[i].which == RLIMIT_FSIZE && file_mb)
-			want.rlim_cur = want.rlim_max = (rlim_t)file_mb << 20;
 		if (!setrlimit(limits[i].which, &want) || getrlimit(limits[i].which, &now))
 			continue;
 		/* Not root, and given less: the most that is left. */
@@ -181,7 +177,6 @@ static char *find_program(const char *name)
 int enter_asked(int argc, char **argv)
 {
 	int i = 2, user = 0, memory_mb = 0, rc = 0;
-	int64_t file_mb = 0;
 	if (argc < 4 || strcmp(argv[1], WORD) != 0)
 		return -1;
 	for (; i < argc && strcmp(argv[i], "--") != 0 && !rc; i++)
@@ -191,8 +186,6 @@ int enter_asked(int argc, char **argv)
 			user = (int)strtol(argv[i] + 5, NULL, 10);
 		else if (!strncmp(argv[i], "memory_mb=", 10))
 			memory_mb = (int)strtol(argv[i] + 10, NULL, 10);
-		else if (!strncmp(argv[i], "file_mb=", 8))
-			file_mb = strtoll(argv[i] + 8, NULL, 10);
 	if (rc || i + 1 >= argc)
 		return rc ? rc : NOT_ENTERED;
 	char *program = find_program(argv[i + 1]);
@@ -212,8 +205,7 @@ int enter_asked(int argc, char **argv)
 		return cannot("go to /");
 	rc = offer_filter();
 	if (!rc) {
-		set_limits(memory_mb,
-			   file_mb); /* late, for it binds this process too; before the right to raise them is gone */
+		set_limits(memory_mb); /* late, for it binds this process too; before the right to raise them is gone */
 		rc = become(user);
 	}
 	if (!rc) {

@@ -6,7 +6,6 @@
 #define ENTER_H
 #include "base/buf.h"
 #include <stdbool.h>
-#include <stdint.h>
 
 #define ENTER_FILTER_FD 4
 #define ENTER_FILTER_WORD "4"
@@ -14,7 +13,6 @@
 struct enter {
 	const struct strs *groups; /* folders of control groups to enter; NULL: none */
 	int user;		   /* user and group id to become, where this process is root; 0: stays */
-	int64_t file_mb;	   /* of the largest file that it may write; 0: no limit */
 	int memory_mb;		   /* of address space for each process; 0: no limit */
 };
 void enter_argv(const struct enter *e, struct strs *argv);

@@ -199,10 +199,7 @@ static const struct setting {
     {NUMBER(keep_finished, 500, 1, 100000),
      "finished tasks on the branch; older ones move to the branch `archive`, where `show`, `logs`, `why` and `wait` "
      "find them"},
-    {NUMBER(max_out_mb, 16, 0, 2048),
-     "the most that a task may leave in `/out`, and what it may when it does not ask; 0: no task has `/out`"},
-    {NUMBER(max_out_files, 1000, 1, 100000), "files, folders and whatever else a task may leave there"},
-    {NUMBER(keep_out_days, 14, 1, 36500), "how long what tasks left in `/out` is kept"},
+    {NUMBER(keep_out_days, 14, 1, 36500), "refs that hold tasks' files may be deleted when they are older"},
     {OTHER(promote, parse_promote, "\"workflow\" or \"workers\"", "\"workflow\""),
      "who moves merged submissions to the queue; `workers` lets any idle worker do it too"},
     {NUMBER(max_files_per_request, 1, 1, 1000), "task files that one pull request may add"},

@@ -9,15 +9,14 @@ struct grid_config {
 	char *images[16]; /* NULL-terminated; the first is the default */
 	int64_t min_timeout_seconds, max_timeout_seconds, output_limit_bytes, heartbeat_seconds, orphan_after_seconds,
 	    max_clock_skew_seconds, poll_seconds, keep_finished, max_memory_mb, max_pids, tmp_mb,
-	    pushes_per_minute,	       /* for the whole grid; 0: no limit */
-	    lease_seconds,	       /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
-	    live_tail_bytes,	       /* of each running task's streams, shown to who follows; 0: none */
-	    retry_backoff_seconds,     /* wait before the second attempt after a failure; doubles with each */
-	    max_files_per_request,     /* task files that one pull request may add */
-	    max_out_mb, max_out_files, /* what a task may leave in /out; max_out_mb 0: no /out */
-	    keep_out_days,	       /* how long that is kept */
-	    replicas, quorum;	       /* of tasks that do not say, see vote.h; quorum 0: a majority */
-	bool workers_promote; /* "promote": idle workers move approved tasks to the queue, else a workflow does */
+	    pushes_per_minute,	   /* for the whole grid; 0: no limit */
+	    lease_seconds,	   /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
+	    live_tail_bytes,	   /* of each running task's streams, shown to who follows; 0: none */
+	    retry_backoff_seconds, /* wait before the second attempt after a failure; doubles with each */
+	    max_files_per_request, /* task files that one pull request may add */
+	    keep_out_days,	   /* refs of outputs (store/places.h) that are older may be deleted */
+	    replicas, quorum;	   /* of tasks that do not say, see vote.h; quorum 0: a majority */
+	bool workers_promote;	   /* "promote": idle workers move approved tasks to the queue, else a workflow does */
 	double max_cpus;
 	bool require_signed_tasks; /* workers run only what somebody in allowed_signers has signed */
 	bool require_limits;	   /* only nodes whose engine holds tasks to their limits claim any */

@@ -37,16 +37,14 @@ static struct json *decimal(double d)
 }
 
 /* What it ran with is what it has to be run with again. */
-static struct json *limits(const struct engine_run *r, const struct result_facts *f, bool unenforced)
+static struct json *limits(const struct engine_run *r, size_t output_limit, bool unenforced)
 {
 	struct json *j = json_new(JSON_OBJECT);
 	json_set(j, "cpus", decimal(r->cpus));
 	json_set(j, "memory_mb", json_new_int(r->memory_mb));
 	json_set(j, "pids", json_new_int(r->pids));
 	json_set(j, "tmp_mb", json_new_int(r->tmp_mb));
-	json_set(j, "output_limit_bytes", json_new_int((int64_t)f->output_limit));
-	if (f->out_mb)
-		json_set(j, "out_mb", json_new_int(f->out_mb));
+	json_set(j, "output_limit_bytes", json_new_int((int64_t)output_limit));
 	if (unenforced)
 		json_set(j, "enforced", json_new_bool(false));
 	return j;
@@ -71,17 +69,11 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 	/* bubblewrap runs no image: the script sees the host's own /usr. */
 	json_set(r, "image", json_new_str(bwrap ? "host:/usr" : f->image));
 	json_set(r, "image_digest", json_new_str(f->image_digest));
-	json_set(r, "limits", limits(f->run, f, a->unenforced));
+	json_set(r, "limits", limits(f->run, f->output_limit, a->unenforced));
 	sha256(f->script, strlen(f->script), script);
 	set_hash(r, "script_sha256", script);
 	set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, a->out_sha256);
 	set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated, a->err_sha256);
-	if (f->reason && *f->reason)
-		json_set(r, "reason", json_new_str(f->reason));
-	if (f->out)
-		json_set(r, "out", json_copy(f->out));
-	if (f->out_error && *f->out_error)
-		json_set(r, "out_error", json_new_str(f->out_error));
 	return r;
 }
 

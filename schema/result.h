@@ -9,11 +9,7 @@ struct result_facts { /* borrowed */
 	const struct engine *engine;
 	const struct engine_run *run; /* its limits: what the run was given */
 	size_t output_limit;
-	int64_t out_mb; /* 0: it had no /out */
 	int64_t attempt;
-	const struct json *out; /* what it left in /out, NULL: nothing; copied */
-	const char *out_error;	/* why that could not be kept, "" or NULL: it was */
-	const char *reason;	/* why it was ended, beside its status; "" or NULL: none */
 };
 struct json *result_json(const struct attempt_result *a, const struct result_facts *f); /* the caller's */
 /* What a result says in one line: of a failure the last words on stderr, else the first on stdout. The caller's. */

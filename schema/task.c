@@ -1,6 +1,5 @@
 #include "schema/task.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "sandbox/script.h"
 #include "schema/vote.h"
@@ -126,11 +125,6 @@ static void check_memory(const struct checking *k, const struct json *m)
 static void check_pids(const struct checking *k, const struct json *m)
 {
 	check_int(k, m, 3, k->c->max_pids, &k->t->pids);
-}
-
-static void check_out(const struct checking *k, const struct json *m)
-{
-	check_int(k, m, 0, k->c->max_out_mb, &k->t->out_mb);
 }
 
 static void check_cpus(const struct checking *k, const struct json *m)
@@ -301,9 +295,6 @@ static const struct field {
     {{"cpus", "number", "0.01 to `max_cpus`", "`max_cpus`", false}, check_cpus},
     {{"memory_mb", "integer", "4 to `max_memory_mb`", "`max_memory_mb`", false}, check_memory},
     {{"pids", "integer", "3 to `max_pids`", "`max_pids`", false}, check_pids},
-    {{"out_mb", "integer", "0 to `max_out_mb`; the most that it may leave in `/out`; 0: it has none", "`max_out_mb`",
-      false},
-     check_out},
     {{"priority", "integer", "0-9; higher runs first, then the oldest", "5", false}, check_priority},
     {{"max_attempts", "integer",
       "1-10; attempts lost with their node, those that a node could not start, and failed ones with "
@@ -349,7 +340,7 @@ static const struct field {
     {{"attempts", "everywhere",
       "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; `fault` (`engine`) where the "
       "node's engine was the reason; `evidence` where another than its node ended it; of attempts that were tried "
-      "again also `exit_code`, `signal`, `duration_ms`, `stderr_tail`, `out`, `out_error`; of "
+      "again also `exit_code`, `signal`, `duration_ms`, `stderr_tail`; of "
       "votes `commitment`, `duration_ms`, `engine`, `image_digest`",
       NULL, false},
      NULL},
@@ -459,7 +450,6 @@ int task_parse(struct task *t, const char *text, size_t len, const char *file_id
 			   .max_attempts = TASK_MAX_ATTEMPTS,
 			   .memory_mb = c->max_memory_mb,
 			   .pids = c->max_pids,
-			   .out_mb = c->max_out_mb,
 			   .cpus = c->max_cpus,
 			   .image = c->images[0]};
 	if (len > TASK_FILE_MAX) {
@@ -506,28 +496,4 @@ bool task_runs_on(const struct task *t, char *const *labels, size_t n_labels)
 			return false;
 	}
 	return true;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void take_id(void *ctx, const char *name)
-{
-	size_t n = strlen(name);
-	if (n <= 5 || strcmp(name + n - 5, ".json") != 0)
-		return;
-	char *id = xstrndup(name, n - 5);
-	if (task_id_valid(id))
-		strs_add(ctx, id);
-	free(id);
-}
-
-int task_ids_in(const char *folder, struct strs *out, struct err *e)
-{
-	int rc = file_names(folder, take_id, out, e);
-	if (out->n)
-		qsort(out->v, out->n, sizeof *out->v, by_name);
-	return rc;
 }

@@ -16,9 +16,7 @@
 
 enum task_state { TASK_UNAPPROVED, TASK_QUEUE, TASK_IN_PROGRESS, TASK_COMPLETED, TASK_FAILED, TASK_N_STATES };
 const char *task_state_name(enum task_state s); /* the folder under tasks/ */
-/* The ids of a folder's files ID.json, sorted; what is named otherwise is passed by. */
-int task_ids_in(const char *folder, struct strs *out, struct err *e);
-bool task_id_valid(const char *id); /* 1-64 of A-Za-z0-9_- */
+bool task_id_valid(const char *id);		/* 1-64 of A-Za-z0-9_- */
 
 /* The schema as docs/TASK_FORMAT.md tells it, in its order. */
 struct task_field {
@@ -32,7 +30,6 @@ struct task {
 	struct json *doc; /* owned; everything below is borrowed from it */
 	const char *id, *script, *image;
 	int64_t timeout_seconds, priority, max_attempts, memory_mb, pids;
-	int64_t out_mb; /* what it may leave in /out; 0: there is none */
 	double cpus;
 	bool retry_on_failure;
 	int64_t replicas, quorum; /* as the task has them; 0: it does not say */

@@ -110,7 +110,7 @@ int64_t task_max_attempts(const struct json *doc)
 /* What is worth keeping of a run that is not the last: how it ended, and the end of its error output. */
 static void tell_story(struct json *entry, const struct json *result)
 {
-	static const char *const kept[] = {"exit_code", "signal", "duration_ms", "out", "out_error", NULL};
+	static const char *const kept[] = {"exit_code", "signal", "duration_ms", NULL};
 	const struct json *err = json_get(result, "stderr");
 	for (int i = 0; kept[i]; i++)
 		if (json_get(result, kept[i]))

@@ -224,17 +224,6 @@ static void fact_nodes(struct buf *b, const char *name, const struct json *list)
 	buf_clear(&all);
 }
 
-/* What it left in /out; never its contents, which are a stranger's. */
-static void facts_files(struct buf *b, const struct json *result)
-{
-	const struct json *out = json_get(result, "out");
-	fact_value(b, "Files", json_get(out, "files"), "");
-	fact_value(b, "Bytes in them", json_get(out, "bytes"), "");
-	fact_value(b, "Left out of them", json_get(out, "left_out"), "");
-	fact(b, "Tree of them", json_str(out, "tree"));
-	fact(b, "Files not kept", json_str(result, "out_error"));
-}
-
 /* Of a task that several nodes run. */
 static void facts_vote(struct buf *b, const struct taskpage *p)
 {
@@ -282,7 +271,6 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact(b, "Engine", json_str(result, "engine"));
 	fact(b, "Image", json_str(result, "image") ? json_str(result, "image") : json_str(doc, "image"));
 	fact(b, "Image digest", json_str(result, "image_digest"));
-	facts_files(b, result);
 	static const char *const steps[] = {"Queued in", "Claimed in", "Ended in"};
 	const char *const oids[] = {p->queued, p->claimed, p->ended};
 	for (int i = 0; i < 3; i++)

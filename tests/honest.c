@@ -81,34 +81,6 @@ static struct ledger open_as(const struct actor *a, const char *name)
 	return l;
 }
 
-/* What the courier makes of a result whose run left files: they are at the remote, under the day on which they came. */
-static void leave_files(struct sim_node *n)
-{
-	for (struct outcome *o = n->outbox.first; o; o = o->next) {
-		char day[32], ref[100], tree[72];
-		if (!o->result || json_get(json_get(o->result, "limits"), "out_mb"))
-			continue;
-		struct json *limits = json_copy(json_get(o->result, "limits")), *out = json_new(JSON_OBJECT);
-		json_set(limits, "out_mb", json_new_int(16));
-		json_set(o->result, "limits", limits);
-		memset(tree, '0' + (int)strlen(o->id) % 10, sizeof tree); /* so that votes agree */
-		tree[40] = 0;
-		snprintf(ref, sizeof ref, "refs/dgrid/out/%.10s/%s/%d", clock_format(clock_now(), day), n->a.id,
-			 (int)below(2) + 1);
-		json_set(out, "tree", json_new_str(tree));
-		json_set(out, "files", json_new_int((int64_t)below(1000) + 1));
-		json_set(out, "bytes", json_new_int((int64_t)below(16 << 20)));
-		if (one_in(3))
-			json_set(out, "left_out", json_new_int((int64_t)below(9) + 1));
-		json_set(out, "ref", json_new_str(ref));
-		if (one_in(4))
-			json_set(o->result, "out_error", json_new_str("declined by the host: too large"));
-		else if (one_in(2))
-			json_set(o->result, "out", json_copy(out));
-		json_free(out);
-	}
-}
-
 /* One exchange, as talk.c has it: results, renewals, claims, the node's file. */
 static void speak(struct sim_node *n, bool claims, bool leaves)
 {
@@ -117,7 +89,6 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 	struct err e;
 	memset(c, 0, sizeof c);
 	slots_watch(&n->slots, &l);
-	leave_files(n);
 	outbox_checked(&n->outbox, one_in(2));
 	size_t out = outbox_changes(&n->outbox, INT64_MAX, c), k = out;
 	for (int i = 0; i < SLOTS; i++)
@@ -358,14 +329,14 @@ static void offer(struct actor *a)
 	ledger_close(&l);
 }
 
-/* `dgrid cancel` or `dgrid retry`, of any task that it may be said of. */
+/* `dgrid cancel` or `dgrid retry`, of any task that it may be said of; of one in the queue retry may be refused. */
 static void act(struct actor *a, bool retry)
 {
 	struct context ctx = {.url = "/nowhere", .branch = "main", .name = a->id, .email = "x@localhost"};
 	struct strs ids = {0};
 	struct err e;
 	for (int s = TASK_UNAPPROVED; s < TASK_N_STATES; s++)
-		if (retry == (s == TASK_COMPLETED || s == TASK_FAILED))
+		if (retry == (s == TASK_COMPLETED || s == TASK_FAILED) || s == TASK_QUEUE)
 			ledger_ids(NULL, (enum task_state)s, &ids, NULL);
 	if (ids.n) {
 		char verb[8], *argv[] = {verb, ids.v[below((int64_t)ids.n)], NULL};
@@ -499,7 +470,6 @@ static void begin(void)
 	}
 	stage_set("nodes/.gitkeep", "");
 	ledger_config(NULL, &sim.config, NULL);
-	sim.config.max_out_mb = 0; /* no folders on this disk: leave_files plays them */
 	for (int i = 0; i < NODES; i++) {
 		struct sim_node *n = &sim.nodes[i];
 		*n = (struct sim_node){

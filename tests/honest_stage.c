@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/sha256.h"
-#include "store/registry.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -197,7 +196,7 @@ bool ledger_answered(const struct err *e)
 {
 	return e->class == ERR_NONE || e->class == ERR_NOENT || e->class == ERR_DATA;
 }
-void registry_ids(struct ledger *l, struct strs *out)
+void ledger_nodes(struct ledger *l, struct strs *out)
 {
 	(void)l;
 	ids_in("nodes/", out);
@@ -257,7 +256,7 @@ struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, str
 		err_set(e, ERR_NOENT, "no such file");
 	return doc;
 }
-struct json *registry_node(struct ledger *l, const char *node, struct err *e)
+struct json *ledger_node(struct ledger *l, const char *node, struct err *e)
 {
 	(void)l;
 	char *path = xasprintf("nodes/%s.json", node);

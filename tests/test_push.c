@@ -62,7 +62,7 @@ int main(void)
 	CHECK(of("refs/x/news") == PUSH_LANDED, "and so does one whose name begins like it");
 	CHECK(of("refs/x/shut/y") == PUSH_DECLINED, "one is declined");
 	CHECK(git_push_outcome_of(&got, "refs/x/shut/y", &e) == PUSH_DECLINED && strstr(e.msg, "hook declined"), e.msg);
-	CHECK(of("refs/heads/main") == PUSH_RACED, "one has what is not here");
+	CHECK(of("refs/heads/main") == PUSH_DECLINED, "one is refused: why is not in the words");
 	CHECK(of("refs/x/other") == PUSH_UNKNOWN, "of another nothing is known");
 	push((const char *const[]){"push", "--porcelain", "origin", "HEAD:refs/x/new", NULL});
 	CHECK(of("refs/x/new") == PUSH_LANDED, "what is there already has landed");

@@ -55,7 +55,7 @@ static void commit_by(const char *who, const char *did)
 	c.author = c.committer = author;
 	c.at = NOW;
 	c.n_parents = 1;
-	snprintf(c.id, sizeof c.id, "%s", "c0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ff");
+	snprintf(c.id, sizeof c.id, "%s", "c0ffee");
 	snprintf(c.parent, sizeof c.parent, "%s", "beef");
 }
 
@@ -379,40 +379,6 @@ static void try_end(const char *who, const char *to, const char *outcome, const 
 	judge(TASK_IN_PROGRESS);
 }
 
-static void try_out(const char *out)
-{
-	char *words =
-	    text("%.*s,\"limits\":{\"out_mb\":16},%s}", (int)strlen(result("success", "n1", NONCE, -49, -1)) - 1,
-		 result("success", "n1", NONCE, -49, -1), out);
-	try_end("n1", "completed", "success", words);
-}
-
-static void outputs(void)
-{
-	char tree[72], day[32];
-	memset(tree, 'a', sizeof tree);
-	tree[strlen("c0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ff")] = 0;
-	snprintf(day, sizeof day, "%.10s", at(0));
-	const char *counts = "\"files\":2,\"bytes\":100";
-	try_out(text("\"out\":{\"tree\":\"%s\",%s,\"ref\":\"refs/dgrid/out/%s/n1/1\"}", tree, counts, day));
-	clean("files");
-	try_out(text("\"out\":{\"tree\":\"%s\",%s,\"ref\":\"refs/heads/dgrid-out/%s/n1/2\"}", tree, counts, day));
-	clean("files on a branch");
-	try_out("\"out_error\":\"declined by the host\"");
-	clean("files that a host declined");
-	try_out(text("\"out\":{\"tree\":\"%s\",%s,\"ref\":\"refs/dgrid/out/%s/n2/1\"}", tree, counts, day));
-	broken(RULE_OUT_FORM, "on another node's ref");
-	try_out(text("\"out\":{\"tree\":\"%s\",%s,\"ref\":\"refs/dgrid/out/2001-01-01/n1/1\"}", tree, counts));
-	broken(RULE_OUT_FORM, "on a day long before");
-	try_out(text("\"out\":{\"tree\":\"%s\",%s}", tree, counts));
-	broken(RULE_OUT_FORM, "nowhere");
-	try_out(text("\"out\":{\"tree\":\"main\",%s,\"ref\":\"refs/dgrid/out/%s/n1/1\"}", counts, day));
-	broken(RULE_OUT_FORM, "no tree");
-	try_out(text("\"out\":{\"tree\":\"%s\",\"files\":2,\"bytes\":17000000,\"ref\":\"refs/dgrid/out/%s/n1/1\"}",
-		     tree, day));
-	broken(RULE_OUT_FORM, "more than it was allowed");
-}
-
 static void results(void)
 {
 	try_end("n1", "completed", "success", result("success", "n1", NONCE, -49, -1));
@@ -689,6 +655,21 @@ static void orphans(void)
 		       entry("\"outcome\":\"failed\""), at(10))));
 	judge(TASK_IN_PROGRESS);
 	clean("tried again");
+	const char *waits = with(text("\"retry_on_failure\":true,\"attempts\":[%s],\"not_before\":\"%s\"",
+				      entry("\"outcome\":\"failed\""), at(10))),
+		   *ready = with(text("\"retry_on_failure\":true,\"attempts\":[%s]", entry("\"outcome\":\"failed\"")));
+	commit_by("ann", "retry a");
+	move("queue", "queue", waits, ready);
+	judge(TASK_QUEUE);
+	clean("a person says that it need not wait");
+	commit_by("n1", "retry a");
+	move("queue", "queue", waits, ready);
+	judge(TASK_QUEUE);
+	broken(RULE_TASK_FIELDS, "a node says so");
+	commit_by("ann", "retry a");
+	move("queue", "queue", ready, waits);
+	judge(TASK_QUEUE);
+	broken(RULE_TASK_FIELDS, "made to wait by hand");
 }
 
 /* ---- places, files, names ---- */
@@ -1138,7 +1119,6 @@ int main(void)
 	renewals();
 	results();
 	runs();
-	outputs();
 	orphans();
 	places();
 	promotions();

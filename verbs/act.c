@@ -100,22 +100,41 @@ static enum change_verdict edit_retry(void *who, struct json *doc, enum task_sta
 {
 	(void)to;
 	json_remove(doc, "cancel");
+	json_remove(doc, "not_before"); /* by hand is now */
 	task_retried(doc, who);
 	return CHANGE_APPLY;
 }
 
+/* It waits in the queue, after a failure, until a time that a wrong clock may have set. */
+static enum change_verdict edit_now(void *who, struct json *doc, enum task_state *to)
+{
+	(void)who;
+	(void)to;
+	if (!json_get(doc, "not_before"))
+		return CHANGE_DROP;
+	json_remove(doc, "not_before");
+	return CHANGE_APPLY;
+}
+
 /* What retry or cancel does to a task in this state. 1: c is set; 0: nothing to do; -1: refused, e says why. */
-static int plan(const char *verb, const char *id, int state, bool dead, bool invalid, struct ledger_change *c,
+static int plan(const char *verb, const char *id, int state, bool dead, const struct json *doc, struct ledger_change *c,
 		struct err *e)
 {
 	bool ended = state == TASK_COMPLETED || state == TASK_FAILED, retry = !strcmp(verb, "retry");
+	const char *status = json_str(json_get(doc, "result"), "status");
 	if (state == LEDGER_UNKNOWN)
 		return -1;
 	if (state < 0)
 		return err_set(e, ERR_NOENT, "no task '%s' on the branch%s", id,
 			       retry ? " (an archived task is submitted anew)" : "");
-	if (retry && invalid)
+	/* It stands in failed/ as a stub with the reasons, for there was nothing to run. */
+	if (retry && state == TASK_FAILED && status && !strcmp(status, "invalid"))
 		return err_set(e, ERR_NO, "'%s' was no task that can run (see: dgrid why %s): submit it anew", id, id);
+	if (retry && state == TASK_QUEUE && json_get(doc, "not_before")) {
+		c->from = c->to = TASK_QUEUE;
+		c->edit = edit_now;
+		return 1;
+	}
 	if (retry ? !ended : ended)
 		return err_set(e, ERR_NO, "task '%s' is in %s: nothing to %s", id,
 			       task_state_name((enum task_state)state), verb);
@@ -134,16 +153,14 @@ static const struct orphan *orphan_of(const struct orphans *o, const char *id)
 	return NULL;
 }
 
-/* It stands in failed/ as a stub with the reasons, for there was nothing to run. */
-static int is_invalid(struct ledger *l, const char *id, int state, struct err *e)
+/* One that ended before it could be cancelled stands in nobody's way. */
+static void pass_by(struct ledger_change *c, struct buf *ended, size_t *n_ended)
 {
-	struct json *doc = state == TASK_FAILED ? ledger_doc(l, TASK_FAILED, id, e) : NULL;
-	if (state == TASK_FAILED && !doc && !ledger_answered(e))
-		return -1;
-	const char *status = json_str(json_get(doc, "result"), "status");
-	bool invalid = status && !strcmp(status, "invalid");
-	json_free(doc);
-	return invalid;
+	c->outcome = CHANGE_DROPPED;
+	c->edit = NULL;
+	++*n_ended;
+	if (ended->len < 600)
+		buf_addf(ended, "%s%s", ended->len ? " " : "", c->id);
 }
 
 /* All ids in one commit; those that moved meanwhile are judged again. */
@@ -164,7 +181,8 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 		rc = open_grid(ctx, &l, &c, e);
 	if (!rc)
 		sign_commits(&l, &c);
-	size_t open = n;
+	size_t open = n, n_ended = 0;
+	struct buf ended = {0};
 	for (int round = 0; !rc && open && round < ROUNDS; round++) {
 		struct orphans dead = {0};
 		if (round)
@@ -172,15 +190,25 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 		if (!rc && !strcmp(argv[0], "cancel"))
 			rc = reaper_look(&r, &l, &c, NULL, &dead, e);
 		for (size_t i = 0; i < n && !rc; i++) {
-			if (changes[i].outcome == CHANGE_LANDED)
+			if (changes[i].outcome == CHANGE_LANDED ||
+			    (changes[i].outcome == CHANGE_DROPPED && !changes[i].edit))
 				continue;
 			const char *id = ids[i];
 			int state = task_id_valid(id) ? ledger_find(&l, id, e) : LEDGER_NOWHERE;
-			int invalid = is_invalid(&l, id, state, e);
 			const struct orphan *orphan = orphan_of(&dead, id);
 			changes[i] = (struct ledger_change){.id = id, .ctx = l.git.name, .verb = argv[0]};
-			if (invalid < 0 || plan(argv[0], id, state, orphan, invalid, &changes[i], e) < 0)
+			bool look = state == TASK_FAILED || state == TASK_QUEUE;
+			struct json *doc = look ? ledger_doc(&l, (enum task_state)state, id, e) : NULL;
+			if (look && !doc && !ledger_answered(e))
 				rc = -1;
+			else if (plan(argv[0], id, state, orphan, doc, &changes[i], e) < 0) {
+				bool ended_now = state == TASK_COMPLETED || state == TASK_FAILED;
+				if (n > 1 && ended_now && strcmp(argv[0], "retry") != 0)
+					pass_by(&changes[i], &ended, &n_ended);
+				else
+					rc = -1;
+			}
+			json_free(doc);
 			dying[i] = (struct dead){.who = l.git.name, .claim = orphan};
 			if (changes[i].edit == edit_cancelled)
 				changes[i].ctx = &dying[i];
@@ -191,13 +219,18 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 			if (changes[i].outcome == CHANGE_REFUSED && !rc)
 				rc = err_set(e, ERR_UNAVAILABLE, "'%s' stays as it is: %s", ids[i], l.trouble);
 			else
-				open += changes[i].outcome != CHANGE_LANDED;
+				open += changes[i].outcome != CHANGE_LANDED && changes[i].edit;
 		orphans_clear(&dead);
 	}
 	if (!rc && open)
 		rc = err_set(e, ERR_RETRY, "a task keeps moving; try again");
 	for (size_t i = 0; !rc && i < n; i++)
-		puts(ids[i]);
+		if (changes[i].outcome == CHANGE_LANDED)
+			puts(ids[i]);
+	if (!rc && n_ended)
+		rc = err_set(e, ERR_NO, "%zu of %zu had ended already%s: %s", n_ended, n,
+			     n_ended < n ? "; the others are cancelled" : "", ended.data);
+	buf_clear(&ended);
 	free(changes);
 	free(dying);
 	reaper_clear(&r);
@@ -215,9 +248,12 @@ static int cmd_retry(const struct context *ctx, int argc, char **argv, struct er
 	return act(ctx, &verb_retry, argc, argv, e);
 }
 
-static const struct usage_note acted[] = {{"0", "all of them, in one commit"},
-					  {"1", "one is in a state where this makes no sense; nothing was changed"},
-					  {0}};
+static const struct usage_note cancelled[] = {{"0", "all of them, in one commit"},
+					      {"1", "one had ended already; the others are cancelled"},
+					      {0}},
+			       retried[] = {{"0", "all of them, in one commit"},
+					    {"1", "one is in a state where this makes no sense; nothing was changed"},
+					    {0}};
 const struct verb verb_cancel = {
     .name = "cancel",
     .args = "ID...",
@@ -230,7 +266,7 @@ const struct verb verb_cancel = {
     .examples = (const struct usage_note[]){{"dgrid cancel hello", ""},
 					    {"dgrid cancel hello && dgrid wait hello", "until its node has stopped it"},
 					    {0}},
-    .exits = acted,
+    .exits = cancelled,
     .run = cmd_cancel,
 };
 const struct verb verb_retry = {
@@ -239,19 +275,20 @@ const struct verb verb_retry = {
     .summary = "queue finished tasks again",
     .about =
 	"Queues tasks again that have ended, well or not. The old result goes; the list of attempts stays and says "
-	"who asked, and the count of attempts starts again. A task that was archived is submitted anew instead.",
+	"who asked, and the count of attempts starts again. One that waits in the queue for its next attempt need not "
+	"wait any longer. A task that was archived is submitted anew instead.",
     .needs = USAGE_WRITES,
     .operands = "@tasks:failed,completed",
     .examples = (const struct usage_note[]){{"dgrid retry hello && dgrid wait hello", ""}, {0}},
-    .exits = acted,
+    .exits = retried,
     .run = cmd_retry,
 };
 
 /* ---- heal ---- */
 
-/* What was (or would be) promoted, healed, archived and deleted; archived < 0: only healing was asked for. */
-static void print_upkeep(const struct staged_list *staged, const struct orphans *o, int64_t archived, size_t gone,
-			 bool json, bool dry)
+/* What was (or would be) promoted, healed and archived; archived < 0: only healing was asked for. */
+static void print_upkeep(const struct staged_list *staged, const struct orphans *o, int64_t archived, bool json,
+			 bool dry)
 {
 	struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < o->n; i++) {
@@ -277,14 +314,10 @@ static void print_upkeep(const struct staged_list *staged, const struct orphans 
 		tell_promoted(staged, dry, json ? all : NULL);
 	if (archived >= 0)
 		json_set(all, "archived", json_new_int(archived));
-	if (archived >= 0)
-		json_set(all, "outputs_deleted", json_new_int((int64_t)gone));
 	if (json)
 		put_json(all);
 	else if (!list->child)
 		puts("no orphans");
-	if (!json && gone)
-		printf("%s %zu day%s of outputs\n", dry ? "would delete" : "deleted", gone, gone == 1 ? "" : "s");
 	if (!json && archived >= 0)
 		printf("%s %lld task%s\n", dry ? "would archive" : "archived", (long long)archived,
 		       archived == 1 ? "" : "s");
@@ -320,7 +353,6 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 	struct staged_list staged = {0};
 	bool all = verb == &verb_maintain, dry = false, json = false;
 	int64_t archived = all ? 0 : -1;
-	size_t gone = 0;
 	int key;
 	while ((key = usage_next(&s, e)) > 0) {
 		dry = dry || key == 'd';
@@ -339,10 +371,8 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 		rc = reaper_heal(&l, l.git.name, &o, e);
 	if (!rc && all)
 		rc = archive(&l, &c, dry, &archived, e);
-	if (!rc && all)
-		rc = upkeep_outputs(&l.git, &c, dry, &gone, e);
 	if (!rc)
-		print_upkeep(&staged, &o, archived, gone, json, dry);
+		print_upkeep(&staged, &o, archived, json, dry);
 	promote_clear(&staged);
 	orphans_clear(&o);
 	reaper_clear(&r);
@@ -379,12 +409,11 @@ const struct verb verb_heal = {
 const struct verb verb_maintain = {
     .name = "maintain",
     .args = "[--dry-run] [--json]",
-    .summary = "promote, heal, move the oldest finished tasks to the branch archive, delete old outputs",
+    .summary = "promote, heal, and move the oldest finished tasks beyond keep_finished to the branch archive",
     .about =
 	"All that a grid needs now and then, in one go: dgrid promote, dgrid heal, and the archive. Beyond "
 	"keep_finished finished tasks (grid.json; 500) the oldest move to the branch archive, where show, logs, why "
-	"and wait still find them. What tasks left in /out is deleted after keep_out_days. Meant for a schedule, every "
-	"five minutes or so; workers heal and archive by "
+	"and wait still find them. Meant for a schedule, every five minutes or so; workers heal and archive by "
 	"themselves too.",
     .needs = USAGE_WRITES,
     .options = upkeep_options,

@@ -103,22 +103,6 @@ static void show_nodes(const char *name, const struct json *list)
 	free(names);
 }
 
-/* What it left in /out. */
-static void show_files(const struct json *doc, const struct json *result)
-{
-	const struct json *out = json_get(result, "out");
-	const char *id = json_str(doc, "task_id");
-	int64_t files = json_int(out, "files", 0), left_out = json_int(out, "left_out", 0);
-	if (json_str(result, "out_error"))
-		line("files", json_str(result, "out_error"));
-	if (!out)
-		return;
-	char *text = xasprintf("%lld of %lld bytes%s (dgrid get %s)", (long long)files,
-			       (long long)json_int(out, "bytes", 0), left_out ? ", others left out" : "", id ? id : "");
-	line("files", text);
-	free(text);
-}
-
 /* Why an attempt ended: the reason that is noted; of a run that was not the last, how it ended and its last words; of a
  * task queued again, by whom. */
 static void attempt_words(const struct json *a, struct buf *out)
@@ -222,7 +206,6 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 			if (held && held->type == JSON_BOOL && !held->boolean)
 				line("limits", "not enforced there, only watched");
 		}
-		show_files(doc, result);
 	}
 	show_attempts(attempts);
 	if (script && script->type == JSON_STRING)

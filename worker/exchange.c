@@ -17,7 +17,6 @@
 #define CURIOUS_MS 30000
 #define ARCHIVE_WAIT_MS 10000 /* at most: so that one node does it, not all */
 #define TIDY_EVERY_MS 60000
-#define SWEEP_EVERY_MS (12LL * 3600 * 1000) /* one of the idle nodes, so that one does it, not all */
 #define LOST_RACES_TOLD 40
 #define SIGN_OFF_TRIES 10
 
@@ -193,10 +192,10 @@ static void push_taken(struct worker *w)
 	w->times.push_at = w->times.push_wait_ms = 0;
 }
 
-static int commit(struct worker *w, struct ledger_change *c, size_t results, size_t n, int64_t began, struct err *e)
+static int commit(struct worker *w, struct ledger_change *c, size_t n, int64_t began, struct err *e)
 {
 	/* What is said last says goodbye too. */
-	bool last = self_stopping(w) && slots_busy(&w->slots) == 0 && results == w->outbox.n;
+	bool last = self_stopping(w) && slots_busy(&w->slots) == 0;
 	char *node = self_text(w, last ? "left" : NULL);
 	unsigned pushes = w->ledger.pushes, rejected = w->ledger.rejected;
 	int rc = ledger_commit(&w->ledger, w->o->node_id, c, n, w->node_path, node, e);
@@ -243,14 +242,13 @@ static int record(struct worker *w, int64_t began, struct err *e)
 	else
 		w->times.work_waits = false;
 	if (n || !w->times.registered)
-		rc = commit(w, c, results, n, began, e);
+		rc = commit(w, c, n, began, e);
 	enum said said = w->ledger.pushes == pushes ? SAID_NOTHING
 			 : !rc			    ? SAID_LANDED
 			 : !w->ledger.refused	    ? SAID_NOTHING
 			 : n > claims		    ? SAID_DECLINED_MIXED
 						    : SAID_DECLINED;
 	bool own = outbox_settle(&w->outbox, &w->ledger, c, results, said, e->msg);
-	courier_go(w->courier); /* of what several nodes run, files are asked for only now */
 	bool pause = own;
 	for (size_t i = 0; i < n; i++)
 		pause = pause || c[i].outcome == CHANGE_REFUSED;
@@ -363,22 +361,9 @@ static void archive(struct worker *w)
 		log_at(LOG_INFO, "worker", "archived %zu tasks", moved);
 }
 
-static void sweep(struct worker *w)
-{
-	struct err e;
-	size_t gone = 0;
-	w->times.sweep_at = clock_mono_ms() + clock_jitter(SWEEP_EVERY_MS);
-	turns_beat(&w->turns);
-	if (upkeep_outputs(&w->ledger.git, &w->config, false, &gone, &e))
-		log_at(LOG_WARN, "worker", "cannot look for old outputs: %s", e.msg);
-	if (gone)
-		log_at(LOG_INFO, "worker", "deleted %zu days of outputs, older than keep_out_days", gone);
-}
-
 static void tidy(struct worker *w)
 {
 	ledger_tidy(&w->ledger);
-	courier_tidy(w->courier);
 	w->times.tidy_at = clock_mono_ms() + TIDY_EVERY_MS;
 }
 
@@ -396,8 +381,6 @@ static void do_upkeep(struct worker *w, int64_t now)
 		archive(w);
 	if (s.tidy)
 		tidy(w);
-	if (s.tidy && now >= w->times.sweep_at && !turns_wait(&w->turns))
-		sweep(w);
 }
 
 /* ---- one exchange ---- */
@@ -488,7 +471,6 @@ void exchange_begin(struct worker *w)
 {
 	w->ledger.tries = 1; /* between two tries there may be more to say */
 	w->times.heal_at = clock_mono_ms() + clock_jitter(w->config.orphan_after_seconds * 250);
-	w->times.sweep_at = clock_mono_ms() + clock_jitter(SWEEP_EVERY_MS);
 	look_around(w, NULL);
 	self_start_heart(w);
 	if (w->config.pushes_per_minute) /* nobody knows of us yet, and to say it costs a push */

@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "schema/node.h"
 #include "store/heartbeat.h"
-#include "store/registry.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +35,7 @@ int identity_check(struct ledger *l, const struct grid_config *c, const char *no
 		heartbeats_clear(&beats);
 		return -1;
 	}
-	struct json *doc = registry_node(l, node, e);
+	struct json *doc = ledger_node(l, node, e);
 	if (!doc && !ledger_answered(e)) {
 		heartbeats_clear(&beats);
 		return -1;
@@ -60,7 +59,7 @@ int identity_check(struct ledger *l, const struct grid_config *c, const char *no
 bool identity_taken(struct ledger *l, const char *node, const char *instance)
 {
 	struct err e;
-	struct json *doc = registry_node(l, node, &e);
+	struct json *doc = ledger_node(l, node, &e);
 	const char *holder = json_str(doc, "instance");
 	bool taken = holder && strcmp(holder, instance) != 0;
 	json_free(doc);

@@ -47,7 +47,6 @@ static int load(struct outbox *o, const char *name, struct err *e)
 		snprintf(item->reason, sizeof item->reason, "%.255s", reason ? reason : "");
 		item->retry_at = json_int(j, "retry_at", 0);
 		item->engine = json_get(j, "engine") != NULL;
-		item->waits = json_get(j, "waits") != NULL;
 		if (json_get(j, "result"))
 			item->result = json_copy(json_get(j, "result"));
 		append(o, item);
@@ -85,7 +84,7 @@ int outbox_open(struct outbox *o, const char *dir, struct err *e)
 	return rc ? err_wrap(e, "the results of an earlier run cannot be read") : 0;
 }
 
-int outbox_save(struct outbox *o, const struct outcome *item)
+static int save(const struct outbox *o, const struct outcome *item)
 {
 	struct json *j = json_new(JSON_OBJECT);
 	struct err e;
@@ -99,8 +98,6 @@ int outbox_save(struct outbox *o, const struct outcome *item)
 		json_set(j, "retry_at", json_new_int(item->retry_at));
 	if (item->engine)
 		json_set(j, "engine", json_new_bool(true));
-	if (item->waits)
-		json_set(j, "waits", json_new_bool(true));
 	if (item->result)
 		json_set(j, "result", json_copy(item->result));
 	char *text = task_text(j);
@@ -116,7 +113,7 @@ int outbox_save(struct outbox *o, const struct outcome *item)
 int outbox_add(struct outbox *o, struct outcome *item)
 {
 	append(o, item);
-	return outbox_save(o, item);
+	return save(o, item);
 }
 
 void outbox_checked(struct outbox *o, bool fit)
@@ -124,7 +121,7 @@ void outbox_checked(struct outbox *o, bool fit)
 	for (struct outcome *i = o->first; i; i = i->next) {
 		if (i->held && fit) {
 			snprintf(i->status, sizeof i->status, "unstartable");
-			outbox_save(o, i);
+			save(o, i);
 		}
 		i->held = false;
 	}
@@ -176,15 +173,8 @@ static void end_with(struct json *doc, const char *outcome, struct json *result)
 	json_set(doc, "result", result);
 }
 
-/* It left files, and they are nowhere but here. */
-static bool files_missing(const struct outcome *item)
-{
-	const struct json *out = json_get(item->result, "out");
-	return out && !json_str(out, "ref");
-}
-
 /* The end of one run of a task that several nodes run. */
-static enum change_verdict finish_vote(struct outcome *item, struct json *doc, enum task_state *to)
+static void finish_vote(struct outcome *item, struct json *doc, enum task_state *to)
 {
 	struct json *quorum = NULL, *result;
 	const struct vote_terms terms = vote_claim_terms(json_get(doc, "claim"));
@@ -203,10 +193,6 @@ static enum change_verdict finish_vote(struct outcome *item, struct json *doc, e
 	} else if (verdict == VOTE_CAST) {
 		task_end_claim(doc, "voted", NULL, NULL);
 		vote_cast(doc, item->result);
-	} else if (verdict == VOTE_DECIDED && files_missing(item)) {
-		item->wanted = true; /* what stands in the ledger stands at the remote before */
-		json_free(quorum);
-		return CHANGE_DROP;
 	} else {
 		verb = verdict == VOTE_DISPUTED ? "disputed" : item->status;
 		*to = !strcmp(verb, "success") ? TASK_COMPLETED : TASK_FAILED;
@@ -222,19 +208,18 @@ static enum change_verdict finish_vote(struct outcome *item, struct json *doc, e
 		end_with(doc, verb, result);
 	}
 	snprintf(item->verb, sizeof item->verb, "%s", verb);
-	return CHANGE_APPLY;
 }
 
 static enum change_verdict edit_finish(void *ctx, struct json *doc, enum task_state *to)
 {
 	struct outcome *item = ctx;
 	const char *nonce = task_claim_nonce(doc);
-	item->wanted = false;
 	if (!nonce || strcmp(nonce, item->nonce) != 0)
 		return CHANGE_DROP; /* fencing: the claim is no longer ours */
 	item->shared = item->result && vote_claim_terms(json_get(doc, "claim")).replicas > 1;
 	if (item->shared && strcmp(item->status, "cancelled") != 0) {
-		return finish_vote(item, doc, to);
+		finish_vote(item, doc, to);
+		return CHANGE_APPLY;
 	}
 	if (!item->result) {
 		give_back(item, doc, to);
@@ -251,22 +236,16 @@ static enum change_verdict edit_finish(void *ctx, struct json *doc, enum task_st
 	return CHANGE_APPLY;
 }
 
-/* Not to be said yet. */
-static bool silent(const struct outcome *i)
-{
-	return i->held || i->waits;
-}
-
 static bool is_due(const struct outcome *i, int64_t now)
 {
-	return !silent(i) && i->refusals && now >= i->again_at;
+	return !i->held && i->refusals && now >= i->again_at;
 }
 
 static size_t fresh(const struct outbox *o)
 {
 	size_t n = 0;
 	for (const struct outcome *i = o->first; i; i = i->next)
-		n += !i->refusals && !silent(i);
+		n += !i->refusals && !i->held;
 	return n;
 }
 
@@ -296,7 +275,7 @@ size_t outbox_changes(const struct outbox *o, int64_t now, struct ledger_change 
 	size_t n = 0, most = !fresh(o) ? 1 : o->width ? o->width : o->n;
 	bool refused = !fresh(o);
 	for (struct outcome *i = o->first; i && n < most; i = i->next)
-		if (refused ? is_due(i, now) : !i->refusals && !silent(i))
+		if (refused ? is_due(i, now) : !i->refusals && !i->held)
 			c[n++] = (struct ledger_change){.id = i->id,
 							.from = TASK_IN_PROGRESS,
 							.edit = edit_finish,
@@ -394,11 +373,6 @@ bool outbox_settle(struct outbox *o, struct ledger *l, const struct ledger_chang
 			refuse(o, item, l->trouble);
 		if (c[k].outcome == CHANGE_PENDING || c[k].outcome == CHANGE_REFUSED)
 			continue;
-		if (item->wanted && !item->waits) { /* said again when its files are there */
-			item->waits = true;
-			outbox_save(o, item);
-			continue;
-		}
 		bool landed = c[k].outcome == CHANGE_LANDED || recorded(l, item);
 		if (!landed) {
 			o->late++;

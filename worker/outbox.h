@@ -16,8 +16,6 @@ struct outcome {
 	bool shared;			    /* other nodes run the task too, as its claim says */
 	struct json *result;		    /* NULL: the claim is only given back */
 	int64_t retry_at;		    /* UTC seconds; not 0: the task, when it is tried again, waits until then */
-	bool waits;			    /* its files are not at the remote yet: not to be said */
-	bool wanted;			    /* of a task that others run too: its files are asked for when it decides */
 	unsigned refusals;		    /* how often it was refused by itself alone */
 	int64_t again_at;		    /* monotonic ms; of one that was refused */
 	uint64_t landed_then;		    /* the outbox's, when it was refused first */
@@ -40,8 +38,6 @@ int outbox_add(struct outbox *o, struct outcome *item);
 /* The node has checked itself. What could not be started here, though the node can start something, is its task's
  * fault: it costs an attempt. Otherwise its claim goes back. */
 void outbox_checked(struct outbox *o, bool fit);
-/* It was changed: writes its file anew. */
-int outbox_save(struct outbox *o, const struct outcome *item);
 bool outbox_has(const struct outbox *o, const char *nonce);
 /* One that is refused must not keep the others back: when the remote declines a commit, half as much is said next, down
  * to one outcome alone; that one waits then, longer each time, and is tried by itself. Which are to be said at now
@@ -49,8 +45,8 @@ bool outbox_has(const struct outbox *o, const char *nonce);
 bool outbox_due(const struct outbox *o, int64_t now);
 bool outbox_narrow(const struct outbox *o, int64_t now); /* nothing else should go into the commit with them */
 bool outbox_stuck(const struct outbox *o);		 /* it holds nothing but what was refused several times */
-/* One change an outcome that does not wait: legal only while the ledger shows its nonce (fencing). Returns how many
- * were put into c, which has room for o->n. */
+/* One change an outcome: legal only while the ledger shows its nonce (fencing). Returns how many were put into c,
+ * which has room for o->n. */
 size_t outbox_changes(const struct outbox *o, int64_t now, struct ledger_change *c);
 /* After ledger_commit: forgets what landed or was dropped (c as filled by outbox_changes); says what came too late. How
  * the push ended: it landed, it was declined (with claims in the same commit), or neither. True: it was declined for

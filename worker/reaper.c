@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "schema/node.h"
 #include "store/heartbeat.h"
-#include "store/registry.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,7 +127,7 @@ static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats,
 	}
 	struct node_view file, beat;
 	struct err e;
-	struct json *registered = task_id_valid(node) ? registry_node(l, node, &e) : NULL;
+	struct json *registered = task_id_valid(node) ? ledger_node(l, node, &e) : NULL;
 	if (!registered && task_id_valid(node) && !ledger_answered(&e))
 		return false; /* who cannot be looked at is not dead */
 	node_read(&file, registered);
@@ -263,7 +262,7 @@ static bool spoke(struct ledger *l, const struct orphan *o)
 	struct node_view file;
 	int64_t last = o->evidence.left ? o->evidence.left : o->evidence.seen_at;
 	struct err e = {0};
-	struct json *doc = last && task_id_valid(o->node) ? registry_node(l, o->node, &e) : NULL;
+	struct json *doc = last && task_id_valid(o->node) ? ledger_node(l, o->node, &e) : NULL;
 	node_read(&file, doc);
 	bool yes = doc ? file.seen > last : !ledger_answered(&e);
 	json_free(doc);

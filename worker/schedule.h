@@ -17,7 +17,6 @@ struct schedule_times {
 	int64_t poll_at;		      /* when the remote is asked whether the branch moved */
 	int64_t ready_at;		      /* when a queued task that waits for its time becomes ready */
 	int64_t heal_at, archive_at, tidy_at; /* archive_at 0: there is nothing to archive */
-	int64_t sweep_at;		      /* with a tidying after that, old outputs are deleted */
 	int64_t leaving_since;		      /* a stopping node has nothing left to run */
 	int idle_polls;			      /* in a row that found nothing new */
 	bool behind;			      /* the branch moved, or was not read yet */

@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "base/sig.h"
 #include "schema/node.h"
-#include "store/registry.h"
 #include "store/trust.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,8 +77,7 @@ static struct node_facts describe(const struct worker *w, const char *status)
 				   .failed = w->slots.failed + w->outbox.failed,
 				   .voted = w->outbox.voted,
 				   .late = w->slots.late + w->outbox.late,
-				   .pushes = w->ledger.pushes + (w->heart ? heartbeat_pushes(w->heart) : 0) +
-					     (w->courier ? courier_pushes(w->courier) : 0),
+				   .pushes = w->ledger.pushes + (w->heart ? heartbeat_pushes(w->heart) : 0),
 				   .rejected = w->ledger.rejected,
 				   .turns = w->turns.state,
 				   .turn_ms = turns_own_width(&w->turns),
@@ -127,8 +125,6 @@ void self_start_heart(struct worker *w)
 {
 	w->heart = heartbeat_start(&w->ledger.git, w->o->node_id, beat_text, may_beat, w, w->beat_ms);
 	heartbeat_tails(w->heart, tails);
-	w->slots.courier = w->courier = courier_start(&w->outputs.store, w->o->node_id, &w->outbox, may_beat, w);
-	courier_recall(w->courier);
 }
 
 /* ---- the chooser's questions ---- */
@@ -213,7 +209,7 @@ static void set_pace(struct worker *w)
 	int64_t seconds = w->o->heartbeat_seconds ? w->o->heartbeat_seconds : w->config.heartbeat_seconds;
 	int64_t scarce = w->config.pushes_per_minute;
 	if (scarce) {
-		int64_t nodes = (int64_t)registry_active(&w->ledger), least;
+		int64_t nodes = (int64_t)ledger_active_nodes(&w->ledger), least;
 		least = (2 * 60 * (nodes ? nodes : 1) + scarce - 1) / scarce;
 		seconds = seconds > least ? seconds : least;
 	}
@@ -244,9 +240,6 @@ void self_init(struct worker *w, const struct worker_options *o)
 	w->slots.engine = &w->engine;
 	w->slots.config = &w->config;
 	w->slots.outbox = &w->outbox;
-	w->slots.outputs = &w->outputs;
-	w->outputs.node_id = o->node_id;
-	w->outputs.engine = &w->engine;
 	w->slots.fit = &w->fit;
 	w->slots.max_cpus = o->max_cpus;
 	w->slots.max_memory_mb = o->max_memory_mb;
@@ -259,7 +252,6 @@ void self_clear(struct worker *w)
 	if (w->ledger.url)
 		ledger_close(&w->ledger);
 	outbox_clear(&w->outbox);
-	outputs_close(&w->outputs);
 	chooser_clear(&w->chooser);
 	selfcheck_clear(&w->fit);
 	free(w->key.path);

@@ -44,8 +44,6 @@ struct worker {
 	struct promoter promoter;
 	struct turns turns;
 	struct heartbeat *heart;
-	struct outputs outputs;
-	struct courier *courier;
 	struct slots slots;
 	struct selfcheck fit;
 	/* what it does next */

@@ -38,7 +38,7 @@ int slots_running(const struct slots *s)
 {
 	int n = 0;
 	for (int i = 0; i < s->n; i++)
-		n += s->v[i].state >= SLOT_RUNNING;
+		n += s->v[i].state == SLOT_RUNNING;
 	return n;
 }
 
@@ -58,8 +58,6 @@ void slot_free(struct slot *s)
 {
 	struct slots *all = s->all;
 	pick_clear(&s->pick);
-	buf_clear(&s->ended.out);
-	buf_clear(&s->ended.err);
 	*s = (struct slot){.all = all};
 }
 
@@ -102,34 +100,18 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 	selfcheck_pause(all->fit, why);
 }
 
-/* The attempt is over, and what it left is taken in. */
-static void conclude(void *ctx, const struct harvest *h)
+static void attempt_done(void *ctx, struct attempt_result *a)
 {
 	struct slot *s = ctx;
 	struct slots *all = s->all;
-	struct attempt_result *a = &s->ended;
 	struct outcome *o = xcalloc(1, sizeof *o);
-	bool over = h->over && (a->status == ATT_SUCCESS || a->status == ATT_FAILED);
-	if (over) { /* half of what it left would look like the whole; how the script itself ended is no matter */
-		a->status = ATT_FAILED;
-		a->exit_code = -1;
-		a->signal = 0;
-	}
 	snprintf(o->id, sizeof o->id, "%s", s->pick.id);
 	snprintf(o->nonce, sizeof o->nonce, "%s", s->nonce);
 	snprintf(o->status, sizeof o->status, "%s", attempt_status_name(a->status));
 	if (a->status == ATT_ENGINE || (a->status == ATT_CANCELLED && !s->cancel_seen)) {
-		if (a->status == ATT_ENGINE && s->out.bytes && !all->outputs->unseen &&
-		    engine_sees_nothing(a->message)) {
-			all->outputs->unseen = true; /* the next run does without */
-			log_at(LOG_WARN, "worker", "what tasks leave in /out is lost: %s", OUTPUTS_UNSEEN);
-			snprintf(o->status, sizeof o->status, "released");
-			snprintf(o->reason, sizeof o->reason, "%s", a->message);
-		} else
-			give_back(s, a, o);
+		give_back(s, a, o);
 	} else {
 		const struct engine_run run = limits_of(s);
-		struct json *out = h->tree[0] ? outputs_result(h) : NULL;
 		struct result_facts f = {.node = all->node_id,
 					 .nonce = s->nonce,
 					 .image = s->pick.task.image,
@@ -138,16 +120,8 @@ static void conclude(void *ctx, const struct harvest *h)
 					 .engine = all->engine,
 					 .run = &run,
 					 .output_limit = (size_t)all->config->output_limit_bytes,
-					 .out_mb = s->out.bytes ? s->pick.task.out_mb : 0,
-					 .attempt = s->attempt_number,
-					 .out = out,
-					 .out_error = over	? NULL
-						      : h->over ? h->what
-								: h->error,
-					 .reason = over ? h->what : NULL};
+					 .attempt = s->attempt_number};
 		o->result = result_json(a, &f);
-		o->waits = out && s->terms.replicas < 2; /* who votes shows nothing before the end */
-		json_free(out);
 		if (a->status != ATT_SUCCESS && a->status != ATT_CANCELLED && s->pick.task.retry_on_failure)
 			o->retry_at = next_try(s);
 		if (s->terms.replicas > 1)
@@ -156,14 +130,11 @@ static void conclude(void *ctx, const struct harvest *h)
 			all->completed++;
 		else
 			all->failed++;
-		char code[32] = "", left[48] = "";
+		char code[32] = "";
 		if (a->exit_code >= 0)
 			snprintf(code, sizeof code, ", exit code %d", a->exit_code);
-		if (h->tree[0])
-			snprintf(left, sizeof left, ", left %llu file%s", (unsigned long long)h->files,
-				 h->files == 1 ? "" : "s");
-		log_at(LOG_INFO, "worker", "%s ended: %s%s, %lld ms%s", s->pick.id, o->status, code,
-		       (long long)a->duration_ms, left);
+		log_at(LOG_INFO, "worker", "%s ended: %s%s, %lld ms", s->pick.id, o->status, code,
+		       (long long)a->duration_ms);
 	}
 	if (s->lost) {
 		all->late++;
@@ -173,39 +144,7 @@ static void conclude(void *ctx, const struct harvest *h)
 		free(o);
 	} else if (outbox_add(all->outbox, o))
 		selfcheck_disk(all->fit, all->work_dir);
-	if (all->courier)
-		courier_go(all->courier);
 	slot_free(s);
-}
-
-static void attempt_done(void *ctx, struct attempt_result *a)
-{
-	struct slot *s = ctx;
-	struct harvest none = {0};
-	s->attempt = NULL;
-	s->ended = *a; /* moves over */
-	a->out = a->err = (struct buf){0};
-	s->state = SLOT_COLLECTING;
-	if (a->over)
-		none.over = a->over;
-	if (a->over)
-		outputs_tell_over(a->over, &s->out, NULL, none.what, sizeof none.what);
-	if (s->out.bytes && s->all->outputs->unseen)
-		snprintf(none.error, sizeof none.error, "%s", OUTPUTS_UNSEEN);
-	bool lost = s->lost || a->status == ATT_ENGINE || (a->status == ATT_CANCELLED && !s->cancel_seen);
-	if (!s->out.bytes || lost || a->over || none.error[0]) {
-		if (s->out.bytes)
-			outputs_discard(s->all->outputs, s->nonce);
-		conclude(s, &none);
-	} else
-		outputs_collect(s->all->outputs, s->nonce, s->pick.task.image, &s->out, s, conclude);
-}
-
-/* MB of the largest file that it may write: as large as all that it may leave, or as its /tmp. */
-static int64_t largest_file(const struct slot *s)
-{
-	int64_t mb = s->pick.task.out_mb, tmp = s->all->config->tmp_mb;
-	return mb > tmp ? mb : tmp;
 }
 
 void slot_start(struct slot *s)
@@ -218,10 +157,7 @@ void slot_start(struct slot *s)
 	const struct engine_run limits = limits_of(s);
 	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
 		strs_addf(&env, "%s=%s", v->name, v->text);
-	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce), *out = NULL;
-	s->out = outputs_limits(t, all->config);
-	bool unseen = all->outputs && all->outputs->unseen;
-	bool fit = !s->out.bytes || unseen || (out = outputs_begin(all->outputs, s->nonce, &e)) != NULL;
+	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce);
 	struct attempt_spec spec = {.engine = all->engine,
 				    .run = {.name = name,
 					    .node = all->node_id,
@@ -234,11 +170,7 @@ void slot_start(struct slot *s)
 					    .cpus = limits.cpus,
 					    .memory_mb = limits.memory_mb,
 					    .pids = limits.pids,
-					    .tmp_mb = limits.tmp_mb,
-					    .out_dir = out,
-					    .out_lost_mb = unseen ? (int)t->out_mb : 0,
-					    .file_mb = out ? largest_file(s) : 0},
-				    .out = s->out,
+					    .tmp_mb = limits.tmp_mb},
 				    .timeout_ms = t->timeout_seconds * 1000,
 				    .grace_ms = GRACE_MS,
 				    .output_limit = (size_t)all->config->output_limit_bytes,
@@ -249,14 +181,13 @@ void slot_start(struct slot *s)
 	s->state = SLOT_RUNNING;
 	s->attempt_number = task_attempts_used(t->doc) + 1;
 	log_at(LOG_INFO, "worker", "claimed %s, attempt %lld", s->pick.id, (long long)s->attempt_number);
-	s->attempt = fit ? attempt_start(&spec, &e) : NULL;
+	s->attempt = attempt_start(&spec, &e);
 	if (!s->attempt) {
 		struct attempt_result r = {.status = ATT_ENGINE, .unstarted = true};
 		snprintf(r.message, sizeof r.message, "%.250s", e.msg);
 		attempt_done(s, &r);
 	}
 	free(name);
-	free(out);
 	strs_clear(&env);
 }
 
@@ -340,7 +271,7 @@ static int64_t lease_seconds(const struct slot *s)
 
 int slot_lease_due(const struct slot *s)
 {
-	if (s->state < SLOT_RUNNING || s->lost)
+	if (s->state != SLOT_RUNNING || s->lost)
 		return 0;
 	int64_t whole = lease_seconds(s), left = s->lease_until - clock_now();
 	if (!s->all->config->lease_seconds) /* such a lease outlives the task, unless its end hangs */
@@ -424,12 +355,10 @@ void slots_watch(struct slots *all, struct ledger *l)
 		} else if (!ours && !s->lost) {
 			log_at(LOG_WARN, "worker", "the claim on %s is gone from the ledger: stopping it", s->pick.id);
 			s->lost = true;
-			if (s->attempt)
-				attempt_cancel(s->attempt);
+			attempt_cancel(s->attempt);
 		} else if (cancel && !s->cancel_seen) {
 			s->cancel_seen = true;
-			if (s->attempt)
-				attempt_cancel(s->attempt);
+			attempt_cancel(s->attempt);
 		}
 	}
 	if (!all->n_doubtful)

@@ -3,13 +3,11 @@
 #include "base/log.h"
 #include "git/push.h"
 #include "store/archive.h"
-#include "store/places.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REFS_BATCH 500 /* deleted by one push */
-#define BATCH 2000     /* tasks a push: their names are arguments of one git command */
+#define BATCH 2000 /* tasks a push: their names are arguments of one git command */
 
 size_t upkeep_excess(struct ledger *l, const struct grid_config *c)
 {
@@ -169,48 +167,5 @@ int upkeep_archive(struct ledger *l, const struct grid_config *c, const char *wh
 		if (!n)
 			break;
 	}
-	return rc;
-}
-
-/* "OID<tab>REF", as ls-remote has it. */
-static void add_old(struct strs *refs, const char *lines, int64_t before)
-{
-	for (const char *line = lines; *line;) {
-		char ref[PLACE_MAX];
-		struct place_out place;
-		if (sscanf(line, "%*s %175s", ref) == 1 && place_out_parse(ref, &place) && place.day_at < before)
-			strs_add(refs, ref);
-		line += strcspn(line, "\n");
-		line += *line == '\n';
-	}
-}
-
-int upkeep_outputs(const struct git *g, const struct grid_config *c, bool dry, size_t *gone, struct err *e)
-{
-	const char *list[] = {"ls-remote", "origin", PLACE_OUT "/*", PLACE_HEADS "out/*", NULL};
-	struct buf lines = {0};
-	struct strs refs = {0};
-	*gone = 0;
-	int rc = git_run(g, &lines, e, list);
-	/* A whole day of them, and keep_out_days after its end. */
-	add_old(&refs, rc || !lines.data ? "" : lines.data, clock_now() - (c->keep_out_days + 1) * 86400);
-	for (size_t from = 0; from < refs.n && !rc && !dry; from += REFS_BATCH) {
-		struct strs args = {0};
-		size_t n = refs.n - from < REFS_BATCH ? refs.n - from : REFS_BATCH;
-		strs_add(&args, "push");
-		strs_add(&args, "--porcelain");
-		strs_add(&args, "--no-verify");
-		strs_add(&args, "origin");
-		for (size_t i = 0; i < n; i++)
-			strs_addf(&args, ":%s", refs.v[from + i]);
-		enum push_outcome got = git_push_with(g, (const char *const *)args.v, e);
-		*gone += got == PUSH_LANDED ? n : 0;
-		rc = got == PUSH_UNKNOWN ? -1 : 0;
-		strs_clear(&args);
-	}
-	if (dry)
-		*gone = refs.n;
-	strs_clear(&refs);
-	buf_clear(&lines);
 	return rc;
 }

@@ -38,8 +38,11 @@ char *worker_folder(const char *node)
 	char host[65];
 	worker_default_id(host);
 	node = node ? node : id && *id ? id : host;
-	return state && *state == '/' ? xasprintf("%s/dgrid/%s", state, node)
-				      : xasprintf("%s/.local/state/dgrid/%s", home && *home ? home : "/tmp", node);
+	if (state && *state == '/')
+		return xasprintf("%s/dgrid/%s", state, node);
+	if (home && *home)
+		return xasprintf("%s/.local/state/dgrid/%s", home, node);
+	return xasprintf("/tmp/dgrid-%ld/%s", (long)getuid(), node);
 }
 
 /* What its own machine may know of it, see health.h. */
@@ -307,13 +310,6 @@ static int remove_leftovers(struct worker *w, struct start *s, struct err *e)
 	return left < 0 ? -1 : 0;
 }
 
-static int open_outputs(struct worker *w, struct start *s, struct err *e)
-{
-	(void)s;
-	return outputs_open(&w->outputs, w->o->work_dir, w->ledger.url, strlen(w->ledger.head) == 64, w->o->name,
-			    w->o->email, e);
-}
-
 static int settle_start(struct worker *w, struct start *s, struct err *e)
 {
 	(void)s;
@@ -327,9 +323,9 @@ static int settle_start(struct worker *w, struct start *s, struct err *e)
 
 static int start(struct worker *w, struct start *s, struct err *e)
 {
-	static int (*const steps[])(struct worker *, struct start *, struct err *) = {
-	    take_folder,     find_engine,      open_ledger,  read_settings, open_results,
-	    be_the_only_one, remove_leftovers, open_outputs, settle_start};
+	static int (*const steps[])(struct worker *, struct start *,
+				    struct err *) = {take_folder,  find_engine,	    open_ledger,      read_settings,
+						     open_results, be_the_only_one, remove_leftovers, settle_start};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (steps[i](w, s, e))
 			return -1;
@@ -348,8 +344,6 @@ static int work(struct worker *w)
 	int code = loop(w);
 	if (!w->hurry_until)
 		w->hurry_until = clock_mono_ms() + LEAVE_MS;
-	courier_stop(w->courier);
-	w->courier = w->slots.courier = NULL;
 	heartbeat_stop(w->heart, !w->usurped && !w->config.pushes_per_minute && !give_up(), give_up);
 	w->heart = NULL;
 	exchange_sign_off(w);

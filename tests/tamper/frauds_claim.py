@@ -216,40 +216,6 @@ def a_result_without_a_time(h):
     step.doc["result"]["finished_at"] = "2026-02-31T00:00:00Z"
     h.fraud(step, C + "running.json")
 
-def with_files(h, **other):
-    step = h.finish("running")
-    out = {"tree": "4b" * 20, "files": 2, "bytes": 100, "ref": f"refs/dgrid/out/{stamp(h.now)[:10]}/n1/1"}
-    out.update(other)
-    step.doc["result"]["limits"] = {"out_mb": 16}
-    step.doc["result"]["out"] = {k: v for k, v in out.items() if v is not None}
-    return step
-
-@fraud("out.form")
-def files_on_the_ref_of_another_node(h):
-    h.fraud(with_files(h, ref=f"refs/dgrid/out/{stamp(h.now)[:10]}/n2/1"), C + "running.json")
-
-@fraud("out.form")
-def files_of_a_day_long_before(h):
-    h.fraud(with_files(h, ref="refs/dgrid/out/2026-01-01/n1/1"), C + "running.json")
-
-@fraud("out.form")
-def files_that_stand_nowhere(h):
-    h.fraud(with_files(h, ref=None), C + "running.json")
-
-@fraud("out.form")
-def more_files_than_the_run_was_allowed(h):
-    h.fraud(with_files(h, bytes=17 << 20), C + "running.json")
-
-@fraud("out.form")
-def files_by_a_name_in_place_of_an_id(h):
-    h.fraud(with_files(h, tree="main"), C + "running.json")
-
-@fraud("out.form")
-def files_and_an_error_at_once(h):
-    step = with_files(h)
-    step.doc["result"]["out_error"] = "lost"
-    h.fraud(step, C + "running.json")
-
 @fraud("result.folder")
 def a_success_among_the_failed(h):
     doc = h.finish("running").doc
