@@ -1,4 +1,4 @@
-/* verbs: the table is in verb_help.c; a family of verbs is a file verb_*.c, which says all about each: what it takes,
+/* verbs: the table is in help.c; a family of verbs is a file here, which says all about each: what it takes,
  * what it is for, what it runs (usage.h). It gets the verb and what follows it as argc/argv and returns 0, or -1 with e
  * filled (its class is the exit code); data goes to stdout. */
 #ifndef VERBS_H
