@@ -47,6 +47,12 @@ O := build/san/obj
 T := build/san/tests
 MODE_C := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 MODE_L := -fsanitize=address,undefined
+else ifeq ($(COV),1)
+OUT := build/cov/dgrid
+O := build/cov/obj
+T := build/cov/tests
+MODE_C := -O0 --coverage
+MODE_L := --coverage
 else
 OUT := dgrid
 O := build/obj
@@ -65,7 +71,7 @@ OBJ := $(SRC:%.c=$(O)/%.o) $(O)/asset_data.o
 LIB_OBJ := $(filter-out $(O)/dgrid.o,$(OBJ))
 TEST_BIN := $(TEST_SRC:tests/%.c=$(T)/%)
 
-.PHONY: all deps unit test demo screenshots manual fuzz chaos tamper bench static dist distcheck deb ports release packaging install uninstall \
+.PHONY: all deps unit test coverage demo screenshots manual fuzz chaos tamper bench static dist distcheck deb ports release packaging install uninstall \
 	clean format-check format help FORCE
 .DELETE_ON_ERROR:
 all: $(OUT)
@@ -74,6 +80,7 @@ help:
 	@echo 'make [WERROR=1] [SAN=1] [JSMN_DIR=dir]   build ./dgrid (SAN=1: build/san/dgrid)'
 	@echo 'make static [CROSS=aarch64 PACKED=no]   one file without dependencies, by musl: ./dgrid-static and build/dist/dgrid-VERSION-linux-...'
 	@echo 'make unit       unit tests;  make test: everything;  make demo: a grid on this machine'
+	@echo 'make coverage [ONLY=bats/FILE.bats]   which functions no test runs, and the share of lines that one does'
 	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
 	@echo 'make tamper [HISTORIES=1000 SEED=n]   frauds and honest histories, before the audit and the hook'
 	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook,packed,audit]   what it costs and gains'
@@ -132,8 +139,8 @@ $(T)/test_lzma: tests/test_lzma.c tests/test.h $(wildcard packaging/packed/lzma.
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_C) $(ALL_L) -o $@ tests/test_lzma.c packaging/packed/lzma.c
 
-# Random honest histories for tests/tamper: the program's own code, with these four played by the test.
-HONEST_OBJ := $(filter-out $(O)/ledger.o $(O)/store/heartbeat.o $(O)/runner.o $(O)/base/clock.o,$(LIB_OBJ))
+# Random honest histories for tests/tamper: the program's own code, with these five played by the test.
+HONEST_OBJ := $(filter-out $(O)/ledger.o $(O)/store/registry.o $(O)/store/heartbeat.o $(O)/runner.o $(O)/base/clock.o,$(LIB_OBJ))
 $(T)/honest: tests/honest.c tests/honest_stage.c tests/honest_stage.h $(HONEST_OBJ) $(HEADERS) $(O)/flags | deps
 	@mkdir -p $(T)
 	$(call say,CC,$<)
@@ -145,6 +152,10 @@ unit: $(TEST_BIN)
 
 test:
 	@MAKE='$(MAKE)' bash tests/run.sh
+
+# Which functions no test runs: unit tests and bats with a build that counts. It takes long; ONLY= for some bats files.
+coverage:
+	@MAKE='$(MAKE)' bash scripts/coverage.sh $(ONLY)
 
 demo:
 	@sh scripts/install-deps.sh demo

@@ -293,6 +293,15 @@ static void put_data(struct buf *b, struct build *x, size_t in_page, bool archiv
 	put_str(b, "limit", x->history.limit, 100);
 	put_int(b, "more", (int64_t)(x->rows.n - in_page));
 	put_int(b, "archive", archive);
+	key(b, "states");
+	buf_adds(b, "[");
+	for (int k = 0; k < TASK_N_STATES; k++) {
+		sep(b);
+		buf_addf(b, "\"%s\"", row_state((enum task_state)k));
+	}
+	buf_adds(b, "]");
+	key(b, "columns");
+	buf_addf(b, "[%s]", x->rows.n ? x->rows.columns.data : "");
 	key(b, "tasks");
 	buf_adds(b, "[\n");
 	for (size_t i = 0; i < in_page; i++) {
@@ -523,8 +532,7 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 		goto out;
 	history_read(&x.history, s, run_ms, &x);
 	for (size_t i = 0; i < x.rows.n; i++)
-		buf_addf(&x.rows.v[i].json, ",%lld]",
-			 (long long)history_task(&x.history, s->tasks[x.rows.v[i].task].id).queued_at);
+		rows_close(&x.rows, i, history_task(&x.history, s->tasks[x.rows.v[i].task].id).queued_at);
 	put_archive_days(&x);
 	forge_of(&x.forge, s->url);
 	x.place = public_place(s->url);

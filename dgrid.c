@@ -1,12 +1,17 @@
 /* dgrid: main, what stands before the verb, exit codes. */
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/sig.h"
 #include "git/git.h"
+#include "sandbox/enter.h"
 #include "verbs/verbs.h"
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* An error may quote a stranger. Its lines are kept, but no control character, and nothing that a build service's log
  * takes for a command. */
@@ -21,6 +26,32 @@ static void make_harmless(char *text)
 			p[0] = p[1] = '?';
 		start = *p == '\n' || (start && *p == ' ');
 	}
+}
+
+/* Is stdout a pipe that nobody reads any more? */
+static bool reader_left(void)
+{
+	struct pollfd out = {.fd = STDOUT_FILENO};
+	return poll(&out, 1, 0) > 0 && (out.revents & POLLERR);
+}
+
+/* What could not be printed, an exit code has to say. A reader who left needs no words, as everywhere. */
+static int end_output(int code)
+{
+	bool lost = ferror(stdout), left = reader_left();
+	errno = 0;
+	lost = fflush(stdout) || lost;
+	int why = errno;
+	if (close(STDOUT_FILENO) && errno != EBADF && !lost) {
+		lost = true;
+		why = errno;
+	}
+	if (!lost)
+		return code;
+	if (!left)
+		fprintf(stderr, "dgrid: cannot write all output: %s\n",
+			why ? strerror(why) : "an earlier write failed");
+	return code ? code : left ? 128 + SIGPIPE : ERR_OUTPUT;
 }
 
 static int fail(const struct err *e)
@@ -129,6 +160,9 @@ int main(int argc, char **argv)
 {
 	if (git_askpass(argc, argv))
 		return 0;
+	int entered = enter_asked(argc, argv);
+	if (entered >= 0)
+		return entered;
 	struct err e = {0};
 	struct buf complaints = {0};
 	const char *name = getenv("GIT_USER_NAME"), *email = getenv("GIT_USER_EMAIL"), *branch = getenv("DGRID_BRANCH");
@@ -138,6 +172,8 @@ int main(int argc, char **argv)
 			      .email = email && *email ? email : "dgrid@localhost"};
 	char *found = NULL;
 	int rc = -1;
+	if (proc_begin(&e))
+		return fail(&e);
 	open_log(&complaints);
 	sig_init();
 	int i = global_options(&ctx, argc, argv, &found, &e);
@@ -162,5 +198,5 @@ int main(int argc, char **argv)
 out:
 	free(found);
 	buf_clear(&complaints);
-	return rc ? fail(&e) : 0;
+	return end_output(rc ? fail(&e) : 0);
 }

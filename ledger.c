@@ -2,9 +2,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "git/changeset.h"
 #include "git/clone.h"
+#include "git/push.h"
 #include "schema/keys.h"
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,6 @@
 #define RACE_TRIES 60
 #define BACKOFF_FIRST_MS 20
 #define BACKOFF_MAX_MS 2000
-#define UNKNOWN_WAIT_MS 1000
 
 #define GIT(l, out, e, ...) git_run(&(l)->git, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -215,57 +215,17 @@ int ledger_config(struct ledger *l, struct grid_config *c, struct err *e)
 	return rc;
 }
 
-static int by_name(const void *a, const void *b)
+int ledger_ids(struct ledger *l, enum task_state s, struct strs *out, struct err *e)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void ids_in(struct ledger *l, const char *folder, struct strs *out)
-{
-	char *path = xasprintf("%s/%s", l->git.dir, folder);
-	DIR *d = opendir(path);
-	struct dirent *de;
-	while (d && (de = readdir(d))) {
-		size_t n = strlen(de->d_name);
-		if (n <= 5 || strcmp(de->d_name + n - 5, ".json") != 0)
-			continue;
-		char *id = xstrndup(de->d_name, n - 5);
-		if (task_id_valid(id))
-			strs_add(out, id);
-		free(id);
-	}
-	if (d)
-		closedir(d);
-	if (out->n)
-		qsort(out->v, out->n, sizeof *out->v, by_name);
-	free(path);
-}
-
-void ledger_ids(struct ledger *l, enum task_state s, struct strs *out)
-{
-	char *folder = xasprintf("tasks/%s", task_state_name(s));
-	ids_in(l, folder, out);
+	char *folder = xasprintf("%s/tasks/%s", l->git.dir, task_state_name(s));
+	int rc = task_ids_in(folder, out, e);
 	free(folder);
+	return rc;
 }
 
-void ledger_nodes(struct ledger *l, struct strs *out)
+bool ledger_answered(const struct err *e)
 {
-	ids_in(l, "nodes", out);
-}
-
-size_t ledger_active_nodes(struct ledger *l)
-{
-	struct strs ids = {0};
-	size_t n = 0;
-	ledger_nodes(l, &ids);
-	for (size_t i = 0; i < ids.n; i++) {
-		struct json *doc = ledger_node(l, ids.v[i]);
-		const char *status = json_str(doc, "status");
-		n += status && strcmp(status, "left") != 0;
-		json_free(doc);
-	}
-	strs_clear(&ids);
-	return n;
+	return e->class == ERR_NONE || e->class == ERR_NOENT || e->class == ERR_DATA;
 }
 
 int ledger_read(struct ledger *l, enum task_state s, const char *id, struct buf *out, struct err *e)
@@ -284,15 +244,49 @@ struct file_stamp ledger_stamp(const struct ledger *l, enum task_state s, const 
 	return stamp;
 }
 
-bool ledger_elsewhere(struct ledger *l, enum task_state s, const char *id)
+int ledger_elsewhere(struct ledger *l, enum task_state s, const char *id, struct err *e)
 {
-	bool found = false;
+	int found = 0;
 	for (int k = 0; k < TASK_N_STATES && !found; k++) {
 		char *path = k == (int)s ? NULL : task_path(l, (enum task_state)k, id);
-		found = path && file_exists(path);
+		found = path ? file_there(path, e) : 0;
 		free(path);
 	}
 	return found;
+}
+
+int ledger_shown(struct ledger *l, enum task_state s, const char *id, struct shown *out, struct err *e)
+{
+	char *path = xasprintf("tasks/%s/%s.json", task_state_name(s), id);
+	int rc = git_shown(&l->git, "HEAD", path, TASK_FILE_MAX, out, e);
+	free(path);
+	return rc;
+}
+
+/* What the index remembers of the files goes too: the checkout looks at each of them. */
+static int checkout_anew(struct ledger *l, struct err *e)
+{
+	char *index = xasprintf("%s/.git/index", l->git.dir);
+	unlink(index);
+	free(index);
+	l->dirty = true;
+	return refresh(l, e);
+}
+
+int ledger_true(struct ledger *l, enum task_state s, const char *id, const struct buf *bytes, struct err *e)
+{
+	struct shown shown;
+	int rc = ledger_shown(l, s, id, &shown, e);
+	bool same = shown.kind == SHOWN_FILE ? bytes && bytes->len == shown.text.len &&
+						   (!bytes->len || !memcmp(bytes->data, shown.text.data, bytes->len))
+		    : shown.kind == SHOWN_NOTHING ? !bytes
+						  : true; /* no file, or too large a one: no bytes can be its */
+	shown_clear(&shown);
+	if (rc || same)
+		return rc ? -1 : 1;
+	log_at(LOG_WARN, "ledger", "tasks/%s/%s.json is not what the branch has; the work tree is checked out anew",
+	       task_state_name(s), id);
+	return checkout_anew(l, e) ? -1 : 0;
 }
 
 struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e)
@@ -316,89 +310,96 @@ struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, str
 	return doc;
 }
 
-struct json *ledger_node(struct ledger *l, const char *node)
+int ledger_find(struct ledger *l, const char *id, struct err *e)
 {
-	char *path = xasprintf("%s/nodes/%s.json", l->git.dir, node);
-	struct buf b = {0};
-	struct json_error je;
-	struct json *doc =
-	    file_read(path, TASK_FILE_MAX, &b, NULL) ? NULL : json_parse(b.data ? b.data : "", b.len, &je);
-	buf_clear(&b);
-	free(path);
-	return doc;
-}
-
-int ledger_find(struct ledger *l, const char *id)
-{
-	int found = -1;
+	int found = LEDGER_NOWHERE;
 	/* unapproved last: a file that was staged under the id of a task must not hide the task. */
-	for (int k = 1; k <= TASK_N_STATES && found < 0; k++) {
+	for (int k = 1; k <= TASK_N_STATES && found == LEDGER_NOWHERE; k++) {
 		int s = k % TASK_N_STATES;
 		char *path = task_path(l, (enum task_state)s, id);
-		if (file_exists(path))
-			found = s;
+		int there = file_there(path, e);
+		if (there)
+			found = there > 0 ? s : LEDGER_UNKNOWN;
 		free(path);
 	}
 	return found;
 }
 
-/* The paths of one commit, as git is told of them. */
-struct paths {
-	struct strs moves[TASK_N_STATES]; /* sources, by the folder they go to */
-	struct strs adds;		  /* files written */
-	struct strs all;		  /* every path that may change, sources too */
-};
-
-static void paths_clear(struct paths *p)
+static bool is_claim(const struct ledger_change *c)
 {
-	for (int s = 0; s < TASK_N_STATES; s++)
-		strs_clear(&p->moves[s]);
-	strs_clear(&p->adds);
-	strs_clear(&p->all);
+	return c->from == TASK_QUEUE && c->to == TASK_IN_PROGRESS;
 }
 
-/* Puts one change into the work tree. 1: applied, 0: no longer legal, -1: error. */
-static int apply(struct ledger *l, struct ledger_change *c, struct paths *p, struct err *e)
+/* A change is dropped by what the branch shows, not by a work tree in which a file is missing or cut. A claim needs no
+ * proof: one that is not made now is made later. 0: it is so; -1: it is not, or cannot be told. */
+static int confirm(struct ledger *l, const struct ledger_change *c, const struct buf *seen, struct err *e)
+{
+	int rc = is_claim(c) ? 1 : ledger_true(l, c->from, c->id, seen, e);
+	return rc > 0 ? 0 : rc < 0 ? -1 : err_set(e, ERR_RETRY, "the work tree was damaged; it is checked out anew");
+}
+
+/* What the change makes of its task's document: made, the caller's; NULL: it is dropped. */
+static int edit(struct ledger *l, struct ledger_change *c, char **made, struct err *e)
+{
+	struct buf text = {0};
+	struct json_error je;
+	*made = NULL;
+	int rc = ledger_read(l, c->from, c->id, &text, e);
+	if (rc && !ledger_answered(e))
+		return -1;
+	struct json *doc = rc ? NULL : json_parse(text.data ? text.data : "", text.len, &je);
+	if (doc && doc->type == JSON_OBJECT && c->edit(c->ctx, doc, &c->to) == CHANGE_APPLY)
+		*made = task_text(doc);
+	rc = *made ? 0 : confirm(l, c, rc && e->class == ERR_NOENT ? NULL : &text, e);
+	json_free(doc);
+	buf_clear(&text);
+	return rc;
+}
+
+#define OWN_TROUBLE (-2)
+/* Puts one change into the work tree. 1: applied, 0: no longer legal, -1: error; OWN_TROUBLE: that is the change's
+ * alone. */
+static int apply(struct ledger *l, struct ledger_change *c, struct changeset *set, struct err *e)
 {
 	char *src = task_path(l, c->from, c->id), *dst = NULL, *made = NULL, *folder = NULL, *rel_dst = NULL;
 	char *rel_src = xasprintf("tasks/%s/%s.json", task_state_name(c->from), c->id);
-	int rc = 0;
-	if (c->create ? ledger_find(l, c->id) >= 0 : !file_exists(src))
+	int rc = OWN_TROUBLE, at = c->create ? ledger_find(l, c->id, e) : LEDGER_NOWHERE;
+	int there = c->create ? at == LEDGER_NOWHERE : file_there(src, e);
+	if (at == LEDGER_UNKNOWN || there < 0 || (!there && !c->create && confirm(l, c, NULL, e)))
+		goto out;
+	rc = 0;
+	if (!there)
 		goto out;
 	if (!c->text) {
-		struct json *doc = ledger_doc(l, c->from, c->id, NULL);
-		enum change_verdict v = doc ? c->edit(c->ctx, doc, &c->to) : CHANGE_DROP;
-		made = v == CHANGE_APPLY ? task_text(doc) : NULL;
-		json_free(doc);
+		rc = edit(l, c, &made, e) ? OWN_TROUBLE : 0;
 		if (!made)
 			goto out;
 	}
 	dst = task_path(l, c->to, c->id);
 	rel_dst = xasprintf("tasks/%s/%s.json", task_state_name(c->to), c->id);
 	folder = xasprintf("%s/tasks/%s", l->git.dir, task_state_name(c->to));
-	if (!c->create && c->from != c->to && file_exists(dst))
+	if (!c->create && c->from != c->to && (there = file_there(dst, e)) != 0) {
+		if (there > 0)
+			err_set(e, ERR_DATA, "%s is in tasks/%s/ and in tasks/%s/: remove the one or the other", c->id,
+				task_state_name(c->from), task_state_name(c->to));
+		rc = OWN_TROUBLE;
 		goto out;
-	rc = file_mkdirs(folder, e);
-	if (!rc && c->text && !c->create) {
-		/* What is replaced whole may be a folder or worse; git rm takes any of them, and with the last
-		 * file its folder. */
-		rc = GIT(l, NULL, e, "rm", "-r", "-f", "--quiet", "--", rel_src);
-		if (!rc)
-			rc = file_mkdirs(folder, e);
 	}
+	rc = file_mkdirs(folder, e);
+	/* What is replaced whole may be a folder or worse. */
+	if (!rc && c->text && !c->create && !(rc = file_remove_tree(src, e)))
+		changeset_removed(set, rel_src);
 	/* An edited file is written where it stands; git mv then carries it along. */
 	const char *text = made ? made : c->text;
 	if (!rc)
 		rc = file_write_in_place(made ? src : dst, text, strlen(text), e);
-	if (!rc) {
-		if (made && c->from != c->to)
-			strs_add(&p->moves[c->to], rel_src);
-		strs_add(&p->adds, rel_dst);
-		strs_add(&p->all, rel_dst);
-		if (!c->create && c->from != c->to)
-			strs_add(&p->all, rel_src);
-		rc = 1;
-	}
+	if (!rc && made && c->from != c->to) {
+		char *to = xasprintf("tasks/%s/", task_state_name(c->to));
+		changeset_moves(set, rel_src, to);
+		free(to);
+	} else if (!rc)
+		changeset_wrote(set, rel_dst);
+	rc = rc ? rc : 1;
 out:
 	free(src);
 	free(dst);
@@ -406,96 +407,6 @@ out:
 	free(rel_dst);
 	free(folder);
 	free(made);
-	return rc;
-}
-
-static int git_with(struct ledger *l, const char *const *head, const struct strs *files, const char *last,
-		    struct err *e)
-{
-	struct strs argv = {0};
-	for (; *head; head++)
-		strs_add(&argv, *head);
-	for (size_t i = 0; i < files->n; i++)
-		strs_add(&argv, files->v[i]);
-	if (last)
-		strs_add(&argv, last);
-	int rc = git_run(&l->git, NULL, e, (const char *const *)argv.v);
-	strs_clear(&argv);
-	return rc;
-}
-
-/* Unlike `git add` this looks at nothing but the files named, however long the queue is. */
-static int add_files(struct ledger *l, const struct strs *files, struct err *e)
-{
-	static const char *const add[] = {"update-index", "--add", "--replace", "-z", "--stdin", NULL};
-	struct buf paths = {0};
-	for (size_t i = 0; i < files->n; i++)
-		buf_add(&paths, files->v[i], strlen(files->v[i]) + 1);
-	int rc = git_run_input(&l->git, paths.data, paths.len, e, add);
-	buf_clear(&paths);
-	return rc;
-}
-
-struct changed {
-	char id[72]; /* of the commit */
-	struct strs paths;
-};
-
-static void take_changed(void *ctx, const char *record)
-{
-	struct changed *c = ctx;
-	if (!c->id[0])
-		snprintf(c->id, sizeof c->id, "%s", record);
-	else
-		strs_add(&c->paths, record);
-}
-
-static bool listed(const struct strs *sorted, const char *path)
-{
-	return sorted->n && bsearch(&path, sorted->v, sorted->n, sizeof *sorted->v, by_name);
-}
-
-/* The path or a folder above it: what is no task file is removed whole. */
-static bool named(const struct strs *sorted, const char *path)
-{
-	bool found = listed(sorted, path);
-	char *up = xstrdup(path);
-	for (char *slash; !found && (slash = strrchr(up, '/'));) {
-		*slash = 0;
-		found = listed(sorted, up);
-	}
-	free(up);
-	return found;
-}
-
-/* A commit must change what its message says and nothing else, whatever became of the clone underneath (a disk or a
- * folder that went away in the middle of a checkout): the last look before others can see it. */
-static int check_commit(struct ledger *l, struct paths *p, struct err *e)
-{
-	static const char *const show[] = {"diff-tree",	  "--root", "-r",   "--no-renames",
-					   "--name-only", "-z",	    "HEAD", NULL};
-	struct changed c = {0};
-	int rc = git_records(&l->git, show, take_changed, &c, e);
-	if (p->all.n)
-		qsort(p->all.v, p->all.n, sizeof *p->all.v, by_name);
-	if (c.paths.n)
-		qsort(c.paths.v, c.paths.n, sizeof *c.paths.v, by_name);
-	for (size_t i = 0; i < c.paths.n && !rc; i++)
-		if (!named(&p->all, c.paths.v[i]))
-			rc = err_set(e, ERR_RETRY, "the commit would also change '%s'", c.paths.v[i]);
-	for (int s = 0; s < TASK_N_STATES && !rc; s++)
-		for (size_t i = 0; i < p->moves[s].n && !rc; i++)
-			if (!listed(&c.paths, p->moves[s].v[i]))
-				rc = err_set(e, ERR_RETRY, "the commit would leave '%s' where it is", p->moves[s].v[i]);
-	if (!rc)
-		snprintf(l->made, sizeof l->made, "%s", c.id);
-	else {
-		char *index = xasprintf("%s/.git/index", l->git.dir);
-		unlink(index); /* the next checkout looks at every file anew */
-		free(index);
-		err_wrap(e, "the clone in '%s' was damaged; nothing was pushed, it is checked out anew", l->git.dir);
-	}
-	strs_clear(&c.paths);
 	return rc;
 }
 
@@ -508,82 +419,90 @@ static bool is_bound(const struct ledger_change *c)
 	       (!c->create && !staged && c->from != TASK_QUEUE);
 }
 
-/* Builds the commit on the current head. 1: made, 0: nothing left to say, -1: error. */
-static int build(struct ledger *l, const char *who, struct ledger_change *c, size_t n, bool *applied,
-		 const char *extra_path, const char *extra_text, struct err *e)
+/* What one commit is to say. */
+struct draft {
+	struct changeset set;
+	struct buf body; /* a line for each change */
+	size_t n;	 /* changes */
+	bool bound;	 /* is it something that nodes write? */
+};
+
+/* Puts every change into the work tree that is still legal. OWN_TROUBLE: one was refused. */
+static int apply_all(struct ledger *l, struct ledger_change *c, size_t n, bool *applied, struct draft *d, struct err *e)
 {
-	struct paths p = {0};
-	struct buf body = {0};
-	char nonce[17], *message = NULL, *path = NULL;
-	size_t said = 0;
-	bool bound = extra_path != NULL; /* is it something that nodes write? */
-	int rc = 0;
 	for (size_t i = 0; i < n; i++) {
 		applied[i] = false;
 		if (c[i].outcome != CHANGE_PENDING)
 			continue;
-		rc = apply(l, &c[i], &p, e);
+		int rc = apply(l, &c[i], &d->set, e);
+		if (rc == OWN_TROUBLE) {
+			c[i].outcome = CHANGE_REFUSED;
+			snprintf(l->trouble, sizeof l->trouble, "%.299s", e->msg);
+		}
 		if (rc < 0)
-			goto out;
+			return rc;
 		if (!rc) {
 			c[i].outcome = CHANGE_DROPPED;
 			continue;
 		}
 		applied[i] = true;
-		bound = bound || is_bound(&c[i]);
-		said++;
-		buf_addf(&body, "%s %s\n", c[i].verb, c[i].id);
+		d->bound = d->bound || is_bound(&c[i]);
+		d->n++;
+		buf_addf(&d->body, "%s %s\n", c[i].verb, c[i].id);
 	}
-	rc = 0;
-	if (!said && (n || !extra_path))
-		goto out;
-	if (bound && (rc = ledger_may_sign(l, who, e)) != 0)
-		goto out;
-	for (int s = 0; s < TASK_N_STATES && !rc; s++) {
-		char *to = xasprintf("tasks/%s/", task_state_name((enum task_state)s));
-		const char *mv[] = {"mv", "--", NULL};
-		if (p.moves[s].n)
-			rc = git_with(l, mv, &p.moves[s], to, e);
-		free(to);
-	}
-	if (!rc && extra_path) {
-		path = xasprintf("%s/%s", l->git.dir, extra_path);
-		char *slash = strrchr(path, '/');
-		*slash = 0;
-		rc = file_mkdirs(path, e);
-		*slash = '/';
-		if (!rc)
-			rc = file_write_in_place(path, extra_text, strlen(extra_text), e);
-		strs_add(&p.adds, extra_path);
-		strs_add(&p.all, extra_path);
-	}
+	return 0;
+}
+
+static int write_extra(struct ledger *l, const char *rel, const char *text, struct changeset *set, struct err *e)
+{
+	char *path = xasprintf("%s/%s", l->git.dir, rel), *slash = strrchr(path, '/');
+	*slash = 0;
+	int rc = file_mkdirs(path, e);
+	*slash = '/';
 	if (!rc)
-		rc = add_files(l, &p.adds, e);
-	if (!rc) {
-		/* The nonce makes the commit one that only we can have made, whatever the clock and the author. */
-		clock_nonce(nonce, 8);
-		if (said == 1)
-			message = xasprintf("%s: %sdgrid-nonce: %s\n", who, body.data, nonce);
-		else
-			message = xasprintf("%s: %zu transitions\n\n%s\ndgrid-nonce: %s\n", who, said,
-					    body.data ? body.data : "", nonce);
-		char *blank = said == 1 ? strchr(message, '\n') : NULL;
-		if (blank) {
-			char *two = xasprintf("%.*s\n\n%s", (int)(blank - message), message, blank + 1);
-			free(message);
-			message = two;
-		}
-		rc = GIT(l, NULL, e, "commit", "--quiet", "--no-verify", "--allow-empty", "-m", message);
-	}
-	if (!rc)
-		rc = check_commit(l, &p, e);
-	if (!rc)
-		rc = 1;
-out:
-	paths_clear(&p);
-	buf_clear(&body);
-	free(message);
+		rc = file_write_in_place(path, text, strlen(text), e);
+	changeset_wrote(set, rel);
 	free(path);
+	return rc;
+}
+
+static char *message_of(const char *who, const struct draft *d)
+{
+	/* The nonce makes the commit one that only we can have made, whatever the clock and the author. */
+	char nonce[17];
+	clock_nonce(nonce, 8);
+	const char *body = d->body.data ? d->body.data : "";
+	if (d->n == 1)
+		return xasprintf("%s: %s\ndgrid-nonce: %s\n", who, body, nonce);
+	return xasprintf("%s: %zu transitions\n\n%s\ndgrid-nonce: %s\n", who, d->n, body, nonce);
+}
+
+/* Builds the commit on the current head. 1: made, 0: nothing left to say, -1: error. */
+static int build(struct ledger *l, const char *who, struct ledger_change *c, size_t n, bool *applied,
+		 const char *extra_path, const char *extra_text, struct err *e)
+{
+	struct draft d = {.bound = extra_path != NULL};
+	char *message = NULL;
+	int rc = apply_all(l, c, n, applied, &d, e);
+	if (rc == OWN_TROUBLE) {
+		/* What the others had put there goes too; they are put there again, without that one. */
+		l->dirty = true;
+		rc = refresh(l, e) ? -1 : build(l, who, c, n, applied, extra_path, extra_text, e);
+		goto out;
+	}
+	if (rc || (!d.n && (n || !extra_path)))
+		goto out;
+	if ((d.bound && ledger_may_sign(l, who, e)) ||
+	    (extra_path && write_extra(l, extra_path, extra_text, &d.set, e))) {
+		rc = -1;
+		goto out;
+	}
+	message = message_of(who, &d);
+	rc = changeset_commit(&l->git, &d.set, message, l->made, e) ? -1 : 1;
+out:
+	changeset_clear(&d.set);
+	buf_clear(&d.body);
+	free(message);
 	return rc;
 }
 
@@ -601,6 +520,7 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 	bool *applied = xcalloc(n + 1, sizeof *applied);
 	int64_t backoff = BACKOFF_FIRST_MS;
 	int rc = -1;
+	l->refused = false;
 	for (int try = 1; try <= l->tries; try++) {
 		int64_t began = clock_mono_ms();
 		int made = build(l, who, c, n, applied, extra_path, extra_text, e);
@@ -609,25 +529,20 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 			rc = made;
 			break;
 		}
-		enum push_outcome got = git_push(&l->git, l->branch, l->folder.ref != NULL, e);
+		enum push_outcome got = push_branch(&l->git, l->branch, l->head, l->folder.ref != NULL, e);
 		l->pushes++;
-		l->push_ms = clock_mono_ms() - began;
-		if (got == PUSH_UNKNOWN) {
-			/* It may still land after the connection is gone: wait, then look for our commit. */
-			sleep_ms(UNKNOWN_WAIT_MS);
-			if (fetch(l, e))
-				break;
-			char *remote = xasprintf("refs/remotes/origin/%s", l->branch);
-			got = GIT(l, NULL, NULL, "merge-base", "--is-ancestor", "HEAD", remote) ? PUSH_RACED
-												: PUSH_LANDED;
-			free(remote);
+		if (got == PUSH_DECLINED && l->tries > 1) { /* whatever it was may have passed */
+			got = push_branch(&l->git, l->branch, l->head, l->folder.ref != NULL, e);
+			l->pushes++;
 		}
+		l->push_ms = clock_mono_ms() - began;
+		l->refused = got == PUSH_DECLINED;
 		if (got == PUSH_LANDED) {
 			landed(l, c, n, applied);
 			rc = 0;
 			break;
 		}
-		if (got == PUSH_DECLINED)
+		if (got != PUSH_RACED)
 			break;
 		l->rejected++;
 		e->class = ERR_RETRY;

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "git/folder.h"
 #include "git/git.h"
+#include "git/shown.h"
 #include "schema/task.h"
 
 struct ledger {
@@ -18,12 +19,14 @@ struct ledger {
 	char made[72];			       /* the commit last made, pushed or not */
 	const char *const *also;	       /* refs to fetch with the branch, NULL-terminated; NULL: none */
 	unsigned pushes, rejected;	       /* rejected: lost races */
+	bool refused;			       /* the last push: by a remote whose branch had not moved */
 	int tries;			       /* races to run before ERR_RETRY; ledger_open sets 60 */
 	int64_t push_ms;		       /* how long the last push took, from fetch to answer */
 	struct folder folder;		       /* a remote in a folder on this machine; folder.ref NULL: another */
 	bool dirty;			       /* the work tree may hold files that git does not know */
 	bool temporary;			       /* ledger_close removes the clone */
 	char *sign_key, *sign_public, *no_key; /* see ledger_sign_with */
+	char trouble[300];		       /* why a change was refused last */
 	bool signed_only;		       /* require_signed_nodes, as the last valid grid.json had it */
 };
 /* dir NULL: a temporary clone. An existing clone in dir is reused. */
@@ -48,23 +51,32 @@ void ledger_unlock(struct ledger *l);
 void ledger_tidy(struct ledger *l);
 int ledger_config(struct ledger *l, struct grid_config *c, struct err *e); /* c gets defaults + grid.json of the head */
 
-/* Ids (file names without .json) in a state's folder, sorted. */
-void ledger_ids(struct ledger *l, enum task_state s, struct strs *out);
+/* What is asked of the work tree may fail for reasons of this machine (too many open files, a disk's error): then the
+ * answer is -1, or NULL, with a class that is neither ERR_NOENT nor ERR_DATA, and says nothing of the ledger. Ids (file
+ * names without .json) in a state's folder, sorted. */
+int ledger_ids(struct ledger *l, enum task_state s, struct strs *out, struct err *e);
+bool ledger_answered(const struct err *e); /* it is not there, or no file or text as it should be: that is an answer */
 /* Bytes of a task file; ERR_DATA for what is no regular file or too large. */
 int ledger_read(struct ledger *l, enum task_state s, const char *id, struct buf *out, struct err *e);
 struct file_stamp ledger_stamp(const struct ledger *l, enum task_state s, const char *id);
+/* What the branch itself has there, asked of Git's objects: before a verdict that cannot be taken back. */
+int ledger_shown(struct ledger *l, enum task_state s, const char *id, struct shown *out, struct err *e);
+/* 1: bytes (NULL: nothing) are what the branch has there; 0: they are not, the work tree is damaged, and is made anew;
+ * -1: it cannot be told. */
+int ledger_true(struct ledger *l, enum task_state s, const char *id, const struct buf *bytes, struct err *e);
 /* Parsed without the schema; NULL with e filled. */
 struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, struct err *e);
-/* nodes/NODE.json, NULL when there is none or it is no JSON. */
-struct json *ledger_node(struct ledger *l, const char *node);
-void ledger_nodes(struct ledger *l, struct strs *out); /* ids of all that are registered, sorted */
-size_t ledger_active_nodes(struct ledger *l);	       /* registered, and not left */
-/* The state that id is in; -1 for nowhere. */
-int ledger_find(struct ledger *l, const char *id);
-bool ledger_elsewhere(struct ledger *l, enum task_state s, const char *id); /* also in another folder than that of s */
+#define LEDGER_NOWHERE (-1)
+#define LEDGER_UNKNOWN (-2)
+int ledger_find(struct ledger *l, const char *id, struct err *e); /* the state that id is in, or one of these */
+/* 1: also in another folder than that of s; 0: no; -1 */
+int ledger_elsewhere(struct ledger *l, enum task_state s, const char *id, struct err *e);
 
 enum change_verdict { CHANGE_APPLY, CHANGE_DROP };
-enum change_outcome { CHANGE_PENDING, CHANGE_LANDED, CHANGE_DROPPED };
+/* REFUSED: it is legal, but cannot be put into a commit here and now; the ledger's `trouble` says why (of the last
+ * one). That is its own trouble: the others land without it. DROPPED: by what the branch itself shows it is not legal.
+ */
+enum change_outcome { CHANGE_PENDING, CHANGE_LANDED, CHANGE_DROPPED, CHANGE_REFUSED };
 struct ledger_change {
 	const char *id;
 	enum task_state from, to;
@@ -77,9 +89,9 @@ struct ledger_change {
 	enum change_outcome outcome;
 };
 /* Lands all changes that are legal in one commit and push, with the file extra_path (NULL: none) set to extra_text.
- * 0: every change is landed or dropped. -1: what is pending did not land (ERR_RETRY: races lost; ERR_PERM: the remote
- * declines), or may have (any other class: remote trouble; after the next ledger_sync look for your nonce).
- * who goes first in the commit message. */
+ * 0: every change is landed, dropped or refused. -1: what is pending did not land (ERR_RETRY: races lost; ERR_PERM: the
+ * remote says no), or may have (any other class: remote trouble; after the next ledger_sync look for your nonce).
+ * Whether it was refused by a remote whose branch did not move: refused. who goes first in the commit message. */
 int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, size_t n, const char *extra_path,
 		  const char *extra_text, struct err *e);
 #endif

@@ -4,14 +4,19 @@
 #include "base/proc.h"
 #include "base/sha256.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/watch.h"
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define WATCH_MS 50
+#define LOOK_MS 200 /* between two looks at what it writes to /out */
 #define HELPER_TIMEOUT_MS 20000
 #define REMOVE_TRIES 5
+#define REMOVE_LATER_MS 30000
+#define STATE_TRIES 8 /* an engine may need a moment to note an end that its client has seen */
+#define STATE_PAUSE_MS 250
+#define CLIENT_FAILED 125   /* the client's exit code for troubles of its own */
 #define CLI_LINGER_MS 10000 /* how long `docker run` may take to notice that its container is gone */
 
 /* Head and tail of a stream in bounded memory: head fills first, then tail is a ring. */
@@ -23,23 +28,29 @@ struct collector {
 	struct sha256 sum;
 };
 
-enum stop { STOP_NONE, STOP_TIMEOUT, STOP_CANCEL, STOP_OOM };
+static bool user_taken[ENGINE_USERS];
+
+enum stop { STOP_NONE, STOP_TIMEOUT, STOP_CANCEL, STOP_OOM, STOP_OUT };
 struct attempt {
 	struct attempt_spec spec;
-	char *name;
+	char *name, *out_dir;
 	struct proc *run;
-	struct loop_timer *deadline, *grace, *watch, *linger, *again;
+	struct loop_timer *deadline, *grace, *look, *linger, *again;
+	struct watch *watch; /* bwrap without control groups: its memory */
 	struct collector out, err;
 	struct buf status; /* bwrap's own report */
 	struct cgroup group;
 	bool grouped;
+	int user;   /* bwrap as root: its user id on this machine; else 0 */
 	long child; /* bwrap: host pid of the sandbox's init */
 	enum stop stop;
 	bool killed, state_known;
 	struct engine_state state;
+	bool exited;	 /* the engine's client came to an end of its own, and not by a signal */
+	int client_code; /* its exit code, or the signal */
 	struct attempt_result res;
 	int64_t started_ms;
-	int removals;
+	int looks, removals;
 };
 
 const char *attempt_status_name(enum attempt_status s)
@@ -131,11 +142,55 @@ uint64_t attempt_printed(const struct attempt *a)
 
 static void stop_timers(struct attempt *a)
 {
-	struct loop_timer **all[] = {&a->deadline, &a->grace, &a->watch, &a->linger, &a->again};
+	struct loop_timer **all[] = {&a->deadline, &a->grace, &a->look, &a->linger, &a->again};
+	watch_stop(a->watch);
+	a->watch = NULL;
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
 		loop_timer_stop(*all[i]);
 		*all[i] = NULL;
 	}
+}
+
+/* Did the script end, and did all that it printed arrive? A client that went away, or that lost its daemon, tells
+ * neither: only one that brought the script's own exit code was there until the end. */
+static bool ended_whole(const struct attempt *a)
+{
+	return a->state_known && a->state.ended &&
+	       (a->spec.engine->kind == ENGINE_BWRAP || (a->exited && a->client_code == a->state.exit_code));
+}
+
+/* Why an attempt says nothing of its task. */
+static void tell_trouble(const struct attempt *a, char message[256])
+{
+	struct buf last = {0};
+	attempt_tail(a, true, 200, &last);
+	while (last.len && (last.data[last.len - 1] == '\n' || last.data[last.len - 1] == '\r'))
+		last.data[--last.len] = 0;
+	const char *line = last.len && strrchr(last.data, '\n') ? strrchr(last.data, '\n') + 1
+			   : last.len				? last.data
+								: "",
+		   *first = a->err.head.data ? a->err.head.data : "", *name = engine_name(a->spec.engine->kind);
+	int len = (int)strcspn(first, "\n");
+	if (a->state.error[0])
+		snprintf(message, 256, "%.*s", (int)strcspn(a->state.error, "\n"), a->state.error);
+	else if (a->state_known && a->state.ran && a->spec.engine->kind != ENGINE_BWRAP)
+		snprintf(message, 256, "%s run ended with %s%d %s, its output is not whole: %.120s", name,
+			 a->exited ? "" : "signal ", a->client_code,
+			 a->state.ended ? "and not as the script did" : "while the script still ran", line);
+	else if (len)
+		snprintf(message, 256, "%.*s", len > 250 ? 250 : len, first);
+	else
+		snprintf(message, 256, "the engine did not say how the container ended");
+	buf_clear(&last);
+}
+
+static void attempt_free(struct attempt *a)
+{
+	if (a->user)
+		user_taken[a->user - ENGINE_USER] = false;
+	free(a->name);
+	free(a->out_dir);
+	free(a);
 }
 
 static void finish(struct attempt *a)
@@ -147,21 +202,26 @@ static void finish(struct attempt *a)
 	r->err_bytes = a->err.total;
 	sha256_end(&a->out.sum, r->out_sha256);
 	sha256_end(&a->err.sum, r->err_sha256);
+	bool whole = ended_whole(a), ran = a->state_known && a->state.ran;
+	if (!ran || (!whole && a->stop == STOP_NONE))
+		tell_trouble(a, r->message);
 	r->out_truncated = collected(&a->out, &r->out);
 	r->err_truncated = collected(&a->err, &r->err);
+	if (!whole) /* we ended it, and its client did not see the end */
+		r->out_truncated = r->err_truncated = true;
 	r->exit_code = -1;
-	if (!a->state_known || !a->state.ran) {
+	if (r->message[0]) {
 		r->status = a->stop == STOP_CANCEL ? ATT_CANCELLED : ATT_ENGINE;
-		const char *said = a->state.error[0] ? a->state.error : r->err.data ? r->err.data : "";
-		snprintf(r->message, sizeof r->message, "%.*s",
-			 (int)strcspn(said, "\n") > 250 ? 250 : (int)strcspn(said, "\n"),
-			 *said ? said : "the engine did not say how the container ended");
+		/* An engine that cannot even say whether there is a container may have started it. */
+		r->unstarted = !ran && (a->state_known || (a->exited && a->client_code >= CLIENT_FAILED));
 	} else if (a->stop == STOP_OOM || (a->state.oom && a->stop == STOP_NONE && a->state.exit_code != 0))
 		r->status = ATT_OOM;
 	else if (a->stop == STOP_TIMEOUT)
 		r->status = ATT_TIMEOUT;
 	else if (a->stop == STOP_CANCEL)
 		r->status = ATT_CANCELLED;
+	else if (a->stop == STOP_OUT)
+		r->status = ATT_FAILED;
 	else {
 		r->exit_code = a->state.exit_code;
 		r->status = r->exit_code == 0 ? ATT_SUCCESS : ATT_FAILED;
@@ -172,17 +232,17 @@ static void finish(struct attempt *a)
 	buf_clear(&r->out);
 	buf_clear(&r->err);
 	buf_clear(&a->status);
-	free(a->name);
-	free(a);
+	attempt_free(a);
 }
 
-static void helper_start(struct attempt *a, void (*make)(const struct engine *, const char *, struct strs *),
+static void helper_start(const struct engine *g, const char *name,
+			 void (*make)(const struct engine *, const char *, struct strs *),
 			 void (*on_end)(void *, const struct proc_result *), void *ctx)
 {
 	static const char *const env[] = {"GIT_TOKEN", NULL};
 	struct strs argv = {0};
 	struct err e;
-	make(a->spec.engine, a->name, &argv);
+	make(g, name, &argv);
 	struct proc_spec spec = {.argv = (const char *const *)argv.v,
 				 .env = env,
 				 .timeout_ms = HELPER_TIMEOUT_MS,
@@ -197,19 +257,56 @@ static void helper_start(struct attempt *a, void (*make)(const struct engine *, 
 	strs_clear(&argv);
 }
 
+/* A container that could not be removed while its attempt waited for it. What this process does not get to is removed
+ * at the node's next start. */
+struct leftover {
+	struct engine engine;
+	char *name;
+};
+
+static bool is_gone(const struct proc_result *res)
+{
+	return (res->end == PROC_EXITED && res->code == 0) ||
+	       (res->err.data && (strstr(res->err.data, "No such") || strstr(res->err.data, "no such")));
+}
+
+static void remove_leftover(void *ctx);
+
+static void leftover_removed(void *ctx, const struct proc_result *res)
+{
+	struct leftover *l = ctx;
+	if (!is_gone(res)) {
+		loop_after(REMOVE_LATER_MS, remove_leftover, l);
+		return;
+	}
+	log_at(LOG_INFO, "runner", "container %s is removed now", l->name);
+	free(l->name);
+	free(l);
+}
+
+static void remove_leftover(void *ctx)
+{
+	struct leftover *l = ctx;
+	helper_start(&l->engine, l->name, engine_remove_argv, leftover_removed, l);
+}
+
 static void remove_again(void *ctx);
 
 static void removed(void *ctx, const struct proc_result *res)
 {
 	struct attempt *a = ctx;
-	bool gone = (res->end == PROC_EXITED && res->code == 0) || (res->err.data && strstr(res->err.data, "No such"));
+	bool gone = is_gone(res);
 	if (!gone && ++a->removals < REMOVE_TRIES) {
 		a->again = loop_after(500 << a->removals, remove_again, a);
 		return;
 	}
-	if (!gone)
-		log_at(LOG_ERROR, "runner", "container %s cannot be removed: %.200s", a->name,
+	if (!gone) {
+		struct leftover *l = xcalloc(1, sizeof *l);
+		*l = (struct leftover){.engine = *a->spec.engine, .name = xstrdup(a->name)};
+		log_at(LOG_ERROR, "runner", "container %s cannot be removed yet: %.200s", a->name,
 		       res->err.data ? res->err.data : "");
+		loop_after(REMOVE_LATER_MS, remove_leftover, l);
+	}
 	finish(a);
 }
 
@@ -217,8 +314,10 @@ static void remove_again(void *ctx)
 {
 	struct attempt *a = ctx;
 	a->again = NULL;
-	helper_start(a, engine_remove_argv, removed, a);
+	helper_start(a->spec.engine, a->name, engine_remove_argv, removed, a);
 }
+
+static void look(void *ctx);
 
 static void state_read(void *ctx, const struct proc_result *res)
 {
@@ -228,7 +327,18 @@ static void state_read(void *ctx, const struct proc_result *res)
 	else if (!a->err.total) /* else the client said why */
 		snprintf(a->state.error, sizeof a->state.error, "the container is gone: %.200s",
 			 res->err.data ? res->err.data : "");
-	remove_again(a);
+	if (a->state_known && a->state.ran && !a->state.ended && a->exited && a->client_code != CLIENT_FAILED &&
+	    ++a->looks < STATE_TRIES)
+		a->again = loop_after(STATE_PAUSE_MS, look, a);
+	else
+		remove_again(a);
+}
+
+static void look(void *ctx)
+{
+	struct attempt *a = ctx;
+	a->again = NULL;
+	helper_start(a->spec.engine, a->name, engine_state_argv, state_read, a);
 }
 
 static void run_ended(void *ctx, const struct proc_result *res)
@@ -237,8 +347,10 @@ static void run_ended(void *ctx, const struct proc_result *res)
 	a->run = NULL;
 	stop_timers(a);
 	a->res.duration_ms = clock_mono_ms() - a->started_ms;
+	a->exited = res->end == PROC_EXITED;
+	a->client_code = res->code;
 	if (a->spec.engine->kind != ENGINE_BWRAP) {
-		helper_start(a, engine_state_argv, state_read, a);
+		look(a);
 		return;
 	}
 	a->state.oom = cgroup_hit_memory(&a->group);
@@ -246,26 +358,18 @@ static void run_ended(void *ctx, const struct proc_result *res)
 	/* bwrap reports "exit-code" only when the script was started; a killed sandbox reports nothing more. */
 	const char *code = a->status.data ? strstr(a->status.data, "\"exit-code\":") : NULL;
 	a->state_known = true;
-	a->state.ran = code || (a->child && a->killed);
+	/* The kernel may have ended the sandbox's own first process, when what the script made can't be given back by
+	 * ending the script: full memory file systems, other children. Nothing but this attempt is in the group. */
+	a->state.ran = a->state.ended = code || (a->child && (a->killed || a->state.oom));
 	a->state.exit_code = code		       ? (int)strtol(code + 12, NULL, 10)
 			     : res->end == PROC_EXITED ? res->code
 						       : 128 + res->code;
+	/* Without a group the watch comes too late for who runs into the limit of address space at once. */
+	if (!a->grouped && code && a->state.exit_code && res->peak_kb > (long)a->spec.run.memory_mb * 1024)
+		a->state.oom = true;
+	if (!code && a->state.oom && !a->state.exit_code)
+		a->state.exit_code = 128 + SIGKILL;
 	finish(a);
-}
-
-static void took(void *ctx, enum proc_stream s, const char *bytes, size_t len)
-{
-	struct attempt *a = ctx;
-	if (s == PROC_OUT)
-		collect(&a->out, bytes, len);
-	else if (s == PROC_ERR)
-		collect(&a->err, bytes, len);
-	else if (a->status.len < 4096) {
-		buf_add(&a->status, bytes, len);
-		const char *pid = strstr(a->status.data, "\"child-pid\":");
-		if (pid)
-			a->child = strtol(pid + 12, NULL, 10);
-	}
 }
 
 static void kill_cli(void *ctx)
@@ -311,13 +415,13 @@ static void stop(struct attempt *a, enum stop why)
 	if (!a->run || a->stop != STOP_NONE)
 		return;
 	a->stop = why;
-	if (why == STOP_OOM) {
+	if (why == STOP_OOM || why == STOP_OUT) {
 		kill_now(a);
 		return;
 	}
 	if (a->spec.engine->kind == ENGINE_BWRAP) {
 		if (a->child)
-			engine_bwrap_signal(a->child, SIGTERM);
+			watch_signal(a->child, SIGTERM);
 	} else
 		signal_container(a, "TERM");
 	a->grace = loop_after(a->spec.grace_ms, kill_now, a);
@@ -330,12 +434,49 @@ static void deadline(void *ctx)
 	stop(a, STOP_TIMEOUT);
 }
 
-static void watch_memory(void *ctx)
+static void over_memory(void *ctx)
+{
+	stop(ctx, STOP_OOM);
+}
+
+static void took(void *ctx, enum proc_stream s, const char *bytes, size_t len)
 {
 	struct attempt *a = ctx;
-	a->watch = loop_after(WATCH_MS, watch_memory, a);
-	if (a->child && engine_bwrap_rss_kb(a->child) > (long)a->spec.run.memory_mb * 1024)
-		stop(a, STOP_OOM);
+	if (s == PROC_OUT)
+		collect(&a->out, bytes, len);
+	else if (s == PROC_ERR)
+		collect(&a->err, bytes, len);
+	else if (a->status.len < 4096) {
+		buf_add(&a->status, bytes, len);
+		const char *pid = a->child ? NULL : strstr(a->status.data, "\"child-pid\":");
+		if (pid)
+			a->child = strtol(pid + 12, NULL, 10);
+		if (pid && !a->grouped)
+			a->watch = watch_start(a->child, a->spec.run.memory_mb, over_memory, a);
+	}
+}
+
+/* A user id that no other attempt of this process has. Another worker on the machine most likely begins elsewhere. */
+static int take_user(const char *instance)
+{
+	char head[7];
+	snprintf(head, sizeof head, "%.6s", instance);
+	int from = (int)(strtoul(head, NULL, 16) % ENGINE_USERS), i = 0;
+	while (i < ENGINE_USERS - 1 && user_taken[(from + i) % ENGINE_USERS])
+		i++;
+	user_taken[(from + i) % ENGINE_USERS] = true;
+	return ENGINE_USER + (from + i) % ENGINE_USERS;
+}
+
+static void look_at_out(void *ctx)
+{
+	struct attempt *a = ctx;
+	a->look = NULL;
+	a->res.over = tree_measure(a->spec.run.out_dir, &a->spec.out);
+	if (a->res.over)
+		stop(a, STOP_OUT);
+	else
+		a->look = loop_after(LOOK_MS, look_at_out, a);
 }
 
 struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
@@ -357,11 +498,14 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	if (bwrap) {
 		/* One process more than the script may have: the sandbox's outer half. */
 		char *group = xasprintf("dgrid-%s-%s", run.instance, run.nonce);
-		a->grouped = run.limits_outside = cgroup_make(&a->group, group, run.memory_mb, run.pids + 1, run.cpus);
+		a->grouped = cgroup_make(&a->group, group, run.memory_mb, run.pids + 1, run.cpus);
+		a->res.unenforced = !a->grouped;
 		free(group);
-		if (a->grouped)
-			cgroup_enter_argv(&a->group, &argv);
+		run.groups = a->grouped ? &a->group.dirs : NULL;
+		run.user = a->user = take_user(run.instance);
 	}
+	a->spec.run.out_dir = a->out_dir = run.out_dir ? xstrdup(run.out_dir) : NULL;
+	bool given = !a->out_dir || !engine_give_out(spec->engine, &run, e);
 	engine_start_argv(spec->engine, &run, &argv);
 	struct proc_spec p = {.argv = (const char *const *)argv.v,
 			      .env = bwrap ? bare : scrubbed,
@@ -372,20 +516,19 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 			      .on_end = run_ended};
 	a->res.started_at = clock_now();
 	a->started_ms = clock_mono_ms();
-	a->run = proc_start(&p, e);
+	a->run = given ? proc_start(&p, e) : NULL;
 	strs_clear(&argv);
 	free(path);
 	if (!a->run) {
 		cgroup_remove(&a->group);
 		free(a->out.ring);
 		free(a->err.ring);
-		free(a->name);
-		free(a);
+		attempt_free(a);
 		return NULL;
 	}
 	a->deadline = loop_after(spec->timeout_ms, deadline, a);
-	if (bwrap && !a->grouped)
-		a->watch = loop_after(WATCH_MS, watch_memory, a);
+	if (a->out_dir)
+		a->look = loop_after(LOOK_MS, look_at_out, a);
 	return a;
 }
 

@@ -4,6 +4,7 @@
  */
 #ifndef RUNNER_H
 #define RUNNER_H
+#include "base/tree.h"
 #include "sandbox/engine.h"
 enum attempt_status { ATT_SUCCESS, ATT_FAILED, ATT_TIMEOUT, ATT_OOM, ATT_CANCELLED, ATT_ENGINE };
 /* ATT_ENGINE: the engine failed, the script did not run (or its end is unknown): the claim is given back. */
@@ -18,13 +19,17 @@ struct attempt_result {
 	uint64_t out_bytes, err_bytes; /* what the script printed in all */
 	bool out_truncated, err_truncated;
 	uint8_t out_sha256[32], err_sha256[32]; /* of all that was printed, also of what is not kept */
+	bool unenforced;			/* no control group held it to its limits */
 	char message[256];			/* ATT_ENGINE: what the engine said */
+	enum tree_over over; /* its outputs passed a limit while it ran, and it was ended: ATT_FAILED */
+	bool unstarted;	     /* ATT_ENGINE: the script was not started at all */
 };
 struct attempt_spec {
 	const struct engine *engine;
 	struct engine_run run;	      /* strings are copied */
 	int64_t timeout_ms, grace_ms; /* grace between SIGTERM and SIGKILL */
 	size_t output_limit;	      /* bytes a stream */
+	struct tree_limits out;	      /* of run.out_dir, where there is one */
 	void *ctx;
 	void (*on_done)(void *ctx, struct attempt_result *r); /* r is freed after the call */
 };

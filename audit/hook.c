@@ -6,6 +6,7 @@
 #include "schema/keys.h"
 #include "store/archive.h"
 #include "store/checkpoint.h"
+#include "store/places.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,8 +94,68 @@ static bool is_below(const char *ref, const char *branch)
 	return !strncmp(ref, "refs/heads/", 11) && !strncasecmp(ref + 11, branch, n) && ref[11 + n] == '/';
 }
 
+/* The settings in force: those of the branch as it stands. */
+static void settings_here(struct push *p, struct grid_config *c)
+{
+	char *name = xasprintf("refs/heads/%s:grid.json", p->branch);
+	struct problems wrong = {0};
+	struct buf text = {0};
+	struct err none;
+	config_defaults(c);
+	if (!GIT(p->git, &text, &none, "cat-file", "blob", name))
+		config_parse(c, text.data ? text.data : "", text.len, &wrong);
+	problems_clear(&wrong);
+	buf_clear(&text);
+	free(name);
+}
+
+/* Outputs are what results point at: they move forward, and go when the grid no longer keeps them. */
+static void judge_out(struct push *p, const char *ref, const struct place_out *out, const char *old, const char *new)
+{
+	struct grid_config c;
+	struct err none;
+	char commit[72];
+	if (is_zero(new)) {
+		settings_here(p, &c);
+		if (clock_now() < out->day_at + (c.keep_out_days + 1) * 86400)
+			refuse(p, "ref.out", NULL, ref, "may be deleted only when it is older than keep_out_days");
+		config_clear(&c);
+	} else if (!git_resolve(p->git, new, commit) || strcmp(commit, new) != 0)
+		refuse(p, "ref.out", NULL, ref, "must point at a commit");
+	else if (!is_zero(old) && GIT(p->git, NULL, &none, "merge-base", "--is-ancestor", old, new))
+		refuse(p, "ref.out", NULL, ref, "may only move forward");
+}
+
+/* The name of an input says which tree it is, so nobody can put another in its place. */
+static void judge_in(struct push *p, const char *ref, const char *tree, const char *new)
+{
+	struct buf is = {0};
+	struct err none;
+	char *name = xasprintf("%s^{tree}", new), commit[72];
+	if (!is_zero(new) && (!git_resolve(p->git, new, commit) || strcmp(commit, new) != 0 ||
+			      GIT(p->git, &is, &none, "rev-parse", "--verify", "--quiet", name) ||
+			      strncmp(is.data, tree, strlen(tree)) != 0))
+		refuse(p, "ref.in", NULL, ref, "must point at a commit whose tree is the one that it is named after");
+	buf_clear(&is);
+	free(name);
+}
+
+/* True: it is a ref that holds files, and was judged. */
+static bool judge_place(struct push *p, const char *ref, const char *old, const char *new)
+{
+	struct place_out out;
+	const char *name;
+	if (place_out_parse(ref, &out))
+		judge_out(p, ref, &out, old, new);
+	else if (place_in_parse(ref, &name))
+		judge_in(p, ref, name, new);
+	else
+		return place_keep_parse(ref, &name);
+	return true;
+}
+
 /* Refs that dgrid reads, and those that would change what git makes of the history. Everything else is free. */
-static void judge_ref(struct push *p, const char *ref)
+static void judge_ref(struct push *p, const char *ref, const char *old, const char *new)
 {
 	static const char *const of_nodes[] = {"refs/dgrid/heartbeats", "refs/dgrid/tails",
 					       "refs/heads/dgrid-heartbeats", "refs/heads/dgrid-tails"};
@@ -104,11 +165,10 @@ static void judge_ref(struct push *p, const char *ref)
 		good = of_a_node(ref, of_nodes[i]);
 	for (size_t i = 0; i < sizeof known / sizeof *known && !good; i++)
 		good = !strcmp(ref, known[i]);
-	if (ours && !good)
-		refuse(
-		    p, "ref.name", NULL, ref,
-		    "no ref of dgrid's (expected refs/dgrid/heartbeats/NODE, refs/dgrid/tails/NODE or " CHECKPOINT_REF
-		    ", NODE being 1-64 of A-Z a-z 0-9 _ -)");
+	if (ours && !good && !judge_place(p, ref, old, new))
+		refuse(p, "ref.name", NULL, ref,
+		       "no ref of dgrid's (expected refs/dgrid/heartbeats/NODE, tails/NODE, out/DAY/NODE/N, in/TREE, "
+		       "keep/NAME or " CHECKPOINT_REF ", NODE and NAME being 1-64 of A-Z a-z 0-9 _ -)");
 	const char *branch = strncmp(ref, "refs/heads/", 11) ? "" : ref + 11;
 	if (!strcasecmp(branch, p->branch) || !strcasecmp(branch, ARCHIVE_BRANCH))
 		refuse(p, "ref.name", NULL, ref,
@@ -136,7 +196,7 @@ static void judge_both(struct push *p)
 	look_where(p->git, p->branch, ledger);
 	look_where(p->git, ARCHIVE_BRANCH, archive);
 	if (strcmp(p->ledger.old, ledger) != 0 || strcmp(p->archive.old, archive) != 0)
-		refuse(p, GIT_MOVED_RULE, NULL, "",
+		refuse(p, "ref.moved", NULL, "",
 		       "the ledger or the archive has moved meanwhile: fetch, and push again");
 }
 
@@ -152,7 +212,7 @@ static int read_update(struct push *p, const char *line, size_t len, struct err 
 			   : is_branch && !strcmp(ref + 11, ARCHIVE_BRANCH) ? &p->archive
 									    : NULL;
 	if (!u) {
-		judge_ref(p, ref);
+		judge_ref(p, ref, old, new);
 		return 0;
 	}
 	if (is_zero(new)) {

@@ -1,6 +1,7 @@
 #include "audit/replay.h"
-#include "audit/reel.h"
 #include "audit/rules_archive.h"
+#include "audit/stream.h"
+#include "base/clock.h"
 #include "base/sig.h"
 #include "store/signed.h"
 #include <stdio.h>
@@ -8,13 +9,14 @@
 #include <string.h>
 
 #define PROGRESS_EVERY 200
-#define STRETCH 128 /* commits whose signatures are asked for at once */
+#define LOOK_BACK "-n256" /* commits before the range whose dates count */
+#define STRETCH 128	  /* commits whose signatures are asked for at once */
 
 struct run {
 	struct replay *p;
 	struct rules rules;
-	struct reel *reel;
-	int64_t last_at; /* when the last commit was made; 0: there is none */
+	struct stream *stream;
+	char base[72]; /* the commit that the replay begins after; "": with the first there is */
 	bool begun;
 	struct err *e;
 };
@@ -39,7 +41,7 @@ static int ask_arrival(void *ctx, const struct rule_commit *c, const char *id, s
 		return 1;
 	if (e.class == ERR_NOENT)
 		return 0;
-	reel_fail(r->reel, e.class, e.msg);
+	stream_fail(r->stream, e.class, e.msg);
 	return -1;
 }
 
@@ -50,8 +52,86 @@ static int ask_trusted(void *ctx, const struct rule_commit *c, const char *id, c
 	struct err e;
 	if (!trust_judge(r->p->git, c->parent, NULL, id, doc, v, &e))
 		return 0;
-	reel_fail(r->reel, e.class, e.msg);
+	stream_fail(r->stream, e.class, e.msg);
 	return -1;
+}
+
+/* A request that was merged brings submissions, and may have merged the grid's line itself: merges are left out. */
+static int ask_aside(void *ctx, const struct rule_commit *c, char id[72])
+{
+	struct run *r = ctx;
+	struct buf out = {0};
+	struct err e;
+	struct strs argv = {0};
+	static const char *const ledgers[] = {"--",	      "tasks/in_progress",  "tasks/completed",
+					      "tasks/failed", "tasks/archive.json", ":(glob)nodes/*.json"};
+	strs_add(&argv, "rev-list");
+	strs_add(&argv, "--no-merges");
+	strs_add(&argv, "-n1");
+	for (const char *p = c->others ? c->others : ""; *p; p += strspn(p, " ")) {
+		strs_addf(&argv, "%.*s", (int)strcspn(p, " "), p);
+		p += strcspn(p, " ");
+	}
+	strs_addf(&argv, "^%s", c->parent);
+	for (size_t i = 0; i < sizeof ledgers / sizeof *ledgers; i++)
+		strs_add(&argv, ledgers[i]);
+	int rc = git_run(r->p->git, &out, &e, (const char *const *)argv.v);
+	if (rc)
+		stream_fail(r->stream, e.class, e.msg);
+	else
+		snprintf(id, 72, "%.*s", out.data ? (int)strcspn(out.data, "\n") : 0, out.data ? out.data : "");
+	rc = rc ? -1 : *id != 0;
+	strs_clear(&argv);
+	buf_clear(&out);
+	return rc;
+}
+
+/* ---- settings of before ---- */
+
+struct older {
+	struct world *world;
+	struct strs names; /* COMMIT^:grid.json */
+	int64_t until[WORLD_PAST];
+};
+
+/* "COMMIT TIME", newest first: a commit that changed the settings. Its parent has those before. */
+static void take_settings_change(void *ctx, const char *line)
+{
+	struct older *o = ctx;
+	char id[72];
+	long long at;
+	line += *line == '\n';
+	if (o->names.n < WORLD_PAST && sscanf(line, "%71s %lld", id, &at) == 2) {
+		o->until[o->names.n] = at;
+		char *name = xasprintf("%s^:grid.json", id);
+		strs_add(&o->names, name);
+		free(name);
+	}
+}
+
+static void take_older(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct older *o = ctx;
+	world_past_add(o->world, bytes, len, o->until[i]);
+}
+
+/* Only where something is not as the settings have it that are known. What git does not tell stays unknown. */
+static void ask_older_settings(void *ctx, int64_t since)
+{
+	struct run *r = ctx;
+	struct older o = {.world = &r->rules.world};
+	struct err e;
+	if (!r->base[0])
+		return;
+	char *from = xasprintf("--since=%lld", (long long)since);
+	const char *args[] = {"log",	   "-z", "--first-parent",  "-m",    "--no-show-signature",
+			      "-n16",	   from, "--format=%H %ct", r->base, "--",
+			      "grid.json", NULL};
+	if (git_records(r->p->git, args, take_settings_change, &o, &e) ||
+	    (o.names.n && git_cat(r->p->git, "blob", o.names.v, o.names.n, TASK_FILE_MAX, take_older, &o, &e)))
+		stream_fail(r->stream, e.class, e.msg);
+	strs_clear(&o.names);
+	free(from);
 }
 
 /* ---- where the replay begins ---- */
@@ -94,7 +174,7 @@ static void take_base(void *ctx, size_t i, const char *bytes, size_t len)
 	struct json_error je;
 	if (!b->node_ids.v[i][0]) {
 		if (bytes)
-			world_settings(w, bytes, len);
+			world_settings(w, bytes, len, 0);
 		return;
 	}
 	struct json *doc = bytes ? json_parse(bytes, len, &je) : NULL;
@@ -102,21 +182,37 @@ static void take_base(void *ctx, size_t i, const char *bytes, size_t len)
 	json_free(doc);
 }
 
+static void note_dates(struct run *r, const char *p, const char *commit)
+{
+	struct world *w = &r->rules.world;
+	for (char *end; p && *p; p = end) {
+		int64_t at = strtoll(p, &end, 10);
+		if (end == p)
+			return;
+		if (at > w->newest && (!r->rules.clock || at <= r->rules.clock + rule_tolerance(&r->rules)))
+			w->newest = at;
+	}
+	snprintf(w->newest_id, sizeof w->newest_id, "%s", commit);
+}
+
 static int load_base(struct run *r, const char *commit)
 {
 	struct base b = {.run = r};
-	struct buf at = {0};
+	struct buf dates = {0};
 	const struct git *g = r->p->git;
 	const char *tree[] = {"ls-tree", "-r", "-z", "--full-tree", commit, "tasks/", "nodes/", "grid.json", NULL};
-	const char *when[] = {"show", "-s", "--no-show-signature", "--format=%ct", commit, NULL};
+	/* The newest date so far, as far as a look back shows it: commits before this one may be dated anyhow. */
+	const char *when[] = {"log",	      "--first-parent", LOOK_BACK, "--no-show-signature",
+			      "--format=%ct", commit,		"--",	   NULL};
 	int rc = git_records(g, tree, take_entry, &b, r->e);
 	if (!rc && b.oids.n)
 		rc = git_cat(g, "blob", b.oids.v, b.oids.n, TASK_FILE_MAX, take_base, &b, r->e);
-	if (!rc && !(rc = git_run(g, &at, r->e, when)))
-		r->last_at = strtoll(at.data, NULL, 10);
+	if (!rc && !(rc = git_run(g, &dates, r->e, when)))
+		note_dates(r, dates.data, commit);
+	snprintf(r->base, sizeof r->base, "%s", commit);
 	strs_clear(&b.node_ids);
 	strs_clear(&b.oids);
-	buf_clear(&at);
+	buf_clear(&dates);
 	return rc;
 }
 
@@ -151,14 +247,14 @@ static void note_signature(struct rule_commit *c, const struct signed_verdict *v
  * the settings still ask for signatures then is looked at when a commit's turn comes. */
 static int ask_signatures(struct run *r)
 {
-	struct rule_commit *c = reel_head(r->reel, REEL_LEDGER, 0), **asked = NULL;
+	struct rule_commit *c = stream_head(r->stream, STREAM_LEDGER, 0), **asked = NULL;
 	if (!r->rules.world.config.require_signed_nodes || c->signature != RULE_NOT_ASKED || !rules_needs_signature(c))
 		return 0;
 	struct signed_question *q = xcalloc(STRETCH, sizeof *q);
 	struct signed_verdict *v = xcalloc(STRETCH, sizeof *v);
 	size_t n = 0;
 	asked = xcalloc(STRETCH, sizeof(struct rule_commit *));
-	for (size_t i = 0; n < STRETCH && (c = reel_head(r->reel, REEL_LEDGER, i)); i++)
+	for (size_t i = 0; n < STRETCH && (c = stream_head(r->stream, STREAM_LEDGER, i)); i++)
 		if (c->signature == RULE_NOT_ASKED && rules_needs_signature(c)) {
 			rule_who(c, &r->rules.world);
 			asked[n] = c;
@@ -190,8 +286,9 @@ static int ask_archive_signature(struct run *r, const struct rule_commit *c, str
 
 static bool ready(const struct run *r)
 {
-	const struct rule_commit *c = reel_head(r->reel, REEL_LEDGER, 0);
-	return c && (!rules_archives(c) || reel_head(r->reel, REEL_ARCHIVE, 0) || reel_ended(r->reel, REEL_ARCHIVE));
+	const struct rule_commit *c = stream_head(r->stream, STREAM_LEDGER, 0);
+	return c && (!rules_archives(c) || stream_head(r->stream, STREAM_ARCHIVE, 0) ||
+		     stream_ended(r->stream, STREAM_ARCHIVE));
 }
 
 static void judge_archive(struct run *r, struct rule_commit *a, bool unclaimed)
@@ -206,14 +303,13 @@ static void judge_archive(struct run *r, struct rule_commit *a, bool unclaimed)
 
 static int judge(struct run *r)
 {
-	struct rule_commit *c = reel_head(r->reel, REEL_LEDGER, 0), *a = NULL;
+	struct rule_commit *c = stream_head(r->stream, STREAM_LEDGER, 0), *a = NULL;
 	if ((!r->begun && begin(r, c)) || ask_signatures(r))
 		return -1;
 	if (!r->rules.world.config.require_signed_nodes)
 		c->signature = RULE_NOT_ASKED;
-	c->parent_at = r->last_at;
 	c->archive_seen = true;
-	if (rules_archives(c) && (a = reel_head(r->reel, REEL_ARCHIVE, 0))) {
+	if (rules_archives(c) && (a = stream_head(r->stream, STREAM_ARCHIVE, 0))) {
 		rule_who(c, &r->rules.world);
 		if (ask_archive_signature(r, c, a))
 			return -1;
@@ -221,10 +317,9 @@ static int judge(struct run *r)
 		c->archive = a;
 	}
 	rules_judge(&r->rules, c);
-	r->last_at = c->at;
-	reel_drop(r->reel, REEL_LEDGER);
+	stream_drop(r->stream, STREAM_LEDGER);
 	if (a)
-		reel_drop(r->reel, REEL_ARCHIVE);
+		stream_drop(r->stream, STREAM_ARCHIVE);
 	r->p->commits++;
 	if (r->p->progress && r->p->commits % PROGRESS_EVERY == 0)
 		r->p->progress(r->p->ctx, r->p->commits);
@@ -234,23 +329,23 @@ static int judge(struct run *r)
 /* Commits of the archive that belong before the range are not looked at. */
 static void skip_archive(struct run *r)
 {
-	for (; r->p->archive_skip && reel_head(r->reel, REEL_ARCHIVE, 0); r->p->archive_skip--)
-		reel_drop(r->reel, REEL_ARCHIVE);
+	for (; r->p->archive_skip && stream_head(r->stream, STREAM_ARCHIVE, 0); r->p->archive_skip--)
+		stream_drop(r->stream, STREAM_ARCHIVE);
 }
 
 static int work(struct run *r)
 {
-	while (!reel_failed(r->reel) && !reel_ended(r->reel, REEL_LEDGER)) {
+	while (!stream_failed(r->stream) && !stream_ended(r->stream, STREAM_LEDGER)) {
 		skip_archive(r);
 		r->p->stopped = sig_stops() > 0;
 		if (r->p->stopped)
 			return 0;
 		if (!ready(r))
-			reel_wait(r->reel);
+			stream_wait(r->stream);
 		else if (judge(r))
 			return -1;
 	}
-	return reel_failed(r->reel) ? -1 : 0;
+	return stream_failed(r->stream) ? -1 : 0;
 }
 
 /* What the archive has beyond. */
@@ -262,13 +357,13 @@ static int finish(struct run *r)
 	if (!r->begun && p->from && strcmp(p->from, p->to) != 0)
 		rule_tell(&r->rules, RULE_HISTORY_REWRITTEN, &at, "",
 			  "commit %.10s, audited before, is not behind this one: the branch was set back", p->from);
-	while (p->archive_all && !reel_failed(r->reel) && !reel_ended(r->reel, REEL_ARCHIVE)) {
+	while (p->archive_all && !stream_failed(r->stream) && !stream_ended(r->stream, STREAM_ARCHIVE)) {
 		skip_archive(r);
-		if ((a = reel_head(r->reel, REEL_ARCHIVE, 0))) {
+		if ((a = stream_head(r->stream, STREAM_ARCHIVE, 0))) {
 			judge_archive(r, a, true);
-			reel_drop(r->reel, REEL_ARCHIVE);
+			stream_drop(r->stream, STREAM_ARCHIVE);
 		} else
-			reel_wait(r->reel);
+			stream_wait(r->stream);
 	}
 	if (p->archive_all && p->archive_from && p->archive_to && !p->archive_commits &&
 	    strcmp(p->archive_from, p->archive_to) != 0) {
@@ -276,27 +371,33 @@ static int finish(struct run *r)
 		rule_tell(&r->rules, RULE_HISTORY_REWRITTEN, &at, "",
 			  "commit %.10s of the archive, audited before, is not behind this one", p->archive_from);
 	}
-	return reel_failed(r->reel) ? -1 : 0;
+	return stream_failed(r->stream) ? -1 : 0;
 }
 
 int replay_run(struct replay *p, struct err *e)
 {
-	struct run r = {.p = p, .e = e, .reel = reel_open(p->git, e)};
-	if (!r.reel)
+	struct run r = {.p = p, .e = e, .stream = stream_open(p->git, e)};
+	if (!r.stream)
 		return -1;
-	r.rules =
-	    (struct rules){.now = p->now, .ctx = &r, .tell = tell, .arrival = ask_arrival, .trusted = ask_trusted};
+	r.rules = (struct rules){.now = p->now,
+				 .clock = clock_now(),
+				 .ctx = &r,
+				 .tell = tell,
+				 .arrival = ask_arrival,
+				 .trusted = ask_trusted,
+				 .older_settings = ask_older_settings,
+				 .aside = ask_aside};
 	p->commits = p->archive_commits = p->violations = p->notices = 0;
 	p->stopped = false;
 	world_init(&r.rules.world);
-	int rc = reel_read(r.reel, REEL_LEDGER, p->from, p->to);
+	int rc = stream_read(r.stream, STREAM_LEDGER, p->from, p->to);
 	if (!rc && p->archive_to)
-		rc = reel_read(r.reel, REEL_ARCHIVE, p->archive_from, p->archive_to);
+		rc = stream_read(r.stream, STREAM_ARCHIVE, p->archive_from, p->archive_to);
 	if (!rc)
 		rc = work(&r);
 	if (!rc && !p->stopped)
 		rc = finish(&r);
-	reel_close(r.reel);
+	stream_close(r.stream);
 	world_clear(&r.rules.world);
 	return rc;
 }

@@ -1,5 +1,6 @@
 #include "audit/rerun.h"
 #include "base/sha256.h"
+#include "schema/result.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,10 +101,12 @@ static void tell_line(const struct json *a, const struct json *b, const char *na
 /* False: it cannot be told. */
 static bool compare_stream(const struct json *a, const struct json *b, const char *name, struct json *list)
 {
-	char *hash = xasprintf("%s_sha256", name), *cut = xasprintf("%s_truncated", name);
+	char *hash = xasprintf("%s_sha256", name), *cut = xasprintf("%s_truncated", name),
+	     *bytes = xasprintf("%s_bytes", name);
 	const char *was = json_str(a, hash), *is = json_str(b, hash);
 	const struct json *x = json_get(a, name), *y = json_get(b, name), *truncated = json_get(a, cut);
 	bool told = true, same = false;
+	char why[200];
 	if (was && is)
 		same = !strcmp(was, is);
 	else if (x && y && x->type == JSON_STRING && y->type == JSON_STRING && !(truncated && truncated->boolean))
@@ -113,9 +116,26 @@ static bool compare_stream(const struct json *a, const struct json *b, const cha
 		told = false;
 	if (told && !same)
 		tell_line(a, b, name, list);
+	else if (was && is && json_get(a, bytes) &&
+		 !result_stream_sound(a, name, why)) { /* true hashes beside a forged text */
+		char *what = xasprintf("text of %s", name);
+		differs(list, what, json_new_str(why), json_new_str("the output that its hash is of"));
+		free(what);
+	}
 	free(hash);
 	free(cut);
+	free(bytes);
 	return told;
+}
+
+/* What was left in /out, by the tree's id. What could not be kept cannot be compared. */
+static void compare_files(const struct json *a, const struct json *b, struct json *list)
+{
+	const char *was = json_str(json_get(a, "out"), "tree"), *is = json_str(json_get(b, "out"), "tree");
+	if (json_get(a, "out_error") || json_get(b, "out_error") || strcmp(was ? was : "", is ? is : "") == 0)
+		return;
+	differs(list, "files", was ? json_new_str(was) : json_new(JSON_NULL),
+		is ? json_new_str(is) : json_new(JSON_NULL));
 }
 
 enum rerun_verdict rerun_compare(const struct json *recorded, const struct json *now, struct json *differences,
@@ -129,6 +149,7 @@ enum rerun_verdict rerun_compare(const struct json *recorded, const struct json 
 	compare_number(recorded, now, "signal", differences);
 	bool out = compare_stream(recorded, now, "stdout", differences),
 	     err = compare_stream(recorded, now, "stderr", differences);
+	compare_files(recorded, now, differences);
 	why[0] = 0;
 	if (differences->child)
 		return RERUN_DIFFERS;

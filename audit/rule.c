@@ -1,28 +1,35 @@
 #include "audit/rule.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define PUSH_DELAY_SECONDS 300 /* from what a document says to its commit, and what one machine's clock may jump */
+#define SETTINGS_SLACK_SECONDS 3600 /* a node may work by settings that were valid a while ago */
+#define PUSH_DELAY_SECONDS 300	    /* from what a document says to its commit, and what one machine's clock may jump */
 
 static const struct rule rules[RULE_N] = {
     [RULE_PLACE_ONE] = {"place.one", "an id stands in one folder only, at every commit"},
     [RULE_PLACE_MOVE] =
 	{"place.move", "a task moves as dgrid moves it: into unapproved or the queue; unapproved to queue (promoted, "
 		       "approved) or failed (invalid, cancelled); queue to in_progress (claimed) or failed (cancelled, "
-		       "invalid); in_progress to completed or failed (ended), or back (released, lost, tried again, "
-		       "voted); completed or failed to the queue (retried) or into the archive"},
+		       "invalid); in_progress to completed or failed (ended), or back (released, lost, unstartable, "
+		       "tried again, voted); completed or failed to the queue (retried) or into the archive"},
     [RULE_PLACE_PATH] = {"place.path",
 			 "below `tasks/` stand `FOLDER/ID.json` and the folders' `.gitkeep` and README "
 			 "only, by names that no git and no file system reads otherwise: none twice, none "
-			 "that differs from another by upper and lower case alone"},
+			 "that differs from another by upper and lower case alone, none that looks like "
+			 "`tasks`, `nodes`, `grid.json` or `allowed_signers` and is not"},
     [RULE_FILE_MODE] = {"file.mode", "task files, node files, keys and `grid.json` are plain files (mode 100644): no "
 				     "link, no submodule, not executable"},
     [RULE_FILE_JSON] = {"file.json", "what dgrid wrote (`in_progress`, `completed`, `failed`, `nodes`) is an object in "
 				     "JSON, under its own name"},
+    [RULE_DOC_FIELDS] = {"doc.fields", "claims, entries of `attempts`, results, node files and the like have only the "
+				       "members that dgrid writes, each in its form"},
+    [RULE_COMMIT_TIME] = {"commit.time", "no commit is of a time that is still to come; what a node commits is not "
+					 "dated before what came before it"},
     [RULE_TASK_FIELDS] = {"task.fields", "no submitted field changes once the task is in the grid, by promotion "
 					 "neither; dgrid's own fields change only with the step they belong to"},
     [RULE_TASK_SIGNED] = {"task.signed",
@@ -31,18 +38,27 @@ static const struct rule rules[RULE_N] = {
     [RULE_CLAIM_NONCE] = {"claim.nonce", "a claim's nonce is 32 hex digits and was never used before"},
     [RULE_CLAIM_ATTEMPT] = {"claim.attempt", "a claim's attempt is the next one, and within `max_attempts`"},
     [RULE_CLAIM_TIME] = {"claim.time", "`claimed_at` is the time of the claim's commit, `lease_until` lies after it "
-				       "and not beyond what the settings give; the commit is not backdated"},
+				       "and not beyond what the settings give"},
+    [RULE_CLAIM_TASK] = {"claim.task", "what is claimed is a valid task by the settings, whose `not_before` has come, "
+				       "and the node carries its labels"},
     [RULE_CLAIM_RENEWAL] = {"claim.renewal",
 			    "a claim is renewed by its node only; only `lease_until` changes, and only "
 			    "forward"},
     [RULE_RESULT_CLAIM] = {"result.claim", "a result stands under the claim's node, nonce and attempt, in a commit of "
 					   "that node's"},
-    [RULE_RESULT_TIME] = {"result.time", "a run begins after its claim, ends after it began, and before its commit; "
-					 "the commit is not backdated"},
+    [RULE_RESULT_TIME] = {"result.time", "a run begins after its claim, ends after it began, and before its commit"},
+    [RULE_RESULT_PARTS] = {"result.parts", "a run's status, exit code and signal agree, its output is what its length "
+					   "and hash say, and it took no longer than it may have"},
+    [RULE_RESULT_TASK] = {"result.task", "a result is of the task's script, in an image that the task or the settings "
+					 "name, within the limits that they give"},
     [RULE_RESULT_FOLDER] = {"result.folder", "success stands in completed, every other known status in failed"},
     [RULE_RESULT_FROZEN] = {"result.frozen",
 			    "no result is rewritten or removed: a finished task leaves only by a retry "
 			    "or into the archive"},
+    [RULE_OUT_FORM] = {"out.form",
+		       "`out` of a result is a tree's id, counts within the `out_mb` that the run was given, "
+		       "and the ref of its node and of a day from the run's end to the commit; of a "
+		       "disputed result it has no ref"},
     [RULE_ATTEMPTS_GROW] = {"attempts.grow",
 			    "`attempts` only grows, by the one entry of the claim that ended, with its "
 			    "node, nonce and attempt; a new task has none"},
@@ -73,6 +89,9 @@ static const struct rule rules[RULE_N] = {
 					 "called an outlier is one"},
     [RULE_HISTORY_REWRITTEN] = {"history.rewritten", "what was audited before is on the first-parent line still, of "
 						     "the ledger and of the archive"},
+    [RULE_HISTORY_ASIDE] = {"history.aside",
+			    "a merge goes on from the line that the grid had: no claim, result or node file "
+			    "of another parent's own stands beside it"},
     [NOTICE_BEGIN] = {"notice.begin", "the history begins with tasks that stand in the grid already: nothing shows how "
 				      "they came there"},
     [NOTICE_MERGE] = {"notice.merge", "a merge: it is judged by what it changes on the first-parent line"},
@@ -159,6 +178,47 @@ static void classify_task(struct rule_change *ch)
 	}
 }
 
+/* What an eye or a file system may take for a letter: upper and lower case, full width, any other sign in its place
+ * (LONG S, KELVIN SIGN, Cyrillic), and signs that nobody sees within. Some letters at least must be the name's own. */
+static bool looks_like(const char *part, size_t len, const char *name)
+{
+	size_t same = 0, least = strlen(name) / 2;
+	const char *p = part, *end = part + len;
+	while (end > p && (end[-1] == '.' || end[-1] == ' ')) /* some file systems drop them */
+		end--;
+	for (; *name; name++) {
+		uint32_t c = 0;
+		size_t n;
+		while (p < end && (n = utf8_next(p, (size_t)(end - p), &c)) &&
+		       ((c >= 0x200B && c <= 0x200F) || (c >= 0x202A && c <= 0x202E) || (c >= 0x2060 && c <= 0x206F) ||
+			(c >= 0x300 && c <= 0x36F) || (c >= 0xFE00 && c <= 0xFE0F) || c == 0xFEFF || c == 0xAD ||
+			c == 0x34F || c == 0x180E || c < ' '))
+			p += n;
+		if (p >= end)
+			return false;
+		n = utf8_next(p, (size_t)(end - p), &c);
+		if (c >= 0xFF01 && c <= 0xFF5E)
+			c -= 0xFEE0;
+		if (n && c < 128 && (c | (c >= 'A' && c <= 'Z' ? 32 : 0)) != (unsigned char)*name)
+			return false;
+		same += n && c < 128;
+		p += n ? n : 1;
+	}
+	while (p < end && (unsigned char)*p >= 128) /* something unseen behind it */
+		p++;
+	return p == end && same >= least;
+}
+
+static bool misleading(const char *path)
+{
+	static const char *const names[] = {"tasks", "nodes", "grid.json", TRUST_LIST, "grid~1.jso", "allowe~1"};
+	size_t len = strcspn(path, "/\\:");
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (looks_like(path, len, names[i]))
+			return true;
+	return strstr(path, "//") != NULL;
+}
+
 void rule_change_classify(struct rule_change *ch)
 {
 	const char *p = ch->path;
@@ -175,11 +235,7 @@ void rule_change_classify(struct rule_change *ch)
 		ch->kind = RULE_SIGNERS;
 	else if (starts(p, ".github/") || starts(p, ".gitlab") || starts(p, ".gitea/") || starts(p, ".forgejo/"))
 		ch->kind = RULE_WORKFLOW;
-	else if (!strncasecmp(p, "tasks", 5) && (!p[5] || p[5] == '/'))
-		ch->kind = RULE_BAD_PATH; /* Tasks/, or tasks as a file */
-	else if (!strncasecmp(p, "nodes", 5) && (!p[5] || p[5] == '/'))
-		ch->kind = RULE_BAD_PATH;
-	else if (!strcasecmp(p, "grid.json") || !strcasecmp(p, TRUST_LIST) || strstr(p, "//"))
+	else if (misleading(p)) /* Tasks/, tasks as a file, tasks./, a look-alike */
 		ch->kind = RULE_BAD_PATH;
 }
 
@@ -187,10 +243,10 @@ void rule_change_classify(struct rule_change *ch)
 
 static bool known_verb(const char *verb, size_t len)
 {
-	static const char *const verbs[] = {"submit",	 "promote", "approve",	"claim",   "renew",
-					    "release",	 "success", "failed",	"timeout", "oom",
-					    "lost",	 "requeue", "cancel",	"retry",   "invalid",
-					    "cancelled", "vote",    "disputed", "enroll",  "revoke"};
+	static const char *const verbs[] = {"submit",  "promote", "approve",	"claim",     "renew", "release",
+					    "success", "failed",  "timeout",	"oom",	     "lost",  "requeue",
+					    "cancel",  "retry",	  "invalid",	"cancelled", "vote",  "disputed",
+					    "enroll",  "revoke",  "unstartable"};
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (strlen(verbs[i]) == len && !strncmp(verbs[i], verb, len))
 			return true;
@@ -355,14 +411,33 @@ bool rule_own(const struct rule_move *m)
 	return m->c->node && rule_text_is(m->claim, "node", m->c->who);
 }
 
-void rule_backdated(const struct rule_move *m, enum rule_id rule)
+bool rule_fields(const struct rule_move *m, enum field_doc kind, const struct json *doc)
 {
-	int64_t behind = m->c->parent_at - m->c->at;
-	if (m->c->parent_at && behind > rule_tolerance(m->rules))
-		rule_say(m, rule,
-			 "the commit says it was made %lld s before its parent: one of the two has a wrong clock, "
-			 "or is backdated",
-			 (long long)behind);
+	char what[160];
+	if (!field_wrong(kind, doc, what))
+		return true;
+	rule_say(m, RULE_DOC_FIELDS, "%s", what);
+	return false;
+}
+
+const struct grid_config *rule_settings(const struct rule_move *m, size_t n, int64_t at)
+{
+	struct rules *r = m->rules;
+	int64_t since = at - SETTINGS_SLACK_SECONDS;
+	if (n > r->world.n_past && r->older_settings && (!r->asked_since || since < r->asked_since)) {
+		r->asked_since = since;
+		r->older_settings(r->ctx, since);
+	}
+	return world_config(&r->world, n, since);
+}
+
+bool rule_now(const struct rule_move *m, enum rule_id rule, const struct json *of, const char *name)
+{
+	int64_t off = rule_time(of, name) - m->c->at;
+	if (!json_get(of, name) || (off <= rule_tolerance(m->rules) && -off <= rule_tolerance(m->rules)))
+		return true;
+	rule_say(m, rule, "%s is not the time of the commit", name);
+	return false;
 }
 
 bool rule_named(const struct rule_commit *c)
@@ -376,6 +451,8 @@ void rule_cancel_note(const struct rule_move *m)
 	const char *by = json_str(is, "by");
 	if (was && rule_same(was, is))
 		return;
+	if (is && rule_fields(m, FIELD_CANCEL, is))
+		rule_now(m, RULE_CANCEL_NOTE, is, "requested_at");
 	/* Who asks a second time leaves a note of that. */
 	if (!is)
 		rule_say(m, RULE_CANCEL_NOTE, "%s",

@@ -4,6 +4,7 @@
  */
 #ifndef RULE_H
 #define RULE_H
+#include "audit/fields.h"
 #include "audit/world.h"
 #include "store/arrival.h"
 #include "store/trust.h"
@@ -14,17 +15,23 @@ enum rule_id {
 	RULE_PLACE_PATH,
 	RULE_FILE_MODE,
 	RULE_FILE_JSON,
+	RULE_DOC_FIELDS,
+	RULE_COMMIT_TIME,
 	RULE_TASK_FIELDS,
 	RULE_TASK_SIGNED,
 	RULE_CLAIM_NODE,
 	RULE_CLAIM_NONCE,
 	RULE_CLAIM_ATTEMPT,
 	RULE_CLAIM_TIME,
+	RULE_CLAIM_TASK,
 	RULE_CLAIM_RENEWAL,
 	RULE_RESULT_CLAIM,
 	RULE_RESULT_TIME,
+	RULE_RESULT_PARTS,
+	RULE_RESULT_TASK,
 	RULE_RESULT_FOLDER,
 	RULE_RESULT_FROZEN,
+	RULE_OUT_FORM,
 	RULE_ATTEMPTS_GROW,
 	RULE_ATTEMPTS_RETRY,
 	RULE_ORPHAN_EVIDENCE,
@@ -42,6 +49,7 @@ enum rule_id {
 	RULE_VOTE_COMMITMENT,
 	RULE_VOTE_QUORUM,
 	RULE_HISTORY_REWRITTEN,
+	RULE_HISTORY_ASIDE,
 	/* From here on: what a human should look at, and no violation. */
 	RULE_NOTICES,
 	NOTICE_BEGIN = RULE_NOTICES,
@@ -99,10 +107,10 @@ enum rule_signature { RULE_NOT_ASKED, RULE_GOOD, RULE_UNSIGNED, RULE_BAD, RULE_O
 struct rule_commit {
 	char id[72], parent[72]; /* parent: the first one; "": none */
 	unsigned n_parents;
+	char *others;		  /* its other parents, by blanks; NULL: none */
 	char *author, *committer; /* "Name <email>" */
 	char *subject;
-	int64_t at;	   /* committer's time, UTC seconds */
-	int64_t parent_at; /* the same of its first parent; 0: not known */
+	int64_t at; /* committer's time, UTC seconds */
 	struct rule_change *changes;
 	size_t n;
 	char *odd; /* a name in a folder's tree that reads otherwise, and why: "tasks/queue/x: ..."; NULL: none */
@@ -121,7 +129,8 @@ void rule_who(struct rule_commit *c, const struct world *w);
 
 struct rules {
 	struct world world;
-	int64_t now; /* UTC seconds; 0: the history is of any age, its own times are all there is */
+	int64_t now;   /* UTC seconds; 0: the history is of any age, its own times are all there is */
+	int64_t clock; /* what time it is for who judges: no commit is of later; UTC seconds, 0: not known */
 	void *ctx;
 	void (*tell)(void *ctx, enum rule_id rule, const struct rule_commit *c, const char *path, const char *text);
 	/* Which commit brought a task that stood there when the replay began. 1: found, 0: none did, -1: it cannot be
@@ -131,6 +140,14 @@ struct rules {
 	 * told. NULL: never asked. */
 	int (*trusted)(void *ctx, const struct rule_commit *c, const char *id, const struct json *doc,
 		       struct trust_verdict *v);
+	/* Has another parent of this merge a commit of its own that changes what only nodes and people of the grid
+	 * change (claims, results, node files, the archive's totals)? The newest such into id. 1, 0, -1: it cannot be
+	 * told. NULL: never asked. */
+	int (*aside)(void *ctx, const struct rule_commit *c, char id[72]);
+	/* Adds the settings from before the replay began that held at that time or later (world_past_add). NULL: never
+	 * asked. */
+	void (*older_settings)(void *ctx, int64_t since);
+	int64_t asked_since; /* what it was asked for; 0: nothing yet */
 };
 void rule_tell(const struct rules *r, enum rule_id rule, const struct rule_commit *c, const char *path, const char *fmt,
 	       ...) __attribute__((format(printf, 5, 6)));
@@ -158,10 +175,16 @@ bool rule_dgrids(const struct json *m);
 bool rule_kept(const struct rule_move *m, const char *name, enum rule_id rule);
 /* attempts must be the old ones and one more, which is returned; NULL: they are not, and that is told. */
 const struct json *rule_one_attempt(const struct rule_move *m);
+/* Tells when the member is there and not about the commit's time. */
+bool rule_now(const struct rule_move *m, enum rule_id rule, const struct json *of, const char *name);
 /* Is who a name that can be held against the document, not just any author's? */
 bool rule_named(const struct rule_commit *c);
-bool rule_own(const struct rule_move *m);			   /* the commit is that of the claim's node */
-void rule_backdated(const struct rule_move *m, enum rule_id rule); /* tells when the commit is */
+bool rule_own(const struct rule_move *m); /* the commit is that of the claim's node */
+/* Tells of a member that dgrid does not write, or not so. False: there is one. */
+bool rule_fields(const struct rule_move *m, enum field_doc kind, const struct json *doc);
+/* The nth of the settings that may have been known at a time (UTC seconds), or later: 0 is those of now. NULL: no more.
+ */
+const struct grid_config *rule_settings(const struct rule_move *m, size_t n, int64_t at);
 /* The note of a cancel, as the new document has it: must be there, made by a person under that name, or as old has it.
  */
 void rule_cancel_note(const struct rule_move *m);

@@ -1,13 +1,11 @@
 #include "audit/rules.h"
 #include "audit/rules_archive.h"
 #include "audit/rules_claim.h"
+#include "audit/rules_grid.h"
 #include "audit/rules_result.h"
-#include "schema/keys.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PRINTS 3 /* fingerprints that a notice names, of each kind: a line has its length */
 
 static bool finished(int state)
 {
@@ -147,6 +145,8 @@ static void judge_promotion(const struct rule_move *m)
 	const char *commit = json_str(by, "commit"), *author = json_str(by, "author");
 	struct arrival a;
 	bool owned;
+	if (!rule_fields(m, FIELD_APPROVED, by))
+		return;
 	judge_bare(m, "approved_by", "a promoted task"); /* nobody has claimed it, run it or voted on it */
 	if (!by)
 		rule_say(m, RULE_PROMOTE_MERGED,
@@ -157,6 +157,8 @@ static void judge_promotion(const struct rule_move *m)
 				 author ? author : "nobody", m->c->author ? m->c->author : "nobody");
 		else if (!task_signatures(m->new))
 			rule_say(m, RULE_PROMOTE_MERGED, "approved_by names no commit, and the task has no signature");
+		else
+			rule_now(m, RULE_PROMOTE_MERGED, by, "at");
 	} else if (!came_with(m, &a, &owned)) {
 		if (strcmp(a.commit, commit) != 0)
 			rule_say(m, RULE_PROMOTE_MERGED, "approved_by names commit %.10s, the task came with %.10s",
@@ -165,6 +167,8 @@ static void judge_promotion(const struct rule_move *m)
 			 (a.committer && !rule_text_is(by, "committer", a.committer)))
 			rule_say(m, RULE_PROMOTE_MERGED,
 				 "approved_by names another author or committer than commit %.10s has", commit);
+		else if (json_get(by, "at") && rule_time(by, "at") != a.at)
+			rule_say(m, RULE_PROMOTE_MERGED, "approved_by.at is not the time of commit %.10s", commit);
 		if (owned)
 			arrival_clear(&a);
 	}
@@ -360,114 +364,7 @@ static void judge_tasks(struct rules *r, const struct rule_commit *c)
 	free(leaving);
 }
 
-/* ---- everything else ---- */
-
-static void judge_node(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
-{
-	if (!ch->new_mode) {
-		world_node_remove(&r->world, ch->id);
-		if (c->node)
-			rule_tell(r, RULE_NODE_FILE, c, ch->path, "a node's file was removed by a node, %s", c->who);
-		else
-			rule_tell(r, NOTICE_REMOVED, c, ch->path, "a node's file was removed by %s", c->who);
-		return;
-	}
-	const struct json *doc = rule_doc(&ch->new);
-	bool named = rule_text_is(doc, "node_id", ch->id);
-	world_node_read(world_node_add(&r->world, ch->id), doc);
-	if (c->parent[0] && (!c->node || strcmp(c->who, ch->id) != 0))
-		rule_tell(r, RULE_NODE_FILE, c, ch->path, "the file of %s was written by %s", ch->id, c->who);
-	else if (!doc || doc->type != JSON_OBJECT || !named)
-		rule_tell(r, RULE_FILE_JSON, c, ch->path, "%s",
-			  !doc || doc->type != JSON_OBJECT ? "it is no object in JSON" : "its node_id is not its name");
-}
-
-static void judge_mode(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
-{
-	if (ch->new_mode && ch->new_mode != 0100644 && ch->new_mode != ch->old_mode)
-		rule_tell(r, RULE_FILE_MODE, c, ch->path, "mode %06o (expected 100644, a plain file)", ch->new_mode);
-}
-
-static const char *done_to(const struct rule_change *ch)
-{
-	return !ch->new_mode ? "removed" : ch->old_mode ? "changed" : "added";
-}
-
-/* The fingerprints of those keys of a that b does not have. */
-static void add_prints(struct buf *out, const char *verb, const struct keys *a, const struct keys *b)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < a->n; i++) {
-		if (keys_find(b, a->v[i].text))
-			continue;
-		if (n < PRINTS)
-			buf_addf(out, "%s%s", n ? ", " : verb, a->v[i].print);
-		n++;
-	}
-	if (n > PRINTS)
-		buf_addf(out, " and %zu more", n - PRINTS);
-}
-
-/* Which keys came and went, so that a human can hold them against what a node printed. */
-static void tell_keys(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
-{
-	struct keys was = {0}, is = {0};
-	struct buf b = {0};
-	size_t n = strlen(ch->path);
-	bool file = n > 4 && !strcmp(ch->path + n - 4, ".pub"); /* else it counts for nothing anyway */
-	if (file && ch->old.bytes && ch->old.len <= KEYS_FILE_MAX)
-		keys_parse(&was, ch->old.bytes, ch->old.len, NULL);
-	if (file && ch->new.bytes && (ch->new.len > KEYS_FILE_MAX || keys_parse(&is, ch->new.bytes, ch->new.len, NULL)))
-		buf_adds(&b, ": not all of it are keys, so it counts for nothing");
-	add_prints(&b, ": enrols ", &is, &was);
-	add_prints(&b, b.len ? "; revokes " : ": revokes ", &was, &is);
-	rule_tell(r, NOTICE_KEYS, c, ch->path, "%s by %s%s", done_to(ch), c->who, b.data ? b.data : "");
-	keys_clear(&was);
-	keys_clear(&is);
-	buf_clear(&b);
-}
-
-static void judge_other(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
-{
-	static const struct {
-		enum rule_kind kind;
-		enum rule_id notice;
-	} notices[] = {{RULE_SIGNERS, NOTICE_SIGNERS}, {RULE_WORKFLOW, NOTICE_WORKFLOW}};
-	if (ch->kind != RULE_OUTSIDE && ch->kind != RULE_WORKFLOW && ch->kind != RULE_BAD_PATH)
-		judge_mode(r, c, ch);
-	if (ch->kind == RULE_BAD_PATH) {
-		if (ch->new_mode)
-			rule_tell(r, RULE_PLACE_PATH, c, ch->path, "it does not belong there");
-		return; /* it may always be taken away */
-	}
-	if (c->node && ch->kind == RULE_KEY)
-		rule_tell(r, RULE_SIGNED_KEY, c, ch->path, "a key was %s by a node, %s",
-			  ch->new_mode ? "written" : "removed", c->who);
-	else if (c->node && ch->kind != RULE_NODE && ch->kind != RULE_TOTALS)
-		rule_tell(r, RULE_NODE_SCOPE, c, ch->path, "node %s changed it", c->who);
-	for (size_t i = 0; i < sizeof notices / sizeof *notices && c->parent[0]; i++)
-		if (notices[i].kind == ch->kind)
-			rule_tell(r, notices[i].notice, c, ch->path, "%s by %s", done_to(ch), c->who);
-	if (ch->kind == RULE_KEY && c->parent[0])
-		tell_keys(r, c, ch);
-}
-
-/* They hold from the next commit on. Who has to sign nothing any more can forge, so that is said in words. */
-static void judge_settings(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
-{
-	const struct grid_config *now = &r->world.config;
-	bool nodes = now->require_signed_nodes, tasks = now->require_signed_tasks;
-	if (!ch->new_mode || ch->new.bytes)
-		world_settings(&r->world, ch->new_mode ? ch->new.bytes : NULL, ch->new.len);
-	if (c->parent[0])
-		rule_tell(r, NOTICE_SETTINGS, c, ch->path, "%s by %s%s%s", done_to(ch), c->who,
-			  nodes == now->require_signed_nodes ? ""
-			  : nodes			     ? ", require_signed_nodes is off from here on"
-							     : ", require_signed_nodes is on from here on",
-			  tasks == now->require_signed_tasks ? ""
-			  : tasks			     ? ", require_signed_tasks is off from here on"
-							     : ", require_signed_tasks is on from here on");
-}
+/* ---- signatures ---- */
 
 /* What only the nodes and people that are enrolled may change. Promotion needs no key, not even where it finds a file
  * that is no task. */
@@ -537,6 +434,7 @@ static void tell_notices(struct rules *r, const struct rule_commit *c)
 {
 	size_t outside = 0, stands = 0;
 	const char *first = "";
+	char aside[72];
 	for (size_t i = 0; i < c->n; i++) {
 		const struct rule_change *ch = &c->changes[i];
 		if (ch->kind == RULE_OUTSIDE && !outside++)
@@ -546,6 +444,12 @@ static void tell_notices(struct rules *r, const struct rule_commit *c)
 	if (c->odd)
 		rule_tell(r, RULE_PLACE_PATH, c, c->odd,
 			  "git and file systems may read this name, or its folder, otherwise");
+	if (c->n_parents > 1 && r->aside && r->aside(r->ctx, c, aside) == 1)
+		rule_tell(
+		    r, RULE_HISTORY_ASIDE, c, "",
+		    "commit %.10s of the grid is behind another parent than the first: what it says is judged nowhere, "
+		    "and what it wrote may be gone",
+		    aside);
 	if (c->n_parents > 1)
 		rule_tell(r, NOTICE_MERGE, c, "", "a merge by %s", c->who);
 	if (outside && c->parent[0])
@@ -572,6 +476,32 @@ static void judge_waiting(struct rules *r, const struct rule_commit *c)
 	w->waited_until = 0; /* told once */
 }
 
+/* Dates: none is still to come, and a node's commit is not of before what came before it. The newest date so far
+ * counts, not the parent's, so that nobody goes back step by step or behind an empty commit. */
+static void judge_date(struct rules *r, const struct rule_commit *c)
+{
+	struct world *w = &r->world;
+	if (r->clock && c->at > r->clock + rule_tolerance(r)) {
+		rule_tell(r, RULE_COMMIT_TIME, c, "",
+			  "the commit is dated %lld s from now: a clock is wrong, or the "
+			  "date is made up",
+			  (long long)(c->at - r->clock));
+		return; /* what comes after it is not measured by it */
+	}
+	if (c->node && w->newest - c->at > rule_tolerance(r)) {
+		rule_tell(
+		    r, RULE_COMMIT_TIME, c, "",
+		    "the commit says it was made %lld s before commit %.10s, which came before it: one of the two "
+		    "has a wrong clock, or is backdated",
+		    (long long)(w->newest - c->at), w->newest_id);
+		w->newest = 0; /* told once */
+	}
+	if (c->at > w->newest) {
+		w->newest = c->at;
+		memcpy(w->newest_id, c->id, sizeof w->newest_id);
+	}
+}
+
 void rules_judge(struct rules *r, struct rule_commit *c)
 {
 	rule_who(c, &r->world);
@@ -580,14 +510,12 @@ void rules_judge(struct rules *r, struct rule_commit *c)
 	judge_signature(r, c);
 	judge_tasks(r, c);
 	judge_waiting(r, c);
+	judge_date(r, c);
 	for (size_t i = 0; i < c->n; i++)
-		if (c->changes[i].kind == RULE_NODE) {
-			judge_mode(r, c, &c->changes[i]);
-			judge_node(r, c, &c->changes[i]);
-		} else if (c->changes[i].kind != RULE_TASK)
-			judge_other(r, c, &c->changes[i]);
+		if (c->changes[i].kind != RULE_TASK)
+			rules_grid(r, c, &c->changes[i]);
 	tell_notices(r, c);
 	for (size_t i = 0; i < c->n; i++)
 		if (c->changes[i].kind == RULE_SETTINGS)
-			judge_settings(r, c, &c->changes[i]);
+			rules_settings(r, c, &c->changes[i]);
 }

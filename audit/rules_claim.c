@@ -1,16 +1,24 @@
 #include "audit/rules_claim.h"
 #include "audit/rules_vote.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LEASE_GRACE_SECONDS 60	 /* of a lease that the settings do not give */
-#define LEASE_SLACK_SECONDS 3600 /* a node may work by settings that were valid a while ago */
+#define LEASE_SLACK_SECONDS 3600 /* of what settings that held a while ago give */
 
-/* The longest that a lease may reach beyond the time it is given. */
+/* The longest that a lease may reach beyond the time it is given, by the settings of that time. */
 static int64_t lease_max(const struct rule_move *m)
 {
-	const struct grid_config *c = &m->rules->world.config;
-	int64_t timeout = json_int(m->new, "timeout_seconds", c->max_timeout_seconds);
-	return (c->lease_seconds ? c->lease_seconds : timeout + LEASE_GRACE_SECONDS) + LEASE_SLACK_SECONDS;
+	const struct grid_config *c;
+	int64_t most = 0;
+	for (size_t n = 0; (c = rule_settings(m, n, m->c->at)); n++) {
+		int64_t timeout = json_int(m->new, "timeout_seconds", c->max_timeout_seconds), lease;
+		timeout = timeout > c->max_timeout_seconds ? c->max_timeout_seconds : timeout;
+		lease = c->lease_seconds ? c->lease_seconds : timeout + LEASE_GRACE_SECONDS;
+		most = lease > most ? lease : most;
+	}
+	return most + LEASE_SLACK_SECONDS;
 }
 
 static bool registered(const struct rule_move *m, const char *node)
@@ -75,18 +83,102 @@ static void judge_time(const struct rule_move *m, const struct json *claim)
 		rule_say(m, RULE_CLAIM_TIME,
 			 "lease_until lies %lld s after claimed_at, the settings give at most %lld s",
 			 (long long)(until - at), (long long)(lease_max(m) - LEASE_SLACK_SECONDS));
-	else
-		rule_backdated(m, RULE_CLAIM_TIME);
+}
+
+/* ---- what is claimed ---- */
+
+static bool parses(const struct rule_move *m, const char *text, size_t len, const struct grid_config *c, char what[160])
+{
+	struct problems p = {0};
+	struct task t = {0};
+	bool valid = !task_parse(&t, text, len, m->id, c, false, &p);
+	if (!valid && what)
+		snprintf(what, 160, "%.*s", (int)strcspn(p.text.data, "\n"), p.text.data);
+	task_clear(&t);
+	problems_clear(&p);
+	return valid;
+}
+
+/* By what is a task today, or once was one: created_at could be any string, and a script any text without NUL. */
+static bool valid_by(const struct rule_move *m, const struct grid_config *c, char what[160])
+{
+	const struct rule_text *was = &m->out->old;
+	const struct json *script = json_get(m->old, "script");
+	if (parses(m, was->bytes, was->len, c, what))
+		return true;
+	struct json *doc = json_copy(m->old);
+	json_remove(doc, "created_at");
+	if (script && script->type == JSON_STRING && script->len && script->len <= TASK_SCRIPT_MAX &&
+	    strlen(script->text) == script->len)
+		json_set(doc, "script", json_new_str("true"));
+	char *text = task_text(doc);
+	bool valid = parses(m, text, strlen(text), c, NULL);
+	json_free(doc);
+	free(text);
+	return valid;
+}
+
+static bool valid(const struct rule_move *m, char what[160])
+{
+	const struct grid_config *c;
+	bool good = false;
+	for (size_t n = 0; !good && (c = rule_settings(m, n, m->c->at)); n++)
+		good = valid_by(m, c, n ? NULL : what);
+	return good;
+}
+
+static bool carries(const struct json *labels, const struct json *wanted)
+{
+	for (const struct json *w = wanted && wanted->type == JSON_ARRAY ? wanted->child : NULL; w; w = w->next) {
+		const struct json *has = labels && labels->type == JSON_ARRAY ? labels->child : NULL;
+		while (has && !rule_same(has, w))
+			has = has->next;
+		if (!has)
+			return false;
+	}
+	return true;
+}
+
+/* As its file says with this commit. */
+static const struct json *labels_of(const struct rule_move *m, const char *node)
+{
+	const struct world_node *known = world_node(&m->rules->world, node);
+	for (size_t i = 0; i < m->c->n; i++) {
+		const struct rule_change *ch = &m->c->changes[i];
+		if (ch->kind == RULE_NODE && ch->new_mode && !strcmp(ch->id, node))
+			return json_get(rule_doc(&ch->new), "labels");
+	}
+	return known ? known->labels : NULL;
+}
+
+static void judge_task(const struct rule_move *m, const struct json *claim)
+{
+	char what[160] = "";
+	const char *node = json_str(claim, "node");
+	int64_t wait = rule_time(m->old, "not_before"), at = rule_time(claim, "claimed_at");
+	if (!m->old || !m->out->old.bytes)
+		return;
+	if (!valid(m, what))
+		rule_say(m, RULE_CLAIM_TASK, "claimed, though it is no valid task: %s", what);
+	else if (wait && at + m->rules->world.config.max_clock_skew_seconds < wait)
+		rule_say(m, RULE_CLAIM_TASK, "claimed %lld s before its not_before", (long long)(wait - at));
+	else if (node && !carries(labels_of(m, node), json_get(m->old, "labels")))
+		rule_say(m, RULE_CLAIM_TASK, "claimed by %s, which does not carry its labels", node);
 }
 
 static void judge_signature(const struct rule_move *m)
 {
 	struct trust_verdict v;
 	const struct rules *r = m->rules;
-	if (!r->world.config.require_signed_tasks || !r->trusted || r->trusted(r->ctx, m->c, m->id, m->old, &v))
+	const struct json *by = json_get(json_get(m->new, "claim"), "signed_by");
+	if ((!r->world.config.require_signed_tasks && !by) || !r->trusted ||
+	    r->trusted(r->ctx, m->c, m->id, m->old, &v))
 		return;
 	if (!v.ok)
 		rule_say(m, RULE_TASK_SIGNED, "claimed, though %s", v.why);
+	else if (!rule_text_is(json_get(m->new, "claim"), "signed_by", v.signer))
+		rule_say(m, RULE_TASK_SIGNED, "the claim says that %.100s signed it, it was %.100s",
+			 by && by->type == JSON_STRING ? by->text : "nobody", v.signer);
 }
 
 void rules_claim(const struct rule_move *m)
@@ -100,6 +192,8 @@ void rules_claim(const struct rule_move *m)
 	judge_time(m, claim);
 	judge_signature(m);
 	rules_vote_claim(m, claim);
+	judge_task(m, claim);
+	rule_fields(m, FIELD_CLAIM, claim);
 	rule_kept(m, "attempts", RULE_ATTEMPTS_GROW);
 	rule_kept(m, "result", RULE_RESULT_CLAIM);
 	rule_kept(m, "cancel", RULE_CANCEL_NOTE);

@@ -1,4 +1,5 @@
 #include "audit/rules_result.h"
+#include "audit/rules_run.h"
 #include "audit/rules_vote.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static const char *or_none(const char *s)
 static void judge_entry(const struct rule_move *m, const struct json *entry)
 {
 	static const char *const same[] = {"node",	  "nonce",    "attempt", "claimed_at",
-					   "lease_until", "replicas", "quorum"};
+					   "lease_until", "replicas", "quorum",	 "signed_by"};
 	if (json_get(m->new, "claim"))
 		rule_say(m, RULE_ATTEMPTS_GROW, "the claim ended, and still stands in the task");
 	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
@@ -32,6 +33,13 @@ static void judge_entry(const struct rule_move *m, const struct json *entry)
 	int64_t ended = rule_time(entry, "ended_at"), off = ended - m->c->at;
 	if (!ended || off > rule_tolerance(m->rules) || -off > rule_tolerance(m->rules))
 		rule_say(m, RULE_ATTEMPTS_GROW, "ended_at of the new entry of attempts is not the time of the commit");
+}
+
+/* Last, for the other rules tell more. */
+static void judge_form(const struct rule_move *m, const struct json *entry)
+{
+	if (rule_fields(m, FIELD_ATTEMPT, entry))
+		rule_fields(m, FIELD_EVIDENCE, json_get(entry, "evidence"));
 }
 
 /* What the ledger itself shows of a claim whose node is silent, at the commit's parent. */
@@ -163,8 +171,10 @@ void rules_back(const struct rule_move *m)
 	if (!entry)
 		return;
 	judge_entry(m, entry);
+	rules_out(m, entry, "ended_at");
 	bool failed = outcome && (!strcmp(outcome, "failed") || !strcmp(outcome, "timeout") || !strcmp(outcome, "oom"));
-	if (!failed)
+	bool unstartable = outcome && !strcmp(outcome, "unstartable");
+	if (!failed && !unstartable)
 		rule_kept(m, "not_before", RULE_TASK_FIELDS);
 	if (!outcome)
 		rule_say(m, RULE_ATTEMPTS_GROW, "the new entry of attempts does not say how it ended");
@@ -174,6 +184,12 @@ void rules_back(const struct rule_move *m)
 	} else if (!strcmp(outcome, "lost")) {
 		if (!rule_own(m))
 			judge_evidence(m, entry);
+		if (used >= most)
+			rule_say(m, RULE_PLACE_MOVE, "all %lld attempts are used up: it belongs into failed",
+				 (long long)most);
+	} else if (unstartable) {
+		if (!rule_own(m))
+			rule_say(m, RULE_RESULT_CLAIM, "that %s could not start it was written by %s", node, m->c->who);
 		if (used >= most)
 			rule_say(m, RULE_PLACE_MOVE, "all %lld attempts are used up: it belongs into failed",
 				 (long long)most);
@@ -191,16 +207,19 @@ void rules_back(const struct rule_move *m)
 		else if (used >= most)
 			rule_say(m, RULE_PLACE_MOVE, "all %lld attempts are used up: it belongs into failed",
 				 (long long)most);
+		else
+			rules_run_attempt(m, entry, outcome);
 	} else
 		rule_say(m, RULE_PLACE_MOVE, "what ended as %.40s does not go back to the queue", outcome);
+	judge_form(m, entry);
 }
 
 /* ---- completed or failed ---- */
 
 static void judge_folder(const struct rule_move *m, const char *status)
 {
-	static const char *const known[] = {"success",	 "failed", "timeout", "oom",
-					    "cancelled", "lost",   "invalid", "disputed"};
+	static const char *const known[] = {"success", "failed",  "timeout",  "oom",	    "cancelled",
+					    "lost",    "invalid", "disputed", "unstartable"};
 	bool found = false;
 	for (size_t i = 0; i < sizeof known / sizeof *known && status; i++)
 		found = found || !strcmp(known[i], status);
@@ -237,19 +256,44 @@ static void judge_run(const struct rule_move *m, const struct json *result)
 	else if (finished > m->c->at + rule_tolerance(m->rules))
 		rule_say(m, RULE_RESULT_TIME, "the run ended %lld s after the commit that tells of it",
 			 (long long)(finished - m->c->at));
-	else
-		rule_backdated(m, RULE_RESULT_TIME);
+	rules_out(m, result, "finished_at");
+}
+
+/* What ended without a run has nothing to say of one. */
+static void judge_bare(const struct rule_move *m, const struct json *result)
+{
+	static const char *const may[] = {"status", "reason", "node", "finished_at"};
+	for (const struct json *x = result ? result->child : NULL; x; x = x->next) {
+		bool known = false;
+		for (size_t i = 0; i < sizeof may / sizeof *may && !known; i++)
+			known = !strcmp(x->name, may[i]);
+		if (!known) {
+			rule_say(m, RULE_RESULT_PARTS, "%.64s in the result of what never ran", x->name);
+			return;
+		}
+	}
 }
 
 /* The result of a task that ended without a run: cancelled, or given up. */
 static void judge_verdict(const struct rule_move *m, const struct json *result, const struct json *entry)
 {
 	int64_t finished = rule_time(result, "finished_at"), off = finished - m->c->at;
-	if (rule_text_is(result, "status", "lost") && task_attempts_used(m->old) + 1 < task_max_attempts(m->old))
-		rule_say(m, RULE_PLACE_MOVE, "given up as lost after %lld of %lld attempts",
+	const char *status = json_str(result, "status");
+	bool unstartable = !strcmp(status, "unstartable");
+	if ((unstartable || !strcmp(status, "lost")) && task_attempts_used(m->old) + 1 < task_max_attempts(m->old))
+		rule_say(m, RULE_PLACE_MOVE, "given up as %s after %lld of %lld attempts", status,
 			 (long long)task_attempts_used(m->old) + 1, (long long)task_max_attempts(m->old));
-	if (entry && !rule_own(m))
+	const struct json *node = json_get(result, "node");
+	if (entry && !rule_own(m) && unstartable)
+		rule_say(m, RULE_RESULT_CLAIM, "that %s could not start it was written by %s",
+			 or_none(json_str(m->claim, "node")), m->c->who);
+	else if (entry && !rule_own(m))
 		judge_evidence(m, entry);
+	if (!rule_fields(m, FIELD_RESULT, result))
+		return;
+	if (node && !rule_same(node, json_get(m->claim, "node")))
+		rule_say(m, RULE_RESULT_CLAIM, "the result names another node than the claim");
+	judge_bare(m, result);
 	if (!finished || off > rule_tolerance(m->rules) || -off > rule_tolerance(m->rules))
 		rule_say(m, RULE_RESULT_TIME, "finished_at of what ended without a run is not the time of the commit");
 }
@@ -263,7 +307,7 @@ void rules_end(const struct rule_move *m)
 	judge_folder(m, status);
 	if (!status)
 		return;
-	bool cancelled = !strcmp(status, "cancelled"), lost = !strcmp(status, "lost");
+	bool cancelled = !strcmp(status, "cancelled"), lost = !strcmp(status, "lost") || !strcmp(status, "unstartable");
 	if (cancelled)
 		rule_cancel_note(m);
 	else
@@ -275,12 +319,15 @@ void rules_end(const struct rule_move *m)
 	else
 		judge_run(m, result);
 	rules_vote_end(m, result);
+	if (rule_own(m) && !lost && strcmp(status, "invalid") != 0 && (!cancelled || json_get(result, "nonce")))
+		rules_run_result(m, result);
 	if (!entry)
 		return;
 	judge_entry(m, entry);
 	if (!outcome || strcmp(outcome, status) != 0)
 		rule_say(m, RULE_ATTEMPTS_GROW, "the result's status is %.40s, the new entry of attempts says %.40s",
 			 status, or_none(outcome));
+	judge_form(m, entry);
 }
 
 /* ---- never claimed ---- */
@@ -297,6 +344,7 @@ static void judge_invalid(const struct rule_move *m)
 	if (!was->bytes)
 		return; /* a link, a folder, or far too large */
 	struct json *head = json_new_strn(was->bytes, was->len > ORIGINAL_MAX ? ORIGINAL_MAX : was->len);
+	rule_fields(m, FIELD_INVALID, m->new);
 	if (!rule_same(head, kept) || json_int(m->new, "x-original-bytes", -1) != (int64_t)was->len)
 		rule_say(m, RULE_TASK_FIELDS, "x-original is not what stood there");
 	json_free(head);
@@ -319,6 +367,9 @@ void rules_refuse(const struct rule_move *m)
 	const struct json *result = json_get(m->new, "result");
 	const char *status = json_str(result, "status");
 	int64_t off = rule_time(result, "finished_at") - m->c->at;
+	if (!rule_fields(m, FIELD_RESULT, result))
+		return;
+	judge_bare(m, result);
 	if (off > rule_tolerance(m->rules) || -off > rule_tolerance(m->rules))
 		rule_say(m, RULE_RESULT_TIME, "finished_at of what ended without a run is not the time of the commit");
 	if (status && !strcmp(status, "invalid")) {
@@ -352,6 +403,8 @@ void rules_retry(const struct rule_move *m)
 	if (rule_text_is(json_get(m->old, "result"), "status", "invalid"))
 		rule_say(m, RULE_ATTEMPTS_RETRY, "back in the queue, though it was called no valid task");
 	if (!entry)
+		return;
+	if (!rule_fields(m, FIELD_ATTEMPT, entry) || !rule_now(m, RULE_ATTEMPTS_RETRY, entry, "ended_at"))
 		return;
 	if (!outcome || strcmp(outcome, "retried") != 0)
 		rule_say(m, RULE_ATTEMPTS_RETRY, "back in the queue without a \"retried\" entry");

@@ -1,4 +1,5 @@
 #include "audit/rules_vote.h"
+#include "audit/rules_run.h"
 #include "schema/vote.h"
 #include <string.h>
 
@@ -29,6 +30,7 @@ static void judge_silent(const struct rule_move *m, const struct json *entry)
 			return;
 		}
 	}
+	rules_run_attempt(m, entry, "voted");
 }
 
 void rules_vote_cast(const struct rule_move *m, const struct json *entry)
@@ -61,7 +63,8 @@ void rules_vote_end(const struct rule_move *m, const struct json *result)
 	const struct vote_terms terms = vote_claim_terms(m->claim);
 	const struct json *is = json_get(result, "quorum");
 	struct json *due = NULL;
-	bool ran = !rule_text_is(result, "status", "cancelled") && !rule_text_is(result, "status", "lost"),
+	bool ran = !rule_text_is(result, "status", "cancelled") && !rule_text_is(result, "status", "lost") &&
+		   !rule_text_is(result, "status", "unstartable"),
 	     disputed = rule_text_is(result, "status", "disputed");
 	if (terms.replicas < 2 || !ran) {
 		if (is || disputed)

@@ -31,6 +31,7 @@ void world_clear(struct world *w)
 	for (size_t i = 0; i < w->room_nodes; i++)
 		for (struct world_node *n = w->nodes[i], *next; n; n = next) {
 			next = n->next;
+			json_free(n->labels);
 			free(n);
 		}
 	free(w->tasks);
@@ -42,6 +43,8 @@ void world_clear(struct world *w)
 	if (w->file)
 		fclose(w->file);
 	config_clear(&w->config);
+	for (size_t i = 0; i < w->n_past; i++)
+		config_clear(&w->past[i].config);
 	*w = (struct world){0};
 }
 
@@ -158,6 +161,7 @@ void world_node_remove(struct world *w, const char *id)
 	if (!n)
 		return;
 	*at = n->next;
+	json_free(n->labels);
 	free(n);
 	w->n_nodes--;
 }
@@ -175,6 +179,9 @@ void world_node_read(struct world_node *n, const struct json *doc)
 	n->seen = time_of(doc, "last_heartbeat");
 	n->next_due = time_of(doc, "next_due");
 	n->left = status && !strcmp(status, "left");
+	const struct json *labels = json_get(doc, "labels");
+	json_free(n->labels);
+	n->labels = labels && labels->child ? json_copy(labels) : NULL;
 }
 
 /* ---- nonces ---- */
@@ -268,18 +275,46 @@ bool world_nonce_new(struct world *w, const char *nonce)
 
 /* ---- settings ---- */
 
-void world_settings(struct world *w, const char *text, size_t len)
+static bool read_settings(struct grid_config *out, const char *text, size_t len)
+{
+	struct problems p = {.file = "grid.json"};
+	config_defaults(out);
+	if (text)
+		config_parse(out, text, len, &p);
+	bool good = !p.n;
+	if (!good)
+		config_clear(out);
+	problems_clear(&p);
+	return good;
+}
+
+void world_settings(struct world *w, const char *text, size_t len, int64_t at)
 {
 	struct grid_config fresh = {0};
-	struct problems p = {.file = "grid.json"};
-	config_defaults(&fresh);
-	if (text)
-		config_parse(&fresh, text, len, &p);
-	if (p.n)
-		config_clear(&fresh);
-	else {
+	if (!read_settings(&fresh, text, len))
+		return;
+	if (!at)
 		config_clear(&w->config);
-		w->config = fresh;
+	else {
+		if (w->n_past == WORLD_PAST)
+			config_clear(&w->past[--w->n_past].config);
+		memmove(&w->past[1], &w->past[0], w->n_past * sizeof *w->past);
+		w->past[0] = (struct world_past){w->config, at};
+		w->n_past++;
 	}
-	problems_clear(&p);
+	w->config = fresh;
+}
+
+void world_past_add(struct world *w, const char *text, size_t len, int64_t until)
+{
+	struct grid_config old = {0};
+	if (w->n_past < WORLD_PAST && read_settings(&old, text, len))
+		w->past[w->n_past++] = (struct world_past){old, until};
+}
+
+const struct grid_config *world_config(const struct world *w, size_t n, int64_t since)
+{
+	if (!n)
+		return &w->config;
+	return n <= w->n_past && w->past[n - 1].until >= since ? &w->past[n - 1].config : NULL;
 }

@@ -21,6 +21,12 @@ struct world_node {
 	char id[65];
 	int64_t seen, next_due; /* as its file says, UTC seconds; 0: it does not */
 	bool left;		/* its file says so */
+	struct json *labels;	/* as its file has them; NULL: none */
+};
+#define WORLD_PAST 16
+struct world_past { /* settings that held until then, UTC seconds */
+	struct grid_config config;
+	int64_t until;
 };
 struct world_run { /* sorted hashes */
 	size_t at, n;
@@ -28,6 +34,10 @@ struct world_run { /* sorted hashes */
 };
 struct world {
 	struct grid_config config;
+	struct world_past past[WORLD_PAST]; /* the newest first; a node may work by settings that held a while ago */
+	size_t n_past;
+	int64_t newest; /* the latest date of a commit so far that a commit may have; UTC seconds, 0: none */
+	char newest_id[72];
 	struct world_task **tasks; /* chains */
 	size_t n_tasks, room_tasks;
 	struct world_node **nodes;
@@ -56,6 +66,10 @@ void world_node_remove(struct world *w, const char *id);
 /* What the node's file says of when it spoke; doc NULL: nothing that can be read. */
 void world_node_read(struct world_node *n, const struct json *doc);
 bool world_nonce_new(struct world *w, const char *nonce); /* false: it was used before; now it is */
-/* The settings of a commit; what cannot be read stays as it was, as with workers. text NULL: the defaults. */
-void world_settings(struct world *w, const char *text, size_t len);
+/* The settings of a commit; what cannot be read stays as it was, as with workers. text NULL: the defaults. The ones
+ * before go to the past, which they became at that time (UTC seconds); 0: there were none. */
+void world_settings(struct world *w, const char *text, size_t len, int64_t at);
+void world_past_add(struct world *w, const char *text, size_t len, int64_t until); /* older than all that is known */
+/* The settings that held at that time or later: the nth, 0 is those of now. NULL: no more. */
+const struct grid_config *world_config(const struct world *w, size_t n, int64_t since);
 #endif

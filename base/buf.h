@@ -40,7 +40,8 @@ enum err_class {
 	ERR_NOENT = 66,	      /* no such task or file */
 	ERR_UNAVAILABLE = 69, /* remote or engine does not answer */
 	ERR_BUG = 70,
-	ERR_RETRY = 75, /* lost a race for good or timed out: try again */
+	ERR_OUTPUT = 74, /* what was to be printed could not be written */
+	ERR_RETRY = 75,	 /* lost a race for good or timed out: try again */
 	ERR_PERM = 77
 };
 struct err {

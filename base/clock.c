@@ -10,6 +10,8 @@
 #include <sys/random.h>
 #endif
 
+#define LAST_SECOND INT64_C(253402300799) /* of the year 9999 */
+
 static int64_t ms_of(clockid_t clock)
 {
 	struct timespec t;
@@ -105,4 +107,10 @@ int64_t clock_jitter(int64_t ms)
 	char dice[9];
 	clock_nonce(dice, 4);
 	return ms / 2 + (int64_t)(strtoul(dice, NULL, 16) % (unsigned long)(ms / 2 + 1));
+}
+
+int64_t clock_read(const char *digits)
+{
+	long long t = strtoll(digits, NULL, 10);
+	return t < 0 ? 0 : t > LAST_SECOND ? LAST_SECOND : t;
 }

@@ -9,6 +9,9 @@ int64_t clock_now(void);     /* seconds since 1970, UTC */
 const char *clock_format(int64_t utc_seconds, char out[32]);
 /* Reads RFC 3339 (fraction and zone optional, no zone means UTC). Returns 0, or -1 if it is not a time. */
 int clock_parse(const char *text, int64_t *utc_seconds);
+/* Reads the seconds of a commit's date, which may be any number: what lies outside of the years 1970 to 9999 counts as
+ * the nearest time within, so that sums and differences of a few of them never overflow. */
+int64_t clock_read(const char *digits);
 /* Fills n random bytes as 2n hex digits and NUL, from the system's random source. */
 void clock_nonce(char *out, unsigned n_bytes);
 /* A random time from half of ms to ms, so that those who wait do not wake together. */

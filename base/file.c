@@ -1,7 +1,9 @@
 #include "base/file.h"
+#include "base/sig.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,38 +20,64 @@ static int errno_err(struct err *e, const char *what, const char *path)
 	return err_set(e, c, "cannot %s '%s': %s", what, path, strerror(errno));
 }
 
+/* Until there is something to read, or somebody wants us to stop. */
+static int wait_for_input(int fd, struct err *e)
+{
+	struct pollfd ready[] = {{.fd = fd, .events = POLLIN}, {.fd = sig_fd(), .events = POLLIN}};
+	while (!sig_stops() && !ready[0].revents) {
+		if (poll(ready, 2, -1) < 0 && errno != EINTR)
+			break; /* the read tells */
+		if (ready[1].revents)
+			sig_drain();
+	}
+	return sig_stops() ? err_set(e, (enum err_class)(128 + sig_last_stop()), "interrupted") : 0;
+}
+
+static int read_all(int fd, const char *path, size_t max, bool slow, struct buf *out, struct err *e)
+{
+	char chunk[8192];
+	for (size_t got = 0;;) {
+		if (slow && wait_for_input(fd, e))
+			return -1;
+		ssize_t n = read(fd, chunk, sizeof chunk);
+		if (n < 0 && (errno == EINTR || (slow && errno == EAGAIN)))
+			continue;
+		if (n < 0)
+			return errno_err(e, "read", path);
+		if (n == 0)
+			return 0;
+		got += (size_t)n;
+		if (got > max)
+			return err_set(e, ERR_DATA, "'%s' is larger than %zu bytes", path, max);
+		buf_add(out, chunk, (size_t)n);
+	}
+}
+
 int file_read(const char *path, size_t max, struct buf *out, struct err *e)
 {
 	struct stat st;
-	char chunk[8192];
-	int rc = -1;
 	/* O_NONBLOCK: a fifo in the way must not hang us. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ELOOP ? err_set(e, ERR_DATA, "'%s' is a symbolic link", path)
 				      : errno_err(e, "open", path);
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		err_set(e, ERR_DATA, "'%s' is not a regular file", path);
-		goto out;
-	}
-	size_t got = 0;
-	for (;;) {
-		ssize_t n = read(fd, chunk, sizeof chunk);
-		if (n < 0) {
-			errno_err(e, "read", path);
-			goto out;
-		}
-		if (n == 0)
-			break;
-		got += (size_t)n;
-		if (got > max) {
-			err_set(e, ERR_DATA, "'%s' is larger than %zu bytes", path, max);
-			goto out;
-		}
-		buf_add(out, chunk, (size_t)n);
-	}
-	rc = 0;
-out:
+	int rc = fstat(fd, &st)		? errno_err(e, "look at", path)
+		 : !S_ISREG(st.st_mode) ? err_set(e, ERR_DATA, "'%s' is not a regular file", path)
+					: read_all(fd, path, max, false, out, e);
+	close(fd);
+	return rc;
+}
+
+int file_read_named(const char *path, size_t max, struct buf *out, struct err *e)
+{
+	struct stat st;
+	if (!strcmp(path, "-"))
+		return read_all(STDIN_FILENO, "stdin", max, true, out, e);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return errno_err(e, "open", path);
+	int rc = !fstat(fd, &st) && S_ISDIR(st.st_mode) ? err_set(e, ERR_DATA, "'%s' is a folder", path)
+							: read_all(fd, path, max, true, out, e);
 	close(fd);
 	return rc;
 }
@@ -146,36 +174,85 @@ int file_mkdirs(const char *path, struct err *e)
 	return rc;
 }
 
-static int remove_at(int dirfd, const char *name, const char *path, struct err *e)
+#define DEEP 64 /* each step down takes a descriptor: what is deeper is brought up first */
+
+struct removal {
+	int top;
+	unsigned moved;
+	bool again; /* something was brought up */
+	const char *path;
+	struct err *e;
+};
+
+static int remove_at(struct removal *r, int dirfd, const char *name, int depth)
 {
 	if (!unlinkat(dirfd, name, 0) || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
-		return errno_err(e, "remove", path);
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		return errno_err(r->e, "remove", r->path);
+	if (depth == DEEP) {
+		char up[32];
+		snprintf(up, sizeof up, ".deep-%u", r->moved++);
+		r->again = true;
+		return renameat(dirfd, name, r->top, up) ? errno_err(r->e, "remove", r->path) : 0;
+	}
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc = 0;
+	if (fd < 0 && errno == EACCES && !fchmodat(dirfd, name, 0700, 0)) /* it is a folder, and no link */
+		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d)
-		return errno_err(e, "remove", path);
-	int rc = 0;
 	struct dirent *de;
-	while (!rc && (de = readdir(d)))
-		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
-			rc = remove_at(fd, de->d_name, path, e);
+	if (!d)
+		return errno_err(r->e, "remove", r->path);
+	fchmod(fd, 0700); /* a folder that may not be written to keeps what is in it */
+	if (depth == 0)
+		r->top = fd;
+	do {
+		r->again = depth ? r->again : false;
+		while (!rc && (de = readdir(d)))
+			if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
+				rc = remove_at(r, fd, de->d_name, depth + 1);
+		rewinddir(d);
+	} while (!rc && depth == 0 && r->again);
 	closedir(d);
 	if (!rc && unlinkat(dirfd, name, AT_REMOVEDIR))
-		rc = errno_err(e, "remove", path);
+		rc = errno_err(r->e, "remove", r->path);
 	return rc;
 }
 
 int file_remove_tree(const char *path, struct err *e)
 {
-	return remove_at(AT_FDCWD, path, path, e);
+	struct removal r = {.top = -1, .path = path, .e = e};
+	return remove_at(&r, AT_FDCWD, path, 0);
 }
 
 bool file_exists(const char *path)
 {
 	struct stat st;
 	return !lstat(path, &st);
+}
+
+int file_there(const char *path, struct err *e)
+{
+	struct stat st;
+	if (!lstat(path, &st))
+		return 1;
+	return errno == ENOENT || errno == ENOTDIR ? 0 : errno_err(e, "look at", path);
+}
+
+int file_names(const char *dir, void (*on_name)(void *ctx, const char *name), void *ctx, struct err *e)
+{
+	DIR *d = opendir(dir);
+	if (!d)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : errno_err(e, "read", dir);
+	int rc = 0;
+	struct dirent *de;
+	while ((errno = 0, de = readdir(d)))
+		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
+			on_name(ctx, de->d_name);
+	if (errno)
+		rc = errno_err(e, "read", dir);
+	closedir(d);
+	return rc;
 }
 
 int file_lock(const char *path, struct err *e)

@@ -7,6 +7,9 @@
 /* Appends the whole regular file to out; never follows a symlink in the last place. Errors: ERR_NOENT (not there),
  * ERR_DATA (larger than max, or not a regular file), ERR_PERM. */
 int file_read(const char *path, size_t max, struct buf *out, struct err *e);
+/* The same of what a person named, as any tool reads it: links are followed, pipes read to their end, "-" is stdin. A
+ * signal that stops us ends it. */
+int file_read_named(const char *path, size_t max, struct buf *out, struct err *e);
 /* Tells whether a file changed since; all zero when it is not there. */
 struct file_stamp {
 	int64_t size, mtime_ns, inode;
@@ -23,7 +26,11 @@ int file_write_in_place(const char *path, const void *bytes, size_t len, struct 
 char *file_temp_dir(struct err *e); /* a new folder under $TMPDIR or /tmp, the caller's to remove; NULL with e filled */
 int file_mkdirs(const char *path, struct err *e);      /* like mkdir -p, mode 0700 */
 int file_remove_tree(const char *path, struct err *e); /* fine when it is not there; never follows symlinks */
-bool file_exists(const char *path);
+bool file_exists(const char *path); /* what cannot be asked counts as not there: only where that does no harm */
+int file_there(const char *path,
+	       struct err *e); /* 1: something is there, a dead link too; 0: nothing; -1: it cannot be told */
+/* Calls on_name for all in the folder but . and .., in no order; nothing when it is not there. */
+int file_names(const char *dir, void (*on_name)(void *ctx, const char *name), void *ctx, struct err *e);
 /* Takes an exclusive lock for as long as the process lives. Returns the descriptor, or -1: ERR_RETRY when another holds
  * it. */
 int file_lock(const char *path, struct err *e);

@@ -20,6 +20,14 @@ static void on_signal(int n)
 	errno = saved;
 }
 
+/* nohup ignores SIGHUP for us, a shell SIGINT for what it starts with "&": that stays so. */
+static void hear_unless_ignored(int n, const struct sigaction *sa)
+{
+	struct sigaction before;
+	if (sigaction(n, NULL, &before) || before.sa_handler != SIG_IGN)
+		sigaction(n, sa, NULL);
+}
+
 void sig_init(void)
 {
 	if (pipe_fds[0] >= 0 || pipe(pipe_fds))
@@ -31,15 +39,18 @@ void sig_init(void)
 	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 	sigemptyset(&sa.sa_mask);
 	sigaction(SIGTERM, &sa, NULL);
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGHUP, &sa, NULL);
 	sigaction(SIGCHLD, &sa, NULL);
+	hear_unless_ignored(SIGINT, &sa);
+	hear_unless_ignored(SIGHUP, &sa);
 	signal(SIGPIPE, SIG_IGN);
-	/* Whoever started us may have blocked it, and then no end of a child would be heard. */
-	sigset_t child;
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	sigprocmask(SIG_UNBLOCK, &child, NULL);
+	/* Whoever started us may have blocked them, and then neither a stop nor the end of a child would be heard. */
+	sigset_t ours;
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGHUP);
+	sigaddset(&ours, SIGCHLD);
+	sigprocmask(SIG_UNBLOCK, &ours, NULL);
 }
 
 int sig_fd(void)

@@ -1,5 +1,5 @@
 /* sig: SIGTERM, SIGINT, SIGHUP and SIGCHLD arrive as bytes on a pipe, so that one poll() sees everything. SIGPIPE is
- * ignored. */
+ * ignored; SIGHUP (nohup) and SIGINT ("&" in a script) stay ignored where they were at the start. */
 #ifndef SIG_H
 #define SIG_H
 void sig_init(void);	 /* idempotent */

@@ -1,4 +1,5 @@
 #include "base/usage.h"
+#include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ static const struct {
 } exits[] = {{USAGE_NOTHING, {"64", "wrong usage: an option, a value, or a setting in the environment"}},
 	     {USAGE_READS, {"66", "no such task, file or revision, or the branch is no grid"}},
 	     {USAGE_READS, {"69", "the remote, or the branch there, cannot be read"}},
+	     {USAGE_NOTHING, {"74", "its output could not be written"}},
 	     {USAGE_WRITES, {"75", "others were faster time and again: try once more"}},
 	     {USAGE_WRITES, {"77", "the host declined the push"}}},
   variables[] = {
@@ -88,10 +90,14 @@ int usage_next(struct usage_scan *s, struct err *e)
 	if (!s->rest)
 		begin(s);
 	int got = getopt_long(s->argc, s->argv, s->letters, s->longs, NULL);
-	s->value = optarg;
+	const char *before = s->value;
+	s->value = got == -1 ? NULL : optarg;
 	s->rest = optind;
-	if (got == -1)
+	if (got == -1) {
+		const char *last = s->argv[optind - 1];
+		s->dashes = optind > 1 && !strcmp(last, "--") && last != before;
 		return 0;
+	}
 	const struct usage_option *o = found(s, got == ':' || got == '?' ? optopt : got);
 	if (got == ':' && o)
 		return err_set(e, ERR_USAGE, "%s needs a value: dgrid %s %s %s (see: dgrid %s --help)",
@@ -104,7 +110,26 @@ int usage_next(struct usage_scan *s, struct err *e)
 	if (!o)
 		return err_set(e, ERR_USAGE, "unknown option '%.200s' (see: dgrid %s --help)", s->argv[optind - 1],
 			       s->verb->name);
+	bool path = o->value && (!strcmp(o->value, "@files") || !strcmp(o->value, "@folders"));
+	size_t len = s->value && !path ? strlen(s->value) : 0, valid = utf8_valid(s->value, len);
+	if (valid < len)
+		return err_set(e, ERR_USAGE, "%s: byte %zu of its value is not UTF-8", usage_name(o, &letter),
+			       valid + 1);
 	return o->key;
+}
+
+int usage_distinct(struct usage_scan *s)
+{
+	int n = s->rest;
+	for (int i = s->rest; i < s->argc; i++) {
+		int k = s->rest;
+		while (k < n && strcmp(s->argv[k], s->argv[i]) != 0)
+			k++;
+		if (k == n)
+			s->argv[n++] = s->argv[i];
+	}
+	s->argc = n;
+	return n - s->rest;
 }
 
 int usage_operands(const struct usage_scan *s, int most, struct err *e)

@@ -1,5 +1,5 @@
 /* usage: what a verb is called with, as data. One table parses its command line, prints its --help, and is what shells
- * complete from; the manual and README are held against it by tests, so none of them can say something else.
+ * complete from; the manual and docs/REFERENCE.md are held against it by tests, so none of them can say something else.
  *   struct usage_scan s = {.verb = &verb_wait, .argc = argc, .argv = argv};
  *   while ((key = usage_next(&s, e)) > 0) switch (key) { case 't': ... s.value ... }
  *   if (key < 0) return -1;      // e says what is wrong
@@ -62,11 +62,15 @@ struct usage_scan {
 	/* set by usage_next */
 	const char *value; /* of this option; NULL: none was given */
 	int rest;	   /* after the last option: the index of the first operand */
+	bool dashes;	   /* after the last option: a -- ended them, it stands before rest */
 	struct option longs[USAGE_OPTIONS_MAX + 1];
 	char letters[2 * USAGE_OPTIONS_MAX + 2];
 };
-int usage_next(struct usage_scan *s, struct err *e); /* an option's key; 0: no more; -1: e filled (ERR_USAGE) */
+/* An option's key; 0: no more; -1: e filled (ERR_USAGE). What is no name of a file is UTF-8. */
+int usage_next(struct usage_scan *s, struct err *e);
 
+/* Operands given twice count once: takes the later ones out of argv and argc. How many are left. */
+int usage_distinct(struct usage_scan *s);
 /* After the options: at most so many operands, else ERR_USAGE. */
 int usage_operands(const struct usage_scan *s, int most, struct err *e);
 /* The long name of an option, "--follow" of "-f, --follow"; *letter is its short form or 0. */

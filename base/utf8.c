@@ -22,6 +22,14 @@ size_t utf8_next(const char *s, size_t len, uint32_t *c)
 	return n;
 }
 
+size_t utf8_valid(const char *s, size_t len)
+{
+	size_t at = 0, n;
+	while (at < len && (n = utf8_next(s + at, len - at, NULL)) > 0)
+		at += n;
+	return at;
+}
+
 size_t utf8_put(char out[4], uint32_t c)
 {
 	static const unsigned char lead[] = {0, 0, 0xC0, 0xE0, 0xF0};

@@ -7,5 +7,6 @@
 /* Bytes of the character that begins at s (len bytes are there) and, where c is not NULL, the character; 0: none begins
  * here, or it is cut short. */
 size_t utf8_next(const char *s, size_t len, uint32_t *c);
-size_t utf8_put(char out[4], uint32_t c); /* its bytes, and how many */
+size_t utf8_valid(const char *s, size_t len); /* so many bytes from the start are UTF-8: len when all are */
+size_t utf8_put(char out[4], uint32_t c);     /* its bytes, and how many */
 #endif

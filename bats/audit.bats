@@ -287,10 +287,14 @@ audit_json() { # PYTHON-EXPRESSION over a
 	[[ "$output" == *'"author": "Ann Lee Jr <'* ]]
 }
 
-@test "AUDIT.md's table is the program's own" {
+@test "AUDIT.md's tables are the program's own" {
 	"$DGRID" audit --rules >"$T/known"
 	[ "$(grep -c '^| `' "$T/known")" -gt 30 ]
 	sed -n '/^| rule | says |/,/^$/p' "$REPO_ROOT/docs/AUDIT.md" | sed '/^$/d' >"$T/told"
+	diff "$T/known" "$T/told"
+	"$DGRID" audit --fields >"$T/known"
+	[ "$(grep -c '^| `' "$T/known")" -gt 100 ]
+	sed -n '/^| member | form | held by |/,/^$/p' "$REPO_ROOT/docs/AUDIT.md" | sed '/^$/d' >"$T/told"
 	diff "$T/known" "$T/told"
 }
 

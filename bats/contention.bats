@@ -266,3 +266,39 @@ assert nodes["h1"]["state"] == "silent" and nodes["w"]["state"] == "left", nodes
 	[ "$(ledger_ls completed | wc -l)" = 1 ]
 	[ "$(git -C "$ORIGIN" ls-tree -r --name-only archive | grep -c '^[0-9]\{4\}/')" = "$(git -C "$ORIGIN" ls-tree -r --name-only archive | wc -l)" ]
 }
+
+# However many tasks: no argument list of git's grows with them. Linux ends one argument at 128 KiB, and all together at a
+# quarter of the stack's limit: here 200 KiB, which our own arguments just fit into.
+@test "thousands of tasks are submitted, cancelled and queued again in one commit each" {
+	local before n=2400
+	mkdir -p "$T/tasks"
+	before=$(git -C "$ORIGIN" rev-list --count main)
+	seq -f "$(printf 'x%.0s' {1..59})-%04g" "$n" >"$T/ids"
+	awk -v d="$T/tasks" '{ f = d "/" $1 ".json"
+		print "{\"task_id\":\"" $1 "\",\"script\":\"true\",\"timeout_seconds\":60}" >f; close(f) }' "$T/ids"
+	"$DGRID" submit "$T"/tasks/*.json >"$T/out"
+	cmp "$T/out" "$T/ids"
+	(ulimit -s 800 && xargs -x -n "$n" -s 190000 "$DGRID" cancel <"$T/ids" >"$T/out")
+	[ "$(ledger_ls failed | wc -l)" = "$n" ]
+	(ulimit -s 800 && xargs -x -n "$n" -s 190000 "$DGRID" retry <"$T/ids" >"$T/out")
+	[ "$(ledger_ls queue | wc -l)" = "$n" ]
+	[ "$(git -C "$ORIGIN" rev-list --count main)" = $((before + 3)) ]
+}
+
+@test "a stranger who holds the folder and commits every second starves nobody" {
+	tgit clone -q "$ORIGIN" "$T/stranger"
+	spawn "$T/stranger.log" python3 -u -c 'import fcntl, subprocess, sys, time
+held = open(sys.argv[1], "w")
+fcntl.flock(held, fcntl.LOCK_EX)
+print("held")
+git = ["git", "-C", sys.argv[2], "-c", "user.name=s", "-c", "user.email=s@example.invalid"]
+for n in range(300):
+    subprocess.run(git + ["commit", "-q", "--allow-empty", "-m", "mine"], check=True)
+    while subprocess.run(git + ["push", "-q"], stderr=subprocess.DEVNULL).returncode:
+        subprocess.run(git + ["pull", "-q", "--rebase"], stderr=subprocess.DEVNULL)
+    time.sleep(1)' "$ORIGIN/dgrid.lock" "$T/stranger"
+	wait_until 20 grep -q held "$T/stranger.log"
+	"$DGRID" submit --id one -- true
+	spawn "$T/n1.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/n1"
+	wait_until 60 ledger_has completed one
+}

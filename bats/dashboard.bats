@@ -18,6 +18,7 @@ page() { # EXPRESSION
 		import json, re, sys
 		text = open(sys.argv[1], encoding="utf-8").read()
 		o = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.S).group(1))
+		o["tasks"] = [dict(zip(o["columns"], t, strict=True)) for t in o["tasks"]]
 		print(eval(sys.argv[2]))
 	PY
 }
@@ -59,10 +60,10 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	"$DGRID" worker --node-id n1 --slots 2 --engine bwrap --once --work-dir "$T/w" 2>"$T/log"
 	run -0 "$DGRID" dashboard -o "$S"
 	[ "$(page '[o["counts"][k] for k in ("queue", "in_progress", "completed", "failed", "archived")]')" = "[1, 0, 1, 1, 0]" ]
-	[ "$(page 'sorted((t[0], t[1], t[2], t[3]) for t in o["tasks"])')" = "[('bad', 4, 'failed', 'n1'), ('good', 3, 'success', 'n1'), ('waits', 1, '', '')]" ]
+	[ "$(page 'sorted((t["id"], t["state"], t["status"], t["node"]) for t in o["tasks"])')" = "[('bad', 4, 'failed', 'n1'), ('good', 3, 'success', 'n1'), ('waits', 1, '', '')]" ]
 	[ "$(page 'o["nodes"][0]["id"], o["nodes"][0]["state"], o["nodes"][0]["engine"], o["nodes"][0]["done"], o["nodes"][0]["failed"]')" = "('n1', 'left', 'bwrap', 1, 1)" ]
 	[ "$(page 'sum(o["day"]["done"]), sum(o["day"]["failed"]), max(o["day"]["depth"]), o["day"]["depth"][-1] >= 1, sum(o["month"]["done"])')" = "(1, 1, 3, True, 1)" ]
-	[ "$(page 'o["day"]["all"][1] >= 0, 0 <= o["day"]["all"][3] < 60000, all(t[21] > 0 for t in o["tasks"])')" = "(True, True, True)" ]
+	[ "$(page 'o["day"]["all"][1] >= 0, 0 <= o["day"]["all"][3] < 60000, all(t["queued"] > 0 for t in o["tasks"])')" = "(True, True, True)" ]
 	[[ "$(page 'o["advice"]')" == *"waits for labels that no living node carries (gpu)"* ]]
 	grep -q 'Failed with exit code 127: a command was not found' "$S/t/bad.html"
 	grep -q 'Succeeded: exit code 0. It ran for' "$S/t/good.html"
@@ -242,7 +243,7 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	[ "$(page 'max(v or 0 for v in o["day"]["depth"]), o["counts"]["queue"], o["limit"]')" = "(2, 2, '')" ]
 	"$DGRID" submit --id three -- true
 	run -0 "$DGRID" --repo "$HTTP_URL" dashboard -o "$S"
-	[ "$(page 'max(v or 0 for v in o["day"]["depth"]), o["counts"]["queue"], all(t[21] for t in o["tasks"])')" = "(3, 3, True)" ]
+	[ "$(page 'max(v or 0 for v in o["day"]["depth"]), o["counts"]["queue"], all(t["queued"] for t in o["tasks"])')" = "(3, 3, True)" ]
 	run -0 "$DGRID" --repo "$HTTP_URL" dashboard -o "$S" --at main~1
 	[ "$(page 'max(v or 0 for v in o["day"]["depth"]), o["counts"]["queue"], o["limit"]')" = "(2, 2, '')" ]
 	run -1 grep -rlF -- "$GIT_TOKEN" "$HOME" "$S"
@@ -261,11 +262,39 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 		tasks/in_progress/lost.json '{"claim":{"node":"gone","claimed_at":"2026-11-24T11:50:00Z"}}'
 	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
 	[ "$(page '[a[1] for a in o["advice"]]')" = "['1 running task is orphaned: any idle node gives it back to the queue, or dgrid heal.', 'The queue waits 12 min at the 95th percentile: add about 1 slot.']" ]
-	[ "$(page '[(t[2], t[18]) for t in o["tasks"] if t[1] == 2]')" = "[('orphaned', 'its node gone is not registered')]" ]
+	[ "$(page '[(t["status"], t["note"]) for t in o["tasks"] if t["state"] == 2]')" = "[('orphaned', 'its node gone is not registered')]" ]
 	[ "$(page 'o["limit"]')" = "" ]
 	tgit clone -q --bare --depth 1 "file://$ORIGIN" "$T/shallow.git"
 	run -0 "$DGRID" --repo "$T/shallow.git" dashboard -o "$T/shallow"
 	S=$T/shallow
 	[[ "$(page 'o["limit"]')" == "this copy of the repository holds no older commits" ]]
 	[ "$(page 'sum(o["day"]["done"]), o["day"]["depth"][0] is None')" = "(0, True)" ]
+}
+
+@test "many queued tasks take no page from what failed or runs, and the feed links to pages that are there" {
+	rm -rf "$T/c"
+	tgit clone -q "$ORIGIN" "$T/c"
+	python3 - "$T/c/tasks" <<-'PY'
+		import json, os, sys
+		def put(state, name, **more):
+		    os.makedirs(f"{sys.argv[1]}/{state}", exist_ok=True)
+		    json.dump({"task_id": name, "script": "true", "timeout_seconds": 10, **more}, open(f"{sys.argv[1]}/{state}/{name}.json", "w"))
+		for i in range(700):
+		    put("queue", f"q{i}", created_at="2026-11-24T11:59:00Z")
+		for i in range(60):
+		    put("failed", f"f{i}", result={"status": "failed", "exit_code": 1, "finished_at": f"2026-11-20T10:00:{i:02}Z"})
+		for i in range(450):
+		    put("completed", f"c{i}", result={"status": "success", "finished_at": "2026-11-24T10:00:00Z"})
+		put("in_progress", "r", claim={"node": "n", "nonce": "1", "claimed_at": "2026-11-20T09:00:00Z", "lease_until": "2026-11-25T09:00:00Z"})
+	PY
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm many
+	tgit -C "$T/c" push -q origin HEAD:main
+	run -0 "$DGRID" dashboard -o "$S" --now "$NOW" --url https://grid.example/
+	[ "$(find "$S/t" -name 'f*' | wc -l) $(find "$S/t" -name 'r*' | wc -l) $(find "$S/t" -type f | wc -l)" = "60 1 500" ]
+	[ "$(find "$S/t" -name 'q*' | wc -l)" = 0 ]
+	[ "$(grep -c '<entry>' "$S/failures.atom")" = 50 ]
+	while IFS= read -r page; do
+		[ -e "$S/$page" ]
+	done < <(grep -oE 't/[A-Za-z0-9_-]+\.html' "$S/failures.atom")
 }

@@ -17,9 +17,12 @@ teardown() {
 }
 
 @test "docker: locked down, seen from inside" { check_inside; }
+@test "docker: the world of a script" { check_world; }
 @test "docker: every ending is told apart, the deadline ends the container, nothing is left" { check_endings; }
+@test "docker: a #! line says who runs the script" { check_interpreter; }
 @test "docker: the process limit holds against a fork bomb" { check_fork_bomb; }
 @test "docker: a flood of output keeps head and tail; bytes that are no UTF-8 are replaced" { check_flood; }
+@test "docker: what a script leaves in /out comes back, and its limits hold" { check_outputs; }
 
 @test "docker: after kill -9 the next start removes the container left running and gives the claim back" {
 	mark=9$RANDOM
@@ -37,6 +40,23 @@ teardown() {
 	wait_until 20 ledger_has failed orphan
 }
 
+@test "docker: a client that is killed says nothing of its script, which is not taken for a success" { check_client_killed; }
+
+@test "docker: a client whose connection to the daemon is cut says nothing of its script either" {
+	[[ $DOCKER_HOST = unix://* ]]
+	mkdir "$T/cut"
+	spawn "$T/proxy.log" python3 "$BATS_TEST_DIRNAME/cut_socket.py" "$T/cut/socket" "${DOCKER_HOST#unix://}" "$T/cut"
+	wait_until 20 env DOCKER_HOST="unix://$T/cut/socket" docker info
+	export DOCKER_HOST=unix://$T/cut/socket
+	cut_off() { # as a daemon does that is restarted, or a line that breaks
+		: >"$T/cut/cut"
+		wait_until 20 test -e "$T/cut/done"
+		rm "$T/cut/cut"
+	}
+	check_client_lost cut_off
+	grep -q 'ended with 125 while the script still ran.*unexpected EOF' "$T/reason"
+}
+
 @test "docker: an image that cannot be had is the node's trouble: no claim, and it says so" {
 	tgit -C "$T/c" pull -q
 	echo '{"schema": 1, "images": ["registry.invalid/none:1"]}' >"$T/c/grid.json"
@@ -47,4 +67,14 @@ teardown() {
 	[[ "$output" == *"registry.invalid/none:1"* ]]
 	ledger_has queue waits
 	[ "$(ledger_json queue waits | grep -c attempts)" = 0 ]
+}
+
+@test "docker: limits that the daemon does not take are the task's trouble, not the node's" {
+	task small '{"memory_mb": 4, "max_attempts": 1}' <<<'echo 1'
+	task path '{"env": {"PATH": "/opt/bin"}}' <<<'echo "$PATH"'
+	task fine <<<'echo fine'
+	run_all
+	[ "$(field small 'r["status"], "Minimum memory limit" in r["reason"]')" = "unstartable True" ]
+	[ "$(field path 'r["status"], r["stdout"].strip()')" = "success /opt/bin" ]
+	[ "$(field fine 'r["status"]')" = success ]
 }

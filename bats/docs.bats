@@ -10,11 +10,11 @@ teardown() { common_teardown; }
 
 verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
 
-@test "README's table has every verb, with the options its --help shows" {
+@test "REFERENCE's table has every verb, with the options its --help shows" {
 	for verb in $(verbs); do
 		usage=$("$DGRID" "$verb" --help | sed -n 's/^usage: dgrid //p' | sed 's/ *$//; s/|/\\\\|/g')
-		grep -qF "| \`${usage//\\\\/\\}\`" "$REPO_ROOT/README.md" || { echo "README lacks: $usage"; false; }
-		grep -q "^| \`${verb}[ \`]" "$REPO_ROOT/README.md"
+		grep -qF "| \`${usage//\\\\/\\}\`" "$REPO_ROOT/docs/REFERENCE.md" || { echo "REFERENCE lacks: $usage"; false; }
+		grep -q "^| \`${verb}[ \`]" "$REPO_ROOT/docs/REFERENCE.md"
 	done
 }
 
@@ -58,9 +58,12 @@ verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
 	for example in "$REPO_ROOT"/examples/*.json; do run -0 "$DGRID" validate "$example"; done
 }
 
-@test "README's settings are grid.json's" {
+@test "REFERENCE's settings are grid.json's" {
 	"$DGRID" init "$ORIGIN" >/dev/null
-	for key in $(sed -n '/^`grid.json` at the top/,/^A worker also/p' "$REPO_ROOT/README.md" | grep '^|' | cut -d '|' -f 2 | grep -oE '`[a-z_]+`' | tr -d '`'); do
+	"$DGRID" config --fields >"$T/known"
+	[ "$(wc -l <"$T/known")" -gt 20 ]
+	sed -n '/^## Settings/,/^## A worker/p' "$REPO_ROOT/docs/REFERENCE.md" | grep -E '^\| `' | diff "$T/known" -
+	for key in $(cut -d '`' -f 2 "$T/known"); do
 		tgit clone -q "$ORIGIN" "$T/c"
 		printf '{"%s": {}}' "$key" >"$T/c/grid.json"
 		tgit -C "$T/c" commit -qam x

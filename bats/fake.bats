@@ -139,3 +139,73 @@ completed_all() { [ "$(ledger_ls completed | wc -l)" = "$1" ]; }
 	grep -q 't1 ended: success' "$T/file.log"
 	cmp "$T/file.log" "$T/stderr.log"
 }
+
+one() { # ID [MEMBERS]
+	printf '{"task_id": "%s", "script": "%s", "timeout_seconds": 10%s}' "$1" "${3:-echo $1}" "${2:-}" >"$T/$1.json"
+	"$DGRID" submit "$T/$1.json" >/dev/null
+}
+story() { # STATE ID: status, reason and outcomes
+	ledger_json "$1" "$2" | jq -c '[.result.status, .result.reason, [.attempts[].outcome]]'
+}
+commits() { git -C "$ORIGIN" rev-list --count main; }
+
+@test "what cannot be started by a node that can start other tasks ends as unstartable, after its attempts; others run meanwhile" {
+	require_command jq
+	tgit clone -q "$ORIGIN" "$T/c"
+	echo '{"schema": 1, "retry_backoff_seconds": 1}' >"$T/c/grid.json"
+	tgit -C "$T/c" commit -qam settings
+	tgit -C "$T/c" push -q origin HEAD:main
+	echo poison >"$T/fake/refuses"
+	one poison ', "max_attempts": 3'
+	one lastpoison ', "max_attempts": 1'
+	queue 5
+	spawn "$T/log1" "$DGRID" worker --node-id n1 --engine docker --work-dir "$T/w1"
+	spawn "$T/log2" "$DGRID" worker --node-id n2 --engine docker --work-dir "$T/w2"
+	wait_until 40 completed_all 5
+	wait_until 60 ledger_has failed lastpoison
+	[[ "$(story failed lastpoison)" == '["unstartable","docker: Error response from daemon: Range of CPUs is from 0.01 to 2.00'*'",["unstartable"]]' ]]
+	waits() { "$DGRID" why poison | grep -q 'could not be started, [12] of 3 attempts are used up; last on n[12]: docker: Error response'; }
+	wait_until 30 waits
+	wait_until 90 ledger_has failed poison
+	[[ "$(story failed poison)" == '["unstartable",'*',["unstartable","unstartable","unstartable"]]' ]]
+	[ "$(commits)" -lt 60 ]
+	# The nodes are none the worse for it.
+	one after
+	wait_until 30 ledger_has completed after
+	run -0 "$DGRID" why poison
+	[[ "$output" == *"unstartable"*"what it asks for is the reason"*"dgrid retry poison"* ]]
+	"$DGRID" audit
+	run -1 "$DGRID" wait poison
+	# The reason gone, it can be queued again.
+	rm "$T/fake/refuses"
+	GIT_USER_NAME=ann "$DGRID" retry poison
+	wait_until 30 ledger_has completed poison
+	"$DGRID" audit
+}
+
+@test "an engine that fails with one task again and again costs the task its attempts at last, and why says so" {
+	require_command jq
+	tgit clone -q "$ORIGIN" "$T/c"
+	echo '{"schema": 1, "retry_backoff_seconds": 1}' >"$T/c/grid.json"
+	tgit -C "$T/c" commit -qam settings
+	tgit -C "$T/c" push -q origin HEAD:main
+	echo cutme >"$T/fake/cuts"
+	one cutme ', "max_attempts": 2'
+	spawn "$T/log" "$DGRID" worker --node-id n1 --engine docker --work-dir "$T/w1"
+	back() { "$DGRID" why cutme | grep -q 'its claim was given back [123] times\?; last by n1: docker run ended with signal 9'; }
+	wait_until 40 back
+	queue 3
+	wait_until 60 completed_all 3
+	wait_until 90 ledger_has failed cutme
+	[[ "$(story failed cutme)" == '["unstartable","docker run ended with signal 9 while the script still ran'*'",["released","released","released","unstartable","unstartable"]]' ]]
+	[ "$(ledger_json failed cutme | jq -c '[.attempts[].fault]')" = '["engine","engine","engine",null,null]' ]
+	"$DGRID" audit
+}
+
+@test "a client that does not notice that its container was killed is killed itself, and what it printed counts as cut" {
+	require_command jq
+	one deaf '' 'echo before; sleep 600'
+	spawn "$T/log" "$DGRID" worker --node-id n1 --engine docker --work-dir "$T/w1"
+	wait_until 60 ledger_has failed deaf
+	[ "$(ledger_json failed deaf | jq -c '.result | [.status, .exit_code, .stdout, .stdout_truncated]')" = '["timeout",null,"before\n",true]' ]
+}

@@ -41,7 +41,7 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 
 @test "a command in place of a task file: where it goes" {
 	run -66 "$DGRID" submit 'echo hi'
-	[[ "$output" == *"there is no task file 'echo hi' (a command goes after --: dgrid submit -- 'echo hi')"* ]]
+	[[ "$output" == *"there is no task file 'echo hi' (a command goes after --: dgrid submit -- echo hi)"* ]]
 }
 
 @test "exit code, output of a failing task and wait's answer are kept" {

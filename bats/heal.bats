@@ -55,7 +55,7 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	[ "$(git -C "$ORIGIN" rev-list --count refs/dgrid/heartbeats/n1)" = 1 ]
 	run -0 git -C "$ORIGIN" log -1 --format=%s refs/dgrid/heartbeats/n1
 	[[ "$output" == *'"next_due"'* && "$output" == *'"status":"active"'* ]]
-	submit long 'sleep 4'
+	submit long 'sleep 30' # the test ends before
 	wait_until 20 ledger_has in_progress long
 	before=$(commits)
 	node=$(field in_progress long 't["claim"]["node"]')

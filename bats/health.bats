@@ -40,9 +40,9 @@ answers() { # CODE TEXT [OPTION...]: for wait_until
 	run -1 "$DGRID" health --alive
 	run -64 "$DGRID" health n1
 	run -64 "$DGRID" health --work-dir
-	echo nonsense >"$W/pulse"
+	echo nonsense >"$W/health.json"
 	run -65 "$DGRID" health
-	[[ "$output" == *"$W/pulse"*"expected a JSON object"* ]]
+	[[ "$output" == *"$W/health.json"*"expected a JSON object"* ]]
 }
 
 @test "JSON for programs" {
@@ -58,17 +58,17 @@ answers() { # CODE TEXT [OPTION...]: for wait_until
 	spawn "$T/log" "$DGRID" worker --engine docker
 	wait_until 20 answers 0 active
 	kill -STOP "$SPAWNED"
-	# A minute later, without the wait: the frozen process cannot write its pulse anew.
-	jq -c '(.at, .next_due) |= (fromdate - 60 | todate)' "$W/pulse" >"$T/old"
-	cp "$T/old" "$W/pulse"
+	# A minute later, without the wait: the frozen process cannot write its file anew.
+	jq -c '(.at, .next_due) |= (fromdate - 60 | todate)' "$W/health.json" >"$T/old"
+	cp "$T/old" "$W/health.json"
 	run -1 "$DGRID" health
-	[[ "$output" == "n1: not healthy: no pulse for 6"*" s: its process is gone, frozen or starved" ]]
+	[[ "$output" == "n1: not healthy: no sign of life for 6"*" s: its process is gone, frozen or starved" ]]
 	run -1 "$DGRID" health --alive
 	kill -CONT "$SPAWNED"
 	wait_until 20 answers 0 active
 	kill -KILL "$SPAWNED"
 	wait_until 20 pid_ended "$SPAWNED"
-	cp "$T/old" "$W/pulse"
+	cp "$T/old" "$W/health.json"
 	run -1 "$DGRID" health --alive
 }
 
@@ -85,18 +85,18 @@ answers() { # CODE TEXT [OPTION...]: for wait_until
 	wait_until 40 answers 0 active
 }
 
-@test "a remote that is away is told, and the pulse goes on; a start that fails is told too" {
+@test "a remote that is away is told, and the file is still written; a start that fails is told too" {
 	spawn "$T/log" "$DGRID" worker --engine docker
 	wait_until 20 answers 0 active
 	mv "$ORIGIN" "$T/away"
 	wait_until 20 answers 0 'trouble with the remote: '
-	told=$(jq -r .at "$W/pulse")
-	on() { [ "$(jq -r .at "$W/pulse")" != "$told" ]; }
+	told=$(jq -r .at "$W/health.json")
+	on() { [ "$(jq -r .at "$W/health.json")" != "$told" ]; }
 	wait_until 20 on
 	# The grid gives up on it after orphan_after_seconds.
 	kill -STOP "$SPAWNED"
-	jq -c '.remote_reached_at |= (fromdate - 600 | todate)' "$W/pulse" >"$T/old"
-	cp "$T/old" "$W/pulse"
+	jq -c '.remote_reached_at |= (fromdate - 600 | todate)' "$W/health.json" >"$T/old"
+	cp "$T/old" "$W/health.json"
 	answers 1 'the remote has not answered for 6'
 	answers 0 '' --alive
 	kill -CONT "$SPAWNED"

@@ -174,6 +174,36 @@ raw() {
 	PY
 }
 
+@test "refs that hold files: made and moved forward, deleted only when they are old, an input is what its name says" {
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	clone
+	today=$(date -u +%F)
+	tree=$(git -C "$T/c" rev-parse 'main^{tree}')
+	one=$(tgit -C "$T/c" commit-tree -m one "$tree")
+	two=$(tgit -C "$T/c" commit-tree -p "$one" -m two "$tree")
+	for root in refs/dgrid/ refs/heads/dgrid-; do
+		tgit -C "$T/c" push -q origin "$one:${root}out/$today/n1/1"
+		tgit -C "$T/c" push -q origin "$two:${root}out/$today/n1/1" "$one:${root}out/$today/n-1/12"
+		tgit -C "$T/c" push -q origin "$one:${root}keep/run-1" "$one:${root}in/$tree"
+		if [[ $root = refs/dgrid/ ]]; then refused ref.out origin "+$one:${root}out/$today/n1/1"; fi
+		refused ref.out origin ":${root}out/$today/n1/1"
+		refused ref.out origin "$tree:${root}out/$today/n2/1"
+		refused ref.in origin "$one:${root}in/${tree//[0-4]/5}"
+		for name in "out/$today/n1/0" "out/$today/n1/01" "out/$today/n1/x" "out/$today/n1" "out/2026-02-30/n1/1" "out/$today/n.1/1" \
+			"out/$today/n1/1/2" in/12ab keep/a.b keep/a/b; do
+			refused ref.name origin "$one:$root$name"
+		done
+	done
+	# What is older than keep_out_days goes, where git itself lets it go.
+	tgit -C "$T/c" push -q origin "$one:refs/dgrid/out/2020-01-01/n1/1"
+	tgit -C "$T/c" push -q origin :refs/dgrid/out/2020-01-01/n1/1 :refs/dgrid/keep/run-1 ":refs/dgrid/in/$tree"
+	run ! git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/out/2020-01-01/n1/1
+	for setting in uploadpack.allowAnySHA1InWant uploadpack.allowFilter; do
+		"$DGRID" init --bare "$T/new.git" >/dev/null
+		[ "$(git -C "$T/new.git" config --get "$setting")" = true ]
+	done
+}
+
 @test "a push in two steps of one ref, or from where no ref stands, is not taken in part" {
 	"$DGRID" init --hook "$ORIGIN" >/dev/null
 	for i in 1 2; do "$DGRID" submit --id "t$i" -- "echo $i" >/dev/null; done

@@ -17,9 +17,12 @@ teardown() {
 }
 
 @test "podman: locked down, seen from inside" { check_inside; }
+@test "podman: the world of a script" { check_world; }
 @test "podman: every ending is told apart, the deadline ends the container, nothing is left" { check_endings; }
+@test "podman: a #! line says who runs the script" { check_interpreter; }
 @test "podman: the process limit holds against a fork bomb" { check_fork_bomb; }
 @test "podman: a flood of output keeps head and tail; bytes that are no UTF-8 are replaced" { check_flood; }
+@test "podman: what a script leaves in /out comes back, and its limits hold" { check_outputs; }
 
 @test "podman: after kill -9 the next start removes the container left running and gives the claim back" {
 	mark=9$RANDOM
@@ -36,6 +39,8 @@ teardown() {
 	wait_until 20 nothing_left "sleep $mark"
 	wait_until 20 ledger_has failed orphan
 }
+
+@test "podman: a client that is killed says nothing of its script, which is not taken for a success" { check_client_killed; }
 
 @test "podman: an image that cannot be had is the node's trouble: no claim, and it says so" {
 	tgit -C "$T/c" pull -q

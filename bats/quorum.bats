@@ -35,14 +35,14 @@ worker() { # NODE [OPTIONS]: in the background
 	wait_until 20 grep -q "node $node: engine" "$T/$node.log"
 }
 liar() { # NODE
-	local name real
+	local real
 	mkdir -p "$T/liar"
-	for name in setpriv bwrap; do # root runs bwrap by setpriv, as a user who may not look in here; a probe says ready
-		real=$(command -v $name)
-		printf '#!/bin/sh\nPATH=%s\ncase "$*" in *ready* | --version) ;; *) echo "and more" ;; esac\nexec "%s" "$@"\n' \
-			"$PATH" "$real" >"$T/liar/$name"
-		chmod +x "$T/liar/$name"
-	done
+	# root runs bwrap as another user; a probe says ready
+	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$(dirname "$T")" "$T" 2>/dev/null || true
+	real=$(command -v bwrap)
+	printf '#!/bin/sh\nPATH=%s\ncase "$*" in *ready* | --version) ;; *) echo "and more" ;; esac\nexec "%s" "$@"\n' \
+		"$PATH" "$real" >"$T/liar/bwrap"
+	chmod +x "$T/liar/bwrap"
 	PATH=$T/liar:$PATH once "$@"
 }
 field() { # STATE ID PYTHON-EXPRESSION over t

@@ -234,6 +234,7 @@ all_told() { # at the end of a table: how many, and all JSON parses
 
 @test "hostile requests: history" {
 	CASES=0
+	for key in key other; do ssh-keygen -q -t ed25519 -N '' -f "$T/$key"; done
 	# What one commit does and the next undoes is in the history for good.
 	from; file .github/workflows/ci.yml evil; a=$(commit)
 	from; new x; b=$(commit "$a")
@@ -244,6 +245,11 @@ all_told() { # at the end of a table: how many, and all JSON parses
 	from; file tasks/unapproved/waiting.json x; a=$(commit)
 	from; new x; b=$(commit "$a")
 	refused "somebody else's task, there and back" 'it was there before' "$b"
+	from; file nodes/keys/evil.pub "$(cat "$T/key.pub")"; a=$(commit)
+	from; new x; b=$(commit "$a")
+	refused 'a key that comes and goes' "nodes/keys/evil.pub:1:1: commit ${a:0:10} touches it, and the request does not end with that key" "$b"
+	from; file nodes/keys/good.pub "$(cat "$T/other.pub")"; b=$(commit "$a")
+	refused 'a key that comes and goes beside another' "nodes/keys/evil.pub:1:1: commit ${a:0:10} touches it" "$b"
 	from; put 120000 "$(printf /etc/passwd | blob)" tasks/unapproved/x.json; a=$(commit)
 	from; new x; b=$(commit "$a")
 	refused 'a link that becomes a task' 'is a symbolic link, mode 120000' "$b"
@@ -264,7 +270,7 @@ all_told() { # at the end of a table: how many, and all JSON parses
 	BASE=$main2 refused 'a merge that undoes what the base did' 'README.md:1:1: lies outside' "$m"
 	c=$a; for _ in {1..251}; do c=$(commit "$c"); done
 	refused 'hundreds of commits' 'more than 250 commits' "$c"
-	all_told 10
+	all_told 12
 }
 
 @test "good requests pass: fix-ups, the base merged in, several files where the grid or a flag says so, the base moved on" {

@@ -117,10 +117,22 @@ PY
 	[[ "$output" == *'cannot: the result has no hash of its stdout, and not all of it was kept'* ]]
 	edit tasks/completed/old.json 'r["engine"] = "docker"; r["image"] = "-v/:/host"; r["image_digest"] = "sha256:" + "0" * 64'
 	run -69 "$DGRID" rerun old
-	[[ "$output" == *'cannot: '* ]]
+	[[ "$output" == *"cannot: its image '-v/:/host' is not one of grid.json's images, and nothing else is pulled or run here"* ]]
+	run -69 "$DGRID" rerun --any-image old
+	[[ "$output" == *'cannot: '* ]] && [[ "$output" != *'grid.json'* ]]
 	edit tasks/completed/old.json 'r["image_digest"] = ""'
 	run -69 "$DGRID" rerun --json old
 	[[ "$(jq -r .why <<<"$output")" == *'no image digest, and a tag may mean another image now' ]]
+}
+
+@test "a forged text beside true hashes differs" {
+	"$DGRID" submit --id told -- 'echo truth' >/dev/null
+	work
+	run -0 "$DGRID" rerun told
+	edit tasks/completed/told.json 'r["stdout"] = "wrong\n"'
+	run -1 "$DGRID" rerun told
+	[[ "$output" == *'text of stdout: "stdout is not what stdout_sha256 is the hash of" then'* ]]
+	[[ "$output" == *differs ]]
 }
 
 @test "interrupted: the script is stopped and nothing of it runs on" {
@@ -128,7 +140,7 @@ PY
 	"$DGRID" submit --id long -- 'true' >/dev/null
 	work
 	edit tasks/completed/long.json "t['script'] = 'sleep $mark'; del r['script_sha256']"
-	spawn "$T/rerun.log" "$DGRID" rerun long
+	spawn "$T/rerun.log" env --default-signal=INT "$DGRID" rerun long
 	wait_until 10 pgrep -f "sleep $mark"
 	kill -INT "$SPAWNED"
 	wait_until 15 pid_ended "$SPAWNED"
@@ -164,7 +176,7 @@ PY
 	[[ "$output" == *'cannot: it ran in an image, and bubblewrap runs none'* ]]
 	# Interrupted, the container goes too.
 	edit "tasks/completed/$ID.json" "t['script'] = 'sleep 300'; del r['script_sha256']"
-	spawn "$T/rerun.log" "$DGRID" rerun "$ID"
+	spawn "$T/rerun.log" env --default-signal=INT "$DGRID" rerun "$ID"
 	running() { [ -n "$(docker ps --quiet --filter "label=dgrid.task=$ID")" ]; }
 	wait_until 20 running
 	kill -INT "$SPAWNED"

@@ -3,9 +3,12 @@
 
 # sandbox_setup ENGINE: a grid with short timeouts and a small /tmp.
 sandbox_setup() {
-	load helpers
+	load helpers # which brings a teardown of its own
+	if [[ $1 = bwrap ]]; then teardown() { sandbox_teardown; }; fi
 	common_setup
 	ENGINE=$1
+	HOW=root # who the worker is
+	STARTER=() # words before it
 	NODE=n$RANDOM$RANDOM # its containers are told by it from those of tests that run beside
 	export DGRID_REPO_URL=$ORIGIN
 	"$DGRID" init
@@ -13,6 +16,44 @@ sandbox_setup() {
 	echo '{"schema": 1, "images": ["dgrid-test:1"], "min_timeout_seconds": 1, "tmp_mb": 8, "output_limit_bytes": 2000}' >"$T/c/grid.json"
 	tgit -C "$T/c" commit -qam settings
 	tgit -C "$T/c" push -q origin HEAD:main
+}
+
+# ordinary_user [GROUPS...]: from now on dgrid runs as a user who is not root, in the control groups named (folders),
+# which are his.
+ordinary_user() {
+	local group join=''
+	if [[ $(id -u) != 0 ]]; then return; fi
+	cp "$DGRID" "$T/program"
+	git config --file "$HOME/.gitconfig" safe.directory '*'
+	for group; do
+		mkdir "$group"
+		chown 60999 "$group" "$group/cgroup.procs"
+		echo "$group" >>"$T/groups"
+		join+="echo \$\$ >$group/cgroup.procs; "
+	done
+	printf '#!/bin/sh\n%sexec setpriv --reuid=60999 --regid=60999 --clear-groups -- "%s" "$@"\n' "$join" "$T/program" >"$T/dgrid"
+	chmod 755 "$T/dgrid"
+	chown -R 60999:60999 "$T"
+	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$(dirname "$T")" 2>/dev/null || true
+	DGRID=$T/dgrid
+	HOW=user
+}
+# Three control groups of version 1 for an ordinary user, as a service manager delegates them; their names in GROUPS_OF.
+delegated_user() {
+	local name=dgrid-test-$RANDOM$RANDOM c
+	[[ $(id -u) == 0 ]] || { strict_skip "delegating control groups needs root"; return; }
+	GROUPS_OF=()
+	for c in memory pids cpu; do
+		[[ -w /sys/fs/cgroup/$c/cgroup.procs ]] || { strict_skip "no control groups of version 1 here"; return; }
+		GROUPS_OF+=("/sys/fs/cgroup/$c/$name")
+	done
+	ordinary_user "${GROUPS_OF[@]}"
+}
+sandbox_teardown() {
+	local group
+	common_teardown
+	[[ -f $T/groups ]] || return 0
+	while read -r group; do wait_until 5 rmdir "$group"; done <"$T/groups"
 }
 
 # task ID [MEMBERS] <SCRIPT
@@ -24,7 +65,7 @@ print(json.dumps(t))' "$1" "${2:-{\}}" >"$T/$1.json"
 	"$DGRID" submit "$T/$1.json"
 }
 run_all() {
-	"$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --slots 8 --once --work-dir "$T/w1" 2>"$T/worker.log" || {
+	"${STARTER[@]}" "$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --slots 8 --once --work-dir "$T/w1" 2>"$T/worker.log" || {
 		cat "$T/worker.log"
 		return 1
 	}
@@ -70,9 +111,71 @@ SH
 	done
 	[ "${lines[-2]}" = 0 ]       # nothing of the worker's environment
 	[ "${lines[-1]}" -lt 12 ]    # it sees its own processes alone
-	if [[ $ENGINE != bwrap ]]; then grep -qx Seccomp:2 <<<"$output"; fi
+	grep -qx Seccomp:2 <<<"$output"
 	[ "$(field inside 'r["engine"]')" = "$ENGINE" ]
 	if [[ $ENGINE != bwrap ]]; then [[ "$(field inside 'r["image_digest"]')" =~ ^(sha256:)?[0-9a-f]{64}$ ]]; fi
+}
+
+# A program that asks the kernel, as a line of a script that makes it. $PROBE is its name there.
+PROBE=/tmp/probe
+probe() {
+	require_command cc || return
+	cc -Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -s \
+		-Wl,--build-id=none -Wl,-z,noseparate-code -o "$T/probe" "$REPO_ROOT/tests/probe.c"
+	echo "echo $(base64 -w 0 "$T/probe") | base64 -d >$PROBE; chmod +x $PROBE"
+}
+
+# The world of a script: the same in every engine, wherever the worker was started. With HOSTILE=1 it is started with open
+# descriptors, odd limits, a umask, ignored signals, niceness aside, and in a folder that is none of a script's business.
+check_world() {
+	local make
+	make=$(probe)
+	{
+		echo "$make"
+		cat <<'SH'
+echo "umask $(umask)"
+echo "home $HOME pwd $PWD shm $(df -k /dev/shm | awk 'NR == 2 { print $2 }')"
+echo "files $(ulimit -n) core $(ulimit -c) size $(ulimit -f) stack $(ulimit -s) time $(ulimit -t) data $(ulimit -d)"
+grep -E '^Sig(Ign|Blk):' /proc/self/status | tr -d '\t'
+for n in 3 4 5 6 7 8 9 100; do [ ! -e /proc/$$/fd/$n ] || echo "descriptor $n: $(readlink /proc/$$/fd/$n)"; done
+tr '\0' '\n' </proc/1/environ 2>/dev/null | grep -vE '^(PATH|HOME|HOSTNAME|TERM|container|GREETING|PWD|SHLVL|OLDPWD)='
+readlink /proc/1/cwd 2>/dev/null | grep -v '^/tmp$' | grep -v '^/$'
+grep -q ' /dev ' /proc/mounts && touch /dev/x 2>/dev/null && echo 'dev is writable'
+dd if=/dev/zero of=/dev/shm/big bs=1048576 count=80 2>/dev/null && echo 'shm is unbounded'
+rm -f /dev/shm/big
+/tmp/probe
+SH
+	} | task world '{"memory_mb": 128, "env": {"GREETING": "hello"}}'
+	task dash <<<'-no-such-command; echo dash'
+	task plus <<<'+x 2>/dev/null; echo plus'
+	run_all
+	run -0 "$DGRID" logs world
+	echo "$output"
+	local said=$output
+	[ "$(field world 'r["status"]')" = success ]
+	for line in 'umask 0022' 'home /tmp pwd /tmp shm 65536' \
+		'files 1024 core 0 size unlimited stack 8192 time unlimited data unlimited' \
+		'fork 0' 'af_inet 0' 'shm 0'; do
+		grep -qxF "$line" <<<"$said" || { echo "missing: $line"; return 1; }
+	done
+	run -1 grep -E '^(descriptor|dev is|shm is|dev 0)|do-not-show' <<<"$said"
+	local refused=(mount-cgroup pivot_root swapoff reboot add_key bpf perf_event_open userfaultfd open_by_handle)
+	if [[ $ENGINE != podman ]]; then # whose profile allows namespaces, and whose init blocks three signals
+		refused+=(unshare setns clone-user clone-cgroup keyctl)
+		grep -qxF SigIgn:0000000000000000 <<<"$said"
+		grep -qxF SigBlk:0000000000000000 <<<"$said"
+	fi
+	for name in "${refused[@]}"; do
+		grep -qE "^$name (1|38)\$" <<<"$said" || { echo "allowed: $name"; return 1; }
+	done
+	# The newest of Docker's and Podman's profiles deny these too; a filter of our own does anywhere.
+	if [[ $ENGINE = bwrap ]]; then
+		for line in 'vsock 97' 'af_alg 97' 'io_uring 1' 'personality 1' 'clone3 38' 'tomorrow 38'; do
+			grep -qxF "$line" <<<"$said" || { echo "missing: $line"; return 1; }
+		done
+	fi
+	[ "$(field dash 'r["stdout"].strip()')" = dash ]
+	[ "$(field plus 'r["stdout"].strip()')" = plus ]
 }
 
 check_endings() {
@@ -90,14 +193,51 @@ check_endings() {
 	[ "$(field code 'r["status"], r["exit_code"], r["stdout"].strip()')" = "failed 7 partial" ]
 	[ "$(field killed 'r["status"], r["exit_code"], r["signal"]')" = "failed 137 9" ]
 	for id in slow stubborn daemon; do
+		field "$id" 'r["status"], r["exit_code"], r["stdout"], r["duration_ms"], [(a["outcome"], a.get("reason")) for a in t["attempts"]]'
 		[ "$(field "$id" 'r["status"], r["exit_code"], r["stdout"].strip()')" = "timeout None before" ]
 		[ "$(field "$id" '1500 <= r["duration_ms"] < 20000')" = True ]
 	done
 	[ "$(field leaves 'r["status"], r["stdout"].strip()')" = "success left" ]
 	ended=$(field memory 'r["status"], r["signal"], r["stdout"].strip()')
 	# Podman with control groups of version 1 does not always learn that it was the kernel's doing.
-	[[ $ended = "oom "*" before" || ($ENGINE = podman && $ended = "failed 9 before") ]]
+	# Nor does an ordinary user's worker where the sanitizers make it larger than the script.
+	[[ $ended = "oom "*" before" || ($ENGINE = podman && $ended = "failed 9 before") ||
+		($HOW = user && ${DGRID_SAN:-0} = 1 && $ended = "failed None before") ]]
 	wait_until 10 nothing_left "sleep $mark"
+}
+
+check_interpreter() {
+	local bin=/bin # of the test's image; a bwrap sandbox has the machine's
+	if [[ $ENGINE = bwrap ]]; then bin=/usr/bin; fi
+	task env <<SH
+#!$bin/env sh
+echo "runs as \$0 with \$# arguments"
+SH
+	# All that stands after the program is one argument, as for the kernel.
+	task argument <<'SH'
+#! /bin/sh  -eu
+echo one
+false
+echo two
+SH
+	task awk <<SH
+#!$bin/awk -f
+BEGIN { print "this is awk", 6 * 7 }
+SH
+	task none <<'SH'
+#!/opt/none/such
+echo never
+SH
+	# Long, and with all that a shell could take for its own.
+	python3 -c 'print("#!/bin/sh\n# " + "x" * 60000 + "\nprintf \"%s|\" \"$HOME\" %s \\\\ \"\047\"")' | task long
+	task plain <<<'echo "$0"'
+	run_all
+	[ "$("$DGRID" logs env)" = "runs as /tmp/.script with 0 arguments" ]
+	[ "$(field argument 'r["status"], r["exit_code"], r["stdout"].split()')" = "failed 1 ['one']" ]
+	[ "$("$DGRID" logs awk)" = "this is awk 42" ]
+	[ "$(field none 'r["status"], r["exit_code"], r["stdout"], "/opt/none/such" in r["stderr"]')" = "failed 127  True" ]
+	[[ "$("$DGRID" logs long)" == "/"*"|%s|\\|'|" ]]
+	[ "$("$DGRID" logs plain)" = sh ]
 }
 
 check_fork_bomb() {
@@ -135,4 +275,84 @@ check_flood() {
 	task bytes <<<'printf "\377\376ok\000end\342\202"'
 	run_all
 	[ "$(field bytes 'ascii(r["stdout"])')" = "'\\ufffd\\ufffdok\\x00end\\ufffd\\ufffd'" ]
+}
+
+# What a script leaves in /out comes back, whatever else stands there; limits hold while it runs.
+check_outputs() {
+	task leaves '{"timeout_seconds": 60}' <<'SH'
+[ -z "$(ls -A /out)" ] && [ "$DGRID_OUT" = /out ] || exit 9
+mkdir -p /out/sub/deep /out/shut /out/.git /out/empty
+echo text >/out/sub/deep/file
+printf '#!/bin/sh\n' >/out/run && chmod 4755 /out/run
+echo hidden >/out/shut/file && chmod 000 /out/shut/file /out/shut
+ln -s /etc/passwd /out/link; ln -s / /out/root; ln /out/run /out/twin; mkfifo /out/fifo
+echo x >/out/.git/config; echo x >"/out/new
+line"; printf x >"$(printf '/out/\377')"
+(sleep 1; echo late >/out/late) >/dev/null 2>&1 &
+SH
+	task fails <<<'echo report >/out/report; exit 3'
+	task slow '{"timeout_seconds": 2}' <<<'echo so far >/out/log; sleep 60'
+	task nothing <<<'true'
+	task without '{"out_mb": 0}' <<<'ls /out 2>&1; echo "$DGRID_OUT"'
+	task flood '{"out_mb": 2, "timeout_seconds": 60}' <<<'i=0; while :; do head -c 500000 /dev/zero >/out/$i; i=$((i + 1)); sleep 0.05; done'
+	task sparse '{"timeout_seconds": 60}' <<<'for i in 1 2 3; do dd if=/dev/zero of=/out/hole$i bs=1 count=1 seek=15000000 2>/dev/null; done; sleep 0.1'
+	task inodes '{"timeout_seconds": 60}' <<<'i=0; while :; do mkdir /out/$i || exit 1; i=$((i + 1)); done'
+	task deep '{"timeout_seconds": 60}' <<<'cd /out; i=0; while [ $i -lt 300 ]; do mkdir d && cd d || exit 1; i=$((i + 1)); done; sleep 5'
+	run_all
+	[ "$(field leaves 'r["status"], r["out"]["files"], r["out"]["left_out"]')" = "success 4 6" ]
+	[ "$(field nothing 'r["status"], r.get("out"), r.get("out_error"), r["limits"]["out_mb"]')" = "success None None 16" ]
+	[[ "$(field without 'r["stdout"]')" == *"No such file"* ]]
+	[ "$(field without '"out" in r or "out_mb" in r["limits"]')" = False ]
+	run -0 "$DGRID" files leaves
+	[ "$output" = "x           10  run
+-            7  shut/file
+-            5  sub/deep/file
+x           10  twin
+6 more could not be kept: links, devices, or names that Git refuses" ]
+	"$DGRID" get leaves -o "$T/got"
+	[ "$(cat "$T/got/sub/deep/file" "$T/got/shut/file")" = $'text\nhidden' ]
+	[ "$(stat -c %a "$T/got/run")" = 755 ]
+	[ "$("$DGRID" get fails report -o -)" = report ]
+	[ "$(field slow 'r["status"]') $("$DGRID" get slow log -o -)" = "timeout so far" ]
+	for id in flood sparse inodes deep; do
+		[ "$(field "$id" 'r["status"], "out" in r')" = "failed False" ]
+	done
+	[[ "$(field flood 'r["reason"]')" == *"more than 2 MB in /out (out_mb of the task"* ]]
+	[[ "$(field sparse 'r["reason"]')" == *"more than 16 MB"* ]]
+	[[ "$(field inodes 'r["reason"]')" == *"max_out_files"* ]]
+	[[ "$(field deep 'r["reason"]')" == *"32 deep"* ]]
+	"$DGRID" audit
+	# Nothing stays on the node's disk.
+	[ ! -e "$T/w1/run" ] || [ -z "$(find "$T/w1/run" -mindepth 1)" ]
+	[ -z "$(git -C "$T/w1/store.git" for-each-ref refs/held)" ]
+}
+container_runs() { [[ -n $("$ENGINE" ps --quiet --filter "label=dgrid.node=$NODE" --filter "label=dgrid.task=$1") ]]; }
+client_of() { pgrep -f "^$ENGINE .*run .*--name dgrid-$NODE-$1-"; } # TASK: the pid of its `docker run`
+outcomes() { "$DGRID" show --json "$1" | jq -r '[.attempts[].outcome] | join(" ")'; }
+
+# A script that ends with 7 while nobody watches: the claim goes back, and the second run is recorded as it was.
+check_client_lost() { # COMMAND...: cuts the client of task lost off
+	task lost '{"timeout_seconds": 60}' <<<'echo before; sleep 5; echo after; exit 7'
+	spawn "$T/log" "$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --work-dir "$T/w1"
+	wait_until 40 container_runs lost
+	"$@"
+	wait_until 90 ledger_has failed lost
+	[ "$(field lost 'r["status"], r["exit_code"], r["stdout"].split(), r["attempt"]')" = "failed 7 ['before', 'after'] 1" ]
+	[ "$(outcomes lost)" = "released failed" ]
+	"$DGRID" show --json lost | jq -r '.attempts[0].reason' >"$T/reason"
+	cat "$T/reason"
+	grep -q "^$ENGINE run ended with .* its output is not whole" "$T/reason"
+	[ "$(sort -u <("$ENGINE" ps --all --quiet --filter "label=dgrid.node=$NODE") | wc -l)" = 0 ]
+}
+check_client_killed() {
+	kill_client() { kill -KILL "$(client_of lost)"; }
+	check_client_lost kill_client
+	grep -q 'ended with signal 9 while the script still ran' "$T/reason"
+	# A signal to the client alone is not the script's either.
+	task termed '{"timeout_seconds": 60}' <<<'trap "echo told; exit 3" TERM; echo before; sleep 5 & wait; exit 7'
+	wait_until 40 container_runs termed
+	kill -TERM "$(client_of termed)"
+	wait_until 90 ledger_has failed termed
+	[ "$(field termed 'r["status"], r["exit_code"], r["stdout"].split()')" = "failed 7 ['before']" ]
+	[[ "$(outcomes termed)" =~ ^(released )?failed$ ]]
 }

@@ -6,6 +6,7 @@
 
 #define GIT_TIMEOUT_MS 120000
 #define GIT_LONG_MS 86400000
+#define OUTPUT_MAX (16 << 20) /* of commands whose output is taken whole */
 
 bool git_askpass(int argc, char **argv)
 {
@@ -42,10 +43,11 @@ void git_redact(char *text)
 /* The argument list and environment of `git ARGS...`; dir NULL: in no repository. */
 static void command(const struct git *g, const char *dir, const char *const *args, struct strs *argv, struct strs *env)
 {
-	static const char *const scrub[] = {"GIT_WORK_TREE",   "GIT_INDEX_FILE",	"GIT_COMMON_DIR",
-					    "GIT_NAMESPACE",   "GIT_CONFIG_PARAMETERS", "GIT_PREFIX",
-					    "GIT_GRAFT_FILE",  "GIT_SHALLOW_FILE",	"GIT_REPLACE_REF_BASE",
-					    "GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"};
+	static const char *const scrub[] = {"GIT_WORK_TREE",	    "GIT_INDEX_FILE",	     "GIT_COMMON_DIR",
+					    "GIT_NAMESPACE",	    "GIT_CONFIG_PARAMETERS", "GIT_PREFIX",
+					    "GIT_GRAFT_FILE",	    "GIT_SHALLOW_FILE",	     "GIT_REPLACE_REF_BASE",
+					    "GIT_AUTHOR_DATE",	    "GIT_COMMITTER_DATE",    "GIT_GLOB_PATHSPECS",
+					    "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"};
 	/* How git tells its hooks which repository it serves, and where the objects of a push wait for their verdict.
 	 */
 	static const char *const of_hooks[] = {"GIT_DIR", "GIT_OBJECT_DIRECTORY", "GIT_QUARANTINE_PATH",
@@ -103,6 +105,7 @@ static void command(const struct git *g, const char *dir, const char *const *arg
 	strs_add(env, "LC_ALL=C");
 	strs_add(env, "GIT_TERMINAL_PROMPT=0");
 	strs_add(env, "GIT_EDITOR=true");
+	strs_add(env, "GIT_LITERAL_PATHSPECS=1"); /* a file's name is no pattern */
 	if (!getenv("GIT_SSH_COMMAND") && !getenv("GIT_SSH"))
 		strs_add(env, "GIT_SSH_COMMAND=ssh -oBatchMode=yes");
 	strs_addf(env, "GIT_AUTHOR_NAME=%s", g->name);
@@ -154,6 +157,50 @@ struct proc *git_stream(const struct git *g, const char *const *args, bool feed,
 	return p;
 }
 
+/* What moves much over a line is bounded by silence and not by length: a slow line needs its time. */
+static bool moves_much(const char *verb)
+{
+	return !strcmp(verb, "clone") || !strcmp(verb, "fetch");
+}
+
+static int64_t silence_ms(void)
+{
+	const char *said = getenv("DGRID_SILENCE_SECONDS");
+	long long seconds = said ? strtoll(said, NULL, 10) : 0;
+	return seconds > 0 && seconds <= 86400 ? seconds * 1000 : GIT_TIMEOUT_MS;
+}
+
+/* A sign of life a second, while anything comes. */
+static void tell_progress(struct strs *argv)
+{
+	for (size_t i = 0; i < argv->n; i++)
+		if (!strcmp(argv->v[i], "--quiet")) {
+			free(argv->v[i]);
+			argv->v[i] = xstrdup("--progress");
+		}
+}
+
+/* What git says without --quiet of a transfer that goes well is nobody's complaint. */
+static void drop_progress(struct buf *said)
+{
+	static const char *const noise[] = {
+	    "Cloning into ",	    "From ",	     " ", "remote: Enumerating ", "remote: Counting ",
+	    "remote: Compressing ", "remote: Total "};
+	struct buf kept = {0};
+	for (const char *p = said->data ? said->data : ""; *p;) {
+		size_t n = strcspn(p, "\n");
+		bool drop = memchr(p, '\r', n) != NULL;
+		for (size_t i = 0; i < sizeof noise / sizeof *noise && !drop; i++)
+			drop = !strncmp(p, noise[i], strlen(noise[i]));
+		if (!drop)
+			buf_addf(&kept, "%.*s\n", (int)n, p);
+		p += n;
+		p += *p == '\n';
+	}
+	buf_clear(said);
+	*said = kept;
+}
+
 /* Runs git; how is what the spec says beyond the command. */
 static int run_as(const struct git *g, const char *const *args, bool in_dir, struct proc_spec how,
 		  struct proc_result *res, struct err *e)
@@ -162,8 +209,15 @@ static int run_as(const struct git *g, const char *const *args, bool in_dir, str
 	command(g, in_dir ? g->dir : NULL, args, &argv, &env);
 	how.argv = (const char *const *)argv.v;
 	how.env = (const char *const *)env.v;
-	how.timeout_ms = how.timeout_ms ? how.timeout_ms : GIT_TIMEOUT_MS;
+	if (moves_much(args[0])) {
+		how.timeout_ms = 0;
+		how.quiet_ms = silence_ms();
+		tell_progress(&argv);
+	} else
+		how.timeout_ms = how.timeout_ms ? how.timeout_ms : GIT_TIMEOUT_MS;
 	int rc = proc_run(&how, res, e);
+	if (moves_much(args[0]))
+		drop_progress(&res->err);
 	strs_clear(&argv);
 	strs_clear(&env);
 	return rc;
@@ -171,7 +225,7 @@ static int run_as(const struct git *g, const char *const *args, bool in_dir, str
 
 static int run(const struct git *g, const char *const *args, bool in_dir, struct proc_result *res, struct err *e)
 {
-	return run_as(g, args, in_dir, (struct proc_spec){.cap = 16u << 20}, res, e);
+	return run_as(g, args, in_dir, (struct proc_spec){.cap = OUTPUT_MAX}, res, e);
 }
 
 static int failed(const char *verb, const struct proc_result *res, struct err *e)
@@ -187,11 +241,14 @@ static int failed(const char *verb, const struct proc_result *res, struct err *e
 	for (char *p = said; *p; p++)
 		if ((unsigned char)*p < 32)
 			*p = ' ';
+	if (res->end == PROC_TIMED_OUT && moves_much(verb))
+		return err_set(e, ERR_UNAVAILABLE, "git %s: the remote was silent for %lld s", verb,
+			       (long long)silence_ms() / 1000);
 	if (res->end == PROC_TIMED_OUT)
 		return err_set(e, ERR_UNAVAILABLE, "git %s did not end within %d s", verb, GIT_TIMEOUT_MS / 1000);
 	if (res->end == PROC_SIGNALLED)
 		return err_set(e, ERR_UNAVAILABLE, "git %s was ended by signal %d", verb, res->code);
-	return err_set(e, ERR_UNAVAILABLE, "git %s: %s", verb, said);
+	return err_set(e, res->code == 1 && !n ? ERR_NO : ERR_UNAVAILABLE, "git %s: %s", verb, said);
 }
 
 static int finish(const char *verb, struct proc_result *res, struct buf *out, struct err *e)
@@ -199,6 +256,8 @@ static int finish(const char *verb, struct proc_result *res, struct buf *out, st
 	int rc = 0;
 	if (res->end != PROC_EXITED || res->code != 0)
 		rc = failed(verb, res, e);
+	else if (out && res->out_cut) /* half an answer is none */
+		rc = err_set(e, ERR_UNAVAILABLE, "git %s: it answers with more than %d MiB", verb, OUTPUT_MAX >> 20);
 	else if (out)
 		buf_add(out, res->out.data ? res->out.data : "", res->out.len);
 	proc_result_clear(res);
@@ -283,18 +342,6 @@ int git_init_sha256(const struct git *g, const char *url, const char *branch, st
 	return rc;
 }
 
-static bool is_race(const char *line, size_t len)
-{
-	static const char *const races[] = {"fetch first",	    "non-fast-forward",	   "cannot lock ref",
-					    "failed to update ref", "incorrect old value", "stale info"};
-	char text[512];
-	snprintf(text, sizeof text, "%.*s", (int)(len < sizeof text ? len : sizeof text - 1), line);
-	for (size_t i = 0; i < sizeof races / sizeof *races; i++)
-		if (strstr(text, races[i]))
-			return true;
-	return false;
-}
-
 /* The remote's reason stands in parentheses at the end of the refused ref's line, which is not in the error output. */
 static void add_reason(const char *out, struct err *e)
 {
@@ -312,29 +359,36 @@ static void add_reason(const char *out, struct err *e)
 	snprintf(e->msg + len, sizeof e->msg - len, " %s", reason);
 }
 
+/* git's own word for a connection that ended before the answer. */
+static bool unheard(const char *line, size_t len)
+{
+	static const char words[] = "remote failed to report status";
+	for (size_t i = 0; i + sizeof words - 1 <= len; i++)
+		if (!memcmp(line + i, words, sizeof words - 1))
+			return true;
+	return false;
+}
+
 enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e)
 {
 	const char *out = res->out.data ? res->out.data : "";
-	bool any = false, refused = false, raced = false;
-	/* One line a ref. Of an atomic push the refs that were not at fault are refused too: one race explains all. */
+	bool any = false, landed = true, refused = false; /* one line a ref */
 	for (const char *p = out; *p;) {
 		size_t len = strcspn(p, "\n");
 		if (strchr(" +-*=!", *p) && p[1] == '\t') {
 			any = true;
-			refused = refused || *p == '!';
-			raced = raced || (*p == '!' && is_race(p, len));
+			refused = refused || (*p == '!' && !unheard(p, len));
+			landed = landed && *p != '!';
 		}
 		p += len;
 		p += *p == '\n';
 	}
 	enum push_outcome outcome = PUSH_UNKNOWN;
-	if (any && !refused && res->end == PROC_EXITED && res->code == 0)
+	if (any && landed && res->end == PROC_EXITED && res->code == 0)
 		/* "=" (up to date) counts too: the commit holds a nonce, so nobody else can have made it. */
 		outcome = PUSH_LANDED;
-	else if (refused && res->err.data && strstr(res->err.data, "dgrid: " GIT_MOVED_RULE ": "))
-		outcome = PUSH_RACED;
 	else if (refused)
-		outcome = raced ? PUSH_RACED : PUSH_DECLINED;
+		outcome = PUSH_DECLINED;
 	if (outcome != PUSH_LANDED)
 		failed("push", res, e);
 	if (outcome == PUSH_DECLINED) {
@@ -344,12 +398,60 @@ enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e)
 	return outcome;
 }
 
+/* git's own refusal, before it sends anything: the ref there has what we have not. A server's is "[remote rejected]".
+ */
+static bool refused_here(const char *line)
+{
+	return strstr(line, "\t[rejected] (") != NULL;
+}
+
+enum push_outcome git_push_outcome_of(const struct proc_result *res, const char *ref, struct err *e)
+{
+	const char *out = res->out.data ? res->out.data : "";
+	char *ending = xasprintf(":%s\t", ref);
+	enum push_outcome outcome = PUSH_UNKNOWN;
+	/* "FLAG TAB FROM:TO TAB SUMMARY (REASON)" */
+	for (const char *p = out; *p;) {
+		size_t len = strcspn(p, "\n");
+		char *line = xstrndup(p, len);
+		if (strchr(" +-*=!", *line) && line[0] && line[1] == '\t' && strstr(line, ending)) {
+			outcome = *line != '!'	       ? PUSH_LANDED
+				  : unheard(line, len) ? PUSH_UNKNOWN
+				  : refused_here(line) ? PUSH_RACED
+						       : PUSH_DECLINED;
+			if (outcome != PUSH_LANDED)
+				failed("push", res, e);
+			if (outcome == PUSH_DECLINED) {
+				e->class = ERR_PERM;
+				add_reason(line, e);
+			}
+		}
+		free(line);
+		p += len;
+		p += *p == '\n';
+	}
+	free(ending);
+	if (outcome == PUSH_UNKNOWN)
+		failed("push", res, e);
+	return outcome;
+}
+
 enum push_outcome git_push_with(const struct git *g, const char *const *args, struct err *e)
 {
 	struct proc_result res;
 	if (run(g, args, true, &res, e))
 		return PUSH_DECLINED;
 	enum push_outcome outcome = git_push_outcome(&res, e);
+	proc_result_clear(&res);
+	return outcome;
+}
+
+enum push_outcome git_push_ref(const struct git *g, const char *const *args, const char *ref, struct err *e)
+{
+	struct proc_result res;
+	if (run(g, args, true, &res, e))
+		return PUSH_UNKNOWN;
+	enum push_outcome outcome = git_push_outcome_of(&res, ref, e);
 	proc_result_clear(&res);
 	return outcome;
 }
@@ -500,6 +602,8 @@ int git_records(const struct git *g, const char *const *args, void (*on_record)(
 		buf_add(&res.err, r.said.data ? r.said.data : "", r.said.len);
 		if (res.end != PROC_EXITED || res.code)
 			rc = failed(args[0], &res, e);
+		else if (r.pending.len && strspn(r.pending.data, "\n") < r.pending.len)
+			rc = err_set(e, ERR_UNAVAILABLE, "git %s: its answer ends in the middle", args[0]);
 		proc_result_clear(&res);
 	}
 	buf_clear(&r.pending);

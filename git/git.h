@@ -13,7 +13,8 @@ struct git {
 	const char *sign_with; /* file of the SSH key that commits are signed with; NULL: they are not */
 };
 /* Runs `git -C dir ARGS...` (args NULL-terminated). 0 when git exits with 0; else -1 with git's own first lines,
- * redacted. out may be NULL. */
+ * redacted; ERR_NO when it exits with 1 and says nothing, as commands do that were asked quietly whether something is
+ * so. out may be NULL; it gets the whole output, or it is an error. */
 int git_run(const struct git *g, struct buf *out, struct err *e, const char *const *args);
 /* The same for what may take hours, such as a whole history over a slow line. */
 int git_run_long(const struct git *g, struct err *e, const char *const *args);
@@ -45,11 +46,16 @@ int git_cat(const struct git *g, const char *type, char *const *oids, size_t n, 
 /* Makes the (still empty) clone anew with the other object format: an empty repository tells its own only when it is
  * pushed to ("hash algorithm" in the push's error). */
 int git_init_sha256(const struct git *g, const char *url, const char *branch, struct err *e);
-/* How dgrid's own hook tells of a push that came too late: a race, though to git it is like any word of a hook. */
-#define GIT_MOVED_RULE "ref.moved"
 enum push_outcome { PUSH_LANDED, PUSH_RACED, PUSH_DECLINED, PUSH_UNKNOWN };
-/* What `git push --porcelain` said, of one ref or of several with --atomic. */
+/* What `git push --porcelain` said, of one ref or of several with --atomic: landed, refused, or nothing that tells.
+ * What a refusal means is told by the branch and not by the server's words, see push.h; PUSH_RACED comes from there. */
 enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e);
+/* What it said of one ref (its name at the remote) of several that were pushed without --atomic: each has a fate of its
+ * own. PUSH_RACED: git itself refused, for the ref there has what is not here. PUSH_UNKNOWN also where it said nothing
+ * of that ref. */
+enum push_outcome git_push_outcome_of(const struct proc_result *res, const char *ref, struct err *e);
+/* Pushes as args say, and tells of that ref. */
+enum push_outcome git_push_ref(const struct git *g, const char *const *args, const char *ref, struct err *e);
 /* Pushes HEAD to branch, unforced. whole: send no deltas against what the remote has; to find their bases costs more
  * than they save where nothing goes over a wire. e is filled for all but PUSH_LANDED. PUSH_UNKNOWN: it may have landed
  * or not. */

@@ -1,6 +1,10 @@
 #include "sandbox/cgroup.h"
 #ifdef __linux__
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/proc.h"
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,7 +14,16 @@
 #include <unistd.h>
 
 #define PERIOD_US 100000
-#define REMOVE_TRIES 50
+#define REMOVE_MS 50
+#define REMOVE_TRIES 600
+#define EXIT_US 10000
+#define EXIT_TRIES 200
+#define LEAF "/dgrid-worker"
+
+/* Groups that could not be removed yet. */
+static struct strs left;
+static struct loop_timer *left_timer;
+static int left_tries;
 
 static int put(const char *dir, const char *file, const char *text)
 {
@@ -117,15 +130,35 @@ static bool make_v1(struct cgroup *c, const char *name, int memory_mb, int pids,
 	return ok;
 }
 
+/* Version 2: the group that this process was started in. A group with processes of its own gives no controllers to its
+ * children. Where an ordinary user was given one (Delegate=), the worker moves into a leaf of it, and makes the others
+ * beside. */
+static char *started_in(void)
+{
+	char *own = own_group("");
+	size_t len = own ? strlen(own) : 0, leaf = sizeof LEAF - 1;
+	struct stat st;
+	if (len > leaf && !strcmp(own + len - leaf, LEAF)) {
+		own[len - leaf] = 0;
+		return own;
+	}
+	if (own && geteuid() && !stat(own, &st) && st.st_uid == geteuid()) {
+		char *dir = xasprintf("%s" LEAF, own);
+		mkdir(dir, 0755);
+		put(dir, "cgroup.procs", "0");
+		free(dir);
+	}
+	return own;
+}
+
 static bool make_v2(struct cgroup *c, const char *name, int memory_mb, int pids, double cpus)
 {
-	char *own = own_group(""), *top = NULL;
+	char *own = started_in(), *top = NULL;
 	bool ok = false;
 	c->v2 = true;
-	/* A group with processes of its own gives no controllers to its children, except at the very top. */
 	if (own && !put(own, "cgroup.subtree_control", "+memory +pids +cpu"))
 		ok = make_in(c, own, name);
-	if (own && !ok) {
+	if (own && !ok) { /* root's, at the very top, which may have processes too */
 		top = xstrdup("/sys/fs/cgroup/dgrid");
 		mkdir(top, 0755);
 		put("/sys/fs/cgroup", "cgroup.subtree_control", "+memory +pids +cpu");
@@ -155,19 +188,6 @@ bool cgroup_make(struct cgroup *c, const char *name, int memory_mb, int pids, do
 	return false;
 }
 
-void cgroup_enter_argv(const struct cgroup *c, struct strs *argv)
-{
-	strs_add(argv, "sh");
-	strs_add(argv, "-c");
-	strs_addf(argv,
-		  "n=%zu; while [ $n -gt 0 ]; do echo $$ >\"$1/cgroup.procs\" || exit 125; shift; n=$((n - 1)); done; "
-		  "exec \"$@\"",
-		  c->dirs.n);
-	strs_add(argv, "sh");
-	for (size_t i = 0; i < c->dirs.n; i++)
-		strs_add(argv, c->dirs.v[i]);
-}
-
 bool cgroup_hit_memory(const struct cgroup *c)
 {
 	struct buf b = {0};
@@ -181,33 +201,99 @@ bool cgroup_hit_memory(const struct cgroup *c)
 	return kills > 0;
 }
 
+/* True: it is gone. Else what still lives in it is on its way out, and leaves the group a moment later. */
+static bool remove_dir(const char *dir)
+{
+	struct buf b = {0};
+	if (!rmdir(dir) || errno == ENOENT)
+		return true;
+	get(dir, "cgroup.procs", &b);
+	for (char *p = b.data; p && *p; p += strcspn(p, "\n"), p += *p == '\n')
+		kill((pid_t)strtol(p, NULL, 10), SIGKILL);
+	buf_clear(&b);
+	return !rmdir(dir) || errno == ENOENT;
+}
+
+static void try_left(void)
+{
+	struct strs still = {0};
+	for (size_t i = 0; i < left.n; i++)
+		if (!remove_dir(left.v[i]))
+			strs_add(&still, left.v[i]);
+	strs_clear(&left);
+	left = still;
+}
+
+static void tell_left(void)
+{
+	for (size_t i = 0; i < left.n; i++)
+		log_at(LOG_WARN, "sandbox", "the control group %s cannot be removed: something in it does not end",
+		       left.v[i]);
+	strs_clear(&left);
+}
+
+static void left_due(void *ctx)
+{
+	(void)ctx;
+	left_timer = NULL;
+	try_left();
+	if (left.n && ++left_tries < REMOVE_TRIES)
+		left_timer = loop_after(REMOVE_MS, left_due, NULL);
+	else
+		tell_left();
+}
+
+static void left_at_exit(void)
+{
+	for (int i = 0; i < EXIT_TRIES && left.n; i++) {
+		usleep(EXIT_US);
+		try_left();
+	}
+	tell_left();
+}
+
 void cgroup_remove(struct cgroup *c)
 {
-	for (size_t i = 0; i < c->dirs.n; i++) {
-		/* What was killed leaves the group a moment later. */
-		for (int try = 0; rmdir(c->dirs.v[i]) && try < REMOVE_TRIES; try++) {
-			struct buf b = {0};
-			get(c->dirs.v[i], "cgroup.procs", &b);
-			for (char *p = b.data; p && *p; p += strcspn(p, "\n"), p += *p == '\n')
-				kill((pid_t)strtol(p, NULL, 10), SIGKILL);
-			buf_clear(&b);
-			usleep(1000);
-		}
-	}
+	static bool minded;
+	for (size_t i = 0; i < c->dirs.n; i++)
+		if (!remove_dir(c->dirs.v[i]))
+			strs_add(&left, c->dirs.v[i]);
 	strs_clear(&c->dirs);
+	if (!left.n)
+		return;
+	left_tries = 0;
+	if (!left_timer)
+		left_timer = loop_after(REMOVE_MS, left_due, NULL);
+	if (!minded)
+		atexit(left_at_exit);
+	minded = true;
+}
+
+bool cgroup_possible(void)
+{
+	struct cgroup c;
+	char nonce[17], *name;
+	clock_nonce(nonce, 8);
+	name = xasprintf("dgrid-trial-%s", nonce);
+	bool can = cgroup_make(&c, name, 64, 16, 1.0);
+	cgroup_remove(&c);
+	free(name);
+	return can;
 }
 
 void cgroup_sweep(const char *prefix)
 {
 	static const char *const controllers[] = {"memory", "pids", "cpu", "", NULL};
 	for (int i = 0; i < 5; i++) {
-		char *parent = controllers[i] ? own_group(controllers[i]) : xstrdup("/sys/fs/cgroup/dgrid");
+		char *parent = !controllers[i]	 ? xstrdup("/sys/fs/cgroup/dgrid")
+			       : *controllers[i] ? own_group(controllers[i])
+						 : started_in();
 		DIR *d = parent ? opendir(parent) : NULL;
 		for (struct dirent *de; d && (de = readdir(d));)
 			if (!strncmp(de->d_name, prefix, strlen(prefix))) {
-				struct cgroup left = {0};
-				strs_addf(&left.dirs, "%s/%s", parent, de->d_name);
-				cgroup_remove(&left);
+				struct cgroup one = {0};
+				strs_addf(&one.dirs, "%s/%s", parent, de->d_name);
+				cgroup_remove(&one);
 			}
 		if (d)
 			closedir(d);
@@ -224,11 +310,6 @@ bool cgroup_make(struct cgroup *c, const char *name, int memory_mb, int pids, do
 	*c = (struct cgroup){0};
 	return false;
 }
-void cgroup_enter_argv(const struct cgroup *c, struct strs *argv)
-{
-	(void)c;
-	(void)argv;
-}
 bool cgroup_hit_memory(const struct cgroup *c)
 {
 	(void)c;
@@ -237,6 +318,10 @@ bool cgroup_hit_memory(const struct cgroup *c)
 void cgroup_remove(struct cgroup *c)
 {
 	(void)c;
+}
+bool cgroup_possible(void)
+{
+	return false;
 }
 void cgroup_sweep(const char *prefix)
 {

@@ -3,22 +3,22 @@
 #include "base/proc.h"
 #include "json.h"
 #include "sandbox/cgroup.h"
-#include <signal.h>
+#include "sandbox/enter.h"
+#include "sandbox/script.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#ifdef __linux__
-#include <dirent.h>
-#endif
 
 #define PROBE_TIMEOUT_MS 10000
 #define PULL_TIMEOUT_MS 600000
 #define REMOVE_TIMEOUT_MS 60000
-#define SAID_MAX 200 /* of what an engine says, where several are told */
-/* Root is exempt from the process limit, so a root worker's sandboxes run under an unprivileged user of the host. */
-#define SANDBOX_UID "64000"
+#define SAID_MAX 200	 /* of what an engine says, where several are told */
+#define SPACE 4		 /* address space a process may have, in memory_mb: interpreters reserve more than they use */
+#define SHM_MB 64	 /* Docker's; less where the task may have less memory */
+#define DISABLE_USERNS 8 /* bubblewrap 0.8 can forbid user namespaces inside */
 
 static const char *const names[] = {"docker", "podman", "bwrap"};
 
@@ -59,41 +59,33 @@ static int ask(const char *const *argv, int64_t timeout_ms, char *line, size_t r
 	return rc;
 }
 
-int engine_probe(enum engine_kind k, struct engine *out, struct err *e)
+/* The version says so: older ones end at an option that they do not know. */
+static bool knows_disable_userns(const struct engine *g)
 {
-	char line[128];
-	*out = (struct engine){.kind = k};
-	if (k != ENGINE_BWRAP) {
-		/* podman has no server; its info tells whether it could run something at all. */
-		const char *docker[] = {"docker", "version", "--format", "{{.Server.Version}}", NULL};
-		const char *podman[] = {"podman", "info", "--format", "{{.Version.Version}}", NULL};
-		const char *const *argv = k == ENGINE_DOCKER ? docker : podman;
-		if (ask(argv, PROBE_TIMEOUT_MS, line, sizeof line, e))
-			return -1;
-		snprintf(out->version, sizeof out->version, "%.63s", line);
-		return 0;
-	}
-	const char *version[] = {"bwrap", "--version", NULL};
-	if (ask(version, PROBE_TIMEOUT_MS, line, sizeof line, e))
-		return -1;
-	snprintf(out->version, sizeof out->version, "%.63s", strchr(line, ' ') ? strchr(line, ' ') + 1 : line);
-	/* The kernel may forbid what the program can do: run something, with a fork under the process limit. */
+	int major = 0, minor = 0;
+	return sscanf(g->version, "%d.%d", &major, &minor) == 2 && (major > 0 || minor >= DISABLE_USERNS);
+}
+
+/* The kernel may forbid what the program can do: runs something, with a fork under the process limit. */
+static int try_bwrap(const struct engine *g, struct err *e)
+{
 	struct engine_run r = {.name = "probe",
 			       .script = "(true) && (true) && echo ready",
 			       .cpus = 1,
 			       .memory_mb = 64,
 			       .pids = 10,
-			       .tmp_mb = 1};
+			       .tmp_mb = 1,
+			       .user = ENGINE_USER};
 	struct strs argv = {0};
-	engine_start_argv(out, &r, &argv);
-	struct proc_spec spec = {
-	    .argv = (const char *const *)argv.v, .clean_env = true, .timeout_ms = PROBE_TIMEOUT_MS};
-	const char *env[] = {NULL, NULL};
-	char *path = xasprintf("PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
-	env[0] = path;
-	spec.env = env;
-	spec.status_pipe = true;
 	struct proc_result res;
+	char *path = xasprintf("PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+	const char *env[] = {path, NULL};
+	engine_start_argv(g, &r, &argv);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = env,
+				 .clean_env = true,
+				 .status_pipe = true,
+				 .timeout_ms = PROBE_TIMEOUT_MS};
 	int rc = proc_run(&spec, &res, e);
 	if (!rc && (res.end != PROC_EXITED || res.code || !res.out.data || strncmp(res.out.data, "ready", 5) != 0))
 		rc = err_set(e, ERR_UNAVAILABLE, "bwrap cannot make a sandbox here: %.200s",
@@ -101,6 +93,41 @@ int engine_probe(enum engine_kind k, struct engine *out, struct err *e)
 	proc_result_clear(&res);
 	strs_clear(&argv);
 	free(path);
+	return rc;
+}
+
+int engine_probe(enum engine_kind k, struct engine *out, struct err *e)
+{
+	char line[128];
+	int rc;
+	*out = (struct engine){.kind = k};
+	if (k != ENGINE_BWRAP) {
+		/* podman has no server; its info tells whether it could run something at all. */
+		const char *docker[] = {"docker", "version", "--format", "{{.Server.Version}}", NULL};
+		const char *podman[] = {"podman", "info", "--format",
+					"{{.Version.Version}} {{.Host.CgroupsVersion}} {{.Host.Security.Rootless}}",
+					NULL};
+		const char *const *argv = k == ENGINE_DOCKER ? docker : podman;
+		if (ask(argv, PROBE_TIMEOUT_MS, line, sizeof line, e))
+			return -1;
+		/* Podman without root holds to limits by control groups of version 2 alone. */
+		out->limits = !strstr(line, " v1 true");
+		snprintf(out->version, sizeof out->version, "%.*s", (int)strcspn(line, " "), line);
+		return 0;
+	}
+	const char *version[] = {"bwrap", "--version", NULL};
+	if (ask(version, PROBE_TIMEOUT_MS, line, sizeof line, e))
+		return -1;
+	snprintf(out->version, sizeof out->version, "%.63s", strchr(line, ' ') ? strchr(line, ' ') + 1 : line);
+	out->disable_userns = knows_disable_userns(out);
+	rc = try_bwrap(out, e);
+	if (rc && out->disable_userns && enter_filters()) {
+		/* It wants a /proc/sys that may be written, as a container has not; the filter of system calls does as
+		 * well. */
+		out->disable_userns = false;
+		rc = try_bwrap(out, e);
+	}
+	out->limits = !rc && cgroup_possible();
 	return rc;
 }
 
@@ -232,12 +259,35 @@ static void add_all(struct strs *argv, const char *const *words)
 }
 #define ADD(argv, ...) add_all(argv, (const char *const[]){__VA_ARGS__, NULL})
 
+/* A folder of the machine that the engine runs on. Docker's --volume makes one that is not there; --mount does not, but
+ * gives no label where SELinux wants one. */
+static void bind_out(const struct engine *g, const char *dir, struct strs *argv)
+{
+	if (g->kind == ENGINE_PODMAN || file_exists("/sys/fs/selinux/enforce"))
+		strs_addf(argv, "--volume=%s:/out:Z", dir);
+	else
+		strs_addf(argv, "--mount=type=bind,\"source=%s\",target=/out", dir);
+}
+
+bool engine_sees_nothing(const char *said)
+{
+	return strstr(said, "bind source path does not exist") ||
+	       (strstr(said, "statfs ") && strstr(said, "no such file"));
+}
+
+static int shm_mb(const struct engine_run *r)
+{
+	return r->memory_mb < SHM_MB ? r->memory_mb : SHM_MB;
+}
+
 static void container_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
 {
 	strs_add(argv, names[g->kind]);
 	if (g->kind == ENGINE_PODMAN)
 		strs_add(argv, "--log-level=error"); /* its warnings would stand in the script's stderr */
-	ADD(argv, "run", "--name", r->name);
+	/* A signal to the client is not one to the script: where a machine goes down, nobody would have sent it that.
+	 */
+	ADD(argv, "run", "--sig-proxy=false", "--name", r->name);
 	strs_addf(argv, "--label=dgrid.node=%s", r->node);
 	strs_addf(argv, "--label=dgrid.instance=%s", r->instance);
 	strs_addf(argv, "--label=dgrid.task=%s", r->task);
@@ -252,10 +302,21 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 	strs_addf(argv, "--memory=%dm", r->memory_mb);
 	strs_addf(argv, "--memory-swap=%dm", r->memory_mb);
 	strs_addf(argv, "--cpus=%g", r->cpus);
-	strs_addf(argv, "--tmpfs=/tmp:rw,nosuid,nodev,mode=1777,size=%dm", r->tmp_mb);
+	strs_addf(argv, "--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777,size=%dm", r->tmp_mb);
+	strs_addf(argv, "--shm-size=%dm", shm_mb(r));
+	strs_add(argv, "--env=HOME=/tmp");
+	if (r->file_mb)
+		strs_addf(argv, "--ulimit=fsize=%lld:%lld", (long long)r->file_mb << 20, (long long)r->file_mb << 20);
 	for (const char *const *v = r->env; v && *v; v++)
 		strs_addf(argv, "--env=%s", *v);
-	ADD(argv, r->image, "sh", "-c", r->script);
+	if (r->out_dir)
+		bind_out(g, r->out_dir, argv);
+	else if (r->out_lost_mb)
+		strs_addf(argv, "--tmpfs=/out:rw,nosuid,nodev,mode=1777,size=%dm", r->out_lost_mb);
+	if (r->out_dir || r->out_lost_mb)
+		strs_add(argv, "--env=DGRID_OUT=/out");
+	strs_add(argv, r->image);
+	script_argv(r->script, argv);
 }
 
 static void bind_system(struct strs *argv, const char *dir)
@@ -272,15 +333,23 @@ static void bind_system(struct strs *argv, const char *dir)
 		ADD(argv, "--ro-bind", dir, dir);
 }
 
-static void bwrap_argv(const struct engine_run *r, struct strs *argv)
+static void bwrap_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
 {
 	/* Of /etc only what Debian's commands in /usr/bin are links to. */
 	static const char *const system_dirs[] = {"/bin", "/sbin", "/lib", "/lib64", "/etc/alternatives"};
-	if (geteuid() == 0)
-		ADD(argv, "setpriv", "--reuid=" SANDBOX_UID, "--regid=" SANDBOX_UID, "--clear-groups", "--");
+	/* Without a control group the address space of each process is the backstop of the memory watch. */
+	enter_argv(&(struct enter){.groups = r->groups,
+				   .user = geteuid() == 0 ? r->user : 0,
+				   .memory_mb = r->groups ? 0 : r->memory_mb * SPACE,
+				   .file_mb = r->file_mb},
+		   argv);
 	ADD(argv, "bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "dgrid",
 	    "--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", "/tmp", "--ro-bind",
 	    "/usr", "/usr");
+	if (g->disable_userns)
+		strs_add(argv, "--disable-userns");
+	if (enter_filters())
+		ADD(argv, "--seccomp", ENTER_FILTER_WORD);
 	for (size_t i = 0; i < sizeof system_dirs / sizeof *system_dirs; i++)
 		bind_system(argv, system_dirs[i]);
 	for (const char *const *v = r->env; v && *v; v++) {
@@ -289,28 +358,64 @@ static void bwrap_argv(const struct engine_run *r, struct strs *argv)
 		strs_addf(argv, "%.*s", (int)(eq - *v), *v);
 		strs_add(argv, eq + 1);
 	}
+	if (r->out_dir)
+		ADD(argv, "--bind", r->out_dir, "/out", "--setenv", "DGRID_OUT", "/out");
 	ADD(argv, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size");
+	strs_addf(argv, "%lld", (long long)shm_mb(r) << 20);
+	ADD(argv, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--perms", "1777", "--size");
 	strs_addf(argv, "%lld", (long long)r->tmp_mb << 20);
 	ADD(argv, "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/", "--die-with-parent", "--new-session",
-	    "--cap-drop", "ALL", "--json-status-fd", "3", "--", "sh", "-c");
-	/* The limits are set inside: there they count this sandbox's processes alone. bash calls the process limit -u,
-	 * dash and busybox -p. Without a control group the address space is the backstop of the memory watch. */
-	if (r->limits_outside)
-		strs_add(argv, "ulimit -c 0; exec sh -c \"$1\"");
-	else
-		strs_addf(argv,
-			  "ulimit -c 0; ulimit -v %lld; ulimit -u %d 2>/dev/null || ulimit -p %d || exit 125; "
-			  "exec sh -c \"$1\"",
-			  (long long)r->memory_mb * 2048, r->pids, r->pids);
-	ADD(argv, "sh", r->script);
+	    "--cap-drop", "ALL", "--json-status-fd", "3", "--");
+	if (!r->groups) {
+		/* The number of processes is limited inside: there it counts this sandbox's alone. bash calls that
+		 * limit -u, dash and busybox -p. */
+		ADD(argv, "/bin/sh", "-c");
+		strs_addf(argv, "ulimit -u %d 2>/dev/null || ulimit -p %d || exit 125; exec \"$@\"", r->pids, r->pids);
+		strs_add(argv, "sh");
+	}
+	script_argv(r->script, argv);
 }
 
 void engine_start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
 {
 	if (g->kind == ENGINE_BWRAP)
-		bwrap_argv(r, argv);
+		bwrap_argv(g, r, argv);
 	else
 		container_argv(g, r, argv);
+}
+
+int engine_make_out(const struct engine *g, const char *dir, struct err *e)
+{
+	/* A container's user 1000 is whoever the engine makes of it; the folder above shuts out everybody else. */
+	if (mkdir(dir, 0700) || chmod(dir, g->kind == ENGINE_BWRAP ? 0700 : 0777))
+		return err_set(e, errno == ENOSPC || errno == EDQUOT ? ERR_UNAVAILABLE : ERR_PERM,
+			       "cannot make the folder '%s': %s", dir, strerror(errno));
+	return 0;
+}
+
+int engine_give_out(const struct engine *g, const struct engine_run *r, struct err *e)
+{
+	if (g->kind == ENGINE_BWRAP && geteuid() == 0 && lchown(r->out_dir, (uid_t)r->user, (gid_t)r->user))
+		return err_set(e, ERR_UNAVAILABLE, "cannot give '%s' to the sandbox's user: %s", r->out_dir,
+			       strerror(errno));
+	return 0;
+}
+
+void engine_own_argv(const struct engine *g, const char *dir, const char *image, struct strs *argv)
+{
+	if (geteuid() == 0 || g->kind == ENGINE_BWRAP)
+		return;
+	if (g->kind == ENGINE_PODMAN) { /* its root is this user */
+		ADD(argv, names[g->kind], "unshare", "chown", "-hR", "0:0", dir);
+		return;
+	}
+	ADD(argv, names[g->kind], "run", "--rm", "--network=none", "--read-only", "--user=0:0", "--cap-drop=ALL",
+	    "--cap-add=CHOWN", "--cap-add=DAC_OVERRIDE", "--security-opt=no-new-privileges", "--log-driver=none",
+	    "--pull=never");
+	strs_addf(argv, "--volume=%s:/out", dir);
+	ADD(argv, image, "chown", "-hR");
+	strs_addf(argv, "%lu:%lu", (unsigned long)geteuid(), (unsigned long)getegid());
+	strs_add(argv, "/out");
 }
 
 void engine_kill_argv(const struct engine *g, const char *name, const char *signal, struct strs *argv)
@@ -372,94 +477,14 @@ int engine_parse_state(const char *text, size_t len, struct engine_state *out)
 		return -1;
 	}
 	const struct json *oom = json_get(j, "OOMKilled");
-	const char *error = json_str(j, "Error"), *started = json_str(j, "StartedAt");
+	const char *error = json_str(j, "Error"), *started = json_str(j, "StartedAt"), *status = json_str(j, "Status");
 	out->oom = oom && oom->type == JSON_BOOL && oom->boolean;
 	out->exit_code = (int)json_int(j, "ExitCode", -1);
 	/* A container that was made but not started keeps the zero time. */
 	out->ran = started && strncmp(started, "0001-", 5) != 0;
+	/* One that runs, is paused or is just being stopped has an exit code too: 0. */
+	out->ended = out->ran && status && !strcmp(status, "exited") && json_get(j, "ExitCode");
 	snprintf(out->error, sizeof out->error, "%.250s", error ? error : "");
 	json_free(j);
 	return 0;
-}
-
-#ifdef __linux__
-struct process {
-	long pid, parent, rss_pages;
-	bool inside;
-};
-
-/* All processes of root's tree; *n of them, the first is root. A snapshot: what forks meanwhile is seen next time. */
-static struct process *tree(long root, size_t *n)
-{
-	size_t count = 0, kept = 0;
-	struct process *all = NULL;
-	DIR *d = opendir("/proc");
-	struct dirent *de;
-	while (d && (de = readdir(d))) {
-		char path[64], text[512];
-		long pid = strtol(de->d_name, NULL, 10), parent;
-		if (pid <= 0)
-			continue;
-		snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-		FILE *f = fopen(path, "re");
-		size_t len = f ? fread(text, 1, sizeof text - 1, f) : 0;
-		if (f)
-			fclose(f);
-		text[len] = 0;
-		char *rest = strrchr(text, ')'); /* the name may hold anything */
-		long rss;
-		if (!rest ||
-		    sscanf(rest + 1,
-			   " %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %*u %*u %ld",
-			   &parent, &rss) != 2)
-			continue;
-		all = xrealloc(all, (count + 1) * sizeof *all);
-		all[count++] = (struct process){.pid = pid, .parent = parent, .rss_pages = rss, .inside = pid == root};
-	}
-	if (d)
-		closedir(d);
-	for (bool grew = true; grew;) {
-		grew = false;
-		for (size_t i = 0; i < count; i++)
-			for (size_t k = 0; k < count && !all[i].inside; k++)
-				if (all[k].inside && all[k].pid == all[i].parent)
-					grew = all[i].inside = true;
-	}
-	for (size_t i = 0; i < count; i++)
-		if (all[i].inside)
-			all[kept++] = all[i];
-	*n = kept;
-	return all;
-}
-#endif
-
-long engine_bwrap_rss_kb(long root)
-{
-	long pages = 0;
-#ifdef __linux__
-	size_t n;
-	struct process *all = tree(root, &n);
-	for (size_t i = 0; i < n; i++)
-		pages += all[i].rss_pages;
-	free(all);
-	pages *= sysconf(_SC_PAGESIZE) / 1024;
-#else
-	(void)root;
-#endif
-	return pages;
-}
-
-void engine_bwrap_signal(long root, int sig)
-{
-#ifdef __linux__
-	size_t n;
-	struct process *all = tree(root, &n);
-	for (size_t i = 0; i < n; i++)
-		if (all[i].pid != root)
-			kill((pid_t)all[i].pid, sig);
-	free(all);
-#else
-	(void)root;
-	(void)sig;
-#endif
 }

@@ -7,10 +7,16 @@
 #include "base/buf.h"
 #include <stdbool.h>
 #include <stdint.h>
+/* Root is exempt from the process limit, so a root worker's sandboxes run under unprivileged users of the host, each
+ * under its own: what the kernel counts a user (inotify, message queues, keys) no task can take from another. */
+#define ENGINE_USER 64000
+#define ENGINE_USERS 1000
 enum engine_kind { ENGINE_DOCKER, ENGINE_PODMAN, ENGINE_BWRAP };
 struct engine {
 	enum engine_kind kind;
 	char version[64];
+	bool disable_userns; /* bwrap can forbid user namespaces inside, beside the filter of system calls */
+	bool limits;	     /* memory, processes and processors are held to, not just watched (control groups) */
 };
 struct engine_run {				    /* all borrowed */
 	const char *name;			    /* container name, unique an attempt */
@@ -19,7 +25,11 @@ struct engine_run {				    /* all borrowed */
 	const char *const *env; /* NULL-terminated NAME=value */
 	double cpus;
 	int memory_mb, pids, tmp_mb;
-	bool limits_outside; /* bwrap: a control group holds memory and processes already */
+	const char *out_dir;	   /* the worker's folder that the script sees as /out; NULL: there is none */
+	int out_lost_mb;	   /* out_dir NULL: an /out of that size which nobody sees afterwards; 0: none */
+	int64_t file_mb;	   /* no file that it writes may be larger; 0: no limit */
+	const struct strs *groups; /* bwrap: control groups that hold its limits; NULL: there are none */
+	int user; /* bwrap as root: the user id on this machine that it runs under, ENGINE_USERS of them */
 };
 const char *engine_name(enum engine_kind k);
 int engine_probe(enum engine_kind k, struct engine *out, struct err *e); /* does it answer, and which version is it? */
@@ -43,15 +53,21 @@ void engine_state_argv(const struct engine *g, const char *name, struct strs *ar
  * leaves nothing (its sandboxes die with their parent). Returns how many, -1 on error. */
 int engine_remove_leftovers(const struct engine *g, const char *node, struct err *e);
 struct engine_state {
-	bool ran; /* the script was started at all */
+	bool ran;   /* the script was started at all */
+	bool ended; /* and has ended: while this is false oom and exit_code say nothing */
 	bool oom;
 	int exit_code;	 /* as the engine reports it: 128+N for signal N */
 	char error[256]; /* the engine's own error, "" if none */
 };
 int engine_parse_state(const char *text, size_t len, struct engine_state *out); /* -1: not understood */
 
-/* bwrap only (Linux, elsewhere 0): resident kilobytes of root and all its descendants. */
-long engine_bwrap_rss_kb(long root);
-/* bwrap only: signals the processes inside the sandbox whose init is root (not the init itself). */
-void engine_bwrap_signal(long root, int sig);
+/* Makes a new, empty folder that may be an engine_run's out_dir: only whoever runs in a sandbox may write to it. */
+int engine_make_out(const struct engine *g, const char *dir, struct err *e);
+/* The last step before it is started: the out_dir becomes the run's user's. */
+int engine_give_out(const struct engine *g, const struct engine_run *r, struct err *e);
+/* Is that what an engine says that does not see this machine's folders: it runs elsewhere, or we are in a container? */
+bool engine_sees_nothing(const char *said);
+/* argv that gives all that stands in an out_dir back to this process' user; empty where it is his already. image: of
+ * the task. */
+void engine_own_argv(const struct engine *g, const char *dir, const char *image, struct strs *argv);
 #endif

@@ -6,45 +6,6 @@
 
 const char config_template[] = "{\n  \"schema\": 1,\n  \"branch\": \"main\",\n  \"images\": [\"alpine:3.20\"]\n}\n";
 
-static const struct {
-	const char *name;
-	size_t offset;
-	int64_t dflt, min, max;
-} ints[] = {
-    {"min_timeout_seconds", offsetof(struct grid_config, min_timeout_seconds), 10, 1, 86400},
-    {"max_timeout_seconds", offsetof(struct grid_config, max_timeout_seconds), 300, 1, 86400},
-    {"output_limit_bytes", offsetof(struct grid_config, output_limit_bytes), 10240, 256, 262144},
-    {"heartbeat_seconds", offsetof(struct grid_config, heartbeat_seconds), 30, 1, 3600},
-    {"orphan_after_seconds", offsetof(struct grid_config, orphan_after_seconds), 300, 5, 86400},
-    {"max_clock_skew_seconds", offsetof(struct grid_config, max_clock_skew_seconds), 60, 0, 3600},
-    {"poll_seconds", offsetof(struct grid_config, poll_seconds), 5, 1, 3600},
-    {"keep_finished", offsetof(struct grid_config, keep_finished), 500, 1, 100000},
-    {"max_memory_mb", offsetof(struct grid_config, max_memory_mb), 512, 16, 1048576},
-    {"max_pids", offsetof(struct grid_config, max_pids), 10, 3, 4096},
-    {"tmp_mb", offsetof(struct grid_config, tmp_mb), 64, 1, 65536},
-    {"pushes_per_minute", offsetof(struct grid_config, pushes_per_minute), 0, 1, 100000},
-    {"lease_seconds", offsetof(struct grid_config, lease_seconds), 0, 5, 86400},
-    {"live_tail_bytes", offsetof(struct grid_config, live_tail_bytes), 2048, 0, 65536},
-    {"retry_backoff_seconds", offsetof(struct grid_config, retry_backoff_seconds), 10, 1, 3600},
-    {"max_files_per_request", offsetof(struct grid_config, max_files_per_request), 1, 1, 1000},
-    {"replicas", offsetof(struct grid_config, replicas), 1, 1, 9},
-    {"quorum", offsetof(struct grid_config, quorum), 0, 1, 9},
-};
-#define N_INTS (sizeof ints / sizeof *ints)
-
-static int64_t *int_at(struct grid_config *c, size_t i)
-{
-	return (int64_t *)(void *)((char *)c + ints[i].offset);
-}
-
-void config_defaults(struct grid_config *c)
-{
-	*c = (struct grid_config){.branch = xstrdup("main"), .max_cpus = 1};
-	c->images[0] = xstrdup("alpine:3.20");
-	for (size_t i = 0; i < N_INTS; i++)
-		*int_at(c, i) = ints[i].dflt;
-}
-
 static void clear_images(struct grid_config *c)
 {
 	for (int i = 0; c->images[i]; i++) {
@@ -127,6 +88,168 @@ static void parse_links(struct grid_config *c, const struct json *m, struct prob
 	}
 }
 
+static void parse_flag(bool *flag, const struct json *m, struct problems *p)
+{
+	if (m->type != JSON_BOOL)
+		problem_in(p, m->line, m->col, m->name, "expected true or false");
+	*flag = m->boolean;
+}
+
+static void parse_schema(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	int64_t n;
+	(void)c;
+	if (json_to_int(m, &n) || n != 1)
+		problem_in(p, m->line, m->col, "schema", "expected 1 (a newer grid needs a newer dgrid)");
+}
+
+static void parse_branch(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	if (m->type != JSON_STRING || !m->len || m->text[0] == '-') {
+		problem_in(p, m->line, m->col, "branch", "expected a branch name");
+		return;
+	}
+	free(c->branch);
+	c->branch = xstrdup(m->text);
+}
+
+static void parse_promote(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	bool workers = m->type == JSON_STRING && !strcmp(m->text, "workers");
+	if (!workers && (m->type != JSON_STRING || strcmp(m->text, "workflow") != 0))
+		problem_in(p, m->line, m->col, "promote", "expected \"workflow\" or \"workers\"");
+	else
+		c->workers_promote = workers;
+}
+
+static void parse_signed_tasks(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	parse_flag(&c->require_signed_tasks, m, p);
+}
+
+static void parse_limits(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	parse_flag(&c->require_limits, m, p);
+}
+
+static void parse_signed_nodes(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	parse_flag(&c->require_signed_nodes, m, p);
+}
+
+static void parse_title(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	if (m->type != JSON_STRING || !m->len || m->len > 100) {
+		problem_in(p, m->line, m->col, "title", "expected 1-100 bytes of text");
+		return;
+	}
+	free(c->title);
+	c->title = xstrdup(m->text);
+}
+
+static void parse_max_cpus(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	double d = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
+	if (!(d >= 0.01 && d <= 1024))
+		problem_in(p, m->line, m->col, "max_cpus", "expected a number from 0.01 to 1024");
+	else
+		c->max_cpus = d;
+}
+
+/* Every setting: a whole number within its range, or what a function of its own reads. */
+#define NUMBER(name, dflt, min, max) #name, offsetof(struct grid_config, name), dflt, min, max, NULL, "", ""
+#define OTHER(name, parse, kind, dflt) #name, 0, 0, 0, 0, parse, kind, dflt
+static const struct setting {
+	const char *name;
+	size_t offset;
+	int64_t dflt, min, max;
+	void (*parse)(struct grid_config *c, const struct json *m, struct problems *p);
+	const char *kind, *dflt_text; /* of what is no whole number */
+	const char *about;
+} settings[] = {
+    {OTHER(schema, parse_schema, "1", "1"), "the version of the format"},
+    {OTHER(branch, parse_branch, "text", "\"main\""), "the branch that the grid stands on"},
+    {OTHER(images, parse_images, "list of 1-15 names", "[\"alpine:3.20\"]"),
+     "the images that tasks may ask for; the first is the default"},
+    {NUMBER(min_timeout_seconds, 10, 1, 86400), "the shortest time limit that a task may ask for"},
+    {NUMBER(max_timeout_seconds, 300, 1, 86400), "the longest time limit that a task may ask for"},
+    {OTHER(max_cpus, parse_max_cpus, "number, 0.01-1024", "1"),
+     "the most processors that a task may ask for, and what it gets when it does not ask"},
+    {NUMBER(max_memory_mb, 512, 16, 1048576), "the same for memory"},
+    {NUMBER(max_pids, 10, 3, 4096), "the same for processes and threads"},
+    {NUMBER(tmp_mb, 64, 1, 65536), "the size of a task's `/tmp`"},
+    {NUMBER(output_limit_bytes, 10240, 256, 262144), "kept of each stream of a task: its beginning and its end"},
+    {NUMBER(poll_seconds, 5, 1, 3600),
+     "how often a worker looks for work, up to six times as long with nothing to do; a folder on the same machine is "
+     "watched instead"},
+    {NUMBER(heartbeat_seconds, 30, 1, 3600), "between two signs of life of a node"},
+    {NUMBER(orphan_after_seconds, 300, 5, 86400), "after this silence of a node its tasks are given to others"},
+    {NUMBER(lease_seconds, 0, 5, 86400),
+     "how long a claim holds without renewal; without it the task's time limit and 60"},
+    {NUMBER(max_clock_skew_seconds, 60, 0, 3600), "how far clocks may disagree"},
+    {NUMBER(retry_backoff_seconds, 10, 1, 3600),
+     "before the second attempt of a task with `retry_on_failure`; doubles with each"},
+    {NUMBER(replicas, 1, 1, 9), "how many nodes run a task that does not say"},
+    {NUMBER(quorum, 0, 1, 9), "how many of them must find the same; without it a majority"},
+    {NUMBER(live_tail_bytes, 2048, 0, 65536),
+     "of each stream of a running task, published for `dgrid logs -f`, as public as results are; 0 publishes nothing "
+     "before the end"},
+    {NUMBER(pushes_per_minute, 0, 1, 100000),
+     "of the whole grid, heartbeats included; 6 is right for GitHub; without it no limit"},
+    {NUMBER(keep_finished, 500, 1, 100000),
+     "finished tasks on the branch; older ones move to the branch `archive`, where `show`, `logs`, `why` and `wait` "
+     "find them"},
+    {NUMBER(max_out_mb, 16, 0, 2048),
+     "the most that a task may leave in `/out`, and what it may when it does not ask; 0: no task has `/out`"},
+    {NUMBER(max_out_files, 1000, 1, 100000), "files, folders and whatever else a task may leave there"},
+    {NUMBER(keep_out_days, 14, 1, 36500), "how long what tasks left in `/out` is kept"},
+    {OTHER(promote, parse_promote, "\"workflow\" or \"workers\"", "\"workflow\""),
+     "who moves merged submissions to the queue; `workers` lets any idle worker do it too"},
+    {NUMBER(max_files_per_request, 1, 1, 1000), "task files that one pull request may add"},
+    {OTHER(require_limits, parse_limits, "true or false", "false"),
+     "only nodes that enforce limits of memory, processes and processors claim tasks; bubblewrap needs control groups "
+     "for that"},
+    {OTHER(require_signed_tasks, parse_signed_tasks, "true or false", "false"),
+     "workers run only what somebody in `allowed_signers` has signed"},
+    {OTHER(require_signed_nodes, parse_signed_nodes, "true or false", "false"),
+     "what nodes commit, and what people do to running and finished tasks, is signed with a key of `nodes/keys/`"},
+    {OTHER(title, parse_title, "text, 1-100 bytes", ""), "of the dashboard"},
+    {OTHER(links, parse_links, "list of up to 9 `{\"text\": …, \"url\": …}`", "[]"),
+     "of the dashboard; addresses begin with https://, http:// or mailto:"},
+};
+#define N_SETTINGS (sizeof settings / sizeof *settings)
+
+bool config_setting(size_t i, struct config_setting *out)
+{
+	if (i >= N_SETTINGS)
+		return false;
+	const struct setting *s = &settings[i];
+	*out = (struct config_setting){
+	    .name = s->name, .about = s->about, .text = !strncmp(s->kind, "text", 4) || s->kind[0] == '"'};
+	snprintf(out->dflt, sizeof out->dflt, "%s", s->dflt_text);
+	if (s->max && s->dflt)
+		snprintf(out->dflt, sizeof out->dflt, "%lld", (long long)s->dflt);
+	if (s->max)
+		snprintf(out->kind, sizeof out->kind, "whole number, %lld-%lld", (long long)s->min, (long long)s->max);
+	else
+		snprintf(out->kind, sizeof out->kind, "%s", s->kind);
+	return true;
+}
+
+static void *at(struct grid_config *c, size_t offset)
+{
+	return (char *)c + offset;
+}
+
+void config_defaults(struct grid_config *c)
+{
+	*c = (struct grid_config){.branch = xstrdup("main"), .max_cpus = 1};
+	c->images[0] = xstrdup("alpine:3.20");
+	for (size_t i = 0; i < N_SETTINGS; i++)
+		if (settings[i].max)
+			*(int64_t *)at(c, settings[i].offset) = settings[i].dflt;
+}
+
 static void parse_member(struct grid_config *c, const struct json *m, struct problems *p)
 {
 	int64_t n;
@@ -134,61 +257,23 @@ static void parse_member(struct grid_config *c, const struct json *m, struct pro
 		problem_in(p, m->name_line, m->name_col, m->name, "unknown setting (expected no NUL in a name)");
 		return;
 	}
-	for (size_t i = 0; i < N_INTS; i++)
-		if (!strcmp(m->name, ints[i].name)) {
-			if (m->type == JSON_NULL && !ints[i].dflt)
-				*int_at(c, i) = 0; /* null: no limit, as without the setting */
-			else if (json_to_int(m, &n) || n < ints[i].min || n > ints[i].max)
-				problem_in(p, m->line, m->col, m->name, "expected a whole number from %lld to %lld",
-					   (long long)ints[i].min, (long long)ints[i].max);
-			else
-				*int_at(c, i) = n;
-			return;
-		}
-	if (!strcmp(m->name, "schema")) {
-		if (json_to_int(m, &n) || n != 1)
-			problem_in(p, m->line, m->col, "schema", "expected 1 (a newer grid needs a newer dgrid)");
-	} else if (!strcmp(m->name, "branch")) {
-		if (m->type != JSON_STRING || !m->len || m->text[0] == '-')
-			problem_in(p, m->line, m->col, "branch", "expected a branch name");
-		else {
-			free(c->branch);
-			c->branch = xstrdup(m->text);
-		}
-	} else if (!strcmp(m->name, "promote")) {
-		bool workers = m->type == JSON_STRING && !strcmp(m->text, "workers");
-		if (!workers && (m->type != JSON_STRING || strcmp(m->text, "workflow") != 0))
-			problem_in(p, m->line, m->col, "promote", "expected \"workflow\" or \"workers\"");
-		else
-			c->workers_promote = workers;
-	} else if (!strcmp(m->name, "images"))
-		parse_images(c, m, p);
-	else if (!strcmp(m->name, "require_signed_tasks")) {
-		if (m->type != JSON_BOOL)
-			problem_at(p, m->line, m->col, "require_signed_tasks: expected true or false");
-		c->require_signed_tasks = m->boolean;
-	} else if (!strcmp(m->name, "require_signed_nodes")) {
-		if (m->type != JSON_BOOL)
-			problem_at(p, m->line, m->col, "require_signed_nodes: expected true or false");
-		c->require_signed_nodes = m->boolean;
-	} else if (!strcmp(m->name, "links"))
-		parse_links(c, m, p);
-	else if (!strcmp(m->name, "title")) {
-		if (m->type != JSON_STRING || !m->len || m->len > 100)
-			problem_at(p, m->line, m->col, "title: expected 1-100 bytes of text");
-		else {
-			free(c->title);
-			c->title = xstrdup(m->text);
-		}
-	} else if (!strcmp(m->name, "max_cpus")) {
-		double d = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
-		if (!(d >= 0.01 && d <= 1024))
-			problem_in(p, m->line, m->col, "max_cpus", "expected a number from 0.01 to 1024");
-		else
-			c->max_cpus = d;
-	} else if (strncmp(m->name, "x-", 2) != 0)
-		problem_in(p, m->name_line, m->name_col, m->name,
-			   "unknown setting (expected a setting of the README; names of your own begin with x-)");
+	const struct setting *s = settings;
+	while (s < settings + N_SETTINGS && strcmp(m->name, s->name) != 0)
+		s++;
+	if (s == settings + N_SETTINGS) {
+		if (strncmp(m->name, "x-", 2) != 0)
+			problem_in(
+			    p, m->name_line, m->name_col, m->name,
+			    "unknown setting (dgrid config --fields lists them; names of your own begin with x-)");
+	} else if (s->parse)
+		s->parse(c, m, p);
+	else if (m->type == JSON_NULL && !s->dflt)
+		*(int64_t *)at(c, s->offset) = 0; /* null: as without the setting */
+	else if (json_to_int(m, &n) || n < s->min || n > s->max)
+		problem_in(p, m->line, m->col, m->name, "expected a whole number from %lld to %lld", (long long)s->min,
+			   (long long)s->max);
+	else
+		*(int64_t *)at(c, s->offset) = n;
 }
 
 void config_parse(struct grid_config *c, const char *text, size_t len, struct problems *p)

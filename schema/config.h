@@ -9,15 +9,18 @@ struct grid_config {
 	char *images[16]; /* NULL-terminated; the first is the default */
 	int64_t min_timeout_seconds, max_timeout_seconds, output_limit_bytes, heartbeat_seconds, orphan_after_seconds,
 	    max_clock_skew_seconds, poll_seconds, keep_finished, max_memory_mb, max_pids, tmp_mb,
-	    pushes_per_minute,	   /* for the whole grid; 0: no limit */
-	    lease_seconds,	   /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
-	    live_tail_bytes,	   /* of each running task's streams, shown to who follows; 0: none */
-	    retry_backoff_seconds, /* wait before the second attempt after a failure; doubles with each */
-	    max_files_per_request, /* task files that one pull request may add */
-	    replicas, quorum;	   /* of tasks that do not say, see vote.h; quorum 0: a majority */
-	bool workers_promote;	   /* "promote": idle workers move approved tasks to the queue, else a workflow does */
+	    pushes_per_minute,	       /* for the whole grid; 0: no limit */
+	    lease_seconds,	       /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
+	    live_tail_bytes,	       /* of each running task's streams, shown to who follows; 0: none */
+	    retry_backoff_seconds,     /* wait before the second attempt after a failure; doubles with each */
+	    max_files_per_request,     /* task files that one pull request may add */
+	    max_out_mb, max_out_files, /* what a task may leave in /out; max_out_mb 0: no /out */
+	    keep_out_days,	       /* how long that is kept */
+	    replicas, quorum;	       /* of tasks that do not say, see vote.h; quorum 0: a majority */
+	bool workers_promote; /* "promote": idle workers move approved tasks to the queue, else a workflow does */
 	double max_cpus;
 	bool require_signed_tasks; /* workers run only what somebody in allowed_signers has signed */
+	bool require_limits;	   /* only nodes whose engine holds tasks to their limits claim any */
 	bool require_signed_nodes; /* what nodes commit is signed with a key of nodes/keys/NODE.pub */
 	char *title;		   /* of the dashboard; NULL: none */
 	struct config_link {
@@ -28,5 +31,13 @@ void config_defaults(struct grid_config *c); /* then config_clear frees */
 /* Overlays text on c. Everything wrong is added to p; c is usable only when p->n stayed the same. */
 void config_parse(struct grid_config *c, const char *text, size_t len, struct problems *p);
 void config_clear(struct grid_config *c);
+
+/* Setting i, in the order of the manual; false behind the last. */
+struct config_setting {
+	const char *name, *about;
+	char kind[80], dflt[48]; /* what it may be; its default as JSON, "" for none */
+	bool text;		 /* a string */
+};
+bool config_setting(size_t i, struct config_setting *out);
 extern const char config_template[]; /* the grid.json that init writes */
 #endif

@@ -226,7 +226,7 @@ int keys_enrolled(const char *dir, const char *who, const char *public_half, str
 	struct buf text = {0};
 	struct keys all = {0}, own = {0};
 	struct problems p = {0};
-	struct err none;
+	struct err none = {0};
 	char *name = xasprintf(KEYS_FOLDER "%s.pub", who), *path = xasprintf("%s/%s", dir, name);
 	const char *print = keys_parse(&own, public_half, strlen(public_half), NULL) ? "?" : own.v[0].print;
 	int rc = 0;
@@ -237,7 +237,9 @@ int keys_enrolled(const char *dir, const char *who, const char *public_half, str
 		    "this grid takes signed commits only, and '%.80s' is no name that a key can be enrolled for "
 		    "(set GIT_USER_NAME to 1-64 of A-Z a-z 0-9 _ -)",
 		    who);
-	else if (file_read(path, KEYS_FILE_MAX, &text, &none))
+	else if (file_read(path, KEYS_FILE_MAX, &text, &none) && none.class != ERR_NOENT)
+		rc = err_set(e, none.class, "%s", none.msg);
+	else if (none.class == ERR_NOENT)
 		rc = err_set(e, ERR_PERM, "the key %s is not enrolled: the branch has no %s", print, name);
 	else if (keys_parse(&all, text.data ? text.data : "", text.len, &p))
 		rc = err_set(e, ERR_PERM, "the key %s is not enrolled: %.*s", print, (int)strcspn(p.text.data, "\n"),

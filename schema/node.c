@@ -51,6 +51,7 @@ struct json *node_file(const struct node_facts *f)
 	json_set(j, "labels", labels);
 	json_set(j, "engine", json_new_str(f->engine));
 	json_set(j, "engine_version", json_new_str(f->engine_version));
+	json_set(j, "limits_enforced", json_new_bool(f->limits));
 	json_set(j, "cpu_count", json_new_int(sysconf(_SC_NPROCESSORS_ONLN)));
 #ifdef _SC_PHYS_PAGES
 	/* In megabytes first: pages times page size overflows a 32-bit long. */

@@ -10,6 +10,7 @@ struct node_facts {
 	const char *status;	   /* "active", "draining", "paused", "left" */
 	const char *trouble;	   /* why it is paused; "" for none */
 	const char *engine, *engine_version, *work_dir;
+	bool limits; /* its engine holds tasks to their limits */
 	char *const *labels;
 	size_t n_labels;
 	int slots, busy;

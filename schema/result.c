@@ -1,6 +1,8 @@
 #include "schema/result.h"
 #include "base/clock.h"
 #include "base/sha256.h"
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,14 +37,18 @@ static struct json *decimal(double d)
 }
 
 /* What it ran with is what it has to be run with again. */
-static struct json *limits(const struct engine_run *r, size_t output_limit)
+static struct json *limits(const struct engine_run *r, const struct result_facts *f, bool unenforced)
 {
 	struct json *j = json_new(JSON_OBJECT);
 	json_set(j, "cpus", decimal(r->cpus));
 	json_set(j, "memory_mb", json_new_int(r->memory_mb));
 	json_set(j, "pids", json_new_int(r->pids));
 	json_set(j, "tmp_mb", json_new_int(r->tmp_mb));
-	json_set(j, "output_limit_bytes", json_new_int((int64_t)output_limit));
+	json_set(j, "output_limit_bytes", json_new_int((int64_t)f->output_limit));
+	if (f->out_mb)
+		json_set(j, "out_mb", json_new_int(f->out_mb));
+	if (unenforced)
+		json_set(j, "enforced", json_new_bool(false));
 	return j;
 }
 
@@ -65,10 +71,119 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 	/* bubblewrap runs no image: the script sees the host's own /usr. */
 	json_set(r, "image", json_new_str(bwrap ? "host:/usr" : f->image));
 	json_set(r, "image_digest", json_new_str(f->image_digest));
-	json_set(r, "limits", limits(f->run, f->output_limit));
+	json_set(r, "limits", limits(f->run, f, a->unenforced));
 	sha256(f->script, strlen(f->script), script);
 	set_hash(r, "script_sha256", script);
 	set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, a->out_sha256);
 	set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated, a->err_sha256);
+	if (f->reason && *f->reason)
+		json_set(r, "reason", json_new_str(f->reason));
+	if (f->out)
+		json_set(r, "out", json_copy(f->out));
+	if (f->out_error && *f->out_error)
+		json_set(r, "out_error", json_new_str(f->out_error));
 	return r;
+}
+
+char *result_line(const struct json *result, bool failed)
+{
+	const char *out = json_str(result, "stdout"), *err = json_str(result, "stderr");
+	size_t n = err ? strlen(err) : 0, from;
+	while (n && strchr(" \t\r\n", err[n - 1]))
+		n--;
+	for (from = n; from && err[from - 1] != '\n'; from--)
+		;
+	if (failed && n)
+		return xstrndup(err + from, n - from);
+	out = out ? out + strspn(out, " \t\r\n") : "";
+	return xstrndup(out, strcspn(out, "\n"));
+}
+
+/* ---- is it sound? ---- */
+
+static bool wrong(char why[200], const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static bool wrong(char why[200], const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(why, 200, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+bool result_end_sound(const struct json *of, const char *status, char why[200])
+{
+	const struct json *code = json_get(of, "exit_code"), *signal = json_get(of, "signal");
+	int64_t n = -1, sig = 0;
+	bool success = !strcmp(status, "success"), failed = !strcmp(status, "failed"),
+	     stopped = !strcmp(status, "timeout") || !strcmp(status, "oom") || !strcmp(status, "cancelled");
+	if ((code && code->type != JSON_NULL && json_to_int(code, &n)) ||
+	    (signal && signal->type != JSON_NULL && json_to_int(signal, &sig)))
+		return wrong(why, "exit_code or signal is no whole number");
+	if (success && code && n != 0)
+		return wrong(why, "success with exit code %lld", (long long)n);
+	if (failed && code && n == 0)
+		return wrong(why, "failed with exit code 0");
+	if (stopped && n >= 0)
+		return wrong(why, "%s with exit code %lld: it was stopped", status, (long long)n);
+	if (code && signal && sig != (n > 128 && n <= 192 ? n - 128 : 0))
+		return wrong(why, "signal %lld with exit code %lld", (long long)sig, (long long)n);
+	return true;
+}
+
+/* The mark where the middle of a long output was left out, see collected() in runner.c. */
+static bool cut_there(const struct json *text, int64_t bytes, bool exact)
+{
+	static const char mark[] = "\n[... ", behind[] = " bytes left out ...]\n";
+	for (const char *at = text->text;
+	     (at = memmem(at, (size_t)(text->text + text->len - at), mark, sizeof mark - 1)); at++) {
+		char *end;
+		const char *digits = at + sizeof mark - 1;
+		int64_t left = strtoll(digits, &end, 10);
+		size_t rest = (size_t)(text->text + text->len - end), words = sizeof behind - 1;
+		if (end == digits || rest < words || memcmp(end, behind, words) != 0)
+			continue;
+		int64_t kept = (int64_t)(at - text->text) + (int64_t)(rest - words);
+		if (left > 0 && left < bytes && (!exact || left == bytes - kept))
+			return true;
+	}
+	return false;
+}
+
+bool result_stream_sound(const struct json *result, const char *stream, char why[200])
+{
+	char *names[3] = {xasprintf("%s_bytes", stream), xasprintf("%s_truncated", stream),
+			  xasprintf("%s_sha256", stream)};
+	const struct json *text = json_get(result, stream), *cut = json_get(result, names[1]);
+	int64_t bytes = json_int(result, names[0], -1);
+	const char *said = json_str(result, names[2]);
+	for (int i = 0; i < 3; i++)
+		free(names[i]);
+	if (!text || text->type != JSON_STRING || bytes < 0 || !cut || cut->type != JSON_BOOL || !said)
+		return wrong(why, "it does not say what it printed on %s, how much, and its hash", stream);
+	/* What is no UTF-8 was replaced, and then its own bytes are nowhere. */
+	bool exact = !memmem(text->text, text->len, "\xEF\xBF\xBD", 3);
+	if (cut->boolean)
+		return cut_there(text, bytes, exact) ||
+		       wrong(why, "%s is said to be cut, and what is kept and left out is not its %lld bytes", stream,
+			     (long long)bytes);
+	if (exact ? (int64_t)text->len != bytes : (int64_t)text->len < bytes)
+		return wrong(why, "%s has %zu bytes, and %s_bytes says %lld", stream, text->len, stream,
+			     (long long)bytes);
+	uint8_t hash[32];
+	char hex[SHA256_HEX];
+	sha256(text->text, text->len, hash);
+	sha256_hex(hash, hex);
+	return !exact || !strcmp(hex, said) || wrong(why, "%s is not what %s_sha256 is the hash of", stream, stream);
+}
+
+bool result_sound(const struct json *result, const char *status, char why[200])
+{
+	static const char *const all[] = {"exit_code", "signal", "started_at",	 "finished_at",	 "duration_ms",
+					  "engine",    "image",	 "image_digest", "script_sha256"};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		if (!json_get(result, all[i]))
+			return wrong(why, "the result of a run has no %s", all[i]);
+	return result_end_sound(result, status, why) && result_stream_sound(result, "stdout", why) &&
+	       result_stream_sound(result, "stderr", why);
 }

@@ -9,7 +9,21 @@ struct result_facts { /* borrowed */
 	const struct engine *engine;
 	const struct engine_run *run; /* its limits: what the run was given */
 	size_t output_limit;
+	int64_t out_mb; /* 0: it had no /out */
 	int64_t attempt;
+	const struct json *out; /* what it left in /out, NULL: nothing; copied */
+	const char *out_error;	/* why that could not be kept, "" or NULL: it was */
+	const char *reason;	/* why it was ended, beside its status; "" or NULL: none */
 };
 struct json *result_json(const struct attempt_result *a, const struct result_facts *f); /* the caller's */
+/* What a result says in one line: of a failure the last words on stderr, else the first on stdout. The caller's. */
+char *result_line(const struct json *result, bool failed);
+
+/* Do the parts of a run's result agree with each other: exit code and signal with the status, the kept output with its
+ * bytes and hash, the duration with its start and end? status: how the run itself ended. False: why says what does not.
+ * What only another run can show (output that was cut, or is no UTF-8) is not judged. */
+bool result_sound(const struct json *result, const char *status, char why[200]);
+/* The same of exit code and signal alone, which the story of an attempt has too; one that is missing agrees. */
+bool result_end_sound(const struct json *of, const char *status, char why[200]);
+bool result_stream_sound(const struct json *result, const char *stream, char why[200]); /* "stdout", "stderr" */
 #endif

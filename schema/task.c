@@ -1,6 +1,8 @@
 #include "schema/task.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/text.h"
+#include "sandbox/script.h"
 #include "schema/vote.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +68,7 @@ static void check_id(const struct checking *k, const struct json *m)
 
 static void check_script(const struct checking *k, const struct json *m)
 {
+	char why[240];
 	if (!clean_string(m) || !m->len)
 		problem_in(k->p, m->line, m->col, m->name, "%s (expected a string that is not empty, without NUL)",
 			   m->type != JSON_STRING ? json_type_name(m->type)
@@ -73,6 +76,8 @@ static void check_script(const struct checking *k, const struct json *m)
 						  : "empty");
 	else if (m->len > TASK_SCRIPT_MAX)
 		problem_in(k->p, m->line, m->col, m->name, "%zu bytes (expected at most %d)", m->len, TASK_SCRIPT_MAX);
+	else if (script_wrong(m->text, m->len, why))
+		problem_in(k->p, m->line, m->col, m->name, "%s", why);
 	k->t->script = m->text;
 }
 
@@ -123,6 +128,11 @@ static void check_pids(const struct checking *k, const struct json *m)
 	check_int(k, m, 3, k->c->max_pids, &k->t->pids);
 }
 
+static void check_out(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 0, k->c->max_out_mb, &k->t->out_mb);
+}
+
 static void check_cpus(const struct checking *k, const struct json *m)
 {
 	char value[64];
@@ -154,7 +164,12 @@ static void check_env(const struct checking *k, const struct json *m)
 		wrong(k, m, m->name, "an object of strings");
 		return;
 	}
-	for (const struct json *v = m->child; v; v = v->next) {
+	size_t all = 0;
+	for (const struct json *v = m->child; v; v = v->next)
+		all++;
+	if (all > TASK_ENV_MAX)
+		problem_in(k->p, m->line, m->col, m->name, "%zu variables (expected at most %d)", all, TASK_ENV_MAX);
+	for (const struct json *v = m->child; v && all <= TASK_ENV_MAX; v = v->next) {
 		size_t n = strspn(v->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
 		if (!n || v->name[n] || n != v->name_len || (v->name[0] >= '0' && v->name[0] <= '9'))
 			problem_in(k->p, v->name_line, v->name_col, m->name,
@@ -165,6 +180,11 @@ static void check_env(const struct checking *k, const struct json *m)
 			problem_in(k->p, v->line, v->col, field, "%s is not valid (expected a string without NUL)",
 				   v->type == JSON_STRING ? "a text with a NUL" : shown(v, value));
 			free(field);
+		} else if (v->name_len + 1 + v->len > TASK_ENV_BYTES) {
+			problem_in(
+			    k->p, v->line, v->col, m->name,
+			    "\"%.80s\" has %zu bytes with its name (expected at most %d: Linux hands on no more)",
+			    v->name, v->name_len + 1 + v->len, TASK_ENV_BYTES);
 		}
 	}
 }
@@ -264,18 +284,31 @@ static const struct field {
 	void (*check)(const struct checking *k, const struct json *m); /* NULL: only dgrid writes it */
 } fields[] = {
     {{"task_id", "string", "required; 1-64 of `A-Z a-z 0-9 _ -`; the file's name without `.json`", "", true}, check_id},
-    {{"script", "string", "required; not empty, no NUL, at most 65,536 bytes; run by `sh -c`", "", true}, check_script},
+    {{"script", "string",
+      "required; not empty, no NUL, at most 65,536 bytes; lines end with LF; run by `sh -c`, or by the program of its "
+      "`#!` line",
+      "", true},
+     check_script},
     {{"timeout_seconds", "integer",
       "required; within `min_timeout_seconds` and `max_timeout_seconds` of `grid.json` (10-300)", "", true},
      check_timeout},
     {{"image", "string", "one of `grid.json`'s `images`", "the first of them", false}, check_image},
-    {{"env", "object of strings", "names of letters, digits and `_`, not beginning with a digit", "none", false},
+    {{"env", "object of strings",
+      "at most 2,000; names of letters, digits and `_`, not beginning with a digit; name and value at most 131,000 "
+      "bytes",
+      "none", false},
      check_env},
     {{"cpus", "number", "0.01 to `max_cpus`", "`max_cpus`", false}, check_cpus},
     {{"memory_mb", "integer", "4 to `max_memory_mb`", "`max_memory_mb`", false}, check_memory},
     {{"pids", "integer", "3 to `max_pids`", "`max_pids`", false}, check_pids},
+    {{"out_mb", "integer", "0 to `max_out_mb`; the most that it may leave in `/out`; 0: it has none", "`max_out_mb`",
+      false},
+     check_out},
     {{"priority", "integer", "0-9; higher runs first, then the oldest", "5", false}, check_priority},
-    {{"max_attempts", "integer", "1-10; attempts lost with their node, and failed ones with `retry_on_failure`, count",
+    {{"max_attempts", "integer",
+      "1-10; attempts lost with their node, those that a node could not start, and failed ones with "
+      "`retry_on_failure`, "
+      "count",
       "3", false},
      check_attempts},
     {{"retry_on_failure", "boolean", "try again after a failure, timeout or out-of-memory, with growing waits", "false",
@@ -314,12 +347,13 @@ static const struct field {
       NULL, false},
      NULL},
     {{"attempts", "everywhere",
-      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; `evidence` where another than its "
-      "node ended it; of attempts that were tried again also `exit_code`, `signal`, `duration_ms`, `stderr_tail`; of "
+      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; `fault` (`engine`) where the "
+      "node's engine was the reason; `evidence` where another than its node ended it; of attempts that were tried "
+      "again also `exit_code`, `signal`, `duration_ms`, `stderr_tail`, `out`, `out_error`; of "
       "votes `commitment`, `duration_ms`, `engine`, `image_digest`",
       NULL, false},
      NULL},
-    {{"not_before", "`queue/`", "a task that failed waits until then", NULL, false}, NULL},
+    {{"not_before", "`queue/`", "a task that failed, or could not be started, waits until then", NULL, false}, NULL},
     {{"cancel", "after `dgrid cancel`", "`by`, `requested_at`", NULL, false}, NULL},
     {{"result", "`completed/`, `failed/`", "how it ended", NULL, false}, NULL},
 };
@@ -330,10 +364,42 @@ const struct task_field *task_field_at(size_t i)
 	return i < N_FIELDS ? &fields[i].told : NULL;
 }
 
+/* What other programs call a field that there is. */
+static const char *const others[][2] = {{"id", "task_id"},
+					{"name", "task_id"},
+					{"command", "script"},
+					{"cmd", "script"},
+					{"run", "script"},
+					{"timeout", "timeout_seconds"},
+					{"time_limit", "timeout_seconds"},
+					{"mem", "memory_mb"},
+					{"memory", "memory_mb"},
+					{"memory_limit", "memory_mb"},
+					{"ram", "memory_mb"},
+					{"cpu", "cpus"},
+					{"cores", "cpus"},
+					{"processes", "pids"},
+					{"max_pids", "pids"},
+					{"environment", "env"},
+					{"variables", "env"},
+					{"container", "image"},
+					{"docker_image", "image"},
+					{"tags", "labels"},
+					{"needs", "labels"},
+					{"requires", "labels"},
+					{"node_selector", "labels"},
+					{"retries", "max_attempts"},
+					{"retry", "retry_on_failure"}};
+
 static void unknown(const struct checking *k, const struct json *m)
 {
 	const char *near = NULL;
 	size_t best = 3;
+	for (size_t i = 0; i < sizeof others / sizeof *others && strlen(m->name) == m->name_len; i++)
+		if (!strcmp(m->name, others[i][0])) {
+			near = others[i][1];
+			best = 0;
+		}
 	for (size_t i = 0; i < N_FIELDS && strlen(m->name) == m->name_len; i++)
 		if (fields[i].check && text_differences(m->name, fields[i].told.name) < best) {
 			near = fields[i].told.name;
@@ -393,6 +459,7 @@ int task_parse(struct task *t, const char *text, size_t len, const char *file_id
 			   .max_attempts = TASK_MAX_ATTEMPTS,
 			   .memory_mb = c->max_memory_mb,
 			   .pids = c->max_pids,
+			   .out_mb = c->max_out_mb,
 			   .cpus = c->max_cpus,
 			   .image = c->images[0]};
 	if (len > TASK_FILE_MAX) {
@@ -439,4 +506,28 @@ bool task_runs_on(const struct task *t, char *const *labels, size_t n_labels)
 			return false;
 	}
 	return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void take_id(void *ctx, const char *name)
+{
+	size_t n = strlen(name);
+	if (n <= 5 || strcmp(name + n - 5, ".json") != 0)
+		return;
+	char *id = xstrndup(name, n - 5);
+	if (task_id_valid(id))
+		strs_add(ctx, id);
+	free(id);
+}
+
+int task_ids_in(const char *folder, struct strs *out, struct err *e)
+{
+	int rc = file_names(folder, take_id, out, e);
+	if (out->n)
+		qsort(out->v, out->n, sizeof *out->v, by_name);
+	return rc;
 }

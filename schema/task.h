@@ -7,12 +7,18 @@
 
 #define TASK_FILE_MAX (1 << 20) /* bytes of a task file */
 #define TASK_SCRIPT_MAX 65536
+/* Linux hands a program no string beyond 128 KiB; the rest is for what an engine's command puts around a variable. And
+ * bubblewrap takes no more than 9,000 arguments, three a variable. */
+#define TASK_ENV_BYTES 131000
+#define TASK_ENV_MAX 2000
 #define TASK_SIGNATURES_MAX 8
 #define TASK_SIGNATURE_MAX 4096 /* bytes */
 
 enum task_state { TASK_UNAPPROVED, TASK_QUEUE, TASK_IN_PROGRESS, TASK_COMPLETED, TASK_FAILED, TASK_N_STATES };
 const char *task_state_name(enum task_state s); /* the folder under tasks/ */
-bool task_id_valid(const char *id);		/* 1-64 of A-Za-z0-9_- */
+/* The ids of a folder's files ID.json, sorted; what is named otherwise is passed by. */
+int task_ids_in(const char *folder, struct strs *out, struct err *e);
+bool task_id_valid(const char *id); /* 1-64 of A-Za-z0-9_- */
 
 /* The schema as docs/TASK_FORMAT.md tells it, in its order. */
 struct task_field {
@@ -26,6 +32,7 @@ struct task {
 	struct json *doc; /* owned; everything below is borrowed from it */
 	const char *id, *script, *image;
 	int64_t timeout_seconds, priority, max_attempts, memory_mb, pids;
+	int64_t out_mb; /* what it may leave in /out; 0: there is none */
 	double cpus;
 	bool retry_on_failure;
 	int64_t replicas, quorum; /* as the task has them; 0: it does not say */

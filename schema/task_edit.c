@@ -69,6 +69,29 @@ int64_t task_lease_until(const struct json *doc)
 	return get_time(json_get(doc, "claim"), "lease_until");
 }
 
+void task_fault_engine(struct json *doc)
+{
+	const struct json *list = json_get(doc, "attempts");
+	struct json *entry = list ? list->child : NULL;
+	while (entry && entry->next)
+		entry = entry->next;
+	if (entry)
+		json_set(entry, "fault", json_new_str("engine"));
+}
+
+int64_t task_engine_faults(const struct json *doc)
+{
+	const struct json *list = json_get(doc, "attempts");
+	int64_t n = 0;
+	for (const struct json *a = list ? list->child : NULL; a; a = a->next) {
+		const char *outcome = json_str(a, "outcome"), *fault = json_str(a, "fault");
+		if (outcome && !strcmp(outcome, "retried"))
+			n = 0;
+		n += outcome && !strcmp(outcome, "released") && fault && !strcmp(fault, "engine");
+	}
+	return n;
+}
+
 void task_set_not_before(struct json *doc, int64_t utc_seconds)
 {
 	set_time(doc, "not_before", utc_seconds);
@@ -87,7 +110,7 @@ int64_t task_max_attempts(const struct json *doc)
 /* What is worth keeping of a run that is not the last: how it ended, and the end of its error output. */
 static void tell_story(struct json *entry, const struct json *result)
 {
-	static const char *const kept[] = {"exit_code", "signal", "duration_ms", NULL};
+	static const char *const kept[] = {"exit_code", "signal", "duration_ms", "out", "out_error", NULL};
 	const struct json *err = json_get(result, "stderr");
 	for (int i = 0; kept[i]; i++)
 		if (json_get(result, kept[i]))

@@ -23,6 +23,10 @@ void task_set_verdict(struct json *doc, const char *status, const char *reason);
 void task_retried(struct json *doc, const char *by);
 /* How often the task had completed, and failed, before it was queued again by hand. */
 void task_retried_ends(const struct json *doc, int64_t *completed, int64_t *failed);
+/* Notes in the last entry of attempts, which has just ended the claim, that the node's engine was the reason. */
+void task_fault_engine(struct json *doc);
+/* How often, since it was queued by hand, a claim was given back for that reason without costing an attempt. */
+int64_t task_engine_faults(const struct json *doc);
 void task_set_not_before(struct json *doc, int64_t utc_seconds);
 int64_t task_not_before(const struct json *doc); /* 0: none */
 int64_t task_max_attempts(const struct json *doc);

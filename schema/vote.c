@@ -142,6 +142,9 @@ bool vote_commitment(const struct json *result, const char *node, const char *no
 	add_number(&b, json_get(result, "exit_code"));
 	add_number(&b, json_get(result, "signal"));
 	buf_addf(&b, "%s\n%s\n", stdout_hash, stderr_hash);
+	const char *tree = json_str(json_get(result, "out"), "tree"); /* whoever left files commits to them */
+	if (tree)
+		buf_addf(&b, "%s\n", tree);
 	sha256(b.data, b.len, hash);
 	sha256_hex(hash, out);
 	buf_clear(&b);

@@ -47,8 +47,11 @@ fi
 
 if [ "$group" = demo ] || [ "$group" = test ]; then
 	need bwrap bubblewrap bubblewrap
-	need setpriv util-linux util-linux
 	need bash bash bash
+fi
+
+if [ "$group" = test ]; then
+	need setpriv util-linux util-linux # to be an ordinary user
 fi
 
 # A release is made on Debian: its package, and static programs for two processors by musl, packed by xz.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What the manual has from the program, so that neither can go stale: the commands, from each --help, in dgrid.1; the
-fields of a task, from `validate --fields`, in dgrid-task.5.
+fields of a task, from `validate --fields`, in dgrid-task.5; the settings, from `config --fields`, in dgrid-ledger.5.
 
 usage: manual.py PROGRAM FOLDER      the pages in FOLDER are rewritten between their marks
 """
@@ -113,6 +113,14 @@ def field(line):
                                      sentences(says.replace("`", "")))
 
 
+def setting(line):
+    """A row of a table: name, what it may be, default, what it is."""
+    name, kind, default, says = (c.strip() for c in line.strip("|").split("|"))
+    return ".It Cm %s Pq %s\n%s\n%s\n" % (name.strip("`"), text(kind.replace("`", "").replace('"', "\\(dq")),
+                                          sentences((says[0].upper() + says[1:]).replace("`", "") + "."),
+                                          sentences("Default: %s." % default) if default else ".\\\" no default")
+
+
 def rewrite(page, what, made):
     with open(page, encoding="utf-8") as f:
         whole = f.read()
@@ -136,6 +144,7 @@ def main():
     rewrite(folder + "/dgrid-task.5", "validate --fields, first table", "".join(map(field, given)))
     rewrite(folder + "/dgrid-task.5", "validate --fields, second table",
             "".join(field(row) for row in rows if row not in given))
+    rewrite(folder + "/dgrid-ledger.5", "config --fields", "".join(setting(row) for row in ask("config", "--fields").splitlines()))
 
 
 main()

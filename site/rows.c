@@ -1,6 +1,7 @@
 #include "site/rows.h"
 #include "base/clock.h"
 #include "base/markup.h"
+#include "schema/result.h"
 #include "store/voters.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,12 @@ struct reading {
 	const struct snapshot *s;
 	size_t room_events;
 };
+
+const char *row_state(enum task_state s)
+{
+	static const char *const words[] = {"unapproved", "queued", "running", "completed", "failed"};
+	return words[s];
+}
 
 int64_t row_time(const struct json *object, const char *name)
 {
@@ -41,6 +48,21 @@ static void put_number(struct buf *b, int64_t n)
 {
 	comma(b);
 	buf_addf(b, "%lld", (long long)n);
+}
+
+/* A row under construction. The first one writes down what its columns are called, so that each name stands once: here,
+ * beside its value. */
+struct line {
+	struct buf *json, *names; /* names: NULL for all but the first */
+};
+
+static struct buf *column(const struct line *l, const char *name)
+{
+	if (l->names) {
+		comma(l->names);
+		buf_addf(l->names, "\"%s\"", name);
+	}
+	return l->json;
 }
 
 static void put_text(struct buf *b, const char *s, size_t max)
@@ -128,7 +150,8 @@ static void take_events(struct reading *x, const char *id, const struct json *do
 	const struct json *attempts = json_get(doc, "attempts");
 	for (const struct json *a = attempts ? attempts->child : NULL; a; a = a->next) {
 		const char *outcome = json_str(a, "outcome");
-		if (outcome && (!strcmp(outcome, "lost") || !strcmp(outcome, "released")))
+		if (outcome &&
+		    (!strcmp(outcome, "lost") || !strcmp(outcome, "released") || !strcmp(outcome, "unstartable")))
 			add_event(x, row_time(a, "ended_at"), outcome, id, a);
 	}
 }
@@ -191,21 +214,6 @@ static int64_t last_claim(const struct json *doc)
 	return t ? t : row_time(json_get(doc, "result"), "started_at");
 }
 
-/* What it said: of a failed task its last words on stderr, of another the first on stdout. The caller's. */
-static char *telling_line(enum task_state state, const struct json *result)
-{
-	const char *out = json_str(result, "stdout"), *err = json_str(result, "stderr");
-	size_t n = err ? strlen(err) : 0, from;
-	while (n && strchr(" \t\r\n", err[n - 1]))
-		n--;
-	for (from = n; from && err[from - 1] != '\n'; from--)
-		;
-	if (state == TASK_FAILED && n)
-		return xstrndup(err + from, n - from);
-	out = out ? out + strspn(out, " \t\r\n") : "";
-	return xstrndup(out, strcspn(out, "\n"));
-}
-
 static void count_for_node(struct reading *x, const struct row *row)
 {
 	for (size_t i = 0; i < x->s->n_nodes; i++)
@@ -247,30 +255,30 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	if (t->state == TASK_COMPLETED || t->state == TASK_FAILED)
 		count_for_node(x, row);
 	take_events(x, t->id, doc);
-	struct buf *b = &row->json;
-	buf_adds(b, "[");
-	put_text(b, t->id, 64);
-	put_number(b, t->state);
-	put_text(b, row->orphan ? "orphaned" : !doc ? "invalid" : status, 16);
-	put_text(b, row->node, 64);
-	put_number(b, row->created);
-	put_number(b, claimed);
-	put_number(b, row->ended);
-	put_number(b, row->ms);
-	put_number(b, number(result, "exit_code", -1));
-	put_number(b, number(result, "signal", 0));
-	put_number(b, number(doc, "priority", 5));
-	put_labels(b, json_get(doc, "labels"));
-	put_text(b, json_str(doc, "description"), 160);
-	put_number(b, attempts_made(doc));
-	put_number(b, task_max_attempts(doc));
-	put_number(b, number(doc, "timeout_seconds", 0));
-	put_number(b, row_time(claim, "lease_until"));
-	put_number(b, row_time(doc, "not_before"));
-	put_text(b, note, 200);
-	char *line = telling_line(t->state, result);
-	put_text(b, line, 80);
-	free(line);
+	char *said = result_line(result, row->failed);
+	const struct line l = {&row->json, x->r->n == 1 ? &x->r->columns : NULL};
+	buf_adds(l.json, "[");
+	put_text(column(&l, "id"), t->id, 64);
+	put_number(column(&l, "state"), t->state);
+	put_text(column(&l, "status"), row->orphan ? "orphaned" : !doc ? "invalid" : status, 16);
+	put_text(column(&l, "node"), row->node, 64);
+	put_number(column(&l, "created"), row->created);
+	put_number(column(&l, "claimed"), claimed);
+	put_number(column(&l, "ended"), row->ended);
+	put_number(column(&l, "ms"), row->ms);
+	put_number(column(&l, "exit"), number(result, "exit_code", -1));
+	put_number(column(&l, "signal"), number(result, "signal", 0));
+	put_number(column(&l, "priority"), number(doc, "priority", 5));
+	put_labels(column(&l, "labels"), json_get(doc, "labels"));
+	put_text(column(&l, "text"), json_str(doc, "description"), 160);
+	put_number(column(&l, "tries"), attempts_made(doc));
+	put_number(column(&l, "max"), task_max_attempts(doc));
+	put_number(column(&l, "timeout"), number(doc, "timeout_seconds", 0));
+	put_number(column(&l, "lease"), row_time(claim, "lease_until"));
+	put_number(column(&l, "notBefore"), row_time(doc, "not_before"));
+	put_text(column(&l, "note"), note, 200);
+	put_text(column(&l, "said"), said, 80);
+	free(said);
 }
 
 /* ---- all ---- */
@@ -290,6 +298,20 @@ static int by_id(const void *pa, const void *pb)
 	const struct row *a = *(struct row *const *)pa, *b = *(struct row *const *)pb;
 	int c = strcmp(sorting->tasks[a->task].id, sorting->tasks[b->task].id);
 	return c ? c : by_when(a, b);
+}
+
+/* Who gets a page, while there are some: what somebody has to look into first, what only waits last. Of each the
+ * newest; none takes all, so that the feed's failures always have theirs. */
+enum { PASS_TROUBLE, PASS_RUNNING, PASS_ENDED, PASS_QUEUED, ROWS_PASSES };
+static const size_t pages_up_to[ROWS_PASSES] = {ROWS_PAGES / 2, ROWS_PAGES * 4 / 5, ROWS_PAGES, ROWS_PAGES};
+
+static int page_pass(const struct snapshot *s, const struct row *row)
+{
+	enum task_state state = s->tasks[row->task].state;
+	return row->failed || row->orphan  ? PASS_TROUBLE
+	       : state == TASK_IN_PROGRESS ? PASS_RUNNING
+	       : state == TASK_COMPLETED   ? PASS_ENDED
+					   : PASS_QUEUED;
 }
 
 int rows_read(struct rows *r, const struct snapshot *s, struct err *e)
@@ -320,14 +342,25 @@ int rows_read(struct rows *r, const struct snapshot *s, struct err *e)
 	if (r->n)
 		qsort(r->by_id, r->n, sizeof *r->by_id, by_id);
 	/* In a damaged ledger an id may stand in two folders: the newer one gets the page. */
-	for (size_t i = 0, pages = 0; i < r->n; i++) {
-		struct row *row = &r->v[i];
-		row->page = pages < ROWS_PAGES && rows_find(r, s, s->tasks[row->task].id) == row;
-		pages += row->page;
-		put_number(&row->json, row->page);
-	}
+	size_t pages = 0;
+	for (int pass = 0; pass < ROWS_PASSES; pass++)
+		for (size_t i = 0; i < r->n && pages < pages_up_to[pass]; i++) {
+			struct row *row = &r->v[i];
+			if (row->page || page_pass(s, row) > pass || rows_find(r, s, s->tasks[row->task].id) != row)
+				continue;
+			row->page = true;
+			pages++;
+		}
 	newest_events(r);
 	return 0;
+}
+
+void rows_close(struct rows *r, size_t i, int64_t queued)
+{
+	const struct line l = {&r->v[i].json, i ? NULL : &r->columns};
+	put_number(column(&l, "page"), r->v[i].page);
+	put_number(column(&l, "queued"), queued);
+	buf_adds(l.json, "]");
 }
 
 const struct row *rows_find(const struct rows *r, const struct snapshot *s, const char *id)
@@ -347,6 +380,7 @@ void rows_clear(struct rows *r)
 {
 	for (size_t i = 0; i < r->n; i++)
 		buf_clear(&r->v[i].json);
+	buf_clear(&r->columns);
 	for (size_t i = 0; i < r->n_events; i++)
 		buf_clear(&r->events[i].json);
 	free(r->v);

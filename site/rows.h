@@ -1,6 +1,6 @@
 /* rows: every task of a snapshot as a line of the dashboard's table, and what happened to tasks that somebody should
  * know of. Documents are read one after the other and not kept, so the memory is that of the lines.
- *   rows_read(&r, &snapshot, &err) -> r.v[i].json ... -> rows_clear
+ *   rows_read(&r, &snapshot, &err) -> rows_close for each -> r.columns, r.v[i].json ... -> rows_clear
  */
 #ifndef ROWS_H
 #define ROWS_H
@@ -13,7 +13,7 @@ struct row {
 	bool orphan, failed;
 	bool page; /* has a page of its own */
 	char node[65];
-	struct buf json; /* an array that its reader may add to and has to close */
+	struct buf json; /* an array, whole after rows_close */
 };
 struct row_event {
 	int64_t when;
@@ -22,6 +22,7 @@ struct row_event {
 struct rows {
 	struct row *v; /* running ones first, then the newest first */
 	size_t n;
+	struct buf columns;	  /* their names, JSON strings with commas between them: the script reads by name */
 	struct row_event *events; /* newest first, at most ROWS_EVENTS */
 	size_t n_events;
 	struct row **by_id;
@@ -35,9 +36,11 @@ struct rows {
 #define ROWS_EVENTS 50
 #define ROWS_PAGES 500 /* the newest that get pages */
 int rows_read(struct rows *r, const struct snapshot *s, struct err *e);
+void rows_close(struct rows *r, size_t i, int64_t queued); /* with when it was queued, UTC seconds; 0: unknown */
 const struct row *rows_find(const struct rows *r, const struct snapshot *s, const char *id); /* NULL: none */
 void rows_clear(struct rows *r);
 
+const char *row_state(enum task_state s); /* the word for readers: queued, running, ... */
 /* UTC seconds of a time in a document; 0 when it is none, or none of this age (1970 to 9999). */
 int64_t row_time(const struct json *object, const char *name);
 /* Why a running task stands out at that time: its node is gone, its lease ran out. "" when it does not. */

@@ -63,6 +63,9 @@ void taskpage_words(struct buf *out, enum task_state state, const struct json *d
 	else if (!strcmp(status, "lost"))
 		buf_addf(out, "Given up: %lld of %lld attempts were used up by lost nodes.",
 			 (long long)task_attempts_used(doc), (long long)task_max_attempts(doc));
+	else if (!strcmp(status, "unstartable"))
+		buf_addf(out, "Given up: in %lld of %lld attempts it could not be started.",
+			 (long long)task_attempts_used(doc), (long long)task_max_attempts(doc));
 	else if (!strcmp(status, "disputed"))
 		buf_adds(out, "Disputed: the nodes that ran it found too different things.");
 	else if (!strcmp(status, "invalid"))
@@ -165,8 +168,8 @@ static void put_commit(struct buf *b, const struct forge *f, const char *oid)
 
 static const char *badge_class(const char *status)
 {
-	static const char *const known[] = {"success", "failed",  "timeout",  "oom",	 "cancelled",
-					    "lost",    "invalid", "orphaned", "disputed"};
+	static const char *const known[] = {"success", "failed",  "timeout",  "oom",	  "cancelled",
+					    "lost",    "invalid", "orphaned", "disputed", "unstartable"};
 	for (size_t i = 0; status && i < sizeof known / sizeof *known; i++)
 		if (!strcmp(status, known[i]))
 			return known[i];
@@ -175,18 +178,18 @@ static const char *badge_class(const char *status)
 
 static void put_head(struct buf *b, const struct taskpage *p)
 {
-	static const char *const words[] = {"unapproved", "queued", "running", "completed", "failed"};
 	const char *status = json_str(json_get(p->doc, "result"), "status"), *text = json_str(p->doc, "description");
+	const char *state = row_state(p->task->state);
 	struct buf how = {0};
 	char why[200] = "";
 	if (p->task->state == TASK_IN_PROGRESS && p->doc)
 		row_orphan(p->s, p->doc, why);
 	buf_adds(b, "<div class=\"task-head\"><h1>");
 	html(b, p->task->id);
-	buf_addf(b, "</h1><span class=\"badge s-%s\">%s</span>", words[p->task->state], words[p->task->state]);
+	buf_addf(b, "</h1><span class=\"badge s-%s\">%s</span>", state, state);
 	if (why[0])
 		buf_adds(b, "<span class=\"badge s-orphaned\">orphaned</span>");
-	if (status && strcmp(status, words[p->task->state]) != 0 && strcmp(status, "success") != 0) {
+	if (status && strcmp(status, state) != 0 && strcmp(status, "success") != 0) {
 		buf_addf(b, "<span class=\"badge s-%s\">", badge_class(status));
 		markup_html(b, status, markup_cut(status, strlen(status), 24));
 		buf_adds(b, "</span>");
@@ -219,6 +222,17 @@ static void fact_nodes(struct buf *b, const char *name, const struct json *list)
 		buf_addf(&all, "%s%s", all.len ? ", " : "", v->type == JSON_STRING ? v->text : "?");
 	fact(b, name, all.data);
 	buf_clear(&all);
+}
+
+/* What it left in /out; never its contents, which are a stranger's. */
+static void facts_files(struct buf *b, const struct json *result)
+{
+	const struct json *out = json_get(result, "out");
+	fact_value(b, "Files", json_get(out, "files"), "");
+	fact_value(b, "Bytes in them", json_get(out, "bytes"), "");
+	fact_value(b, "Left out of them", json_get(out, "left_out"), "");
+	fact(b, "Tree of them", json_str(out, "tree"));
+	fact(b, "Files not kept", json_str(result, "out_error"));
 }
 
 /* Of a task that several nodes run. */
@@ -268,6 +282,7 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact(b, "Engine", json_str(result, "engine"));
 	fact(b, "Image", json_str(result, "image") ? json_str(result, "image") : json_str(doc, "image"));
 	fact(b, "Image digest", json_str(result, "image_digest"));
+	facts_files(b, result);
 	static const char *const steps[] = {"Queued in", "Claimed in", "Ended in"};
 	const char *const oids[] = {p->queued, p->claimed, p->ended};
 	for (int i = 0; i < 3; i++)

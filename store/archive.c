@@ -296,20 +296,25 @@ static int taken_paths(const struct git *g, const struct archive_item *items, si
 	return rc;
 }
 
-/* A path nobody has: what is archived is never written over. */
-static char *free_path(const struct git *g, const struct archive_item *item, const struct strs *taken)
+/* A path nobody has: what is archived is never written over. NULL: it cannot be told. */
+static char *free_path(const struct git *g, const struct archive_item *item, const struct strs *taken, bool first,
+		       struct err *e)
 {
 	char day[16];
 	struct buf b = {0};
 	archive_day(item->finished_at, '/', day);
 	char *path = xasprintf("%s/%s.json", day, item->id);
 	for (int k = 2; k == 2 ? has(taken, path) : b.len > 0; k++) {
-		struct err none;
 		free(path);
 		path = xasprintf("%s/%s.%d.json", day, item->id, k);
 		buf_reset(&b);
-		if (GIT(g, &b, &none, "ls-tree", "--full-tree", TIP, path))
+		if (first)
 			break;
+		if (GIT(g, &b, e, "ls-tree", "--full-tree", TIP, path)) {
+			free(path);
+			path = NULL;
+			break;
+		}
 	}
 	buf_clear(&b);
 	return path;
@@ -340,13 +345,15 @@ static int sign(const struct git *g, const char *ref, const char *parent, const 
 }
 
 enum push_outcome archive_push(const struct git *g, const char *who, const char *branch, const char *head,
-			       const struct archive_item *items, size_t n, const char *totals, struct err *e)
+			       const struct archive_item *items, size_t n, const char *totals, char made[72],
+			       struct err *e)
 {
 	char nonce[17], tip[72] = "";
 	struct taken taken = {{0}};
 	struct buf b = {0}, script = {0};
 	struct err none;
 	enum push_outcome got = PUSH_DECLINED;
+	made[0] = 0;
 	clock_nonce(nonce, 8);
 	char *message = xasprintf("%s: archive %zu task%s\n\ndgrid-nonce: %s\n", who, n, n == 1 ? "" : "s", nonce);
 	if (taken_paths(g, items, n, &taken, e))
@@ -354,7 +361,9 @@ enum push_outcome archive_push(const struct git *g, const char *who, const char 
 	git_resolve(g, TIP, tip);
 	start_commit(&script, g, NEW_ARCHIVE, message, tip);
 	for (size_t i = 0; i < n; i++) {
-		char *path = free_path(g, &items[i], &taken.names);
+		char *path = free_path(g, &items[i], &taken.names, !tip[0], e);
+		if (!path)
+			goto out;
 		buf_addf(&script, "M 100644 %s %s\n", items[i].oid, path);
 		free(path);
 	}
@@ -367,6 +376,7 @@ enum push_outcome archive_push(const struct git *g, const char *who, const char 
 		goto out;
 	if (g->sign_with && (sign(g, NEW_ARCHIVE, tip, message, e) || sign(g, NEW_LEDGER, head, message, e)))
 		goto out;
+	git_resolve(g, NEW_LEDGER, made);
 	char *ledger = xasprintf(NEW_LEDGER ":refs/heads/%s", branch);
 	const char *push[] = {"push",	"--porcelain", "--atomic",	    "--no-verify",
 			      "origin", ledger,	       NEW_ARCHIVE ":" TIP, NULL};

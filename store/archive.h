@@ -43,7 +43,9 @@ void archive_read(struct archive_item *item, const struct json *doc, int64_t now
 /* The totals with one more task. totals: the document of ARCHIVE_TOTALS, an empty object at first. */
 void archive_count(struct json *totals, const struct archive_item *item);
 /* Moves the items, which stand in commit head of branch, in one atomic push of both branches. totals: the new text of
- * ARCHIVE_TOTALS. e is filled for all but PUSH_LANDED. */
+ * ARCHIVE_TOTALS. made: the ledger's new commit, "" when there was nothing to push. e is filled for all but
+ * PUSH_LANDED. */
 enum push_outcome archive_push(const struct git *g, const char *who, const char *branch, const char *head,
-			       const struct archive_item *items, size_t n, const char *totals, struct err *e);
+			       const struct archive_item *items, size_t n, const char *totals, char made[72],
+			       struct err *e);
 #endif

@@ -1,4 +1,5 @@
 #include "store/arrival.h"
+#include "base/clock.h"
 #include "schema/task.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static void take_line(struct walk *w, const char *line)
 		end_of_commit(w);
 		w->now = (struct arrival){0};
 		sscanf(line + 1, "%71[0-9a-f]", w->now.commit);
-		w->now.at = at ? strtoll(at + 1, NULL, 10) : 0; /* a commit may lack its date */
+		w->now.at = at ? clock_read(at + 1) : 0; /* a commit may lack its date */
 		if (parents)
 			sscanf(parents + 1, "%71[0-9a-f]", w->now.parent);
 	} else if (line[0] == 'A')
@@ -40,13 +41,13 @@ static void take_line(struct walk *w, const char *line)
 		w->removed = true;
 }
 
-/* A shallow clone's last commit looks as if it had no parent. */
+/* A shallow clone's last commit looks as if it had no parent. So does one that cannot be read, as far as we know. */
 static bool at_the_shore(const struct git *g, const char *commit)
 {
 	struct buf b = {0};
 	bool read = !GIT(g, &b, NULL, "cat-file", "commit", commit) && b.data;
 	char *parent = read ? strstr(b.data, "\nparent ") : NULL, *end = read ? strstr(b.data, "\n\n") : NULL;
-	bool has = parent && end && parent < end;
+	bool has = !read || (parent && end && parent < end);
 	buf_clear(&b);
 	return has;
 }
@@ -117,10 +118,12 @@ static int look_back(const struct git *g, const char *head, struct walk *w, stru
 	return 0;
 }
 
-static bool is_shallow(const struct git *g)
+/* 1, 0, or -1. */
+static int is_shallow(const struct git *g, struct err *e)
 {
 	struct buf b = {0};
-	bool yes = !GIT(g, &b, NULL, "rev-parse", "--is-shallow-repository") && b.data && !strncmp(b.data, "true", 4);
+	int rc = GIT(g, &b, e, "rev-parse", "--is-shallow-repository");
+	int yes = rc ? -1 : b.data && !strncmp(b.data, "true", 4);
 	buf_clear(&b);
 	return yes;
 }
@@ -160,7 +163,10 @@ int arrival_find(const struct git *g, const char *head, const char *spec, const 
 		strs_clear(&w.births);
 		if (rc)
 			break;
-		if (!is_shallow(g))
+		int cut_off = is_shallow(g, e);
+		if (cut_off < 0)
+			return -1;
+		if (!cut_off)
 			return err_set(e, ERR_NOENT, "the history does not show when task '%s' came", id);
 		if (!spec)
 			return err_set(e, ERR_UNAVAILABLE, "the history here does not reach back to when '%s' came",

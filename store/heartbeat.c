@@ -3,11 +3,14 @@
 #include "base/log.h"
 #include "git/clone.h"
 #include "store/tails.h"
+#include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RETRY_MS 5000
+#define RETRY_MS 5000	      /* after the first failure; then twice as rarely as it beats */
+#define BEAT_MAX 65536	      /* bytes of a beat that are read */
 #define TAILS_PAUSE_MS 600000 /* after the host declined them */
 #define FETCHED "refs/dgrid/heartbeats"
 #define FALLBACK "refs/heads/dgrid-heartbeats"
@@ -23,6 +26,12 @@ struct heartbeat {
 	int64_t every_ms;
 	struct loop_timer *timer;
 	bool busy, again, heads, told, stopping, shown;
+	bool forward;	       /* the host takes no forced pushes either: each beat follows the last */
+	char *text;	       /* of the beat under way */
+	char declined[256];    /* what the host said */
+	char last[72];	       /* the beat that is there; "": none that we know of */
+	struct proc *git_runs; /* NULL: none */
+	bool asking;	       /* one of the owner's functions is under way */
 	char tree[72], commit[72];
 	char tail[72];	 /* the commit of the tails that goes along; "": none */
 	bool tail_shown; /* the remote has tails of ours that are not empty */
@@ -37,6 +46,8 @@ static void beat(void *ctx);
 
 static void schedule(struct heartbeat *h, int64_t ms)
 {
+	loop_timer_stop(h->timer); /* there is one next beat, never two */
+	h->timer = NULL;
 	h->due_at = clock_mono_ms() + ms;
 	if (!h->stopping)
 		h->timer = loop_after(ms, beat, h);
@@ -46,28 +57,79 @@ static void trouble(struct heartbeat *h, const char *what)
 {
 	if (!h->told)
 		log_at(LOG_WARN, "heartbeat", "cannot be published: %s; trying again", what);
+	schedule(h, h->told ? 2 * h->every_ms : h->every_ms < RETRY_MS ? h->every_ms : RETRY_MS);
 	h->told = true;
-	h->busy = false;
-	schedule(h, h->every_ms < RETRY_MS ? h->every_ms : RETRY_MS);
+	h->busy = h->again = false;
 }
 
 static void start_push(struct heartbeat *h, void (*on_end)(void *, const struct proc_result *))
 {
 	struct err e;
-	char *spec = xasprintf("+%s:%s/%s", h->commit, h->heads ? FALLBACK : FETCHED, h->node);
+	char *spec = xasprintf("%s%s:%s/%s", h->forward ? "" : "+", h->commit, h->heads ? FALLBACK : FETCHED, h->node);
 	char *tail = xasprintf("+%s:%s/%s", h->tail, h->heads ? TAILS_FALLBACK : TAILS_REF, h->node);
 	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, h->tail[0] ? tail : NULL, NULL};
 	h->pushes++;
-	if (!git_start(h->git, args, h, on_end, &e))
+	if (!(h->git_runs = git_start(h->git, args, h, on_end, &e)))
 		trouble(h, e.msg);
 	free(spec);
 	free(tail);
+}
+
+static void made(void *ctx, const struct proc_result *res);
+
+static void make(struct heartbeat *h)
+{
+	struct err e;
+	const char *args[] = {"commit-tree", "-m", h->text, h->tree, h->forward ? "-p" : NULL, h->last, NULL};
+	if (!(h->git_runs = git_start(h->git, args, h, made, &e)))
+		trouble(h, e.msg);
+}
+
+static void own_read(void *ctx, const struct proc_result *res)
+{
+	struct heartbeat *h = ctx;
+	const char *out = res->out.data ? res->out.data : "";
+	size_t n = strcspn(out, "\n");
+	h->git_runs = NULL;
+	if (res->end != PROC_EXITED || res->code || !n || n >= sizeof h->last) {
+		trouble(h, h->declined);
+		return;
+	}
+	snprintf(h->last, sizeof h->last, "%.*s", (int)n, out);
+	h->forward = true;
+	log_at(LOG_INFO, "heartbeat", "the host refuses forced pushes (%s): each beat follows the last", h->declined);
+	make(h);
+}
+
+static void own_fetched(void *ctx, const struct proc_result *res)
+{
+	struct heartbeat *h = ctx;
+	struct err e;
+	char *ref = xasprintf(FETCHED_FALLBACK "/%s", h->node);
+	const char *args[] = {"rev-parse", "--verify", "--quiet", ref, NULL};
+	(void)res; /* it may be there from before */
+	if (!(h->git_runs = git_start(h->git, args, h, own_read, &e)))
+		trouble(h, e.msg);
+	free(ref);
+}
+
+/* Where each beat has to follow the last, which may be another process's: what is there? */
+static void go_forward(struct heartbeat *h, const char *declined)
+{
+	struct err e;
+	char *spec = xasprintf("+" FALLBACK "/%s:" FETCHED_FALLBACK "/%s", h->node, h->node);
+	const char *args[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec, NULL};
+	snprintf(h->declined, sizeof h->declined, "%.*s", (int)sizeof h->declined - 1, declined);
+	if (!(h->git_runs = git_start(h->git, args, h, own_fetched, &e)))
+		trouble(h, e.msg);
+	free(spec);
 }
 
 static void pushed(void *ctx, const struct proc_result *res)
 {
 	struct heartbeat *h = ctx;
 	struct err e;
+	h->git_runs = NULL;
 	enum push_outcome got = git_push_outcome(res, &e);
 	if (got == PUSH_DECLINED && h->tail[0]) { /* the sign of life is worth more */
 		h->tail[0] = 0;
@@ -82,6 +144,12 @@ static void pushed(void *ctx, const struct proc_result *res)
 		start_push(h, pushed);
 		return;
 	}
+	if (got == PUSH_DECLINED && !h->forward) {
+		go_forward(h, e.msg);
+		return;
+	}
+	if (got == PUSH_DECLINED)
+		h->forward = false; /* what is there is not what we think: looked at with the next */
 	if (got != PUSH_LANDED) {
 		trouble(h, e.msg);
 		return;
@@ -99,6 +167,7 @@ static void pushed(void *ctx, const struct proc_result *res)
 	h->told = false;
 	h->busy = false;
 	h->shown = true;
+	snprintf(h->last, sizeof h->last, "%s", h->commit);
 	/* A little early and late, so that a grid started at once does not beat at once. */
 	char dice[9];
 	clock_nonce(dice, 4);
@@ -110,6 +179,7 @@ static void pushed(void *ctx, const struct proc_result *res)
 static void made_tail(void *ctx, const struct proc_result *res)
 {
 	struct heartbeat *h = ctx;
+	h->git_runs = NULL;
 	const char *out = res->out.data ? res->out.data : "";
 	size_t n = strcspn(out, "\n");
 	if (res->end == PROC_EXITED && !res->code && n < sizeof h->tail)
@@ -120,7 +190,9 @@ static void made_tail(void *ctx, const struct proc_result *res)
 static void add_tails(struct heartbeat *h)
 {
 	bool may = h->tails && clock_mono_ms() >= h->no_tails_until;
+	h->asking = true;
 	struct json *doc = may ? h->tails(h->ctx) : NULL;
+	h->asking = false;
 	struct buf text = {0};
 	struct err e;
 	h->tail[0] = 0;
@@ -134,7 +206,7 @@ static void add_tails(struct heartbeat *h)
 	const char *args[] = {"commit-tree", "-F", "-", h->tree, NULL};
 	if (h->tail_empty && !h->tail_shown)
 		start_push(h, pushed);
-	else if (!git_start_input(h->git, text.data, text.len, args, h, made_tail, &e))
+	else if (!(h->git_runs = git_start_input(h->git, text.data, text.len, args, h, made_tail, &e)))
 		trouble(h, e.msg);
 	buf_clear(&text);
 }
@@ -142,6 +214,7 @@ static void add_tails(struct heartbeat *h)
 static void made(void *ctx, const struct proc_result *res)
 {
 	struct heartbeat *h = ctx;
+	h->git_runs = NULL;
 	const char *out = res->out.data ? res->out.data : "";
 	if (res->end != PROC_EXITED || res->code || strcspn(out, "\n") >= sizeof h->commit) {
 		trouble(h, res->err.data ? res->err.data : "git commit-tree failed");
@@ -154,23 +227,23 @@ static void made(void *ctx, const struct proc_result *res)
 static void beat(void *ctx)
 {
 	struct heartbeat *h = ctx;
-	struct err e;
 	struct buf text = {0};
 	h->timer = NULL;
+	h->asking = true;
 	int64_t wait = h->may ? h->may(h->ctx) : 0;
+	struct json *doc = wait > 0 ? NULL : h->say(h->ctx);
+	h->asking = false;
 	if (wait > 0) {
 		schedule(h, wait);
 		return;
 	}
-	struct json *doc = h->say(h->ctx);
 	h->beat_at = clock_mono_ms();
 	h->busy = true;
 	json_write(&text, doc, 0);
 	json_free(doc);
-	const char *args[] = {"commit-tree", "-m", text.data, h->tree, NULL};
-	if (!git_start(h->git, args, h, made, &e))
-		trouble(h, e.msg);
-	buf_clear(&text);
+	free(h->text);
+	h->text = buf_detach(&text);
+	make(h);
 }
 
 struct heartbeat *heartbeat_start(const struct git *g, const char *node, struct json *(*say)(void *ctx),
@@ -202,28 +275,28 @@ void heartbeat_every(struct heartbeat *h, int64_t every_ms)
 
 void heartbeat_now(struct heartbeat *h)
 {
+	assert(!h->asking);
 	if (h->busy) {
 		h->again = true;
 		return;
 	}
-	loop_timer_stop(h->timer);
 	schedule(h, 0);
 }
 
 void heartbeat_news(struct heartbeat *h, int64_t least_ms)
 {
 	int64_t now = clock_mono_ms(), at = h->beat_at + least_ms;
+	assert(!h->asking);
 	if (h->busy || h->told || at >= h->due_at || now < h->no_tails_until)
 		return;
-	loop_timer_stop(h->timer);
 	schedule(h, at > now ? at - now : 0);
 }
 
 void heartbeat_put_off(struct heartbeat *h)
 {
+	assert(!h->asking);
 	if (h->busy || h->again)
 		return;
-	loop_timer_stop(h->timer);
 	schedule(h, h->every_ms);
 }
 
@@ -242,14 +315,17 @@ unsigned heartbeat_pushes(const struct heartbeat *h)
 	return h->pushes;
 }
 
-void heartbeat_stop(struct heartbeat *h, bool remove)
+void heartbeat_stop(struct heartbeat *h, bool remove, bool (*given_up)(void))
 {
 	if (!h)
 		return;
 	h->stopping = true;
 	loop_timer_stop(h->timer);
-	while (h->busy)
-		loop_step(1000);
+	while (h->busy) {
+		if (given_up && given_up() && h->git_runs)
+			proc_signal(h->git_runs, SIGKILL);
+		loop_step(100);
+	}
 	if (remove && h->commit[0]) {
 		struct err e;
 		char *spec = xasprintf(":%s/%s", h->heads ? FALLBACK : FETCHED, h->node);
@@ -262,6 +338,7 @@ void heartbeat_stop(struct heartbeat *h, bool remove)
 		free(tail);
 	}
 	free(h->node);
+	free(h->text);
 	free(h);
 }
 
@@ -275,31 +352,29 @@ int heartbeats_fetch(const struct git *g, struct err *e)
 	return rc && clone_forget_lost(g) ? git_run(g, NULL, e, args) : rc;
 }
 
+static void take_beat(void *ctx, const char *record)
+{
+	struct beats *out = ctx;
+	struct beat one = {0};
+	struct json_error je;
+	int at = 0;
+	record += strspn(record, "\n"); /* of the record before */
+	if (sscanf(record, "%71s %64s %n", one.oid, one.node, &at) < 2 || !at || strlen(record) > BEAT_MAX)
+		return;
+	one.doc = json_parse(record + at, strlen(record + at), &je);
+	if (!one.doc)
+		return; /* no beat of ours: anyone may push a ref */
+	out->v = xrealloc(out->v, (out->n + 1) * sizeof *out->v);
+	out->v[out->n++] = one;
+}
+
 int heartbeats_read(const struct git *g, struct beats *out, struct err *e)
 {
-	struct buf b = {0};
-	const char *args[] = {"for-each-ref", "--format=%(objectname) %(refname:lstrip=3) %(contents:subject)",
+	const char *args[] = {"for-each-ref", "--format=%(objectname) %(refname:lstrip=3) %(contents:subject)%00",
 			      FETCHED "/",    FETCHED_FALLBACK "/",
 			      FALLBACK "/",   NULL};
 	*out = (struct beats){0};
-	int rc = git_run(g, &b, e, args);
-	for (char *line = rc ? NULL : b.data, *next; line && *line; line = next) {
-		struct beat one = {0};
-		struct json_error je;
-		int at = 0;
-		next = line + strcspn(line, "\n");
-		if (*next)
-			*next++ = 0;
-		if (sscanf(line, "%71s %64s %n", one.oid, one.node, &at) < 2 || !at)
-			continue;
-		one.doc = json_parse(line + at, strlen(line + at), &je);
-		if (!one.doc)
-			continue; /* no beat of ours: anyone may push a ref */
-		out->v = xrealloc(out->v, (out->n + 1) * sizeof *out->v);
-		out->v[out->n++] = one;
-	}
-	buf_clear(&b);
-	return rc;
+	return git_records(g, args, take_beat, out, e);
 }
 
 void heartbeats_clear(struct beats *b)

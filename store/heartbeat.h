@@ -1,7 +1,8 @@
 /* heartbeat: a node's sign of life on a ref of its own, refs/dgrid/heartbeats/NODE: a commit without parent whose
  * message is the node's beat as JSON, pushed forced. It never touches the ledger branch. A host that takes only heads
- * gets refs/heads/dgrid-heartbeats/NODE. All in the background, from the event loop's timers.
- *   h = heartbeat_start(&git, "n1", say, ctx, 30000); ... heartbeat_now(h) after a change ... heartbeat_stop(h)
+ * gets refs/heads/dgrid-heartbeats/NODE, and one that refuses forced pushes too gets beats that follow each other
+ * there. All in the background, from the event loop's timers. h = heartbeat_start(&git, "n1", say, ctx, 30000); ...
+ * heartbeat_now(h) after a change ... heartbeat_stop(h)
  */
 #ifndef HEARTBEAT_H
 #define HEARTBEAT_H
@@ -10,7 +11,8 @@
 
 struct heartbeat;
 /* say returns what to publish (the heartbeat frees it). may tells how many ms a beat that is due has to wait, 0: push
- * it now (NULL: always). git must outlive it. every_ms: between beats. */
+ * it now (NULL: always). Neither they nor tails may ask for a beat themselves, run git or wait (assert). git must
+ * outlive it. every_ms: between beats. */
 struct heartbeat *heartbeat_start(const struct git *g, const char *node, struct json *(*say)(void *ctx),
 				  int64_t (*may)(void *ctx), void *ctx, int64_t every_ms);
 /* The tails of what runs go along with each beat, in the same push, to refs/dgrid/tails/NODE (see tails.h). tails
@@ -24,8 +26,9 @@ bool heartbeat_busy(const struct heartbeat *h);	 /* git is at work for it */
 void heartbeat_every(struct heartbeat *h, int64_t every_ms); /* from the next beat on */
 void heartbeat_now(struct heartbeat *h);		     /* as soon as the one under way has ended */
 unsigned heartbeat_pushes(const struct heartbeat *h);
-/* Ends it; waits for a push under way. remove: takes the ref away (the node's file says that it left). */
-void heartbeat_stop(struct heartbeat *h, bool remove);
+/* Ends it; waits for a push under way, until given_up (NULL: never) says true. remove: takes the ref away (the node's
+ * file says that it left). */
+void heartbeat_stop(struct heartbeat *h, bool remove, bool (*given_up)(void));
 
 /* The beats of all nodes. oid changes with every beat, whatever the node's clock says. */
 struct beat {

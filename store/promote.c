@@ -85,12 +85,23 @@ void promote_judge(struct ledger *l, const struct grid_config *c, const struct s
 	/* A link's target or a folder is no task, whatever it looks like in a work tree. */
 	if (strcmp(mode, "100644") != 0)
 		problem_at(&p, 1, 1, "mode %s (expected a plain file, mode 100644)", mode);
-	if (ledger_read(l, TASK_UNAPPROVED, s->id, &text, &e)) {
+	bool unread = ledger_read(l, TASK_UNAPPROVED, s->id, &text, &e) != 0;
+	if (unread && e.class != ERR_DATA) {
+		s->verdict = STAGED_LEFT;
+		s->why = xasprintf("it cannot be read here now: %s", e.msg);
+		goto out;
+	}
+	if (unread) {
 		if (!p.n)
 			problem_at(&p, 1, 1, "cannot be read (expected a plain file of at most %d bytes)",
 				   TASK_FILE_MAX);
 	} else
 		task_parse(&t, text.data ? text.data : "", text.len, s->id, c, true, &p);
+	if (p.n && !unread && ledger_true(l, TASK_UNAPPROVED, s->id, &text, &e) != 1) {
+		s->verdict = STAGED_LEFT;
+		s->why = xstrdup("it could not be read as the branch has it");
+		goto out;
+	}
 	if (!p.n && c->require_signed_tasks && (s->why = unsigned_because(l, s->id, t.doc))) {
 		s->verdict = STAGED_LEFT;
 		goto out;
@@ -143,14 +154,16 @@ int promote_look(struct ledger *l, const struct grid_config *c, const char *cons
 	const char *tree[] = {"ls-tree", "-z", "--full-tree", l->head, "tasks/unapproved/", NULL};
 	int rc = git_records(&l->git, tree, take_file, &files, e);
 	*out = (struct staged_list){.v = xcalloc(files.n + 1, sizeof *out->v)};
-	for (int k = 0; k < TASK_N_STATES; k++)
-		ledger_ids(l, (enum task_state)k, &all.in[k]);
+	for (int k = 0; k < TASK_N_STATES && !rc; k++)
+		rc = ledger_ids(l, (enum task_state)k, &all.in[k], e);
 	for (size_t i = 0; i < n && !rc; i++) {
 		bool there = false;
 		for (size_t k = 0; k < files.n && !there; k++)
 			there = !strcmp(files.v[k].id, ids[i]);
-		int state = there || !task_id_valid(ids[i]) ? -1 : ledger_find(l, ids[i]);
-		if (!there)
+		int state = there || !task_id_valid(ids[i]) ? LEDGER_NOWHERE : ledger_find(l, ids[i], e);
+		if (state == LEDGER_UNKNOWN)
+			rc = -1;
+		else if (!there)
 			rc = err_set(e, ERR_NOENT, "no task '%.100s' in unapproved%s%s", ids[i],
 				     state >= 0 ? ": it is in " : "",
 				     state >= 0 ? task_state_name((enum task_state)state) : "");
@@ -265,9 +278,11 @@ static uint64_t fingerprint(const struct strs *ids)
 void promoter_look(struct promoter *p, struct ledger *l, const struct grid_config *c)
 {
 	struct strs ids = {0};
+	struct err e;
+	int rc = 0;
 	if (c->workers_promote)
-		ledger_ids(l, TASK_UNAPPROVED, &ids);
-	bool known = fingerprint(&ids) == p->staged && clock_mono_ms() < p->again_at;
+		rc = ledger_ids(l, TASK_UNAPPROVED, &ids, &e);
+	bool known = !rc && fingerprint(&ids) == p->staged && clock_mono_ms() < p->again_at;
 	if (!ids.n || known)
 		p->at = 0;
 	else if (!p->at)

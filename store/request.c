@@ -189,8 +189,16 @@ static void take_step(void *ctx, const char *record)
 		return;
 	}
 	char *id = node_of(record);
+	/* A key counts from the commit that brings it, whatever becomes of it. */
+	bool passing = id && (!j->key.path || strcmp(j->key.path, record) != 0 || strcmp(j->key.oid, j->oid) != 0);
 	id = id ? id : id_of(record, &why);
-	if (!id || find(&j->base_paths, record, by_name))
+	if (passing)
+		tell(j, record,
+		     "commit %s touches it, and the request does not end with that key (expected one commit that adds "
+		     "the "
+		     "key; undone is not enough)",
+		     j->commit);
+	else if (!id || find(&j->base_paths, record, by_name))
 		tell(j, record, "commit %s touches it, and it %s (expected no commit that does; undone is not enough)",
 		     j->commit, id ? "was there before" : why);
 	else if (strcmp(j->mode, "100644") != 0 && strcmp(j->mode, "000000") != 0)
@@ -231,10 +239,15 @@ static int find_fork(struct judging *j, const char *cut, struct err *e)
 	struct buf b = {0};
 	struct err none;
 	int rc = 0;
-	if (GIT(j->r, &b, &none, "merge-base", "--all", j->base, j->head))
+	if (GIT(j->r, &b, &none, "merge-base", "--all", j->base, j->head)) {
 		buf_reset(&b);
+		if (none.class != ERR_NO)
+			rc = err_set(e, none.class, "%s", none.msg);
+	}
 	buf_first_line(&b, j->fork, sizeof j->fork);
-	if (!j->fork[0] && *cut)
+	if (rc)
+		;
+	else if (!j->fork[0] && *cut)
 		rc = err_set(e, ERR_UNAVAILABLE,
 			     "--pr: the history here is too short to see where the branch starts (fetch it whole: git "
 			     "fetch --unshallow, or fetch-depth: 0)");
@@ -342,13 +355,15 @@ static int read_steps(struct judging *j, const char *cut, struct err *e)
 		p += len + (p[len] == '\n');
 		snprintf(j->commit, sizeof j->commit, "%.10s", oid);
 		/* Such a merge brings nothing but a state of old, which it may pass off as its own. */
-		for (; at && sscanf(parents + at, " %71s%n", other, &took) == 1; at += took)
-			if (!GIT(j->r, NULL, NULL, "merge-base", "--is-ancestor", other, first))
+		for (; !rc && at && sscanf(parents + at, " %71s%n", other, &took) == 1; at += took)
+			if (!GIT(j->r, NULL, e, "merge-base", "--is-ancestor", other, first))
 				tell(
 				    j, "",
 				    "commit %s merges what it had already (expected merges of newer states of the base "
 				    "alone)",
 				    j->commit);
+			else if (e->class != ERR_NO)
+				rc = -1;
 		free(parents);
 		if (++n > COMMITS_MAX) {
 			tell(j, "", "more than %d commits (expected fewer: squash them)", COMMITS_MAX);

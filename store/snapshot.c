@@ -99,7 +99,9 @@ static int find_commit(struct snapshot *s, const char *branch, const char *at, s
 	int rc = 0;
 	if (at && (at[0] == '-' || !at[0]))
 		rc = err_set(e, ERR_USAGE, "--at: expected a revision or a date, found '%s'", at);
-	else if (GIT(s, &b, &e2, "rev-parse", "--verify", "--quiet", rev) && at) {
+	else if (GIT(s, &b, &e2, "rev-parse", "--verify", "--quiet", rev) && !at && e2.class != ERR_NO)
+		rc = err_set(e, e2.class, "%s", e2.msg);
+	else if (!b.len && at) {
 		buf_reset(&b);
 		if (read_date(s, at, &when))
 			rc = err_set(e, ERR_USAGE,
@@ -121,7 +123,7 @@ static int find_commit(struct snapshot *s, const char *branch, const char *at, s
 			     branch);
 	buf_reset(&b);
 	if (!rc && !(rc = GIT(s, &b, e, "show", "-s", "--format=%ct", s->commit)))
-		s->committed_at = strtoll(b.data, NULL, 10);
+		s->committed_at = clock_read(b.data);
 	s->past = at != NULL;
 	s->now = at ? s->committed_at : clock_now();
 	free(ref);

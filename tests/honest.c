@@ -81,6 +81,34 @@ static struct ledger open_as(const struct actor *a, const char *name)
 	return l;
 }
 
+/* What the courier makes of a result whose run left files: they are at the remote, under the day on which they came. */
+static void leave_files(struct sim_node *n)
+{
+	for (struct outcome *o = n->outbox.first; o; o = o->next) {
+		char day[32], ref[100], tree[72];
+		if (!o->result || json_get(json_get(o->result, "limits"), "out_mb"))
+			continue;
+		struct json *limits = json_copy(json_get(o->result, "limits")), *out = json_new(JSON_OBJECT);
+		json_set(limits, "out_mb", json_new_int(16));
+		json_set(o->result, "limits", limits);
+		memset(tree, '0' + (int)strlen(o->id) % 10, sizeof tree); /* so that votes agree */
+		tree[40] = 0;
+		snprintf(ref, sizeof ref, "refs/dgrid/out/%.10s/%s/%d", clock_format(clock_now(), day), n->a.id,
+			 (int)below(2) + 1);
+		json_set(out, "tree", json_new_str(tree));
+		json_set(out, "files", json_new_int((int64_t)below(1000) + 1));
+		json_set(out, "bytes", json_new_int((int64_t)below(16 << 20)));
+		if (one_in(3))
+			json_set(out, "left_out", json_new_int((int64_t)below(9) + 1));
+		json_set(out, "ref", json_new_str(ref));
+		if (one_in(4))
+			json_set(o->result, "out_error", json_new_str("declined by the host: too large"));
+		else if (one_in(2))
+			json_set(o->result, "out", json_copy(out));
+		json_free(out);
+	}
+}
+
 /* One exchange, as talk.c has it: results, renewals, claims, the node's file. */
 static void speak(struct sim_node *n, bool claims, bool leaves)
 {
@@ -89,7 +117,9 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 	struct err e;
 	memset(c, 0, sizeof c);
 	slots_watch(&n->slots, &l);
-	size_t out = outbox_changes(&n->outbox, c), k = out;
+	leave_files(n);
+	outbox_checked(&n->outbox, one_in(2));
+	size_t out = outbox_changes(&n->outbox, INT64_MAX, c), k = out;
 	for (int i = 0; i < SLOTS; i++)
 		if (slot_lease_due(&n->slots.v[i]) == 2 || (slot_lease_due(&n->slots.v[i]) && out))
 			c[k++] = (struct ledger_change){.id = n->slots.v[i].pick.id,
@@ -128,7 +158,7 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 		free(text);
 		free(path);
 	}
-	outbox_settle(&n->outbox, &l, c, out);
+	outbox_settle(&n->outbox, &l, c, out, SAID_LANDED, "");
 	for (size_t i = out; i < k; i++) {
 		struct slot *s = c[i].ctx;
 		if (i < first) {
@@ -172,7 +202,7 @@ static void start(struct sim_node *n)
 	clock_nonce(n->instance, 8);
 	for (const struct outcome *i = n->outbox.first; i; i = i->next)
 		strs_add(&kept, i->nonce);
-	reaper_own(&l, n->a.id, (const char *const *)kept.v, kept.n, &o);
+	reaper_own(&l, n->a.id, (const char *const *)kept.v, kept.n, &o, &e);
 	reaper_heal(&l, n->a.id, &o, &e);
 	orphans_clear(&o);
 	strs_clear(&kept);
@@ -312,7 +342,7 @@ static void offer(struct actor *a)
 			who = n->a.id;
 		}
 		for (int k = 0; k < TASK_N_STATES; k++)
-			ledger_ids(&l, (enum task_state)k, &all.in[k]);
+			ledger_ids(&l, (enum task_state)k, &all.in[k], NULL);
 		promote_judge(&l, &sim.config, &all, "100644", &by, &one);
 		struct staged_list list = {.v = &one, .n = 1};
 		promote_land(&l, who, &list, &e);
@@ -336,7 +366,7 @@ static void act(struct actor *a, bool retry)
 	struct err e;
 	for (int s = TASK_UNAPPROVED; s < TASK_N_STATES; s++)
 		if (retry == (s == TASK_COMPLETED || s == TASK_FAILED))
-			ledger_ids(NULL, (enum task_state)s, &ids);
+			ledger_ids(NULL, (enum task_state)s, &ids, NULL);
 	if (ids.n) {
 		char verb[8], *argv[] = {verb, ids.v[below((int64_t)ids.n)], NULL};
 		snprintf(verb, sizeof verb, "%s", retry ? "retry" : "cancel");
@@ -360,9 +390,9 @@ static void archive(const char *who, const char *name)
 	struct archive_item items[8] = {{.failed = false}};
 	char paths[8][96], *texts[8], *message;
 	size_t n = 0, excess;
-	ledger_ids(NULL, TASK_COMPLETED, &ids);
+	ledger_ids(NULL, TASK_COMPLETED, &ids, NULL);
 	size_t completed = ids.n;
-	ledger_ids(NULL, TASK_FAILED, &failed);
+	ledger_ids(NULL, TASK_FAILED, &failed, NULL);
 	for (size_t i = 0; i < failed.n; i++)
 		strs_add(&ids, failed.v[i]);
 	strs_clear(&failed);
@@ -469,6 +499,7 @@ static void begin(void)
 	}
 	stage_set("nodes/.gitkeep", "");
 	ledger_config(NULL, &sim.config, NULL);
+	sim.config.max_out_mb = 0; /* no folders on this disk: leave_files plays them */
 	for (int i = 0; i < NODES; i++) {
 		struct sim_node *n = &sim.nodes[i];
 		*n = (struct sim_node){

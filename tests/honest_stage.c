@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "store/registry.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,14 +185,19 @@ static void ids_in(const char *folder, struct strs *out)
 	if (out->n)
 		qsort(out->v, out->n, sizeof *out->v, by_text);
 }
-void ledger_ids(struct ledger *l, enum task_state s, struct strs *out)
+int ledger_ids(struct ledger *l, enum task_state s, struct strs *out, struct err *e)
 {
-	(void)l;
+	(void)l, (void)e;
 	char *folder = xasprintf("tasks/%s/", task_state_name(s));
 	ids_in(folder, out);
 	free(folder);
+	return 0;
 }
-void ledger_nodes(struct ledger *l, struct strs *out)
+bool ledger_answered(const struct err *e)
+{
+	return e->class == ERR_NONE || e->class == ERR_NOENT || e->class == ERR_DATA;
+}
+void registry_ids(struct ledger *l, struct strs *out)
 {
 	(void)l;
 	ids_in("nodes/", out);
@@ -212,10 +218,22 @@ struct file_stamp ledger_stamp(const struct ledger *l, enum task_state s, const 
 	(void)l, (void)s, (void)id;
 	return (struct file_stamp){.mtime_ns = (int64_t)random64()}; /* always news */
 }
-bool ledger_elsewhere(struct ledger *l, enum task_state s, const char *id)
+int ledger_true(struct ledger *l, enum task_state s, const char *id, const struct buf *bytes, struct err *e)
+{
+	(void)l, (void)s, (void)id, (void)bytes, (void)e;
+	return 1;
+}
+int ledger_shown(struct ledger *l, enum task_state s, const char *id, struct shown *out, struct err *e)
+{
+	*out = (struct shown){.kind = SHOWN_FILE};
+	if (ledger_read(l, s, id, &out->text, e))
+		out->kind = SHOWN_NOTHING;
+	return 0;
+}
+int ledger_elsewhere(struct ledger *l, enum task_state s, const char *id, struct err *e)
 {
 	int found = 0;
-	(void)l, (void)s;
+	(void)l, (void)s, (void)e;
 	for (int k = 0; k < TASK_N_STATES; k++) {
 		char *path = stage_path((enum task_state)k, id);
 		found += stage_file(path) != NULL;
@@ -239,18 +257,20 @@ struct json *ledger_doc(struct ledger *l, enum task_state s, const char *id, str
 		err_set(e, ERR_NOENT, "no such file");
 	return doc;
 }
-struct json *ledger_node(struct ledger *l, const char *node)
+struct json *registry_node(struct ledger *l, const char *node, struct err *e)
 {
 	(void)l;
 	char *path = xasprintf("nodes/%s.json", node);
 	struct json *doc = stage_json(path);
 	free(path);
+	if (!doc)
+		err_set(e, ERR_NOENT, "no such file");
 	return doc;
 }
-int ledger_find(struct ledger *l, const char *id)
+int ledger_find(struct ledger *l, const char *id, struct err *e)
 {
 	int found = -1;
-	(void)l;
+	(void)l, (void)e;
 	for (int k = 0; k < TASK_N_STATES; k++) {
 		char *path = stage_path((enum task_state)k, id);
 		found = stage_file(path) ? k : found;
@@ -263,7 +283,7 @@ int ledger_find(struct ledger *l, const char *id)
 static int apply(struct ledger *l, struct ledger_change *c, char **text)
 {
 	char *src = stage_path(c->from, c->id);
-	bool there = c->create ? ledger_find(l, c->id) >= 0 : stage_file(src) == NULL;
+	bool there = c->create ? ledger_find(l, c->id, NULL) >= 0 : stage_file(src) == NULL;
 	free(src);
 	if (there)
 		return 0;
@@ -389,7 +409,7 @@ void attempt_cancel(struct attempt *a)
 void stage_end(struct attempt *a)
 {
 	static const enum attempt_status ends[] = {ATT_SUCCESS, ATT_SUCCESS, ATT_SUCCESS, ATT_FAILED,
-						   ATT_FAILED,	ATT_TIMEOUT, ATT_OOM,	  ATT_ENGINE};
+						   ATT_FAILED,	ATT_FAILED,  ATT_OOM,	  ATT_ENGINE};
 	struct attempt_result r = {.status = a->cancelled ? ATT_CANCELLED : ends[below(8)],
 				   .exit_code = -1,
 				   .started_at = a->began,
@@ -402,13 +422,24 @@ void stage_end(struct attempt *a)
 	r.duration_ms = (r.finished_at - r.started_at) * 1000;
 	if (r.status <= ATT_FAILED)
 		r.exit_code = r.status == ATT_SUCCESS ? 0 : (int)below(255) + 1;
+	r.unstarted = one_in(2);
+	r.signal = r.exit_code > 128 && r.exit_code <= 192 ? r.exit_code - 128 : 0;
 	snprintf(r.message, sizeof r.message, "no space left");
 	buf_addf(&r.out, "%lld\n", (long long)(one_in(4) ? below(1000) : 7)); /* so that votes mostly agree */
 	r.out_bytes = r.out.len;
-	buf_adds(&r.err, one_in(2) ? "" : "a word\n");
+	buf_adds(&r.err, one_in(2)   ? ""
+			 : one_in(2) ? "a word\n"
+				     : "no UTF-8: \xff\xfe\xc3, and U+FFFD: \xEF\xBF\xBD\n");
 	r.err_bytes = r.err.len;
 	sha256(r.out.data, r.out.len, r.out_sha256);
 	sha256(r.err.data, r.err.len, r.err_sha256);
+	if (one_in(5)) { /* cut, as runner.c does it */
+		buf_reset(&r.err);
+		buf_addf(&r.err, "%s\n[... %d bytes left out ...]\n%s", "the head\xc3", 4000,
+			 one_in(2) ? "\xa9 the tail" : "end");
+		r.err_bytes = 4000 + 9 + (strstr(r.err.data, "tail") ? 10 : 3);
+		r.err_truncated = true;
+	}
 	a->spec.on_done(a->spec.ctx, &r);
 	buf_clear(&r.out);
 	buf_clear(&r.err);

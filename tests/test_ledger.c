@@ -96,7 +96,7 @@ int main(void)
 	CHECK(move(&a, "one", true, "nonce-a") == CHANGE_LANDED, "a claims");
 	CHECK(move(&b, "one", true, "nonce-b") == CHANGE_DROPPED, "b finds it claimed");
 	CHECK(move(&b, "one", false, "nonce-b") == CHANGE_DROPPED, "no result under a foreign nonce");
-	CHECK(ledger_find(&b, "one") == TASK_IN_PROGRESS, "and it stays where it is");
+	CHECK(ledger_find(&b, "one", &e) == TASK_IN_PROGRESS, "and it stays where it is");
 	CHECK(move(&a, "one", false, "nonce-a") == CHANGE_LANDED, "a records its result");
 
 	CHECK(!ledger_sync(&a, &e), e.msg);
@@ -104,7 +104,7 @@ int main(void)
 	CHECK(move(&a, "two", true, "nonce-2") == CHANGE_LANDED, "a push whose answer is lost is found to have landed");
 	break_answers(false);
 	CHECK(!ledger_sync(&b, &e), e.msg);
-	CHECK(ledger_find(&b, "two") == TASK_IN_PROGRESS, "once");
+	CHECK(ledger_find(&b, "two", &e) == TASK_IN_PROGRESS, "once");
 	bool moved = true;
 	CHECK(!ledger_moved(&b, &moved, &e) && !moved, "b is at the head");
 	CHECK(move(&a, "three", true, "nonce-3") == CHANGE_LANDED, "a moves on");
@@ -119,10 +119,10 @@ int main(void)
 	CHECK(strstr(e.msg, "would also change 'tasks/completed/one.json'"), e.msg);
 	CHECK(c.outcome == CHANGE_PENDING, "nothing was said");
 	CHECK(!ledger_sync(&b, &e), e.msg);
-	CHECK(ledger_find(&b, "one") == TASK_COMPLETED && ledger_find(&b, "four") < 0, "nothing was pushed");
+	CHECK(ledger_find(&b, "one", &e) == TASK_COMPLETED && ledger_find(&b, "four", &e) < 0, "nothing was pushed");
 	create(&a, "four", CHANGE_LANDED);
 	CHECK(!ledger_sync(&b, &e), e.msg);
-	CHECK(ledger_find(&b, "one") == TASK_COMPLETED && ledger_find(&b, "four") == TASK_QUEUE,
+	CHECK(ledger_find(&b, "one", &e) == TASK_COMPLETED && ledger_find(&b, "four", &e) == TASK_QUEUE,
 	      "the next one is whole");
 
 	ledger_close(&a);

@@ -6,6 +6,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct proc_result run(const char *script, struct proc_spec spec)
@@ -28,7 +30,7 @@ static void ends(void)
 	CHECK(r.end == PROC_SIGNALLED && r.code == SIGKILL, "signal");
 	proc_result_clear(&r);
 	int64_t began = clock_mono_ms();
-	r = run("trap : TERM; echo before; while :; do sleep 100; done", (struct proc_spec){.timeout_ms = 100});
+	r = run("trap : TERM; echo before; while :; do sleep 100; done", (struct proc_spec){.timeout_ms = 2000});
 	CHECK(r.end == PROC_TIMED_OUT && clock_mono_ms() - began < 20000, "timeout of one that ignores SIGTERM");
 	CHECK(r.out.data && !strcmp(r.out.data, "before\n"), "what it printed is kept");
 	proc_result_clear(&r);
@@ -158,6 +160,40 @@ static void on_both(void *ctx, enum proc_stream s, const char *bytes, size_t len
 }
 
 /* A child with a large pipe has said all of it before anybody reads. */
+static size_t late_bytes;
+static bool late_ended;
+
+static void late_take(void *ctx, enum proc_stream s, const char *bytes, size_t len)
+{
+	(void)ctx, (void)s, (void)bytes;
+	late_bytes += len;
+}
+
+static void late_end(void *ctx, const struct proc_result *res)
+{
+	(void)ctx, (void)res;
+	late_ended = true;
+}
+
+/* We are kept from the loop, as by SIGSTOP or a machine under load, when a child has ended with its pipe full. */
+static void late(void)
+{
+#ifdef F_SETPIPE_SZ
+	const char *argv[] = {"head", "-c", "600000", "/dev/zero", NULL};
+	struct proc_spec spec = {.argv = argv, .wide = true, .on_output = late_take, .on_end = late_end};
+	struct err e;
+	siginfo_t info;
+	struct proc *p = proc_start(&spec, &e);
+	CHECK(p && !waitid(P_PID, (id_t)proc_pid(p), &info, WEXITED | WNOWAIT), "it ends without our reading it");
+	loop_step(0);
+	for (int64_t until = clock_mono_ms() + 1500; clock_mono_ms() < until;)
+		;
+	for (int64_t until = clock_mono_ms() + 20000; !late_ended && clock_mono_ms() < until;)
+		loop_step(100);
+	CHECK(late_ended && late_bytes == 600000, "all that it had written arrives");
+#endif
+}
+
 static void wide(void)
 {
 #ifdef F_SETPIPE_SZ
@@ -221,13 +257,108 @@ static void descriptors(void)
 	proc_result_clear(&beside);
 }
 
+/* Where descriptors run out a child is not started: never is it given our own stdin or stdout in place of its own. */
+static void no_descriptors(void)
+{
+	int pair[2], own = dup(0), started = 0, refused = 0;
+	struct rlimit usual, few;
+	CHECK(!pipe(pair) && write(pair[1], "ours\n", 5) == 5 && dup2(pair[0], 0) == 0, "a stdin of our own");
+	close(pair[0]);
+	close(pair[1]);
+	getrlimit(RLIMIT_NOFILE, &usual);
+	int next = dup(0);
+	close(next);
+	for (int i = 0; i < 10; i++) {
+		const char *argv[] = {"cat", NULL};
+		struct proc_spec spec = {.argv = argv};
+		struct proc_result r;
+		struct err e;
+		few = usual;
+		few.rlim_cur = (rlim_t)(next + i);
+		setrlimit(RLIMIT_NOFILE, &few);
+		bool runs = !proc_run(&spec, &r, &e);
+		setrlimit(RLIMIT_NOFILE, &usual);
+		started += runs;
+		refused += !runs;
+		CHECK(!runs || !r.out.len, "a child does not read our stdin");
+		CHECK(runs || e.class == ERR_UNAVAILABLE, "the reason is told");
+		proc_result_clear(&r);
+	}
+	CHECK(started && refused, "with few descriptors it is refused, with enough it runs");
+	dup2(own, 0);
+	close(own);
+}
+
+/* What whoever started us left open, ignored or blocked does not reach a child. */
+static void inherited(void)
+{
+	struct err e;
+	int low = open("/", O_RDONLY), high = fcntl(low, F_DUPFD, 200);
+	CHECK(low > 2 && high >= 200 && !proc_begin(&e), "begun");
+	struct proc_result r =
+	    run("for n in 3 4 5 6 7 8 9; do (: <&$n) 2>/dev/null && echo $n; done; test -e /dev/fd/200 && "
+		"echo 200; echo looked",
+		(struct proc_spec){0});
+	CHECK(r.out.data && !strcmp(r.out.data, "looked\n"), "no descriptor but its own three");
+	proc_result_clear(&r);
+	close(low);
+	close(high);
+	int in = dup(0);
+	close(0);
+	CHECK(!proc_begin(&e) && fcntl(0, F_GETFD) >= 0, "a closed stdin is opened");
+	dup2(in, 0);
+	close(in);
+	signal(SIGQUIT, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	r = run(
+	    "for s in QUIT USR1 XFSZ; do sh -c \"kill -$s \\$\\$; echo $s is ignored\"; done 2>/dev/null; echo done",
+	    (struct proc_spec){0});
+	CHECK(r.out.data && !strcmp(r.out.data, "done\n"), "no signal is ignored");
+	proc_result_clear(&r);
+	signal(SIGQUIT, SIG_DFL);
+	signal(SIGUSR1, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
+}
+
+static void again(void *ctx)
+{
+	struct seen *s = ctx;
+	s->fired++;
+	if (!s->ended)
+		loop_after(0, again, ctx);
+}
+
+/* A timer that is due again at once does not keep a child's output and end from being seen. */
+static void fair(void)
+{
+	struct seen s = {0};
+	struct err e;
+	const char *argv[] = {"echo", "hello", NULL};
+	struct proc_spec spec = {.argv = argv, .ctx = &s, .on_output = on_output, .on_end = on_end};
+	CHECK(proc_start(&spec, &e), "started");
+	loop_after(0, again, &s);
+	alarm(60); /* it would hang */
+	int64_t until = clock_mono_ms() + 20000;
+	while (!s.ended && clock_mono_ms() < until)
+		loop_step(1000);
+	CHECK(s.ended && s.bytes == 6 && s.fired > 1, "the child ended while the timer fired");
+	for (int before = -1; before != s.fired; loop_step(0))
+		before = s.fired; /* until the last one is gone, for it knows s */
+	alarm(0);
+}
+
 int main(void)
 {
 	deaf();
+	inherited();
+	no_descriptors();
+	fair();
 	ends();
 	loop();
 	feeding();
 	wide();
+	late();
 	descriptors();
 	return test_end("test_proc");
 }

@@ -55,7 +55,7 @@ static void commit_by(const char *who, const char *did)
 	c.author = c.committer = author;
 	c.at = NOW;
 	c.n_parents = 1;
-	snprintf(c.id, sizeof c.id, "%s", "c0ffee");
+	snprintf(c.id, sizeof c.id, "%s", "c0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ff");
 	snprintf(c.parent, sizeof c.parent, "%s", "beef");
 }
 
@@ -107,11 +107,17 @@ static void move(const char *from, const char *to, const char *old, const char *
 	}
 }
 
+static int64_t newest; /* the date of what came before */
+static int64_t past;   /* until when other images were allowed; 0: never */
+
 /* Judges the commit in a world where task a stands in state (-1: nowhere), nodes n1 and n2 are registered. */
 static void judge(int state)
 {
 	world_clear(&r.world);
 	world_init(&r.world);
+	r.world.newest = newest;
+	if (past)
+		world_past_add(&r.world, "{\"images\":[\"old:1\"]}", 20, past);
 	r.tell = tell;
 	if (state >= 0)
 		world_task_add(&r.world, "a")->states = 1u << state;
@@ -151,6 +157,13 @@ static void broken(enum rule_id rule, const char *what)
 		       n_told ? rule_at(told[0].rule)->id : "nothing", n_told ? told[0].text : "");
 }
 
+static int behind(void *ctx, const struct rule_commit *of, char id[72])
+{
+	(void)ctx;
+	snprintf(id, 72, "%s", of->parent);
+	return 1;
+}
+
 /* ---- documents ---- */
 
 #define HEAD "\"task_id\":\"a\",\"script\":\"true\",\"timeout_seconds\":60"
@@ -166,10 +179,10 @@ static const char *at(int64_t offset)
 
 static char *with(const char *members)
 {
-	static char out[16][2048];
+	static char out[16][4096];
 	static unsigned k;
 	char *to = out[k++ % 16];
-	snprintf(to, 2048, "{" HEAD "%s%s}", *members ? "," : "", members);
+	snprintf(to, 4096, "{" HEAD "%s%s}", *members ? "," : "", members);
 	return to;
 }
 
@@ -189,12 +202,12 @@ static char *text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #include <stdarg.h>
 static char *text(const char *fmt, ...)
 {
-	static char out[16][2048];
+	static char out[16][4096];
 	static unsigned k;
 	char *to = out[k++ % 16];
 	va_list ap;
 	va_start(ap, fmt);
-	vsnprintf(to, 2048, fmt, ap);
+	vsnprintf(to, 4096, fmt, ap);
 	va_end(ap);
 	return to;
 }
@@ -244,10 +257,17 @@ static void claims(void)
 	try_claim("n1", "n1", 1, NONCE, 0, 1000000);
 	broken(RULE_CLAIM_TIME, "a lease for ever");
 	commit_by("n1", "claim a");
-	c.parent_at = NOW + 4000;
 	move("queue", "in_progress", TASK, with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	newest = NOW + 4000;
 	judge(TASK_QUEUE);
-	broken(RULE_CLAIM_TIME, "a commit long before its parent");
+	broken(RULE_COMMIT_TIME, "a commit long before what came before it");
+	newest = 0;
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", TASK, with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	r.clock = NOW - 4000;
+	judge(TASK_QUEUE);
+	broken(RULE_COMMIT_TIME, "a commit that is still to come");
+	r.clock = 0;
 	const char *spent = "\"max_attempts\":1,\"attempts\":[{\"outcome\":\"lost\"}]";
 	commit_by("n1", "claim a");
 	move("queue", "in_progress", with(spent),
@@ -325,12 +345,30 @@ static char *entry(const char *more)
 	return text("{%s,\"ended_at\":\"%s\"%s%s}", claim_core("n1", 1, NONCE, -50, 70), at(0), *more ? "," : "", more);
 }
 
-static char *result(const char *status, const char *node, const char *nonce, int64_t started, int64_t finished)
+#define TRUE_SHA256 "b5bea41b6c623f7c09f1bf24dcae58ebab3c0cdd90ad966bc43a45b44867e12b"
+#define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+/* What a run of "true" leaves behind its times. */
+#define RAN(code, out, bytes, hash)                                                                                    \
+	"\"exit_code\":" code ",\"signal\":null,\"duration_ms\":0,\"engine\":\"docker\",\"image\":\"alpine:3.20\","    \
+	"\"image_digest\":\"\",\"script_sha256\":\"" TRUE_SHA256 "\",\"stdout\":\"" out "\",\"stdout_bytes\":" bytes   \
+	",\"stdout_truncated\":false,\"stdout_sha256\":\"" hash                                                        \
+	"\",\"stderr\":\"\",\"stderr_bytes\":0,\"stderr_truncated\":false,\"stderr_sha256\":\"" EMPTY_SHA256 "\""
+
+static char *result_of(const char *status, const char *node, const char *nonce, int64_t started, int64_t finished,
+		       const char *ran)
 {
 	return text(
 	    "\"result\":{\"status\":\"%s\",\"node\":\"%s\",\"attempt\":1,\"nonce\":\"%s\",\"started_at\":\"%s\","
-	    "\"finished_at\":\"%s\"}",
-	    status, node, nonce, at(started), at(finished));
+	    "\"finished_at\":\"%s\",%s}",
+	    status, node, nonce, at(started), at(finished), ran);
+}
+
+static char *result(const char *status, const char *node, const char *nonce, int64_t started, int64_t finished)
+{
+	return result_of(status, node, nonce, started, finished,
+			 !strcmp(status, "success")  ? RAN("0", "", "0", EMPTY_SHA256)
+			 : !strcmp(status, "failed") ? RAN("1", "", "0", EMPTY_SHA256)
+						     : RAN("null", "", "0", EMPTY_SHA256));
 }
 
 static void try_end(const char *who, const char *to, const char *outcome, const char *its_result)
@@ -339,6 +377,40 @@ static void try_end(const char *who, const char *to, const char *outcome, const 
 	move("in_progress", to, running(),
 	     with(text("\"attempts\":[%s],%s", entry(text("\"outcome\":\"%s\"", outcome)), its_result)));
 	judge(TASK_IN_PROGRESS);
+}
+
+static void try_out(const char *out)
+{
+	char *words =
+	    text("%.*s,\"limits\":{\"out_mb\":16},%s}", (int)strlen(result("success", "n1", NONCE, -49, -1)) - 1,
+		 result("success", "n1", NONCE, -49, -1), out);
+	try_end("n1", "completed", "success", words);
+}
+
+static void outputs(void)
+{
+	char tree[72], day[32];
+	memset(tree, 'a', sizeof tree);
+	tree[strlen("c0ffeec0ffeec0ffeec0ffeec0ffeec0ffeec0ff")] = 0;
+	snprintf(day, sizeof day, "%.10s", at(0));
+	const char *counts = "\"files\":2,\"bytes\":100";
+	try_out(text("\"out\":{\"tree\":\"%s\",%s,\"ref\":\"refs/dgrid/out/%s/n1/1\"}", tree, counts, day));
+	clean("files");
+	try_out(text("\"out\":{\"tree\":\"%s\",%s,\"ref\":\"refs/heads/dgrid-out/%s/n1/2\"}", tree, counts, day));
+	clean("files on a branch");
+	try_out("\"out_error\":\"declined by the host\"");
+	clean("files that a host declined");
+	try_out(text("\"out\":{\"tree\":\"%s\",%s,\"ref\":\"refs/dgrid/out/%s/n2/1\"}", tree, counts, day));
+	broken(RULE_OUT_FORM, "on another node's ref");
+	try_out(text("\"out\":{\"tree\":\"%s\",%s,\"ref\":\"refs/dgrid/out/2001-01-01/n1/1\"}", tree, counts));
+	broken(RULE_OUT_FORM, "on a day long before");
+	try_out(text("\"out\":{\"tree\":\"%s\",%s}", tree, counts));
+	broken(RULE_OUT_FORM, "nowhere");
+	try_out(text("\"out\":{\"tree\":\"main\",%s,\"ref\":\"refs/dgrid/out/%s/n1/1\"}", counts, day));
+	broken(RULE_OUT_FORM, "no tree");
+	try_out(text("\"out\":{\"tree\":\"%s\",\"files\":2,\"bytes\":17000000,\"ref\":\"refs/dgrid/out/%s/n1/1\"}",
+		     tree, day));
+	broken(RULE_OUT_FORM, "more than it was allowed");
 }
 
 static void results(void)
@@ -430,6 +502,85 @@ static void results(void)
 	broken(RULE_ATTEMPTS_RETRY, "of what was called no valid task");
 }
 
+/* ---- what a node says of a run ---- */
+
+static void try_run(const char *status, const char *ran, enum rule_id rule, const char *what)
+{
+	bool success = !strcmp(status, "success");
+	try_end("n1", success ? "completed" : "failed", status, result_of(status, "n1", NONCE, -49, -1, ran));
+	if (rule == RULE_N)
+		clean(what);
+	else
+		broken(rule, what);
+}
+
+static void runs(void)
+{
+	static const char other[] =
+	    "\"exit_code\":0,\"signal\":null,\"duration_ms\":0,\"engine\":\"docker\",\"image\":\"%s\","
+	    "\"image_digest\":\"\",\"script_sha256\":\"%s\",\"limits\":{\"memory_mb\":%d},\"stdout\":"
+	    "\"\",\"stdout_bytes\":0,\"stdout_truncated\":false,\"stdout_sha256\":\"" EMPTY_SHA256
+	    "\",\"stderr\":\"\",\"stderr_bytes\":0,\"stderr_truncated\":false,\"stderr_sha256\":\"" EMPTY_SHA256 "\"%s";
+	char ran[2048];
+	try_run("success", RAN("7", "", "0", EMPTY_SHA256), RULE_RESULT_PARTS, "success with exit code 7");
+	try_run("failed", RAN("0", "", "0", EMPTY_SHA256), RULE_RESULT_PARTS, "failed with 0");
+	try_run("timeout", RAN("null", "", "0", EMPTY_SHA256), RULE_RESULT_PARTS, "a timeout after no time");
+	try_run("success", RAN("0", "ok", "2", EMPTY_SHA256), RULE_RESULT_PARTS, "a text that is not its hash's");
+	try_run("success", RAN("0", "ok", "3", TRUE_SHA256), RULE_RESULT_PARTS, "a text of another length");
+	try_run("success", RAN("0", "true", "4", TRUE_SHA256), RULE_N, "a text and its hash");
+	try_run("success", RAN("0", "\\ufffd", "1", TRUE_SHA256), RULE_N, "a byte that is no UTF-8");
+	snprintf(ran, sizeof ran, other, "alpine:3.20", TRUE_SHA256, 512, "");
+	try_run("success", ran, RULE_N, "as the task has it");
+	snprintf(ran, sizeof ran, other, "alpine:3.20", EMPTY_SHA256, 512, "");
+	try_run("success", ran, RULE_RESULT_TASK, "another script");
+	snprintf(ran, sizeof ran, other, "evil:1", TRUE_SHA256, 512, "");
+	try_run("success", ran, RULE_RESULT_TASK, "another image");
+	snprintf(ran, sizeof ran, other, "alpine:3.20", TRUE_SHA256, 513, "");
+	try_run("success", ran, RULE_RESULT_TASK, "more memory than the settings give");
+	snprintf(ran, sizeof ran, other, "alpine:3.20", TRUE_SHA256, 512, ",\"note\":\"x\"");
+	try_run("success", ran, RULE_DOC_FIELDS, "a member that dgrid does not write");
+	/* What must not be claimed. */
+	static const char *const bad[] = {"\"priority\":99", "\"scirpt\":\"x\"", "\"image\":\"evil:1\"",
+					  "\"labels\":[\"gpu\"]"};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		commit_by("n1", "claim a");
+		move("queue", "in_progress", with(bad[i]),
+		     with(text("%s,\"claim\":{%s}", bad[i], claim_core("n1", 1, NONCE, 0, 120))));
+		judge(TASK_QUEUE);
+		broken(RULE_CLAIM_TASK, bad[i]);
+	}
+#define DOS "{\"task_id\":\"a\",\"script\":\"echo 1\\r\\n\",\"timeout_seconds\":60%s}"
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", text(DOS, ""),
+	     text(DOS, text(",\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	judge(TASK_QUEUE);
+	clean("of a script that no program submits any more");
+	const char *wait = text("\"not_before\":\"%s\"", at(900));
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", with(wait), with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	judge(TASK_QUEUE);
+	broken(RULE_CLAIM_TASK, "before its not_before");
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", with("\"labels\":[\"gpu\"]"),
+	     with(text("\"labels\":[\"gpu\"],\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	change("nodes/n1.json", "{\"node_id\":\"n1\"}", "{\"node_id\":\"n1\",\"labels\":[\"x\",\"gpu\"]}");
+	judge(TASK_QUEUE);
+	clean("with its labels");
+	/* A timeout counts as the settings of a while ago had it. */
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", with("\"image\":\"old:1\""),
+	     with(text("\"image\":\"old:1\",\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	for (int late = 0; late < 2; late++) {
+		past = late ? NOW - 7200 : NOW - 60;
+		judge(TASK_QUEUE);
+		if (late)
+			broken(RULE_CLAIM_TASK, "by settings of two hours ago");
+		else
+			clean("by settings of a minute ago");
+	}
+	past = 0;
+}
+
 /* ---- back to the queue ---- */
 
 static void try_back(const char *who, const char *more)
@@ -445,6 +596,10 @@ static void orphans(void)
 	clean("released");
 	try_back("n2", "\"outcome\":\"released\"");
 	broken(RULE_ORPHAN_EVIDENCE, "released by another");
+	try_back("n1", "\"outcome\":\"unstartable\",\"reason\":\"too many processors\"");
+	clean("what its own node could not start");
+	try_back("n2", "\"outcome\":\"unstartable\",\"reason\":\"too many processors\"");
+	broken(RULE_RESULT_CLAIM, "called unstartable by another");
 	try_back("n1", "\"outcome\":\"lost\",\"reason\":\"the node was restarted\"");
 	clean("its own, after a restart");
 	try_back("n2", "\"outcome\":\"lost\",\"reason\":\"it seemed dead\"");
@@ -500,6 +655,7 @@ static void orphans(void)
 		for (int person = 1; person >= 0; person--) {
 			commit_by(person ? "ann" : "n1", person ? NULL : "0 transitions");
 			c.at = late ? NOW - 3480 : NOW - 3700;
+			r.world.newest = 0; /* of another rule */
 			if (!person)
 				change("nodes/n1.json", "{\"node_id\":\"n1\"}", "{\"node_id\":\"n1\",\"busy\":1}");
 			rules_judge(&r, &c);
@@ -873,6 +1029,13 @@ static void nodes(void)
 	CHECK(n_told == 1 && told[0].rule == NOTICE_MERGE, "a merge");
 	seen_rule[NOTICE_MERGE] = true;
 	commit_by("ann", NULL);
+	c.n_parents = 2;
+	change("notes", NULL, "x");
+	r.aside = behind;
+	judge(-1);
+	broken(RULE_HISTORY_ASIDE, "a merge that leaves the grid's line behind");
+	r.aside = NULL;
+	commit_by("ann", NULL);
 	c.parent[0] = 0;
 	move(NULL, "completed", NULL, finished());
 	judge(-1);
@@ -974,6 +1137,8 @@ int main(void)
 	claims();
 	renewals();
 	results();
+	runs();
+	outputs();
 	orphans();
 	places();
 	promotions();

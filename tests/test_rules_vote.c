@@ -2,6 +2,7 @@
  * fraud each. */
 #include "audit/rules.h"
 #include "base/clock.h"
+#include "base/sha256.h"
 #include "schema/vote.h"
 #include "test.h"
 #include <stdlib.h>
@@ -115,9 +116,10 @@ static void claim(struct json *doc, const char *node)
 /* What the node of doc's claim found; digit: its output's hash is made of. */
 static struct json *found(const struct json *doc, char digit)
 {
-	char hash[65], when[32];
-	memset(hash, digit, 64);
-	hash[64] = 0;
+	char hash[65], when[32], out[2] = {digit};
+	uint8_t raw[32];
+	sha256(out, 1, raw);
+	sha256_hex(raw, hash);
 	const struct json *c = json_get(doc, "claim");
 	struct json *one = json_new(JSON_OBJECT);
 	json_set(one, "status", json_new_str("success"));
@@ -130,9 +132,19 @@ static struct json *found(const struct json *doc, char digit)
 	json_set(one, "finished_at", json_new_str(clock_format(clock_now(), when)));
 	json_set(one, "duration_ms", json_new_int(5));
 	json_set(one, "engine", json_new_str("bwrap"));
+	json_set(one, "image", json_new_str("host:/usr"));
 	json_set(one, "image_digest", json_new_str(""));
+	json_set(one, "stdout", json_new_str(out));
+	json_set(one, "stdout_bytes", json_new_int(1));
+	json_set(one, "stdout_truncated", json_new_bool(false));
 	json_set(one, "stdout_sha256", json_new_str(hash));
+	json_set(one, "stderr", json_new_str(out));
+	json_set(one, "stderr_bytes", json_new_int(1));
+	json_set(one, "stderr_truncated", json_new_bool(false));
 	json_set(one, "stderr_sha256", json_new_str(hash));
+	sha256("true", 4, raw);
+	sha256_hex(raw, hash);
+	json_set(one, "script_sha256", json_new_str(hash));
 	return one;
 }
 
@@ -257,7 +269,7 @@ static void casting(void)
 		      {"exit_code", "0", RULE_VOTE_COMMITMENT},
 		      {"stdout_sha256", "\"aa\"", RULE_VOTE_COMMITMENT},
 		      {"reason", "\"it printed 42\"", RULE_VOTE_COMMITMENT},
-		      {"signed_by", "\"it printed 42\"", RULE_VOTE_COMMITMENT},
+		      {"signed_by", "\"it printed 42\"", RULE_ATTEMPTS_GROW},
 		      {"replicas", "2", RULE_ATTEMPTS_GROW},
 		      {"quorum", "3", RULE_ATTEMPTS_GROW},
 		      {"node", "\"n2\"", RULE_ATTEMPTS_GROW}};

@@ -24,7 +24,7 @@ static int cmd_wait(const struct context *ctx, int argc, char **argv, struct err
 		return err_set(e, ERR_USAGE, "wait needs at least one task id");
 	int rc = open_grid(ctx, &l, &c, e);
 	if (!rc)
-		rc = wait_for(&l, (const char *const *)argv + s.rest, (size_t)(argc - s.rest), timeout, e);
+		rc = wait_for(&l, (const char *const *)argv + s.rest, (size_t)usage_distinct(&s), timeout, e);
 	close_grid(&l, &c);
 	return rc;
 }
@@ -109,6 +109,8 @@ static int plan(const char *verb, const char *id, int state, bool dead, bool inv
 		struct err *e)
 {
 	bool ended = state == TASK_COMPLETED || state == TASK_FAILED, retry = !strcmp(verb, "retry");
+	if (state == LEDGER_UNKNOWN)
+		return -1;
 	if (state < 0)
 		return err_set(e, ERR_NOENT, "no task '%s' on the branch%s", id,
 			       retry ? " (an archived task is submitted anew)" : "");
@@ -133,9 +135,11 @@ static const struct orphan *orphan_of(const struct orphans *o, const char *id)
 }
 
 /* It stands in failed/ as a stub with the reasons, for there was nothing to run. */
-static bool is_invalid(struct ledger *l, const char *id, int state)
+static int is_invalid(struct ledger *l, const char *id, int state, struct err *e)
 {
-	struct json *doc = state == TASK_FAILED ? ledger_doc(l, TASK_FAILED, id, NULL) : NULL;
+	struct json *doc = state == TASK_FAILED ? ledger_doc(l, TASK_FAILED, id, e) : NULL;
+	if (state == TASK_FAILED && !doc && !ledger_answered(e))
+		return -1;
 	const char *status = json_str(json_get(doc, "result"), "status");
 	bool invalid = status && !strcmp(status, "invalid");
 	json_free(doc);
@@ -150,7 +154,7 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 	struct grid_config c = {0};
 	struct reaper r = {0};
 	int rc = usage_next(&s, e);
-	size_t n = (size_t)(argc - s.rest);
+	size_t n = rc ? 0 : (size_t)usage_distinct(&s);
 	char **ids = argv + s.rest;
 	struct ledger_change *changes = xcalloc(n + 1, sizeof *changes);
 	struct dead *dying = xcalloc(n + 1, sizeof *dying);
@@ -171,10 +175,11 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 			if (changes[i].outcome == CHANGE_LANDED)
 				continue;
 			const char *id = ids[i];
-			int state = task_id_valid(id) ? ledger_find(&l, id) : -1;
+			int state = task_id_valid(id) ? ledger_find(&l, id, e) : LEDGER_NOWHERE;
+			int invalid = is_invalid(&l, id, state, e);
 			const struct orphan *orphan = orphan_of(&dead, id);
 			changes[i] = (struct ledger_change){.id = id, .ctx = l.git.name, .verb = argv[0]};
-			if (plan(argv[0], id, state, orphan, is_invalid(&l, id, state), &changes[i], e) < 0)
+			if (invalid < 0 || plan(argv[0], id, state, orphan, invalid, &changes[i], e) < 0)
 				rc = -1;
 			dying[i] = (struct dead){.who = l.git.name, .claim = orphan};
 			if (changes[i].edit == edit_cancelled)
@@ -183,7 +188,10 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 		if (!rc)
 			rc = ledger_commit(&l, l.git.name, changes, n, NULL, NULL, e);
 		for (size_t i = open = 0; i < n; i++)
-			open += changes[i].outcome != CHANGE_LANDED;
+			if (changes[i].outcome == CHANGE_REFUSED && !rc)
+				rc = err_set(e, ERR_UNAVAILABLE, "'%s' stays as it is: %s", ids[i], l.trouble);
+			else
+				open += changes[i].outcome != CHANGE_LANDED;
 		orphans_clear(&dead);
 	}
 	if (!rc && open)
@@ -241,9 +249,9 @@ const struct verb verb_retry = {
 
 /* ---- heal ---- */
 
-/* What was (or would be) promoted, healed and archived; archived < 0: only healing was asked for. */
-static void print_upkeep(const struct staged_list *staged, const struct orphans *o, int64_t archived, bool json,
-			 bool dry)
+/* What was (or would be) promoted, healed, archived and deleted; archived < 0: only healing was asked for. */
+static void print_upkeep(const struct staged_list *staged, const struct orphans *o, int64_t archived, size_t gone,
+			 bool json, bool dry)
 {
 	struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < o->n; i++) {
@@ -269,10 +277,14 @@ static void print_upkeep(const struct staged_list *staged, const struct orphans 
 		tell_promoted(staged, dry, json ? all : NULL);
 	if (archived >= 0)
 		json_set(all, "archived", json_new_int(archived));
+	if (archived >= 0)
+		json_set(all, "outputs_deleted", json_new_int((int64_t)gone));
 	if (json)
 		put_json(all);
 	else if (!list->child)
 		puts("no orphans");
+	if (!json && gone)
+		printf("%s %zu day%s of outputs\n", dry ? "would delete" : "deleted", gone, gone == 1 ? "" : "s");
 	if (!json && archived >= 0)
 		printf("%s %lld task%s\n", dry ? "would archive" : "archived", (long long)archived,
 		       archived == 1 ? "" : "s");
@@ -308,6 +320,7 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 	struct staged_list staged = {0};
 	bool all = verb == &verb_maintain, dry = false, json = false;
 	int64_t archived = all ? 0 : -1;
+	size_t gone = 0;
 	int key;
 	while ((key = usage_next(&s, e)) > 0) {
 		dry = dry || key == 'd';
@@ -326,8 +339,10 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 		rc = reaper_heal(&l, l.git.name, &o, e);
 	if (!rc && all)
 		rc = archive(&l, &c, dry, &archived, e);
+	if (!rc && all)
+		rc = upkeep_outputs(&l.git, &c, dry, &gone, e);
 	if (!rc)
-		print_upkeep(&staged, &o, archived, json, dry);
+		print_upkeep(&staged, &o, archived, gone, json, dry);
 	promote_clear(&staged);
 	orphans_clear(&o);
 	reaper_clear(&r);
@@ -364,11 +379,12 @@ const struct verb verb_heal = {
 const struct verb verb_maintain = {
     .name = "maintain",
     .args = "[--dry-run] [--json]",
-    .summary = "promote, heal, and move the oldest finished tasks beyond keep_finished to the branch archive",
+    .summary = "promote, heal, move the oldest finished tasks to the branch archive, delete old outputs",
     .about =
 	"All that a grid needs now and then, in one go: dgrid promote, dgrid heal, and the archive. Beyond "
 	"keep_finished finished tasks (grid.json; 500) the oldest move to the branch archive, where show, logs, why "
-	"and wait still find them. Meant for a schedule, every five minutes or so; workers heal and archive by "
+	"and wait still find them. What tasks left in /out is deleted after keep_out_days. Meant for a schedule, every "
+	"five minutes or so; workers heal and archive by "
 	"themselves too.",
     .needs = USAGE_WRITES,
     .options = upkeep_options,

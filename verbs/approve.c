@@ -43,12 +43,14 @@ static int print_text(const struct context *ctx, const char *what, struct err *e
 	struct json *doc = NULL;
 	int rc = 0, at = -1;
 	if (file_exists(what)) {
-		rc = file_read(what, TASK_FILE_MAX, &b, e);
+		rc = file_read_named(what, TASK_FILE_MAX, &b, e);
 		if (!rc && !(doc = json_parse(b.data ? b.data : "", b.len, &je)))
 			rc = err_set(e, ERR_DATA, "%s:%u:%u: %s", what, je.line, je.col, je.msg);
 	} else if (!(rc = open_grid(ctx, &l, &c, e))) {
-		at = task_id_valid(what) ? ledger_find(&l, what) : -1;
-		if (at < 0)
+		at = task_id_valid(what) ? ledger_find(&l, what, e) : LEDGER_NOWHERE;
+		if (at == LEDGER_UNKNOWN)
+			rc = -1;
+		else if (at < 0)
 			rc = err_set(e, ERR_NOENT, "no task and no file '%s'", what);
 		else if (!(doc = ledger_doc(&l, (enum task_state)at, what, e)))
 			rc = -1;
@@ -71,8 +73,10 @@ static int take(struct ledger *l, const struct grid_config *c, const char *id, s
 	struct task t;
 	char *file = xasprintf("tasks/%s/%s.json", task_state_name(TASK_UNAPPROVED), id);
 	struct problems p = {.file = file};
-	int at = task_id_valid(id) ? ledger_find(l, id) : -1, rc = 0;
-	if (at < 0)
+	int at = task_id_valid(id) ? ledger_find(l, id, e) : LEDGER_NOWHERE, rc = 0;
+	if (at == LEDGER_UNKNOWN)
+		rc = -1;
+	else if (at < 0)
 		rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
 	else if (at != TASK_UNAPPROVED)
 		rc = err_set(e, ERR_NO, "task '%s' is in %s; what is approved is in unapproved", id,
@@ -212,7 +216,7 @@ static int cmd_approve(const struct context *ctx, int argc, char **argv, struct 
 	else if (!yes && !isatty(STDIN_FILENO))
 		rc = err_set(e, ERR_USAGE, "approve asks before it signs; where nobody can answer give --yes");
 	else if (!(rc = open_grid(ctx, &l, &c, e)) && (key || (key = trust_default_key(&l.git, e))))
-		rc = approve(&l, &c, argv + s.rest, argc - s.rest, key, yes, e);
+		rc = approve(&l, &c, argv + s.rest, usage_distinct(&s), key, yes, e);
 	else
 		rc = -1;
 	free(key);

@@ -18,7 +18,7 @@
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 struct audit {
-	bool json, record, full, rules;
+	bool json, record, full, rules, fields;
 	long limit;
 	const char *since, *range;
 	struct git git;
@@ -51,6 +51,9 @@ static int options(struct audit *a, int argc, char **argv, struct err *e)
 		case 'R':
 			a->rules = true;
 			break;
+		case 'F':
+			a->fields = true;
+			break;
 		case 's':
 			a->since = s.value;
 			break;
@@ -75,6 +78,15 @@ static void print_rules(void)
 	puts("| rule | says |\n|---|---|");
 	for (int i = 0; i < RULE_N; i++)
 		printf("| `%s` | %s |\n", rule_at((enum rule_id)i)->id, rule_at((enum rule_id)i)->says);
+}
+
+static void print_fields(void)
+{
+	struct field_row f;
+	puts("| member | form | held by |\n|---|---|---|");
+	for (size_t i = 0; field_at(i, &f); i++)
+		printf("| `%s.%s` | %s | %s |\n", field_doc_name(f.doc), f.name, f.form,
+		       strncmp(f.held, "-: ", 3) ? f.held : f.held + 3);
 }
 
 /* ---- what to look at ---- */
@@ -401,6 +413,10 @@ static int cmd_audit(const struct context *ctx, int argc, char **argv, struct er
 		print_rules();
 		return 0;
 	}
+	if (!rc && a.fields) {
+		print_fields();
+		return 0;
+	}
 	if (!rc)
 		rc = need_repo(ctx, e);
 	if (!rc)
@@ -415,7 +431,7 @@ static int cmd_audit(const struct context *ctx, int argc, char **argv, struct er
 
 const struct verb verb_audit = {
     .name = "audit",
-    .args = "[--json] [--since COMMIT|FILE] [--record] [--full] [--limit N] [COMMIT | A..B] | --rules",
+    .args = "[--json] [--since COMMIT|FILE] [--record] [--full] [--limit N] [COMMIT | A..B] | --rules | --fields",
     .summary = "replay the history and check every step of it",
     .about =
 	"Replays the branch commit by commit, as its objects have it, and holds every change against a table of rules "
@@ -440,6 +456,7 @@ const struct verb verb_audit = {
 	    {'l', "--limit", "N", NULL,
 	     "violations, and as many notices, that are listed in text; 0: the verdict alone; default: 50"},
 	    {'R', "--rules", NULL, NULL, "print the table of rules and notices instead"},
+	    {'F', "--fields", NULL, NULL, "print the table of members, and which rule holds each, instead"},
 	    {0}},
     .examples = (const struct usage_note[]){{"dgrid audit", "the whole history"},
 					    {"dgrid audit --json >checkpoint.json", "to go on from later"},

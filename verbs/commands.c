@@ -232,13 +232,17 @@ static int count_up(struct ledger *l, const char *const *ids, int *codes, size_t
 {
 	*t = (struct tally){0};
 	for (size_t i = 0; i < n; i++) {
-		int s = codes[i] == NOT_ENDED && task_id_valid(ids[i]) ? ledger_find(l, ids[i]) : -1;
+		int s = codes[i] == NOT_ENDED && task_id_valid(ids[i]) ? ledger_find(l, ids[i], e) : LEDGER_NOWHERE;
+		if (s == LEDGER_UNKNOWN)
+			return -1;
 		if (!task_id_valid(ids[i]))
 			return err_set(e, ERR_NOENT, "no task '%s' in this grid", ids[i]);
 		if (s == TASK_COMPLETED)
 			codes[i] = 0;
 		else if (s == TASK_FAILED) {
-			struct json *doc = ledger_doc(l, TASK_FAILED, ids[i], NULL);
+			struct json *doc = ledger_doc(l, TASK_FAILED, ids[i], e);
+			if (!doc && !ledger_answered(e))
+				return -1;
 			codes[i] = ended_code(doc);
 			codes[i] = codes[i] ? codes[i] : ERR_NO;
 			json_free(doc);

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "sandbox/engine.h"
+#include "sandbox/enter.h"
 #include "schema/keys.h"
 #include "store/trust.h"
 #include "store/voters.h"
@@ -366,6 +367,28 @@ static bool check_engines(struct findings *f, const char *want, const struct gri
 	return taken >= 0;
 }
 
+static void check_limits(struct findings *f, const struct engine *g, const struct grid_config *c)
+{
+	const char *mend =
+	    g->kind == ENGINE_PODMAN
+		? "boot with control groups of version 2 (systemd.unified_cgroup_hierarchy=1), or run it as root"
+		: "run the worker as root, or in control groups of its own (systemd-run --user --scope -p "
+		  "Delegate=yes dgrid worker ...)";
+	struct buf less = {0};
+	if (g->limits)
+		found(f, OK, "limits", "", "memory, processes and processors of tasks are enforced");
+	else
+		found(f, c->require_limits ? FAIL : WARN, "limits", mend,
+		      "limits not enforced here: memory, processes and processors of tasks are only watched%s",
+		      c->require_limits ? ", and the grid's require_limits asks for more" : "");
+	if (g->kind == ENGINE_BWRAP)
+		enter_short(&less);
+	if (less.len)
+		found(f, WARN, "limits", "raise the hard limits of whoever starts the worker (ulimit -H)",
+		      "scripts have more elsewhere: %s", less.data);
+	buf_clear(&less);
+}
+
 static void check_sandbox(struct findings *f, const struct trial *t, const struct grid_config *c)
 {
 	const struct engine *g = &t->engine;
@@ -383,6 +406,7 @@ static void check_sandbox(struct findings *f, const struct trial *t, const struc
 		found(f, OK, "sandbox", "", "a script ran in it (%s)", engine_name(g->kind));
 	else
 		found(f, FAIL, "sandbox", MEND_SANDBOX, "%s", e.msg);
+	check_limits(f, g, c);
 }
 
 static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)

@@ -1,10 +1,9 @@
 #include "schema/keys.h"
+#include "verbs/land.h"
 #include "verbs/verbs.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define ROUNDS 60 /* others push meanwhile */
 
 #define GIT(l, e, ...) git_run(&(l)->git, NULL, e, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -27,10 +26,8 @@ static int read_key(const char *given, struct keys *k, struct err *e)
 	if (strchr(given, ' ')) { /* the key itself: no file is called so by chance */
 		p.file = "KEY";
 		buf_adds(&b, given);
-	} else if (!strcmp(given, "-"))
-		rc = file_read("/dev/stdin", KEYS_FILE_MAX, &b, e);
-	else
-		rc = file_read(given, KEYS_FILE_MAX, &b, e);
+	} else
+		rc = file_read_named(given, KEYS_FILE_MAX, &b, e);
 	if (!rc && keys_parse(k, b.data ? b.data : "", b.len, &p))
 		rc = err_set(e, ERR_DATA, "%.*s", (int)strcspn(p.text.data, "\n"), p.text.data);
 	else if (!rc && k->n != 1)
@@ -90,8 +87,9 @@ static int edit(const struct enrolment *x, const char *path, const struct buf *o
 }
 
 /* 1: a commit is made, 0: nothing to change, -1: error. */
-static int build(struct ledger *l, struct enrolment *x, struct err *e)
+static int build(struct ledger *l, void *ctx, struct err *e)
 {
+	struct enrolment *x = ctx;
 	char *path = xasprintf(KEYS_FOLDER "%s.pub", x->node), *full = xasprintf("%s/%s", l->git.dir, path);
 	char *folder = xasprintf("%s/" KEYS_FOLDER, l->git.dir), *message = NULL;
 	struct buf old = {0}, text = {0};
@@ -113,8 +111,8 @@ static int build(struct ledger *l, struct enrolment *x, struct err *e)
 		rc = edit(x, path, &old, &now, &text, &x->left, e);
 	/* Where a repository judges pushes, who enrols has to be enrolled; asked before anything is changed here, for
 	 * who revokes a key of his own signs with it for the last time. */
-	if (!rc && l->sign_key && ledger_may_sign(l, l->git.name, &none) != 0)
-		ledger_sign_with(l, NULL, NULL, NULL);
+	if (!rc)
+		land_sign_if_enrolled(l);
 	if (!rc && x->revoke && !x->left)
 		rc = GIT(l, e, "rm", "--quiet", "--force", "--", path);
 	else if (!rc && !(rc = file_mkdirs(folder, e)) && !(rc = file_write_in_place(full, text.data, text.len, e)))
@@ -134,24 +132,6 @@ out:
 	keys_clear(&now);
 	problems_clear(&p);
 	return rc;
-}
-
-static int land(struct ledger *l, struct enrolment *x, struct err *e)
-{
-	for (int round = 0; round < ROUNDS; round++) {
-		if (round && ledger_sync(l, e))
-			return -1;
-		int made = build(l, x, e);
-		if (made <= 0)
-			return made;
-		enum push_outcome got = git_push(&l->git, l->branch, l->folder.ref != NULL, e);
-		x->changed = true; /* of an unknown end the next round sees whether it landed */
-		if (got == PUSH_LANDED)
-			return 0;
-		if (got == PUSH_DECLINED)
-			return -1;
-	}
-	return err_set(e, ERR_RETRY, "the branch keeps moving; try again");
 }
 
 static void tell(const struct enrolment *x)
@@ -205,7 +185,7 @@ static int cmd_enroll(const struct context *ctx, int argc, char **argv, struct e
 	if (!rc)
 		sign_commits(&l, &c);
 	if (!rc)
-		rc = land(&l, &x, e);
+		rc = land(&l, build, &x, &x.changed, e);
 	if (!rc)
 		tell(&x);
 	keys_clear(&x.key);

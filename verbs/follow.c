@@ -233,6 +233,31 @@ static const char *find_marker(const char *text, size_t size, int64_t total, siz
 	return NULL;
 }
 
+void follow_stream(bool to_stderr, const struct json *result)
+{
+	const char *name = stream(to_stderr);
+	const struct json *text = json_get(result, name),
+			  *cut = json_get(result, to_stderr ? "stderr_truncated" : "stdout_truncated");
+	int64_t total = json_int(result, to_stderr ? "stderr_bytes" : "stdout_bytes", -1), left = 0;
+	if (!text || text->type != JSON_STRING)
+		return;
+	size_t marker = 0;
+	const char *body = text->text, *gap = NULL;
+	if (cut && cut->boolean && total >= 0)
+		gap = find_marker(body, text->len, total, &marker, &left);
+	if (!gap) {
+		follow_print(to_stderr, body, text->len);
+		return;
+	}
+	size_t head = (size_t)(gap - body);
+	int64_t from = (total - left) / 2;
+	follow_print(to_stderr, body, head);
+	fprintf(stderr, "%sdgrid: %s is not whole: bytes %" PRId64 " to %" PRId64 " of %" PRId64 " were not kept\n",
+		head && body[head - 1] != '\n' && isatty(STDERR_FILENO) ? "\n" : "", name, from + 1, from + left,
+		total);
+	follow_print(to_stderr, gap + marker, text->len - head - marker);
+}
+
 static void print_rest(struct following *f, int k, const struct json *result)
 {
 	const struct json *text = json_get(result, stream(k));
@@ -244,7 +269,7 @@ static void print_rest(struct following *f, int k, const struct json *result)
 	size_t len = text->len, marker = 0;
 	const char *gap = cut && cut->boolean && total >= 0 ? find_marker(body, len, total, &marker, &left) : NULL;
 	if (!had) {
-		follow_print(k, body, len);
+		follow_stream(k, result);
 		return;
 	}
 	if (!gap) {
@@ -358,6 +383,8 @@ static int pursue(struct following *f, struct err *e)
 		}
 		if (got > 0)
 			return finish(f, e);
+		if (ferror(stdout)) /* nobody reads, or nothing fits: main tells */
+			return 0;
 		if (got < 0) {
 			/* A remote that is away for a while is no reason to give up, once it has answered. */
 			if (!f->s.url || e->class == ERR_NOENT || e->class == ERR_DATA ||

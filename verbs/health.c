@@ -1,6 +1,6 @@
+#include "worker/health.h"
 #include "base/clock.h"
 #include "verbs/verbs.h"
-#include "worker/pulse.h"
 #include "worker/worker.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ static int cmd_health(const struct context *ctx, int argc, char **argv, struct e
 	const char *dir = NULL, *node = NULL;
 	char why[600], *usual = NULL;
 	bool json = false, alive = false;
-	struct pulse p;
+	struct health p;
 	int key;
 	(void)ctx;
 	while ((key = usage_next(&s, e)) > 0)
@@ -31,13 +31,13 @@ static int cmd_health(const struct context *ctx, int argc, char **argv, struct e
 		}
 	if (key < 0 || usage_operands(&s, 0, e))
 		return -1;
-	int rc = pulse_read(dir ? dir : (usual = worker_folder(node)), &p, e);
+	int rc = health_read(dir ? dir : (usual = worker_folder(node)), &p, e);
 	free(usual);
 	if (rc)
 		return -1;
-	bool healthy = pulse_healthy(&p, alive, clock_now(), why);
+	bool healthy = health_good(&p, alive, clock_now(), why);
 	if (json) {
-		struct json *j = pulse_json(&p);
+		struct json *j = health_json(&p);
 		json_set(j, "healthy", json_new_bool(healthy));
 		json_set(j, "why", json_new_str(why));
 		put_json(j);
@@ -56,8 +56,9 @@ const struct verb verb_health = {
     .args = "[--alive] [--work-dir DIR] [--node-id ID] [--json]",
     .summary = "is this machine's worker alive, and does it work? for service managers and containers",
     .about =
-	"Reads the pulse that a worker writes into its work folder every 5 seconds; neither the grid nor the network "
-	"is asked. Healthy is a worker that is active or draining. Not healthy is one that has left, whose pulse is "
+	"Reads the file health.json that a worker writes into its work folder every 5 seconds; neither the grid nor "
+	"the network "
+	"is asked. Healthy is a worker that is active or draining. Not healthy is one that has left, whose file is "
 	"more than 30 seconds late (gone, frozen, starved), that is still starting, that is paused by trouble of "
 	"its own (engine, image, disk), or that has not reached the remote for longer than the grid's "
 	"orphan_after_seconds.\n\n"
@@ -77,7 +78,7 @@ const struct verb verb_health = {
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "healthy"},
 					 {"1", "not healthy; the line on stdout says why"},
-					 {"65", "the file in the folder is no worker's pulse"},
+					 {"65", "the file in the folder is no worker's health file"},
 					 {"66", "no worker has worked in that folder"},
 					 {0}},
     .environment = (const struct usage_note[]){{"NODE_ID", "--node-id"},

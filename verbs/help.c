@@ -5,10 +5,11 @@
 #include <string.h>
 
 const struct verb *const verbs[] = {
-    &verb_init,	  &verb_submit, &verb_validate, &verb_promote,	   &verb_approve,  &verb_enroll,    &verb_worker,
-    &verb_status, &verb_nodes,	&verb_show,	&verb_logs,	   &verb_why,	   &verb_rerun,	    &verb_metrics,
-    &verb_wait,	  &verb_cancel, &verb_retry,	&verb_heal,	   &verb_maintain, &verb_dashboard, &verb_audit,
-    &verb_hook,	  &verb_doctor, &verb_health,	&verb_completions, &verb_version,  &verb_help,	    NULL};
+    &verb_init,	       &verb_submit,   &verb_validate,	&verb_promote, &verb_approve, &verb_enroll, &verb_config,
+    &verb_worker,      &verb_status,   &verb_nodes,	&verb_show,    &verb_logs,    &verb_why,    &verb_rerun,
+    &verb_files,       &verb_get,      &verb_keep,	&verb_metrics, &verb_wait,    &verb_cancel, &verb_retry,
+    &verb_heal,	       &verb_maintain, &verb_dashboard, &verb_audit,   &verb_hook,    &verb_doctor, &verb_health,
+    &verb_completions, &verb_version,  &verb_help,	NULL};
 
 const struct verb *verb_find(const char *name)
 {
@@ -18,8 +19,21 @@ const struct verb *verb_find(const char *name)
 	return *v;
 }
 
+/* What other programs call it. */
+static const char *const others[][2] = {
+    {"ls", "status"},	  {"list", "status"},	{"ps", "status"},    {"top", "status --watch"}, {"run", "submit"},
+    {"add", "submit"},	  {"push", "submit"},	{"queue", "submit"}, {"rm", "cancel"},		{"kill", "cancel"},
+    {"stop", "cancel"},	  {"delete", "cancel"}, {"log", "logs"},     {"cat", "logs"},		{"tail", "logs -f"},
+    {"output", "logs"},	  {"info", "show"},	{"get", "show"},     {"inspect", "show"},	{"describe", "show"},
+    {"restart", "retry"}, {"node", "nodes"},	{"start", "worker"}, {"agent", "worker"},	{"check", "validate"},
+    {"verify", "audit"}};
+
 int verb_unknown(const char *name, struct err *e)
 {
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (!strcmp(name, others[i][0]))
+			return err_set(e, ERR_USAGE, "unknown verb '%s': did you mean dgrid %s? (see: dgrid help)",
+				       name, others[i][1]);
 	const char *near = NULL;
 	size_t best = strlen(name) < 4 ? 2 : 3;
 	for (const struct verb *const *v = verbs; *v; v++)
@@ -42,7 +56,8 @@ void verb_list_print(FILE *to)
 		fprintf(to, "  %-11s %s\n", (*v)->name, (*v)->summary);
 	fputs("\nexit codes: 0 done, 1 the answer is no (a task failed), 3 cancelled, 64 usage, 65 invalid task or "
 	      "JSON,\n"
-	      "66 no such task or file, 69 remote or engine unavailable, 70 bug, 75 try again, 77 not permitted,\n"
+	      "66 no such task or file, 69 remote or engine unavailable, 70 bug, 74 output not written, 75 try again, "
+	      "77 not permitted,\n"
 	      "128+N ended by signal N\n",
 	      to);
 }

@@ -1,15 +1,15 @@
 #include "site/metrics.h"
 #include "site/feed.h"
-#include "verbs/look.h"
+#include "verbs/report.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
 
 static int cmd_metrics(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	struct look o;
+	struct report_options o;
 	struct snapshot s = {0};
 	struct buf out = {0};
-	int rc = look_options(&o, &verb_metrics, argc, argv, false, e);
+	int rc = report_options(&o, &verb_metrics, argc, argv, false, e);
 	if (!rc && !(rc = open_snapshot(ctx, o.at, &s, e)))
 		rc = snapshot_load(&s, ~0u, e);
 	if (!rc && o.json)

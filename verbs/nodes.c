@@ -1,6 +1,6 @@
 #include "schema/keys.h"
 #include "store/voters.h"
-#include "verbs/look.h"
+#include "verbs/report.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +62,7 @@ static void nodes_table(const struct snapshot *s, const struct json *outliers, s
 		char seen[24] = "never", busy[48];
 		char *runs = xasprintf("%s %s", engine ? engine : "-", version ? version : "");
 		if (n->view.seen)
-			look_span(s->now - n->view.seen, seen);
+			report_span(s->now - n->view.seen, seen);
 		snprintf(busy, sizeof busy, "%lld/%lld", (long long)n->view.busy, (long long)n->view.slots);
 		table_cell(&t, n->id, PAINT_NONE);
 		table_cell(&t, node_state_name(n->state),
@@ -147,18 +147,18 @@ static struct json *keys_json(const struct snapshot *s, const struct keyring *ri
 
 static int cmd_nodes(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	struct look o;
+	struct report_options o;
 	struct snapshot s = {0};
 	struct buf out = {0};
 	struct json *nodes = NULL, *outliers = NULL;
 	struct keyring ring = {0};
-	int rc = look_options(&o, &verb_nodes, argc, argv, false, e);
+	int rc = report_options(&o, &verb_nodes, argc, argv, false, e);
 	if (!rc)
 		rc = open_snapshot(ctx, o.at, &s, e);
 	if (!rc)
 		rc = keyring_read(&s.git, s.commit, &ring, e);
 	if (!rc && o.json)
-		rc = look_nodes(&s, &nodes, e);
+		rc = report_nodes(&s, &nodes, e);
 	else if (!rc && s.n_nodes)
 		rc = (outliers = voters_outliers(&s, e)) ? 0 : -1;
 	if (!rc && o.json) {

@@ -64,7 +64,7 @@ static int cmd_promote(const struct context *ctx, int argc, char **argv, struct 
 	}
 	if (key < 0)
 		return -1;
-	size_t n = (size_t)(argc - scan.rest);
+	size_t n = (size_t)usage_distinct(&scan);
 	int rc = open_grid(ctx, &l, &c, e);
 	if (!rc)
 		rc = promote_all(&l, &c, l.git.name, (const char *const *)argv + scan.rest, n, dry, &s, e);

@@ -1,21 +1,24 @@
 #include "audit/rerun.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/sig.h"
 #include "runner.h"
 #include "schema/result.h"
 #include "verbs/follow.h"
-#include "verbs/look.h"
+#include "verbs/report.h"
 #include "verbs/verbs.h"
+#include "worker/outputs.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define GRACE_MS 3000
 #define WIDEST 1048576
+#define OUT_WIDEST 2048
 
 struct again {
 	const char *id, *want; /* want: the engine asked for, NULL: that of the result */
-	bool json;
+	bool json, any_image;  /* any_image: also one that the grid does not allow */
 	struct json *doc;
 	const struct json *recorded;
 	struct task task;
@@ -25,31 +28,60 @@ struct again {
 	struct engine_run run;
 	char digest[96], ref[320], nonce[33];
 	size_t output_limit;
-	int64_t seconds;   /* its deadline */
-	bool narrower;	   /* than it says it ran with */
-	struct json *now;  /* the new result */
+	int64_t seconds;	     /* its deadline */
+	bool narrower;		     /* than it says it ran with */
+	struct json *now;	     /* the new result */
+	struct attempt_result ended; /* until what it left is taken in */
+	struct outputs outputs;
+	struct tree_limits out; /* bytes 0: it has no /out */
+	int64_t out_mb;
 	bool done, broken; /* broken: the engine's fault, why says how */
 	char why[1100];
 };
 
-static void on_done(void *ctx, struct attempt_result *r)
+static void concluded(void *ctx, const struct harvest *h)
 {
 	struct again *a = ctx;
-	const struct result_facts f = {.node = "",
-				       .nonce = a->nonce,
-				       .image = a->task.image,
-				       .image_digest = a->digest,
-				       .script = a->task.script,
-				       .engine = &a->engine,
-				       .run = &a->run,
-				       .output_limit = a->output_limit,
-				       .attempt = 1};
+	struct attempt_result *r = &a->ended;
+	struct json *out = h->tree[0] ? outputs_result(h) : NULL;
+	struct result_facts f = {.node = "",
+				 .nonce = a->nonce,
+				 .image = a->task.image,
+				 .image_digest = a->digest,
+				 .script = a->task.script,
+				 .engine = &a->engine,
+				 .run = &a->run,
+				 .output_limit = a->output_limit,
+				 .out_mb = a->out_mb,
+				 .attempt = 1,
+				 .out = out,
+				 .out_error = h->over ? NULL : h->error,
+				 .reason = h->what};
 	a->done = true;
 	a->broken = r->status == ATT_ENGINE;
+	if (h->over && r->status == ATT_SUCCESS)
+		r->status = ATT_FAILED;
 	if (a->broken)
 		snprintf(a->why, sizeof a->why, "the engine failed: %.250s", r->message);
 	else
 		a->now = result_json(r, &f);
+	buf_clear(&r->out);
+	buf_clear(&r->err);
+	json_free(out);
+}
+
+static void on_done(void *ctx, struct attempt_result *r)
+{
+	struct again *a = ctx;
+	struct harvest none = {.over = r->over};
+	a->ended = *r; /* moves over */
+	r->out = r->err = (struct buf){0};
+	if (r->over)
+		outputs_tell_over(r->over, &a->out, NULL, none.what, sizeof none.what);
+	if (!a->out.bytes || r->over || r->status == ATT_ENGINE)
+		concluded(a, &none);
+	else
+		outputs_collect(&a->outputs, a->nonce, a->ref, &a->out, a, concluded);
 }
 
 /* The task as it was checked when it ran, but for ceilings and images, which may have been others then, and for
@@ -64,6 +96,7 @@ static int read_task(struct again *a, const struct grid_config *c)
 	a->wide.images[0] = xstrdup(asked ? asked : image && *image && *image != '-' ? image : c->images[0]);
 	a->wide.min_timeout_seconds = 1;
 	a->wide.max_timeout_seconds = 86400;
+	a->wide.max_out_mb = OUT_WIDEST;
 	a->wide.max_memory_mb = a->wide.tmp_mb = WIDEST;
 	a->wide.max_pids = 4096;
 	a->wide.max_cpus = 1024;
@@ -100,13 +133,24 @@ static void set_limits(struct again *a, const struct grid_config *c)
 	a->run.memory_mb = (int)number(a, json_get(l, "memory_mb"), memory, 4, (double)c->max_memory_mb);
 	a->run.pids = (int)number(a, json_get(l, "pids"), pids, 3, (double)c->max_pids);
 	a->run.tmp_mb = (int)number(a, json_get(l, "tmp_mb"), (double)c->tmp_mb, 1, (double)c->tmp_mb);
+	/* Before results told of it there was no /out. */
+	a->out_mb = json_get(l, "out_mb") ? (int64_t)number(a, json_get(l, "out_mb"), 0, 0, (double)c->max_out_mb) : 0;
+	a->out = (struct tree_limits){.entries = c->max_out_files, .bytes = a->out_mb << 20};
 	a->output_limit =
 	    (size_t)number(a, json_get(l, "output_limit_bytes"), (double)c->output_limit_bytes, 1, WIDEST);
 	a->seconds = (int64_t)number(a, NULL, (double)a->task.timeout_seconds, 1, (double)c->max_timeout_seconds);
 }
 
+static bool allowed(const struct grid_config *c, const char *image)
+{
+	for (int i = 0; c->images[i]; i++)
+		if (!strcmp(c->images[i], image))
+			return true;
+	return false;
+}
+
 /* The engine, and for containers the very image. -1: a->why says what is missing. */
-static int find_engine(struct again *a)
+static int find_engine(struct again *a, const struct grid_config *c)
 {
 	static const char *const containers[] = {"docker", "podman"};
 	const char *was = json_str(a->recorded, "engine"), *image = json_str(a->recorded, "image"),
@@ -126,6 +170,11 @@ static int find_engine(struct again *a)
 	else if (contained && (!digest || !*digest || !image))
 		snprintf(a->why, sizeof a->why,
 			 "its result names no image digest, and a tag may mean another image now");
+	else if (contained && !a->any_image && !allowed(c, image))
+		snprintf(a->why, sizeof a->why,
+			 "its image '%.200s' is not one of grid.json's images, and nothing else is pulled or run here "
+			 "(--at shows the grid as it was then, --any-image runs it all the same)",
+			 image);
 	else {
 		rc = engine_pick(a->want ? a->want : was, &a->engine, &e);
 		for (int i = 0; i < 2 && rc && contained && !a->want; i++) /* the one will do for the other */
@@ -138,6 +187,30 @@ static int find_engine(struct again *a)
 	for (char *p = a->why; *p; p++)
 		*p = *p == '\n' ? ' ' : *p;
 	return rc;
+}
+
+/* A store and a folder for what it leaves, in a temporary one. NULL with e filled. */
+static char *open_outputs(struct again *a, char **dir, struct err *e)
+{
+	const char *tree = json_str(json_get(a->recorded, "out"), "tree");
+	a->outputs.engine = &a->engine;
+	*dir = file_temp_dir(e);
+	if (!*dir ||
+	    outputs_open(&a->outputs, *dir, "/nowhere", tree && strlen(tree) == 64, "dgrid", "dgrid@localhost", e))
+		return NULL;
+	return outputs_begin(&a->outputs, a->nonce, e);
+}
+
+static void close_outputs(struct again *a, char *out, char *dir)
+{
+	struct err e;
+	if (out)
+		outputs_discard(&a->outputs, a->nonce);
+	if (dir && file_remove_tree(dir, &e))
+		fprintf(stderr, "dgrid: %s\n", e.msg);
+	outputs_close(&a->outputs);
+	free(out);
+	free(dir);
 }
 
 /* Runs it. -1: e says why it did not end by itself (a signal to us), or a->broken. */
@@ -155,8 +228,14 @@ static int run(struct again *a, struct err *e)
 	a->run.image = a->ref;
 	a->run.script = a->task.script;
 	a->run.env = (const char *const *)a->env.v;
+	char *out = NULL, *dir = NULL;
+	if (a->out.bytes)
+		out = open_outputs(a, &dir, e);
+	a->run.out_dir = out;
+	a->run.file_mb = !out ? 0 : a->out_mb > a->run.tmp_mb ? a->out_mb : a->run.tmp_mb;
 	struct attempt_spec spec = {.engine = &a->engine,
 				    .run = a->run,
+				    .out = a->out,
 				    .timeout_ms = a->seconds * 1000,
 				    .grace_ms = GRACE_MS,
 				    .output_limit = a->output_limit,
@@ -165,7 +244,7 @@ static int run(struct again *a, struct err *e)
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "running it again with %s (at most %lld s)\n", engine_name(a->engine.kind),
 			(long long)a->seconds);
-	struct attempt *attempt = attempt_start(&spec, e);
+	struct attempt *attempt = out || !a->out.bytes ? attempt_start(&spec, e) : NULL;
 	bool told = false;
 	if (!attempt) {
 		a->broken = true;
@@ -178,8 +257,10 @@ static int run(struct again *a, struct err *e)
 		}
 		loop_step(1000);
 	}
+	close_outputs(a, out, dir);
 	free(name);
 	a->run.name = NULL;
+	a->run.out_dir = NULL;
 	return told	   ? err_set(e, (enum err_class)(128 + sig_last_stop()), "interrupted; nothing of it runs on")
 	       : a->broken ? -1
 			   : 0;
@@ -292,7 +373,7 @@ static int judge(struct again *a, const char *state, const struct grid_config *c
 			 json_new_str("the script in the file has another hash: it is not the one that ran"));
 		json_append(differences, d);
 		*v = RERUN_DIFFERS;
-	} else if (!read_task(a, c) && !find_engine(a)) {
+	} else if (!read_task(a, c) && !find_engine(a, c)) {
 		set_limits(a, c);
 		int rc = run(a, e);
 		if (rc && !a->broken) {
@@ -325,6 +406,8 @@ static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct er
 			at = s.value;
 		else if (key == 'e')
 			a.want = s.value;
+		else if (key == 'i')
+			a.any_image = true;
 		else
 			a.json = true;
 	for (size_t i = 0; i < sizeof engines / sizeof *engines && a.want; i++)
@@ -368,20 +451,23 @@ static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct er
 
 const struct verb verb_rerun = {
     .name = "rerun",
-    .args = "[--json] [--at REV|DATE] [--engine docker|podman|bwrap] ID",
+    .args = "[--json] [--at REV|DATE] [--engine docker|podman|bwrap] [--any-image] ID",
     .summary = "run a finished task again, here, and compare with what is recorded",
     .about =
 	"Runs the same script with the same environment and limits, in the very image that the result names by its "
-	"digest (never by its tag), in a sandbox of this machine, and compares status, exit code and the hashes of "
+	"digest (never by its tag) and that grid.json allows, in a sandbox of this machine, and compares status, exit "
+	"code and the hashes of "
 	"what it printed. Archived tasks too. Nothing is written to the grid.\n\n"
 	"A task that ran under bubblewrap saw its node's own /usr: it is run on this machine's, and the same is the "
 	"same, but a difference may come from other versions of the tools.",
     .needs = USAGE_READS,
-    .options = (const struct usage_option[]){USAGE_JSON,
-					     USAGE_AT,
-					     {'e', "--engine", "NAME", "docker podman bwrap",
-					      "the engine to run it with; default: the one that ran it"},
-					     {0}},
+    .options =
+	(const struct usage_option[]){
+	    USAGE_JSON,
+	    USAGE_AT,
+	    {'e', "--engine", "NAME", "docker podman bwrap", "the engine to run it with; default: the one that ran it"},
+	    {'i', "--any-image", NULL, NULL, "also run an image that is not one of grid.json's"},
+	    {0}},
     .operands = "@tasks:completed,failed",
     .examples = (const struct usage_note[]){{"dgrid rerun hello", ""},
 					    {"dgrid rerun --json hello | jq .differences", "what differs"},

@@ -1,7 +1,8 @@
 #include "base/text.h"
+#include "schema/result.h"
 #include "schema/vote.h"
 #include "verbs/follow.h"
-#include "verbs/look.h"
+#include "verbs/report.h"
 #include "verbs/verbs.h"
 #include <stdint.h>
 #include <stdio.h>
@@ -10,11 +11,14 @@
 
 /* ---- one task ---- */
 
+#define VALUE_MAX 240 /* columns of a value; show --json has all of it */
+
 static void line(const char *name, const char *value)
 {
-	printf("%-12s", name);
-	put_clean(value ? value : "-", 4096);
-	putchar('\n');
+	struct buf b = {0};
+	text_clean(&b, value ? value : "-", SIZE_MAX, VALUE_MAX);
+	printf("%-12s%s\n", name, b.data);
+	buf_clear(&b);
 }
 
 /* A cell of width columns and the gap after it. */
@@ -93,10 +97,74 @@ static void show_signatures(const struct json *doc, const struct json *claim, co
 
 static void show_nodes(const char *name, const struct json *list)
 {
-	char *names = look_names(list);
+	char *names = report_names(list);
 	if (*names)
 		line(name, names);
 	free(names);
+}
+
+/* What it left in /out. */
+static void show_files(const struct json *doc, const struct json *result)
+{
+	const struct json *out = json_get(result, "out");
+	const char *id = json_str(doc, "task_id");
+	int64_t files = json_int(out, "files", 0), left_out = json_int(out, "left_out", 0);
+	if (json_str(result, "out_error"))
+		line("files", json_str(result, "out_error"));
+	if (!out)
+		return;
+	char *text = xasprintf("%lld of %lld bytes%s (dgrid get %s)", (long long)files,
+			       (long long)json_int(out, "bytes", 0), left_out ? ", others left out" : "", id ? id : "");
+	line("files", text);
+	free(text);
+}
+
+/* Why an attempt ended: the reason that is noted; of a run that was not the last, how it ended and its last words; of a
+ * task queued again, by whom. */
+static void attempt_words(const struct json *a, struct buf *out)
+{
+	const char *outcome = json_str(a, "outcome"), *reason = json_str(a, "reason"),
+		   *tail = json_str(a, "stderr_tail"), *vote = json_str(a, "commitment"), *by = json_str(a, "by");
+	int64_t code = json_int(a, "exit_code", -1), number = json_int(a, "signal", 0);
+	if (outcome && !strcmp(outcome, "retried"))
+		buf_addf(out, "queued again by %s", by ? by : "?");
+	else if (reason || vote)
+		buf_adds(out, reason ? reason : vote);
+	else if (number > 0)
+		buf_addf(out, "signal %lld", (long long)number);
+	else if (code >= 0)
+		buf_addf(out, "exit code %lld", (long long)code);
+	if (!reason && tail) {
+		struct json *said = json_new(JSON_OBJECT);
+		json_set(said, "stderr", json_new_str(tail));
+		char *last = result_line(said, true);
+		buf_addf(out, "%s%s", out->len && *last ? ": " : "", last);
+		free(last);
+		json_free(said);
+	}
+	buf_add(out, "", 0);
+}
+
+static void show_attempts(const struct json *attempts)
+{
+	if (!attempts || !attempts->child)
+		return;
+	puts("\nattempts:");
+	for (const struct json *a = attempts->child; a; a = a->next) {
+		const char *node = json_str(a, "node"), *outcome = json_str(a, "outcome"),
+			   *began = json_str(a, "claimed_at"), *ended = json_str(a, "ended_at");
+		struct buf words = {0};
+		attempt_words(a, &words);
+		fputs("    ", stdout);
+		cell(began ? began : ended ? ended : "-", 20);
+		cell(node ? node : "-", 16);
+		fputs(outcome && table_colour() ? paint_code(report_paint(outcome)) : "", stdout);
+		cell(outcome ? outcome : "-", 9);
+		fputs(outcome && table_colour() ? "\033[0m" : "", stdout);
+		put_clean(words.data, 200);
+		putchar('\n');
+		buf_clear(&words);
+	}
 }
 
 static void show_text(const struct json *doc, const char *state, const char *path)
@@ -150,24 +218,13 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 				      json_str(result, "image") ? json_str(result, "image") : "-");
 			line("ran", number);
 			free(number);
+			const struct json *held = json_get(json_get(result, "limits"), "enforced");
+			if (held && held->type == JSON_BOOL && !held->boolean)
+				line("limits", "not enforced there, only watched");
 		}
+		show_files(doc, result);
 	}
-	if (attempts && attempts->child) {
-		puts("\nattempts:");
-		for (const struct json *a = attempts->child; a; a = a->next) {
-			const char *node = json_str(a, "node"), *outcome = json_str(a, "outcome"),
-				   *began = json_str(a, "claimed_at"), *reason = json_str(a, "reason"),
-				   *vote = json_str(a, "commitment");
-			fputs("    ", stdout);
-			cell(began ? began : "-", 20);
-			cell(node ? node : "-", 16);
-			fputs(outcome && table_colour() ? paint_code(look_paint(outcome)) : "", stdout);
-			cell(outcome ? outcome : "-", 9);
-			fputs(outcome && table_colour() ? "[0m" : "", stdout);
-			put_clean(reason ? reason : vote ? vote : "", 200);
-			putchar('\n');
-		}
-	}
+	show_attempts(attempts);
 	if (script && script->type == JSON_STRING)
 		block("script", script->text, script->len);
 	show_stream(result, "stdout");
@@ -176,12 +233,12 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 
 static int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	struct look o;
+	struct report_options o;
 	struct snapshot s = {0};
 	struct json *doc = NULL;
 	const char *state;
 	char path[256];
-	int rc = look_options(&o, &verb_show, argc, argv, true, e);
+	int rc = report_options(&o, &verb_show, argc, argv, true, e);
 	if (!rc && !(rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e))) {
 		if (o.json) {
 			json_set(doc, "state", json_new_str(state));
@@ -197,19 +254,18 @@ static int cmd_show(const struct context *ctx, int argc, char **argv, struct err
 
 static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	struct look o;
+	struct report_options o;
 	struct snapshot s = {0};
 	struct json *doc = NULL;
 	struct buf old = {0};
 	const char *state;
 	char path[256];
-	int rc = look_options(&o, &verb_logs, argc, argv, true, e);
+	int rc = report_options(&o, &verb_logs, argc, argv, true, e);
 	if (!rc && o.follow)
 		return follow_task(ctx, o.id, e);
 	if (!rc)
 		rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e);
-	const struct json *result = json_get(doc, "result"), *out = json_get(result, "stdout"),
-			  *err = json_get(result, "stderr");
+	const struct json *result = json_get(doc, "result");
 	if (!rc && !result) {
 		/* The well-known attempt kept results beside the task, in ID.json.log. */
 		char *log = xasprintf("%s.log", path);
@@ -226,7 +282,7 @@ static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err
 		json_set(all, "schema", json_new_int(1));
 		json_set(all, "task_id", json_new_str(o.id));
 		for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-			look_copy(all, result, kept[i]);
+			report_copy(all, result, kept[i]);
 		if (old.len)
 			json_set(all, "stdout", json_new_strn(old.data, old.len));
 		put_json(all);
@@ -234,10 +290,8 @@ static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err
 	} else if (!rc) {
 		if (old.len)
 			follow_print(false, old.data, old.len);
-		if (out && out->type == JSON_STRING)
-			follow_print(false, out->text, out->len);
-		if (err && err->type == JSON_STRING)
-			follow_print(true, err->text, err->len);
+		follow_stream(false, result);
+		follow_stream(true, result);
 	}
 	json_free(doc);
 	buf_clear(&old);
@@ -263,11 +317,12 @@ const struct verb verb_logs = {
     .name = "logs",
     .args = "[-f | --follow] [--json] [--at REV|DATE] ID",
     .summary = "a task's output: stdout to stdout, stderr to stderr; -f follows it to its end",
-    .about =
-	"Prints what a task that has ended printed. On a terminal its control characters show as U+FFFD; a pipe or "
-	"a file gets them as they are.\n\n"
-	"With -f it waits for the task to start, prints what its node sends along with its beats (live_tail_bytes "
-	"of grid.json, the newest of each stream), and ends with the task.",
+    .about = "Prints what a task that has ended printed. Where its middle was not kept (output_limit_bytes of "
+	     "grid.json), a line "
+	     "on stderr says so. On a terminal its control characters show as U+FFFD; a pipe or "
+	     "a file gets them as they are.\n\n"
+	     "With -f it waits for the task to start, prints what its node sends along with its beats (live_tail_bytes "
+	     "of grid.json, the newest of each stream), and ends with the task.",
     .needs = USAGE_READS,
     .options = (const struct usage_option[]){{'f', "-f, --follow", NULL, NULL,
 					      "print while it runs, until it has ended; not with --json or --at"},

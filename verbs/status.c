@@ -1,8 +1,9 @@
 #include "base/clock.h"
 #include "base/text.h"
+#include "schema/result.h"
 #include "store/record.h"
 #include "store/voters.h"
-#include "verbs/look.h"
+#include "verbs/report.h"
 #include "verbs/verbs.h"
 #include "verbs/watch.h"
 #include <stdio.h>
@@ -11,7 +12,8 @@
 
 /* What a row shows, whatever is missing in a stranger's document. */
 struct row {
-	const char *node, *status, *first;
+	const char *node, *status;
+	char *said; /* owned: what its result says in a line */
 	bool voted;
 	char code[24], time[24], votes[24]; /* votes: so far, of a task that waits for more */
 };
@@ -20,17 +22,18 @@ static struct row row_of(const struct snapshot *s, const struct snapshot_task *t
 {
 	const struct json *result = json_get(t->doc, "result"), *claim = json_get(t->doc, "claim");
 	const char *node = json_str(result ? result : claim, "node"), *status = json_str(result, "status"),
-		   *out = json_str(result, "stdout"), *reason = json_str(result, "reason");
+		   *reason = json_str(result, "reason");
 	int64_t code = json_int(result, "exit_code", -1), ms = json_int(result, "duration_ms", -1);
 	struct row r = {.node = node ? node : "-",
 			.status = status			 ? status
 				  : t->state == TASK_IN_PROGRESS ? "running"
 								 : "-",
-			.first = out && *out ? out
-				 : reason    ? reason
-					     : ""};
-	if (!t->doc)
-		r.first = "(not valid JSON: dgrid show tells more)";
+			.said = t->doc ? result_line(result, t->state == TASK_FAILED)
+				       : xstrdup("(not valid JSON: dgrid show tells more)")};
+	if (!*r.said && reason) {
+		free(r.said);
+		r.said = xstrndup(reason, strcspn(reason, "\n"));
+	}
 	struct voters v = {0};
 	if (t->doc && t->state == TASK_QUEUE)
 		voters_of(s, t->doc, true, &v);
@@ -42,14 +45,14 @@ static struct row row_of(const struct snapshot *s, const struct snapshot_task *t
 		snprintf(r.code, sizeof r.code, "%lld", (long long)code);
 	if (ms >= 0)
 		snprintf(r.time, sizeof r.time, "%.1f s", (double)ms / 1000);
-	else if (t->state == TASK_IN_PROGRESS && look_time(claim, "claimed_at"))
-		look_span(s->now - look_time(claim, "claimed_at"), r.time);
+	else if (t->state == TASK_IN_PROGRESS && report_time(claim, "claimed_at"))
+		report_span(s->now - report_time(claim, "claimed_at"), r.time);
 	return r;
 }
 
 static int64_t when_ended(const struct snapshot_task *t)
 {
-	return look_time(json_get(t->doc, "result"), "finished_at");
+	return report_time(json_get(t->doc, "result"), "finished_at");
 }
 
 static int newest_first(const void *pa, const void *pb)
@@ -64,8 +67,8 @@ static int first_to_run(const void *pa, const void *pb)
 	const struct snapshot_task *a = *(struct snapshot_task *const *)pa, *b = *(struct snapshot_task *const *)pb;
 	int64_t x = json_int(a->doc, "priority", 5), y = json_int(b->doc, "priority", 5);
 	if (x == y) {
-		x = look_time(b->doc, "created_at");
-		y = look_time(a->doc, "created_at");
+		x = report_time(b->doc, "created_at");
+		y = report_time(a->doc, "created_at");
 	}
 	return x != y ? (x > y ? -1 : 1) : strcmp(a->id, b->id);
 }
@@ -84,23 +87,22 @@ static struct snapshot_task **in_order(const struct snapshot *s, unsigned states
 }
 
 /* The rows of one section; others: what is not shown is counted under that name, NULL: everything is shown. */
-static void section(struct table *t, const struct snapshot *s, unsigned states, const struct look *o,
+static void section(struct table *t, const struct snapshot *s, unsigned states, const struct report_options *o,
 		    const char *others)
 {
 	size_t n, max = o->all ? s->n_tasks : (size_t)o->limit;
 	struct snapshot_task **list = in_order(s, states, &n);
 	for (size_t i = 0; i < n && (i < max || !others); i++) {
 		struct row r = row_of(s, list[i]);
-		char *first = xstrndup(r.first, strcspn(r.first, "\n"));
 		table_cell(t, list[i]->id, PAINT_NONE);
 		table_cell(t, task_state_name(list[i]->state), PAINT_NONE);
 		table_cell(t, r.node, PAINT_NONE);
 		const char *status = r.voted ? r.votes : r.status;
-		table_cell(t, status, look_paint(status));
+		table_cell(t, status, report_paint(status));
 		table_cell(t, r.code, PAINT_NONE);
 		table_cell(t, r.time, PAINT_NONE);
-		table_cell(t, first, PAINT_NONE);
-		free(first);
+		table_cell(t, r.said, PAINT_NONE);
+		free(r.said);
 	}
 	if (others && n > max) {
 		char *note = xasprintf("... and %zu more %s (--all shows them)", n - max, others);
@@ -118,7 +120,7 @@ static const struct column columns[] = {{.title = "TASK", .max = 64, .min = 8},
 					{.title = "TIME", .max = 10, .right = true, .ours = true},
 					{.title = "OUTPUT", .max = 48, .min = 6}};
 
-static struct table tasks_table(const struct snapshot *s, const struct look *o)
+static struct table tasks_table(const struct snapshot *s, const struct report_options *o)
 {
 	struct table t = {.columns = columns, .n = sizeof columns / sizeof *columns};
 	section(&t, s, 1u << TASK_IN_PROGRESS, o, NULL);
@@ -149,7 +151,7 @@ static void add_counts(struct buf *out, const struct snapshot *s)
 {
 	char age[24];
 	size_t alive = 0;
-	struct pace p = look_pace(s);
+	struct pace p = report_pace(s);
 	int64_t archived = snapshot_total(s, "tasks");
 	for (size_t i = 0; i < s->n_nodes; i++)
 		alive += s->nodes[i].state != NODE_LEFT && s->nodes[i].state != NODE_SILENT;
@@ -164,9 +166,9 @@ static void add_counts(struct buf *out, const struct snapshot *s)
 	if (!s->n_tasks)
 		return;
 	add_missing(out, s);
-	buf_addf(out, "%.1f tasks/min over the last %s", p.per_minute, look_span(p.seconds, age));
+	buf_addf(out, "%.1f tasks/min over the last %s", p.per_minute, report_span(p.seconds, age));
 	if (p.oldest_queued >= 0)
-		buf_addf(out, "; the oldest queued task has waited for %s", look_span(p.oldest_queued, age));
+		buf_addf(out, "; the oldest queued task has waited for %s", report_span(p.oldest_queued, age));
 	buf_adds(out, "\n");
 }
 
@@ -179,7 +181,7 @@ static void add_place(struct buf *out, const struct snapshot *s)
 	buf_addf(out, " at %.10s, ", s->commit);
 	if (s->past)
 		buf_addf(out, "as it was at %s, ", clock_format(s->committed_at, when));
-	buf_addf(out, "%s ago\n", look_span(clock_now() - s->committed_at, age));
+	buf_addf(out, "%s ago\n", report_span(clock_now() - s->committed_at, age));
 	free(shown);
 }
 
@@ -197,7 +199,7 @@ static void add_audit(struct buf *out, const struct record *r)
 	buf_clear(&line);
 }
 
-static void status_text(const struct snapshot *s, const struct record *r, const struct look *o, int width,
+static void status_text(const struct snapshot *s, const struct record *r, const struct report_options *o, int width,
 			struct buf *out)
 {
 	add_place(out, s);
@@ -216,7 +218,8 @@ static void status_text(const struct snapshot *s, const struct record *r, const 
 }
 
 /* For the summary of a job on a host that shows Markdown. */
-static void status_markdown(const struct snapshot *s, const struct record *r, const struct look *o, struct buf *out)
+static void status_markdown(const struct snapshot *s, const struct record *r, const struct report_options *o,
+			    struct buf *out)
 {
 	static const struct column of_nodes[] = {{.title = "NODE"},
 						 {.title = "STATE", .ours = true},
@@ -251,7 +254,7 @@ static void status_markdown(const struct snapshot *s, const struct record *r, co
 		table_cell(&nodes, n->id, PAINT_NONE);
 		table_cell(&nodes, node_state_name(n->state), PAINT_NONE);
 		table_cell(&nodes, busy, PAINT_NONE);
-		table_cell(&nodes, n->view.seen ? look_span(s->now - n->view.seen, seen) : seen, PAINT_NONE);
+		table_cell(&nodes, n->view.seen ? report_span(s->now - n->view.seen, seen) : seen, PAINT_NONE);
 		table_cell(&nodes, n->view.trouble, PAINT_NONE);
 	}
 	if (nodes.n_cells) {
@@ -267,7 +270,7 @@ static void status_markdown(const struct snapshot *s, const struct record *r, co
 
 static struct json *throughput_json(const struct snapshot *s)
 {
-	struct pace p = look_pace(s);
+	struct pace p = report_pace(s);
 	struct json *j = json_new(JSON_OBJECT);
 	json_set(j, "finished", json_new_int((int64_t)p.finished));
 	json_set(j, "seconds", json_new_int(p.seconds));
@@ -282,7 +285,7 @@ static void add_vote(struct json *row, const struct snapshot *s, const struct sn
 	static const char *const kept[] = {"replicas", "quorum", "agreed", "outliers"};
 	struct voters v;
 	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-		look_copy(row, told, kept[i]);
+		report_copy(row, told, kept[i]);
 	if (!t->doc || json_get(t->doc, "result") || t->state == TASK_UNAPPROVED)
 		return;
 	voters_of(s, t->doc, t->state == TASK_QUEUE, &v);
@@ -298,7 +301,7 @@ static int status_json(const struct snapshot *s, const struct record *r, struct 
 {
 	char when[32];
 	struct json *nodes;
-	if (look_nodes(s, &nodes, e))
+	if (report_nodes(s, &nodes, e))
 		return -1;
 	struct json *all = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < s->n_tasks; i++) {
@@ -306,18 +309,18 @@ static int status_json(const struct snapshot *s, const struct record *r, struct 
 		const struct json *result = json_get(t->doc, "result"), *claim = json_get(t->doc, "claim");
 		static const char *const of_task[] = {"priority", "created_at", "not_before", "labels"},
 					 *const of_claim[] = {"claimed_at", "lease_until", "attempt"},
-					 *const of_result[] = {"status",      "exit_code",   "signal",
-							       "duration_ms", "finished_at", "attempt"};
+					 *const of_result[] = {"status",      "exit_code", "signal", "duration_ms",
+							       "finished_at", "attempt",   "reason"};
 		struct json *row = json_new(JSON_OBJECT);
 		json_set(row, "task_id", json_new_str(t->id));
 		json_set(row, "state", json_new_str(task_state_name(t->state)));
-		look_copy(row, result ? result : claim, "node");
+		report_copy(row, result ? result : claim, "node");
 		for (size_t k = 0; k < sizeof of_task / sizeof *of_task; k++)
-			look_copy(row, t->doc, of_task[k]);
+			report_copy(row, t->doc, of_task[k]);
 		for (size_t k = 0; k < sizeof of_claim / sizeof *of_claim; k++)
-			look_copy(row, claim, of_claim[k]);
+			report_copy(row, claim, of_claim[k]);
 		for (size_t k = 0; k < sizeof of_result / sizeof *of_result; k++)
-			look_copy(row, result, of_result[k]);
+			report_copy(row, result, of_result[k]);
 		add_vote(row, s, t);
 		if (!t->doc)
 			json_set(row, "valid", json_new_bool(false));
@@ -326,7 +329,7 @@ static int status_json(const struct snapshot *s, const struct record *r, struct 
 	json_set(all, "schema", json_new_int(1));
 	json_set(all, "commit", json_new_str(s->commit));
 	json_set(all, "committed_at", json_new_str(clock_format(s->committed_at, when)));
-	json_set(all, "counts", look_counts(s));
+	json_set(all, "counts", report_counts(s));
 	json_set(all, "throughput", throughput_json(s));
 	json_set(all, "audit", record_json(r));
 	json_set(all, "nodes", nodes);
@@ -340,7 +343,7 @@ static int status_json(const struct snapshot *s, const struct record *r, struct 
 
 struct page {
 	const struct context *ctx;
-	const struct look *o;
+	const struct report_options *o;
 	struct snapshot s; /* as seen last */
 	struct record r;
 };
@@ -369,7 +372,7 @@ static void draw(void *ctx, int width, struct buf *out)
 	status_text(&p->s, &p->r, p->o, width, out);
 }
 
-static int watch_status(const struct context *ctx, const struct look *o, struct err *e)
+static int watch_status(const struct context *ctx, const struct report_options *o, struct err *e)
 {
 	struct page p = {.ctx = ctx, .o = o};
 	struct watch w = {.every_ms = o->watch * 1000, .ctx = &p, .look = look_again, .draw = draw};
@@ -380,11 +383,11 @@ static int watch_status(const struct context *ctx, const struct look *o, struct 
 
 static int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	struct look o;
+	struct report_options o;
 	struct snapshot s = {0};
 	struct record r = {0};
 	struct buf out = {0};
-	int width, rows, rc = look_options(&o, &verb_status, argc, argv, false, e);
+	int width, rows, rc = report_options(&o, &verb_status, argc, argv, false, e);
 	if (!rc && o.watch)
 		return watch_status(ctx, &o, e);
 	if (!rc && !(rc = open_snapshot(ctx, o.at, &s, e)))

@@ -1,5 +1,7 @@
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/utf8.h"
+#include "sandbox/script.h"
 #include "schema/vote.h"
 #include "store/trust.h"
 #include "verbs/verbs.h"
@@ -32,8 +34,9 @@ struct submission {
 	const char *id, *script_file, *given_key; /* borrowed from the command line */
 	struct json *made;			  /* the members that options gave */
 	long timeout, priority;
-	bool of_script; /* there is a -- or --script: one task is made */
-	bool named, wait, unapproved, sign;
+	char **words; /* after --, as typed; NULL: there is no -- */
+	int n_words;
+	bool wait, unapproved, sign;
 	struct strs ids, texts, paths; /* one row a task; no paths: it was made */
 };
 
@@ -62,18 +65,14 @@ static void add_label(struct json *made, const char *label)
 	json_set(made, "labels", labels);
 }
 
-/* The options; s->rest is the first operand then. */
 static int read_options(struct submission *w, struct usage_scan *s, struct err *e)
 {
 	int opt;
-	for (int i = 1; i < s->argc; i++)
-		w->of_script = w->of_script || !strcmp(s->argv[i], "--");
 	while ((opt = usage_next(s, e)) > 0) {
 		int rc = 0;
 		switch (opt) {
 		case 'i':
 			w->id = s->value;
-			w->named = true;
 			break;
 		case 't':
 			rc = parse_number("--timeout", s->value, 1, 86400, &w->timeout, e);
@@ -98,7 +97,6 @@ static int read_options(struct submission *w, struct usage_scan *s, struct err *
 			break;
 		case 's':
 			w->script_file = s->value;
-			w->of_script = true;
 			break;
 		case 'w':
 			w->wait = true;
@@ -120,17 +118,103 @@ static int read_options(struct submission *w, struct usage_scan *s, struct err *
 	return opt;
 }
 
-/* The one task of options and a script: of --script FILE, else of the words after --. */
-static int make_task(struct submission *w, const char *by, char *const *words, int n, struct err *e)
+/* The options, and what of the rest are words after --, what files. getopt moves operands behind the options and leaves
+ * the words where they are, at the end: how many there are the line tells as it was typed. */
+static int read_command_line(struct submission *w, struct usage_scan *s, struct err *e)
+{
+	int n = s->argc, at = 0;
+	char **typed = xcalloc((size_t)n, sizeof *typed);
+	memcpy(typed, s->argv, (size_t)n * sizeof *typed);
+	int rc = read_options(w, s, e);
+	if (!rc && s->dashes) {
+		while (typed[at] != s->argv[s->rest - 1])
+			at++;
+		w->n_words = n - at - 1;
+		w->words = s->argv + n - w->n_words;
+	}
+	free(typed);
+	if (rc)
+		return -1;
+	int files = n - s->rest - w->n_words;
+	if (w->words && w->script_file)
+		return err_set(e, ERR_USAGE, "--script FILE and -- CMD exclude each other");
+	if (files && (w->words || w->script_file))
+		return err_set(e, ERR_USAGE,
+			       "unexpected '%.200s' beside %s (expected one of FILE..., --script FILE, -- CMD)",
+			       s->argv[s->rest], w->words ? "-- CMD" : "--script");
+	if (w->id && files)
+		return err_set(e, ERR_USAGE, "--id goes with -- CMD or --script FILE; a task file has its own");
+	if (!files && !w->words && !w->script_file)
+		return err_set(e, ERR_USAGE, "submit needs task files, --script FILE, or -- CMD");
+	if (files)
+		usage_distinct(s);
+	return 0;
+}
+
+/* As sh reads it back. */
+static void add_quoted(struct buf *b, const char *word)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=:,./@%";
+	if (*word && !word[strspn(word, plain)]) {
+		buf_adds(b, word);
+		return;
+	}
+	buf_adds(b, "'");
+	for (; *word; word++)
+		buf_addf(b, *word == '\'' ? "'\\''" : "%c", *word);
+	buf_adds(b, "'");
+}
+
+/* What is no text, or would not run as it stands in the file, changes on its way into the ledger: not in silence. */
+static int check_text(const char *where, const struct buf *text, struct err *e)
+{
+	const char *s = text->data ? text->data : "";
+	char why[240];
+	size_t valid = utf8_valid(s, text->len), nul = strlen(s);
+	if (nul < text->len && nul < valid)
+		return err_set(e, ERR_DATA, "%.200s: byte %zu is NUL (expected a script: text in UTF-8)", where,
+			       nul + 1);
+	if (valid < text->len)
+		return err_set(e, ERR_DATA, "%.200s: byte %zu is not UTF-8 (expected a script: text in UTF-8)", where,
+			       valid + 1);
+	return script_wrong(s, text->len, why) ? err_set(e, ERR_DATA, "%.200s: the script: %s", where, why) : 0;
+}
+
+/* Of --script FILE, else of the words after --: one is a script, several are a command and its arguments. */
+static int read_script(const struct submission *w, struct buf *script, struct err *e)
+{
+	if (w->script_file)
+		return file_read_named(w->script_file, TASK_SCRIPT_MAX, script, e) ||
+			       check_text(strcmp(w->script_file, "-") ? w->script_file : "stdin", script, e)
+			   ? -1
+			   : 0;
+	for (int i = 0; i < w->n_words; i++) {
+		struct buf word = {0};
+		char where[40];
+		buf_adds(&word, w->words[i]);
+		snprintf(where, sizeof where, "argument %d after --", i + 1);
+		int rc = check_text(where, &word, e);
+		buf_clear(&word);
+		if (rc)
+			return -1;
+		buf_adds(script, i ? " " : "");
+		if (w->n_words == 1)
+			buf_adds(script, w->words[i]);
+		else
+			add_quoted(script, w->words[i]);
+	}
+	return 0;
+}
+
+/* The one task of options and a script. */
+static int make_task(struct submission *w, const char *by, struct err *e)
 {
 	struct buf script = {0};
 	char fresh[24] = "t-", when[32];
-	if (w->script_file && file_read(w->script_file, TASK_SCRIPT_MAX, &script, e)) {
+	if (read_script(w, &script, e)) {
 		buf_clear(&script);
 		return -1;
 	}
-	for (int i = 0; !w->script_file && i < n; i++)
-		buf_addf(&script, "%s%s", i ? " " : "", words[i]);
 	clock_nonce(fresh + 2, 6);
 	const char *id = w->id ? w->id : fresh;
 	json_set(w->made, "task_id", json_new_str(id));
@@ -150,10 +234,11 @@ static int make_task(struct submission *w, const char *by, char *const *words, i
 static int read_file(struct submission *w, const char *path, struct err *e)
 {
 	struct buf b = {0};
-	int rc = file_read(path, TASK_FILE_MAX, &b, e);
-	if (rc && e->class == ERR_NOENT && strchr(path, ' '))
+	int rc = file_read_named(path, TASK_FILE_MAX, &b, e);
+	const char *dot = strrchr(path, '.');
+	if (rc && e->class == ERR_NOENT && (!dot || strcmp(dot, ".json") != 0))
 		err_set(e, ERR_NOENT,
-			"there is no task file '%.200s' (a command goes after --: dgrid submit -- 'echo hi')", path);
+			"there is no task file '%.200s' (a command goes after --: dgrid submit -- echo hi)", path);
 	if (!rc && b.len && strlen(b.data) != b.len)
 		rc = err_set(e, ERR_DATA, "'%.200s' holds a NUL byte (expected JSON)", path);
 	if (!rc) {
@@ -174,9 +259,9 @@ static int judge_all(struct submission *w, struct ledger *l, const struct grid_c
 	for (size_t i = 0; i < w->ids.n; i++) {
 		struct task t;
 		const char *id = w->ids.v[i];
-		int state = ledger_find(l, id), rc = 0;
+		int state = ledger_find(l, id, e), rc = state == LEDGER_UNKNOWN ? -1 : 0;
 		p->file = w->paths.n ? w->paths.v[i] : id;
-		if (!task_parse(&t, w->texts.v[i], strlen(w->texts.v[i]), id, c, true, p)) {
+		if (!rc && !task_parse(&t, w->texts.v[i], strlen(w->texts.v[i]), id, c, true, p)) {
 			rc = sign_and_judge(l, c->require_signed_tasks && !w->unapproved, &w->texts.v[i], t.doc, key, p,
 					    e);
 			task_clear(&t);
@@ -208,7 +293,9 @@ static int queue(const struct submission *w, struct ledger *l, struct err *e)
 		if (changes[i].outcome == CHANGE_LANDED)
 			puts(w->ids.v[i]);
 	for (size_t i = 0; !rc && i < w->ids.n; i++)
-		if (changes[i].outcome != CHANGE_LANDED)
+		if (changes[i].outcome == CHANGE_REFUSED)
+			rc = err_set(e, ERR_UNAVAILABLE, "task '%s' could not be queued: %s", w->ids.v[i], l->trouble);
+		else if (changes[i].outcome != CHANGE_LANDED)
 			rc = err_set(e, ERR_DATA, "task '%s' was put into the grid by somebody else meanwhile",
 				     w->ids.v[i]);
 	fflush(stdout);
@@ -225,22 +312,13 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 	struct problems p = {0};
 	char *key = NULL;
 	int rc = -1;
-	if (read_options(&w, &s, e) || open_grid(ctx, &l, &c, e))
+	if (read_command_line(&w, &s, e) || open_grid(ctx, &l, &c, e))
 		goto out;
-	if (w.of_script) {
-		if (make_task(&w, l.git.name, argv + s.rest, argc - s.rest, e))
-			goto out;
-	} else if (w.named) {
-		err_set(e, ERR_USAGE, "--id goes with -- CMD or --script FILE; a task file has its own");
+	if ((w.words || w.script_file) && make_task(&w, l.git.name, e))
 		goto out;
-	}
-	for (int i = s.rest; !w.of_script && i < argc; i++)
+	for (int i = s.rest; !w.words && !w.script_file && i < s.argc; i++)
 		if (read_file(&w, argv[i], e))
 			goto out;
-	if (!w.ids.n) {
-		err_set(e, ERR_USAGE, "submit needs task files, --script FILE, or -- CMD");
-		goto out;
-	}
 	if (w.sign && !(key = w.given_key ? xstrdup(w.given_key) : trust_default_key(&l.git, e)))
 		goto out;
 	if (judge_all(&w, &l, &c, key, &p, e) || queue(&w, &l, e))
@@ -262,7 +340,10 @@ const struct verb verb_submit = {
     .about =
 	"Queues tasks: those in FILE..., each a JSON document whose name without .json is its id (dgrid-task(5)), or "
 	"one made of the options and a script. All of them go into one commit, or none: whatever is wrong is said "
-	"with file, line and column. Prints the ids, one a line.",
+	"with file, line and column. Prints the ids, one a line.\n\n"
+	"After --, one argument is a script as it stands; several are a command and its arguments, and they are quoted "
+	"so that what runs is what you typed. A script that begins with #! is run by the program named there, any "
+	"other by sh.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
@@ -279,7 +360,7 @@ const struct verb verb_submit = {
 	    {'S', "--sign", NULL, NULL, "sign it with your SSH key (see dgrid approve)"},
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
 	    {'w', "--wait", NULL, NULL, "wait until all have ended, and tell by the exit code how, as dgrid wait does"},
-	    {'s', "--script", "FILE", "@files", "the file that holds the script, at most 65,536 bytes"},
+	    {'s', "--script", "FILE", "@files", "the file that holds the script, at most 65,536 bytes; - is stdin"},
 	    {0}},
     .operands = "@files",
     .examples = (const struct usage_note[]){{"dgrid submit --id hello --wait -- 'echo hello'", ""},

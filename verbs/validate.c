@@ -201,7 +201,7 @@ static int cmd_validate(const struct context *ctx, int argc, char **argv, struct
 		}
 	if (key < 0)
 		return -1;
-	files = (size_t)(argc - s.rest);
+	files = (size_t)usage_distinct(&s);
 	if (a.fields) {
 		print_fields();
 		return 0;

@@ -2,7 +2,7 @@
 #include "schema/keys.h"
 #include "store/trust.h"
 #include "store/voters.h"
-#include "verbs/look.h"
+#include "verbs/report.h"
 #include "verbs/verbs.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,14 +40,14 @@ static bool not_enrolled(const struct reasons *r, const char *node, char what[16
 	return true;
 }
 
-static char *join_labels(const struct json *wanted, const struct json *node_file)
+static char *join_labels(const struct json *wanted, const struct json *node_file, const char *between)
 {
 	struct buf b = {0};
 	for (const struct json *w = wanted ? wanted->child : NULL; w; w = w->next) {
 		struct json *one = json_new(JSON_ARRAY);
 		json_append(one, json_copy(w));
 		if (!node_file || !node_has_labels(node_file, one))
-			buf_addf(&b, "%s%s", b.len ? ", " : "", w->text ? w->text : "?");
+			buf_addf(&b, "%s%s", b.len ? between : "", w->text ? w->text : "?");
 		json_free(one);
 	}
 	return b.data ? buf_detach(&b) : xstrdup("");
@@ -65,7 +65,7 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 			continue;
 		alive++;
 		if (!node_has_labels(n->file, wanted)) {
-			char *missing = join_labels(wanted, n->file);
+			char *missing = join_labels(wanted, n->file, ", ");
 			because(r, "labels", "node %s lacks the label%s %s", n->id, strchr(missing, ',') ? "s" : "",
 				missing);
 			free(missing);
@@ -94,7 +94,7 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 		because(r, "nobody-alive", "none of the %zu known node%s is alive: start one with dgrid worker",
 			s->n_nodes, s->n_nodes == 1 ? "" : "s");
 	else if (!fit) {
-		char *all = join_labels(wanted, NULL);
+		char *all = join_labels(wanted, NULL, ",");
 		because(r, "labels",
 			"no living node carries all its labels (%s): start one with dgrid worker --labels %s", all,
 			all);
@@ -150,6 +150,31 @@ static void why_voting(const struct snapshot *s, const struct snapshot_task *t, 
 			v.missing == 1 ? "one" : "them");
 }
 
+/* Claims of it that were given back, at no cost or at one: how often, and why the last. */
+static void why_given_back(const struct snapshot_task *t, struct reasons *r)
+{
+	const struct json *list = json_get(t->doc, "attempts"), *last = NULL;
+	int64_t released = 0, unstartable = 0;
+	for (const struct json *a = list ? list->child : NULL; a; a = a->next) {
+		const char *outcome = json_str(a, "outcome");
+		if (outcome && !strcmp(outcome, "retried"))
+			released = unstartable = 0;
+		released += outcome && !strcmp(outcome, "released");
+		unstartable += outcome && !strcmp(outcome, "unstartable");
+		if (outcome && (!strcmp(outcome, "released") || !strcmp(outcome, "unstartable")))
+			last = a;
+	}
+	const char *node = json_str(last, "node"), *reason = json_str(last, "reason");
+	if (unstartable)
+		because(r, "unstartable", "it could not be started, %lld of %lld attempts are used up; last on %s: %s",
+			(long long)task_attempts_used(t->doc), (long long)task_max_attempts(t->doc), node ? node : "?",
+			reason ? reason : "?");
+	if (released)
+		because(r, "given-back", "its claim was given back %lld time%s%s%s%s%s", (long long)released,
+			released == 1 ? "" : "s", unstartable ? "" : "; last by ", unstartable || !node ? "" : node,
+			unstartable || !reason ? "" : ": ", unstartable || !reason ? "" : reason);
+}
+
 static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
 {
 	char when[32];
@@ -171,16 +196,16 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 			because(r, "twice", "tasks/%s/ has a task of the same id: nobody takes it until one is removed",
 				task_state_name(s->tasks[i].state));
 	size_t ahead = 0;
-	const char *created = json_str(t->doc, "created_at");
+	int64_t created = report_time(t->doc, "created_at");
 	for (size_t i = 0; i < s->n_tasks; i++) {
 		const struct snapshot_task *o = &s->tasks[i];
 		if (o->state != TASK_QUEUE || o == t || !o->doc)
 			continue;
 		int64_t theirs = json_int(o->doc, "priority", 5);
-		const char *when_made = json_str(o->doc, "created_at");
-		ahead +=
-		    theirs > mine || (theirs == mine && strcmp(when_made ? when_made : "", created ? created : "") < 0);
+		int64_t made = report_time(o->doc, "created_at");
+		ahead += theirs != mine ? theirs > mine : made != created ? made < created : strcmp(o->id, t->id) < 0;
 	}
+	why_given_back(t, r);
 	why_voting(s, t, r);
 	why_revoked(t, r);
 	ask_nodes(s, t->doc, r);
@@ -289,7 +314,7 @@ static void why_ended(const struct snapshot_task *t, struct reasons *r)
 		status ? status : task_state_name(t->state), code, reason ? ", " : "", reason ? reason : "");
 	why_revoked(t, r);
 	const struct json *quorum = json_get(result, "quorum");
-	char *agreed = look_names(json_get(quorum, "agreed")), *outliers = look_names(json_get(quorum, "outliers"));
+	char *agreed = report_names(json_get(quorum, "agreed")), *outliers = report_names(json_get(quorum, "outliers"));
 	if (*agreed)
 		because(r, "quorum", "%s found the same%s%s%s", agreed, *outliers ? "; something else: " : "", outliers,
 			*outliers ? " (see: dgrid nodes)" : "");
@@ -300,6 +325,8 @@ static void why_ended(const struct snapshot_task *t, struct reasons *r)
 			"either its output is another on each run (a time, a random number, a node's name), or a node "
 			"lies; "
 			"the output that is kept is that of the last run");
+	if (status && !strcmp(status, "unstartable"))
+		because(r, "unstartable", "the nodes that tried can start other tasks: what it asks for is the reason");
 	if (status && !strcmp(status, "invalid"))
 		because(r, "submit", "there was nothing to run: mend it and submit it anew");
 	else if (t->state == TASK_FAILED)
@@ -338,7 +365,10 @@ static int cmd_why(const struct context *ctx, int argc, char **argv, struct err 
 		if (why_signed(ctx, &s, t, &r))
 			why_unapproved(&s, t, &r);
 	} else if (!rc && snapshot_doc(&s, t, &unread))
-		because(&r, "invalid", "it is no valid task (%s); the next worker moves it to failed", unread.msg);
+		because(&r, "invalid",
+			t->state == TASK_QUEUE ? "it is no valid task (%s); the next worker moves it to failed"
+					       : "its file cannot be read as a task (%s)",
+			unread.msg);
 	else if (!rc && t->state == TASK_QUEUE) {
 		why_signed(ctx, &s, t, &r);
 		why_queued(&s, t, &r);

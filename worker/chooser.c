@@ -1,15 +1,19 @@
 #include "worker/chooser.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "schema/vote.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum verdict { READY, OTHERS, INVALID };
+#define UNREAD_WAIT_SECONDS 2
+
+enum verdict { READY, OTHERS, INVALID, UNREAD };
 struct chooser_known {
 	char *id;
 	struct file_stamp stamp;
-	enum verdict verdict; /* OTHERS: wants labels this node does not carry, or has its vote */
+	enum verdict
+	    verdict; /* OTHERS: wants labels this node does not carry, or has its vote; UNREAD: not read whole */
 	int64_t priority, created, not_before;
 };
 
@@ -27,6 +31,18 @@ static void refuse(struct pick *out, const char *id, const char *reasons, const 
 	json_free(doc);
 }
 
+/* Only what was read whole, as the branch has it, can be found to be no task. */
+static bool is_true(struct ledger *l, const char *id, const struct buf *text, bool unreadable)
+{
+	struct err e;
+	struct shown shown = {0};
+	int rc =
+	    unreadable ? ledger_shown(l, TASK_QUEUE, id, &shown, &e) : ledger_true(l, TASK_QUEUE, id, text, &e) - 1;
+	bool so = !rc && (!unreadable || shown.kind == SHOWN_OTHER || shown.kind == SHOWN_LARGE);
+	shown_clear(&shown);
+	return so;
+}
+
 /* Reads and parses a queue file. Fills what is known of it, and out when the caller wants the task itself.
  * False: whether it may run cannot be told now. */
 static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node,
@@ -38,7 +54,17 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	struct err e;
 	struct task t = {0};
 	int64_t created;
-	if (ledger_read(l, TASK_QUEUE, k->id, &text, &e))
+	bool unreadable = ledger_read(l, TASK_QUEUE, k->id, &text, &e) != 0;
+	if (unreadable && e.class != ERR_DATA) {
+		if (!ch->told_unread)
+			log_at(LOG_WARN, "worker", "%s: it is judged when it can be read: %s", k->id, e.msg);
+		ch->told_unread = true;
+		k->verdict = UNREAD;
+		k->stamp = (struct file_stamp){0};
+		buf_clear(&text);
+		return false;
+	}
+	if (unreadable)
 		problem_at(&p, 1, 1, "%s", e.msg);
 	else
 		task_parse(&t, text.data ? text.data : "", text.len, k->id, c, false, &p);
@@ -52,7 +78,11 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 		snprintf(out->id, sizeof out->id, "%s", k->id);
 		out->task = t;
 		out->invalid_text = NULL;
-		if (p.n)
+		if (p.n && !is_true(l, k->id, &text, unreadable)) {
+			k->verdict = UNREAD;
+			k->stamp = (struct file_stamp){0};
+			can_run = false;
+		} else if (p.n)
 			refuse(out, k->id, p.text.data, &text, node);
 		else if (ch->trusted) {
 			struct buf why = {0};
@@ -70,10 +100,15 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 }
 
 /* Brings what is known up to date with the queue folder. */
-static void refresh(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node)
+static int refresh(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node)
 {
 	struct strs ids = {0};
-	ledger_ids(l, TASK_QUEUE, &ids);
+	struct err e;
+	if (ledger_ids(l, TASK_QUEUE, &ids, &e)) {
+		log_at(LOG_WARN, "worker", "the queue cannot be read: %s", e.msg);
+		strs_clear(&ids);
+		return -1;
+	}
 	struct chooser_known *now = xcalloc(ids.n + 1, sizeof *now);
 	size_t old = 0;
 	for (size_t i = 0; i < ids.n; i++) { /* both lists are sorted */
@@ -96,6 +131,7 @@ static void refresh(struct chooser *ch, struct ledger *l, const struct grid_conf
 	ch->known = now;
 	ch->n_known = ids.n;
 	strs_clear(&ids);
+	return 0;
 }
 
 static int by_turn(const void *pa, const void *pb)
@@ -119,12 +155,14 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 	      size_t want, size_t spread, struct pick *picks)
 {
 	size_t n = 0, got = 0;
-	refresh(ch, l, c, node);
+	struct err e;
+	bool unread = refresh(ch, l, c, node) != 0;
 	struct chooser_known **ready = xcalloc(ch->n_known + 1, sizeof(struct chooser_known *));
 	ch->next_ready = 0;
 	for (size_t i = 0; i < ch->n_known; i++) {
 		struct chooser_known *k = &ch->known[i];
-		if (k->verdict == OTHERS)
+		unread = unread || k->verdict == UNREAD;
+		if (k->verdict == OTHERS || k->verdict == UNREAD)
 			continue;
 		if (k->not_before > now) {
 			if (!ch->next_ready || k->not_before < ch->next_ready)
@@ -145,15 +183,22 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 		ready[first] = k;
 		struct pick *p = &picks[got];
 		/* Some other hand put the id into two folders: nothing could be recorded. */
-		if (ledger_elsewhere(l, TASK_QUEUE, k->id))
+		int elsewhere = ledger_elsewhere(l, TASK_QUEUE, k->id, &e);
+		unread = unread || elsewhere < 0;
+		if (elsewhere)
 			continue;
 		bool known = judge(ch, l, c, node, k, p);
+		unread = unread || k->verdict == UNREAD;
 		if (!known || (!p->invalid_text && ch->has_image && !ch->has_image(ch->ctx, p->task.image)))
 			pick_clear(p);
 		else
 			got++;
 	}
 	free(ready);
+	ch->unread = unread ? ch->unread + 1 : 0;
+	ch->told_unread = ch->told_unread && unread;
+	if (unread && (!ch->next_ready || ch->next_ready > now + UNREAD_WAIT_SECONDS))
+		ch->next_ready = now + UNREAD_WAIT_SECONDS;
 	return got;
 }
 

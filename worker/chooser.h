@@ -7,7 +7,8 @@
 #define CHOOSER_H
 #include "ledger.h"
 
-struct chooser { /* starts as {0}, labels set */
+#define CHOOSER_UNREAD_MAX 10 /* in a row: a worker that is to run once gives up */
+struct chooser {	      /* starts as {0}, labels set */
 	char *const *labels;
 	size_t n_labels;
 	/* NULL, or: may tasks with this image run here? May wait and serve the loop. */
@@ -17,6 +18,8 @@ struct chooser { /* starts as {0}, labels set */
 	int (*trusted)(void *ctx, const struct task *t, char signer[128], struct buf *why);
 	void *ctx;
 	struct chooser_known *known; /* sorted by id */
+	bool told_unread;
+	unsigned unread; /* so many times in a row something of the queue could not be read, by this machine's fault */
 	size_t n_known;
 	int64_t
 	    next_ready; /* after choose: UTC seconds when a task that waits for its not_before becomes ready; 0: none */

@@ -2,19 +2,22 @@
 #include "base/clock.h"
 #include "schema/node.h"
 #include "store/heartbeat.h"
+#include "store/registry.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void identity_recall(const char *work_dir, char previous[32])
+int identity_recall(const char *work_dir, char previous[32], struct err *e)
 {
 	struct buf b = {0};
 	char *path = xasprintf("%s/instance", work_dir);
 	previous[0] = 0;
-	if (!file_read(path, 64, &b, NULL))
-		snprintf(previous, 32, "%.*s", (int)strcspn(b.data ? b.data : "", "\n"), b.data ? b.data : "");
+	int rc = file_read(path, 64, &b, e);
+	if (!rc)
+		buf_first_line(&b, previous, 32);
 	buf_clear(&b);
 	free(path);
+	return rc && e->class != ERR_NOENT ? -1 : 0;
 }
 
 int identity_remember(const char *work_dir, const char *instance, struct err *e)
@@ -33,7 +36,11 @@ int identity_check(struct ledger *l, const struct grid_config *c, const char *no
 		heartbeats_clear(&beats);
 		return -1;
 	}
-	struct json *doc = ledger_node(l, node);
+	struct json *doc = registry_node(l, node, e);
+	if (!doc && !ledger_answered(e)) {
+		heartbeats_clear(&beats);
+		return -1;
+	}
 	node_read(&file, doc);
 	node_read(&beat, heartbeats_of(&beats, node));
 	last = beat.seen > file.seen ? &beat : &file;
@@ -52,7 +59,8 @@ int identity_check(struct ledger *l, const struct grid_config *c, const char *no
 
 bool identity_taken(struct ledger *l, const char *node, const char *instance)
 {
-	struct json *doc = ledger_node(l, node);
+	struct err e;
+	struct json *doc = registry_node(l, node, &e);
 	const char *holder = json_str(doc, "instance");
 	bool taken = holder && strcmp(holder, instance) != 0;
 	json_free(doc);

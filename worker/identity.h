@@ -6,7 +6,7 @@
 #include "ledger.h"
 
 /* The instance that used this work directory last, "" for none; its containers are removed before it is forgotten. */
-void identity_recall(const char *work_dir, char previous[32]);
+int identity_recall(const char *work_dir, char previous[32], struct err *e);
 int identity_remember(const char *work_dir, const char *instance, struct err *e);
 /* ERR_RETRY when another instance than previous showed life under this node id within orphan_after_seconds. */
 int identity_check(struct ledger *l, const struct grid_config *c, const char *node, const char *previous,

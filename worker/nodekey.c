@@ -21,7 +21,10 @@ static void tell_how_to_enrol(const struct nodekey *k, const char *public_half)
 static int load(struct nodekey *k, struct ledger *l, struct err *e)
 {
 	const char *path = k->given ? k->given : k->path;
-	if (!k->given && !file_exists(path)) {
+	int there = file_there(path, e);
+	if (there < 0)
+		return -1;
+	if (!k->given && !there) {
 		if (trust_make_key(path, k->node, e))
 			return -1;
 		log_at(LOG_INFO, "worker", "made a key for this node: %s", path);

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "schema/node.h"
 #include "store/heartbeat.h"
+#include "store/registry.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 
 void reaper_clear(struct reaper *r)
 {
+	for (size_t i = 0; i < r->n_leases; i++)
+		free(r->leases[i].nonce);
 	free(r->seen);
 	free(r->leases);
 	*r = (struct reaper){0};
@@ -19,6 +22,8 @@ void reaper_clear(struct reaper *r)
 
 void orphans_clear(struct orphans *o)
 {
+	for (size_t i = 0; i < o->n; i++)
+		free(o->v[i].nonce);
 	free(o->v);
 	*o = (struct orphans){0};
 }
@@ -79,8 +84,7 @@ static int64_t lease_age_ms(struct reaper *r, const struct json *doc)
 	if (!l) {
 		r->leases = xrealloc(r->leases, (r->n_leases + 1) * sizeof *r->leases);
 		l = &r->leases[r->n_leases++];
-		*l = (struct reaper_lease){0};
-		snprintf(l->nonce, sizeof l->nonce, "%.64s", nonce);
+		*l = (struct reaper_lease){.nonce = xstrdup(nonce)};
 	}
 	l->present = true;
 	if (l->until != until) {
@@ -98,7 +102,8 @@ static void forget_leases(struct reaper *r)
 		if (r->leases[i].present) {
 			r->leases[kept] = r->leases[i];
 			r->leases[kept++].present = false;
-		}
+		} else
+			free(r->leases[i].nonce);
 	r->n_leases = kept;
 }
 
@@ -122,7 +127,10 @@ static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats,
 		return true;
 	}
 	struct node_view file, beat;
-	struct json *registered = task_id_valid(node) ? ledger_node(l, node) : NULL;
+	struct err e;
+	struct json *registered = task_id_valid(node) ? registry_node(l, node, &e) : NULL;
+	if (!registered && task_id_valid(node) && !ledger_answered(&e))
+		return false; /* who cannot be looked at is not dead */
 	node_read(&file, registered);
 	node_read(&beat, heartbeats_of(beats, node));
 	const struct node_view *last = beat.seen > file.seen ? &beat : &file;
@@ -170,7 +178,7 @@ static void add(struct orphans *out, const char *id, const struct json *doc, con
 	o.lease_until = task_lease_until(doc);
 	snprintf(o.id, sizeof o.id, "%s", id);
 	snprintf(o.node, sizeof o.node, "%.64s", node ? node : "");
-	snprintf(o.nonce, sizeof o.nonce, "%.64s", nonce ? nonce : "");
+	o.nonce = xstrdup(nonce ? nonce : "");
 	out->v = xrealloc(out->v, (out->n + 1) * sizeof *out->v);
 	out->v[out->n++] = o;
 }
@@ -181,9 +189,9 @@ int reaper_look(struct reaper *r, struct ledger *l, const struct grid_config *c,
 	struct beats beats = {0};
 	struct strs ids = {0};
 	*out = (struct orphans){0};
-	ledger_ids(l, TASK_IN_PROGRESS, &ids);
 	/* Where nothing is claimed nobody's heart matters. */
-	if (ids.n && (heartbeats_fetch(&l->git, e) || heartbeats_read(&l->git, &beats, e))) {
+	if (ledger_ids(l, TASK_IN_PROGRESS, &ids, e) ||
+	    (ids.n && (heartbeats_fetch(&l->git, e) || heartbeats_read(&l->git, &beats, e)))) {
 		heartbeats_clear(&beats);
 		strs_clear(&ids);
 		return -1;
@@ -204,16 +212,18 @@ int reaper_look(struct reaper *r, struct ledger *l, const struct grid_config *c,
 	return 0;
 }
 
-void reaper_own(struct ledger *l, const char *node, const char *const *kept, size_t n_kept, struct orphans *out)
+int reaper_own(struct ledger *l, const char *node, const char *const *kept, size_t n_kept, struct orphans *out,
+	       struct err *e)
 {
 	struct strs ids = {0};
 	static const struct orphan restarted = {.why = "the node was restarted"};
 	*out = (struct orphans){0};
-	ledger_ids(l, TASK_IN_PROGRESS, &ids);
-	for (size_t i = 0; i < ids.n; i++) {
-		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, ids.v[i], NULL);
+	int rc = ledger_ids(l, TASK_IN_PROGRESS, &ids, e);
+	for (size_t i = 0; i < ids.n && !rc; i++) {
+		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, ids.v[i], e);
 		const char *owner = json_str(json_get(doc, "claim"), "node"), *nonce = task_claim_nonce(doc);
 		bool keep = !owner || !nonce || strcmp(owner, node) != 0;
+		rc = doc || ledger_answered(e) ? 0 : -1;
 		for (size_t k = 0; k < n_kept && !keep; k++)
 			keep = !strcmp(nonce, kept[k]);
 		if (!keep)
@@ -221,6 +231,7 @@ void reaper_own(struct ledger *l, const char *node, const char *const *kept, siz
 		json_free(doc);
 	}
 	strs_clear(&ids);
+	return rc;
 }
 
 static void note_time(struct json *evidence, const char *name, int64_t utc_seconds)
@@ -251,9 +262,10 @@ static bool spoke(struct ledger *l, const struct orphan *o)
 {
 	struct node_view file;
 	int64_t last = o->evidence.left ? o->evidence.left : o->evidence.seen_at;
-	struct json *doc = last && task_id_valid(o->node) ? ledger_node(l, o->node) : NULL;
+	struct err e = {0};
+	struct json *doc = last && task_id_valid(o->node) ? registry_node(l, o->node, &e) : NULL;
 	node_read(&file, doc);
-	bool yes = doc && file.seen > last;
+	bool yes = doc ? file.seen > last : !ledger_answered(&e);
 	json_free(doc);
 	return yes;
 }

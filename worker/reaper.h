@@ -20,7 +20,7 @@ struct reaper_sight {
 	bool skew_told;
 };
 struct reaper_lease {
-	char nonce[65];
+	char *nonce;		 /* as long as its writer made it */
 	int64_t until, since_ms; /* as the claim says, UTC seconds; monotonic, when it was first seen to say so */
 	bool present;
 };
@@ -34,7 +34,8 @@ void reaper_clear(struct reaper *r);
 
 enum fate { FATE_REQUEUE, FATE_LOST, FATE_CANCELLED };
 struct orphan {
-	char id[65], node[65], nonce[65];
+	char id[65], node[65];
+	char *nonce; /* whole: it is compared with the claim's */
 	enum fate fate;
 	int64_t lease_until;
 	struct orphan_evidence {
@@ -53,7 +54,8 @@ void orphans_clear(struct orphans *o);
 int reaper_look(struct reaper *r, struct ledger *l, const struct grid_config *c, const char *self, struct orphans *out,
 		struct err *e);
 /* All claims of node itself whose nonce is not among kept: what a restarted node left behind. */
-void reaper_own(struct ledger *l, const char *node, const char *const *kept, size_t n_kept, struct orphans *out);
+int reaper_own(struct ledger *l, const char *node, const char *const *kept, size_t n_kept, struct orphans *out,
+	       struct err *e);
 /* Moves them: back to queue, or to failed when the attempts are used up or a cancel was asked for. */
 int reaper_heal(struct ledger *l, const char *who, struct orphans *o, struct err *e);
 /* Writes the evidence into the last entry of attempts, which has just ended the claim. */

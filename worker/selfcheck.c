@@ -81,17 +81,24 @@ void selfcheck_clear(struct selfcheck *s)
 	*s = (struct selfcheck){0};
 }
 
-bool selfcheck_run(struct selfcheck *s, const struct engine *g, const char *image, const char *dir)
+bool selfcheck_run(struct selfcheck *s, const struct engine *g, const struct grid_config *c, const char *dir)
 {
 	struct err e;
 	struct engine now;
 	s->check_at = 0;
 	if (selfcheck_disk(s, dir))
 		return false;
-	if (engine_pick(engine_name(g->kind), &now, &e) || look_for(s, g, image, &e)->failed_until) {
+	bool suspect = s->suspect;
+	if (engine_pick(engine_name(g->kind), &now, &e) || look_for(s, g, c->images[0], &e)->failed_until ||
+	    (suspect && trial_run(g, c, &e))) {
 		char *why = xasprintf("engine: %s", e.msg);
 		selfcheck_pause(s, why);
 		free(why);
+		return false;
+	}
+	s->suspect = false;
+	if (s->limits && !now.limits) {
+		selfcheck_pause(s, SELFCHECK_LIMITS);
 		return false;
 	}
 	if (s->signatures && trust_available(&e)) {

@@ -5,6 +5,12 @@
 #define SELFCHECK_H
 #include "sandbox/engine.h"
 #include "store/trust.h"
+#include "worker/trial.h"
+
+#define SELFCHECK_LIMITS                                                                                               \
+	"limits: memory, processes and processors are not enforced here, and the grid's require_limits asks for it "   \
+	"(see: "                                                                                                       \
+	"dgrid doctor)"
 
 struct selfcheck_image {
 	char *name, digest[96];
@@ -12,6 +18,8 @@ struct selfcheck_image {
 };
 struct selfcheck {		   /* starts as {0} */
 	bool signatures;	   /* the caller's to set: this grid's tasks are signed, so they must be checked */
+	bool suspect;		   /* something could not be started: can anything be? */
+	bool limits;		   /* likewise: this grid takes only nodes that hold tasks to their limits */
 	char barred[256];	   /* the caller's too: why this node may not speak to the grid at all; "": it may */
 	char trouble[256];	   /* "" when fit */
 	int64_t check_at, wait_ms; /* monotonic; 0: no check is due */
@@ -22,8 +30,9 @@ struct selfcheck {		   /* starts as {0} */
 bool selfcheck_pause(struct selfcheck *s, const char *why);
 /* Cheap: pauses when dir's file system is nearly full. True when it is. */
 bool selfcheck_disk(struct selfcheck *s, const char *dir);
-/* The whole check, engine and image included (the image is pulled when it is missing). True when trouble just ended. */
-bool selfcheck_run(struct selfcheck *s, const struct engine *g, const char *image, const char *dir);
+/* The whole check, engine and image included (the image is pulled when it is missing; of a suspect engine a trial is
+ * run). True when trouble just ended. */
+bool selfcheck_run(struct selfcheck *s, const struct engine *g, const struct grid_config *c, const char *dir);
 /* The image's digest; it is pulled when it is missing. NULL when it cannot be had (asked again after a minute). Waits,
  * serving the event loop. */
 const char *selfcheck_image(struct selfcheck *s, const struct engine *g, const char *image);

@@ -38,7 +38,7 @@ int slots_running(const struct slots *s)
 {
 	int n = 0;
 	for (int i = 0; i < s->n; i++)
-		n += s->v[i].state == SLOT_RUNNING;
+		n += s->v[i].state >= SLOT_RUNNING;
 	return n;
 }
 
@@ -58,6 +58,8 @@ void slot_free(struct slot *s)
 {
 	struct slots *all = s->all;
 	pick_clear(&s->pick);
+	buf_clear(&s->ended.out);
+	buf_clear(&s->ended.err);
 	*s = (struct slot){.all = all};
 }
 
@@ -74,26 +76,60 @@ static struct engine_run limits_of(const struct slot *s)
 				   .tmp_mb = (int)all->config->tmp_mb};
 }
 
-static void attempt_done(void *ctx, struct attempt_result *a)
+/* When a task is tried again that has just used an attempt. */
+static int64_t next_try(const struct slot *s)
+{
+	int64_t wait = s->all->config->retry_backoff_seconds;
+	for (int64_t n = 1; n < s->attempt_number && wait < RETRY_MAX_SECONDS; n++)
+		wait *= 2;
+	return clock_now() + (wait < RETRY_MAX_SECONDS ? wait : RETRY_MAX_SECONDS);
+}
+
+/* The claim goes back. What the engine could not start waits until the node knows whether it can start anything. */
+static void give_back(struct slot *s, const struct attempt_result *a, struct outcome *o)
+{
+	struct slots *all = s->all;
+	char why[256];
+	o->engine = a->status == ATT_ENGINE;
+	snprintf(o->status, sizeof o->status, "released");
+	snprintf(o->reason, sizeof o->reason, "%s", o->engine ? a->message : "the worker was told to stop at once");
+	if (!o->engine)
+		return;
+	o->held = a->unstarted && !s->lost;
+	o->retry_at = next_try(s);
+	all->fit->suspect = all->fit->suspect || o->held;
+	snprintf(why, sizeof why, "engine: %.200s", a->message);
+	selfcheck_pause(all->fit, why);
+}
+
+/* The attempt is over, and what it left is taken in. */
+static void conclude(void *ctx, const struct harvest *h)
 {
 	struct slot *s = ctx;
 	struct slots *all = s->all;
+	struct attempt_result *a = &s->ended;
 	struct outcome *o = xcalloc(1, sizeof *o);
+	bool over = h->over && (a->status == ATT_SUCCESS || a->status == ATT_FAILED);
+	if (over) { /* half of what it left would look like the whole; how the script itself ended is no matter */
+		a->status = ATT_FAILED;
+		a->exit_code = -1;
+		a->signal = 0;
+	}
 	snprintf(o->id, sizeof o->id, "%s", s->pick.id);
 	snprintf(o->nonce, sizeof o->nonce, "%s", s->nonce);
 	snprintf(o->status, sizeof o->status, "%s", attempt_status_name(a->status));
 	if (a->status == ATT_ENGINE || (a->status == ATT_CANCELLED && !s->cancel_seen)) {
-		/* Not the task's fault: the claim goes back and costs no attempt. */
-		snprintf(o->status, sizeof o->status, "released");
-		snprintf(o->reason, sizeof o->reason, "%s",
-			 a->status == ATT_ENGINE ? a->message : "the worker was told to stop at once");
-		if (a->status == ATT_ENGINE) {
-			char why[256];
-			snprintf(why, sizeof why, "engine: %.200s", a->message);
-			selfcheck_pause(all->fit, why);
-		}
+		if (a->status == ATT_ENGINE && s->out.bytes && !all->outputs->unseen &&
+		    engine_sees_nothing(a->message)) {
+			all->outputs->unseen = true; /* the next run does without */
+			log_at(LOG_WARN, "worker", "what tasks leave in /out is lost: %s", OUTPUTS_UNSEEN);
+			snprintf(o->status, sizeof o->status, "released");
+			snprintf(o->reason, sizeof o->reason, "%s", a->message);
+		} else
+			give_back(s, a, o);
 	} else {
 		const struct engine_run run = limits_of(s);
+		struct json *out = h->tree[0] ? outputs_result(h) : NULL;
 		struct result_facts f = {.node = all->node_id,
 					 .nonce = s->nonce,
 					 .image = s->pick.task.image,
@@ -102,25 +138,32 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 					 .engine = all->engine,
 					 .run = &run,
 					 .output_limit = (size_t)all->config->output_limit_bytes,
-					 .attempt = s->attempt_number};
+					 .out_mb = s->out.bytes ? s->pick.task.out_mb : 0,
+					 .attempt = s->attempt_number,
+					 .out = out,
+					 .out_error = over	? NULL
+						      : h->over ? h->what
+								: h->error,
+					 .reason = over ? h->what : NULL};
 		o->result = result_json(a, &f);
-		if (a->status != ATT_SUCCESS && a->status != ATT_CANCELLED && s->pick.task.retry_on_failure) {
-			int64_t wait = all->config->retry_backoff_seconds;
-			for (int64_t n = 1; n < s->attempt_number && wait < RETRY_MAX_SECONDS; n++)
-				wait *= 2;
-			o->retry_at = clock_now() + (wait < RETRY_MAX_SECONDS ? wait : RETRY_MAX_SECONDS);
-		}
+		o->waits = out && s->terms.replicas < 2; /* who votes shows nothing before the end */
+		json_free(out);
+		if (a->status != ATT_SUCCESS && a->status != ATT_CANCELLED && s->pick.task.retry_on_failure)
+			o->retry_at = next_try(s);
 		if (s->terms.replicas > 1)
 			all->shared++;
 		else if (a->status == ATT_SUCCESS)
 			all->completed++;
 		else
 			all->failed++;
-		char code[32] = "";
+		char code[32] = "", left[48] = "";
 		if (a->exit_code >= 0)
 			snprintf(code, sizeof code, ", exit code %d", a->exit_code);
-		log_at(LOG_INFO, "worker", "%s ended: %s%s, %lld ms", s->pick.id, o->status, code,
-		       (long long)a->duration_ms);
+		if (h->tree[0])
+			snprintf(left, sizeof left, ", left %llu file%s", (unsigned long long)h->files,
+				 h->files == 1 ? "" : "s");
+		log_at(LOG_INFO, "worker", "%s ended: %s%s, %lld ms%s", s->pick.id, o->status, code,
+		       (long long)a->duration_ms, left);
 	}
 	if (s->lost) {
 		all->late++;
@@ -130,7 +173,39 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 		free(o);
 	} else if (outbox_add(all->outbox, o))
 		selfcheck_disk(all->fit, all->work_dir);
+	if (all->courier)
+		courier_go(all->courier);
 	slot_free(s);
+}
+
+static void attempt_done(void *ctx, struct attempt_result *a)
+{
+	struct slot *s = ctx;
+	struct harvest none = {0};
+	s->attempt = NULL;
+	s->ended = *a; /* moves over */
+	a->out = a->err = (struct buf){0};
+	s->state = SLOT_COLLECTING;
+	if (a->over)
+		none.over = a->over;
+	if (a->over)
+		outputs_tell_over(a->over, &s->out, NULL, none.what, sizeof none.what);
+	if (s->out.bytes && s->all->outputs->unseen)
+		snprintf(none.error, sizeof none.error, "%s", OUTPUTS_UNSEEN);
+	bool lost = s->lost || a->status == ATT_ENGINE || (a->status == ATT_CANCELLED && !s->cancel_seen);
+	if (!s->out.bytes || lost || a->over || none.error[0]) {
+		if (s->out.bytes)
+			outputs_discard(s->all->outputs, s->nonce);
+		conclude(s, &none);
+	} else
+		outputs_collect(s->all->outputs, s->nonce, s->pick.task.image, &s->out, s, conclude);
+}
+
+/* MB of the largest file that it may write: as large as all that it may leave, or as its /tmp. */
+static int64_t largest_file(const struct slot *s)
+{
+	int64_t mb = s->pick.task.out_mb, tmp = s->all->config->tmp_mb;
+	return mb > tmp ? mb : tmp;
 }
 
 void slot_start(struct slot *s)
@@ -143,7 +218,10 @@ void slot_start(struct slot *s)
 	const struct engine_run limits = limits_of(s);
 	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
 		strs_addf(&env, "%s=%s", v->name, v->text);
-	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce);
+	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce), *out = NULL;
+	s->out = outputs_limits(t, all->config);
+	bool unseen = all->outputs && all->outputs->unseen;
+	bool fit = !s->out.bytes || unseen || (out = outputs_begin(all->outputs, s->nonce, &e)) != NULL;
 	struct attempt_spec spec = {.engine = all->engine,
 				    .run = {.name = name,
 					    .node = all->node_id,
@@ -156,7 +234,11 @@ void slot_start(struct slot *s)
 					    .cpus = limits.cpus,
 					    .memory_mb = limits.memory_mb,
 					    .pids = limits.pids,
-					    .tmp_mb = limits.tmp_mb},
+					    .tmp_mb = limits.tmp_mb,
+					    .out_dir = out,
+					    .out_lost_mb = unseen ? (int)t->out_mb : 0,
+					    .file_mb = out ? largest_file(s) : 0},
+				    .out = s->out,
 				    .timeout_ms = t->timeout_seconds * 1000,
 				    .grace_ms = GRACE_MS,
 				    .output_limit = (size_t)all->config->output_limit_bytes,
@@ -167,13 +249,14 @@ void slot_start(struct slot *s)
 	s->state = SLOT_RUNNING;
 	s->attempt_number = task_attempts_used(t->doc) + 1;
 	log_at(LOG_INFO, "worker", "claimed %s, attempt %lld", s->pick.id, (long long)s->attempt_number);
-	s->attempt = attempt_start(&spec, &e);
+	s->attempt = fit ? attempt_start(&spec, &e) : NULL;
 	if (!s->attempt) {
-		struct attempt_result r = {.status = ATT_ENGINE};
+		struct attempt_result r = {.status = ATT_ENGINE, .unstarted = true};
 		snprintf(r.message, sizeof r.message, "%.250s", e.msg);
 		attempt_done(s, &r);
 	}
 	free(name);
+	free(out);
 	strs_clear(&env);
 }
 
@@ -257,7 +340,7 @@ static int64_t lease_seconds(const struct slot *s)
 
 int slot_lease_due(const struct slot *s)
 {
-	if (s->state != SLOT_RUNNING || s->lost)
+	if (s->state < SLOT_RUNNING || s->lost)
 		return 0;
 	int64_t whole = lease_seconds(s), left = s->lease_until - clock_now();
 	if (!s->all->config->lease_seconds) /* such a lease outlives the task, unless its end hangs */
@@ -275,7 +358,7 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	struct slot *s = ctx;
 	int64_t lease = lease_seconds(s);
 	(void)to;
-	if (vote_has(doc, s->all->node_id))
+	if (vote_has(doc, s->all->node_id) || (s->all->config->require_limits && !s->all->engine->limits))
 		return CHANGE_DROP;
 	s->terms = vote_terms(doc, s->all->config);
 	task_set_claim(doc, s->all->node_id, s->nonce, lease);
@@ -297,16 +380,40 @@ enum change_verdict slot_edit_renew(void *ctx, struct json *doc, enum task_state
 	return CHANGE_APPLY;
 }
 
+/* There is no document in in_progress: is that so on the branch too? What cannot be read here may well be there. */
+static bool gone(struct ledger *l, const char *id, const struct err *why)
+{
+	struct shown shown;
+	struct err e;
+	bool none = ledger_answered(why) && !ledger_shown(l, TASK_IN_PROGRESS, id, &shown, &e);
+	if (none) {
+		struct json_error je;
+		struct json *doc = shown.kind == SHOWN_FILE
+				       ? json_parse(shown.text.data ? shown.text.data : "", shown.text.len, &je)
+				       : NULL;
+		none = !doc;
+		json_free(doc);
+		shown_clear(&shown);
+	}
+	if (!none)
+		log_at(LOG_WARN, "worker", "the claim on %s cannot be read here: %s", id, why->msg);
+	return none;
+}
+
 void slots_watch(struct slots *all, struct ledger *l)
 {
 	for (int i = 0; i < all->n; i++) {
 		struct slot *s = &all->v[i];
 		if (s->state == SLOT_FREE)
 			continue;
-		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, s->pick.id, NULL);
+		struct err e = {0};
+		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, s->pick.id, &e);
 		const char *nonce = task_claim_nonce(doc);
 		bool ours = nonce && !strcmp(nonce, s->nonce), cancel = ours && json_get(doc, "cancel");
+		bool told = doc || gone(l, s->pick.id, &e);
 		json_free(doc);
+		if (!told) /* the next look may tell */
+			continue;
 		if (s->state == SLOT_CLAIMING) {
 			if (ours)
 				slot_start(s);
@@ -317,18 +424,22 @@ void slots_watch(struct slots *all, struct ledger *l)
 		} else if (!ours && !s->lost) {
 			log_at(LOG_WARN, "worker", "the claim on %s is gone from the ledger: stopping it", s->pick.id);
 			s->lost = true;
-			attempt_cancel(s->attempt);
+			if (s->attempt)
+				attempt_cancel(s->attempt);
 		} else if (cancel && !s->cancel_seen) {
 			s->cancel_seen = true;
-			attempt_cancel(s->attempt);
+			if (s->attempt)
+				attempt_cancel(s->attempt);
 		}
 	}
 	if (!all->n_doubtful)
 		return;
 	struct strs ids = {0};
-	ledger_ids(l, TASK_IN_PROGRESS, &ids);
+	struct err e;
+	if (ledger_ids(l, TASK_IN_PROGRESS, &ids, &e))
+		log_at(LOG_WARN, "worker", "%s", e.msg);
 	for (size_t i = 0; i < ids.n; i++) {
-		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, ids.v[i], NULL);
+		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, ids.v[i], &e);
 		const char *nonce = task_claim_nonce(doc);
 		bool found = false;
 		for (unsigned k = 0; nonce && k < all->n_doubtful && k < DOUBTFUL_MAX; k++)

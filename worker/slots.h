@@ -8,10 +8,12 @@
 #include "runner.h"
 #include "schema/vote.h"
 #include "worker/chooser.h"
+#include "worker/courier.h"
 #include "worker/outbox.h"
+#include "worker/outputs.h"
 #include "worker/selfcheck.h"
 
-enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_RUNNING };
+enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_RUNNING, SLOT_COLLECTING };
 struct slot {
 	struct slots *all;
 	enum slot_state state;
@@ -19,9 +21,11 @@ struct slot {
 	char nonce[33], digest[96];	     /* digest: of the image it runs in */
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
 	struct vote_terms terms;	     /* of its claim */
-	struct attempt *attempt;
-	uint64_t told;		/* bytes printed when its tails were taken last */
-	bool cancel_seen, lost; /* lost: the ledger no longer shows our claim */
+	struct attempt *attempt;	     /* NULL: not begun, or ended: then ended tells how */
+	struct attempt_result ended;	     /* while what it left in /out is taken in */
+	struct tree_limits out;		     /* of what it may leave; bytes 0: it has no /out */
+	uint64_t told;			     /* bytes printed when its tails were taken last */
+	bool cancel_seen, lost;		     /* lost: the ledger no longer shows our claim */
 };
 #define DOUBTFUL_MAX 64
 struct slots {
@@ -32,6 +36,8 @@ struct slots {
 	const struct engine *engine;
 	const struct grid_config *config;
 	struct outbox *outbox;
+	struct outputs *outputs;
+	struct courier *courier; /* NULL: what is left is not brought anywhere yet */
 	struct selfcheck *fit;
 	double max_cpus; /* the node's own ceilings; 0: none */
 	int max_memory_mb;

@@ -1,6 +1,7 @@
 #include "worker/turns.h"
 #include "base/clock.h"
 #include "schema/node.h"
+#include "store/registry.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,9 +120,10 @@ void turns_look(struct turns *t, struct ledger *l, const struct beats *newcomers
 	t->per_minute = pushes_per_minute;
 	if (!t->began)
 		t->began = clock_mono_ms();
-	ledger_nodes(l, &ids);
+	registry_ids(l, &ids);
 	for (size_t i = 0; i < ids.n; i++) {
-		struct json *doc = ledger_node(l, ids.v[i]);
+		struct err e;
+		struct json *doc = registry_node(l, ids.v[i], &e);
 		count_in(&c, ids.v[i], doc);
 		json_free(doc);
 	}

@@ -1,18 +1,24 @@
 #include "worker/upkeep.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "git/push.h"
 #include "store/archive.h"
+#include "store/places.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH 2000 /* tasks a push: their names are arguments of one git command */
+#define REFS_BATCH 500 /* deleted by one push */
+#define BATCH 2000     /* tasks a push: their names are arguments of one git command */
 
 size_t upkeep_excess(struct ledger *l, const struct grid_config *c)
 {
 	struct strs ids = {0};
-	ledger_ids(l, TASK_COMPLETED, &ids);
-	ledger_ids(l, TASK_FAILED, &ids);
-	size_t n = ids.n, keep = (size_t)c->keep_finished;
+	struct err e;
+	bool read = !ledger_ids(l, TASK_COMPLETED, &ids, &e) && !ledger_ids(l, TASK_FAILED, &ids, &e);
+	if (!read)
+		log_at(LOG_WARN, "archive", "%s", e.msg);
+	size_t n = read ? ids.n : 0, keep = (size_t)c->keep_finished;
 	strs_clear(&ids);
 	return n > keep ? n - keep : 0;
 }
@@ -21,6 +27,7 @@ struct finished {
 	struct ledger *l;
 	struct archive_item *v;
 	size_t n, room;
+	struct err e; /* class not ERR_NONE: one cannot be read */
 };
 
 /* "MODE blob OID\ttasks/STATE/ID.json" */
@@ -38,7 +45,12 @@ static void take(void *ctx, const char *record)
 	if (!task_id_valid(item.id))
 		return;
 	snprintf(item.oid, sizeof item.oid, "%s", oid);
-	struct json *doc = ledger_doc(f->l, item.failed ? TASK_FAILED : TASK_COMPLETED, item.id, NULL);
+	struct err e = {0};
+	struct json *doc = ledger_doc(f->l, item.failed ? TASK_FAILED : TASK_COMPLETED, item.id, &e);
+	if (!doc && e.class != ERR_DATA) { /* the tree lists it: it must be there */
+		e.class = e.class == ERR_NOENT ? ERR_UNAVAILABLE : e.class;
+		f->e = e;
+	}
 	archive_read(&item, doc, clock_now());
 	json_free(doc);
 	if (f->n == f->room) {
@@ -112,11 +124,12 @@ static int push(struct ledger *l, const struct archive_item *items, size_t n, co
 		g.name = ident(l->git.name);
 		g.email = ident(l->git.email);
 		g.sign_with = l->git.sign_with;
-		enum push_outcome got = archive_push(&g, who, l->branch, l->head, items, n, text, e);
+		char made[72];
+		enum push_outcome got = archive_push(&g, who, l->branch, l->head, items, n, text, made, e);
+		if (got != PUSH_LANDED && made[0])
+			got = push_look(&l->git, l->branch, made, l->head, got, e);
 		l->pushes++;
 		l->rejected += got == PUSH_RACED;
-		if (got == PUSH_RACED)
-			e->class = ERR_RETRY;
 		rc = got == PUSH_LANDED ? 0 : -1;
 	}
 	archive_close(&g);
@@ -138,6 +151,8 @@ int upkeep_archive(struct ledger *l, const struct grid_config *c, const char *wh
 		const char *args[] = {"ls-tree",       "-z", "--full-tree", l->head, "tasks/completed/",
 				      "tasks/failed/", NULL};
 		rc = git_records(&l->git, args, take, &f, e);
+		if (!rc && f.e.class != ERR_NONE)
+			rc = err_set(e, f.e.class, "%s", f.e.msg);
 		if (!rc && f.n < n) /* the rest is no regular file: it stays */
 			n = f.n;
 		if (!rc && n) {
@@ -154,5 +169,48 @@ int upkeep_archive(struct ledger *l, const struct grid_config *c, const char *wh
 		if (!n)
 			break;
 	}
+	return rc;
+}
+
+/* "OID<tab>REF", as ls-remote has it. */
+static void add_old(struct strs *refs, const char *lines, int64_t before)
+{
+	for (const char *line = lines; *line;) {
+		char ref[PLACE_MAX];
+		struct place_out place;
+		if (sscanf(line, "%*s %175s", ref) == 1 && place_out_parse(ref, &place) && place.day_at < before)
+			strs_add(refs, ref);
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+}
+
+int upkeep_outputs(const struct git *g, const struct grid_config *c, bool dry, size_t *gone, struct err *e)
+{
+	const char *list[] = {"ls-remote", "origin", PLACE_OUT "/*", PLACE_HEADS "out/*", NULL};
+	struct buf lines = {0};
+	struct strs refs = {0};
+	*gone = 0;
+	int rc = git_run(g, &lines, e, list);
+	/* A whole day of them, and keep_out_days after its end. */
+	add_old(&refs, rc || !lines.data ? "" : lines.data, clock_now() - (c->keep_out_days + 1) * 86400);
+	for (size_t from = 0; from < refs.n && !rc && !dry; from += REFS_BATCH) {
+		struct strs args = {0};
+		size_t n = refs.n - from < REFS_BATCH ? refs.n - from : REFS_BATCH;
+		strs_add(&args, "push");
+		strs_add(&args, "--porcelain");
+		strs_add(&args, "--no-verify");
+		strs_add(&args, "origin");
+		for (size_t i = 0; i < n; i++)
+			strs_addf(&args, ":%s", refs.v[from + i]);
+		enum push_outcome got = git_push_with(g, (const char *const *)args.v, e);
+		*gone += got == PUSH_LANDED ? n : 0;
+		rc = got == PUSH_UNKNOWN ? -1 : 0;
+		strs_clear(&args);
+	}
+	if (dry)
+		*gone = refs.n;
+	strs_clear(&refs);
+	buf_clear(&lines);
 	return rc;
 }

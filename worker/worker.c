@@ -2,17 +2,21 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/sig.h"
+#include "sandbox/enter.h"
+#include "worker/exchange.h"
+#include "worker/health.h"
 #include "worker/identity.h"
-#include "worker/pulse.h"
 #include "worker/trial.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define LEAVE_WAIT_MS 30000 /* how long a stopping node tries to reach a dead remote */
-#define LEAVE_POLL_MS 15
+#define SILENCE_MS 1200	 /* after a second signal: of the two seconds that it leaves */
+#define RELEASE_MS 10000 /* for what answers */
+#define LEAVE_MS 30000	 /* for the last words, when there was none */
 
 void worker_default_id(char out[65])
 {
@@ -38,37 +42,23 @@ char *worker_folder(const char *node)
 				      : xasprintf("%s/.local/state/dgrid/%s", home && *home ? home : "/tmp", node);
 }
 
-/* What its own machine may know of it, see pulse.h. */
-static void say_pulse(void *ctx, struct pulse *p)
+/* What its own machine may know of it, see health.h. */
+static void tell_health(void *ctx, struct health *p)
 {
 	const struct worker *w = ctx;
 	snprintf(p->node, sizeof p->node, "%s", w->o->node_id);
 	if (w->heart)
-		snprintf(p->state, sizeof p->state, "%s", talk_state(w));
+		snprintf(p->state, sizeof p->state, "%s", self_state(w));
 	snprintf(p->trouble, sizeof p->trouble, "%s", w->fit.trouble);
-	snprintf(p->remote, sizeof p->remote, "%s", w->told);
+	snprintf(p->remote, sizeof p->remote, "%s", w->remote.trouble);
+	snprintf(p->refused, sizeof p->refused, "%s", w->remote.refused);
 	p->busy = slots_busy(&w->slots);
 	p->slots = w->o->slots;
-	p->reached_at = w->reached_at;
+	p->reached_at = w->remote.reached_at;
 	p->patience = w->config.orphan_after_seconds;
 }
 
 /* ---- the loop ---- */
-
-static void obey_signals(struct worker *w)
-{
-	if (talk_stopping(w) && !w->told_draining) {
-		w->told_draining = true;
-		log_at(LOG_INFO, "worker", "draining: no new claims, %d task%s to finish", slots_busy(&w->slots),
-		       slots_busy(&w->slots) == 1 ? "" : "s");
-		heartbeat_now(w->heart);
-	}
-	if (sig_stops() < 2 || w->released)
-		return;
-	w->released = true;
-	log_at(LOG_WARN, "worker", "stopping at once: the claims go back to the queue");
-	slots_stop(&w->slots);
-}
 
 /* What an earlier process of this node left behind: claims without a result go back. */
 static int settle_own(struct worker *w, struct err *e)
@@ -77,8 +67,9 @@ static int settle_own(struct worker *w, struct err *e)
 	struct orphans o = {0};
 	for (const struct outcome *i = w->outbox.first; i; i = i->next)
 		strs_add(&kept, i->nonce);
-	reaper_own(&w->ledger, w->o->node_id, (const char *const *)kept.v, kept.n, &o);
-	int rc = reaper_heal(&w->ledger, w->o->node_id, &o, e);
+	int rc = reaper_own(&w->ledger, w->o->node_id, (const char *const *)kept.v, kept.n, &o, e);
+	if (!rc)
+		rc = reaper_heal(&w->ledger, w->o->node_id, &o, e);
 	for (size_t i = 0; i < o.n; i++)
 		if (o.v[i].landed)
 			log_at(LOG_WARN, "worker", "%s (%s): left behind by an earlier run of this node", o.v[i].id,
@@ -90,56 +81,115 @@ static int settle_own(struct worker *w, struct err *e)
 	return rc;
 }
 
-/* A node that may not speak cannot settle at its start; it claims nothing before it has. */
+/* A node that may not push cannot settle at its start; it claims nothing before it has. */
 static void settle(struct worker *w)
 {
 	struct err e;
-	if (!w->unsettled || w->fit.barred[0] || w->stale)
+	if (!w->times.unsettled || w->fit.barred[0] || w->times.behind)
 		return;
-	w->unsettled = settle_own(w, &e) != 0;
-	w->stale = true;
-	if (w->unsettled)
+	w->times.unsettled = settle_own(w, &e) != 0;
+	w->times.behind = true;
+	if (w->times.unsettled)
 		log_at(LOG_WARN, "worker", "cannot settle what an earlier run left: %s", e.msg);
+}
+
+struct told { /* what was said of the node last */
+	bool draining, trouble;
+	const char *state;
+};
+
+/* After a second signal scripts end now, and their claims go back; but what keeps silent is no longer waited for. Is
+ * the time over? */
+static bool hurry(struct worker *w)
+{
+	int64_t now = clock_mono_ms();
+	if (sig_stops() > 1) {
+		if (!w->hurried_at) {
+			w->hurried_at = now;
+			w->hurry_until = 0;
+			log_at(LOG_WARN, "worker", "stopping at once: the claims go back to the queue");
+			slots_stop(&w->slots);
+		}
+		if (!w->hurry_until)
+			w->hurry_until = now + RELEASE_MS;
+		if (proc_waited_ms() >= SILENCE_MS && now - w->hurried_at >= SILENCE_MS && w->hurry_until > now)
+			w->hurry_until = now; /* nor would the rest get an answer */
+	}
+	return w->hurry_until && now >= w->hurry_until;
+}
+
+static struct worker *in_a_hurry; /* whom git asks while it keeps him waiting */
+
+static bool give_up(void)
+{
+	return hurry(in_a_hurry);
+}
+
+static void obey_signals(struct worker *w, struct told *told)
+{
+	if (self_stopping(w) && !told->draining) {
+		told->draining = true;
+		log_at(LOG_INFO, "worker", "draining: no new claims, %d task%s to finish", slots_busy(&w->slots),
+		       slots_busy(&w->slots) == 1 ? "" : "s");
+		heartbeat_now(w->heart);
+	}
+	hurry(w);
+}
+
+static void tell_changes(struct worker *w, struct told *told)
+{
+	const char *state = self_state(w);
+	bool trouble = w->remote.trouble[0] || w->remote.refused[0];
+	if (strcmp(told->state, state) != 0 || told->trouble != trouble)
+		health_now();
+	told->state = state;
+	told->trouble = trouble;
+}
+
+static int end_code(const struct worker *w)
+{
+	if (self_stopping(w))
+		return w->usurped ? ERR_RETRY : sig_stops() > 1 ? 128 + sig_last_stop() : 0;
+	return !w->fit.trouble[0] ? 0 : w->fit.barred[0] ? ERR_PERM : ERR_UNAVAILABLE;
 }
 
 /* Returns an exit code. */
 static int loop(struct worker *w)
 {
-	int64_t stop_began = 0;
-	const char *said = "";
-	bool trouble = false; /* with the remote */
+	struct told told = {.state = ""};
 	for (;;) {
 		int64_t now = clock_mono_ms();
-		obey_signals(w);
+		obey_signals(w, &told);
 		if (w->fit.check_at && now >= w->fit.check_at)
-			talk_check_self(w);
-		talk_converse(w, now);
-		talk_show_news(w);
+			self_check(w);
+		exchange_run(w, now);
+		exchange_show_news(w);
 		settle(w);
-		if (said != talk_state(w) || trouble != (w->told[0] != 0))
-			pulse_now();
-		said = talk_state(w);
-		trouble = w->told[0] != 0;
-		bool idle = slots_busy(&w->slots) == 0 && !w->outbox.n;
-		if (talk_stopping(w) && idle)
-			return w->usurped ? ERR_RETRY : sig_stops() > 1 ? 128 + sig_last_stop() : 0;
-		if (talk_stopping(w) && slots_running(&w->slots) == 0) {
-			stop_began = stop_began ? stop_began : now;
-			if (now - stop_began > LEAVE_WAIT_MS || sig_stops() > 2) {
-				log_at(
-				    LOG_ERROR, "worker",
-				    "left with %zu results unsaid; they are kept in %s and recorded at the next start",
-				    w->outbox.n, w->outbox.dir);
-				return ERR_UNAVAILABLE;
-			}
+		tell_changes(w, &told);
+		if (self_stopping(w) && !slots_running(&w->slots) && !w->times.leaving_since)
+			w->times.leaving_since = now;
+		const struct schedule_facts f = self_facts(w, now);
+		switch (schedule_end(&w->times, &f)) {
+		case END_DONE:
+			return end_code(w);
+		case END_UNSAID:
+			log_at(LOG_ERROR, "worker",
+			       "left with %zu results unsaid; they are kept in %s and recorded at the next start",
+			       w->outbox.n, w->outbox.dir);
+			return ERR_UNAVAILABLE;
+		case END_NOT_YET:
+			break;
 		}
-		if (w->o->once && idle && !w->stale && now >= w->retry_at) {
-			if (w->fit.trouble[0])
-				return w->fit.barred[0] ? ERR_PERM : ERR_UNAVAILABLE;
-			if (!w->hungry && !w->ready_at && !promoter_soon(&w->promoter))
-				return 0;
+		if (w->o->once && !f.busy && outbox_stuck(&w->outbox)) {
+			log_at(LOG_ERROR, "worker", "left with %zu results that are refused; they are kept in %s",
+			       w->outbox.n, w->outbox.dir);
+			return ERR_UNAVAILABLE;
 		}
-		loop_step(talk_wait(w));
+		if (w->o->once && !f.busy && !f.results && w->chooser.unread >= CHOOSER_UNREAD_MAX) {
+			log_at(LOG_ERROR, "worker", "left, though the queue holds what cannot be read here");
+			return ERR_UNAVAILABLE;
+		}
+		loop_step(exchange_wait(w));
 	}
 }
 
@@ -163,118 +213,173 @@ static void choose_engine(struct worker *w)
 		       t[ENGINE_BWRAP].answers ? "; bwrap could, in this machine's own /usr: --engine bwrap" : "");
 }
 
-static int start(struct worker *w, int *lock, struct err *e)
+/* What a script is given elsewhere and not here. */
+static void tell_limits(const struct worker *w)
 {
-	char previous[32] = "", *clone = xasprintf("%s/ledger", w->o->work_dir);
-	char *lock_path = xasprintf("%s/lock", w->o->work_dir), *results = xasprintf("%s/results", w->o->work_dir);
+	struct buf less = {0};
+	if (w->engine.kind == ENGINE_BWRAP)
+		enter_short(&less);
+	if (!w->engine.limits)
+		log_at(LOG_WARN, "worker",
+		       "limits of memory, processes and processors are not enforced here, only watched (see: "
+		       "dgrid doctor)");
+	if (less.len)
+		log_at(LOG_WARN, "worker", "this process was started with lower limits than scripts have elsewhere: %s",
+		       less.data);
+	buf_clear(&less);
+}
+
+struct start { /* what the steps of a start know */
+	int lock;
+	char previous[32]; /* the instance that worked here before; "": none */
+};
+
+static int take_folder(struct worker *w, struct start *s, struct err *e)
+{
+	char *path = xasprintf("%s/lock", w->o->work_dir);
 	int rc = file_mkdirs(w->o->work_dir, e);
-	if (!rc && (*lock = file_lock(lock_path, e)) < 0) {
-		rc = -1;
-		if (e->class == ERR_RETRY)
-			err_set(e, ERR_RETRY,
-				"another worker uses the work directory '%s'; give this one its own with "
-				"--work-dir or another --node-id",
-				w->o->work_dir);
-	}
+	if (!rc && (s->lock = file_lock(path, e)) < 0)
+		rc = e->class != ERR_RETRY
+			 ? -1
+			 : err_set(e, ERR_RETRY,
+				   "another worker uses the work directory '%s'; give this one its own with "
+				   "--work-dir or another --node-id",
+				   w->o->work_dir);
+	free(path);
 	if (!rc)
-		pulse_begin(w->o->work_dir, say_pulse, w);
-	if (!rc)
-		rc = engine_pick(w->o->engine, &w->engine, e);
-	if (!rc)
-		rc = ledger_open(&w->ledger, w->o->url, w->o->branch, clone, w->o->name, w->o->email, e);
+		health_begin(w->o->work_dir, tell_health, w);
+	return rc;
+}
+
+static int find_engine(struct worker *w, struct start *s, struct err *e)
+{
+	(void)s;
+	return engine_pick(w->o->engine, &w->engine, e);
+}
+
+static int open_ledger(struct worker *w, struct start *s, struct err *e)
+{
+	char *clone = xasprintf("%s/ledger", w->o->work_dir);
+	int rc = ledger_open(&w->ledger, w->o->url, w->o->branch, clone, w->o->name, w->o->email, e);
 	int64_t began = clock_mono_ms();
-	if (!rc)
-		rc = ledger_sync(&w->ledger, e);
-	if (!rc)
-		w->reached_at = clock_now();
-	if (!rc)
-		turns_guess(&w->turns, clock_mono_ms() - began);
-	if (!rc)
-		rc = ledger_config(&w->ledger, &w->config, e);
-	if (!rc) {
-		config_clear(&w->config);
-		talk_load_config(w);
-		rc = outbox_open(&w->outbox, results, e);
-	}
-	if (!rc) {
-		identity_recall(w->o->work_dir, previous);
-		if (!w->o->take_over)
-			rc = identity_check(&w->ledger, &w->config, w->o->node_id, previous, e);
-	}
-	if (!rc)
-		choose_engine(w);
-	int left = 0;
-	if (!rc && previous[0] && (left = engine_remove_leftovers(&w->engine, previous, e)) < 0)
-		rc = -1;
-	if (left > 0)
-		log_at(LOG_WARN, "worker", "removed %d container%s of an earlier run of this node", left,
-		       left == 1 ? "" : "s");
-	if (!rc)
-		rc = identity_remember(w->o->work_dir, w->instance, e);
-	if (!rc)
-		talk_check_key(w);
-	if (!rc && w->fit.barred[0])
-		w->unsettled = true;
-	else if (!rc)
-		rc = settle_own(w, e);
-	free(lock_path);
+	(void)s;
 	free(clone);
+	if (rc || ledger_sync(&w->ledger, e))
+		return -1;
+	w->remote.reached_at = clock_now();
+	turns_guess(&w->turns, clock_mono_ms() - began);
+	return 0;
+}
+
+static int read_settings(struct worker *w, struct start *s, struct err *e)
+{
+	(void)s;
+	if (ledger_config(&w->ledger, &w->config, e))
+		return -1;
+	config_clear(&w->config);
+	self_load_config(w);
+	return 0;
+}
+
+static int open_results(struct worker *w, struct start *s, struct err *e)
+{
+	char *results = xasprintf("%s/results", w->o->work_dir);
+	int rc = outbox_open(&w->outbox, results, e);
+	(void)s;
 	free(results);
 	return rc;
 }
 
+static int be_the_only_one(struct worker *w, struct start *s, struct err *e)
+{
+	if (identity_recall(w->o->work_dir, s->previous, e))
+		return -1;
+	return w->o->take_over ? 0 : identity_check(&w->ledger, &w->config, w->o->node_id, s->previous, e);
+}
+
+static int remove_leftovers(struct worker *w, struct start *s, struct err *e)
+{
+	choose_engine(w);
+	int left = s->previous[0] ? engine_remove_leftovers(&w->engine, s->previous, e) : 0;
+	if (left > 0)
+		log_at(LOG_WARN, "worker", "removed %d container%s of an earlier run of this node", left,
+		       left == 1 ? "" : "s");
+	return left < 0 ? -1 : 0;
+}
+
+static int open_outputs(struct worker *w, struct start *s, struct err *e)
+{
+	(void)s;
+	return outputs_open(&w->outputs, w->o->work_dir, w->ledger.url, strlen(w->ledger.head) == 64, w->o->name,
+			    w->o->email, e);
+}
+
+static int settle_start(struct worker *w, struct start *s, struct err *e)
+{
+	(void)s;
+	self_check_key(w);
+	w->times.unsettled = w->fit.barred[0];
+	if (!w->times.unsettled && settle_own(w, e))
+		return -1;
+	/* Not sooner: after a start that failed the next one has to know the instance that the grid saw. */
+	return identity_remember(w->o->work_dir, w->instance, e);
+}
+
+static int start(struct worker *w, struct start *s, struct err *e)
+{
+	static int (*const steps[])(struct worker *, struct start *, struct err *) = {
+	    take_folder,     find_engine,      open_ledger,  read_settings, open_results,
+	    be_the_only_one, remove_leftovers, open_outputs, settle_start};
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+		if (steps[i](w, s, e))
+			return -1;
+	return 0;
+}
+
+static int work(struct worker *w)
+{
+	log_at(LOG_INFO, "worker", "node %s: engine %s %s, %d slot%s", w->o->node_id, engine_name(w->engine.kind),
+	       w->engine.version, w->o->slots, w->o->slots == 1 ? "" : "s");
+	tell_limits(w);
+	in_a_hurry = w;
+	proc_give_up_when(give_up);
+	exchange_begin(w);
+	self_check(w);
+	int code = loop(w);
+	if (!w->hurry_until)
+		w->hurry_until = clock_mono_ms() + LEAVE_MS;
+	courier_stop(w->courier);
+	w->courier = w->slots.courier = NULL;
+	heartbeat_stop(w->heart, !w->usurped && !w->config.pushes_per_minute && !give_up(), give_up);
+	w->heart = NULL;
+	exchange_sign_off(w);
+	proc_give_up_when(NULL);
+	char voted[40] = "";
+	if (w->outbox.voted)
+		snprintf(voted, sizeof voted, "%llu voted, ", (unsigned long long)w->outbox.voted);
+	log_at(LOG_INFO, "worker", "left: %llu completed, %llu failed, %s%u pushes, %u rejected",
+	       (unsigned long long)(w->slots.completed + w->outbox.completed),
+	       (unsigned long long)(w->slots.failed + w->outbox.failed), voted, w->ledger.pushes, w->ledger.rejected);
+	return code;
+}
+
 int worker_run(const struct worker_options *o)
 {
-	struct worker w = {.o = o, .stale = true, .started_at = clock_now(), .reaper = {.patient = true}};
+	struct worker w;
+	struct start s = {.lock = -1};
 	struct err e = {0};
-	int lock = -1, code = 0;
+	int code;
 	sig_init();
-	clock_nonce(w.instance, 8);
-	snprintf(w.node_path, sizeof w.node_path, "nodes/%s.json", o->node_id);
-	talk_init(&w);
-	if (start(&w, &lock, &e)) {
+	self_init(&w, o);
+	if (start(&w, &s, &e)) {
 		log_at(LOG_ERROR, "worker", "%s", e.msg);
 		code = (int)e.class;
-		pulse_end(e.msg);
-	} else {
-		log_at(LOG_INFO, "worker", "node %s: engine %s %s, %d slot%s", o->node_id, engine_name(w.engine.kind),
-		       w.engine.version, o->slots, o->slots == 1 ? "" : "s");
-		talk_hello(&w);
-		code = loop(&w);
-		heartbeat_stop(w.heart, !w.usurped && !w.config.pushes_per_minute);
-		w.heart = NULL;
-		if (!w.usurped && !w.signed_off && !w.told[0] &&
-		    !w.fit.barred[0]) { /* told: the remote does not answer */
-			int64_t patience = clock_mono_ms() + LEAVE_WAIT_MS;
-			while ((turns_wait(&w.turns) || !ledger_lock(&w.ledger)) && clock_mono_ms() < patience &&
-			       sig_stops() < 2)
-				loop_step(clock_jitter(LEAVE_POLL_MS));
-			char *node = talk_node_text(&w, "left");
-			w.ledger.tries = 10;
-			if (ledger_sync(&w.ledger, &e) ||
-			    ledger_commit(&w.ledger, o->node_id, NULL, 0, w.node_path, node, &e))
-				log_at(LOG_WARN, "worker", "could not sign off: %s", e.msg);
-			free(node);
-		}
-		char voted[40] = "";
-		if (w.outbox.voted)
-			snprintf(voted, sizeof voted, "%llu voted, ", (unsigned long long)w.outbox.voted);
-		log_at(LOG_INFO, "worker", "left: %llu completed, %llu failed, %s%u pushes, %u rejected",
-		       (unsigned long long)(w.slots.completed + w.outbox.completed),
-		       (unsigned long long)(w.slots.failed + w.outbox.failed), voted, w.ledger.pushes,
-		       w.ledger.rejected);
-	}
-	pulse_end("");
-	if (w.ledger.url)
-		ledger_close(&w.ledger);
-	outbox_clear(&w.outbox);
-	chooser_clear(&w.chooser);
-	selfcheck_clear(&w.fit);
-	free(w.key.path);
-	reaper_clear(&w.reaper);
-	config_clear(&w.config);
-	slots_clear(&w.slots);
-	if (lock >= 0)
-		close(lock);
+		health_end(e.msg);
+	} else
+		code = work(&w);
+	health_end("");
+	self_clear(&w);
+	if (s.lock >= 0)
+		close(s.lock);
 	return code;
 }

@@ -1,7 +1,7 @@
 /* worker: the claim-run-record loop of one node; the only place where ledger and runner meet. */
 #ifndef WORKER_H
 #define WORKER_H
-#include "worker/talk.h"
+#include "worker/self.h"
 
 /* Runs until a stop signal drained it (or as the options say). Returns an exit code; errors are logged. */
 int worker_run(const struct worker_options *o);

@@ -6,21 +6,20 @@
   const $ = id => document.getElementById(id);
   const plural = (n, one, many) => `${n.toLocaleString('en')} ${n === 1 ? one : many || one + 's'}`;
   const clock = () => D.past ? D.now : Math.max(D.now, now());
-  const STATES = ['unapproved', 'queued', 'running', 'completed', 'failed', 'archived'];
-  const STATUSES = new Set(['success', 'failed', 'timeout', 'oom', 'cancelled', 'lost', 'invalid', 'orphaned', 'disputed']);
+  const STATES = [...D.states, 'archived'];
+  const STATUSES = new Set(['success', 'failed', 'timeout', 'oom', 'cancelled', 'lost', 'invalid', 'orphaned', 'disputed', 'unstartable']);
   const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
   /* ---- the data ---- */
+  const ending = t => t.state !== 'failed' || t.status !== 'failed' ? '' : t.signal ? `signal ${t.signal}` : t.exit >= 0 ? `exit ${t.exit}` : '';
   function task(a) {
-    const t = {
-      id: a[0], state: STATES[a[1]], status: a[2], node: a[3], created: a[4], claimed: a[5], ended: a[6], ms: a[7], exit: a[8],
-      signal: a[9], priority: a[10], labels: a[11], text: a[12], tries: a[13], max: a[14], timeout: a[15], lease: a[16],
-      notBefore: a[17], note: a[18], first: a[19], page: a[20], queued: a[21],
-    };
+    const t = {};
+    for (let i = 0; i < D.columns.length; i++) t[D.columns[i]] = a[i];
+    t.state = STATES[t.state];
     t.when = t.ended || t.claimed || t.queued || t.created || 0;
     t.since = t.queued || t.created;
     t.wait = t.claimed && t.since ? Math.max(0, t.claimed - t.since) : null;
-    t.find = `${t.id} ${t.node} ${t.text} ${t.note} ${t.status} ${t.labels.join(' ')}`.toLowerCase();
+    t.find = `${t.id} ${t.node} ${t.text} ${t.note} ${t.status} ${ending(t)} ${t.said} ${t.labels.join(' ')}`.toLowerCase();
     return t;
   }
   let tasks = D.tasks.map(task), pending = new Map(), archiveLoaded = false;
@@ -36,7 +35,7 @@
         for (const id of ids) {
           if (known.has(id)) continue;
           tasks.push({ id, state: 'archived', status: '', node: '', created: 0, claimed: 0, ended: at, ms: -1, exit: -1, signal: 0, priority: 5, labels: [],
-            text: '', tries: 0, max: 0, timeout: 0, lease: 0, notBefore: 0, note: '', first: '', page: 0, when: at, wait: null, find: id.toLowerCase(), day });
+            text: '', tries: 0, max: 0, timeout: 0, lease: 0, notBefore: 0, note: '', said: '', page: 0, when: at, wait: null, find: id.toLowerCase(), day });
         }
       }
       archiveLoaded = true;
@@ -97,15 +96,15 @@
   const sum = (list, from = 0) => list.slice(from).reduce((s, v) => s + (v || 0), 0);
   const alive = n => n.state !== 'left' && n.state !== 'silent';
   function tiles() {
-    const living = D.nodes.filter(alive), slots = sum(living.map(n => n.slots)), busy = sum(living.map(n => n.busy));
+    const living = D.nodes.filter(alive), slots = sum(living.map(n => n.slots)), busy = sum(living.map(n => n.busy)), paused = living.filter(n => n.state === 'paused').length;
     const done = sum(D.day.done), failed = sum(D.day.failed), orphans = tasks.filter(t => t.status === 'orphaned').length;
     const oldest = tasks.filter(t => t.state === 'queued' && t.since).reduce((m, t) => Math.min(m, t.since), Infinity);
     const one = (name, value, more, href, kind) => h('li', {}, h('a', { class: 'tile ' + (kind || ''), href },
       h('span', { class: 'tname' }, name), h('span', { class: 'tvalue' }, value.toLocaleString('en')), h('span', { class: 'tmore' }, more)));
     put($('tiles'),
-      one('Active nodes', living.length, D.nodes.length ? `of ${D.node_count.toLocaleString('en')}; ${busy} of ${plural(slots, 'slot')} busy` : 'none has joined yet', '#h-nodes', living.length ? '' : 'quiet'),
+      one('Nodes alive', living.length, D.nodes.length ? `of ${D.node_count.toLocaleString('en')}; ${paused ? `${paused} paused; ` : ''}${busy} of ${plural(slots, 'slot')} busy` : 'none has joined yet', '#h-nodes', living.length ? '' : 'quiet'),
       one('Queued', D.counts.queue, Number.isFinite(oldest) ? `the oldest waits ${span(clock() - oldest)}` : D.counts.unapproved ? `${D.counts.unapproved} to be approved` : 'nothing waits', '#state=queued', D.counts.queue ? 'is-queued' : 'quiet'),
-      one('Running', D.counts.in_progress, orphans ? plural(orphans, 'orphan') : D.counts.in_progress ? 'at this moment' : 'nothing runs', '#state=running', orphans ? 'is-bad' : D.counts.in_progress ? 'is-running' : 'quiet'),
+      one('Running', D.counts.in_progress, orphans ? plural(orphans, 'orphan') : D.counts.in_progress ? 'at this moment' : 'nothing runs', orphans ? '#state=orphaned' : '#state=running', !D.counts.in_progress ? 'quiet' : orphans === D.counts.in_progress ? 'is-bad' : 'is-running'),
       one('Completed', D.counts.completed, `${done.toLocaleString('en')} in 24 h`, '#state=completed', D.counts.completed ? 'is-good' : 'quiet'),
       one('Failed', D.counts.failed, done + failed ? `${Math.round(done / (done + failed) * 1000) / 10} % success in 24 h` : 'none ended in 24 h', '#state=failed', D.counts.failed ? 'is-bad' : 'quiet'),
       one('Archived', D.counts.archived, D.counts.archived ? plural(D.counts.archived_failed, 'failure') + ' among them' : `the branch keeps ${D.keep.toLocaleString('en')}`, '#state=archived', 'quiet'));
@@ -167,14 +166,14 @@
     }
     const work = sum(D.nodes.map(n => n.branch)) || 1, order = ['active', 'paused', 'draining', 'silent', 'left'];
     const by = {
-      id: n => n.id, state: n => order.indexOf(n.state), seen: n => -n.seen, slots: n => -n.busy, done: n => -n.done, failed: n => -n.failed, engine: n => n.engine,
+      id: n => n.id, state: n => order.indexOf(n.state), seen: n => n.seen, slots: n => n.busy, done: n => n.done, failed: n => n.failed, engine: n => n.engine,
     };
     const list = [...D.nodes].sort((a, b) => {
       const x = by[nodeSort.key](a), y = by[nodeSort.key](b);
       return (x < y ? -1 : x > y ? 1 : a.id < b.id ? -1 : 1) * nodeSort.dir;
     });
     const head = (key, text, cls) => sortHead(text, cls, nodeSort.key === key ? nodeSort.dir : 0, () => {
-      nodeSort.dir = nodeSort.key === key ? -nodeSort.dir : 1;
+      nodeSort.dir = nodeSort.key === key ? -nodeSort.dir : ['seen', 'slots', 'done', 'failed'].includes(key) ? -1 : 1;
       nodeSort.key = key;
       nodes();
       $('nodes').querySelector(`[data-key="${key}"]`)?.focus();
@@ -263,7 +262,7 @@
     const form = $('filters');
     form.addEventListener('submit', ev => ev.preventDefault());
     put(form,
-      h('label', { class: 'grow' }, 'Search', h('input', { id: 'f-q', type: 'search', placeholder: 'id, node, description, reason', autocomplete: 'off', spellcheck: 'false', maxlength: 200, oninput() { change({ q: this.value }, true); } })),
+      h('label', { class: 'grow' }, 'Search', h('input', { id: 'f-q', type: 'search', placeholder: 'id, node, description, reason, output', autocomplete: 'off', spellcheck: 'false', maxlength: 200, oninput() { change({ q: this.value }, true); } })),
       select('node', 'Node'), select('label', 'Label'), select('time', 'Time'),
       h('button', { type: 'button', id: 'f-clear', onclick() { change({ q: '', state: '', node: '', label: '', time: '' }); $('f-q').focus(); } }, 'Clear'),
       h('fieldset', { class: 'chips' }, h('legend', { class: 'hidden' }, 'States'), ['running', 'queued', 'completed', 'failed', 'orphaned', 'unapproved', 'archived'].map(s =>
@@ -316,9 +315,8 @@
     return [h('span', { class: 'badge ' + main[1] }, main[0]), more ? ' ' : null, more];
   }
   function line(t) {
-    const exit = t.state === 'failed' && t.status === 'failed' ? (t.signal ? `signal ${t.signal}` : t.exit >= 0 ? `exit ${t.exit}` : '') : '';
-    if (t.status === 'orphaned' || t.state === 'failed') return h('div', { class: 'small bad-text' }, [exit, t.note || t.first || t.text].filter(Boolean).join(': '));
-    return h('div', { class: 'small muted' }, t.text || t.note || t.first);
+    if (t.status === 'orphaned' || (t.state === 'failed' && t.status !== 'cancelled')) return h('div', { class: 'small bad-text' }, [ending(t), t.note || t.said || t.text].filter(Boolean).join(': '));
+    return h('div', { class: 'small muted' }, t.text || t.note || t.said);
   }
   function run(t) {
     if (t.state === 'running' && t.claimed) return h('div', { class: 'run', 'data-claimed': t.claimed, 'data-timeout': t.timeout, 'data-lease': t.lease, 'data-at': D.past ? D.now : 0 }, runBar(t.claimed, t.timeout, t.lease, D.past ? D.now : 0));
@@ -387,9 +385,9 @@
 
   /* ---- events ---- */
   function events() {
-    const words = { lost: 'lost with its node', released: 'given back by its node', late: 'came late' };
+    const words = { lost: 'lost with its node', released: 'given back by its node', late: 'came late', unstartable: 'could not be started' };
     const late = D.nodes.filter(n => n.late > 0);
-    const pages = new Set(D.tasks.filter(t => t[20]).map(t => t[0]));
+    const pages = new Set(tasks.filter(t => t.page).map(t => t.id));
     put($('events'), D.events.length
       ? h('ol', { class: 'events card' }, D.events.map(([t, kind, id, node, reason]) => h('li', { class: 'e-' + (kind in words ? kind : 'other') },
         h('span', { class: 'when' }, timeEl(t, true)), ' ',

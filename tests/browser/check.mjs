@@ -16,6 +16,7 @@ mkdirSync(SHOTS, { recursive: true });
 const file = (site, page = 'index.html') => `file://${join(SITES, site, page)}`;
 const dataOf = site => JSON.parse(readFileSync(join(SITES, site, 'index.html'), 'utf8').match(/<script type="application\/json" id="data">([^]*?)<\/script>/)[1]);
 const demo = dataOf('demo');
+demo.tasks = demo.tasks.map(t => Object.fromEntries(demo.columns.map((name, i) => [name, t[i]])));
 
 let failed = 0;
 function assert(ok, ...what) { if (!ok) throw new Error(what.map(w => typeof w === 'string' ? w : JSON.stringify(w)).join(' ') || 'not so'); }
@@ -120,6 +121,11 @@ await test('filters: text, state, node, label, time; the count says how many', a
   await page.fill('#f-q', 'wind');
   same(await rows(page), ['wind-model']);
   same(await counted(page), '1–1 of 1 task');
+  // What a row shows can be searched for: how it ended, and its last words.
+  await page.fill('#f-q', 'exit 127');
+  same(await rows(page), ['no-tool']);
+  await page.fill('#f-q', 'not found');
+  assert((await rows(page)).includes('no-tool'), await rows(page));
   await page.click('#f-clear');
   await press(page, 'running');
   same((await rows(page)).sort(), ['ice-drift', 'sea-level']);
@@ -130,7 +136,7 @@ await test('filters: text, state, node, label, time; the count says how many', a
   same(await rows(page), ['clouds']);
   await page.selectOption('#f-label', '');
   await page.selectOption('#f-node', 'cygnus');
-  same((await rows(page)).length, demo.tasks.filter(t => t[3] === 'cygnus').length);
+  same((await rows(page)).length, demo.tasks.filter(t => t.node === 'cygnus').length);
   await page.click('#f-clear');
   await page.selectOption('#f-time', '1h');
   const recent = (await rows(page)).length;
@@ -148,7 +154,7 @@ await test('sorting, by mouse and by key; the header says how', async () => {
   const head = key => page.locator(`table.tasks th:has([data-key="${key}"])`);
   same(await head('when').getAttribute('aria-sort'), 'descending');
   await page.click('table.tasks [data-key="id"]');
-  const ids = demo.tasks.map(t => t[0].toLowerCase()).sort();
+  const ids = demo.tasks.map(t => t.id.toLowerCase()).sort();
   same((await rows(page)).map(s => s.toLowerCase()), ids);
   same(await head('id').getAttribute('aria-sort'), 'ascending');
   same(await head('when').getAttribute('aria-sort'), 'none');
@@ -156,12 +162,22 @@ await test('sorting, by mouse and by key; the header says how', async () => {
   same((await rows(page)).map(s => s.toLowerCase()), ids.reverse());
   same(await head('id').getAttribute('aria-sort'), 'descending');
   await page.click('table.tasks [data-key="run"]');
-  const by = Object.fromEntries(demo.tasks.map(t => [t[0], t[7]]));
+  const by = Object.fromEntries(demo.tasks.map(t => [t.id, t.ms]));
   const ms = (await rows(page)).filter(id => !['ice-drift', 'sea-level'].includes(id)).map(id => by[id]);
   same(ms, [...ms].sort((a, b) => b - a));
   await page.click('table.nodes [data-key="id"]');
   const names = await page.locator('table.nodes tbody th a').allInnerTexts();
   same(names, [...names].sort());
+  // Figures: the header says what the column shows, largest first.
+  for (const key of ['done', 'failed', 'seen', 'slots']) {
+    const nodes = Object.fromEntries(demo.nodes.map(n => [n.id, n[key === 'slots' ? 'busy' : key]]));
+    for (const way of ['descending', 'ascending']) {
+      await page.click(`table.nodes [data-key="${key}"]`);
+      same(await page.locator(`table.nodes th:has([data-key="${key}"])`).getAttribute('aria-sort'), way);
+      const shown = (await page.locator('table.nodes tbody th a').allInnerTexts()).map(id => nodes[id]);
+      same(shown, [...shown].sort((a, b) => way === 'ascending' ? a - b : b - a), key);
+    }
+  }
   await close(page);
 });
 
@@ -438,7 +454,30 @@ await test('on paper: no controls, the whole table, light', async () => {
   await page.emulateMedia({ media: 'print' });
   assert(!await page.locator('#controls').isVisible() && !await page.locator('#filters').isVisible());
   assert(await page.locator('table.tasks').isVisible() && await luminance(page) > 250);
+  // The dark theme's colours are unreadable on white, whoever chose it.
+  const colours = () => page.evaluate(() => ['--ink', '--good', '--bad', '--accent', '--fill'].map(n => getComputedStyle(document.documentElement).getPropertyValue(n)));
+  same(await colours(), ['#000', '#1c7548', '#b3322a', '#245bb5', '#eeeeea']);
+  await page.evaluate(() => { document.documentElement.dataset.theme = 'dark'; });
+  same(await colours(), ['#000', '#1c7548', '#b3322a', '#245bb5', '#eeeeea']);
   await close(page);
+});
+
+await test('without colour: failed bars are hollow, the 95th percentile is dashed, fields have an edge, the legend stays', async () => {
+  for (const colorScheme of ['light', 'dark']) {
+    const page = await open(file('large'), { colorScheme });
+    const css = (selector, ...names) => page.locator(selector).first().evaluate((el, list) => list.map(n => getComputedStyle(el)[n]), names);
+    const [fill, stroke] = await css('rect.c-bad', 'fill', 'stroke');
+    assert(fill !== stroke, fill, stroke);
+    assert((await css('.stroke.c-b', 'strokeDasharray'))[0] !== 'none' && (await css('.stroke.c-a', 'strokeDasharray'))[0] === 'none');
+    const [border, back] = (await css('#f-q', 'borderTopColor', 'backgroundColor')).map(c => {
+      const [r, g, b] = c.match(/\d+/g).slice(0, 3).map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+    });
+    assert(Math.max(border, back) / Math.min(border, back) >= 3, 'edge of the search field', border, back);
+    await page.emulateMedia({ forcedColors: 'active' });
+    same(await page.locator('.key').first().evaluate(el => getComputedStyle(el, '::before').forcedColorAdjust), 'none');
+    await close(page);
+  }
 });
 
 await test('axe finds nothing serious', async () => {

@@ -61,7 +61,7 @@ def votes_wrong(doc):
     attempts, result = doc.get("attempts", []), doc.get("result", {})
     votes = [a for a in attempts if a.get("outcome") == "voted"]
     terms = attempts[-1] if attempts else {}
-    if terms.get("replicas", 1) == 1 or result.get("status") in ("lost", "cancelled", "invalid"):
+    if terms.get("replicas", 1) == 1 or result.get("status") in ("lost", "cancelled", "invalid", "unstartable"):
         return ["a quorum that nobody asked for"] if "quorum" in result else []
     wrong, told = [], result.get("quorum", {})
     nodes = [v["node"] for v in votes] + [result["node"]]

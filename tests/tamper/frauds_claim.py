@@ -127,7 +127,7 @@ def a_lease_that_is_no_time(h):
     step.doc["claim"]["lease_until"] = "soon"
     h.fraud(step, P + "queued.json")
 
-@fraud("claim.time")
+@fraud("claim.time", "commit.time")
 def a_commit_dated_last_year(h):
     step = h.claim("queued")
     step.when = h.now - 365 * 86400
@@ -214,6 +214,40 @@ def a_result_from_tomorrow(h):
 def a_result_without_a_time(h):
     step = h.finish("running")
     step.doc["result"]["finished_at"] = "2026-02-31T00:00:00Z"
+    h.fraud(step, C + "running.json")
+
+def with_files(h, **other):
+    step = h.finish("running")
+    out = {"tree": "4b" * 20, "files": 2, "bytes": 100, "ref": f"refs/dgrid/out/{stamp(h.now)[:10]}/n1/1"}
+    out.update(other)
+    step.doc["result"]["limits"] = {"out_mb": 16}
+    step.doc["result"]["out"] = {k: v for k, v in out.items() if v is not None}
+    return step
+
+@fraud("out.form")
+def files_on_the_ref_of_another_node(h):
+    h.fraud(with_files(h, ref=f"refs/dgrid/out/{stamp(h.now)[:10]}/n2/1"), C + "running.json")
+
+@fraud("out.form")
+def files_of_a_day_long_before(h):
+    h.fraud(with_files(h, ref="refs/dgrid/out/2026-01-01/n1/1"), C + "running.json")
+
+@fraud("out.form")
+def files_that_stand_nowhere(h):
+    h.fraud(with_files(h, ref=None), C + "running.json")
+
+@fraud("out.form")
+def more_files_than_the_run_was_allowed(h):
+    h.fraud(with_files(h, bytes=17 << 20), C + "running.json")
+
+@fraud("out.form")
+def files_by_a_name_in_place_of_an_id(h):
+    h.fraud(with_files(h, tree="main"), C + "running.json")
+
+@fraud("out.form")
+def files_and_an_error_at_once(h):
+    step = with_files(h)
+    step.doc["result"]["out_error"] = "lost"
     h.fraud(step, C + "running.json")
 
 @fraud("result.folder")
@@ -345,7 +379,7 @@ def an_orphan_taken_early(h):
     h.do(h.claim("queued", "n1"))
     h.fraud(h.lose("queued", "n2"), Q + "queued.json")
 
-@fraud("orphan.evidence")
+@fraud("orphan.evidence", "commit.time")
 def a_lease_ended_by_a_commit_from_later(h):
     h.do(h.renew("running", lease=3000))
     now = h.now
@@ -354,7 +388,7 @@ def a_lease_ended_by_a_commit_from_later(h):
     h.also_bad = h.main  # a hook knows what time it is
     h.now = now
     h.do(h.person({"notes": "nothing\n"}))
-    h.fraud(h.claim("running", "n2"), P + "running.json", Q + "running.json")
+    h.fraud(h.claim("running", "n2"), P + "running.json", Q + "running.json", "")
 
 @fraud("orphan.evidence")
 def evidence_of_a_lease_that_still_runs(h):
@@ -375,6 +409,27 @@ def evidence_of_a_node_that_never_left(h):
 def a_claim_released_by_another(h):
     h.do(h.claim("queued", "n1", lease=300))
     h.fraud(h.move("n2", "release", "queued", "queue", h.release("queued", "n1").doc), Q + "queued.json")
+
+@fraud("result.claim")
+def a_claim_called_unstartable_by_another(h):
+    h.do(h.claim("queued", "n1", lease=300))
+    h.fraud(h.move("n2", "unstartable", "queued", "queue", h.unstartable("queued", "n1").doc), Q + "queued.json")
+
+@fraud("place.move")
+def given_up_as_unstartable_before_its_attempts_are_used_up(h):
+    h.do(h.claim("queued", "n1", lease=300))
+    h.do(h.unstartable("queued", "n1", wait=0))
+    h.do(h.claim("queued", "n2", lease=300))
+    doc = h.task("queued")[1]
+    h.end_claim(doc, "unstartable", reason="too many processors")
+    doc["result"] = {"status": "unstartable", "reason": "too many processors", "node": "n2", "finished_at": stamp(h.now + 2)}
+    h.fraud(h.move("n2", "unstartable", "queued", "failed", doc), F + "queued.json")
+
+@fraud("place.move")
+def back_in_the_queue_as_unstartable_with_all_its_attempts_used_up(h):
+    h.do(h.submit("once", max_attempts=1))
+    h.do(h.claim("once", "n1", lease=300))
+    h.fraud(h.unstartable("once", "n1"), Q + "once.json")
 
 @fraud("orphan.evidence")
 def a_running_task_called_lost(h):

@@ -281,3 +281,58 @@ altered("the_script_changed_by_the_result", setter("script", "echo what ran"), "
 altered("the_script_changed_by_the_release", setter("script", "echo evil"), "release")
 altered("the_script_changed_by_the_retry", setter("script", "echo evil"), "retry")
 altered("max_attempts_raised_by_the_node", setter("max_attempts", 9), "finish")
+
+
+# ---- names that look like the grid's ----
+
+def look_alike(name, path):
+    def make(h):
+        h.fraud(h.person({path: "{}\n"}))
+    make.__name__ = name
+    fraud("place.path", odd=True)(make)
+
+look_alike("tasks_with_a_long_s", "ta\u017fks/queue/x.json")
+look_alike("tasks_with_a_kelvin_sign", "tas\u212as/queue/x.json")
+look_alike("tasks_with_a_joiner_that_nobody_sees", "ta\u200dsks/queue/x.json")
+look_alike("tasks_with_a_mark_behind", "tasks\ufeff/queue/x.json")
+look_alike("tasks_with_a_dot_behind", "tasks./queue/x.json")
+look_alike("tasks_with_a_blank_behind", "tasks /queue/x.json")
+look_alike("tasks_in_full_width", "\uff54\uff41\uff53\uff4b\uff53/queue/x.json")
+look_alike("tasks_with_a_cyrillic_a", "t\u0430sks/queue/x.json")
+look_alike("nodes_with_an_accent_apart", "no\u0301des/n9.json")
+look_alike("settings_with_a_long_s", "grid.j\u017fon")
+look_alike("settings_by_their_short_name", "GRID~1.JSO")
+look_alike("signers_with_a_stream_behind", "allowed_signers::$DATA")
+
+
+# ---- lines ----
+
+def swapped(h, tree):
+    """A merge whose first parent leaves the grid's line behind: the results since then are off the line."""
+    since = h.main
+    h.do(h.claim("also-queued", "n2"))
+    h.do(h.finish("also-queued", "n2"))
+    line, own = h.main, h.person({"notes": "my line\n"})
+    own.parents = [since]
+    own.tree = h.store.tree_with(h.store.tree_of(since), {"notes": ("100644", h.store.blob("my line\n"))})
+    h.main = since
+    mine = h.do(own)
+    step = h.person({}, "Merge\n")
+    step.parents = [mine, line]
+    step.tree = h.store.tree_of(tree(mine, line))
+    h.fraud(step, "", "tasks/completed/also-queued.json")
+
+@fraud("history.aside", "history.rewritten")
+def a_merge_with_its_parents_swapped_that_erases_results(h):
+    swapped(h, lambda mine, line: mine)
+
+@fraud("history.aside", "history.rewritten")
+def a_merge_of_a_line_that_never_was_the_grids(h):
+    since = h.main
+    h.do(h.claim("also-queued", "n2"))
+    side = h.do(h.finish("also-queued", "n2"))
+    h.main = since
+    step = h.person({}, "Merge\n")
+    step.parents = [since, side]
+    step.tree = h.store.tree_of(since)
+    h.fraud(step, "")

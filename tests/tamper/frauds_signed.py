@@ -32,11 +32,9 @@ def grid_signed_tasks(h):
     step = h.submit("sealed-too")
     sign_task(h, step.doc, "alice")
     h.do(step)
-    claim = h.claim("sealed-too")
-    claim.doc["claim"]["signed_by"] = "alice"
-    h.do(claim)
-    h.do(h.finish("sealed-too"))
     h.sign = sign_task
+    h.do(h.claim("sealed-too"))
+    h.do(h.finish("sealed-too"))
 
 @fraud("task.signed", grid="signed_tasks")
 def a_task_that_nobody_signed(h):

@@ -113,7 +113,7 @@ class History:
         except ValueError:  # a fraud's
             doc = None
         doc = doc or {"schema": 1, "node_id": node, "status": "active", "labels": [], "slots": 1, "busy": 0}
-        return {path: {**doc, "status": "active", "last_heartbeat": stamp(self.now + 2), "next_due": stamp(self.now + 4), **more}}
+        return {path: {**doc, "labels": ["big"], "status": "active", "last_heartbeat": stamp(self.now + 2), "next_due": stamp(self.now + 4), **more}}
 
     def move(self, who, verb, task, to, doc, node=True):
         was = self.where(task)
@@ -139,6 +139,8 @@ class History:
         doc.pop("not_before", None)
         doc["claim"] = {"node": node, "attempt": self.used(doc) + 1, "nonce": self.nonce(), "claimed_at": stamp(at),
                         "lease_until": stamp(at + lease)}
+        if self.sign and "signatures" in doc:
+            doc["claim"]["signed_by"] = "alice"
         return self.move(node, "claim", task, "in_progress", doc)
 
     def renew(self, task, node="n1", lease=60):
@@ -156,9 +158,10 @@ class History:
         claim = self.end_claim(doc, status)
         at = stamp(self.now + 1)
         doc["result"] = {
-            "status": status, "exit_code": (0 if status == "success" else 1) if code is None else code, "signal": None, "node": node,
+            "status": status, "exit_code": {"success": 0, "failed": 1}.get(status) if code is None else code, "signal": None, "node": node,
             "attempt": claim["attempt"], "nonce": claim["nonce"], "started_at": claim["claimed_at"], "finished_at": at,
             "duration_ms": 1000, "engine": "docker", "image": "alpine:3.20", "image_digest": "sha256:" + "0" * 64,
+            "limits": {"cpus": 1, "memory_mb": 512, "pids": 10, "tmp_mb": 64, "output_limit_bytes": 10240},
             "script_sha256": sha256(doc["script"]), "stdout": out, "stdout_bytes": len(out), "stdout_truncated": False,
             "stdout_sha256": sha256(out), "stderr": "", "stderr_bytes": 0, "stderr_truncated": False, "stderr_sha256": sha256("")}
         return self.move(node, status, task, "completed" if status == "success" else "failed", doc)
@@ -167,6 +170,12 @@ class History:
         doc = self.task(task)[1]
         self.end_claim(doc, "released", reason="the worker was told to stop at once")
         return self.move(node, "release", task, "queue", doc)
+
+    def unstartable(self, task, node="n1", wait=30):
+        doc = self.task(task)[1]
+        self.end_claim(doc, "unstartable", reason="too many processors")
+        doc["not_before"] = stamp(self.now + wait)
+        return self.move(node, "unstartable", task, "queue", doc)
 
     def lose(self, task, by="n2", evidence=None, reason="the lease ran out"):
         doc = self.task(task)[1]

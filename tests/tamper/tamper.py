@@ -21,6 +21,7 @@ import base
 import fraud
 import frauds_place  # the order is that of the list
 import frauds_claim
+import frauds_result
 import frauds_grid
 import frauds_signed
 from history import History

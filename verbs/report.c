@@ -1,4 +1,4 @@
-#include "verbs/look.h"
+#include "verbs/report.h"
 #include "base/clock.h"
 #include "store/voters.h"
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #define DEFAULT_WATCH 2
 #define PACE_SECONDS 600
 
-static int check(struct look *o, int argc, char **argv, int first, bool task, struct err *e)
+static int check(struct report_options *o, int argc, char **argv, int first, bool task, struct err *e)
 {
 	/* --watch 5: the seconds are optional, so getopt leaves them where they are. */
 	if (o->watch && first < argc && argv[first][0] >= '0' && argv[first][0] <= '9' &&
@@ -31,11 +31,11 @@ static int check(struct look *o, int argc, char **argv, int first, bool task, st
 	return 0;
 }
 
-int look_options(struct look *o, const struct verb *v, int argc, char **argv, bool task, struct err *e)
+int report_options(struct report_options *o, const struct verb *v, int argc, char **argv, bool task, struct err *e)
 {
 	struct usage_scan s = {.verb = v, .argc = argc, .argv = argv};
 	int key;
-	*o = (struct look){.limit = DEFAULT_LIMIT};
+	*o = (struct report_options){.limit = DEFAULT_LIMIT};
 	while ((key = usage_next(&s, e)) > 0)
 		switch (key) {
 		case 'j':
@@ -71,7 +71,7 @@ int look_options(struct look *o, const struct verb *v, int argc, char **argv, bo
 	return key < 0 ? -1 : check(o, argc, argv, s.rest, task, e);
 }
 
-const char *look_span(int64_t seconds, char out[24])
+const char *report_span(int64_t seconds, char out[24])
 {
 	long long s = seconds < 0 ? 0 : (long long)seconds;
 	if (s < 120)
@@ -85,14 +85,14 @@ const char *look_span(int64_t seconds, char out[24])
 	return out;
 }
 
-int64_t look_time(const struct json *object, const char *name)
+int64_t report_time(const struct json *object, const char *name)
 {
 	int64_t t;
 	const char *text = json_str(object, name);
 	return text && !clock_parse(text, &t) ? t : 0;
 }
 
-enum paint look_paint(const char *status)
+enum paint report_paint(const char *status)
 {
 	if (!strcmp(status, "success"))
 		return PAINT_GREEN;
@@ -101,7 +101,7 @@ enum paint look_paint(const char *status)
 	return strcmp(status, "-") != 0 ? PAINT_RED : PAINT_NONE;
 }
 
-char *look_names(const struct json *list)
+char *report_names(const struct json *list)
 {
 	struct buf b = {0};
 	for (const struct json *v = list && list->type == JSON_ARRAY ? list->child : NULL; v; v = v->next)
@@ -109,13 +109,13 @@ char *look_names(const struct json *list)
 	return b.data ? buf_detach(&b) : xstrdup("");
 }
 
-void look_copy(struct json *to, const struct json *from, const char *name)
+void report_copy(struct json *to, const struct json *from, const char *name)
 {
 	if (json_get(from, name))
 		json_set(to, name, json_copy(json_get(from, name)));
 }
 
-struct json *look_counts(const struct snapshot *s)
+struct json *report_counts(const struct snapshot *s)
 {
 	struct json *counts = json_new(JSON_OBJECT);
 	for (int k = 0; k < TASK_N_STATES; k++)
@@ -124,7 +124,7 @@ struct json *look_counts(const struct snapshot *s)
 	return counts;
 }
 
-int look_nodes(const struct snapshot *s, struct json **nodes, struct err *e)
+int report_nodes(const struct snapshot *s, struct json **nodes, struct err *e)
 {
 	char when[32];
 	struct json *list, *outliers = voters_outliers(s, e);
@@ -137,9 +137,9 @@ int look_nodes(const struct snapshot *s, struct json **nodes, struct err *e)
 		/* What only the heartbeat knows, or knows better. */
 		static const char *const fresh[] = {"status",	"trouble", "busy",     "slots", "last_heartbeat",
 						    "next_due", "pushes",  "rejected", "turns"};
-		if (n->beat && look_time(n->beat, "last_heartbeat") == n->view.seen)
+		if (n->beat && report_time(n->beat, "last_heartbeat") == n->view.seen)
 			for (size_t k = 0; k < sizeof fresh / sizeof *fresh; k++)
-				look_copy(row, n->beat, fresh[k]);
+				report_copy(row, n->beat, fresh[k]);
 		json_set(row, "node_id", json_new_str(n->id));
 		json_set(row, "state", json_new_str(node_state_name(n->state)));
 		if (n->view.seen)
@@ -152,14 +152,14 @@ int look_nodes(const struct snapshot *s, struct json **nodes, struct err *e)
 	return 0;
 }
 
-struct pace look_pace(const struct snapshot *s)
+struct pace report_pace(const struct snapshot *s)
 {
 	struct pace p = {.seconds = PACE_SECONDS, .oldest_queued = -1};
 	int64_t first = s->now;
 	for (size_t i = 0; i < s->n_tasks; i++) {
 		const struct snapshot_task *t = &s->tasks[i];
-		int64_t ended = look_time(json_get(t->doc, "result"), "finished_at"),
-			created = look_time(t->doc, "created_at");
+		int64_t ended = report_time(json_get(t->doc, "result"), "finished_at"),
+			created = report_time(t->doc, "created_at");
 		if ((t->state == TASK_COMPLETED || t->state == TASK_FAILED) && ended && ended <= s->now) {
 			first = ended < first ? ended : first;
 			p.finished += ended > s->now - PACE_SECONDS;

@@ -155,3 +155,87 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 	run -0 "$DGRID" status
 	run -0 "$DGRID" why run
 }
+
+# Documents into the ledger, in one commit: PATH TEXT ...
+put() {
+	rm -rf "$T/c"
+	tgit clone -q "$ORIGIN" "$T/c"
+	while (($#)); do
+		mkdir -p "$T/c/$(dirname "$1")"
+		printf '%s\n' "$2" >"$T/c/$1"
+		shift 2
+	done
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm documents
+	tgit -C "$T/c" push -q origin HEAD:main
+}
+
+@test "what failed says why in status and show: its last words, how each attempt ended, who queued it again" {
+	long=$(printf 'x%.0s' {1..3000})
+	put tasks/failed/full.json '{"task_id": "full", "script": "true", "timeout_seconds": 10, "env": {"LONG": "'"$long"'"},
+		"attempts": [{"node": "n1", "claimed_at": "2026-11-24T09:00:00Z", "ended_at": "2026-11-24T09:01:00Z", "outcome": "failed", "exit_code": 7,
+		"stderr_tail": "starting\ntar: No space left on device\n"},
+		{"node": "n2", "claimed_at": "2026-11-24T09:02:00Z", "outcome": "failed", "exit_code": 137, "signal": 9},
+		{"ended_at": "2026-11-24T10:00:00Z", "outcome": "retried", "by": "maria"}],
+		"result": {"status": "failed", "exit_code": 2, "node": "n1", "stdout": "first line of stdout\n", "stderr": "warning\nNo space left on device\n",
+		"finished_at": "2026-11-24T11:00:00Z"}}' \
+		tasks/failed/late.json '{"task_id": "late", "script": "true", "timeout_seconds": 10,
+		"result": {"status": "lost", "reason": "no sign of life", "finished_at": "2026-11-24T11:00:00Z"}}' \
+		tasks/completed/good.json '{"task_id": "good", "script": "true", "timeout_seconds": 10,
+		"result": {"status": "success", "stdout": "42\n", "stderr": "a warning\n", "finished_at": "2026-11-24T11:00:00Z"}}'
+	run -0 "$DGRID" status
+	grep -q '^full .* No space left on device$' <<<"$output"
+	grep -q '^late .* no sign of life$' <<<"$output"
+	grep -q '^good .* 42$' <<<"$output"
+	run -0 "$DGRID" status --json
+	[ "$(json '[t.get("reason") for t in o["tasks"] if t["task_id"] == "late"]')" = "['no sign of life']" ]
+	run -0 "$DGRID" show full
+	grep -qE '2026-11-24T09:00:00Z +n1 +failed +exit code 7: tar: No space left on device$' <<<"$output"
+	grep -qE '2026-11-24T09:02:00Z +n2 +failed +signal 9$' <<<"$output"
+	grep -qE '2026-11-24T10:00:00Z +- +retried +queued again by maria$' <<<"$output"
+	# What is long is cut, and whole as JSON.
+	[ "$(awk 'length > m { m = length } END { print m }' <<<"$output")" -lt 300 ]
+	"$DGRID" show --json full | grep -q "$long"
+}
+
+@test "why counts as nodes choose, names labels as a worker takes them, and knows what has moved already" {
+	task() { printf '{"task_id": "%s", "script": "true", "timeout_seconds": 10, "created_at": "2026-11-24T09:00:0%sZ", "labels": ["a", "b"]}' "$1" "$2"; }
+	put tasks/queue/one.json "$(task one 0)" tasks/queue/three.json "$(task three 0)" tasks/queue/two.json "$(task two 0)" \
+		tasks/queue/older.json '{"task_id": "older", "script": "true", "timeout_seconds": 10}' tasks/queue/younger.json "$(task younger 1)" \
+		tasks/failed/odd.json '[]' nodes/n1.json "{\"node_id\": \"n1\", \"status\": \"active\", \"slots\": 1, \"last_heartbeat\": \"$(date -u +%FT%TZ)\"}"
+	for expect in older:0 one:1 three:2 two:3 younger:4; do
+		run -0 "$DGRID" why "${expect%:*}"
+		n=$(sed -n -E 's/^ +([0-9]+) queued tasks? go.* first.*/\1/p' <<<"$output")
+		[ "${n:-0}" = "${expect#*:}" ]
+	done
+	[[ "$output" == *"dgrid worker --labels a,b"* ]]
+	run -0 "$DGRID" why odd
+	[[ "$output" == *"odd is in failed"* && "$output" != *"the next worker"* ]]
+}
+
+@test "logs of an output whose middle was not kept say so on stderr, and put nothing into the output" {
+	put grid.json '{"schema": 1, "output_limit_bytes": 2000, "min_timeout_seconds": 1}'
+	"$DGRID" submit --id rows -- 'i=10000; while [ $i -lt 11000 ]; do echo $i,row; i=$((i + 1)); done'
+	once
+	run -0 --separate-stderr "$DGRID" logs rows
+	[ "$(sort -u <<<"$output" | grep -cvE '^[0-9]{5},row$')" -le 1 ] # where they meet a line may be half
+	[[ "$output" == 10000,row*10999,row ]]
+	[[ "$output" != *"left out"* ]]
+	[ "$stderr" = "dgrid: stdout is not whole: bytes 1001 to 9000 of 10000 were not kept" ]
+	run -0 --separate-stderr "$DGRID" logs -f rows
+	[[ "$output" != *"left out"* && "$stderr" == *"bytes 1001 to 9000 of 10000 were not kept"* ]]
+}
+
+@test "names from other programs are understood: verbs, fields, a command without --" {
+	for pair in ls:status ps:status run:submit rm:cancel restart:retry; do
+		run -64 "$DGRID" "${pair%:*}"
+		[[ "$output" == *"did you mean dgrid ${pair#*:}?"* ]]
+	done
+	run -66 "$DGRID" submit echo hi
+	[[ "$output" == *"there is no task file 'echo' (a command goes after --: dgrid submit -- echo hi)"* ]]
+	printf '{"task_id": "a", "script": "true", "timeout": 10, "mem": 64, "needs": ["gpu"]}' >a.json
+	run -65 "$DGRID" validate a.json
+	for pair in timeout:timeout_seconds mem:memory_mb needs:labels; do
+		[[ "$output" == *": ${pair%:*}: unknown field (expected \"${pair#*:}\"?"* ]]
+	done
+}

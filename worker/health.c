@@ -1,4 +1,4 @@
-#include "worker/pulse.h"
+#include "worker/health.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -13,13 +13,13 @@
 
 static struct {
 	char *path;
-	void (*say)(void *ctx, struct pulse *p);
+	void (*say)(void *ctx, struct health *p);
 	void *ctx;
 	struct loop_timer *timer;
 	bool failed;
 } own;
 
-struct json *pulse_json(const struct pulse *p)
+struct json *health_json(const struct health *p)
 {
 	char when[32];
 	struct json *j = json_new(JSON_OBJECT);
@@ -37,20 +37,22 @@ struct json *pulse_json(const struct pulse *p)
 		json_set(j, "remote_reached_at", json_new_str(clock_format(p->reached_at, when)));
 	if (p->remote[0])
 		json_set(j, "remote_trouble", json_new_str(p->remote));
+	if (p->refused[0])
+		json_set(j, "pushes_refused", json_new_str(p->refused));
 	json_set(j, "patience_seconds", json_new_int(p->patience));
 	return j;
 }
 
 /* ---- the worker's side ---- */
 
-static void put(struct pulse *p)
+static void put(struct health *p)
 {
 	struct buf b = {0};
 	struct err e;
 	p->pid = getpid();
 	p->at = clock_now();
 	p->next_due = p->at + EVERY_S;
-	struct json *j = pulse_json(p);
+	struct json *j = health_json(p);
 	json_write(&b, j, 0);
 	buf_adds(&b, "\n");
 	bool bad = file_write_scratch(own.path, b.data, b.len, &e) != 0;
@@ -65,12 +67,12 @@ static void beat(void *ctx)
 {
 	(void)ctx;
 	own.timer = NULL;
-	pulse_now();
+	health_now();
 }
 
-void pulse_now(void)
+void health_now(void)
 {
-	struct pulse p = {.state = "starting"};
+	struct health p = {.state = "starting"};
 	if (!own.path)
 		return;
 	own.say(own.ctx, &p);
@@ -79,17 +81,17 @@ void pulse_now(void)
 	own.timer = loop_after(EVERY_S * 1000, beat, NULL);
 }
 
-void pulse_begin(const char *work_dir, void (*say)(void *ctx, struct pulse *p), void *ctx)
+void health_begin(const char *work_dir, void (*say)(void *ctx, struct health *p), void *ctx)
 {
-	own.path = xasprintf("%s/pulse", work_dir);
+	own.path = xasprintf("%s/health.json", work_dir);
 	own.say = say;
 	own.ctx = ctx;
-	pulse_now();
+	health_now();
 }
 
-void pulse_end(const char *trouble)
+void health_end(const char *trouble)
 {
-	struct pulse p = {.state = "left"};
+	struct health p = {.state = "left"};
 	if (!own.path)
 		return;
 	own.say(own.ctx, &p);
@@ -117,23 +119,24 @@ static int64_t moment(const struct json *j, const char *name)
 	return s && !clock_parse(s, &t) ? t : 0;
 }
 
-int pulse_read(const char *work_dir, struct pulse *p, struct err *e)
+int health_read(const char *work_dir, struct health *p, struct err *e)
 {
 	struct buf b = {0};
 	struct json_error je;
 	struct json *j = NULL;
-	char *path = xasprintf("%s/pulse", work_dir);
+	char *path = xasprintf("%s/health.json", work_dir);
 	int rc = file_read(path, 65536, &b, e);
-	*p = (struct pulse){0};
+	*p = (struct health){0};
 	if (rc && e->class == ERR_NOENT)
 		err_set(e, ERR_NOENT, "no worker has worked in '%s' (see --work-dir and --node-id)", work_dir);
 	if (!rc && (!(j = json_parse(b.data ? b.data : "", b.len, &je)) || j->type != JSON_OBJECT))
-		rc = err_set(e, ERR_DATA, "'%s' is no pulse of a worker: expected a JSON object", path);
+		rc = err_set(e, ERR_DATA, "'%s' is no health file of a worker: expected a JSON object", path);
 	if (!rc) {
 		text(j, "node_id", p->node, sizeof p->node);
 		text(j, "state", p->state, sizeof p->state);
 		text(j, "trouble", p->trouble, sizeof p->trouble);
 		text(j, "remote_trouble", p->remote, sizeof p->remote);
+		text(j, "pushes_refused", p->refused, sizeof p->refused);
 		p->pid = json_int(j, "pid", 0);
 		p->busy = json_int(j, "busy", 0);
 		p->slots = json_int(j, "slots", 0);
@@ -143,15 +146,15 @@ int pulse_read(const char *work_dir, struct pulse *p, struct err *e)
 		p->reached_at = moment(j, "remote_reached_at");
 	}
 	if (!rc && (!p->node[0] || !p->state[0] || !p->at || !p->next_due))
-		rc =
-		    err_set(e, ERR_DATA, "'%s' is no pulse of a worker: it lacks node_id, state, at or next_due", path);
+		rc = err_set(e, ERR_DATA, "'%s' is no health file of a worker: it lacks node_id, state, at or next_due",
+			     path);
 	json_free(j);
 	buf_clear(&b);
 	free(path);
 	return rc;
 }
 
-bool pulse_healthy(const struct pulse *p, bool alive_only, int64_t now, char why[600])
+bool health_good(const struct health *p, bool alive_only, int64_t now, char why[600])
 {
 	const char *because = p->trouble[0] ? ": " : "";
 	int64_t silent = p->remote[0] && p->reached_at ? now - p->reached_at : 0;
@@ -160,7 +163,7 @@ bool pulse_healthy(const struct pulse *p, bool alive_only, int64_t now, char why
 		return false;
 	}
 	if (now > p->next_due + GRACE_S) {
-		snprintf(why, 600, "no pulse for %lld s: its process is gone, frozen or starved",
+		snprintf(why, 600, "no sign of life for %lld s: its process is gone, frozen or starved",
 			 (long long)(now - p->at));
 		return false;
 	}
@@ -170,6 +173,10 @@ bool pulse_healthy(const struct pulse *p, bool alive_only, int64_t now, char why
 	}
 	if (!strcmp(p->state, "paused")) {
 		snprintf(why, 600, "it claims nothing%s%s", because, p->trouble);
+		return alive_only;
+	}
+	if (p->refused[0]) {
+		snprintf(why, 600, "the remote refuses what it pushes: %s", p->refused);
 		return alive_only;
 	}
 	if (silent > p->patience) {

@@ -1,0 +1,366 @@
+#include "audit/fields.h"
+#include "base/clock.h"
+#include "schema/task.h"
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_MAX 4096 /* bytes of what is told in words */
+
+enum form {
+	ANY,	/* judged elsewhere */
+	TEXT,	/* a string of at most TEXT_MAX bytes */
+	OUTPUT, /* a string */
+	WORD,	/* one of those in words */
+	ID,
+	IDS,	 /* an array of ids */
+	STRINGS, /* an array of strings */
+	TIME,
+	WHOLE, /* a whole number within min and max */
+	WHOLE_OR_NULL,
+	NUMBER, /* not below 0 */
+	YESNO,
+	HEX32,
+	HEX64,
+	DIGEST, /* of an image: "", or 64 hexadecimal digits, with or without "sha256:" */
+	OBJECT
+};
+static const struct {
+	enum field_doc doc;
+	const char *name;
+	enum form form;
+	int64_t min, max;
+	const char *words; /* WORD: what it may be; else, in place of the form's own description, or NULL */
+	const char *held;
+} rows[] = {
+#define SAME "`task.fields`, `claim.task`"
+    {FIELD_TASK, "task_id", ANY, 0, 0, NULL, "`file.json`, " SAME},
+    {FIELD_TASK, "script", ANY, 0, 0, NULL, SAME ", `result.task` (its hash)"},
+    {FIELD_TASK, "timeout_seconds", ANY, 0, 0, NULL, SAME ", `result.parts` (of a timeout), `claim.time`"},
+    {FIELD_TASK, "image", ANY, 0, 0, NULL, SAME ", `result.task`"},
+    {FIELD_TASK, "env", ANY, 0, 0, NULL, SAME},
+    {FIELD_TASK, "cpus", ANY, 0, 0, NULL, SAME ", `result.task`"},
+    {FIELD_TASK, "memory_mb", ANY, 0, 0, NULL, SAME ", `result.task`"},
+    {FIELD_TASK, "pids", ANY, 0, 0, NULL, SAME ", `result.task`"},
+    {FIELD_TASK, "out_mb", ANY, 0, 0, NULL, SAME ", `out.form`"},
+    {FIELD_TASK, "priority", ANY, 0, 0, NULL,
+     SAME "; that the first in line is claimed first is not judged: nodes draw among the first few"},
+    {FIELD_TASK, "max_attempts", ANY, 0, 0, NULL, SAME ", `claim.attempt`, `place.move`"},
+    {FIELD_TASK, "retry_on_failure", ANY, 0, 0, NULL, SAME ", `place.move`"},
+    {FIELD_TASK, "replicas", ANY, 0, 0, NULL, SAME ", `vote.quorum`"},
+    {FIELD_TASK, "quorum", ANY, 0, 0, NULL, SAME ", `vote.quorum`"},
+    {FIELD_TASK, "labels", ANY, 0, 0, NULL, SAME " (the node carries them)"},
+    {FIELD_TASK, "description", ANY, 0, 0, NULL, SAME "; its words are the submitter's"},
+    {FIELD_TASK, "submitted_by", ANY, 0, 0, NULL, SAME "; a name that anyone may write, unless the task is signed"},
+    {FIELD_TASK, "created_at", ANY, 0, 0, NULL, SAME "; the submitter's clock, which nobody else saw"},
+    {FIELD_TASK, "metadata", ANY, 0, 0, NULL, SAME "; the submitter's own"},
+    {FIELD_TASK, "signatures", ANY, 0, 0, NULL, SAME ", `task.signed`"},
+
+    {FIELD_STEP, "approved_by", OBJECT, 0, 0, NULL, "`promote.merged`"},
+    {FIELD_STEP, "claim", OBJECT, 0, 0, NULL, "`claim.node`, `claim.renewal`"},
+    {FIELD_STEP, "attempts", ANY, 0, 0, "array of objects", "`attempts.grow`, `attempts.retry`"},
+    {FIELD_STEP, "not_before", TIME, 0, 0, NULL, "`task.fields`, `claim.task`"},
+    {FIELD_STEP, "cancel", OBJECT, 0, 0, NULL, "`cancel.note`"},
+    {FIELD_STEP, "result", OBJECT, 0, 0, NULL, "`result.claim`, `result.frozen`"},
+
+    {FIELD_CLAIM, "node", ID, 0, 0, NULL, "`claim.node`"},
+    {FIELD_CLAIM, "attempt", WHOLE, 1, INT64_MAX, NULL, "`claim.attempt`"},
+    {FIELD_CLAIM, "nonce", HEX32, 0, 0, NULL, "`claim.nonce`"},
+    {FIELD_CLAIM, "claimed_at", TIME, 0, 0, NULL, "`claim.time`"},
+    {FIELD_CLAIM, "lease_until", TIME, 0, 0, NULL, "`claim.time`, `claim.renewal`"},
+    {FIELD_CLAIM, "replicas", WHOLE, 1, 9, NULL, "`vote.quorum`"},
+    {FIELD_CLAIM, "quorum", WHOLE, 1, 9, NULL, "`vote.quorum`"},
+    {FIELD_CLAIM, "signed_by", TEXT, 0, 0, NULL, "`task.signed`"},
+
+    {FIELD_ATTEMPT, "node", ID, 0, 0, NULL, "`attempts.grow`: as in the claim"},
+    {FIELD_ATTEMPT, "attempt", WHOLE, 1, INT64_MAX, NULL, "`attempts.grow`: as in the claim"},
+    {FIELD_ATTEMPT, "nonce", HEX32, 0, 0, NULL, "`attempts.grow`: as in the claim"},
+    {FIELD_ATTEMPT, "claimed_at", TIME, 0, 0, NULL, "`attempts.grow`: as in the claim"},
+    {FIELD_ATTEMPT, "lease_until", TIME, 0, 0, NULL, "`attempts.grow`: as in the claim"},
+    {FIELD_ATTEMPT, "replicas", WHOLE, 1, 9, NULL, "`attempts.grow`: as in the claim"},
+    {FIELD_ATTEMPT, "quorum", WHOLE, 1, 9, NULL, "`attempts.grow`: as in the claim"},
+    {FIELD_ATTEMPT, "signed_by", TEXT, 0, 0, NULL, "`attempts.grow`: as in the claim"},
+    {FIELD_ATTEMPT, "ended_at", TIME, 0, 0, NULL, "`attempts.grow`: the commit's time"},
+    {FIELD_ATTEMPT, "outcome", TEXT, 0, 0, NULL, "`place.move`, `attempts.grow`: the result's status"},
+    {FIELD_ATTEMPT, "reason", OUTPUT, 0, 0, NULL, "-: no rule: words for people"},
+    {FIELD_ATTEMPT, "fault", WORD, 0, 0, "engine", "-: no rule: why its engine failed, only the node knows"},
+    {FIELD_ATTEMPT, "evidence", OBJECT, 0, 0, NULL, "`orphan.evidence`"},
+    {FIELD_ATTEMPT, "exit_code", WHOLE_OR_NULL, 0, 255, NULL, "`result.parts`, `vote.commitment`"},
+    {FIELD_ATTEMPT, "signal", WHOLE_OR_NULL, 1, 64, NULL, "`result.parts`, `vote.commitment`"},
+    {FIELD_ATTEMPT, "duration_ms", WHOLE, 0, INT64_MAX, NULL, "`result.parts`: no longer than the claim stood"},
+    {FIELD_ATTEMPT, "stderr_tail", OUTPUT, 0, 0, NULL,
+     "-: no rule: the run was tried again, so nothing else of its output stands anywhere; `vote.commitment` keeps it "
+     "out of "
+     "votes"},
+    {FIELD_ATTEMPT, "out", OBJECT, 0, 0, NULL, "`out.form`"},
+    {FIELD_ATTEMPT, "out_error", OUTPUT, 0, 0, NULL, "`out.form`"},
+    {FIELD_ATTEMPT, "commitment", HEX64, 0, 0, NULL, "`vote.commitment`, `vote.quorum`"},
+    {FIELD_ATTEMPT, "engine", WORD, 0, 0, "docker podman bwrap", "-: no rule: which engine a node used, only it knows"},
+    {FIELD_ATTEMPT, "image_digest", DIGEST, 0, 0, NULL,
+     "-: no rule: 64 digits that only a registry could vouch for; two nodes that mean to tell each other need no "
+     "ledger for it"},
+    {FIELD_ATTEMPT, "by", OUTPUT, 0, 0, NULL, "`attempts.retry`"},
+    {FIELD_ATTEMPT, "outliers", IDS, 0, 0, NULL, "`attempts.retry`: those of the result that went"},
+
+    {FIELD_EVIDENCE, "lease_until", TIME, 0, 0, NULL, "`orphan.evidence`"},
+    {FIELD_EVIDENCE, "seen_at", TIME, 0, 0, NULL, "`orphan.evidence`"},
+    {FIELD_EVIDENCE, "next_due", TIME, 0, 0, NULL, "`orphan.evidence`"},
+    {FIELD_EVIDENCE, "left", TIME, 0, 0, NULL, "`orphan.evidence`"},
+
+    {FIELD_RESULT, "status", TEXT, 0, 0, NULL, "`result.folder`, `result.parts`, `place.move`"},
+    {FIELD_RESULT, "exit_code", WHOLE_OR_NULL, 0, 255, NULL, "`result.parts`: by the status"},
+    {FIELD_RESULT, "signal", WHOLE_OR_NULL, 1, 64, NULL, "`result.parts`: by the exit code"},
+    {FIELD_RESULT, "node", OUTPUT, 0, 0, NULL, "`result.claim`"},
+    {FIELD_RESULT, "attempt", WHOLE, 1, INT64_MAX, NULL, "`result.claim`"},
+    {FIELD_RESULT, "nonce", HEX32, 0, 0, NULL, "`result.claim`"},
+    {FIELD_RESULT, "started_at", TIME, 0, 0, NULL, "`result.time`"},
+    {FIELD_RESULT, "finished_at", TIME, 0, 0, NULL, "`result.time`, `archive.day`"},
+    {FIELD_RESULT, "duration_ms", WHOLE, 0, INT64_MAX, NULL,
+     "`result.parts`: no longer than from start to end, a timeout no shorter than the task's; `archive.totals`"},
+    {FIELD_RESULT, "engine", WORD, 0, 0, "docker podman bwrap", "`result.task`: with its image"},
+    {FIELD_RESULT, "image", TEXT, 0, 0, NULL, "`result.task`: the task's, or that of the settings"},
+    {FIELD_RESULT, "image_digest", DIGEST, 0, 0, NULL,
+     "`result.task`: none under bubblewrap; else only a registry could vouch for it, and `dgrid rerun` runs that one"},
+    {FIELD_RESULT, "limits", OBJECT, 0, 0, NULL, "`result.task`"},
+    {FIELD_RESULT, "script_sha256", HEX64, 0, 0, NULL, "`result.task`: of the task's script"},
+    {FIELD_RESULT, "stdout", OUTPUT, 0, 0, NULL,
+     "`result.parts`: its own bytes and hash; what was cut or is no UTF-8 shows only in `dgrid rerun`"},
+    {FIELD_RESULT, "stdout_bytes", WHOLE, 0, INT64_MAX, NULL, "`result.parts`"},
+    {FIELD_RESULT, "stdout_truncated", YESNO, 0, 0, NULL, "`result.parts`"},
+    {FIELD_RESULT, "stdout_sha256", HEX64, 0, 0, NULL, "`result.parts`, `vote.quorum`"},
+    {FIELD_RESULT, "stderr", OUTPUT, 0, 0, NULL, "`result.parts`: as stdout"},
+    {FIELD_RESULT, "stderr_bytes", WHOLE, 0, INT64_MAX, NULL, "`result.parts`"},
+    {FIELD_RESULT, "stderr_truncated", YESNO, 0, 0, NULL, "`result.parts`"},
+    {FIELD_RESULT, "stderr_sha256", HEX64, 0, 0, NULL, "`result.parts`, `vote.quorum`"},
+    {FIELD_RESULT, "out", OBJECT, 0, 0, NULL, "`out.form`, `vote.commitment`"},
+    {FIELD_RESULT, "out_error", OUTPUT, 0, 0, NULL, "`out.form`"},
+    {FIELD_RESULT, "reason", OUTPUT, 0, 0, NULL, "-: no rule: words for people"},
+    {FIELD_RESULT, "quorum", OBJECT, 0, 0, NULL, "`vote.quorum`"},
+
+    {FIELD_LIMITS, "cpus", NUMBER, 0, 0, NULL, "`result.task`: no more than the task asks and the settings give"},
+    {FIELD_LIMITS, "memory_mb", WHOLE, 1, INT64_MAX, NULL, "`result.task`: likewise"},
+    {FIELD_LIMITS, "pids", WHOLE, 1, INT64_MAX, NULL, "`result.task`: likewise"},
+    {FIELD_LIMITS, "tmp_mb", WHOLE, 1, INT64_MAX, NULL, "`result.task`: no more than the settings give"},
+    {FIELD_LIMITS, "output_limit_bytes", WHOLE, 1, INT64_MAX, NULL, "`result.task`: likewise"},
+    {FIELD_LIMITS, "out_mb", WHOLE, 0, INT64_MAX, NULL,
+     "`result.task`: no more than the task asks and the settings give"},
+    {FIELD_LIMITS, "enforced", YESNO, 0, 0, NULL, "-: no rule: what its machine enforces, only the node knows"},
+
+    {FIELD_OUT, "tree", TEXT, 0, 0, NULL, "`out.form`, `vote.commitment`"},
+    {FIELD_OUT, "files", WHOLE, 1, INT64_MAX, NULL, "`out.form`"},
+    {FIELD_OUT, "bytes", WHOLE, 0, INT64_MAX, NULL, "`out.form`"},
+    {FIELD_OUT, "left_out", WHOLE, 1, INT64_MAX, NULL, "`out.form`: a number, which only the node knows"},
+    {FIELD_OUT, "ref", TEXT, 0, 0, NULL, "`out.form`"},
+
+    {FIELD_QUORUM, "replicas", WHOLE, 1, 9, NULL, "`vote.quorum`"},
+    {FIELD_QUORUM, "quorum", WHOLE, 1, 9, NULL, "`vote.quorum`"},
+    {FIELD_QUORUM, "agreed", IDS, 0, 0, NULL, "`vote.quorum`"},
+    {FIELD_QUORUM, "outliers", IDS, 0, 0, NULL, "`vote.quorum`"},
+    {FIELD_QUORUM, "status", TEXT, 0, 0, NULL, "`vote.quorum`, `result.parts`"},
+
+    {FIELD_APPROVED, "commit", TEXT, 0, 0, NULL, "`promote.merged`"},
+    {FIELD_APPROVED, "author", OUTPUT, 0, 0, NULL, "`promote.merged`"},
+    {FIELD_APPROVED, "committer", OUTPUT, 0, 0, NULL, "`promote.merged`"},
+    {FIELD_APPROVED, "at", TIME, 0, 0, NULL, "`promote.merged`: that commit's time"},
+
+    {FIELD_CANCEL, "by", OUTPUT, 0, 0, NULL, "`cancel.note`"},
+    {FIELD_CANCEL, "requested_at", TIME, 0, 0, NULL, "`cancel.note`: the commit's time"},
+
+    {FIELD_INVALID, "task_id", ID, 0, 0, NULL, "`file.json`"},
+    {FIELD_INVALID, "result", OBJECT, 0, 0, NULL, "`place.move`: it was no valid task"},
+    {FIELD_INVALID, "x-original", OUTPUT, 0, 0, NULL, "`task.fields`: what stood there"},
+    {FIELD_INVALID, "x-original-bytes", WHOLE, 0, INT64_MAX, NULL, "`task.fields`"},
+    {FIELD_INVALID, "approved_by", OBJECT, 0, 0, NULL, "`promote.merged`"},
+
+#define OWN "-: no rule: the node's word on itself"
+    {FIELD_NODE, "schema", WHOLE, 1, 1, NULL, "`doc.fields`"},
+    {FIELD_NODE, "node_id", ID, 0, 0, NULL, "`file.json`, `node.file`"},
+    {FIELD_NODE, "instance", TEXT, 0, 0, NULL, OWN},
+    {FIELD_NODE, "status", WORD, 0, 0, "active draining paused left", "`orphan.evidence` (`left`)"},
+    {FIELD_NODE, "trouble", TEXT, 0, 0, NULL, OWN},
+    {FIELD_NODE, "last_heartbeat", TIME, 0, 0, NULL, "`node.file`: about the commit's time; `orphan.evidence`"},
+    {FIELD_NODE, "next_due", TIME, 0, 0, NULL, "`orphan.evidence`: believed for an hour"},
+    {FIELD_NODE, "slots", WHOLE, 0, INT64_MAX, NULL, OWN},
+    {FIELD_NODE, "busy", WHOLE, 0, INT64_MAX, NULL, OWN},
+    {FIELD_NODE, "turn_ms", WHOLE, 0, INT64_MAX, NULL, OWN},
+    {FIELD_NODE, "spoke_ms", WHOLE, 0, INT64_MAX, NULL, OWN},
+    {FIELD_NODE, "pushes", WHOLE, 0, INT64_MAX, NULL, OWN},
+    {FIELD_NODE, "rejected", WHOLE, 0, INT64_MAX, NULL, OWN},
+    {FIELD_NODE, "turns", TEXT, 0, 0, NULL, OWN},
+    {FIELD_NODE, "started_at", TIME, 0, 0, NULL, OWN},
+    {FIELD_NODE, "labels", STRINGS, 0, 0, NULL, "`claim.task`: whoever claims carries the task's"},
+    {FIELD_NODE, "engine", TEXT, 0, 0, NULL, OWN},
+    {FIELD_NODE, "engine_version", TEXT, 0, 0, NULL, OWN},
+    {FIELD_NODE, "limits_enforced", YESNO, 0, 0, NULL, OWN},
+    {FIELD_NODE, "cpu_count", WHOLE, -1, INT64_MAX, NULL, OWN},
+    {FIELD_NODE, "memory_mb", WHOLE, -1, INT64_MAX, NULL, OWN},
+    {FIELD_NODE, "disk_gb", WHOLE, -1, INT64_MAX, NULL, OWN},
+    {FIELD_NODE, "os", TEXT, 0, 0, NULL, OWN},
+    {FIELD_NODE, "os_release", TEXT, 0, 0, NULL, OWN},
+    {FIELD_NODE, "arch", TEXT, 0, 0, NULL, OWN},
+    {FIELD_NODE, "dgrid_version", TEXT, 0, 0, NULL, OWN},
+    {FIELD_NODE, "tasks_completed", WHOLE, 0, INT64_MAX, NULL, OWN "; the history has the true count"},
+    {FIELD_NODE, "tasks_failed", WHOLE, 0, INT64_MAX, NULL, OWN "; the history has the true count"},
+    {FIELD_NODE, "tasks_voted", WHOLE, 0, INT64_MAX, NULL, OWN "; the history has the true count"},
+    {FIELD_NODE, "tasks_late", WHOLE, 0, INT64_MAX, NULL, OWN},
+
+    {FIELD_TOTALS, "schema", ANY, 0, 0, "1", "`archive.totals`"},
+    {FIELD_TOTALS, "tasks", ANY, 0, 0, "whole number", "`archive.totals`"},
+    {FIELD_TOTALS, "completed", ANY, 0, 0, "whole number", "`archive.totals`"},
+    {FIELD_TOTALS, "failed", ANY, 0, 0, "whole number", "`archive.totals`"},
+    {FIELD_TOTALS, "retried_completed", ANY, 0, 0, "whole number", "`archive.totals`"},
+    {FIELD_TOTALS, "retried_failed", ANY, 0, 0, "whole number", "`archive.totals`"},
+    {FIELD_TOTALS, "outliers", ANY, 0, 0, "object of whole numbers", "`archive.totals`"},
+    {FIELD_TOTALS, "days", ANY, 0, 0, "object of objects", "`archive.totals`"},
+};
+#define N_ROWS (sizeof rows / sizeof *rows)
+
+const char *field_doc_name(enum field_doc d)
+{
+	static const char *const names[FIELD_N] = {[FIELD_TASK] = "task",
+						   [FIELD_STEP] = "task",
+						   [FIELD_CLAIM] = "claim",
+						   [FIELD_ATTEMPT] = "attempts[]",
+						   [FIELD_EVIDENCE] = "evidence",
+						   [FIELD_RESULT] = "result",
+						   [FIELD_LIMITS] = "limits",
+						   [FIELD_QUORUM] = "quorum",
+						   [FIELD_APPROVED] = "approved_by",
+						   [FIELD_OUT] = "out",
+						   [FIELD_CANCEL] = "cancel",
+						   [FIELD_INVALID] = "invalid",
+						   [FIELD_NODE] = "node",
+						   [FIELD_TOTALS] = "archive"};
+	return names[d];
+}
+
+static const char *form_of(size_t i)
+{
+	static const char *const words[] = {[ANY] = "as submitted",
+					    [TEXT] = "text, at most 4096 bytes",
+					    [OUTPUT] = "text",
+					    [ID] = "id",
+					    [IDS] = "array of ids",
+					    [STRINGS] = "array of texts",
+					    [TIME] = "time (RFC 3339)",
+					    [WHOLE] = "whole number",
+					    [WHOLE_OR_NULL] = "whole number or null",
+					    [NUMBER] = "number",
+					    [YESNO] = "true or false",
+					    [HEX32] = "32 hex digits",
+					    [HEX64] = "64 hex digits",
+					    [DIGEST] = "`sha256:` and 64 hex digits, or empty",
+					    [OBJECT] = "object"};
+	return rows[i].words ? rows[i].words : words[rows[i].form];
+}
+
+bool field_at(size_t i, struct field_row *out)
+{
+	if (i >= N_ROWS)
+		return false;
+	*out = (struct field_row){rows[i].doc, rows[i].name, form_of(i), rows[i].held};
+	return true;
+}
+
+/* ---- forms ---- */
+
+static bool clean(const struct json *v)
+{
+	return v->type == JSON_STRING && strlen(v->text) == v->len;
+}
+
+static bool is_hex(const char *text, size_t digits)
+{
+	return strlen(text) == digits && strspn(text, "0123456789abcdef") == digits;
+}
+
+static bool is_word(const char *text, const char *words)
+{
+	size_t n = strlen(text);
+	for (const char *at = n ? strstr(words, text) : NULL; at; at = strstr(at + 1, text))
+		if ((at == words || at[-1] == ' ') && (at[n] == ' ' || !at[n]))
+			return true;
+	return false;
+}
+
+static bool all_are(const struct json *v, bool ids)
+{
+	if (v->type != JSON_ARRAY)
+		return false;
+	for (const struct json *x = v->child; x; x = x->next)
+		if (!clean(x) || x->len > TEXT_MAX || (ids && !task_id_valid(x->text)))
+			return false;
+	return true;
+}
+
+static bool whole(const struct json *v, int64_t min, int64_t max)
+{
+	int64_t n;
+	return !json_to_int(v, &n) && n >= min && n <= max && v->len < 21;
+}
+
+static bool fits(size_t row, const struct json *v)
+{
+	int64_t t;
+	switch (rows[row].form) {
+	case ANY:
+		return true;
+	case TEXT:
+		return clean(v) && v->len <= TEXT_MAX;
+	case OUTPUT:
+		return v->type == JSON_STRING;
+	case WORD:
+		return clean(v) && is_word(v->text, rows[row].words);
+	case ID:
+		return clean(v) && task_id_valid(v->text);
+	case IDS:
+	case STRINGS:
+		return all_are(v, rows[row].form == IDS);
+	case TIME:
+		return clean(v) && v->len < 40 && !clock_parse(v->text, &t);
+	case WHOLE_OR_NULL:
+		return v->type == JSON_NULL || whole(v, rows[row].min, rows[row].max);
+	case WHOLE:
+		return whole(v, rows[row].min, rows[row].max);
+	case NUMBER:
+		return v->type == JSON_NUMBER && v->text[0] != '-' && v->len < 32;
+	case YESNO:
+		return v->type == JSON_BOOL;
+	case HEX32:
+		return clean(v) && is_hex(v->text, 32);
+	case HEX64:
+		return clean(v) && is_hex(v->text, 64);
+	case DIGEST:
+		return clean(v) && (!v->len || is_hex(strncmp(v->text, "sha256:", 7) ? v->text : v->text + 7, 64));
+	case OBJECT:
+		break;
+	}
+	return v->type == JSON_OBJECT;
+}
+
+bool field_wrong(enum field_doc d, const struct json *doc, char what[160])
+{
+	size_t first = 0, end;
+	while (first < N_ROWS && rows[first].doc != d)
+		first++;
+	for (end = first; end < N_ROWS && rows[end].doc == d;)
+		end++;
+	size_t guess = first; /* mostly they stand in the table's order */
+	for (const struct json *v = doc && doc->type == JSON_OBJECT ? doc->child : NULL; v; v = v->next) {
+		size_t at = first;
+		bool named = strlen(v->name) == v->name_len;
+		if (guess < end && named && !strcmp(rows[guess].name, v->name))
+			at = guess;
+		else
+			while (at < end && (!named || strcmp(rows[at].name, v->name) != 0))
+				at++;
+		guess = at + 1;
+		if (at < end && fits(at, v))
+			continue;
+		snprintf(what, 160,
+			 at < end ? "%s.%.64s is not as dgrid writes it (expected %s)"
+				  : "%s.%.64s is no member that dgrid writes",
+			 field_doc_name(d), v->name, at < end ? form_of(at) : "");
+		return true;
+	}
+	return false;
+}

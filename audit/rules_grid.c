@@ -1,0 +1,128 @@
+#include "audit/rules_grid.h"
+#include "schema/keys.h"
+#include <string.h>
+
+#define EXCHANGE_MAX_SECONDS 3600 /* a node's file is written before the exchange, and pushes may be slow */
+#define PRINTS 3		  /* fingerprints that a notice names, of each kind: a line has its length */
+
+static void judge_node(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	if (!ch->new_mode) {
+		world_node_remove(&r->world, ch->id);
+		if (c->node)
+			rule_tell(r, RULE_NODE_FILE, c, ch->path, "a node's file was removed by a node, %s", c->who);
+		else
+			rule_tell(r, NOTICE_REMOVED, c, ch->path, "a node's file was removed by %s", c->who);
+		return;
+	}
+	char what[160];
+	const struct json *doc = rule_doc(&ch->new);
+	int64_t seen = rule_time(doc, "last_heartbeat"), late = rule_tolerance(r) + EXCHANGE_MAX_SECONDS;
+	bool named = rule_text_is(doc, "node_id", ch->id);
+	world_node_read(world_node_add(&r->world, ch->id), doc);
+	if (c->parent[0] && (!c->node || strcmp(c->who, ch->id) != 0))
+		rule_tell(r, RULE_NODE_FILE, c, ch->path, "the file of %s was written by %s", ch->id, c->who);
+	else if (!doc || doc->type != JSON_OBJECT || !named)
+		rule_tell(r, RULE_FILE_JSON, c, ch->path, "%s",
+			  !doc || doc->type != JSON_OBJECT ? "it is no object in JSON" : "its node_id is not its name");
+	else if (field_wrong(FIELD_NODE, doc, what))
+		rule_tell(r, RULE_DOC_FIELDS, c, ch->path, "%s", what);
+	else if (c->parent[0] && seen && (seen > c->at + late || seen + late < c->at))
+		rule_tell(r, RULE_NODE_FILE, c, ch->path, "last_heartbeat is not the time of the commit");
+}
+
+static void judge_mode(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	if (ch->new_mode && ch->new_mode != 0100644 && ch->new_mode != ch->old_mode)
+		rule_tell(r, RULE_FILE_MODE, c, ch->path, "mode %06o (expected 100644, a plain file)", ch->new_mode);
+}
+
+static const char *done_to(const struct rule_change *ch)
+{
+	return !ch->new_mode ? "removed" : ch->old_mode ? "changed" : "added";
+}
+
+/* The fingerprints of those keys of a that b does not have. */
+static void add_prints(struct buf *out, const char *verb, const struct keys *a, const struct keys *b)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < a->n; i++) {
+		if (keys_find(b, a->v[i].text))
+			continue;
+		if (n < PRINTS)
+			buf_addf(out, "%s%s", n ? ", " : verb, a->v[i].print);
+		n++;
+	}
+	if (n > PRINTS)
+		buf_addf(out, " and %zu more", n - PRINTS);
+}
+
+/* Which keys came and went, so that a human can hold them against what a node printed. */
+static void tell_keys(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	struct keys was = {0}, is = {0};
+	struct buf b = {0};
+	size_t n = strlen(ch->path);
+	bool file = n > 4 && !strcmp(ch->path + n - 4, ".pub"); /* else it counts for nothing anyway */
+	if (file && ch->old.bytes && ch->old.len <= KEYS_FILE_MAX)
+		keys_parse(&was, ch->old.bytes, ch->old.len, NULL);
+	if (file && ch->new.bytes && (ch->new.len > KEYS_FILE_MAX || keys_parse(&is, ch->new.bytes, ch->new.len, NULL)))
+		buf_adds(&b, ": not all of it are keys, so it counts for nothing");
+	add_prints(&b, ": enrols ", &is, &was);
+	add_prints(&b, b.len ? "; revokes " : ": revokes ", &was, &is);
+	rule_tell(r, NOTICE_KEYS, c, ch->path, "%s by %s%s", done_to(ch), c->who, b.data ? b.data : "");
+	keys_clear(&was);
+	keys_clear(&is);
+	buf_clear(&b);
+}
+
+static void judge_other(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	static const struct {
+		enum rule_kind kind;
+		enum rule_id notice;
+	} notices[] = {{RULE_SIGNERS, NOTICE_SIGNERS}, {RULE_WORKFLOW, NOTICE_WORKFLOW}};
+	if (ch->kind != RULE_OUTSIDE && ch->kind != RULE_WORKFLOW && ch->kind != RULE_BAD_PATH)
+		judge_mode(r, c, ch);
+	if (ch->kind == RULE_BAD_PATH) {
+		if (ch->new_mode)
+			rule_tell(r, RULE_PLACE_PATH, c, ch->path, "it does not belong there");
+		return; /* it may always be taken away */
+	}
+	if (c->node && ch->kind == RULE_KEY)
+		rule_tell(r, RULE_SIGNED_KEY, c, ch->path, "a key was %s by a node, %s",
+			  ch->new_mode ? "written" : "removed", c->who);
+	else if (c->node && ch->kind != RULE_NODE && ch->kind != RULE_TOTALS)
+		rule_tell(r, RULE_NODE_SCOPE, c, ch->path, "node %s changed it", c->who);
+	for (size_t i = 0; i < sizeof notices / sizeof *notices && c->parent[0]; i++)
+		if (notices[i].kind == ch->kind)
+			rule_tell(r, notices[i].notice, c, ch->path, "%s by %s", done_to(ch), c->who);
+	if (ch->kind == RULE_KEY && c->parent[0])
+		tell_keys(r, c, ch);
+}
+
+/* They hold from the next commit on. Who has to sign nothing any more can forge, so that is said in words. */
+void rules_settings(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	const struct grid_config *now = &r->world.config;
+	bool nodes = now->require_signed_nodes, tasks = now->require_signed_tasks;
+	if (!ch->new_mode || ch->new.bytes)
+		world_settings(&r->world, ch->new_mode ? ch->new.bytes : NULL, ch->new.len, c->at);
+	if (c->parent[0])
+		rule_tell(r, NOTICE_SETTINGS, c, ch->path, "%s by %s%s%s", done_to(ch), c->who,
+			  nodes == now->require_signed_nodes ? ""
+			  : nodes			     ? ", require_signed_nodes is off from here on"
+							     : ", require_signed_nodes is on from here on",
+			  tasks == now->require_signed_tasks ? ""
+			  : tasks			     ? ", require_signed_tasks is off from here on"
+							     : ", require_signed_tasks is on from here on");
+}
+
+void rules_grid(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	if (ch->kind == RULE_NODE) {
+		judge_mode(r, c, ch);
+		judge_node(r, c, ch);
+	} else
+		judge_other(r, c, ch);
+}

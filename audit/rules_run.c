@@ -1,0 +1,120 @@
+#include "audit/rules_run.h"
+#include "audit/rerun.h"
+#include "schema/result.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define SLACK_SECONDS 60 /* between two clocks of one machine, one of which may be set meanwhile */
+
+/* ---- how long ---- */
+
+/* from, to: UTC seconds, as the same machine tells them. */
+static void judge_duration(const struct rule_move *m, const struct json *of, const char *status, int64_t from,
+			   int64_t to)
+{
+	int64_t ms = json_int(of, "duration_ms", 0),
+		slack = m->rules->world.config.max_clock_skew_seconds + SLACK_SECONDS;
+	int64_t whole = json_int(m->old, "timeout_seconds", 0);
+	if (from && to && ms / 1000 > to - from + slack)
+		rule_say(m, RULE_RESULT_PARTS, "it ran for %lld s, and from its start to its end are %lld s",
+			 (long long)ms / 1000, (long long)(to - from));
+	else if (!strcmp(status, "timeout") && json_get(of, "duration_ms") && ms / 1000 + 1 < whole)
+		rule_say(m, RULE_RESULT_PARTS, "a timeout after %lld ms, and the task has %lld s", (long long)ms,
+			 (long long)whole);
+}
+
+/* ---- by the task ---- */
+
+static bool is_one_of(const char *text, char *const *list)
+{
+	while (*list && strcmp(*list, text) != 0)
+		list++;
+	return *list != NULL;
+}
+
+static void judge_image(const struct rule_move *m, const struct json *result, int64_t claimed)
+{
+	const char *engine = json_str(result, "engine"), *image = json_str(result, "image"),
+		   *own = json_str(m->old, "image");
+	const struct grid_config *c;
+	bool good = false;
+	if (!engine || !image)
+		return; /* result.parts has told */
+	if (!strcmp(engine, "bwrap")) {
+		if (strcmp(image, "host:/usr") != 0 || !rule_text_is(result, "image_digest", ""))
+			rule_say(m, RULE_RESULT_TASK, "bubblewrap runs no image, and the result names one");
+		return;
+	}
+	for (size_t n = 0; !good && (c = rule_settings(m, n, claimed)); n++)
+		good = own ? !strcmp(own, image) && is_one_of(image, c->images)
+			   : c->images[0] && !strcmp(c->images[0], image);
+	if (!good)
+		rule_say(m, RULE_RESULT_TASK, "it ran in %.100s, which is not the image of the task or the settings",
+			 image);
+}
+
+static double number(const struct json *of, const char *name)
+{
+	const struct json *n = json_get(of, name);
+	return n && n->type == JSON_NUMBER ? strtod(n->text, NULL) : 0;
+}
+
+/* Nodes may give less, by ceilings of their own. */
+static void judge_limits(const struct rule_move *m, const struct json *result, int64_t claimed)
+{
+	static const struct {
+		const char *name;
+		bool tasks; /* a task may ask for less than the settings give */
+	} limits[] = {{"cpus", true},	 {"memory_mb", true},		{"pids", true},
+		      {"tmp_mb", false}, {"output_limit_bytes", false}, {"out_mb", true}};
+	const struct json *given = json_get(result, "limits");
+	double most[sizeof limits / sizeof *limits] = {0};
+	const struct grid_config *c;
+	if (!rule_fields(m, FIELD_LIMITS, given))
+		return;
+	for (size_t n = 0; (c = rule_settings(m, n, claimed)); n++) {
+		const double gives[] = {c->max_cpus,	   (double)c->max_memory_mb,	  (double)c->max_pids,
+					(double)c->tmp_mb, (double)c->output_limit_bytes, (double)c->max_out_mb};
+		for (size_t i = 0; i < sizeof gives / sizeof *gives; i++)
+			most[i] = gives[i] > most[i] ? gives[i] : most[i];
+	}
+	for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
+		double asked = limits[i].tasks && json_get(m->old, limits[i].name) ? number(m->old, limits[i].name)
+										   : most[i],
+		       is = number(given, limits[i].name);
+		asked = asked > most[i] ? most[i] : asked;
+		if (is > asked * 1.0001) { /* written with six digits */
+			rule_say(m, RULE_RESULT_TASK, "it ran with %s %g, and the task may have %g", limits[i].name, is,
+				 asked);
+			return;
+		}
+	}
+}
+
+void rules_run_result(const struct rule_move *m, const struct json *result)
+{
+	const char *status = rerun_status(result);
+	int64_t claimed = rule_time(m->claim, "claimed_at");
+	char why[200];
+	if (!result_sound(result, status ? status : "", why)) {
+		rule_say(m, RULE_RESULT_PARTS, "%s", why);
+		return;
+	}
+	judge_duration(m, result, status ? status : "", rule_time(result, "started_at"),
+		       rule_time(result, "finished_at"));
+	if (m->old && rerun_script_changed(m->new))
+		rule_say(m, RULE_RESULT_TASK, "script_sha256 is not the hash of the task's script");
+	judge_image(m, result, claimed);
+	judge_limits(m, result, claimed);
+	if (rule_fields(m, FIELD_RESULT, result))
+		rule_fields(m, FIELD_QUORUM, json_get(result, "quorum"));
+}
+
+void rules_run_attempt(const struct rule_move *m, const struct json *entry, const char *outcome)
+{
+	char why[200];
+	if (!result_end_sound(entry, outcome, why))
+		rule_say(m, RULE_RESULT_PARTS, "%s", why);
+	else
+		judge_duration(m, entry, outcome, rule_time(m->claim, "claimed_at"), rule_time(entry, "ended_at"));
+}

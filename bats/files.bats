@@ -1,0 +1,242 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # scripts are for the inner shell; bats sets output and lines
+# Files out: what is left in /out reaches the remote before its result, and comes back from there.
+
+setup() {
+	load sandbox
+	sandbox_setup bwrap
+	require_bwrap
+	TODAY=$(date -u +%F)
+}
+teardown() { common_teardown; }
+
+settings() { # MEMBERS of grid.json
+	tgit -C "$T/c" pull -q
+	printf '{"schema": 1, "images": ["dgrid-test:1"], "min_timeout_seconds": 1, %s}\n' "$1" >"$T/c/grid.json"
+	tgit -C "$T/c" commit -qam settings
+	tgit -C "$T/c" push -q origin HEAD:main
+}
+out_refs() { git -C "$ORIGIN" for-each-ref --format='%(refname)' "${1:-refs/dgrid/out}"; }
+
+@test "a result stands in the ledger only after its files are at the remote" {
+	# Whenever the branch moves, the files that its results name are there.
+	cat >"$ORIGIN/hooks/update" <<-'SH'
+		#!/bin/sh
+		[ "$1" = refs/heads/main ] || exit 0
+		for file in $(git ls-tree -r --name-only "$3" tasks/completed tasks/failed | grep json); do
+			tree=$(git cat-file blob "$3:$file" | sed -n 's/.*"tree": "\(.*\)",.*/\1/p')
+			[ -z "$tree" ] || git rev-list --objects --glob=refs/dgrid/out | grep -q "^$tree" || { echo "$file has no files" >&2; exit 1; }
+		done
+	SH
+	chmod +x "$ORIGIN/hooks/update"
+	for i in 1 2 3 4; do task "t$i" <<<"echo $i >/out/number; [ $i != 3 ]"; done
+	run_all
+	[ "$(out_refs)" = "refs/dgrid/out/$TODAY/$NODE/1" ]
+	for i in 1 2 3 4; do [ "$("$DGRID" get "t$i" number -o -)" = "$i" ]; done
+	# A second process goes on where the first was, one whose disk is gone begins the next ref.
+	task t5 <<<'echo 5 >/out/number'
+	run_all
+	[ "$(out_refs)" = "refs/dgrid/out/$TODAY/$NODE/1" ]
+	rm -rf "$T/w1/store.git"
+	task t6 <<<'echo 6 >/out/number'
+	run_all
+	[ "$(out_refs | wc -l)" = 2 ]
+	[ "$("$DGRID" get t6 number -o -)" = 6 ]
+	"$DGRID" audit
+}
+
+@test "files that a host declines cost the files, not the result; its neighbours' are kept" {
+	cat >"$ORIGIN/hooks/update" <<-'SH'
+		#!/bin/sh
+		case $1 in refs/dgrid/out/*|refs/heads/dgrid-out/*) ;; *) exit 0 ;; esac
+		if git rev-list --objects "$3" --not --all | grep -q secret; then echo "GH013: push protection" >&2; exit 1; fi
+	SH
+	chmod +x "$ORIGIN/hooks/update"
+	task bad <<<'echo x >/out/secret; echo printed'
+	task good <<<'echo fine >/out/file'
+	run_all
+	[ "$(field bad 'r["status"], r["stdout"].strip(), "out" in r')" = "success printed False" ]
+	[[ "$(field bad 'r["out_error"]')" == "declined by the host: "* ]]
+	[ "$("$DGRID" get good file -o -)" = fine ]
+	run -66 "$DGRID" get bad
+	[[ "$output" == *"declined by the host"* ]]
+	"$DGRID" audit
+}
+
+@test "where a host takes heads only, the files stand on branches" {
+	cat >"$ORIGIN/hooks/update" <<-'SH'
+		#!/bin/sh
+		case $1 in refs/heads/*) ;; *) echo "heads only" >&2; exit 1 ;; esac
+	SH
+	chmod +x "$ORIGIN/hooks/update"
+	task t1 <<<'echo 1 >/out/file'
+	run_all
+	[ "$(out_refs refs/heads/dgrid-out)" = "refs/heads/dgrid-out/$TODAY/$NODE/1" ]
+	[ "$("$DGRID" get t1 file -o -)" = 1 ]
+	"$DGRID" audit
+}
+
+@test "kill -9 after the end and before the push loses neither result nor files" {
+	cat >"$ORIGIN/hooks/pre-receive" <<-'SH'
+		#!/bin/sh
+		while read -r old new ref; do
+			case $ref in refs/dgrid/out/*) while [ -e "$GIT_DIR/hold" ]; do sleep 0.1; done ;; esac
+		done
+	SH
+	chmod +x "$ORIGIN/hooks/pre-receive"
+	touch "$ORIGIN/hold"
+	task t1 <<<'echo kept >/out/file; echo printed'
+	spawn "$T/log" "$DGRID" worker --node-id "$NODE" --engine bwrap --work-dir "$T/w1"
+	wait_until 30 sh -c "ls '$T'/w1/results | grep -q json"
+	kill -KILL "$SPAWNED"
+	wait_until 10 pid_ended "$SPAWNED"
+	rm "$ORIGIN/hold"
+	ledger_has in_progress t1
+	run_all
+	[ "$(field t1 'r["status"], r["stdout"].strip(), r["attempt"]')" = "success printed 1" ]
+	[ "$("$DGRID" get t1 file -o -)" = kept ]
+	# The same, and the store is lost: the result says so.
+	touch "$ORIGIN/hold"
+	task t2 <<<'echo gone >/out/file'
+	spawn "$T/log" "$DGRID" worker --node-id "$NODE" --engine bwrap --work-dir "$T/w1"
+	wait_until 30 sh -c "ls '$T'/w1/results | grep -q json"
+	kill -KILL "$SPAWNED"
+	wait_until 10 pid_ended "$SPAWNED"
+	rm -rf "$ORIGIN/hold" "$T/w1/store.git"
+	run_all
+	[ "$(field t2 'r["status"], r["out_error"]')" = "success the node lost them before they were at the remote" ]
+	"$DGRID" audit
+}
+
+@test "nodes that vote compare what was left, show it to nobody before the end, and only the last brings it" {
+	for n in 1 2 3; do
+		task "v$n" '{"replicas": 3, "quorum": 2}' <<<"echo same >/out/file"
+	done
+	for n in a b c; do
+		"$DGRID" worker --node-id "$n" --engine bwrap --slots 4 --once --work-dir "$T/w-$n" 2>"$T/log-$n"
+		if [ $n = a ]; then [ -z "$(out_refs)" ]; fi
+	done
+	[ "$(out_refs)" = "refs/dgrid/out/$TODAY/b/1" ]
+	[ "$(field v1 'r["status"], r["quorum"]["agreed"]')" = "success ['a', 'b']" ]
+	[ "$("$DGRID" get v1 file -o -)" = same ]
+	# The output is the same, the files are not.
+	task w1 '{"replicas": 2, "quorum": 2}' <<<'cat /proc/sys/kernel/random/uuid >/out/file'
+	for n in a b; do "$DGRID" worker --node-id "$n" --engine bwrap --once --work-dir "$T/w-$n" 2>"$T/log-$n"; done
+	[ "$(field w1 'r["status"], "ref" in r["out"]')" = "disputed False" ]
+	"$DGRID" audit
+}
+
+@test "over SSH without protocol v2, where no object is given by its id, and over HTTP" {
+	task t1 <<<'mkdir /out/d; echo 1 >/out/d/file; head -c 300000 /dev/urandom >/out/big'
+	task t2 <<<'echo 2 >/out/file'
+	run_all
+	start_sshd
+	"$DGRID" --repo "$SSH_URL" get t1 d/file -o - | grep -qx 1
+	rm -rf "$HOME/.cache"
+	git -C "$ORIGIN" config --unset uploadpack.allowAnySHA1InWant || true
+	git config --global protocol.version 0
+	"$DGRID" --repo "$SSH_URL" get t1 -o "$T/ssh"
+	[ "$(cat "$T/ssh/d/file")" = 1 ]
+	git config --global --unset protocol.version
+	start_http_git
+	export GIT_TOKEN
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	"$DGRID" --repo "$HTTP_URL" get --tasks t1 t2 -o "$T/http"
+	[ "$(cat "$T/http/t1/d/file" "$T/http/t2/file")" = $'1\n2' ]
+	# Only what was asked for came: not the other task's 300 kB.
+	rm -rf "$HOME/.cache"
+	"$DGRID" --repo "$HTTP_URL" get t2 file -o - | grep -qx 2
+	[ "$(du -sk "$HOME"/.cache/dgrid/*-files.git | cut -f1)" -lt 250 ]
+}
+
+@test "files, get and keep say what is not there; nothing is overwritten, nothing is followed" {
+	task t1 <<<'echo 1 >/out/a; mkdir /out/d; echo 2 >/out/d/b'
+	task t2 <<<'echo other >/out/a'
+	task none <<<'true'
+	run_all
+	task later <<<'true'
+	run -66 "$DGRID" get none
+	[[ "$output" == *"left no files"* ]]
+	run -75 "$DGRID" files later
+	run -66 "$DGRID" get unheard
+	run -66 "$DGRID" get t1 c
+	[[ "$output" == *"did not leave 'c' (dgrid files t1 lists"* ]]
+	run -64 "$DGRID" get t1 -o -
+	run -0 "$DGRID" files --json t1
+	[ "$(python3 -c 'import json, sys; d = json.loads(sys.argv[1]); print(d["schema"], [f["path"] for f in d["files"]], d["out"]["bytes"])' "$output")" = "1 ['a', 'd/b'] 4" ]
+	"$DGRID" get t1
+	run -77 "$DGRID" get t1
+	[[ "$output" == *"--force replaces files"* ]]
+	echo old >t1/a
+	"$DGRID" get t1 a --force
+	[ "$(cat t1/a)" = 1 ]
+	rm -r t1/d && mkdir elsewhere && ln -s ../elsewhere t1/d
+	run ! "$DGRID" get t1 d --force
+	[ -z "$(ls elsewhere)" ]
+	# Kept for good, under a name that is taken once.
+	"$DGRID" keep t1 --as best
+	run -77 "$DGRID" keep t2 --as best
+	[ "$(git -C "$ORIGIN" show refs/dgrid/keep/best:d/b)" = 2 ]
+}
+
+@test "what is older than keep_out_days is deleted, what is kept stays" {
+	task t1 <<<'echo 1 >/out/a'
+	run_all
+	"$DGRID" keep t1
+	old=$(git -C "$ORIGIN" rev-parse "refs/dgrid/out/$TODAY/$NODE/1")
+	for day in 2020-01-01 2020-01-02 "$(date -u -d '-10 days' +%F)"; do git -C "$ORIGIN" update-ref "refs/dgrid/out/$day/n9/1" "$old"; done
+	run -0 "$DGRID" maintain --dry-run
+	[[ "$output" == *"would delete 2 days of outputs"* ]]
+	run -0 "$DGRID" maintain
+	[[ "$output" == *"deleted 2 days of outputs"* ]]
+	[ "$(out_refs | wc -l)" = 2 ]
+	settings '"keep_out_days": 3'
+	"$DGRID" maintain | grep -q 'deleted 1 day of outputs'
+	git -C "$ORIGIN" update-ref -d "refs/dgrid/out/$TODAY/$NODE/1"
+	git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/keep/t1
+	rm -rf "$HOME/.cache"
+	"$DGRID" get t1 a -o - | grep -qx 1 # the objects are still there
+	git -C "$ORIGIN" update-ref -d refs/dgrid/keep/t1
+	git -C "$ORIGIN" -c gc.pruneExpire=now gc -q --prune=now
+	run -66 "$DGRID" get t1
+	[[ "$output" == *"the files are gone"*"keep_out_days"* ]]
+}
+
+@test "a grid without outputs has no /out" {
+	settings '"max_out_mb": 0'
+	task t1 <<<'ls -d /out 2>&1; echo "<$DGRID_OUT>"'
+	run_all
+	[[ "$(field t1 'r["stdout"]')" == *"No such file"*"<>"* ]]
+	printf '{"task_id": "t2", "script": "true", "timeout_seconds": 5, "out_mb": 1}' >"$T/t2.json"
+	run -65 "$DGRID" submit "$T/t2.json"
+	[[ "$output" == *"out_mb"*"from 0 to 0"* ]]
+}
+
+@test "an ordinary user's worker, whose scripts shut what they leave" {
+	[ "$(id -u)" = 0 ] || { strict_skip "needs root to become another user"; return; }
+	who=64123
+	chmod 755 "$T" "${BATS_RUN_TMPDIR:-/tmp}" "$BATS_TEST_TMPDIR" "$(dirname "$BATS_TEST_TMPDIR")"
+	mkdir "$T/user"
+	task t1 <<<'mkdir /out/shut; echo 1 >/out/shut/file; chmod 000 /out/shut/file /out/shut; id -u'
+	chown -R "$who" "$T/user" "$ORIGIN"
+	git config --global --add safe.directory '*'
+	setpriv --reuid "$who" --regid "$who" --clear-groups env HOME="$T/user" \
+		"$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/user/w" 2>"$T/log" || { cat "$T/log"; false; }
+	[ "$(field t1 'r["status"], r["stdout"].strip(), r["out"]["files"]')" = "success 1000 1" ]
+	[ "$("$DGRID" get t1 shut/file -o -)" = 1 ]
+	[ ! -e "$T/user/w/run" ]
+}
+
+@test "rerun gives /out too, and compares what was left there" {
+	task same <<<'echo 1 >/out/file; chmod +x /out/file'
+	task random <<<'cat /proc/sys/kernel/random/uuid >/out/file'
+	task none <<<'true'
+	run_all
+	run -0 "$DGRID" rerun same
+	[[ "$output" == *reproducible* ]]
+	run -0 "$DGRID" rerun none
+	run -1 "$DGRID" rerun --json random
+	[ "$(python3 -c 'import json, sys; print([d["what"] for d in json.loads(sys.argv[1])["differences"]])' "$output")" = "['files']" ]
+	run -0 "$DGRID" show same
+	[[ "$output" == *"1 of 2 bytes (dgrid get same)"* ]]
+}

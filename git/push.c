@@ -1,0 +1,72 @@
+#include "git/push.h"
+#include "base/clock.h"
+#include "base/proc.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LATE_MS 1000 /* a push may still land after its connection is gone */
+#define AGAIN_MS 300 /* who was before us may not have ended yet */
+
+#define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
+
+static void wait_ms(int64_t ms)
+{
+	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until;)
+		loop_step(until - now);
+}
+
+/* Where the branch is now. 0: known; head "" when there is none. */
+static int look(const struct git *g, const char *branch, char head[72])
+{
+	char *spec = xasprintf("+refs/heads/%s:refs/remotes/origin/%s", branch, branch);
+	char *ref = xasprintf("refs/remotes/origin/%s", branch);
+	int rc = GIT(g, NULL, NULL, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec);
+	if (!rc)
+		git_resolve(g, ref, head);
+	else /* without such a branch a fetch fails, too */
+		rc = git_remote_head(g, branch, head, NULL) || head[0] ? -1 : 0;
+	free(spec);
+	free(ref);
+	return rc;
+}
+
+/* git's own words for what an HTTP server answered; of SSH there are none. */
+static bool says_no(const char *said)
+{
+	static const char *const words[] = {"returned error: 401", "returned error: 403", "HTTP 401", "HTTP 403",
+					    "Authentication failed"};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		if (strstr(said, words[i]))
+			return true;
+	return false;
+}
+
+enum push_outcome push_look(const struct git *g, const char *branch, const char *commit, const char *base,
+			    enum push_outcome got, struct err *e)
+{
+	bool refused = got == PUSH_DECLINED;
+	char head[72] = "";
+	for (int round = 0; round < 2; round++) {
+		if (!proc_given_up())
+			wait_ms(round ? AGAIN_MS : refused ? 0 : LATE_MS);
+		if (proc_given_up() || look(g, branch, head)) {
+			e->class = ERR_UNAVAILABLE;
+			return PUSH_UNKNOWN;
+		}
+		if (head[0] && !GIT(g, NULL, NULL, "merge-base", "--is-ancestor", commit, head))
+			return PUSH_LANDED;
+		if (strcmp(head, base) != 0) {
+			e->class = ERR_RETRY;
+			return PUSH_RACED;
+		}
+	}
+	e->class = refused || says_no(e->msg) ? ERR_PERM : ERR_UNAVAILABLE;
+	return PUSH_DECLINED;
+}
+
+enum push_outcome push_branch(const struct git *g, const char *branch, const char *base, bool whole, struct err *e)
+{
+	enum push_outcome got = git_push(g, branch, whole, e);
+	return got == PUSH_LANDED ? got : push_look(g, branch, "HEAD", base, got, e);
+}

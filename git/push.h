@@ -1,0 +1,19 @@
+/* push: what a push's answer means. Servers answer in many words, proxies in others, and an answer can get lost or come
+ * to a request that was sent twice. So nobody's words decide what became of a push, but the branch: it has our commit
+ * (landed), it moved without it (a race), or it stands where it stood (the host refuses, or is in trouble).
+ *   got = push_branch(&git, "main", base, whole, &err)
+ */
+#ifndef PUSH_H
+#define PUSH_H
+#include "git/git.h"
+
+/* Pushes HEAD, which was made on top of base ("" for a branch that is new), to branch, unforced, and looks at the
+ * branch unless the answer says that it landed. PUSH_RACED: e->class is ERR_RETRY. PUSH_DECLINED: the branch did not
+ * move and the host says no (ERR_PERM) or cannot (ERR_UNAVAILABLE), with its reason. PUSH_UNKNOWN: the branch cannot be
+ * looked at, so it may have landed. whole: see git_push. Serves the event loop. */
+enum push_outcome push_branch(const struct git *g, const char *branch, const char *base, bool whole, struct err *e);
+/* After a push of commit that was not answered by "landed": what became of it? got and e are what git_push_with said.
+ */
+enum push_outcome push_look(const struct git *g, const char *branch, const char *commit, const char *base,
+			    enum push_outcome got, struct err *e);
+#endif

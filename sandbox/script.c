@@ -1,0 +1,82 @@
+#include "sandbox/script.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BYTE_ORDER_MARK "\xEF\xBB\xBF"
+#define BLANK " \t"
+#define SCRIPT_FILE "/tmp/.script"
+
+/* $1 is the script, the rest its interpreter, perhaps with one argument. */
+static const char launcher[] = "printf %s \"$1\" >" SCRIPT_FILE " && shift && exec \"$@\" " SCRIPT_FILE;
+
+/* Of "#! PROGRAM ARGUMENT": where both stand, as the kernel cuts them; all after PROGRAM is one argument. */
+struct interpreter {
+	const char *program, *argument;
+	size_t program_len, argument_len;
+};
+
+static bool find_interpreter(const char *script, struct interpreter *in)
+{
+	if (strncmp(script, "#!", 2) != 0)
+		return false;
+	const char *end = script + strcspn(script, "\n");
+	in->program = script + 2 + strspn(script + 2, BLANK);
+	in->program_len = strcspn(in->program, BLANK "\n");
+	in->argument = in->program + in->program_len;
+	in->argument += strspn(in->argument, BLANK);
+	while (end > in->argument && strchr(BLANK, end[-1]))
+		end--;
+	in->argument_len = (size_t)(end - in->argument);
+	return true;
+}
+
+void script_argv(const char *script, struct strs *argv)
+{
+	struct interpreter in;
+	strs_add(argv, "/bin/sh"); /* whatever PATH the task has */
+	strs_add(argv, "-c");
+	strs_add(argv, "--"); /* what follows is no option, whatever it begins with */
+	if (!find_interpreter(script, &in)) {
+		strs_add(argv, script);
+		strs_add(argv, "sh"); /* as it calls itself in its messages */
+		return;
+	}
+	strs_add(argv, launcher);
+	strs_add(argv, "sh");
+	strs_add(argv, script);
+	strs_addf(argv, "%.*s", (int)in.program_len, in.program);
+	if (in.argument_len)
+		strs_addf(argv, "%.*s", (int)in.argument_len, in.argument);
+}
+
+/* Always true. */
+__attribute__((format(printf, 2, 3))) static bool tell(char why[240], const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(why, 240, fmt, ap);
+	va_end(ap);
+	return true;
+}
+
+bool script_wrong(const char *script, size_t len, char why[240])
+{
+	struct interpreter in;
+	size_t line = 1;
+	if (!strncmp(script, BYTE_ORDER_MARK, 3))
+		return tell(why, "begins with a byte order mark (expected UTF-8 without one)");
+	for (size_t i = 0; i < len; i++) {
+		if (script[i] == '\r' && (i + 1 == len || script[i + 1] == '\n'))
+			return tell(why,
+				    "line %zu ends with a carriage return, which sh takes for a part of the command "
+				    "(expected LF alone, as dos2unix makes it; printf '\\r' for one that is meant)",
+				    line);
+		line += script[i] == '\n';
+	}
+	if (find_interpreter(script, &in) && *in.program != '/')
+		return tell(
+		    why, "its #! line names \"%.*s\" (expected the path of a program, such as #!/usr/bin/env python3)",
+		    in.program_len > 80 ? 80 : (int)in.program_len, in.program);
+	return false;
+}

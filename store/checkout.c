@@ -1,0 +1,203 @@
+#include "store/checkout.h"
+#include "base/file.h"
+#include "base/tree.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- what is in it ---- */
+
+struct listing {
+	struct checkout *list;
+	char *wrong; /* the first path that cannot be written; NULL: none */
+};
+
+static bool path_valid(const char *path)
+{
+	char *copy = xstrdup(path);
+	bool valid = true;
+	int depth = 0;
+	for (char *part = copy, *next; part && valid; part = next) {
+		next = strchr(part, '/');
+		if (next)
+			*next++ = 0;
+		valid = tree_name_valid(part) && ++depth <= TREE_DEPTH_MAX + 1;
+	}
+	free(copy);
+	return valid;
+}
+
+/* "MODE TYPE OID SIZE<tab>PATH" */
+static void take(void *ctx, const char *record)
+{
+	struct listing *l = ctx;
+	struct checkout_file f = {.wanted = true};
+	char mode[8], type[8];
+	long long size = 0;
+	const char *tab = strchr(record, '\t');
+	if (!tab || l->wrong)
+		return;
+	bool read = sscanf(record, "%7s %7s %71s %lld", mode, type, f.oid, &size) == 4;
+	if (!read || (strcmp(mode, "100644") != 0 && strcmp(mode, "100755") != 0) || !path_valid(tab + 1)) {
+		l->wrong = xstrdup(tab + 1);
+		return;
+	}
+	f.executable = !strcmp(mode, "100755");
+	f.size = size;
+	f.path = xstrdup(tab + 1);
+	if (!(l->list->n & (l->list->n + 1))) /* room for a power of two */
+		l->list->v = xrealloc(l->list->v, 2 * (l->list->n + 1) * sizeof *l->list->v);
+	l->list->v[l->list->n++] = f;
+	l->list->bytes += size;
+}
+
+int checkout_list(const struct git *g, const char *tree, struct checkout *l, struct err *e)
+{
+	struct listing ls = {.list = l};
+	const char *args[] = {"ls-tree", "-r", "-z", "-l", "--full-tree", tree, NULL};
+	int rc = git_records(g, args, take, &ls, e);
+	if (!rc && ls.wrong)
+		rc = err_set(e, ERR_DATA,
+			     "'%.200s' in it is no plain file with a name that every disk takes: it is not written",
+			     ls.wrong);
+	free(ls.wrong);
+	return rc;
+}
+
+size_t checkout_want(struct checkout *l, const char *path)
+{
+	size_t len = strlen(path), n = 0;
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	for (size_t i = 0; i < l->n; i++)
+		if (!strncmp(l->v[i].path, path, len) && (!l->v[i].path[len] || l->v[i].path[len] == '/')) {
+			l->v[i].wanted = true;
+			n++;
+		}
+	return n;
+}
+
+void checkout_clear(struct checkout *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->v[i].path);
+	free(l->v);
+	*l = (struct checkout){0};
+}
+
+/* ---- to disk ---- */
+
+struct writing {
+	const struct checkout_file *const *files;
+	int top;
+	bool over;
+	int rc;
+	struct err *e;
+};
+
+static int trouble(struct writing *w, const char *path)
+{
+	enum err_class c = errno == EEXIST ? ERR_PERM : ERR_UNAVAILABLE;
+	return w->rc = err_set(w->e, c, "cannot write '%s': %s%s", path, strerror(errno),
+			       errno == EEXIST ? " (--force replaces files)" : "");
+}
+
+/* The folder of path, made step by step without following a link; *name: what comes after it. */
+static int enter(struct writing *w, char *path, char **name)
+{
+	int at = w->top;
+	*name = path;
+	for (char *slash; (slash = strchr(*name, '/')); *name = slash + 1) {
+		*slash = 0;
+		if (mkdirat(at, *name, 0777) && errno != EEXIST) {
+			trouble(w, path);
+			goto failed;
+		}
+		int fd = openat(at, *name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0) {
+			trouble(w, path);
+			goto failed;
+		}
+		if (at != w->top)
+			close(at);
+		at = fd;
+		*slash = '/';
+	}
+	return at;
+failed:
+	if (at != w->top)
+		close(at);
+	return -1;
+}
+
+static int write_all(int fd, const char *p, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static void take_blob(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct writing *w = ctx;
+	const struct checkout_file *f = w->files[i];
+	if (w->rc)
+		return;
+	if (!bytes) {
+		w->rc = err_set(w->e, ERR_UNAVAILABLE, "'%s' is not at hand, or larger than 2 GB", f->path);
+		return;
+	}
+	char *path = xstrdup(f->path), *name;
+	int folder = enter(w, path, &name), fd = -1;
+	if (folder >= 0) {
+		if (w->over)
+			unlinkat(folder, name, 0);
+		fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    f->executable ? 0777 : 0666);
+		if (fd < 0 || write_all(fd, bytes, len))
+			trouble(w, f->path);
+		if (fd >= 0 && close(fd) && !w->rc)
+			trouble(w, f->path);
+		if (folder != w->top)
+			close(folder);
+	}
+	free(path);
+}
+
+int checkout_write(const struct git *g, const struct checkout *l, const char *dir, bool over, struct err *e)
+{
+	struct strs oids = {0};
+	const struct checkout_file **files = xcalloc(l->n + 1, sizeof *files);
+	struct writing w = {.files = files, .top = -1, .over = over, .e = e};
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].wanted) {
+			files[oids.n] = &l->v[i];
+			strs_add(&oids, l->v[i].oid);
+		}
+	int rc = 0;
+	if (mkdir(dir, 0777) && errno != EEXIST)
+		rc = err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", dir, strerror(errno));
+	else if ((w.top = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		rc = err_set(e, ERR_UNAVAILABLE, "cannot open the folder '%s': %s", dir, strerror(errno));
+	struct err git_says;
+	if (!rc && oids.n && git_cat(g, "blob", oids.v, oids.n, CHECKOUT_FILE_MAX, take_blob, &w, &git_says) && !w.rc) {
+		*e = git_says;
+		rc = -1;
+	}
+	if (w.top >= 0)
+		close(w.top);
+	strs_clear(&oids);
+	free(files);
+	return rc ? rc : w.rc;
+}

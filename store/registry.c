@@ -1,0 +1,42 @@
+#include "store/registry.h"
+#include "base/log.h"
+#include <stdlib.h>
+#include <string.h>
+
+void registry_ids(struct ledger *l, struct strs *out)
+{
+	char *folder = xasprintf("%s/nodes", l->git.dir);
+	struct err e;
+	if (task_ids_in(folder, out, &e))
+		log_at(LOG_WARN, "ledger", "%s", e.msg);
+	free(folder);
+}
+
+struct json *registry_node(struct ledger *l, const char *node, struct err *e)
+{
+	char *path = xasprintf("%s/nodes/%s.json", l->git.dir, node);
+	struct buf b = {0};
+	struct json_error je;
+	struct json *doc = NULL;
+	if (!file_read(path, TASK_FILE_MAX, &b, e) && !(doc = json_parse(b.data ? b.data : "", b.len, &je)))
+		err_set(e, ERR_DATA, "nodes/%s.json:%u:%u: %s", node, je.line, je.col, je.msg);
+	buf_clear(&b);
+	free(path);
+	return doc;
+}
+
+size_t registry_active(struct ledger *l)
+{
+	struct strs ids = {0};
+	size_t n = 0;
+	registry_ids(l, &ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		struct err e;
+		struct json *doc = registry_node(l, ids.v[i], &e);
+		const char *status = json_str(doc, "status");
+		n += status && strcmp(status, "left") != 0;
+		json_free(doc);
+	}
+	strs_clear(&ids);
+	return n;
+}

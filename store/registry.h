@@ -1,0 +1,10 @@
+/* registry: which nodes the branch knows (nodes/NODE.json), as the ledger's work tree has them. */
+#ifndef REGISTRY_H
+#define REGISTRY_H
+#include "ledger.h"
+
+void registry_ids(struct ledger *l, struct strs *out); /* of all that are registered, sorted */
+/* nodes/NODE.json, the caller's; NULL when there is none (ERR_NOENT) or it is no JSON (ERR_DATA). */
+struct json *registry_node(struct ledger *l, const char *node, struct err *e);
+size_t registry_active(struct ledger *l); /* how many are registered, and have not left */
+#endif

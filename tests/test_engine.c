@@ -1,0 +1,111 @@
+/* What engines say of a container's end, and the very image that a task ran in. */
+#include "base/file.h"
+#include "sandbox/engine.h"
+#include "test.h"
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define STARTED "\"StartedAt\":\"2026-11-29T21:10:37.2Z\",\"Error\":\"\","
+
+static struct engine_state state(const char *text)
+{
+	struct engine_state s;
+	CHECK(!engine_parse_state(text, strlen(text), &s), text);
+	return s;
+}
+
+static void ends(void)
+{
+	struct engine_state s = state("{\"Status\":\"exited\"," STARTED "\"OOMKilled\":false,\"ExitCode\":7}");
+	CHECK(s.ran && s.ended && s.exit_code == 7 && !s.oom, "exited");
+	s = state("{\"Status\":\"exited\"," STARTED "\"OOMKilled\":true,\"ExitCode\":137}");
+	CHECK(s.ended && s.oom && s.exit_code == 137, "killed for its memory");
+	/* Docker's and podman's words for what has not ended; each comes with an exit code of 0. */
+	static const char *const others[] = {"running", "paused",  "restarting", "removing",
+					     "dead",	"stopped", "stopping",	 "unknown"};
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		char *text = xasprintf("{\"Status\":\"%s\",\"Running\":true," STARTED "\"ExitCode\":0}", others[i]);
+		s = state(text);
+		CHECK(s.ran && !s.ended, others[i]);
+		free(text);
+	}
+	s = state("{\"Status\":\"created\",\"StartedAt\":\"0001-01-01T00:00:00Z\",\"ExitCode\":0,\"Error\":\"no sh\"}");
+	CHECK(!s.ran && !s.ended && !strcmp(s.error, "no sh"), "made, not started");
+	s = state("{\"Status\":\"exited\"," STARTED "\"OOMKilled\":false}");
+	CHECK(s.ran && !s.ended, "an end without an exit code is none");
+	s = state("{}");
+	CHECK(!s.ran && !s.ended, "nothing is said");
+	CHECK(engine_parse_state("[]", 2, &s) && engine_parse_state("{\"Sta", 5, &s) && engine_parse_state("", 0, &s),
+	      "what is no answer");
+}
+
+static void signals(void)
+{
+	struct engine g = {.kind = ENGINE_PODMAN};
+	struct strs argv = {0};
+	engine_kill_argv(&g, "dgrid-n1-t", "TERM", &argv);
+	CHECK(argv.n == 4 && !strcmp(argv.v[0], "podman") && !strcmp(argv.v[1], "kill") &&
+		  !strcmp(argv.v[2], "--signal=TERM") && !strcmp(argv.v[3], "dgrid-n1-t"),
+	      "the container's main process");
+	strs_clear(&argv);
+	g.kind = ENGINE_BWRAP;
+	engine_kill_argv(&g, "dgrid-n1-t", "TERM", &argv);
+	CHECK(!argv.n, "bubblewrap has no containers");
+}
+
+#define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* A docker that knows the images in $KNOWN, and pulls those in $PULLS. */
+static const char docker[] =
+    "#!/bin/sh\n"
+    "for last; do :; done\n"
+    "case $1 in\n"
+    "image) case \" $KNOWN $(cat \"$0.pulled\" 2>/dev/null) \" in *\" $last \"*) echo \"$last x@y\" ;; "
+    "*) echo \"Error: No such image: $last\" >&2; exit 1 ;; esac ;;\n"
+    "pull) case \" $PULLS \" in *\" $last \"*) echo \"$last\" >\"$0.pulled\" ;; "
+    "*) echo 'not found' >&2; exit 1 ;; esac ;;\n"
+    "esac\n";
+
+static void images(void)
+{
+	struct err e;
+	struct engine g = {.kind = ENGINE_DOCKER};
+	char ref[320], *dir = file_temp_dir(&e), *path = xasprintf("%s/docker", dir), *old = xstrdup(getenv("PATH")),
+		       *paths = xasprintf("%s:%s", dir, old);
+	CHECK(!file_write(path, docker, sizeof docker - 1, &e) && !chmod(path, 0755), "a docker");
+	setenv("PATH", paths, 1);
+	setenv("KNOWN", "reg/alpine@sha256:" HEX, 1);
+	CHECK(!engine_image_exact(&g, "reg/alpine:3.20", "sha256:" HEX, ref, &e) &&
+		  !strcmp(ref, "reg/alpine@sha256:" HEX),
+	      "by its registry's digest");
+	setenv("KNOWN", "sha256:" HEX, 1);
+	CHECK(!engine_image_exact(&g, "alpine:3.20", HEX, ref, &e) && !strcmp(ref, "sha256:" HEX), "by its id here");
+	setenv("KNOWN", "", 1);
+	setenv("PULLS", "alpine@sha256:" HEX, 1);
+	CHECK(!engine_image_exact(&g, "alpine", "sha256:" HEX, ref, &e) && !strcmp(ref, "alpine@sha256:" HEX),
+	      "pulled by its digest");
+	setenv("PULLS", "", 1);
+	CHECK(engine_image_exact(&g, "other", "sha256:" HEX, ref, &e) && e.class == ERR_UNAVAILABLE &&
+		  strstr(e.msg, "is not here and cannot be pulled"),
+	      "not to be had");
+	CHECK(engine_image_exact(&g, "--help", "sha256:" HEX, ref, &e) &&
+		  engine_image_exact(&g, "a", "sha256:1", ref, &e),
+	      "no image's name, no digest");
+	g.kind = ENGINE_BWRAP;
+	CHECK(engine_image_exact(&g, "alpine", HEX, ref, &e) && e.class == ERR_UNAVAILABLE, "bubblewrap runs none");
+	setenv("PATH", old, 1);
+	file_remove_tree(dir, NULL);
+	free(path);
+	free(paths);
+	free(old);
+	free(dir);
+}
+
+int main(void)
+{
+	ends();
+	signals();
+	images();
+	return test_end("test_engine");
+}

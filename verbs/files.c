@@ -1,0 +1,380 @@
+#include "base/file.h"
+#include "git/folder.h"
+#include "store/cache.h"
+#include "store/checkout.h"
+#include "store/filestore.h"
+#include "store/places.h"
+#include "verbs/follow.h"
+#include "verbs/report.h"
+#include "verbs/verbs.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- what a task left, at hand ---- */
+
+struct left {
+	struct json *doc;
+	const struct json *out;
+	const char *tree, *ref;
+};
+
+static void left_clear(struct left *l)
+{
+	json_free(l->doc);
+	*l = (struct left){0};
+}
+
+/* What the ledger says of it. */
+static int look_up(const struct context *ctx, const char *at, const char *id, struct left *l, struct err *e)
+{
+	struct snapshot s = {0};
+	const char *state;
+	char path[256];
+	*l = (struct left){0};
+	int rc = follow_find(ctx, &s, at, id, &l->doc, &state, path, e);
+	const struct json *result = rc ? NULL : json_get(l->doc, "result");
+	const char *lost = json_str(result, "out_error");
+	l->out = json_get(result, "out");
+	l->tree = json_str(l->out, "tree");
+	l->ref = json_str(l->out, "ref");
+	if (!rc && !result)
+		rc =
+		    err_set(e, ERR_RETRY, "task '%s' is in %s: it has no files yet (see: dgrid why %s)", id, state, id);
+	else if (!rc && lost)
+		rc = err_set(e, ERR_NOENT, "the files of '%s' were not kept: %.300s", id, lost);
+	else if (!rc && !l->out)
+		rc = err_set(e, ERR_NOENT, "task '%s' left no files (what its script writes to /out is kept)", id);
+	else if (!rc && !place_oid_valid(l->tree))
+		rc = err_set(e, ERR_DATA, "the result of '%s' does not say which files it left", id);
+	snapshot_close(&s);
+	return rc;
+}
+
+/* A repository of this reader's own that files of the grid pass through; a folder's objects are borrowed. */
+static int open_store(const struct context *ctx, const char *tree, struct filestore *store, struct err *e)
+{
+	char *cache = cache_path(ctx->url), *dir = xasprintf("%.*s-files.git", (int)(strlen(cache) - 4), cache);
+	char *slash = strrchr(cache, '/');
+	struct folder f;
+	const char *local;
+	folder_open(&f, ctx->url, ctx->branch);
+	*slash = 0;
+	int rc = file_mkdirs(cache, e);
+	if (!rc)
+		rc = filestore_open(store, dir, cache_needless(ctx->url, &local) ? local : ctx->url, strlen(tree) == 64,
+				    f.objects, ctx->name, ctx->email, e);
+	folder_close(&f);
+	free(cache);
+	free(dir);
+	return rc;
+}
+
+static bool at_hand(const struct filestore *store, const char *tree)
+{
+	struct err none;
+	/* Everything below it, and not from the remote. */
+	const char *args[] = {"rev-list", "--objects", "--quiet", tree, NULL};
+	return !git_run(&store->git, NULL, &none, args);
+}
+
+/* The tree alone, by its id; where the host gives none by id, the whole ref that it stands on. */
+static int fetch_tree(const struct filestore *store, const struct left *l, struct err *e)
+{
+	struct place_out place;
+	struct err first;
+	if (at_hand(store, l->tree))
+		return 0;
+	const char *by_id[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", l->tree, NULL};
+	if (!git_run(&store->git, NULL, &first, by_id) && at_hand(store, l->tree))
+		return 0;
+	if (!l->ref || !place_out_parse(l->ref, &place))
+		return err_set(e, ERR_NOENT, "the files are not at the remote: %.300s", first.msg);
+	char *spec = xasprintf("+%s:refs/got/%s/%s/%d", l->ref, place.day, place.node, place.number);
+	const char *by_ref[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec, NULL};
+	int rc = git_run_long(&store->git, e, by_ref);
+	free(spec);
+	if (rc && strstr(e->msg, "find remote ref"))
+		rc =
+		    err_set(e, ERR_NOENT,
+			    "the files are gone: %s is deleted when it is older than keep_out_days. The tree's id, %s, "
+			    "stays: whoever has a copy can show that it is the one",
+			    l->ref, l->tree);
+	else if (!rc && !at_hand(store, l->tree))
+		rc = err_set(e, ERR_NOENT, "%s does not have the tree %s that the result names", l->ref, l->tree);
+	return rc;
+}
+
+static int bring(const struct context *ctx, const char *at, const char *id, struct left *l, struct filestore *store,
+		 struct checkout *files, struct err *e)
+{
+	int rc = look_up(ctx, at, id, l, e);
+	if (!rc)
+		rc = open_store(ctx, l->tree, store, e);
+	if (!rc)
+		rc = fetch_tree(store, l, e);
+	return rc ? rc : checkout_list(&store->git, l->tree, files, e);
+}
+
+/* ---- files ---- */
+
+static int cmd_files(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct report_options o;
+	struct left l = {0};
+	struct filestore store = {0};
+	struct checkout files = {0};
+	int rc = report_options(&o, &verb_files, argc, argv, true, e);
+	if (!rc)
+		rc = bring(ctx, o.at, o.id, &l, &store, &files, e);
+	if (!rc && o.json) {
+		struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
+		json_set(all, "schema", json_new_int(1));
+		json_set(all, "task_id", json_new_str(o.id));
+		json_set(all, "out", json_copy(l.out));
+		for (size_t i = 0; i < files.n; i++) {
+			struct json *one = json_new(JSON_OBJECT);
+			json_set(one, "path", json_new_str(files.v[i].path));
+			json_set(one, "bytes", json_new_int(files.v[i].size));
+			json_set(one, "executable", json_new_bool(files.v[i].executable));
+			json_append(list, one);
+		}
+		json_set(all, "files", list);
+		put_json(all);
+		json_free(all);
+	} else if (!rc) {
+		for (size_t i = 0; i < files.n; i++) {
+			printf("%c %12lld  ", files.v[i].executable ? 'x' : '-', (long long)files.v[i].size);
+			put_clean(files.v[i].path, 4096);
+			putchar('\n');
+		}
+		int64_t left_out = json_int(l.out, "left_out", 0);
+		if (left_out)
+			printf("%lld more could not be kept: links, devices, or names that Git refuses\n",
+			       (long long)left_out);
+	}
+	left_clear(&l);
+	filestore_close(&store);
+	checkout_clear(&files);
+	return rc;
+}
+
+/* ---- get ---- */
+
+struct get {
+	const char *to; /* NULL: a folder named after the task; "-": stdout */
+	bool over, tasks;
+};
+
+static void print_blob(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	(void)i;
+	*(bool *)ctx = bytes && fwrite(bytes, 1, len, stdout) == len;
+}
+
+static int to_stdout(const struct filestore *store, const struct checkout *files, struct err *e)
+{
+	const struct checkout_file *one = NULL;
+	size_t n = 0;
+	for (size_t i = 0; i < files->n; i++)
+		if (files->v[i].wanted) {
+			one = &files->v[i];
+			n++;
+		}
+	if (n != 1)
+		return err_set(e, ERR_USAGE, "-o -: expected one file, found %zu (name it: dgrid get ID PATH -o -)", n);
+	char *oid = (char *)one->oid;
+	bool printed = false;
+	if (git_cat(&store->git, "blob", &oid, 1, CHECKOUT_FILE_MAX, print_blob, &printed, e))
+		return -1;
+	return printed ? 0 : err_set(e, ERR_UNAVAILABLE, "'%s' cannot be printed", one->path);
+}
+
+static int get_one(const struct context *ctx, const struct get *o, const char *id, char **paths, size_t n,
+		   struct err *e)
+{
+	struct left l = {0};
+	struct filestore store = {0};
+	struct checkout files = {0};
+	int rc = bring(ctx, NULL, id, &l, &store, &files, e);
+	for (size_t i = 0; i < files.n && n; i++)
+		files.v[i].wanted = false;
+	for (size_t i = 0; i < n && !rc; i++)
+		if (!checkout_want(&files, paths[i]))
+			rc = err_set(e, ERR_NOENT, "'%s' did not leave '%.200s' (dgrid files %s lists what it left)",
+				     id, paths[i], id);
+	char *dir = o->tasks && o->to ? xasprintf("%s/%s", o->to, id) : xstrdup(o->to ? o->to : id);
+	if (!rc && o->tasks && o->to && mkdir(o->to, 0777) && errno != EEXIST)
+		rc = err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", o->to, strerror(errno));
+	if (!rc && o->to && !strcmp(o->to, "-"))
+		rc = to_stdout(&store, &files, e);
+	else if (!rc && !(rc = checkout_write(&store.git, &files, dir, o->over, e))) {
+		size_t written = 0;
+		for (size_t i = 0; i < files.n; i++)
+			written += files.v[i].wanted;
+		printf("%s: %zu file%s\n", dir, written, written == 1 ? "" : "s");
+	}
+	free(dir);
+	left_clear(&l);
+	filestore_close(&store);
+	checkout_clear(&files);
+	return rc;
+}
+
+static int cmd_get(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct usage_scan s = {.verb = &verb_get, .argc = argc, .argv = argv};
+	struct get o = {0};
+	int key;
+	while ((key = usage_next(&s, e)) > 0)
+		switch (key) {
+		case 'o':
+			o.to = s.value;
+			break;
+		case 'f':
+			o.over = true;
+			break;
+		case 't':
+			o.tasks = true;
+			break;
+		default:
+			break;
+		}
+	if (key < 0 || need_repo(ctx, e))
+		return -1;
+	if (s.rest == argc)
+		return err_set(e, ERR_USAGE, "get: expected a task's id");
+	if (o.tasks && o.to && !strcmp(o.to, "-"))
+		return err_set(e, ERR_USAGE, "--tasks writes to folders (expected another -o than -)");
+	if (!o.tasks)
+		return get_one(ctx, &o, argv[s.rest], argv + s.rest + 1, (size_t)(argc - s.rest - 1), e);
+	int rc = 0;
+	for (int i = s.rest; i < argc && !rc; i++)
+		rc = get_one(ctx, &o, argv[i], NULL, 0, e);
+	return rc;
+}
+
+/* ---- keep ---- */
+
+static int keep(const struct context *ctx, const char *id, const char *name, struct err *e)
+{
+	struct left l = {0};
+	struct filestore store = {0};
+	struct checkout files = {0};
+	struct buf commit = {0};
+	char oid[72], ref[PLACE_MAX];
+	int rc = bring(ctx, NULL, id, &l, &store, &files, e);
+	char *subject = xasprintf("outputs of %s, kept", id);
+	const char *make[] = {"commit-tree", "-m", subject, l.tree, NULL};
+	if (!rc)
+		rc = git_run(&store.git, &commit, e, make);
+	enum push_outcome got = PUSH_UNKNOWN;
+	for (int heads = 0; heads < 2 && !rc && got != PUSH_LANDED; heads++) {
+		buf_first_line(&commit, oid, sizeof oid);
+		place_keep_name(ref, name, heads);
+		char *spec = xasprintf("%s:%s", oid, ref);
+		const char *push[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
+		got = git_push_ref(&store.git, push, ref, e);
+		free(spec);
+		if (got == PUSH_RACED)
+			rc = err_set(e, ERR_PERM, "'%s' is kept already: %s stands (choose another name with --as)",
+				     name, ref);
+		else if (got == PUSH_UNKNOWN)
+			rc = -1;
+	}
+	if (!rc && got != PUSH_LANDED)
+		rc = -1;
+	if (!rc)
+		printf("kept as %s\n", ref);
+	free(subject);
+	buf_clear(&commit);
+	left_clear(&l);
+	filestore_close(&store);
+	checkout_clear(&files);
+	return rc;
+}
+
+static int cmd_keep(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct usage_scan s = {.verb = &verb_keep, .argc = argc, .argv = argv};
+	const char *name = NULL;
+	int key;
+	while ((key = usage_next(&s, e)) > 0)
+		if (key == 'a')
+			name = s.value;
+	if (key < 0 || need_repo(ctx, e) || usage_operands(&s, 1, e))
+		return -1;
+	if (s.rest == argc)
+		return err_set(e, ERR_USAGE, "keep: expected a task's id");
+	name = name ? name : argv[s.rest];
+	if (!task_id_valid(name))
+		return err_set(e, ERR_USAGE, "--as: expected 1-64 of A-Z a-z 0-9 _ -, found '%.100s'", name);
+	return keep(ctx, argv[s.rest], name, e);
+}
+
+const struct verb verb_files = {
+    .name = "files",
+    .args = "[--json] [--at REV|DATE] ID",
+    .summary = "the files that a task left in /out",
+    .about =
+	"Lists what a task's script left in /out: an x for what may be executed, bytes, name. Whatever way the task "
+	"ended, its files are kept for keep_out_days of grid.json; `dgrid keep` keeps them for good.",
+    .needs = USAGE_READS,
+    .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},
+    .operands = "@tasks:completed,failed",
+    .examples = (const struct usage_note[]){{"dgrid files hello", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "listed"},
+					 {"66", "no such task, or it left no files, or they are gone"},
+					 {"75", "it has not ended yet"},
+					 {0}},
+    .run = cmd_files,
+};
+const struct verb verb_get = {
+    .name = "get",
+    .args = "[-o DIR] [--force] ID [PATH...] | get --tasks [-o DIR] ID...",
+    .summary = "fetches the files that a task left in /out",
+    .about = "Writes what a task left in /out to a folder named after it, or to DIR; with PATHs only those files and "
+	     "folders. Only this task's files are fetched, where the host gives objects by id, as most do. Files that "
+	     "stand there are not replaced without --force, and no link is followed.",
+    .needs = USAGE_READS,
+    .options =
+	(const struct usage_option[]){{'o', "-o, --output", "DIR|-", "@folders",
+				       "write to DIR; with --tasks below DIR/ID; -: the one file named, to stdout"},
+				      {'f', "--force", NULL, NULL, "replace files that stand there"},
+				      {'t', "--tasks", NULL, NULL, "all operands are tasks, and get a folder each"},
+				      {0}},
+    .operands = "@tasks:completed,failed",
+    .examples = (const struct usage_note[]){{"dgrid get fit", "into ./fit"},
+					    {"dgrid get fit model.bin -o - >model.bin", "one file"},
+					    {"dgrid get --tasks -o results fit-1 fit-2",
+					     "into results/fit-1 and results/fit-2"},
+					    {0}},
+    .exits = (const struct usage_note[]){{"0", "written"},
+					 {"66", "no such task or file, or it is gone"},
+					 {"75", "the task has not ended yet"},
+					 {"77", "a file stands there already"},
+					 {0}},
+    .run = cmd_get,
+};
+const struct verb verb_keep = {
+    .name = "keep",
+    .args = "[--as NAME] ID",
+    .summary = "keeps the files that a task left for good",
+    .about =
+	"Makes the ref refs/dgrid/keep/NAME, whose files are those that the task left in /out: it is not deleted when "
+	"they are older than keep_out_days. Whoever no longer wants them deletes the ref.",
+    .needs = USAGE_WRITES,
+    .options =
+	(const struct usage_option[]){{'a', "--as", "NAME", NULL, "the ref's name; default: the task's id"}, {0}},
+    .operands = "@tasks:completed,failed",
+    .examples = (const struct usage_note[]){{"dgrid keep fit --as best-so-far", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "kept"},
+					 {"66", "no such task, or it left no files, or they are gone"},
+					 {"75", "it has not ended yet"},
+					 {"77", "the remote declines, or the name is taken"},
+					 {0}},
+    .run = cmd_keep,
+};

@@ -1,0 +1,38 @@
+/* report: what the verbs that show the grid share: their options, times in words, rows of tasks. */
+#ifndef REPORT_H
+#define REPORT_H
+#include "base/table.h"
+#include "base/usage.h"
+#include "verbs/commands.h"
+
+struct report_options {
+	bool json, all, markdown, follow;
+	const char *at;
+	const char *atom; /* base URL of the feed, "" for none; NULL: no feed is asked for */
+	long limit;	  /* rows of queued, and of finished tasks, unless --all or --limit says else */
+	long watch;	  /* seconds between two looks; 0: look once */
+	const char *id;	  /* of the task, for the verbs that look at one */
+};
+/* The options of such a verb, by these keys: j --json, t --at, a --all, m --markdown, l --limit, w --watch,
+ * f --follow, A --atom. task: it wants a task's id. */
+int report_options(struct report_options *o, const struct verb *v, int argc, char **argv, bool task, struct err *e);
+
+const char *report_span(int64_t seconds, char out[24]);		  /* "4 s", "12 min", "3 h", "2 d" */
+int64_t report_time(const struct json *object, const char *name); /* UTC seconds; 0 when absent or no time */
+char *report_names(const struct json *list);			  /* of strings: "n1, n2"; the caller's */
+void report_copy(struct json *to, const struct json *from, const char *name); /* the member, when it is there */
+enum paint report_paint(const char *status);				      /* of a task */
+int report_nodes(const struct snapshot *s, struct json **nodes,
+		 struct err *e);		      /* a list of what is known of each, the caller's */
+struct json *report_counts(const struct snapshot *s); /* tasks by state, and "archived" */
+
+/* How fast the grid works lately. Archived tasks are not seen, so where tasks are archived fast the time looked at is
+ * shorter. */
+struct pace {
+	size_t finished; /* within the last seconds */
+	int64_t seconds;
+	double per_minute;
+	int64_t oldest_queued; /* seconds since it was created; -1: none */
+};
+struct pace report_pace(const struct snapshot *s); /* documents loaded */
+#endif

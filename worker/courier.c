@@ -1,0 +1,379 @@
+#include "worker/courier.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/places.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WAIT_MIN_MS 1000
+#define WAIT_MAX_MS 60000
+#define BATCH_BYTES (1LL << 30) /* of one push */
+#define BATCH_MAX 500		/* tasks */
+#define TIDY_BYTES (64LL << 20)
+#define OWN_REF "refs/sent" /* refs/sent/DAY/N: what the remote's ref had when we pushed last */
+
+struct courier {
+	const struct filestore *store;
+	const char *node;
+	struct outbox *outbox;
+	int64_t (*may)(void *);
+	void *ctx;
+	struct loop_timer *timer;
+	bool busy, stopping, told;
+	bool heads; /* the host takes no refs/dgrid/ */
+	bool alone; /* it declined several tasks' files together: one task a push finds out whose */
+	bool tried_heads;
+	struct place_out place;
+	char tip[72], commit[72];
+	struct strs batch; /* nonces of the outcomes that the push is for */
+	int64_t wait_ms;
+	unsigned pushes;
+};
+
+static void begin(void *ctx);
+static void push(struct courier *c);
+
+static struct outcome *find(const struct courier *c, const char *nonce)
+{
+	struct outcome *i = c->outbox->first;
+	while (i && strcmp(i->nonce, nonce) != 0)
+		i = i->next;
+	return i;
+}
+
+static const struct json *out_of(const struct outcome *i)
+{
+	return json_get(i->result, "out");
+}
+
+static void later(struct courier *c, int64_t ms)
+{
+	c->busy = false;
+	if (!c->stopping && !c->timer)
+		c->timer = loop_after(ms, begin, c);
+}
+
+static void trouble(struct courier *c, const char *what)
+{
+	if (!c->told)
+		log_at(LOG_WARN, "outputs", "cannot be brought to the remote: %s; trying again", what);
+	c->told = true;
+	c->wait_ms = c->wait_ms * 2 < WAIT_MIN_MS   ? WAIT_MIN_MS
+		     : c->wait_ms * 2 > WAIT_MAX_MS ? WAIT_MAX_MS
+						    : c->wait_ms * 2;
+	later(c, clock_jitter(c->wait_ms));
+}
+
+/* It waits no longer. why NULL: its files are at the remote. */
+static void release(struct courier *c, struct outcome *i, const char *ref, const char *why)
+{
+	if (why) {
+		json_remove(i->result, "out");
+		json_set(i->result, "out_error", json_new_str(why));
+		log_at(LOG_WARN, "outputs", "what %s left is lost: %s", i->id, why);
+	} else {
+		struct json *out = json_copy(out_of(i));
+		json_set(out, "ref", json_new_str(ref));
+		json_set(i->result, "out", out);
+	}
+	i->waits = false;
+	outbox_save(c->outbox, i);
+}
+
+/* ---- what the ref has ---- */
+
+static char *own_ref(const struct courier *c)
+{
+	return xasprintf(OWN_REF "/%s/%d", c->place.day, c->place.number);
+}
+
+/* The day's ref. What an earlier process pushed there is looked up at the start alone: it takes git. */
+static void take_place(struct courier *c, bool look)
+{
+	char day[11];
+	place_day(clock_now(), day);
+	if (!strcmp(day, c->place.day))
+		return;
+	c->place = (struct place_out){.number = 1};
+	snprintf(c->place.day, sizeof c->place.day, "%s", day);
+	snprintf(c->place.node, sizeof c->place.node, "%s", c->node);
+	c->tip[0] = 0;
+	for (int n = 1; look && n < 100 && !c->tip[0]; n++) {
+		c->place.number = n;
+		char *ref = own_ref(c);
+		git_resolve(&c->store->git, ref, c->tip);
+		free(ref);
+	}
+	if (!c->tip[0])
+		c->place.number = 1;
+}
+
+/* ---- one push ---- */
+
+static void landed(struct courier *c, const char *ref)
+{
+	uint64_t bytes = 0;
+	for (size_t k = 0; k < c->batch.n; k++) {
+		struct outcome *i = find(c, c->batch.v[k]);
+		if (i)
+			bytes += (uint64_t)json_int(out_of(i), "bytes", 0);
+		if (i)
+			release(c, i, ref, NULL);
+	}
+	log_at(LOG_DEBUG, "outputs", "%zu tasks' files are at the remote: %llu bytes", c->batch.n,
+	       (unsigned long long)bytes);
+	c->told = false;
+	c->wait_ms = 0;
+}
+
+static void settle(void *ctx, const struct proc_result *res)
+{
+	struct courier *c = ctx;
+	char ref[PLACE_MAX];
+	place_out_name(ref, &c->place, c->heads);
+	if (res->end != PROC_EXITED || res->code) /* then the next process begins another ref */
+		log_at(LOG_WARN, "outputs", "git update-ref: %.200s", res->err.data ? res->err.data : "");
+	landed(c, ref);
+	c->commit[0] = 0;
+	strs_clear(&c->batch);
+	later(c, 0);
+}
+
+/* Notes what the remote's ref has, and lets go what was held for it. */
+static void note(struct courier *c)
+{
+	struct buf input = {0};
+	struct err e;
+	char *own = own_ref(c);
+	const char *args[] = {"update-ref", "--stdin", NULL};
+	if (c->tried_heads)
+		log_at(LOG_INFO, "outputs", "the host refuses refs/dgrid/: using branches instead");
+	c->tried_heads = false;
+	snprintf(c->tip, sizeof c->tip, "%s", c->commit);
+	buf_addf(&input, "update %s %s\n", own, c->commit);
+	for (size_t k = 0; k < c->batch.n; k++)
+		buf_addf(&input, "delete " FILESTORE_HELD "/%s\n", c->batch.v[k]);
+	if (!git_start_input(&c->store->git, input.data, input.len, args, c, settle, &e))
+		trouble(c, e.msg);
+	buf_clear(&input);
+	free(own);
+}
+
+static void pushed(void *ctx, const struct proc_result *res)
+{
+	struct courier *c = ctx;
+	struct err e = {0};
+	char ref[PLACE_MAX];
+	place_out_name(ref, &c->place, c->heads);
+	switch (git_push_outcome_of(res, ref, &e)) {
+	case PUSH_LANDED:
+		note(c);
+		return;
+	case PUSH_RACED: /* a store of ours that was lost had begun this one */
+		c->place.number++;
+		c->tip[0] = c->commit[0] = 0;
+		strs_clear(&c->batch);
+		later(c, 0);
+		return;
+	case PUSH_UNKNOWN: /* the same commit once more: if it is there, that is fine */
+		trouble(c, e.msg);
+		return;
+	case PUSH_DECLINED:
+		break;
+	}
+	if (!c->heads && !c->tried_heads) {
+		c->heads = c->tried_heads = true;
+		push(c);
+		return;
+	}
+	if (c->tried_heads) /* not for the name's sake */
+		c->heads = false;
+	c->commit[0] = 0;
+	c->tried_heads = false;
+	if (c->batch.n > 1) {
+		c->alone = true;
+		strs_clear(&c->batch);
+		later(c, 0);
+		return;
+	}
+	struct outcome *i = c->batch.n ? find(c, c->batch.v[0]) : NULL;
+	char *why = xasprintf("declined by the host: %.300s", e.msg);
+	strs_clear(&c->batch);
+	if (i)
+		release(c, i, NULL, why);
+	free(why);
+	later(c, 0);
+}
+
+static void push(struct courier *c)
+{
+	struct err e;
+	char ref[PLACE_MAX];
+	place_out_name(ref, &c->place, c->heads);
+	char *spec = xasprintf("%s:%s", c->commit, ref);
+	const char *args[] = {"-c", "core.bigFileThreshold=1m", "push", "--porcelain", "--no-verify", "origin", spec,
+			      NULL};
+	c->pushes++;
+	if (!git_start(&c->store->git, args, c, pushed, &e))
+		trouble(c, e.msg);
+	free(spec);
+}
+
+static void made_commit(void *ctx, const struct proc_result *res)
+{
+	struct courier *c = ctx;
+	size_t n = strcspn(res->out.data ? res->out.data : "", "\n");
+	if (res->end != PROC_EXITED || res->code || !n || n >= sizeof c->commit) {
+		strs_clear(&c->batch);
+		trouble(c, res->err.data ? res->err.data : "git commit-tree failed");
+		return;
+	}
+	snprintf(c->commit, sizeof c->commit, "%.*s", (int)n, res->out.data);
+	push(c);
+}
+
+/* {"schema": 1, "tasks": {"ID": {"nonce", "tree"}}} */
+static void made_tree(void *ctx, const struct proc_result *res)
+{
+	struct courier *c = ctx;
+	char tree[72] = "";
+	size_t n = strcspn(res->out.data ? res->out.data : "", "\n");
+	if (res->end == PROC_EXITED && !res->code && n && n < sizeof tree)
+		snprintf(tree, sizeof tree, "%.*s", (int)n, res->out.data);
+	struct json *doc = json_new(JSON_OBJECT), *tasks = json_new(JSON_OBJECT);
+	struct buf text = {0};
+	struct err e;
+	for (size_t k = 0; k < c->batch.n; k++) {
+		const struct outcome *i = find(c, c->batch.v[k]);
+		struct json *one = json_new(JSON_OBJECT);
+		json_set(one, "nonce", json_new_str(c->batch.v[k]));
+		json_set(one, "tree", json_new_str(i ? json_str(out_of(i), "tree") : ""));
+		json_set(tasks, i ? i->id : "", one);
+	}
+	json_set(doc, "schema", json_new_int(1));
+	json_set(doc, "tasks", tasks);
+	json_write(&text, doc, 0);
+	const char *args[] = {"commit-tree", "-F", "-", tree, c->tip[0] ? "-p" : NULL, c->tip, NULL};
+	if (!tree[0]) {
+		strs_clear(&c->batch);
+		trouble(c, res->err.data ? res->err.data : "git mktree failed");
+	} else if (!git_start_input(&c->store->git, text.data, text.len, args, c, made_commit, &e)) {
+		strs_clear(&c->batch);
+		trouble(c, e.msg);
+	}
+	json_free(doc);
+	buf_clear(&text);
+}
+
+/* The outcomes that wait, as many as one push is for: each task once. */
+static void choose(struct courier *c, struct buf *entries)
+{
+	int64_t bytes = 0;
+	for (struct outcome *i = c->outbox->first; i; i = i->next) {
+		const char *tree = json_str(out_of(i), "tree");
+		bool twice = false;
+		for (size_t k = 0; k < c->batch.n; k++) {
+			const struct outcome *other = find(c, c->batch.v[k]);
+			twice = twice || (other && !strcmp(other->id, i->id));
+		}
+		if (!i->waits || !tree || twice || (c->batch.n && (c->alone || c->batch.n == BATCH_MAX)))
+			continue;
+		bytes += json_int(out_of(i), "bytes", 0);
+		if (c->batch.n && bytes > BATCH_BYTES)
+			break;
+		strs_add(&c->batch, i->nonce);
+		buf_addf(entries, "040000 tree %s\t%s\n", tree, i->id);
+	}
+	if (!c->batch.n)
+		c->alone = false;
+}
+
+static void begin(void *ctx)
+{
+	struct courier *c = ctx;
+	struct buf entries = {0};
+	struct err e;
+	const char *args[] = {"mktree", NULL};
+	c->timer = NULL;
+	int64_t wait = c->may ? c->may(c->ctx) : 0;
+	if (wait > 0) {
+		later(c, wait);
+		return;
+	}
+	if (c->commit[0]) { /* pushed before, without an answer */
+		c->busy = true;
+		push(c);
+		return;
+	}
+	take_place(c, false);
+	strs_clear(&c->batch);
+	choose(c, &entries);
+	if (c->batch.n) {
+		c->busy = true;
+		if (!git_start_input(&c->store->git, entries.data, entries.len, args, c, made_tree, &e))
+			trouble(c, e.msg);
+	}
+	buf_clear(&entries);
+}
+
+void courier_go(struct courier *c)
+{
+	bool any = c->commit[0] != 0;
+	for (const struct outcome *i = c->outbox->first; i && !any; i = i->next)
+		any = i->waits;
+	if (any && !c->busy && !c->timer)
+		c->timer = loop_after(0, begin, c);
+}
+
+/* ---- begin and end ---- */
+
+struct courier *courier_start(const struct filestore *store, const char *node, struct outbox *outbox,
+			      int64_t (*may)(void *ctx), void *ctx)
+{
+	struct courier *c = xcalloc(1, sizeof *c);
+	*c = (struct courier){.store = store, .node = node, .outbox = outbox, .may = may, .ctx = ctx};
+	return c;
+}
+
+void courier_recall(struct courier *c)
+{
+	take_place(c, true);
+	for (struct outcome *i = c->outbox->first; i; i = i->next) {
+		char *held = xasprintf(FILESTORE_HELD "/%s", i->nonce), tree[72];
+		const char *said = json_str(out_of(i), "tree");
+		if (i->waits && (!said || !filestore_tree(c->store, held, tree) || strcmp(tree, said) != 0))
+			release(c, i, NULL, "the node lost them before they were at the remote");
+		free(held);
+	}
+	courier_go(c);
+}
+
+bool courier_busy(const struct courier *c)
+{
+	return c->busy;
+}
+
+unsigned courier_pushes(const struct courier *c)
+{
+	return c->pushes;
+}
+
+void courier_tidy(struct courier *c)
+{
+	struct err e;
+	if (!c->busy && filestore_bytes(c->store) > TIDY_BYTES && filestore_tidy(c->store, c->tip, &e))
+		log_at(LOG_WARN, "outputs", "%s", e.msg);
+}
+
+void courier_stop(struct courier *c)
+{
+	if (!c)
+		return;
+	c->stopping = true;
+	while (c->busy)
+		loop_step(1000);
+	loop_timer_stop(c->timer);
+	strs_clear(&c->batch);
+	free(c);
+}

@@ -1,0 +1,261 @@
+#include "worker/outputs.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define HELPER_TIMEOUT_MS 60000
+#define MB (1 << 20)
+
+/* ---- the folders ---- */
+
+struct tree_limits outputs_limits(const struct task *t, const struct grid_config *c)
+{
+	if (!t->out_mb)
+		return (struct tree_limits){0};
+	return (struct tree_limits){.entries = c->max_out_files, .bytes = t->out_mb * MB};
+}
+
+/* May anybody go through all folders above dir? */
+static bool reachable(const char *dir)
+{
+	char *path = xstrdup(dir);
+	struct stat st;
+	bool open = true;
+	for (char *end; open && (end = strrchr(path, '/')) && end != path;) {
+		*end = 0;
+		open = !stat(path, &st) && (st.st_mode & S_IXOTH);
+	}
+	free(path);
+	return open;
+}
+
+/* bwrap of a worker that is root runs as another user, who must be able to go where its folders stand. */
+static char *place_for_runs(const char *work_dir, bool foreign, struct err *e)
+{
+	static const char *const shut[] = {"ledger", "results", "store.git"};
+	char *run = xasprintf("%s/run", work_dir);
+	struct stat st;
+	if (!foreign)
+		return file_mkdirs(run, e) ? (free(run), NULL) : run;
+	for (size_t i = 0; i < sizeof shut / sizeof *shut; i++) {
+		char *path = xasprintf("%s/%s", work_dir, shut[i]);
+		if (file_exists(path) && chmod(path, 0700))
+			log_at(LOG_WARN, "outputs", "cannot shut '%s': %s", path, strerror(errno));
+		free(path);
+	}
+	if (!reachable(work_dir)) {
+		uint64_t hash = 1469598103934665603u; /* FNV-1a: a name, not a secret */
+		for (const char *p = work_dir; *p; p++)
+			hash = (hash ^ (unsigned char)*p) * 1099511628211u;
+		free(run);
+		run = xasprintf("/var/tmp/dgrid-run-%016llx", (unsigned long long)hash);
+		log_at(LOG_INFO, "outputs", "'%s' is shut to the sandbox's user: tasks write to '%s'", work_dir, run);
+	} else if (chmod(work_dir, 0711)) {
+		err_set(e, ERR_PERM, "cannot open '%s' to the sandbox's user: %s", work_dir, strerror(errno));
+		free(run);
+		return NULL;
+	}
+	if (mkdir(run, 0711) && errno != EEXIST)
+		err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", run, strerror(errno));
+	else if (lstat(run, &st) || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() || chmod(run, 0711))
+		err_set(e, ERR_PERM, "'%s' is no folder of this user's", run);
+	else
+		return run;
+	free(run);
+	return NULL;
+}
+
+static void take_name(void *ctx, const char *name)
+{
+	strs_add(ctx, name);
+}
+
+static char *folder_of(const struct outputs *o, const char *nonce)
+{
+	return xasprintf("%s/%s", o->run, nonce);
+}
+
+int outputs_open(struct outputs *o, const char *work_dir, const char *url, bool sha256, const char *name,
+		 const char *email, struct err *e)
+{
+	/* git runs elsewhere: a relative name would be another folder's. */
+	char *whole = realpath(work_dir, NULL), *store = xasprintf("%s/store.git", whole ? whole : work_dir);
+	bool foreign = o->engine->kind == ENGINE_BWRAP && geteuid() == 0;
+	int rc = whole ? filestore_open(&o->store, store, url, sha256, NULL, name, email, e)
+		       : err_set(e, ERR_UNAVAILABLE, "cannot read '%s': %s", work_dir, strerror(errno));
+	if (!rc && !(o->run = place_for_runs(whole, foreign, e)))
+		rc = -1;
+	struct strs left = {0};
+	if (!rc && file_names(o->run, take_name, &left, e))
+		rc = -1;
+	for (size_t i = 0; i < left.n; i++)
+		outputs_discard(o, left.v[i]);
+	strs_clear(&left);
+	free(store);
+	free(whole);
+	return rc;
+}
+
+void outputs_close(struct outputs *o)
+{
+	filestore_close(&o->store);
+	if (o->run)
+		rmdir(o->run); /* stays when something is in it */
+	free(o->run);
+	o->run = NULL;
+}
+
+char *outputs_begin(struct outputs *o, const char *nonce, struct err *e)
+{
+	char *folder = folder_of(o, nonce), *out = xasprintf("%s/out", folder);
+	bool foreign = o->engine->kind == ENGINE_BWRAP && geteuid() == 0;
+	if (mkdir(folder, 0700) || (foreign && chmod(folder, 0711)))
+		err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", folder, strerror(errno));
+	else if (!engine_make_out(o->engine, out, e)) {
+		free(folder);
+		return out;
+	}
+	free(folder);
+	free(out);
+	return NULL;
+}
+
+/* ---- what an attempt left ---- */
+
+struct collecting {
+	struct outputs *all;
+	char *nonce, *out;
+	struct tree_limits limits;
+	struct harvest h;
+	void *ctx;
+	void (*on_end)(void *ctx, const struct harvest *h);
+};
+
+static void collected(struct collecting *c)
+{
+	c->on_end(c->ctx, &c->h);
+	outputs_discard(c->all, c->nonce);
+	free(c->nonce);
+	free(c->out);
+	free(c);
+}
+
+static void imported(void *ctx, const char *tree, const struct err *e)
+{
+	struct collecting *c = ctx;
+	if (tree)
+		snprintf(c->h.tree, sizeof c->h.tree, "%s", tree);
+	else
+		snprintf(c->h.error, sizeof c->h.error, "cannot be stored: %.300s", e->msg);
+	collected(c);
+}
+
+static void tell_over(struct collecting *c, const struct tree_list *l)
+{
+	struct harvest *h = &c->h;
+	h->over = l->over;
+	outputs_tell_over(l->over, &c->limits, l->culprit, h->what, sizeof h->what);
+}
+
+static void gather(struct collecting *c)
+{
+	struct tree_list list;
+	struct err e;
+	if (tree_list(c->out, &c->limits, &list, &e))
+		snprintf(c->h.error, sizeof c->h.error, "%.390s", e.msg);
+	else if (list.over)
+		tell_over(c, &list);
+	c->h.left_out = list.left_out;
+	c->h.files = list.n;
+	c->h.bytes = (uint64_t)list.bytes;
+	char *ref = xasprintf(FILESTORE_HELD "/%s", c->nonce);
+	bool any = list.n && !c->h.error[0] && !list.over;
+	if (any && !filestore_import(&c->all->store, &list, ref, c, imported, &e)) {
+		snprintf(c->h.error, sizeof c->h.error, "cannot be stored: %.300s", e.msg);
+		any = false;
+	}
+	free(ref);
+	tree_list_clear(&list);
+	if (!any)
+		collected(c);
+}
+
+static void owned(void *ctx, const struct proc_result *res)
+{
+	struct collecting *c = ctx;
+	if (res->end != PROC_EXITED || res->code)
+		log_at(LOG_WARN, "outputs", "what %s left cannot be given to this user: %.200s", c->nonce,
+		       res->err.data ? res->err.data : "");
+	gather(c);
+}
+
+void outputs_collect(struct outputs *o, const char *nonce, const char *image, const struct tree_limits *limits,
+		     void *ctx, void (*on_end)(void *ctx, const struct harvest *h))
+{
+	struct collecting *c = xcalloc(1, sizeof *c);
+	char *folder = folder_of(o, nonce);
+	*c = (struct collecting){.all = o,
+				 .nonce = xstrdup(nonce),
+				 .out = xasprintf("%s/out", folder),
+				 .limits = *limits,
+				 .ctx = ctx,
+				 .on_end = on_end};
+	struct strs argv = {0}, names = {0};
+	struct err e;
+	static const char *const env[] = {"GIT_TOKEN", NULL};
+	/* The usual case costs nothing: nothing is there. */
+	if (!file_names(c->out, take_name, &names, &e) && names.n)
+		engine_own_argv(o->engine, c->out, image, &argv);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = env,
+				 .timeout_ms = HELPER_TIMEOUT_MS,
+				 .ctx = c,
+				 .on_end = owned};
+	if (!argv.n || !proc_start(&spec, &e))
+		gather(c);
+	strs_clear(&argv);
+	strs_clear(&names);
+	free(folder);
+}
+
+void outputs_discard(struct outputs *o, const char *nonce)
+{
+	struct err e;
+	char *folder = folder_of(o, nonce);
+	if (file_remove_tree(folder, &e))
+		log_at(LOG_WARN, "outputs", "%s", e.msg);
+	free(folder);
+}
+
+void outputs_tell_over(enum tree_over over, const struct tree_limits *l, const char *culprit, char *out, size_t room)
+{
+	if (over == TREE_ENTRIES)
+		snprintf(out, room,
+			 "it left more than %lld files and folders in /out (max_out_files of grid.json allows more)",
+			 (long long)l->entries);
+	else if (over == TREE_DEPTH)
+		snprintf(out, room, "folders in /out are more than %d deep: %.200s", TREE_DEPTH_MAX,
+			 culprit ? culprit : "");
+	else
+		snprintf(out, room,
+			 "it left more than %lld MB in /out (out_mb of the task, at most max_out_mb of grid.json, "
+			 "allows more)",
+			 (long long)(l->bytes / MB));
+}
+
+struct json *outputs_result(const struct harvest *h)
+{
+	struct json *j = json_new(JSON_OBJECT);
+	json_set(j, "tree", json_new_str(h->tree));
+	json_set(j, "files", json_new_int((int64_t)h->files));
+	json_set(j, "bytes", json_new_int((int64_t)h->bytes));
+	if (h->left_out)
+		json_set(j, "left_out", json_new_int((int64_t)h->left_out));
+	return j;
+}

@@ -1,0 +1,269 @@
+#include "worker/self.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/sig.h"
+#include "schema/node.h"
+#include "store/registry.h"
+#include "store/trust.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool self_stopping(const struct worker *w)
+{
+	return sig_stops() > 0 || w->usurped ||
+	       (w->o->drain_after && slots_ended(&w->slots) + (uint64_t)slots_busy(&w->slots) >= w->o->drain_after);
+}
+
+const char *self_state(const struct worker *w)
+{
+	return self_stopping(w) ? "draining" : w->fit.trouble[0] ? "paused" : "active";
+}
+
+/* ---- for the schedule ---- */
+
+struct schedule_facts self_facts(const struct worker *w, int64_t now)
+{
+	struct schedule_facts f = {.now = now,
+				   .slots = w->o->slots,
+				   .busy = slots_busy(&w->slots),
+				   .running = slots_running(&w->slots),
+				   .results = w->outbox.n,
+				   .results_wait = !outbox_due(&w->outbox, now),
+				   .barred = w->fit.barred[0],
+				   .fit = !w->fit.trouble[0],
+				   .stopping = self_stopping(w),
+				   .stops = sig_stops(),
+				   .hurried = w->hurry_until && now >= w->hurry_until,
+				   .once = w->o->once,
+				   .beating = w->heart && heartbeat_busy(w->heart),
+				   .overfull = w->excess > (size_t)w->config.keep_finished,
+				   .promote_at = w->promoter.at,
+				   .promote_soon = promoter_soon(&w->promoter),
+				   .folder = w->ledger.folder.ref,
+				   .poll_ms = w->o->poll_ms ? w->o->poll_ms : w->config.poll_seconds * 1000,
+				   .turns = turns_taken(&w->turns),
+				   .limited = w->turns.per_minute,
+				   .turn_wait_ms = turns_wait(&w->turns)};
+	for (int i = 0; i < w->o->slots; i++)
+		f.lease_due = f.lease_due || slot_lease_due(&w->slots.v[i]) == 2;
+	return f;
+}
+
+struct schedule self_schedule(const struct worker *w, int64_t now)
+{
+	struct schedule_facts f = self_facts(w, now);
+	return schedule_decide(&w->times, &f);
+}
+
+/* ---- what the node says of itself ---- */
+
+static struct node_facts describe(const struct worker *w, const char *status)
+{
+	return (struct node_facts){.id = w->o->node_id,
+				   .instance = w->instance,
+				   .status = status ? status : self_state(w),
+				   .trouble = w->fit.trouble,
+				   .engine = engine_name(w->engine.kind),
+				   .engine_version = w->engine.version,
+				   .work_dir = w->o->work_dir,
+				   .limits = w->engine.limits,
+				   .labels = w->o->labels,
+				   .n_labels = w->o->n_labels,
+				   .slots = w->o->slots,
+				   .busy = slots_busy(&w->slots),
+				   .started_at = w->started_at,
+				   .next_due = clock_now() + w->beat_ms / 1000 + 1,
+				   .completed = w->slots.completed + w->outbox.completed,
+				   .failed = w->slots.failed + w->outbox.failed,
+				   .voted = w->outbox.voted,
+				   .late = w->slots.late + w->outbox.late,
+				   .pushes = w->ledger.pushes + (w->heart ? heartbeat_pushes(w->heart) : 0) +
+					     (w->courier ? courier_pushes(w->courier) : 0),
+				   .rejected = w->ledger.rejected,
+				   .turns = w->turns.state,
+				   .turn_ms = turns_own_width(&w->turns),
+				   .spoke_ms = w->config.pushes_per_minute ? clock_wall_ms() : 0};
+}
+
+char *self_text(const struct worker *w, const char *status)
+{
+	struct node_facts f = describe(w, status);
+	struct json *j = node_file(&f);
+	char *text = task_text(j);
+	json_free(j);
+	return text;
+}
+
+/* ---- the heartbeat's questions: none of them may push, wait, or move the next beat ---- */
+
+static struct json *beat_text(void *ctx)
+{
+	struct node_facts f = describe(ctx, NULL);
+	return node_beat(&f);
+}
+
+static struct json *tails(void *ctx)
+{
+	return slots_tails(&((struct worker *)ctx)->slots);
+}
+
+/* Where pushes are scarce a beat takes a turn of this node, and not one that is needed for more. */
+static int64_t may_beat(void *ctx)
+{
+	struct worker *w = ctx;
+	if (!w->turns.per_minute)
+		return 0;
+	int64_t wait = turns_wait(&w->turns);
+	/* What is pushed first registers the node too. */
+	if (!wait && !w->remote.trouble[0] && self_schedule(w, clock_mono_ms()).pending)
+		wait = w->turns.width_ms;
+	if (!wait)
+		turns_beat(&w->turns);
+	return wait;
+}
+
+void self_start_heart(struct worker *w)
+{
+	w->heart = heartbeat_start(&w->ledger.git, w->o->node_id, beat_text, may_beat, w, w->beat_ms);
+	heartbeat_tails(w->heart, tails);
+	w->slots.courier = w->courier = courier_start(&w->outputs.store, w->o->node_id, &w->outbox, may_beat, w);
+	courier_recall(w->courier);
+}
+
+/* ---- the chooser's questions ---- */
+
+static bool has_image(void *ctx, const char *image)
+{
+	struct worker *w = ctx;
+	return selfcheck_image(&w->fit, &w->engine, image) != NULL;
+}
+
+/* Signed by somebody this grid knows? */
+static int trusted(void *ctx, const struct task *t, char signer[128], struct buf *why)
+{
+	struct worker *w = ctx;
+	struct trust_verdict v;
+	struct err e;
+	if (!w->config.require_signed_tasks)
+		return 1;
+	int rc = trust_judge(&w->ledger.git, w->ledger.head, w->ledger.spec, t->id, t->doc, &v, &e);
+	if (rc) {
+		log_at(LOG_WARN, "worker", "%s: its signature cannot be checked now: %s", t->id, e.msg);
+		if (trust_available(&e))
+			selfcheck_pause(&w->fit, e.msg);
+		return -1;
+	}
+	memcpy(signer, v.signer, sizeof v.signer);
+	if (!v.ok)
+		buf_adds(why, v.why);
+	return v.ok;
+}
+
+/* ---- is it fit? ---- */
+
+void self_check(struct worker *w)
+{
+	if (w->fit.barred[0])
+		self_check_key(w);
+	bool mended = selfcheck_run(&w->fit, &w->engine, &w->config, w->o->work_dir);
+	outbox_checked(&w->outbox, !w->fit.suspect);
+	if (mended) {
+		w->times.work_waits = true;
+		heartbeat_now(w->heart);
+	}
+}
+
+void self_check_key(struct worker *w)
+{
+	if (nodekey_check(&w->key, &w->ledger, &w->config, &w->fit) && w->heart)
+		heartbeat_now(w->heart);
+}
+
+/* ---- settings ---- */
+
+static void load_config(struct worker *w)
+{
+	struct grid_config fresh = {0};
+	struct err e;
+	char *path = xasprintf("%s/grid.json", w->ledger.git.dir);
+	struct file_stamp now = file_stamp(path);
+	free(path);
+	if (w->config.branch && file_stamp_equal(&now, &w->config_stamp))
+		return;
+	w->config_stamp = now;
+	if (ledger_config(&w->ledger, &fresh, &e)) {
+		log_at(LOG_ERROR, "worker", "grid.json is not valid, the settings stay as they were: %s", e.msg);
+		config_clear(&fresh);
+		return;
+	}
+	config_clear(&w->config);
+	w->config = fresh;
+	bool more = (fresh.require_signed_tasks && !w->fit.signatures) || (fresh.require_limits && !w->fit.limits);
+	if (more && !w->fit.check_at)
+		w->fit.check_at = clock_mono_ms();
+	w->fit.signatures = fresh.require_signed_tasks;
+	w->fit.limits = fresh.require_limits;
+	chooser_forget(&w->chooser); /* what is valid may have changed */
+}
+
+/* Where pushes are scarce, all heartbeats together take at most half of them. */
+static void set_pace(struct worker *w)
+{
+	int64_t seconds = w->o->heartbeat_seconds ? w->o->heartbeat_seconds : w->config.heartbeat_seconds;
+	int64_t scarce = w->config.pushes_per_minute;
+	if (scarce) {
+		int64_t nodes = (int64_t)registry_active(&w->ledger), least;
+		least = (2 * 60 * (nodes ? nodes : 1) + scarce - 1) / scarce;
+		seconds = seconds > least ? seconds : least;
+	}
+	w->beat_ms = seconds * 1000;
+	if (w->heart)
+		heartbeat_every(w->heart, w->beat_ms);
+}
+
+void self_load_config(struct worker *w)
+{
+	load_config(w);
+	set_pace(w);
+}
+
+/* ---- begin and end ---- */
+
+void self_init(struct worker *w, const struct worker_options *o)
+{
+	*w = (struct worker){.o = o, .started_at = clock_now(), .reaper = {.patient = true}, .times = {.behind = true}};
+	clock_nonce(w->instance, 8);
+	snprintf(w->node_path, sizeof w->node_path, "nodes/%s.json", o->node_id);
+	w->chooser = (struct chooser){
+	    .labels = o->labels, .n_labels = o->n_labels, .has_image = has_image, .trusted = trusted, .ctx = w};
+	slots_init(&w->slots, o->slots);
+	w->slots.node_id = o->node_id;
+	w->slots.instance = w->instance;
+	w->slots.work_dir = o->work_dir;
+	w->slots.engine = &w->engine;
+	w->slots.config = &w->config;
+	w->slots.outbox = &w->outbox;
+	w->slots.outputs = &w->outputs;
+	w->outputs.node_id = o->node_id;
+	w->outputs.engine = &w->engine;
+	w->slots.fit = &w->fit;
+	w->slots.max_cpus = o->max_cpus;
+	w->slots.max_memory_mb = o->max_memory_mb;
+	w->key = (struct nodekey){
+	    .node = o->node_id, .given = o->signing_key, .path = xasprintf("%s/" NODEKEY_FILE, o->work_dir)};
+}
+
+void self_clear(struct worker *w)
+{
+	if (w->ledger.url)
+		ledger_close(&w->ledger);
+	outbox_clear(&w->outbox);
+	outputs_close(&w->outputs);
+	chooser_clear(&w->chooser);
+	selfcheck_clear(&w->fit);
+	free(w->key.path);
+	reaper_clear(&w->reaper);
+	config_clear(&w->config);
+	slots_clear(&w->slots);
+}
