@@ -88,6 +88,24 @@ static char *own_ref(const struct courier *c)
 	return xasprintf(OWN_REF "/%s/%d", c->place.day, c->place.number);
 }
 
+/* What an earlier process pushed on that day, to the last ref that it began. */
+static void look_up(struct courier *c)
+{
+	char *below = xasprintf(OWN_REF "/%s", c->place.day);
+	const char *args[] = {"for-each-ref", "--format=%(objectname) %(refname)", below, NULL};
+	struct buf out = {0};
+	if (!git_run(&c->store->git, &out, NULL, args) && out.data)
+		for (char *save, *line = strtok_r(out.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+			char commit[72], *number = strrchr(line, '/');
+			if (!number || sscanf(line, "%71s", commit) != 1 || atoi(number + 1) < c->place.number)
+				continue;
+			c->place.number = atoi(number + 1);
+			snprintf(c->tip, sizeof c->tip, "%s", commit);
+		}
+	buf_clear(&out);
+	free(below);
+}
+
 /* The day's ref. What an earlier process pushed there is looked up at the start alone: it takes git. */
 static void take_place(struct courier *c, bool look)
 {
@@ -99,14 +117,8 @@ static void take_place(struct courier *c, bool look)
 	snprintf(c->place.day, sizeof c->place.day, "%s", day);
 	snprintf(c->place.node, sizeof c->place.node, "%s", c->node);
 	c->tip[0] = 0;
-	for (int n = 1; look && n < 100 && !c->tip[0]; n++) {
-		c->place.number = n;
-		char *ref = own_ref(c);
-		git_resolve(&c->store->git, ref, c->tip);
-		free(ref);
-	}
-	if (!c->tip[0])
-		c->place.number = 1;
+	if (look)
+		look_up(c);
 }
 
 /* ---- one push ---- */
