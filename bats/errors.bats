@@ -19,7 +19,7 @@ submit() { # ID SCRIPT
 failing_setup() { # sets WORKER: a worker whose calls fail as $T/rules says, see tests/failing.c
 	require_command "${CC:-cc}"
 	"${CC:-cc}" -shared -fPIC -O1 -U_FORTIFY_SOURCE -o "$T/failing.so" "$REPO_ROOT/tests/failing.c" -ldl
-	WORKER=(env "LD_PRELOAD=$T/failing.so" "FAILING=$T/rules" ASAN_OPTIONS=verify_asan_link_order=0 "$DGRID" worker)
+	WORKER=(env "LD_PRELOAD=$T/failing.so" "FAILING=$T/rules" "ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0" "$DGRID" worker)
 }
 worker() { # NODE [OPTIONS]: in the background, log in $T/NODE.log
 	local node=$1
@@ -153,7 +153,7 @@ done_of() { [ "$(story completed "$1")" = '["success",1,["success"]]' ]; }
 	run -0 "$DGRID" heal --dry-run
 	[ "$output" = "no orphans" ]
 	fail 'read 5 nodes/n1.json'
-	run -0 env "LD_PRELOAD=$T/failing.so" "FAILING=$T/rules" ASAN_OPTIONS=verify_asan_link_order=0 "$DGRID" heal --dry-run
+	run -0 env "LD_PRELOAD=$T/failing.so" "FAILING=$T/rules" "ASAN_OPTIONS=${ASAN_OPTIONS:-}:verify_asan_link_order=0" "$DGRID" heal --dry-run
 	test -s "$T/rules.hits"
 	[ "$output" = "no orphans" ]
 	kill -CONT "$SPAWNED"

@@ -4,7 +4,7 @@
 
 setup() {
 	load sandbox
-	sandbox_setup bwrap
+	LEAKS=1 sandbox_setup bwrap
 	require_bwrap
 	TODAY=$(date -u +%F)
 }

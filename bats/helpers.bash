@@ -2,6 +2,7 @@
 # Shared by all bats files:  setup() { load helpers; common_setup; }
 # After common_setup: $ORIGIN (bare repository), $HOME and $T (the test's folder), $DGRID and dgrid().
 # Start background programs with spawn: teardown ends them, and only them.
+# "LEAKS=1 common_setup": the sanitized program looks for leaks too, which takes half of a short life's time.
 
 bats_require_minimum_version 1.5.0
 # shellcheck source=tests/wait.sh
@@ -20,6 +21,7 @@ common_setup() {
 	unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_SSH_COMMAND GIT_ASKPASS SSH_AUTH_SOCK XDG_CONFIG_HOME XDG_STATE_HOME \
 		XDG_CACHE_HOME XDG_DATA_HOME
 	PATH=$PATH:/usr/sbin:/sbin
+	if [[ ${LEAKS:-} != 1 ]]; then export ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0; fi
 	git init -q --bare -b main "$ORIGIN"
 	cd "$T" || return 1
 }
@@ -173,6 +175,7 @@ start_sshd() {
 			PermitRootLogin prohibit-password
 			PidFile none
 			MaxStartups 100
+			SetEnv "HOME=$HOME"
 		CONF
 		printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d ' ' -f 1,2 "$d/host_key.pub")" >"$d/known_hosts"
 		SSH_KEY=$d/user_key

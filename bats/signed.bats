@@ -4,7 +4,7 @@
 
 setup() {
 	load helpers
-	common_setup
+	LEAKS=1 common_setup
 	require_bwrap
 	require_command ssh-keygen
 	export DGRID_REPO_URL=$ORIGIN GIT_USER_NAME=ann GIT_USER_EMAIL=ann@example.invalid

@@ -84,6 +84,7 @@ if [ "$group" = test ]; then
 	need parallel parallel parallel
 	need shellcheck shellcheck shellcheck
 	need clang clang clang
+	need ccache ccache ccache
 	need clang-format clang-format clang-extra-tools
 	if [ "$manager" = apt ]; then
 		fuzzer=

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Prints what `dgrid validate` can say, a line each, taken from the sources, with … for what varies.
-For bats/guides.bats, which looks for each in docs/SUBMISSION_GUIDE.md.   messages.py [--errors] SOURCE...
+For bats/once/guides.bats, which looks for each in docs/SUBMISSION_GUIDE.md.   messages.py [--errors] SOURCE...
 --errors: also those that end a verb (err_set)."""
 import os, re, sys
 

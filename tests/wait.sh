@@ -17,10 +17,12 @@ machine_scale() {
 scaled() { echo $((($1 * ${DGRID_TEST_SCALE:-100} + 99) / 100)); }
 
 wait_until() {
-	local seconds=$1 start=$SECONDS allowed scale tries=0
+	local seconds=$1 start=$SECONDS allowed scale tries=0 asked pause
 	shift
 	allowed=$(($(scaled "$seconds") + 1))
-	until "$@" >/dev/null 2>&1; do
+	while true; do
+		asked=${EPOCHREALTIME/./}
+		if "$@" >/dev/null 2>&1; then return; fi
 		if ((SECONDS - start >= allowed)); then
 			scale=$(machine_scale)
 			if ((SECONDS - start > seconds * scale / 100)); then
@@ -29,7 +31,12 @@ wait_until() {
 			fi
 			allowed=$((seconds * scale / 100 + 1))
 		fi
-		# What is looked at costs the machine too: seldom, when it takes long.
-		if ((++tries < 30)); then sleep 0.1; else sleep 0.3; fi
+		# What is looked at costs the machine too: three times as long as a look took, 0.1 s at least, 1 s at most.
+		pause=$(((${EPOCHREALTIME/./} - asked) * 3 / 1000))
+		((++tries > 30 && pause < 300)) && pause=300
+		((pause > 100)) || pause=100
+		((pause < 1000)) || pause=1000
+		printf -v pause '%d.%03d' $((pause / 1000)) $((pause % 1000))
+		sleep "$pause"
 	done
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs workflows here: the `run:` steps for real, the `uses:` steps by stand-ins. For bats/workflows.bats.
+"""Runs workflows here: the `run:` steps for real, the `uses:` steps by stand-ins. For bats/once/workflows.bats.
 
   workflow.py github FILE CONTEXT DIR   every job of a GitHub workflow; CONTEXT is a JSON file with "github" and "vars"
   workflow.py gitlab FILE JOB CONTEXT DIR   one job of a .gitlab-ci.yml; CONTEXT is a JSON file with its CI_ variables

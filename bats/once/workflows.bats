@@ -3,7 +3,7 @@
 # The workflows, their scripts run for real in clones of a scratch grid (tests/workflow.py), and what init writes of them.
 
 setup() {
-	load helpers
+	load ../helpers
 	common_setup
 	PYTHON=python3
 	python3 -c 'import yaml' 2>/dev/null || PYTHON=/usr/bin/python3

@@ -3,7 +3,7 @@
 # make: what a newcomer types first.
 
 setup() {
-	load helpers
+	load ../helpers
 	common_setup
 	mkdir "$T/src"
 	cp "$REPO_ROOT"/*.c "$REPO_ROOT"/*.h "$REPO_ROOT/Makefile" "$REPO_ROOT/LICENSE" "$REPO_ROOT/NOTICE" "$T/src"
@@ -32,14 +32,6 @@ teardown() { common_teardown; }
 	grep -qE '^write-to-root +completed .*root is read-only' <<<"$output"
 	run pgrep -f "$T/src/build/demo"
 	[ "$status" = 1 ]
-}
-
-@test "make static: one file that needs no other" {
-	command -v musl-gcc >/dev/null || [ -f /etc/alpine-release ] || strict_skip "no musl"
-	run -0 make static CFLAGS=-O0
-	run -0 ./dgrid-static version
-	run readelf --program-headers dgrid-static
-	[[ "$output" != *INTERP* ]]
 }
 
 @test "without jsmn make says how to get it, and takes JSMN_DIR" {
