@@ -534,6 +534,27 @@ static int judge_key(struct judging *j, struct err *e)
 	return rc;
 }
 
+static int judge(struct judging *j, struct buf *cut, struct err *e)
+{
+	if (resolve(j, j->r->base, j->base, e) || resolve(j, j->r->head, j->head, e) || shallow(j, cut, e) ||
+	    find_fork(j, cut->data, e))
+		return -1;
+	if (!j->p->n && read_base(j, e))
+		return -1;
+	if (j->p->n)
+		return 0;
+	if (read_whole(j, e) || trees_check(&j->r->git, j->base, j->head, malformed, j, e))
+		return -1;
+	/* What the whole shows is not told again a commit. */
+	if (!j->p->n && read_steps(j, cut->data, e))
+		return -1;
+	if (judge_files(j, e) || (j->n_keys && judge_key(j, e)))
+		return -1;
+	if (!j->n_files && !j->n_keys && !j->p->n)
+		tell(j, "", "no task file (expected a new file " FOLDER "ID.json)");
+	return 0;
+}
+
 int request_judge(struct request *r, struct problems *p, struct err *e)
 {
 	struct judging j = {.r = r, .p = p};
@@ -541,30 +562,7 @@ int request_judge(struct request *r, struct problems *p, struct err *e)
 	r->enrols[0] = r->key[0] = 0;
 	const char *file = p->file;
 	config_defaults(&j.config);
-	int rc = resolve(&j, r->base, j.base, e);
-	if (!rc)
-		rc = resolve(&j, r->head, j.head, e);
-	if (!rc)
-		rc = shallow(&j, &cut, e);
-	if (!rc)
-		rc = find_fork(&j, cut.data, e);
-	if (!rc && !p->n)
-		rc = read_base(&j, e);
-	if (!rc && !p->n) {
-		rc = read_whole(&j, e);
-		if (!rc)
-			rc = trees_check(&r->git, j.base, j.head, malformed, &j, e);
-		size_t whole = p->n;
-		/* What the whole shows is not told again a commit. */
-		if (!rc && !whole)
-			rc = read_steps(&j, cut.data, e);
-		if (!rc)
-			rc = judge_files(&j, e);
-		if (!rc && j.n_keys)
-			rc = judge_key(&j, e);
-		if (!rc && !j.n_files && !j.n_keys && !p->n)
-			tell(&j, "", "no task file (expected a new file " FOLDER "ID.json)");
-	}
+	int rc = judge(&j, &cut, e);
 	if (!rc && j.untold) {
 		p->file = "";
 		problem_at(p, 1, 1, "and %zu more", j.untold);

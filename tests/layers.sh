@@ -1,6 +1,7 @@
 #!/bin/sh
 # The rooms, from the ground up: a row includes what stands above it in this list; two rooms of one row do not know each other.
-# Within a folder there are no circles. Every #include "x.h" says from which folder. No function has more than 100 lines.
+# Within a folder there are no circles. Every #include "x.h" says from which folder. No function has more than 100 lines, or
+# more than six steps "if (!rc".
 rooms='
 base
 json
@@ -32,11 +33,13 @@ FNR == 1 {
 	self = stem(FILENAME)
 	if (!(room(self) in floor)) wrong(FILENAME ": has no room")
 }
-/^\{$/ { opened = FNR; name = last }
+/^\{$/ { opened = FNR; name = last; steps = 0 }
 /^\}$/ && opened {
 	if (FNR - opened - 1 > 100) wrong(FILENAME ":" opened ": " FNR - opened - 1 " lines (at most 100): " name)
+	if (steps > 6) wrong(FILENAME ":" opened ": " steps " steps if (!rc (at most 6): " name)
 	opened = 0
 }
+opened && /^\t+(else )?if \(!rc/ { steps++ }
 { last = $0 }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split($0, part, "\"")

@@ -161,9 +161,7 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 	if (!rc && !n)
 		rc = err_set(e, ERR_USAGE, "%s needs a task id", argv[0]);
 	if (!rc)
-		rc = open_grid(ctx, &l, &c, e);
-	if (!rc)
-		sign_commits(&l, &c);
+		rc = open_grid_to_sign(ctx, &l, &c, e);
 	size_t open = n;
 	for (int round = 0; !rc && open && round < ROUNDS; round++) {
 		struct orphans dead = {0};
@@ -326,21 +324,13 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 		dry = dry || key == 'd';
 		json = json || key == 'j';
 	}
-	int rc = key < 0 ? -1 : usage_operands(&s, 0, e);
-	if (!rc)
-		rc = open_grid(ctx, &l, &c, e);
-	if (!rc)
-		sign_commits(&l, &c);
-	if (!rc && all)
-		rc = promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e);
-	if (!rc)
-		rc = reaper_look(&r, &l, &c, NULL, &o, e);
-	if (!rc && !dry)
-		rc = reaper_heal(&l, l.git.name, &o, e);
-	if (!rc && all)
-		rc = archive(&l, &c, dry, &archived, e);
-	if (!rc && all)
-		rc = upkeep_outputs(&l.git, &c, dry, &gone, e);
+	int rc = key < 0 || usage_operands(&s, 0, e) || open_grid_to_sign(ctx, &l, &c, e) ||
+			 (all && promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e)) ||
+			 reaper_look(&r, &l, &c, NULL, &o, e) || (!dry && reaper_heal(&l, l.git.name, &o, e)) ||
+			 (all && archive(&l, &c, dry, &archived, e)) ||
+			 (all && upkeep_outputs(&l.git, &c, dry, &gone, e))
+		     ? -1
+		     : 0;
 	if (!rc)
 		print_upkeep(&staged, &o, archived, gone, json, dry);
 	promote_clear(&staged);

@@ -131,7 +131,7 @@ int open_grid(const struct context *ctx, struct ledger *l, struct grid_config *c
 	return rc;
 }
 
-void sign_commits(struct ledger *l, const struct grid_config *c)
+static void sign_commits(struct ledger *l, const struct grid_config *c)
 {
 	struct err e;
 	if (!c->require_signed_nodes)
@@ -150,6 +150,14 @@ void sign_commits(struct ledger *l, const struct grid_config *c)
 	free(key);
 	free(full);
 	free(public_half);
+}
+
+int open_grid_to_sign(const struct context *ctx, struct ledger *l, struct grid_config *c, struct err *e)
+{
+	int rc = open_grid(ctx, l, c, e);
+	if (!rc)
+		sign_commits(l, c);
+	return rc;
 }
 
 void close_grid(struct ledger *l, struct grid_config *c)

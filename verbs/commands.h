@@ -21,9 +21,9 @@ int open_snapshot(const struct context *ctx, const char *at, struct snapshot *s,
 /* A temporary clone at the remote head, and the grid's settings. close_grid also after an error. */
 int open_grid(const struct context *ctx, struct ledger *l, struct grid_config *c, struct err *e);
 void close_grid(struct ledger *l, struct grid_config *c);
-/* Where the grid takes signed commits only: sign as a person does, with trust_default_key. Having none is an error only
- * when something is committed that needs one. */
-void sign_commits(struct ledger *l, const struct grid_config *c);
+/* The same; and where the grid takes signed commits only: sign as a person does, with trust_default_key. Having none is
+ * an error only when something is committed that needs one. */
+int open_grid_to_sign(const struct context *ctx, struct ledger *l, struct grid_config *c, struct err *e);
 /* Follows the tasks to their end; timeout in seconds, 0: none. 0 when all succeeded, else ERR_NO, ERR_CANCELLED,
  * ERR_RETRY (timed out). */
 int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e);

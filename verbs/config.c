@@ -272,9 +272,7 @@ static int set(const struct context *ctx, const struct asked *a, struct err *e)
 	if (!rc && !a->unset)
 		rc = read_value(&c, a->value, e);
 	if (!rc)
-		rc = open_grid(ctx, &l, &config, e);
-	if (!rc)
-		sign_commits(&l, &config);
+		rc = open_grid_to_sign(ctx, &l, &config, e);
 	if (!rc)
 		rc = land(&l, build, &c, &changed, e);
 	if (!rc && changed)

@@ -86,47 +86,56 @@ static int edit(const struct enrolment *x, const char *path, const struct buf *o
 	return 0;
 }
 
+static int read_file(struct enrolment *x, struct problems *p, const char *full, struct buf *old, struct keys *now,
+		     bool *there, struct err *e)
+{
+	struct err none;
+	*there = !file_read(full, KEYS_FILE_MAX, old, &none);
+	if (!*there && none.class != ERR_NOENT)
+		return err_set(e, ERR_DATA, "%s", none.msg);
+	if (*there && keys_parse(now, old->data ? old->data : "", old->len, p) && (!x->revoke || x->print))
+		return err_set(e, ERR_DATA,
+			       "the file on the branch is not valid: %.*s (dgrid enroll --revoke %s removes it)",
+			       (int)strcspn(p->text.data, "\n"), p->text.data, x->node);
+	x->left = now->n;
+	return 0;
+}
+
+static int commit(struct ledger *l, const struct enrolment *x, const char *path, const char *full,
+		  const struct buf *text, struct err *e)
+{
+	char *folder = xasprintf("%s/" KEYS_FOLDER, l->git.dir);
+	char *message = xasprintf("%s: %s %s\n\n%s\n", l->git.name, x->revoke ? "revoke" : "enroll", x->node,
+				  x->revoke ? (x->print ? x->print : "all its keys") : x->key.v[0].print);
+	int rc;
+	/* Where a repository judges pushes, who enrols has to be enrolled; asked before anything is changed here, for
+	 * who revokes a key of his own signs with it for the last time. */
+	land_sign_if_enrolled(l);
+	if (x->revoke && !x->left)
+		rc = GIT(l, e, "rm", "--quiet", "--force", "--", path);
+	else if (!(rc = file_mkdirs(folder, e)) && !(rc = file_write_in_place(full, text->data, text->len, e)))
+		rc = GIT(l, e, "add", "--", path);
+	if (!rc)
+		rc = GIT(l, e, "commit", "--quiet", "--no-verify", "-m", message);
+	free(folder);
+	free(message);
+	return rc;
+}
+
 /* 1: a commit is made, 0: nothing to change, -1: error. */
 static int build(struct ledger *l, void *ctx, struct err *e)
 {
 	struct enrolment *x = ctx;
 	char *path = xasprintf(KEYS_FOLDER "%s.pub", x->node), *full = xasprintf("%s/%s", l->git.dir, path);
-	char *folder = xasprintf("%s/" KEYS_FOLDER, l->git.dir), *message = NULL;
 	struct buf old = {0}, text = {0};
 	struct keys now = {0};
 	struct problems p = {.file = path};
-	struct err none;
-	bool there = !file_read(full, KEYS_FILE_MAX, &old, &none);
-	int rc = check_names(l, x, e);
-	if (!rc && !there && none.class != ERR_NOENT)
-		rc = err_set(e, ERR_DATA, "%s", none.msg);
-	if (!rc && there && keys_parse(&now, old.data ? old.data : "", old.len, &p) && (!x->revoke || x->print))
-		rc = err_set(e, ERR_DATA,
-			     "the file on the branch is not valid: %.*s (dgrid enroll --revoke %s removes it)",
-			     (int)strcspn(p.text.data, "\n"), p.text.data, x->node);
-	x->left = now.n;
-	if (!rc && (x->revoke ? !there : keys_find(&now, x->key.v[0].text) != NULL))
-		goto out; /* as it should be */
-	if (!rc)
-		rc = edit(x, path, &old, &now, &text, &x->left, e);
-	/* Where a repository judges pushes, who enrols has to be enrolled; asked before anything is changed here, for
-	 * who revokes a key of his own signs with it for the last time. */
-	if (!rc)
-		land_sign_if_enrolled(l);
-	if (!rc && x->revoke && !x->left)
-		rc = GIT(l, e, "rm", "--quiet", "--force", "--", path);
-	else if (!rc && !(rc = file_mkdirs(folder, e)) && !(rc = file_write_in_place(full, text.data, text.len, e)))
-		rc = GIT(l, e, "add", "--", path);
-	message = xasprintf("%s: %s %s\n\n%s\n", l->git.name, x->revoke ? "revoke" : "enroll", x->node,
-			    x->revoke ? (x->print ? x->print : "all its keys") : x->key.v[0].print);
-	if (!rc)
-		rc = GIT(l, e, "commit", "--quiet", "--no-verify", "-m", message);
-	rc = rc ? -1 : 1;
-out:
+	bool there = false;
+	int rc = check_names(l, x, e) ? -1 : read_file(x, &p, full, &old, &now, &there, e);
+	if (!rc && !(x->revoke ? !there : keys_find(&now, x->key.v[0].text) != NULL)) /* else as it should be */
+		rc = edit(x, path, &old, &now, &text, &x->left, e) || commit(l, x, path, full, &text, e) ? -1 : 1;
 	free(path);
 	free(full);
-	free(folder);
-	free(message);
 	buf_clear(&old);
 	buf_clear(&text);
 	keys_clear(&now);
@@ -155,6 +164,22 @@ static void tell(const struct enrolment *x)
 		       x->changed ? "enrolled" : "was enrolled already", x->node, x->left, x->left == 1 ? "" : "s");
 }
 
+static int read_operands(struct enrolment *x, int n, char **v, struct err *e)
+{
+	if (n < 1 || (n < 2 && !x->revoke))
+		return err_set(e, ERR_USAGE, "enroll needs a node's id and its public key (see: dgrid enroll --help)");
+	if (!task_id_valid(v[0]))
+		return err_set(e, ERR_USAGE, "NODE: expected 1-64 of A-Z a-z 0-9 _ -, found '%.200s'", v[0]);
+	x->node = v[0];
+	if (!x->revoke)
+		return read_key(v[1], &x->key, e);
+	x->print = n > 1 ? v[1] : NULL;
+	if (x->print && strncmp(x->print, "SHA256:", 7) != 0)
+		return err_set(e, ERR_USAGE, "--revoke: expected a fingerprint such as SHA256:..., found '%.200s'",
+			       x->print);
+	return 0;
+}
+
 static int cmd_enroll(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct usage_scan s = {.verb = &verb_enroll, .argc = argc, .argv = argv};
@@ -166,27 +191,8 @@ static int cmd_enroll(const struct context *ctx, int argc, char **argv, struct e
 		x.revoke = x.revoke || key == 'r';
 		x.json = x.json || key == 'j';
 	}
-	int n = argc - s.rest, rc = key < 0 ? -1 : usage_operands(&s, 2, e);
-	if (!rc && (n < 1 || (n < 2 && !x.revoke)))
-		rc = err_set(e, ERR_USAGE, "enroll needs a node's id and its public key (see: dgrid enroll --help)");
-	if (!rc && !task_id_valid(argv[s.rest]))
-		rc = err_set(e, ERR_USAGE, "NODE: expected 1-64 of A-Z a-z 0-9 _ -, found '%.200s'", argv[s.rest]);
-	if (!rc) {
-		x.node = argv[s.rest];
-		x.print = x.revoke && n > 1 ? argv[s.rest + 1] : NULL;
-	}
-	if (!rc && !x.revoke)
-		rc = read_key(argv[s.rest + 1], &x.key, e);
-	if (!rc && x.print && strncmp(x.print, "SHA256:", 7) != 0)
-		rc = err_set(e, ERR_USAGE, "--revoke: expected a fingerprint such as SHA256:..., found '%.200s'",
-			     x.print);
-	if (!rc)
-		rc = open_grid(ctx, &l, &c, e);
-	if (!rc)
-		sign_commits(&l, &c);
-	if (!rc)
-		rc = land(&l, build, &x, &x.changed, e);
-	if (!rc)
+	int rc = key < 0 || usage_operands(&s, 2, e) ? -1 : read_operands(&x, argc - s.rest, argv + s.rest, e);
+	if (!rc && !(rc = open_grid_to_sign(ctx, &l, &c, e)) && !(rc = land(&l, build, &x, &x.changed, e)))
 		tell(&x);
 	keys_clear(&x.key);
 	close_grid(&l, &c);

@@ -293,14 +293,12 @@ static int cmd_init(const struct context *ctx, int argc, char **argv, struct err
 	int rc = need_repo(&here, e);
 	if (!rc && by_host)
 		p.ci = ci_of(here.url);
-	if (!rc && (p.bare || p.hook))
-		rc = check_bare(here.url, &p, e);
-	if (!rc && given)
-		rc = make_repository(given, here.branch, e);
-	if (!rc && p.hook) /* first, so that it judges this program's own push too */
-		rc = hook_install(here.url, here.branch, e);
-	if (!rc)
-		rc = ledger_open(&l, here.url, here.branch, NULL, here.name, here.email, e);
+	/* The hook first, so that it judges this program's own push too. */
+	if (!rc &&
+	    (((p.bare || p.hook) && check_bare(here.url, &p, e)) || (given && make_repository(given, here.branch, e)) ||
+	     (p.hook && hook_install(here.url, here.branch, e)) ||
+	     ledger_open(&l, here.url, here.branch, NULL, here.name, here.email, e)))
+		rc = -1;
 	if (!rc && (rc = init_clone(&l, &p, e)) != 0 && strstr(e->msg, "hash algorithm") &&
 	    !(rc = file_remove_tree(l.git.dir, e)) && !(rc = git_init_sha256(&l.git, l.url, l.branch, e)))
 		rc = init_clone(&l, &p, e);

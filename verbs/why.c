@@ -333,71 +333,94 @@ static void why_ended(const struct snapshot_task *t, struct reasons *r)
 		because(r, "retry", "dgrid retry %s queues it again", t->id);
 }
 
+static int why_absent(struct snapshot *s, const char *id, struct reasons *r, struct err *e)
+{
+	char where[128];
+	struct json *old = task_id_valid(id) ? snapshot_archived(s, id, where, e) : NULL;
+	if (!old)
+		return err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
+	json_free(old);
+	because(r, "archived", "it ended and was moved to the archive (see: dgrid show %s)", id);
+	return 0;
+}
+
+static void why_there(const struct context *ctx, struct snapshot *s, struct snapshot_task *t, struct reasons *r)
+{
+	struct err unread;
+	bool unreadable = snapshot_doc(s, t, &unread) != 0;
+	if (t->state == TASK_UNAPPROVED) {
+		if (why_signed(ctx, s, t, r))
+			why_unapproved(s, t, r);
+	} else if (unreadable)
+		because(r, "invalid",
+			t->state == TASK_QUEUE ? "it is no valid task (%s); the next worker moves it to failed"
+					       : "its file cannot be read as a task (%s)",
+			unread.msg);
+	else if (t->state == TASK_QUEUE) {
+		why_signed(ctx, s, t, r);
+		why_queued(s, t, r);
+	} else if (t->state == TASK_IN_PROGRESS)
+		why_running(s, t, r);
+	else
+		why_ended(t, r);
+	for (size_t i = 0; i < s->n_tasks; i++)
+		if (&s->tasks[i] != t && s->tasks[i].state == TASK_UNAPPROVED && !strcmp(s->tasks[i].id, t->id))
+			because(r, "staged",
+				"another file of that id is in unapproved: it stays there until one of them goes by "
+				"another name");
+}
+
+static void print(const char *id, const struct snapshot_task *t, const struct reasons *r, bool as_json)
+{
+	const char *state = t ? task_state_name(t->state) : "archived";
+	if (as_json) {
+		struct json *all = json_new(JSON_OBJECT);
+		json_set(all, "schema", json_new_int(1));
+		json_set(all, "task_id", json_new_str(id));
+		json_set(all, "state", json_new_str(state));
+		json_set(all, "reasons", json_copy(r->list));
+		put_json(all);
+		json_free(all);
+		return;
+	}
+	printf(t ? "%s is in %s\n" : "%s is %s\n", id, state);
+	for (const struct json *one = r->list->child; one; one = one->next) {
+		fputs("  ", stdout);
+		put_clean(json_str(one, "text"), 1024);
+		putchar('\n');
+	}
+}
+
+static int why(const struct context *ctx, struct snapshot *s, const char *id, struct reasons *r, bool as_json,
+	       struct err *e)
+{
+	if (open_snapshot(ctx, NULL, s, e) || snapshot_load(s, 1u << TASK_QUEUE, e))
+		return -1;
+	r->signed_only = s->config.require_signed_nodes;
+	if (r->signed_only && keyring_read(&s->git, s->commit, &r->keys, e))
+		return -1;
+	struct snapshot_task *t = task_id_valid(id) ? snapshot_find(s, id) : NULL;
+	if (t)
+		why_there(ctx, s, t, r);
+	else if (why_absent(s, id, r, e))
+		return -1;
+	print(id, t, r, as_json);
+	return 0;
+}
+
 static int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct snapshot s = {0};
 	struct reasons r = {.list = json_new(JSON_ARRAY)};
 	struct usage_scan scan = {.verb = &verb_why, .argc = argc, .argv = argv};
-	struct snapshot_task *t = NULL;
-	struct err unread;
 	bool json = false;
 	int rc;
 	while ((rc = usage_next(&scan, e)) > 0)
 		json = true;
-	const char *id = argv[scan.rest];
 	if (!rc && argc - scan.rest != 1)
 		rc = err_set(e, ERR_USAGE, "why needs one task id");
-	if (!rc && !(rc = open_snapshot(ctx, NULL, &s, e)))
-		rc = snapshot_load(&s, 1u << TASK_QUEUE, e);
-	r.signed_only = !rc && s.config.require_signed_nodes;
-	if (r.signed_only)
-		rc = keyring_read(&s.git, s.commit, &r.keys, e);
-	if (!rc && (!task_id_valid(id) || !(t = snapshot_find(&s, id)))) {
-		char where[128];
-		struct json *old = task_id_valid(id) ? snapshot_archived(&s, id, where, e) : NULL;
-		if (old)
-			because(&r, "archived", "it ended and was moved to the archive (see: dgrid show %s)", id);
-		else
-			rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
-		json_free(old);
-	} else if (!rc && t->state == TASK_UNAPPROVED) {
-		snapshot_doc(&s, t, &unread);
-		if (why_signed(ctx, &s, t, &r))
-			why_unapproved(&s, t, &r);
-	} else if (!rc && snapshot_doc(&s, t, &unread))
-		because(&r, "invalid",
-			t->state == TASK_QUEUE ? "it is no valid task (%s); the next worker moves it to failed"
-					       : "its file cannot be read as a task (%s)",
-			unread.msg);
-	else if (!rc && t->state == TASK_QUEUE) {
-		why_signed(ctx, &s, t, &r);
-		why_queued(&s, t, &r);
-	} else if (!rc && t->state == TASK_IN_PROGRESS)
-		why_running(&s, t, &r);
-	else if (!rc)
-		why_ended(t, &r);
-	for (size_t i = 0; i < s.n_tasks && !rc && t; i++)
-		if (&s.tasks[i] != t && s.tasks[i].state == TASK_UNAPPROVED && !strcmp(s.tasks[i].id, id))
-			because(&r, "staged",
-				"another file of that id is in unapproved: it stays there until one of them goes by "
-				"another name");
-	const char *state = t ? task_state_name(t->state) : "archived";
-	if (!rc && json) {
-		struct json *all = json_new(JSON_OBJECT);
-		json_set(all, "schema", json_new_int(1));
-		json_set(all, "task_id", json_new_str(id));
-		json_set(all, "state", json_new_str(state));
-		json_set(all, "reasons", json_copy(r.list));
-		put_json(all);
-		json_free(all);
-	} else if (!rc) {
-		printf(t ? "%s is in %s\n" : "%s is %s\n", id, state);
-		for (const struct json *one = r.list->child; one; one = one->next) {
-			fputs("  ", stdout);
-			put_clean(json_str(one, "text"), 1024);
-			putchar('\n');
-		}
-	}
+	if (!rc)
+		rc = why(ctx, &s, argv[scan.rest], &r, json, e);
 	json_free(r.list);
 	keyring_clear(&r.keys);
 	snapshot_close(&s);
