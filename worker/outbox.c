@@ -217,6 +217,7 @@ static enum change_verdict finish_vote(struct outcome *item, struct json *doc, e
 					      (long long)terms.replicas, (long long)terms.quorum);
 			json_set(result, "reason", json_new_str(why));
 			free(why);
+			json_remove(json_get(result, "out"), "ref"); /* one node's word is not to be fetched */
 		}
 		json_set(result, "quorum", quorum);
 		end_with(doc, verb, result);
