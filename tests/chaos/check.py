@@ -53,6 +53,8 @@ def commitment(vote, result):
     status = result["quorum"].get("status", result["status"])
     words = ["dgrid-vote", vote["node"], vote["nonce"], status, told("exit_code"), told("signal"),
              result["stdout_sha256"], result["stderr_sha256"]]
+    if "out" in result:
+        words.append(result["out"]["tree"])
     return hashlib.sha256("".join(w + "\n" for w in words).encode()).hexdigest()
 
 
@@ -127,7 +129,8 @@ def main():
     for task, where in state.items():
         if where not in ("completed", "failed"):
             wrong.append(f"end {task}: still in {where}")
-        wrong += [f"end {task}: {what}" for what in votes_wrong(last[task])]
+        else:
+            wrong += [f"end {task}: {what}" for what in votes_wrong(last[task])]
         if results.get(task, 0) != 1:
             wrong.append(f"end {task}: {results.get(task, 0)} results")
     if len(state) != expected:
