@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=plain
 # shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
 # Many workers, few pushes: group commits, queueing, turns, the push budget; and the archive that keeps the branch small.
 

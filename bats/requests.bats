@@ -4,7 +4,7 @@
 
 setup() {
 	load helpers
-	LEAKS=1 common_setup
+	common_setup
 	export DGRID_REPO_URL=$ORIGIN
 	"$DGRID" init >/dev/null
 	tgit clone -q "$ORIGIN" "$T/up"
