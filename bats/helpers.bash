@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Shared by all bats files:  setup() { load helpers; common_setup; }
+# Shared by all bats files:  setup() { load helpers; common_setup; }  teardown() { common_teardown; }
 # After common_setup: $ORIGIN (bare repository), $HOME and $T (the test's folder), $DGRID and dgrid().
 # Start background programs with spawn: teardown ends them, and only them.
 # "LEAKS=1 common_setup": the sanitized program looks for leaks too, which takes half of a short life's time.
@@ -25,7 +25,6 @@ common_setup() {
 	git init -q --bare -b main "$ORIGIN"
 	cd "$T" || return 1
 }
-teardown() { common_teardown; }
 
 dgrid() { "$DGRID" "$@"; }
 # git with a name to commit by; the tests' HOME has none on purpose.

@@ -3,8 +3,7 @@
 
 # sandbox_setup ENGINE: a grid with short timeouts and a small /tmp.
 sandbox_setup() {
-	load helpers # which brings a teardown of its own
-	if [[ $1 = bwrap ]]; then teardown() { sandbox_teardown; }; fi
+	load helpers
 	common_setup
 	ENGINE=$1
 	HOW=root # who the worker is

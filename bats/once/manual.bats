@@ -10,6 +10,7 @@ setup() {
 	require_command mandoc
 	MAN=$REPO_ROOT/docs/man
 }
+teardown() { common_teardown; }
 
 verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
 page() {

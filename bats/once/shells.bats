@@ -20,6 +20,7 @@ setup() {
 	tgit -C "$T/clone" commit -qm tasks
 	tgit -C "$T/clone" push -q origin main
 }
+teardown() { common_teardown; }
 
 # typed SHELL KEYS: the command line as the keys have left it; ^G, typed last, makes the shell tell.
 typed() {
