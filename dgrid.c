@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/sig.h"
+#include "base/text.h"
 #include "git/git.h"
 #include "sandbox/enter.h"
 #include "verbs/verbs.h"
@@ -15,17 +16,18 @@
 
 /* An error may quote a stranger. Its lines are kept, but no control character, and nothing that a build service's log
  * takes for a command. */
-static void make_harmless(char *text)
+static void print_harmless(const char *text)
 {
+	struct buf b = {0};
+	text_output(&b, text, strlen(text));
 	bool start = true;
-	for (char *p = text; *p; p++) {
-		if ((start && p[0] == ':' && p[1] == ':') || !strncmp(p, "##[", 3) ||
-		    ((unsigned char)*p < 32 && *p != '\n') || *p == 127)
+	for (char *p = b.data; p && *p; p++) {
+		if ((start && p[0] == ':' && p[1] == ':') || !strncmp(p, "##[", 3))
 			*p = '?';
-		if ((unsigned char)p[0] == 0xC2 && (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] < 0xA0)
-			p[0] = p[1] = '?';
 		start = *p == '\n' || (start && *p == ' ');
 	}
+	fprintf(stderr, "dgrid: %s\n", b.data ? b.data : "");
+	buf_clear(&b);
 }
 
 /* Is stdout a pipe that nobody reads any more? */
@@ -59,9 +61,8 @@ static int fail(const struct err *e)
 	if (e->msg[0]) {
 		struct err said = *e;
 		git_redact(said.msg);
-		make_harmless(said.msg);
 		fflush(stdout); /* first what it sums up */
-		fprintf(stderr, "dgrid: %s\n", said.msg);
+		print_harmless(said.msg);
 	}
 	return e->class ? (int)e->class : ERR_BUG;
 }
@@ -75,6 +76,12 @@ static void open_log(struct buf *complaints)
 		buf_addf(complaints, "LOG_LEVEL: expected error, warn, info or debug, found '%s'\n", level);
 	if (log_init(max, file && *file ? file : NULL))
 		buf_addf(complaints, "LOG_FILE: cannot append to '%s': %s\n", file, strerror(errno));
+}
+
+/* By its short name, as refs/heads/NAME too. */
+static const char *branch_of(const char *given)
+{
+	return !strncmp(given, "refs/heads/", 11) ? given + 11 : given;
 }
 
 /* The options before the verb. Returns the verb's index, 0 when there is none, -1 with e filled. */
@@ -95,14 +102,17 @@ static int global_options(struct context *ctx, int argc, char **argv, char **fou
 		if (++i == argc)
 			return err_set(e, ERR_USAGE, "%s needs a value", argv[i - 1]);
 		if (branch) {
-			ctx->branch = argv[i];
+			ctx->branch = branch_of(argv[i]);
 			continue;
 		}
 		ctx->dir = argv[i];
 		free(*found);
 		*found = repo ? absolute_repo(argv[i]) : find_repo(argv[i]);
 		if (!*found)
-			return err_set(e, ERR_NOENT, "-C: '%s' is no Git repository", argv[i]);
+			return err_set(e, ERR_NOENT,
+				       "-C: '%s' is no Git repository, or has several remotes and none called origin "
+				       "(give --repo URL)",
+				       argv[i]);
 	}
 	return i < argc ? i : 0;
 }
@@ -149,8 +159,13 @@ static int run_verb(const struct verb *v, struct context *ctx, int argc, char **
 	/* The worker tells them together with its own. */
 	if (ctx->complaints[0] && v != &verb_worker)
 		return err_set(e, ERR_USAGE, "%.*s", (int)strcspn(ctx->complaints, "\n"), ctx->complaints);
+	git_settle(ctx->url ? ctx->url : getenv("DGRID_REPO_URL"));
 	char *usual = ctx->url ? NULL : usual_repo();
 	ctx->url = ctx->url ? ctx->url : usual;
+	/* The token is for the grid that the environment names; where that takes none, for the one that was asked for.
+	 */
+	if (!git_token_for(getenv("DGRID_REPO_URL")))
+		git_token_for(ctx->url);
 	int rc = v->run(ctx, argc, argv, e);
 	free(usual);
 	return rc;
@@ -158,8 +173,9 @@ static int run_verb(const struct verb *v, struct context *ctx, int argc, char **
 
 int main(int argc, char **argv)
 {
-	if (git_askpass(argc, argv))
-		return 0;
+	int code;
+	if (git_askpass(argc, argv, &code))
+		return code;
 	int entered = enter_asked(argc, argv);
 	if (entered >= 0)
 		return entered;
@@ -167,7 +183,7 @@ int main(int argc, char **argv)
 	struct buf complaints = {0};
 	const char *name = getenv("GIT_USER_NAME"), *email = getenv("GIT_USER_EMAIL"), *branch = getenv("DGRID_BRANCH");
 	struct context ctx = {.dir = ".",
-			      .branch = branch && *branch ? branch : "main",
+			      .branch = branch && *branch ? branch_of(branch) : "main",
 			      .name = name && *name ? name : "dgrid",
 			      .email = email && *email ? email : "dgrid@localhost"};
 	char *found = NULL;

@@ -30,8 +30,10 @@ static const struct rule rules[RULE_N] = {
 				       "members that dgrid writes, each in its form"},
     [RULE_COMMIT_TIME] = {"commit.time", "no commit is of a time that is still to come; what a node commits is not "
 					 "dated before what came before it"},
-    [RULE_TASK_FIELDS] = {"task.fields", "no submitted field changes once the task is in the grid, by promotion "
-					 "neither; dgrid's own fields change only with the step they belong to"},
+    [RULE_TASK_FIELDS] = {"task.fields",
+			  "no submitted field changes once the task is in the grid, by promotion "
+			  "neither; dgrid's own fields change only with the step they belong to; a person "
+			  "may end a wait (`not_before`)"},
     [RULE_TASK_SIGNED] = {"task.signed",
 			  "with `require_signed_tasks` only tasks with a signature that counts are claimed"},
     [RULE_CLAIM_NODE] = {"claim.node", "a claim names a node that is registered, in a commit of that node's"},

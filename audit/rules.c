@@ -195,7 +195,9 @@ static void judge_edit(const struct rule_move *m)
 		rule_kept(m, "attempts", RULE_ATTEMPTS_GROW);
 		rule_kept(m, "cancel", RULE_CANCEL_NOTE);
 		rule_kept(m, "approved_by", RULE_PROMOTE_MERGED);
-		rule_kept(m, "not_before", RULE_TASK_FIELDS);
+		/* A person may say: now. */
+		if (m->c->node || json_get(m->new, "not_before"))
+			rule_kept(m, "not_before", RULE_TASK_FIELDS);
 	}
 }
 

@@ -96,6 +96,21 @@ static int write_all(int fd, const char *path, const char *p, size_t len, struct
 	return 0;
 }
 
+/* A new name is on the disk when its folder is. */
+static int sync_folder(const char *path, struct err *e)
+{
+	char *dir = xstrdup(path), *slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = 0;
+	int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* EINVAL: a file system that knows nothing of it. */
+	int rc = fd < 0 || (fsync(fd) && errno != EINVAL) ? errno_err(e, "write", slash ? dir : ".") : 0;
+	if (fd >= 0)
+		close(fd);
+	free(dir);
+	return rc;
+}
+
 static int replace(const char *path, const void *bytes, size_t len, bool durable, struct err *e)
 {
 	int rc = -1;
@@ -109,7 +124,7 @@ static int replace(const char *path, const void *bytes, size_t len, bool durable
 		else if (rename(tmp, path))
 			errno_err(e, "write", path);
 		else
-			rc = 0;
+			rc = durable ? sync_folder(path, e) : 0;
 	}
 	if (fd >= 0)
 		close(fd);
@@ -150,6 +165,20 @@ char *file_temp_dir(struct err *e)
 	return NULL;
 }
 
+/* In a folder that everybody may write to, such as /tmp, a name is whose it is first: what another made there may be a
+ * trap. */
+static bool is_trap(const char *path)
+{
+	struct stat st, up;
+	char *dir = xstrdup(path), *slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = 0;
+	bool trap = !lstat(path, &st) && !stat(slash ? dir : ".", &up) && (up.st_mode & S_IWOTH) &&
+		    st.st_uid != geteuid() && st.st_uid != 0;
+	free(dir);
+	return trap;
+}
+
 int file_mkdirs(const char *path, struct err *e)
 {
 	char *copy = xstrdup(path);
@@ -161,6 +190,11 @@ int file_mkdirs(const char *path, struct err *e)
 		*p = 0;
 		if (mkdir(copy, 0700) && errno != EEXIST) {
 			rc = errno_err(e, "make folder", copy);
+			break;
+		}
+		if (is_trap(copy)) {
+			rc = err_set(e, ERR_PERM,
+				     "'%s' belongs to another user, in a folder that everybody may write to", copy);
 			break;
 		}
 		*p = kept;
@@ -184,6 +218,8 @@ struct removal {
 	struct err *e;
 };
 
+static int empty_at(struct removal *r, int fd, int depth);
+
 static int remove_at(struct removal *r, int dirfd, const char *name, int depth)
 {
 	if (!unlinkat(dirfd, name, 0) || errno == ENOENT)
@@ -196,13 +232,26 @@ static int remove_at(struct removal *r, int dirfd, const char *name, int depth)
 		r->again = true;
 		return renameat(dirfd, name, r->top, up) ? errno_err(r->e, "remove", r->path) : 0;
 	}
-	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), rc = 0;
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == EACCES && !fchmodat(dirfd, name, 0700, 0)) /* it is a folder, and no link */
 		fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *de;
-	if (!d)
+	if (fd < 0)
 		return errno_err(r->e, "remove", r->path);
+	if (empty_at(r, fd, depth))
+		return -1;
+	return unlinkat(dirfd, name, AT_REMOVEDIR) ? errno_err(r->e, "remove", r->path) : 0;
+}
+
+/* Takes fd. */
+static int empty_at(struct removal *r, int fd, int depth)
+{
+	DIR *d = fdopendir(fd);
+	struct dirent *de;
+	int rc = 0;
+	if (!d) {
+		close(fd);
+		return errno_err(r->e, "remove", r->path);
+	}
 	fchmod(fd, 0700); /* a folder that may not be written to keeps what is in it */
 	if (depth == 0)
 		r->top = fd;
@@ -214,8 +263,6 @@ static int remove_at(struct removal *r, int dirfd, const char *name, int depth)
 		rewinddir(d);
 	} while (!rc && depth == 0 && r->again);
 	closedir(d);
-	if (!rc && unlinkat(dirfd, name, AT_REMOVEDIR))
-		rc = errno_err(r->e, "remove", r->path);
 	return rc;
 }
 
@@ -223,6 +270,18 @@ int file_remove_tree(const char *path, struct err *e)
 {
 	struct removal r = {.top = -1, .path = path, .e = e};
 	return remove_at(&r, AT_FDCWD, path, 0);
+}
+
+int file_empty_folder(const char *path, struct err *e)
+{
+	struct stat st;
+	if (!lstat(path, &st) && !S_ISDIR(st.st_mode) && file_remove_tree(path, e))
+		return -1;
+	if (file_mkdirs(path, e))
+		return -1;
+	struct removal r = {.top = -1, .path = path, .e = e};
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? errno_err(e, "open", path) : empty_at(&r, fd, 0);
 }
 
 bool file_exists(const char *path)

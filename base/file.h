@@ -17,15 +17,17 @@ struct file_stamp {
 struct file_stamp file_stamp(const char *path);
 bool file_stamp_equal(const struct file_stamp *a, const struct file_stamp *b);
 int64_t file_free_bytes(const char *path); /* room on its file system for us; -1: unknown */
-/* Writes a temporary file beside path, fsyncs, renames over it. */
+/* Writes a temporary file beside path, fsyncs, renames over it, fsyncs the folder. */
 int file_write(const char *path, const void *bytes, size_t len, struct err *e);
 /* The same without waiting for the disk. */
 int file_write_scratch(const char *path, const void *bytes, size_t len, struct err *e);
 /* Neither atomic nor durable, but it makes no new file where there is one: for what can be had again after a crash. */
 int file_write_in_place(const char *path, const void *bytes, size_t len, struct err *e);
 char *file_temp_dir(struct err *e); /* a new folder under $TMPDIR or /tmp, the caller's to remove; NULL with e filled */
-int file_mkdirs(const char *path, struct err *e);      /* like mkdir -p, mode 0700 */
-int file_remove_tree(const char *path, struct err *e); /* fine when it is not there; never follows symlinks */
+/* Like mkdir -p, mode 0700. ERR_PERM: one of them is another user's, in a folder that everybody may write to. */
+int file_mkdirs(const char *path, struct err *e);
+int file_empty_folder(const char *path, struct err *e); /* made when it is not there; the name is ours all the time */
+int file_remove_tree(const char *path, struct err *e);	/* fine when it is not there; never follows symlinks */
 bool file_exists(const char *path); /* what cannot be asked counts as not there: only where that does no harm */
 int file_there(const char *path,
 	       struct err *e); /* 1: something is there, a dead link too; 0: nothing; -1: it cannot be told */

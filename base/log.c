@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,11 +40,12 @@ void log_at(enum log_level level, const char *module, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof line, fmt, ap);
 	va_end(ap);
-	for (char *p = line; *p; p++)
-		if ((unsigned char)*p < 32 || *p == 127)
-			*p = ' ';
+	struct buf clean = {0};
+	text_clean(&clean, line, sizeof line, (int)sizeof line); /* a host's words may be in it */
+	const char *said = clean.data ? clean.data : "";
 	clock_format(clock_now(), when);
-	fprintf(stderr, "%s %s %s: %s\n", when, names[level], module, line);
+	fprintf(stderr, "%s %s %s: %s\n", when, names[level], module, said);
 	if (log_file)
-		fprintf(log_file, "%s %s %s: %s\n", when, names[level], module, line);
+		fprintf(log_file, "%s %s %s: %s\n", when, names[level], module, said);
+	buf_clear(&clean);
 }

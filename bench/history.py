@@ -74,15 +74,15 @@ RESULT = ''',
     "engine": "bwrap",
     "image": "host:/usr",
     "image_digest": "",
-    "script_sha256": "%(sha)s",
+    "script_sha256": "%(script_sha)s",
     "stdout": "%(id)s\\ndone\\n",
-    "stdout_bytes": 12,
+    "stdout_bytes": %(stdout_bytes)d,
     "stdout_truncated": false,
-    "stdout_sha256": "%(sha)s",
+    "stdout_sha256": "%(stdout_sha)s",
     "stderr": "",
     "stderr_bytes": 0,
     "stderr_truncated": false,
-    "stderr_sha256": "%(sha)s"
+    "stderr_sha256": "%(stderr_sha)s"
   }'''
 END = '\n}\n'
 EPOCH = 1704067200
@@ -90,6 +90,10 @@ EPOCH = 1704067200
 
 def stamp(t, form='%Y-%m-%dT%H:%M:%SZ'):
     return time.strftime(form, time.gmtime(t))
+
+
+def sha(text):
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write(commits, out):
@@ -111,8 +115,10 @@ def write(commits, out):
             fresh = [f'task-{serial + i}' for i in range(30)]
             serial += 30
             for name in fresh:
+                printed = f'{name}\ndone\n'
                 tasks[name] = {'id': name, 'created': stamp(now), 'nonce': hashlib.md5(name.encode()).hexdigest(),
-                               'sha': hashlib.sha256(name.encode()).hexdigest()}
+                               'script_sha': sha(f'echo {name}; sleep 1; echo done'), 'stdout_bytes': len(printed),
+                               'stdout_sha': sha(printed), 'stderr_sha': sha('')}
             queue += fresh
             commit('ann: 30 transitions', [(f'tasks/queue/{name}.json', (TASK + END) % tasks[name]) for name in fresh])
             continue

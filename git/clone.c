@@ -57,7 +57,7 @@ static int set_up(const struct git *g, const char *borrow, struct err *e)
 
 int clone_make(const struct git *g, const char *url, const char *branch, const char *borrow, struct err *e)
 {
-	int rc = file_remove_tree(g->dir, e);
+	int rc = file_empty_folder(g->dir, e);
 	if (!rc)
 		rc = git_clone(g, url, branch, e);
 	if (!rc)

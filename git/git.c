@@ -1,118 +1,13 @@
 #include "git/git.h"
+#include "base/text.h"
+#include "git/command.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define GIT_TIMEOUT_MS 120000
 #define GIT_LONG_MS 86400000
 #define OUTPUT_MAX (16 << 20) /* of commands whose output is taken whole */
-
-bool git_askpass(int argc, char **argv)
-{
-	if (!getenv("DGRID_ASKPASS") || argc != 2)
-		return false;
-	const char *token = getenv("GIT_TOKEN"), *user = getenv("GIT_TOKEN_USER");
-	if (!strncmp(argv[1], "Username", 8))
-		puts(user ? user : "x-access-token");
-	else
-		puts(token ? token : "");
-	return true;
-}
-
-void git_redact(char *text)
-{
-	const char *token = getenv("GIT_TOKEN");
-	size_t n = token ? strlen(token) : 0;
-	for (char *p = text; n && (p = strstr(p, token)); p += n)
-		memset(p, '*', n);
-	/* scheme://user:password@host */
-	for (char *p = text; (p = strstr(p, "://")); p++) {
-		char *end = p + 3 + strcspn(p + 3, "/ \t\n'\""), *at = NULL, *colon = NULL;
-		for (char *q = p + 3; q < end; q++) {
-			if (*q == '@')
-				at = q;
-			if (*q == ':' && !colon)
-				colon = q;
-		}
-		if (at && colon && colon < at)
-			memset(colon + 1, '*', (size_t)(at - colon - 1));
-	}
-}
-
-/* The argument list and environment of `git ARGS...`; dir NULL: in no repository. */
-static void command(const struct git *g, const char *dir, const char *const *args, struct strs *argv, struct strs *env)
-{
-	static const char *const scrub[] = {"GIT_WORK_TREE",	    "GIT_INDEX_FILE",	     "GIT_COMMON_DIR",
-					    "GIT_NAMESPACE",	    "GIT_CONFIG_PARAMETERS", "GIT_PREFIX",
-					    "GIT_GRAFT_FILE",	    "GIT_SHALLOW_FILE",	     "GIT_REPLACE_REF_BASE",
-					    "GIT_AUTHOR_DATE",	    "GIT_COMMITTER_DATE",    "GIT_GLOB_PATHSPECS",
-					    "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"};
-	/* How git tells its hooks which repository it serves, and where the objects of a push wait for their verdict.
-	 */
-	static const char *const of_hooks[] = {"GIT_DIR", "GIT_OBJECT_DIRECTORY", "GIT_QUARANTINE_PATH",
-					       "GIT_ALTERNATE_OBJECT_DIRECTORIES"};
-	strs_add(argv, "git");
-	if (dir) {
-		strs_add(argv, "-C");
-		strs_add(argv, dir);
-	}
-	/* The ledger is a stranger's text: no hooks, no links, no end-of-line or path magic. */
-	static const char *const settings[] = {
-	    "gc.auto=0", "maintenance.auto=false", "core.symlinks=false", "core.hooksPath=/dev/null",
-	    "core.autocrlf=false", "core.quotePath=false", "advice.detachedHead=false", "core.fsmonitor=false",
-	    "core.useReplaceRefs=false",
-	    /* A clone can be had again: a crash may damage it, at the cost of a new one. What is pushed is safe by the
-	     * other side's settings. And one pack is quicker to write than its objects. */
-	    "core.fsync=none", "fetch.unpackLimit=1"};
-	for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-		strs_add(argv, "-c");
-		strs_add(argv, settings[i]);
-	}
-	strs_add(argv, "-c");
-	strs_add(argv, g->sign_with ? "commit.gpgSign=true" : "commit.gpgSign=false");
-	if (g->sign_with) {
-		strs_add(argv, "-c");
-		strs_add(argv, "gpg.format=ssh");
-		strs_add(argv, "-c");
-		strs_addf(argv, "user.signingKey=%s", g->sign_with);
-		/* A passphrase is for an agent or an askpass: there is no terminal to ask on. */
-		strs_add(env, "SSH_ASKPASS_REQUIRE=force");
-	}
-	if (getenv("GIT_TOKEN")) {
-		/* No helper may store the token, nor answer in its place. */
-		strs_add(argv, "-c");
-		strs_add(argv, "credential.helper=");
-		strs_addf(env, "GIT_ASKPASS=%s", proc_self());
-		strs_add(env, "DGRID_ASKPASS=1");
-	}
-	if (g->as_is) {
-		strs_add(argv, "-c");
-		strs_add(argv, "core.commitGraph=false");
-		strs_add(argv, "-c");
-		strs_add(argv, "advice.graftFileDeprecated=false");
-	}
-	for (; *args; args++)
-		strs_add(argv, *args);
-	for (size_t i = 0; i < sizeof scrub / sizeof *scrub; i++)
-		strs_add(env, scrub[i]);
-	for (size_t i = 0; i < sizeof of_hooks / sizeof *of_hooks && !g->in_hook; i++)
-		strs_add(env, of_hooks[i]);
-	if (g->as_is) {
-		strs_add(env, "GIT_NO_REPLACE_OBJECTS=1");
-		strs_add(env, "GIT_GRAFT_FILE=/dev/null");
-	}
-	strs_add(env, "LC_ALL=C");
-	strs_add(env, "GIT_TERMINAL_PROMPT=0");
-	strs_add(env, "GIT_EDITOR=true");
-	strs_add(env, "GIT_LITERAL_PATHSPECS=1"); /* a file's name is no pattern */
-	if (!getenv("GIT_SSH_COMMAND") && !getenv("GIT_SSH"))
-		strs_add(env, "GIT_SSH_COMMAND=ssh -oBatchMode=yes");
-	strs_addf(env, "GIT_AUTHOR_NAME=%s", g->name);
-	strs_addf(env, "GIT_AUTHOR_EMAIL=%s", g->email);
-	strs_addf(env, "GIT_COMMITTER_NAME=%s", g->name);
-	strs_addf(env, "GIT_COMMITTER_EMAIL=%s", g->email);
-}
 
 struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
 		       void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
@@ -124,7 +19,7 @@ struct proc *git_start_input(const struct git *g, const char *input, size_t len,
 			     void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
 {
 	struct strs argv = {0}, env = {0};
-	command(g, g->dir, args, &argv, &env);
+	git_command(g, g->dir, args, &argv, &env);
 	struct proc_spec spec = {.argv = (const char *const *)argv.v,
 				 .env = (const char *const *)env.v,
 				 .timeout_ms = GIT_TIMEOUT_MS,
@@ -143,7 +38,7 @@ struct proc *git_stream(const struct git *g, const char *const *args, bool feed,
 			void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
 {
 	struct strs argv = {0}, env = {0};
-	command(g, g->dir, args, &argv, &env);
+	git_command(g, g->dir, args, &argv, &env);
 	struct proc_spec spec = {.argv = (const char *const *)argv.v,
 				 .env = (const char *const *)env.v,
 				 .feed = feed,
@@ -206,7 +101,7 @@ static int run_as(const struct git *g, const char *const *args, bool in_dir, str
 		  struct proc_result *res, struct err *e)
 {
 	struct strs argv = {0}, env = {0};
-	command(g, in_dir ? g->dir : NULL, args, &argv, &env);
+	git_command(g, in_dir ? g->dir : NULL, args, &argv, &env);
 	how.argv = (const char *const *)argv.v;
 	how.env = (const char *const *)env.v;
 	if (moves_much(args[0])) {
@@ -228,19 +123,58 @@ static int run(const struct git *g, const char *const *args, bool in_dir, struct
 	return run_as(g, args, in_dir, (struct proc_spec){.cap = OUTPUT_MAX}, res, e);
 }
 
+static bool tells_why(const char *line)
+{
+	static const char *const starts[] = {"fatal:", "error:", "remote: fatal:", "remote: error:", "remote: ERROR:"};
+	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+		if (!strncmp(line, starts[i], strlen(starts[i])))
+			return true;
+	return false;
+}
+
+/* What git said, whole lines as far as there is room: a host's greeting and ssh's own warnings come first, the reason
+ * last, so the lines that name themselves errors have precedence, then the end. */
+static void pick(const char *said, char *out, size_t room)
+{
+	struct strs lines = {0};
+	for (const char *p = said; *p;) {
+		size_t n = strcspn(p, "\r\n");
+		struct buf clean = {0};
+		text_clean(&clean, p, n, (int)room / 2);
+		if (clean.len && strspn(clean.data, " ") != clean.len)
+			strs_add(&lines, clean.data);
+		buf_clear(&clean);
+		p += n;
+		p += *p != 0;
+	}
+	bool *kept = xcalloc(lines.n + 1, sizeof *kept);
+	size_t used = 0;
+	for (int errors = 1; errors >= 0; errors--)
+		for (size_t i = lines.n; i > 0; i--) {
+			size_t n = strlen(lines.v[i - 1]) + 1;
+			if (kept[i - 1] || tells_why(lines.v[i - 1]) != (errors == 1))
+				continue;
+			if (used + n >= room)
+				break;
+			kept[i - 1] = true;
+			used += n;
+		}
+	size_t len = 0;
+	out[0] = 0;
+	for (size_t i = 0; i < lines.n; i++)
+		if (kept[i])
+			len += (size_t)snprintf(out + len, room - len, "%s%s", len ? " " : "", lines.v[i]);
+	free(kept);
+	strs_clear(&lines);
+}
+
 static int failed(const char *verb, const struct proc_result *res, struct err *e)
 {
 	char said[601];
-	const char *from = res->err.data ? res->err.data : "";
-	from += strspn(from, "\n");
-	snprintf(said, sizeof said, "%s", from);
-	git_redact(said);
-	size_t n = strlen(said);
-	while (n && said[n - 1] == '\n')
-		said[--n] = 0;
-	for (char *p = said; *p; p++)
-		if ((unsigned char)*p < 32)
-			*p = ' ';
+	char *whole = xstrdup(res->err.data ? res->err.data : "");
+	git_redact(whole); /* before anything is cut off: half a secret would not be known */
+	pick(whole, said, sizeof said);
+	free(whole);
 	if (res->end == PROC_TIMED_OUT && moves_much(verb))
 		return err_set(e, ERR_UNAVAILABLE, "git %s: the remote was silent for %lld s", verb,
 			       (long long)silence_ms() / 1000);
@@ -248,7 +182,7 @@ static int failed(const char *verb, const struct proc_result *res, struct err *e
 		return err_set(e, ERR_UNAVAILABLE, "git %s did not end within %d s", verb, GIT_TIMEOUT_MS / 1000);
 	if (res->end == PROC_SIGNALLED)
 		return err_set(e, ERR_UNAVAILABLE, "git %s was ended by signal %d", verb, res->code);
-	return err_set(e, res->code == 1 && !n ? ERR_NO : ERR_UNAVAILABLE, "git %s: %s", verb, said);
+	return err_set(e, res->code == 1 && !said[0] ? ERR_NO : ERR_UNAVAILABLE, "git %s: %s", verb, said);
 }
 
 static int finish(const char *verb, struct proc_result *res, struct buf *out, struct err *e)
@@ -349,14 +283,14 @@ static void add_reason(const char *out, struct err *e)
 	size_t n = open ? strcspn(open, "\n") : 0;
 	if (!n || n > 300)
 		return;
-	char reason[301];
-	snprintf(reason, sizeof reason, "%.*s", (int)n, open);
+	char *reason = xstrndup(open, n);
 	git_redact(reason);
-	for (char *p = reason; *p; p++)
-		if ((unsigned char)*p < 32 || *p == 127)
-			*p = ' ';
+	struct buf clean = {0};
+	text_clean(&clean, reason, strlen(reason), 300);
 	size_t len = strlen(e->msg);
-	snprintf(e->msg + len, sizeof e->msg - len, " %s", reason);
+	snprintf(e->msg + len, sizeof e->msg - len, " %s", clean.data ? clean.data : "");
+	buf_clear(&clean);
+	free(reason);
 }
 
 /* git's own word for a connection that ended before the answer. */
@@ -470,10 +404,17 @@ int git_remote_head(const struct git *g, const char *branch, char out[72], struc
 {
 	struct buf b = {0};
 	char *ref = xasprintf("refs/heads/%s", branch);
-	const char *args[] = {"ls-remote", "origin", ref, NULL};
+	const char *args[] = {"ls-remote", "--heads", "origin", ref, NULL}; /* else every ref of the host comes */
 	int rc = git_run(g, &b, e, args);
-	size_t n = b.data ? strcspn(b.data, "\t") : 0;
-	snprintf(out, 72, "%.*s", (int)(n < 71 ? n : 71), b.data ? b.data : "");
+	out[0] = 0;
+	/* The pattern also matches branches that only end like it. */
+	for (const char *line = rc || !b.data ? "" : b.data; *line;) {
+		size_t n = strcspn(line, "\n"), oid = strcspn(line, "\t");
+		if (oid < n && oid < 72 && n - oid - 1 == strlen(ref) && !strncmp(line + oid + 1, ref, strlen(ref)))
+			snprintf(out, 72, "%.*s", (int)oid, line);
+		line += n;
+		line += *line == '\n';
+	}
 	free(ref);
 	buf_clear(&b);
 	return rc;
@@ -611,16 +552,29 @@ int git_records(const struct git *g, const char *const *args, void (*on_record)(
 	return rc;
 }
 
-bool git_resolve(const struct git *g, const char *rev, char out[72])
+int git_find(const struct git *g, const char *rev, char out[72], struct err *e)
 {
 	char *commit = xasprintf("%s^{commit}", rev);
 	const char *args[] = {"rev-parse", "--verify", "--quiet", commit, NULL};
-	struct buf b = {0};
-	struct err none;
+	struct proc_result res;
+	int rc = 0;
 	out[0] = 0;
-	if (rev[0] && rev[0] != '-' && !git_run(g, &b, &none, args))
-		buf_first_line(&b, out, 72);
-	buf_clear(&b);
+	if (!rev[0] || rev[0] == '-')
+		goto out; /* what could be an option is no revision */
+	if ((rc = run(g, args, true, &res, e)) != 0)
+		goto out;
+	if (res.end == PROC_EXITED && !res.code)
+		buf_first_line(&res.out, out, 72);
+	else if (res.end != PROC_EXITED || res.code != 1 || res.err.len)
+		rc = failed("rev-parse", &res, e);
+	proc_result_clear(&res);
+out:
 	free(commit);
-	return out[0] != 0;
+	return rc;
+}
+
+bool git_resolve(const struct git *g, const char *rev, char out[72])
+{
+	struct err none;
+	return !git_find(g, rev, out, &none) && out[0];
 }

@@ -4,14 +4,8 @@
 #define GIT_H
 #include "base/buf.h"
 #include "base/proc.h"
+#include "git/command.h"
 
-struct git {
-	char *dir; /* work tree of the clone */
-	char *name, *email;
-	bool in_hook;	       /* we run as a hook of dir: git's word on where the pushed objects are is handed on */
-	bool as_is;	       /* history as its objects have it: no replaced ones, no grafts, no commit-graph file */
-	const char *sign_with; /* file of the SSH key that commits are signed with; NULL: they are not */
-};
 /* Runs `git -C dir ARGS...` (args NULL-terminated). 0 when git exits with 0; else -1 with git's own first lines,
  * redacted; ERR_NO when it exits with 1 and says nothing, as commands do that were asked quietly whether something is
  * so. out may be NULL; it gets the whole output, or it is an error. */
@@ -64,9 +58,8 @@ enum push_outcome git_push(const struct git *g, const char *branch, bool whole, 
 enum push_outcome git_push_with(const struct git *g, const char *const *args, struct err *e);
 /* Object id of branch at the remote into out; "" when there is none. */
 int git_remote_head(const struct git *g, const char *branch, char out[72], struct err *e);
+/* The commit that rev stands for, "" when there is none. -1 with e filled: that could not be found out. */
+int git_find(const struct git *g, const char *rev, char out[72], struct err *e);
 /* The commit that rev stands for, "" when there is none here (then false). What could be an option is no revision. */
 bool git_resolve(const struct git *g, const char *rev, char out[72]);
-/* Answers git's question when this process was started as GIT_ASKPASS; returns false when it was not. */
-bool git_askpass(int argc, char **argv);
-void git_redact(char *text); /* overwrites the token and URL passwords in place */
 #endif

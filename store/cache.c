@@ -1,6 +1,7 @@
 #include "store/cache.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "git/view.h"
 #include "store/archive.h"
 #include "store/checkpoint.h"
 #include <stdio.h>
@@ -40,6 +41,14 @@ bool cache_needless(const char *url, const char **local)
 	free(dotgit);
 	free(head);
 	return here;
+}
+
+int cache_view(const char *local, char **dir, struct err *e)
+{
+	char *path = cache_path(local);
+	*dir = xasprintf("%.*s-view.git", (int)(strlen(path) - strlen(".git")), path);
+	free(path);
+	return view_open(local, *dir, e);
 }
 
 /* Everything, and what a fetch leaves behind is packed now and then. A host without an archive is no error. */
@@ -84,10 +93,8 @@ int cache_whole(const char *url, const char *branch, struct git *g, bool *cached
 	const char *local;
 	*g = (struct git){.name = xstrdup("dgrid"), .email = xstrdup("dgrid@localhost"), .as_is = true};
 	*cached = !cache_needless(url, &local);
-	if (!*cached) {
-		g->dir = xstrdup(local);
-		return 0;
-	}
+	if (!*cached)
+		return cache_view(local, &g->dir, e);
 	char *dir = cache_path(url);
 	g->dir = xasprintf("%.*s-audit.git", (int)(strlen(dir) - strlen(".git")), dir);
 	char *lock = xasprintf("%s.lock", g->dir), *slash = strrchr(lock, '/');

@@ -10,6 +10,8 @@
 char *cache_path(const char *url); /* DIR/HASH.git, the caller's; other copies of the same url are named after it */
 /* Is url a repository on this machine, which needs no copy? local: its path, within url. */
 bool cache_needless(const char *url, const char **local);
+/* A view of such a repository (git/view.h) in dir, the caller's also after an error. */
+int cache_view(const char *local, char **dir, struct err *e);
 /* Another reader may be fetching into the same copy: waits for it. The descriptor, or -1. */
 int cache_lock(const char *path, int64_t wait_ms, struct err *e);
 /* A repository with the whole history of branch, of the archive and the audits' record: the one at hand, or for a

@@ -72,7 +72,7 @@ int checkpoint_read(const struct git *g, struct checkpoint *c, struct err *e)
 	return 0;
 }
 
-int checkpoint_publish(const struct git *g, const struct checkpoint *c, bool push, struct err *e)
+int checkpoint_publish(const struct git *g, const struct checkpoint *c, struct err *e)
 {
 	struct json *j = checkpoint_json(c);
 	struct buf text = {0}, tree = {0}, commit = {0};
@@ -85,9 +85,7 @@ int checkpoint_publish(const struct git *g, const struct checkpoint *c, bool pus
 		rc = GIT(g, &commit, e, "commit-tree", "-m", text.data, tree.data);
 	if (!rc)
 		commit.data[strcspn(commit.data, "\n")] = 0;
-	if (!rc && !push)
-		rc = GIT(g, NULL, e, "update-ref", CHECKPOINT_REF, commit.data);
-	else if (!rc) {
+	if (!rc) {
 		char *spec = xasprintf("+%s:" CHECKPOINT_REF, commit.data),
 		     *branch = xasprintf("+%s:" CHECKPOINT_FALLBACK, commit.data);
 		const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};

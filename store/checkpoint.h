@@ -22,6 +22,6 @@ struct json *checkpoint_json(const struct checkpoint *c);
 int checkpoint_parse(struct checkpoint *c, const char *text, size_t len);
 /* The one that is recorded in g's repository; audited_to is "" when there is none. */
 int checkpoint_read(const struct git *g, struct checkpoint *c, struct err *e);
-/* Records it. push: g's origin gets it, else it is set in g itself. */
-int checkpoint_publish(const struct git *g, const struct checkpoint *c, bool push, struct err *e);
+/* Records it at g's origin. */
+int checkpoint_publish(const struct git *g, const struct checkpoint *c, struct err *e);
 #endif

@@ -39,14 +39,17 @@ static int fill_cache(struct snapshot *s, const char *url, const char *branch, b
 	return rc;
 }
 
-/* Where to read: the repository itself when it is a folder, else its cache. */
-static void find_repository(struct snapshot *s, const char *url)
+/* Where to read: a view of the repository when it is a folder, else its cache. */
+static int find_repository(struct snapshot *s, const char *url, struct err *e)
 {
 	const char *local;
 	s->git.name = xstrdup("dgrid");
 	s->git.email = xstrdup("dgrid@localhost");
 	s->cached = !cache_needless(url, &local);
-	s->git.dir = s->cached ? cache_path(url) : xstrdup(local);
+	if (!s->cached)
+		return cache_view(local, &s->git.dir, e);
+	s->git.dir = cache_path(url);
+	return 0;
 }
 
 /* Brings the cache up to date. wait_ms: for another reader that is fetching into it. */
@@ -94,15 +97,14 @@ static int find_commit(struct snapshot *s, const char *branch, const char *at, s
 {
 	struct buf b = {0};
 	struct err e2;
-	char *ref = xasprintf("refs/heads/%s", branch), *rev = xasprintf("%s^{commit}", at ? at : ref);
+	char *ref = xasprintf("refs/heads/%s", branch);
 	int64_t when;
 	int rc = 0;
 	if (at && (at[0] == '-' || !at[0]))
 		rc = err_set(e, ERR_USAGE, "--at: expected a revision or a date, found '%s'", at);
-	else if (GIT(s, &b, &e2, "rev-parse", "--verify", "--quiet", rev) && !at && e2.class != ERR_NO)
-		rc = err_set(e, e2.class, "%s", e2.msg);
-	else if (!b.len && at) {
-		buf_reset(&b);
+	else if (git_find(&s->git, at ? at : ref, s->commit, at ? &e2 : e) && !at)
+		rc = -1;
+	else if (at && !s->commit[0]) {
 		if (read_date(s, at, &when))
 			rc = err_set(e, ERR_USAGE,
 				     "--at: '%s' is neither a revision nor a date (such as 2026-11-23, "
@@ -117,17 +119,17 @@ static int find_commit(struct snapshot *s, const char *branch, const char *at, s
 					     "--at: '%s' is no revision, and the grid has no commit that old", at);
 		}
 	}
-	buf_first_line(&b, s->commit, sizeof s->commit);
+	if (b.len)
+		buf_first_line(&b, s->commit, sizeof s->commit);
 	if (!rc && !s->commit[0])
 		rc = err_set(e, ERR_NOENT, "the repository has no branch '%s' (make it a grid with: dgrid init)",
 			     branch);
 	buf_reset(&b);
-	if (!rc && !(rc = GIT(s, &b, e, "show", "-s", "--format=%ct", s->commit)))
+	if (!rc && !(rc = GIT(s, &b, e, "show", "-s", "--no-show-signature", "--format=%ct", s->commit)))
 		s->committed_at = clock_read(b.data);
 	s->past = at != NULL;
 	s->now = at ? s->committed_at : clock_now();
 	free(ref);
-	free(rev);
 	buf_clear(&b);
 	return rc;
 }
@@ -259,7 +261,8 @@ static void read_settings(struct snapshot *s)
 int snapshot_open(struct snapshot *s, const char *url, const char *branch, const char *at, struct err *e)
 {
 	*s = (struct snapshot){.url = xstrdup(url), .branch = xstrdup(branch)};
-	find_repository(s, url);
+	if (find_repository(s, url, e))
+		return -1;
 	if (s->cached && refresh(s, url, branch, at != NULL, CACHE_WAIT_MS, e))
 		return -1;
 	if (find_commit(s, branch, at, e) || read_tree(s, e))
@@ -280,7 +283,8 @@ int snapshot_glance(struct snapshot *s, const char *url, const char *branch, int
 		    struct err *e)
 {
 	*s = (struct snapshot){.url = xstrdup(url), .branch = xstrdup(branch)};
-	find_repository(s, url);
+	if (find_repository(s, url, e))
+		return -1;
 	char *head = xasprintf("%s/HEAD", s->git.dir), *fetched = xasprintf("%s/FETCH_HEAD", s->git.dir);
 	/* git writes it when it begins to fetch, so a remote that is away is not asked again and again either. */
 	int64_t age = clock_now() * 1000 - file_stamp(fetched).mtime_ns / 1000000;

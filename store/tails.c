@@ -53,7 +53,7 @@ struct json *tails_read(const struct git *g, const char *from, const char *node,
 			free(spec);
 		}
 	}
-	const char *show[] = {"show", "-s", "--format=%B", oid, NULL};
+	const char *show[] = {"show", "-s", "--no-show-signature", "--format=%B", oid, NULL};
 	if (!rc && !git_run(g, &b, e, show) && !(doc = json_parse(b.data ? b.data : "", b.len, &je)))
 		err_set(e, ERR_DATA, "the tails of node %s are no JSON: %s", node, je.msg);
 	free(ref);

@@ -374,7 +374,8 @@ static int not_before(const struct git *g, struct arrival *came, struct err *e)
 {
 	struct buf b = {0};
 	int64_t now = clock_now();
-	int rc = GIT(g, &b, e, "log", "--first-parent", "--max-count=1000", "--format=%ct", came->parent);
+	int rc = GIT(g, &b, e, "log", "--first-parent", "--no-show-signature", "--max-count=1000", "--format=%ct",
+		     came->parent);
 	for (const char *p = b.data; p && *p && !rc; p += strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n')) {
 		int64_t at = clock_read(p);
 		came->at = at > came->at ? at : came->at;

@@ -100,22 +100,41 @@ static enum change_verdict edit_retry(void *who, struct json *doc, enum task_sta
 {
 	(void)to;
 	json_remove(doc, "cancel");
+	json_remove(doc, "not_before"); /* by hand is now */
 	task_retried(doc, who);
 	return CHANGE_APPLY;
 }
 
+/* It waits in the queue, after a failure, until a time that a wrong clock may have set. */
+static enum change_verdict edit_now(void *who, struct json *doc, enum task_state *to)
+{
+	(void)who;
+	(void)to;
+	if (!json_get(doc, "not_before"))
+		return CHANGE_DROP;
+	json_remove(doc, "not_before");
+	return CHANGE_APPLY;
+}
+
 /* What retry or cancel does to a task in this state. 1: c is set; 0: nothing to do; -1: refused, e says why. */
-static int plan(const char *verb, const char *id, int state, bool dead, bool invalid, struct ledger_change *c,
+static int plan(const char *verb, const char *id, int state, bool dead, const struct json *doc, struct ledger_change *c,
 		struct err *e)
 {
 	bool ended = state == TASK_COMPLETED || state == TASK_FAILED, retry = !strcmp(verb, "retry");
+	const char *status = json_str(json_get(doc, "result"), "status");
 	if (state == LEDGER_UNKNOWN)
 		return -1;
 	if (state < 0)
 		return err_set(e, ERR_NOENT, "no task '%s' on the branch%s", id,
 			       retry ? " (an archived task is submitted anew)" : "");
-	if (retry && invalid)
+	/* It stands in failed/ as a stub with the reasons, for there was nothing to run. */
+	if (retry && state == TASK_FAILED && status && !strcmp(status, "invalid"))
 		return err_set(e, ERR_NO, "'%s' was no task that can run (see: dgrid why %s): submit it anew", id, id);
+	if (retry && state == TASK_QUEUE && json_get(doc, "not_before")) {
+		c->from = c->to = TASK_QUEUE;
+		c->edit = edit_now;
+		return 1;
+	}
 	if (retry ? !ended : ended)
 		return err_set(e, ERR_NO, "task '%s' is in %s: nothing to %s", id,
 			       task_state_name((enum task_state)state), verb);
@@ -134,16 +153,14 @@ static const struct orphan *orphan_of(const struct orphans *o, const char *id)
 	return NULL;
 }
 
-/* It stands in failed/ as a stub with the reasons, for there was nothing to run. */
-static int is_invalid(struct ledger *l, const char *id, int state, struct err *e)
+/* One that ended before it could be cancelled stands in nobody's way. */
+static void pass_by(struct ledger_change *c, struct buf *ended, size_t *n_ended)
 {
-	struct json *doc = state == TASK_FAILED ? ledger_doc(l, TASK_FAILED, id, e) : NULL;
-	if (state == TASK_FAILED && !doc && !ledger_answered(e))
-		return -1;
-	const char *status = json_str(json_get(doc, "result"), "status");
-	bool invalid = status && !strcmp(status, "invalid");
-	json_free(doc);
-	return invalid;
+	c->outcome = CHANGE_DROPPED;
+	c->edit = NULL;
+	++*n_ended;
+	if (ended->len < 600)
+		buf_addf(ended, "%s%s", ended->len ? " " : "", c->id);
 }
 
 /* All ids in one commit; those that moved meanwhile are judged again. */
@@ -162,7 +179,8 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 		rc = err_set(e, ERR_USAGE, "%s needs a task id", argv[0]);
 	if (!rc)
 		rc = open_grid_to_sign(ctx, &l, &c, e);
-	size_t open = n;
+	size_t open = n, n_ended = 0;
+	struct buf ended = {0};
 	for (int round = 0; !rc && open && round < ROUNDS; round++) {
 		struct orphans dead = {0};
 		if (round)
@@ -170,15 +188,25 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 		if (!rc && !strcmp(argv[0], "cancel"))
 			rc = reaper_look(&r, &l, &c, NULL, &dead, e);
 		for (size_t i = 0; i < n && !rc; i++) {
-			if (changes[i].outcome == CHANGE_LANDED)
+			if (changes[i].outcome == CHANGE_LANDED ||
+			    (changes[i].outcome == CHANGE_DROPPED && !changes[i].edit))
 				continue;
 			const char *id = ids[i];
 			int state = task_id_valid(id) ? ledger_find(&l, id, e) : LEDGER_NOWHERE;
-			int invalid = is_invalid(&l, id, state, e);
 			const struct orphan *orphan = orphan_of(&dead, id);
 			changes[i] = (struct ledger_change){.id = id, .ctx = l.git.name, .verb = argv[0]};
-			if (invalid < 0 || plan(argv[0], id, state, orphan, invalid, &changes[i], e) < 0)
+			bool look = state == TASK_FAILED || state == TASK_QUEUE;
+			struct json *doc = look ? ledger_doc(&l, (enum task_state)state, id, e) : NULL;
+			if (look && !doc && !ledger_answered(e))
 				rc = -1;
+			else if (plan(argv[0], id, state, orphan, doc, &changes[i], e) < 0) {
+				bool ended_now = state == TASK_COMPLETED || state == TASK_FAILED;
+				if (n > 1 && ended_now && strcmp(argv[0], "retry") != 0)
+					pass_by(&changes[i], &ended, &n_ended);
+				else
+					rc = -1;
+			}
+			json_free(doc);
 			dying[i] = (struct dead){.who = l.git.name, .claim = orphan};
 			if (changes[i].edit == edit_cancelled)
 				changes[i].ctx = &dying[i];
@@ -189,13 +217,18 @@ static int act(const struct context *ctx, const struct verb *verb, int argc, cha
 			if (changes[i].outcome == CHANGE_REFUSED && !rc)
 				rc = err_set(e, ERR_UNAVAILABLE, "'%s' stays as it is: %s", ids[i], l.trouble);
 			else
-				open += changes[i].outcome != CHANGE_LANDED;
+				open += changes[i].outcome != CHANGE_LANDED && changes[i].edit;
 		orphans_clear(&dead);
 	}
 	if (!rc && open)
 		rc = err_set(e, ERR_RETRY, "a task keeps moving; try again");
 	for (size_t i = 0; !rc && i < n; i++)
-		puts(ids[i]);
+		if (changes[i].outcome == CHANGE_LANDED)
+			puts(ids[i]);
+	if (!rc && n_ended)
+		rc = err_set(e, ERR_NO, "%zu of %zu had ended already%s: %s", n_ended, n,
+			     n_ended < n ? "; the others are cancelled" : "", ended.data);
+	buf_clear(&ended);
 	free(changes);
 	free(dying);
 	reaper_clear(&r);
@@ -213,9 +246,12 @@ static int cmd_retry(const struct context *ctx, int argc, char **argv, struct er
 	return act(ctx, &verb_retry, argc, argv, e);
 }
 
-static const struct usage_note acted[] = {{"0", "all of them, in one commit"},
-					  {"1", "one is in a state where this makes no sense; nothing was changed"},
-					  {0}};
+static const struct usage_note cancelled[] = {{"0", "all of them, in one commit"},
+					      {"1", "one had ended already; the others are cancelled"},
+					      {0}},
+			       retried[] = {{"0", "all of them, in one commit"},
+					    {"1", "one is in a state where this makes no sense; nothing was changed"},
+					    {0}};
 const struct verb verb_cancel = {
     .name = "cancel",
     .args = "ID...",
@@ -228,7 +264,7 @@ const struct verb verb_cancel = {
     .examples = (const struct usage_note[]){{"dgrid cancel hello", ""},
 					    {"dgrid cancel hello && dgrid wait hello", "until its node has stopped it"},
 					    {0}},
-    .exits = acted,
+    .exits = cancelled,
     .run = cmd_cancel,
 };
 const struct verb verb_retry = {
@@ -237,11 +273,12 @@ const struct verb verb_retry = {
     .summary = "queue finished tasks again",
     .about =
 	"Queues tasks again that have ended, well or not. The old result goes; the list of attempts stays and says "
-	"who asked, and the count of attempts starts again. A task that was archived is submitted anew instead.",
+	"who asked, and the count of attempts starts again. One that waits in the queue for its next attempt need not "
+	"wait any longer. A task that was archived is submitted anew instead.",
     .needs = USAGE_WRITES,
     .operands = "@tasks:failed,completed",
     .examples = (const struct usage_note[]){{"dgrid retry hello && dgrid wait hello", ""}, {0}},
-    .exits = acted,
+    .exits = retried,
     .run = cmd_retry,
 };
 

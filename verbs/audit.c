@@ -347,7 +347,7 @@ static int record(struct audit *a, struct err *e)
 			       .at = clock_now()};
 	snprintf(c.audited_to, sizeof c.audited_to, "%s", a->to);
 	snprintf(c.archive, sizeof c.archive, "%s", a->archive);
-	return checkpoint_publish(&a->git, &c, a->cached, e);
+	return checkpoint_publish(&a->git, &c, e);
 }
 
 /* Who stands in a copy may think that the copy is judged. */

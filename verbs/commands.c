@@ -26,26 +26,76 @@ char *absolute_repo(const char *url)
 	return path ? path : xstrdup(url);
 }
 
+/* What git says first in that folder, the caller's; NULL: an error, or nothing. */
+static char *ask_git(const struct git *g, const char *const *args)
+{
+	struct buf b = {0};
+	struct err e;
+	char *said = !git_run(g, &b, &e, args) && b.len ? xstrndup(b.data, strcspn(b.data, "\n")) : NULL;
+	buf_clear(&b);
+	return said;
+}
+
+/* The URL of origin, or of the only remote; NULL: there is none, or none that stands out (then *many). */
+static char *remote_of(const struct git *g, bool *many)
+{
+	static const char *const ask[] = {"config", "--get-regexp", "^remote\\..*\\.url$", NULL};
+	struct buf b = {0};
+	struct err e;
+	char *url = NULL, *name = NULL;
+	*many = false;
+	git_run(g, &b, &e, ask); /* an error is a repository without remotes, or none at all: the next question tells */
+	for (char *line = b.data, *next; line && *line; line = next) {
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = 0;
+		char *value = strchr(line, ' ');
+		if (!value)
+			continue;
+		*value++ = 0;
+		bool origin = !strcmp(line, "remote.origin.url");
+		*many = *many || (name && strcmp(name, line) != 0);
+		if (!origin && url)
+			continue;
+		free(url);
+		free(name);
+		url = xstrdup(value);
+		name = xstrdup(line);
+		if (origin)
+			break;
+	}
+	if (name && !strcmp(name, "remote.origin.url"))
+		*many = false;
+	if (*many) {
+		free(url);
+		url = NULL;
+	}
+	free(name);
+	buf_clear(&b);
+	return url;
+}
+
 char *find_repo(const char *dir)
 {
 	struct git g = {.dir = (char *)(dir ? dir : "."), .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
-	struct buf b = {0};
-	struct err e;
-	char *found = NULL;
-	const char *const *asks[] = {(const char *const[]){"config", "--get", "remote.origin.url", NULL},
-				     (const char *const[]){"rev-parse", "--absolute-git-dir", NULL}};
-	for (int i = 0; i < 2 && !found; i++) {
-		buf_reset(&b);
-		if (git_run(&g, &b, &e, asks[i]) || !b.len)
-			continue;
-		b.data[strcspn(b.data, "\n")] = 0;
-		/* A relative origin is relative to the clone. */
-		char *from =
-		    strstr(b.data, "://") || b.data[0] == '/' ? xstrdup(b.data) : xasprintf("%s/%s", g.dir, b.data);
-		found = !strstr(b.data, "://") && !file_exists(from) ? xstrdup(b.data) : absolute_repo(from);
+	bool many;
+	char *url = remote_of(&g, &many), *found = NULL;
+	if (many)
+		return NULL;
+	if (!url) /* no clone: the repository itself */
+		url = ask_git(&g, (const char *const[]){"rev-parse", "--absolute-git-dir", NULL});
+	if (url && !strstr(url, "://") && url[0] != '/') {
+		/* git takes a relative one from the top of the work tree, or from the bare repository. */
+		char *top = ask_git(&g, (const char *const[]){"rev-parse", "--show-toplevel", NULL});
+		if (!top)
+			top = ask_git(&g, (const char *const[]){"rev-parse", "--absolute-git-dir", NULL});
+		char *from = xasprintf("%s/%s", top ? top : g.dir, url);
+		found = file_exists(from) ? absolute_repo(from) : xstrdup(url);
+		free(top);
 		free(from);
-	}
-	buf_clear(&b);
+	} else if (url)
+		found = absolute_repo(url);
+	free(url);
 	return found;
 }
 

@@ -38,8 +38,11 @@ char *worker_folder(const char *node)
 	char host[65];
 	worker_default_id(host);
 	node = node ? node : id && *id ? id : host;
-	return state && *state == '/' ? xasprintf("%s/dgrid/%s", state, node)
-				      : xasprintf("%s/.local/state/dgrid/%s", home && *home ? home : "/tmp", node);
+	if (state && *state == '/')
+		return xasprintf("%s/dgrid/%s", state, node);
+	if (home && *home)
+		return xasprintf("%s/.local/state/dgrid/%s", home, node);
+	return xasprintf("/tmp/dgrid-%ld/%s", (long)getuid(), node);
 }
 
 /* What its own machine may know of it, see health.h. */

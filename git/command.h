@@ -1,0 +1,27 @@
+/* command: git's argument list and environment, and what of the user's own settings counts in it. For git.c alone, but
+ * for the struct and what main calls once.
+ */
+#ifndef COMMAND_H
+#define COMMAND_H
+#include "base/buf.h"
+#include <stdbool.h>
+
+struct git {
+	char *dir; /* work tree of the clone */
+	char *name, *email;
+	bool in_hook;	       /* we run as a hook of dir: git's word on where the pushed objects are is handed on */
+	bool as_is;	       /* history as its objects have it: no replaced ones, no grafts, no commit-graph file */
+	const char *sign_with; /* file of the SSH key that commits are signed with; NULL: they are not */
+};
+/* Of `git ARGS...`; dir NULL: in no repository. */
+void git_command(const struct git *g, const char *dir, const char *const *args, struct strs *argv, struct strs *env);
+/* Looks once at what is asked of the system before the first command; nothing that is called back may come first.
+ * url: the grid's, or NULL where it is not known yet. */
+void git_settle(const char *url);
+/* Answers git's question when this process was started as GIT_ASKPASS, and sets the exit code to end with; returns
+ * false when it was not. */
+bool git_askpass(int argc, char **argv, int *code);
+/* The one URL whose host GIT_TOKEN is for; before that it is for none. false: no host there takes one. */
+bool git_token_for(const char *url);
+void git_redact(char *text); /* overwrites the token and URL passwords in place */
+#endif
