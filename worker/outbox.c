@@ -183,6 +183,14 @@ static bool files_missing(const struct outcome *item)
 	return out && !json_str(out, "ref");
 }
 
+/* What one node alone says it found is not to be fetched. NULL stays NULL. */
+static struct json *unnamed(const struct json *out)
+{
+	struct json *copy = out ? json_copy(out) : NULL;
+	json_remove(copy, "ref");
+	return copy;
+}
+
 /* The end of one run of a task that several nodes run. */
 static enum change_verdict finish_vote(struct outcome *item, struct json *doc, enum task_state *to)
 {
@@ -217,7 +225,7 @@ static enum change_verdict finish_vote(struct outcome *item, struct json *doc, e
 					      (long long)terms.replicas, (long long)terms.quorum);
 			json_set(result, "reason", json_new_str(why));
 			free(why);
-			json_remove(json_get(result, "out"), "ref"); /* one node's word is not to be fetched */
+			json_set(result, "out", unnamed(json_get(result, "out")));
 		}
 		json_set(result, "quorum", quorum);
 		end_with(doc, verb, result);

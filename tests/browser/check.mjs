@@ -115,7 +115,7 @@ await test('tiles, nodes and advice say what the ledger says', async () => {
 await test('filters: text, state, node, label, time; the count says how many', async () => {
   const page = await open(file('demo')), all = demo.tasks.length;
   assert((await counted(page)).endsWith(`of ${all} tasks`), await counted(page));
-  await page.fill('#f-q', 'WIND turns');
+  await page.fill('#f-q', 'WIND backwards');
   same(await rows(page), []);
   same(await counted(page), 'No task matches');
   await page.fill('#f-q', 'wind');
@@ -355,7 +355,7 @@ await test('a task on a page of its own: script, both attempts, output, exit in 
     await close(one);
   }
   const runs = await open(file('demo', 't/ice-drift.html'), { clock: demo.now * 1000 + 20000 });
-  assert(/^running 2[0-9] s of 60 s, lease for/.test(await runs.locator('.runbar').getAttribute('aria-label')), await runs.locator('.runbar').getAttribute('aria-label'));
+  assert(/^running [2-5][0-9] s of 60 s, lease for/.test(await runs.locator('.runbar').getAttribute('aria-label')), await runs.locator('.runbar').getAttribute('aria-label'));
   await close(runs);
 });
 
