@@ -129,9 +129,9 @@ worker() {
 	how push silence
 	wait_until 60 grep -q 'push silence' "$T/odd.log"
 	wait_until 60 kept
-	# Two of one kind at once might count as one.
+	# Two of one kind at once might count as one; an interrupt is ignored by what a shell starts with "&".
 	kill -TERM "$worker_pid"
-	kill -INT "$worker_pid"
+	kill -HUP "$worker_pid"
 	python3 - "$worker_pid" <<-'PY'
 		import os, sys, time
 		pid, until = sys.argv[1], time.monotonic() + float(os.environ.get("DGRID_TEST_SCALE", 100)) * 0.02
