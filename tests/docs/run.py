@@ -188,8 +188,10 @@ for pid in $(jobs -p); do
   case " ${{on[*]-}} " in *" $pid "*) ;; *) wait "$pid" || true ;; esac
 done
 for pid in ${{on[@]+"${{on[@]}}"}}; do
-  children=$(ps -o pid= --ppid "$pid" || true)
-  kill -TERM ${{children:-$pid}}
+  # Where the shell has become the command, the command's own children are not meant.
+  meant=$pid
+  if [ "$(ps -o comm= -p "$pid")" = bash ]; then meant=$(ps -o pid= --ppid "$pid" || true); fi
+  kill -TERM ${{meant:-$pid}}
   wait "$pid"
 done""")
     return "\n".join(lines) + "\n"
