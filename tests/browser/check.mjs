@@ -464,7 +464,7 @@ await test('on paper: no controls, the whole table, light', async () => {
 
 await test('without colour: failed bars are hollow, the 95th percentile is dashed, fields have an edge, the legend stays', async () => {
   for (const colorScheme of ['light', 'dark']) {
-    const page = await open(file('large'), { colorScheme });
+    const page = await open(file('demo'), { colorScheme });
     const css = (selector, ...names) => page.locator(selector).first().evaluate((el, list) => list.map(n => getComputedStyle(el)[n]), names);
     const [fill, stroke] = await css('rect.c-bad', 'fill', 'stroke');
     assert(fill !== stroke, fill, stroke);
