@@ -25,15 +25,17 @@ static char *task_path(const struct ledger *l, enum task_state s, const char *id
 static int refresh(struct ledger *l, struct err *e)
 {
 	char *remote = xasprintf("refs/remotes/origin/%s", l->branch);
+	struct folder own = {.ref = xasprintf("%s/.git/%s", l->git.dir, remote), .lock = -1};
 	struct buf b = {0};
-	int rc = GIT(l, &b, e, "rev-parse", "--verify", "--quiet", remote);
-	if (!rc) {
-		snprintf(l->head, sizeof l->head, "%.*s", (int)strcspn(b.data, "\n"), b.data);
+	int rc = 0;
+	if (!folder_head(&own, l->head) && !(rc = GIT(l, &b, e, "rev-parse", "--verify", "--quiet", remote)))
+		buf_first_line(&b, l->head, sizeof l->head);
+	if (!rc)
 		rc = GIT(l, NULL, e, "reset", "--hard", "--quiet", remote);
-	}
 	if (!rc && l->dirty)
 		rc = GIT(l, NULL, e, "clean", "-ffdxq"); /* half-made files of an interrupted change */
 	l->dirty = l->dirty && rc;
+	folder_close(&own);
 	free(remote);
 	buf_clear(&b);
 	return rc;
