@@ -14,14 +14,14 @@ void changeset_wrote(struct changeset *s, const char *path)
 
 void changeset_moves(struct changeset *s, const char *from, const char *folder)
 {
-	struct changeset_move *m = s->moves, *end = s->moves + s->n_moves;
-	while (m < end && strcmp(m->folder, folder) != 0)
-		m++;
-	if (m == end) {
+	size_t i = 0;
+	while (i < s->n_moves && strcmp(s->moves[i].folder, folder) != 0)
+		i++;
+	if (i == s->n_moves) {
 		s->moves = xrealloc(s->moves, (s->n_moves + 1) * sizeof *s->moves);
-		m = &s->moves[s->n_moves++];
-		*m = (struct changeset_move){.folder = xstrdup(folder)};
+		s->moves[s->n_moves++] = (struct changeset_move){.folder = xstrdup(folder)};
 	}
+	struct changeset_move *m = &s->moves[i];
 	strs_add(&m->from, from);
 	const char *base = strrchr(from, '/');
 	char *to = xasprintf("%s%s", folder, base ? base + 1 : from);

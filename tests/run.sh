@@ -197,15 +197,13 @@ else
 	failed=$((failed + 1))
 	finish
 fi
-sanitized=1 san_cc=${CC:-cc}
-# A second compiler's eyes, and half the time to start.
-if command -v clang >/dev/null; then san_cc=clang; fi
+sanitized=1
 if echo 'int main(void) { return 0; }' |
-	"$san_cc" -fsanitize=address,undefined -x c -o "$work/probe" - >/dev/null 2>&1 && "$work/probe"; then
+	"${CC:-cc}" -fsanitize=address,undefined -x c -o "$work/probe" - >/dev/null 2>&1 && "$work/probe"; then
 	# To look for leaks at each end takes half of a short life's time: the units do, and the bats that ask for it.
 	export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-	if "$MAKE" --no-print-directory -s SAN=1 "CC=$san_cc" all; then
-		units "sanitized" SAN=1 "CC=$san_cc"
+	if "$MAKE" --no-print-directory -s SAN=1 all; then
+		units "sanitized" SAN=1
 	else
 		echo "not ok sanitizer build"
 		failed=$((failed + 1)) sanitized=0

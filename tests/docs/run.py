@@ -238,6 +238,7 @@ def tail(path, n=30):
 def play(name, blocks, program, shared):
     """Runs a scene; returns what is wrong with it, or None."""
     root = tempfile.mkdtemp(prefix="scene.", dir=shared)
+    os.chmod(root, 0o711)
     mark = f"DGRID_DOCS_SCENE={root}"
     for d in ("out", "home/work", "home/.ssh", "remote", "tmp", "bin", *FOLDERS):
         os.makedirs(f"{root}/{d}")
@@ -388,6 +389,7 @@ def main():
     print("not ok docs: form" if wrong else "ok docs: form", flush=True)
     failed = bool(wrong)
     shared = tempfile.mkdtemp(prefix="dgrid-docs.")
+    os.chmod(shared, 0o711)  # the sandbox's user may go through
     try:
         source(shared)
         with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
