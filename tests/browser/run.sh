@@ -7,6 +7,7 @@ DGRID=${DGRID:-$PWD/dgrid}
 build=$PWD/build/browser
 export DGRID GIT_CONFIG_NOSYSTEM=1
 work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-browser.XXXXXX") || exit 1
+chmod 711 "$work" # the sandbox may go through
 export HOME=$work
 fail() {
 	echo "# $*"

@@ -13,6 +13,7 @@ dgrid=${DGRID:-$PWD/dgrid} here=$PWD/tests/chaos
 # shellcheck source=tests/wait.sh
 . tests/wait.sh
 work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-chaos.XXXXXX") || exit 1
+chmod 711 "$work" # the sandbox may go through
 origin=$work/origin.git
 RANDOM=$((seed % 32768))
 echo "chaos: seed $seed, $workers workers, $tasks tasks, faults for $seconds s"
