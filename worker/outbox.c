@@ -28,8 +28,16 @@ static void append(struct outbox *o, struct outcome *item)
 	o->n++;
 }
 
-/* 0: taken in; 1: it is no result of ours, by all it says; -1: it cannot be read. */
-static int load(struct outbox *o, const char *name, struct err *e)
+/* The node whose run it was, the only one that may say it. */
+static const char *owner(const struct json *file)
+{
+	const char *node = json_str(file, "node");
+	return node ? node : json_str(json_get(file, "result"), "node"); /* as 1.0 wrote it */
+}
+
+enum loaded { LOADED, LOADED_NOT, LOADED_FOREIGN, LOADED_ERROR };
+/* LOADED_NOT: it is no result of dgrid's, by all it says. */
+static enum loaded load(struct outbox *o, const char *name, struct err *e)
 {
 	struct buf b = {0};
 	struct json_error je;
@@ -37,9 +45,16 @@ static int load(struct outbox *o, const char *name, struct err *e)
 	int rc = file_read(path, OUTCOME_FILE_MAX, &b, e);
 	struct json *j = rc ? NULL : json_parse(b.data ? b.data : "", b.len, &je);
 	const char *id = json_str(j, "task_id"), *nonce = json_str(j, "nonce"), *status = json_str(j, "status"),
-		   *reason = json_str(j, "reason");
-	rc = rc && e->class != ERR_DATA ? -1 : 1;
-	if (id && nonce && status && task_id_valid(id) && task_id_valid(nonce) && strlen(status) < 16) {
+		   *reason = json_str(j, "reason"), *node = owner(j);
+	enum loaded got = rc && e->class != ERR_DATA ? LOADED_ERROR : LOADED_NOT;
+	if (id && nonce && status && node && strcmp(node, o->node) != 0) {
+		got = LOADED_FOREIGN;
+		log_at(LOG_ERROR, "outbox",
+		       "%s/%s is how %.64s's run of %.64s ended, and this node is %s; it is left where it is. To "
+		       "record it: "
+		       "dgrid worker --once --node-id %.64s with this --work-dir",
+		       o->dir, name, node, id, o->node, node);
+	} else if (id && nonce && status && task_id_valid(id) && task_id_valid(nonce) && strlen(status) < 16) {
 		struct outcome *item = xcalloc(1, sizeof *item);
 		snprintf(item->id, sizeof item->id, "%s", id);
 		snprintf(item->nonce, sizeof item->nonce, "%s", nonce);
@@ -51,12 +66,12 @@ static int load(struct outbox *o, const char *name, struct err *e)
 		if (json_get(j, "result"))
 			item->result = json_copy(json_get(j, "result"));
 		append(o, item);
-		rc = 0;
+		got = LOADED;
 	}
 	json_free(j);
 	buf_clear(&b);
 	free(path);
-	return rc;
+	return got;
 }
 
 static void take_name(void *ctx, const char *name)
@@ -66,19 +81,19 @@ static void take_name(void *ctx, const char *name)
 		strs_add(ctx, name);
 }
 
-int outbox_open(struct outbox *o, const char *dir, struct err *e)
+int outbox_open(struct outbox *o, const char *dir, const char *node, struct err *e)
 {
 	struct strs names = {0};
-	*o = (struct outbox){.dir = xstrdup(dir)};
+	*o = (struct outbox){.dir = xstrdup(dir), .node = xstrdup(node)};
 	int rc = file_mkdirs(dir, e);
 	if (!rc)
 		rc = file_names(dir, take_name, &names, e);
 	for (size_t i = 0; i < names.n && !rc; i++) {
-		int got = load(o, names.v[i], e);
-		if (got > 0)
+		enum loaded got = load(o, names.v[i], e);
+		if (got == LOADED_NOT)
 			log_at(LOG_ERROR, "outbox", "%s/%s is not a result of dgrid's; it is left where it is", dir,
 			       names.v[i]);
-		rc = got < 0 ? -1 : 0;
+		rc = got == LOADED_ERROR ? -1 : 0;
 	}
 	strs_clear(&names);
 	/* Without them their claims would look like ones that were left behind, and go back. */
@@ -93,6 +108,7 @@ int outbox_save(struct outbox *o, const struct outcome *item)
 	json_set(j, "task_id", json_new_str(item->id));
 	json_set(j, "nonce", json_new_str(item->nonce));
 	json_set(j, "status", json_new_str(item->status));
+	json_set(j, "node", json_new_str(o->node));
 	if (item->reason[0])
 		json_set(j, "reason", json_new_str(item->reason));
 	if (item->retry_at)
@@ -428,5 +444,6 @@ void outbox_clear(struct outbox *o)
 		free(i);
 	}
 	free(o->dir);
+	free(o->node);
 	*o = (struct outbox){0};
 }
