@@ -148,6 +148,27 @@ static bool asks_for_help(int argc, char **argv)
 	return false;
 }
 
+static bool interrupted(void)
+{
+	return sig_stops() > 0;
+}
+
+/* Whatever git or the remote does, a verb ends when it is told to. */
+static int run_promptly(const struct verb *v, struct context *ctx, int argc, char **argv, struct err *e)
+{
+	/* These two have something to clear away, and ask for themselves. */
+	if (v == &verb_worker || v == &verb_rerun)
+		return v->run(ctx, argc, argv, e);
+	proc_give_up_when(interrupted);
+	int rc = v->run(ctx, argc, argv, e);
+	proc_give_up_when(NULL);
+	if (rc && interrupted() && (int)e->class < 128) {
+		e->class = (enum err_class)(128 + sig_last_stop());
+		err_wrap(e, "interrupted");
+	}
+	return rc;
+}
+
 static int run_verb(const struct verb *v, struct context *ctx, int argc, char **argv, struct err *e)
 {
 	if (asks_for_help(argc, argv)) {
@@ -166,7 +187,7 @@ static int run_verb(const struct verb *v, struct context *ctx, int argc, char **
 	 */
 	if (!git_token_for(getenv("DGRID_REPO_URL")))
 		git_token_for(ctx->url);
-	int rc = v->run(ctx, argc, argv, e);
+	int rc = run_promptly(v, ctx, argc, argv, e);
 	free(usual);
 	return rc;
 }

@@ -30,8 +30,10 @@ static int refresh(struct ledger *l, struct err *e)
 	int rc = 0;
 	if (!folder_head(&own, l->head) && !(rc = GIT(l, &b, e, "rev-parse", "--verify", "--quiet", remote)))
 		buf_first_line(&b, l->head, sizeof l->head);
-	if (!rc)
+	if (!rc && (rc = GIT(l, NULL, e, "reset", "--hard", "--quiet", remote)) != 0 && !proc_given_up()) {
+		clone_forget_index(&l->git); /* a crash may have left half an index */
 		rc = GIT(l, NULL, e, "reset", "--hard", "--quiet", remote);
+	}
 	if (!rc && l->dirty)
 		rc = GIT(l, NULL, e, "clean", "-ffdxq"); /* half-made files of an interrupted change */
 	l->dirty = l->dirty && rc;
@@ -57,7 +59,7 @@ static int fetch(struct ledger *l, struct err *e)
 
 static void sleep_ms(int64_t ms)
 {
-	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until;)
+	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until && !proc_given_up();)
 		loop_step(until - now);
 }
 
@@ -92,18 +94,26 @@ void ledger_tidy(struct ledger *l)
 
 int ledger_sync(struct ledger *l, struct err *e)
 {
-	char there[72];
+	char there[72], *ref = xasprintf("refs/remotes/origin/%s", l->branch);
 	clone_clear_locks(&l->git, l->branch);
 	int rc = fetch(l, e);
 	if (rc && clone_forget_lost(&l->git))
 		rc = fetch(l, e);
-	if (rc && clone_damaged(&l->git) && !git_remote_head(&l->git, l->branch, there, NULL) && there[0]) {
+	bool fetched = !rc;
+	if (!rc)
+		rc = refresh(l, e);
+	if (rc && !proc_given_up() && clone_damaged(&l->git, ref) &&
+	    !git_remote_head(&l->git, l->branch, there, NULL) && there[0]) {
 		log_at(LOG_WARN, "ledger", "the clone %s is damaged (%s); making it anew", l->git.dir, e->msg);
 		rc = make_clone(l, e);
+		fetched = !rc;
+		if (!rc)
+			rc = refresh(l, e);
 	}
-	if (rc)
+	free(ref);
+	if (!fetched)
 		return err_wrap(e, "cannot read branch '%s' of the grid (is it made with `dgrid init`?)", l->branch);
-	return refresh(l, e);
+	return rc;
 }
 
 int ledger_open(struct ledger *l, const char *url, const char *branch, const char *dir, const char *name,
@@ -120,15 +130,14 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 		return -1;
 	else
 		l->temporary = true;
-	char *dotgit = xasprintf("%s/.git/HEAD", l->git.dir);
 	int rc = -1;
-	if (file_exists(dotgit)) {
+	if (clone_there(&l->git)) {
 		clone_clear_locks(&l->git, branch);
+		clone_clear_leftovers(&l->git);
 		rc = clone_adopt(&l->git, url, l->folder.objects, e);
 	}
 	if (rc)
 		rc = make_clone(l, e);
-	free(dotgit);
 	return rc;
 }
 

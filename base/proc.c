@@ -22,6 +22,7 @@ extern char **environ;
 
 #define KILL_GRACE_MS 2000
 #define GIVE_UP_MS 100
+#define DEAF_MS 400	    /* who has not ended so long after SIGTERM is killed */
 #define WIDE_PIPE (1 << 20) /* what Linux gives to anybody */
 #define PIPE_READ 65536	    /* as much as a pipe holds */
 #define FDS_MAX 65536	    /* where nothing tells which descriptors are open, so many are looked at */
@@ -479,9 +480,11 @@ void loop_step(int64_t max_wait_ms)
 		;
 }
 
-void proc_give_up_when(bool (*asked)(void))
+proc_asked *proc_give_up_when(proc_asked *asked)
 {
+	proc_asked *before = give_up;
 	give_up = asked;
+	return before;
 }
 
 int64_t proc_waited_ms(void)
@@ -502,13 +505,16 @@ int proc_run(const struct proc_spec *spec, struct proc_result *res, struct err *
 		return -1;
 	p->waited_for = true;
 	waits_since = clock_mono_ms();
-	bool told = false;
+	int64_t told_at = 0;
 	while (!p->finished) {
 		loop_step(give_up ? GIVE_UP_MS : 60000);
-		if (give_up && !told && !p->finished && give_up()) {
+		if (!give_up || p->finished || !give_up())
+			continue;
+		if (!told_at) {
 			proc_signal(p, SIGTERM);
-			told = true;
-		}
+			told_at = clock_mono_ms();
+		} else if (clock_mono_ms() - told_at > DEAF_MS)
+			proc_signal(p, SIGKILL);
 	}
 	waits_since = 0;
 	*res = p->res;

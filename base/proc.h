@@ -51,9 +51,10 @@ int proc_begin(struct err *e);
 /* 0 when the child was started and has ended, however it ended; -1 (ERR_UNAVAILABLE) when it was not started. */
 int proc_run(const struct proc_spec *spec, struct proc_result *res, struct err *e);
 /* While set, proc_run asks it ten times a second, and ends its child (SIGTERM) when it says true: for who has to answer
- * a key or a signal while a remote hangs. NULL: never. */
-void proc_give_up_when(bool (*asked)(void));
-bool proc_given_up(void);     /* what it says now */
+ * a key or a signal while a remote hangs. NULL: never. Returns what was asked before, to be set again. */
+typedef bool proc_asked(void);
+proc_asked *proc_give_up_when(proc_asked *asked);
+bool proc_given_up(void);     /* what it says now: then nothing more should be begun, nor waited for */
 int64_t proc_waited_ms(void); /* how long proc_run has waited for its child; 0: it does not */
 struct proc *proc_start(const struct proc_spec *spec, struct err *e); /* copies what it needs of spec; NULL on error */
 const char *proc_self(void);					      /* the path of this program */

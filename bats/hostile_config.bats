@@ -147,6 +147,29 @@ seem_signed() {
 	done
 }
 
+@test "whoever stands in a stranger's repository and looks at another runs nothing of the first" {
+	start_http_git
+	"$DGRID" init
+	git init -q "$T/stick"
+	git -C "$T/stick" config credential.helper "!$T/trap"
+	git -C "$T/stick" config core.askPass "$T/trap"
+	git -C "$T/stick" config http.proxy http://127.0.0.1:1
+	cd "$T/stick"
+	export DGRID_REPO_URL=$HTTP_URL
+	local verb
+	for verb in 'doctor --engine bwrap' status audit 'submit --id a -- true' 'show a'; do
+		# shellcheck disable=SC2086 # words
+		run ! "$DGRID" $verb
+		nothing_ran
+	done
+	export GIT_TOKEN
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	"$DGRID" status
+	run "$DGRID" doctor --engine bwrap
+	[[ "$output" == *"ok    repository"* && "$output" == *"ok    protocol"* ]]
+	nothing_ran
+}
+
 @test "readers follow no alternates and no grafts of a folder, and read linked work trees and work trees" {
 	"$DGRID" init
 	"$DGRID" submit --id a -- 'echo hi'
@@ -193,6 +216,36 @@ seem_signed() {
 	[[ "$output" != *ghp_abcdefgh* && "$output" == *127.0.0.1* ]]
 }
 
+@test "the token follows url.insteadOf, and no redirect" {
+	start_http_git
+	export GIT_TOKEN
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	unset DGRID_REPO_URL
+	git config --global "url.$HTTP_URL.insteadOf" grid:mine
+	"$DGRID" --repo grid:mine init
+	DGRID_REPO_URL=grid:mine "$DGRID" status
+	# Where the environment names a grid that takes a token, the token is for that one.
+	DGRID_REPO_URL=https://git.example.org/grid run -69 "$DGRID" --repo "$HTTP_URL" status
+	[[ "$output" == *"GIT_TOKEN is for https://git.example.org alone"* && "$output" != *"$GIT_TOKEN"* ]]
+	spawn "$T/redirect.out" python3 -u -c 'import http.server, sys
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        print("asked", self.headers.get("Authorization"))
+        self.send_response(302)
+        self.send_header("Location", sys.argv[1] + self.path)
+        self.end_headers()
+s = http.server.HTTPServer(("127.0.0.1", 0), H)
+open(sys.argv[2], "w").write(str(s.server_port) + "\n")
+s.serve_forever()' "${HTTP_URL%/git/*}" "$T/redirect.port"
+	wait_until 20 test -s "$T/redirect.port"
+	: >"$T/http.access"
+	local away
+	away=http://127.0.0.1:$(<"$T/redirect.port")
+	run -69 "$DGRID" --repo "$away/git/origin.git" status
+	[[ "$output" == *"GIT_TOKEN is for $away alone"* ]]
+	run ! grep -E 'x-access-token|" 200 ' "$T/http.access"
+}
+
 @test "what a host says at length does not push out why it refused, and is harmless" {
 	printf '#!/bin/sh\nfor i in $(seq 60); do echo "Welcome to the host, line $i of its greeting" >&2; done\nprintf "bad \\302\\233 \\342\\200\\256 \\377 end\\n" >&2\necho "git@host: Permission denied (publickey)." >&2\nexit 255\n' >"$T/ssh"
 	chmod +x "$T/ssh"
@@ -200,6 +253,14 @@ seem_signed() {
 	[[ "$output" == *"Permission denied (publickey)"* ]]
 	[[ "$output" == *"Could not read from remote repository"* ]]
 	[[ "$output" != *$'\302\233'* && "$output" != *$'\342\200\256'* && "$output" != *$'\377'* ]]
+	# A worker's log too.
+	"$DGRID" init
+	"$DGRID" submit --id a -- true
+	printf '#!/bin/sh\nprintf "bad \\302\\233 \\302\\205 \\342\\200\\256 \\377 end\\n" >&2\nexit 1\n' >"$ORIGIN/hooks/pre-receive"
+	chmod +x "$ORIGIN/hooks/pre-receive"
+	spawn "$T/w.out" env LOG_FILE="$T/w.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/w1"
+	wait_until 30 grep -q 'bad .* end' "$T/w.log"
+	run ! grep -aE $'\302\233|\302\205|\342\200\256|\377' "$T/w.log" "$T/w.out"
 	# The user's own ssh command is the one that is asked.
 	git config --global core.sshCommand "$T/trap"
 	run -69 "$DGRID" --repo ssh://git@host.invalid/x.git status

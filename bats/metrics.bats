@@ -135,7 +135,7 @@ change() {
 }
 
 @test "the feed: well-formed whatever failed, ids that stay, the newest 50, no cancelled ones" {
-	"$DGRID" submit --id bad --description 'a <b> & "c"' -- 'printf "]]>\001\033[2J<script>\302\233&amp;\357\277\277 sorry\n" >&2; exit 4'
+	"$DGRID" submit --id bad --description 'a <b> & "c"' -- 'printf "]]>\001\033[2J<script>\302\233&amp;\357\277\277\342\200\256 sorry\n" >&2; exit 4'
 	once
 	# A feed reader takes no address without a scheme.
 	run -64 --separate-stderr "$DGRID" metrics --atom=x.example/grid

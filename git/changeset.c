@@ -1,8 +1,8 @@
 #include "git/changeset.h"
+#include "git/clone.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ARGUMENTS_MAX 65536 /* bytes of one command; the least that systems of today give is four times that */
 
@@ -143,9 +143,7 @@ static int check(const struct git *g, struct changeset *s, char made[72], struct
 	if (!rc)
 		memcpy(made, c.id, sizeof c.id);
 	else {
-		char *index = xasprintf("%s/.git/index", g->dir);
-		unlink(index); /* the next checkout looks at every file anew */
-		free(index);
+		clone_forget_index(g);
 		err_wrap(e, "the clone in '%s' was damaged; nothing was pushed, it is checked out anew", g->dir);
 	}
 	strs_clear(&c.paths);

@@ -13,21 +13,70 @@
 
 #define GIT(g, e, ...) git_run(g, NULL, e, (const char *const[]){__VA_ARGS__, NULL})
 
+/* Where git keeps its own: in .git, or in a bare repository the folder itself. The caller's. */
+static char *own_path(const struct git *g, const char *name)
+{
+	char *dotgit = xasprintf("%s/.git", g->dir), *path = xasprintf("%s/%s", dotgit, name);
+	if (!file_exists(dotgit)) {
+		free(path);
+		path = xasprintf("%s/%s", g->dir, name);
+	}
+	free(dotgit);
+	return path;
+}
+
 void clone_clear_locks(const struct git *g, const char *branch)
 {
 	static const char *const locks[] = {"index.lock",  "HEAD.lock",	       "shallow.lock",
 					    "config.lock", "packed-refs.lock", NULL};
 	static const char *const refs[] = {"refs/heads", "refs/remotes/origin", NULL};
 	for (int i = 0; locks[i]; i++) {
-		char *path = xasprintf("%s/.git/%s", g->dir, locks[i]);
+		char *path = own_path(g, locks[i]);
 		unlink(path);
 		free(path);
 	}
 	for (int i = 0; refs[i]; i++) {
-		char *path = xasprintf("%s/.git/%s/%s.lock", g->dir, refs[i], branch);
+		char *name = xasprintf("%s/%s.lock", refs[i], branch), *path = own_path(g, name);
 		unlink(path);
+		free(name);
 		free(path);
 	}
+}
+
+bool clone_there(const struct git *g)
+{
+	char *head = own_path(g, "HEAD");
+	/* An empty one is what a crash left, and git would look for a repository further up. */
+	bool there = file_stamp(head).size > 0;
+	free(head);
+	return there;
+}
+
+/* Files of objects/pack: those that a git wrote when it was killed go; is there one that never reached the disk? */
+static bool look_at_packs(const struct git *g, bool clear)
+{
+	char *folder = own_path(g, "objects/pack");
+	DIR *d = opendir(folder);
+	struct dirent *de;
+	bool empty = false;
+	while (d && (de = readdir(d))) {
+		const char *ending = strrchr(de->d_name, '.');
+		char *path = xasprintf("%s/%s", folder, de->d_name);
+		if (clear && (!strncmp(de->d_name, "tmp_", 4) || !strncmp(de->d_name, ".tmp-", 5)))
+			unlink(path);
+		else if (ending && (!strcmp(ending, ".pack") || !strcmp(ending, ".idx")))
+			empty = empty || file_stamp(path).size <= 0;
+		free(path);
+	}
+	if (d)
+		closedir(d);
+	free(folder);
+	return empty;
+}
+
+void clone_clear_leftovers(const struct git *g)
+{
+	look_at_packs(g, true);
 }
 
 static int write_in(const struct git *g, const char *name, const char *text, struct err *e)
@@ -73,10 +122,20 @@ int clone_adopt(const struct git *g, const char *url, const char *borrow, struct
 	return GIT(g, e, "remote", "set-url", "origin", url) ? -1 : set_up(g, borrow, e);
 }
 
-bool clone_damaged(const struct git *g)
+bool clone_damaged(const struct git *g, const char *ref)
 {
-	return !GIT(g, NULL, "rev-parse", "--verify", "--quiet", "HEAD") &&
-	       GIT(g, NULL, "cat-file", "-e", "HEAD^{tree}");
+	char *tree = xasprintf("%s^{tree}", ref);
+	bool damaged = look_at_packs(g, false) || GIT(g, NULL, "config", "--local", "remote.origin.url") ||
+		       GIT(g, NULL, "cat-file", "-e", tree);
+	free(tree);
+	return damaged;
+}
+
+void clone_forget_index(const struct git *g)
+{
+	char *index = own_path(g, "index");
+	unlink(index);
+	free(index);
 }
 
 bool clone_forget_lost(const struct git *g)
@@ -117,7 +176,7 @@ bool clone_cluttered(const struct git *g, bool borrows, bool *anew)
 {
 	int64_t bytes = 0;
 	/* The names are spread evenly: one folder of 256 tells of all. */
-	char *one = xasprintf("%s/.git/objects/17", g->dir), *packs = xasprintf("%s/.git/objects/pack", g->dir);
+	char *one = own_path(g, "objects/17"), *packs = own_path(g, "objects/pack");
 	bool many = count(one, "", NULL) > LOOSE_MAX || count(packs, ".pack", &bytes) > PACKS_MAX;
 	free(one);
 	free(packs);

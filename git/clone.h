@@ -1,5 +1,6 @@
-/* clone: a ledger's clone on disk: made, adopted after a restart, mended, kept small. It is ours alone, git runs in it
- * one at a time, and it can be had again: nothing in it is worth more than the time to make it anew.
+/* clone: a clone on disk, a worker's of the ledger or a reader's copy: made, adopted after a restart, mended, kept
+ * small. It is ours alone, git writes to it one at a time, and it can be had again: nothing in it is worth more than
+ * the time to make it anew.
  */
 #ifndef CLONE_H
 #define CLONE_H
@@ -10,8 +11,14 @@
  * then gc), the clone is damaged. */
 int clone_make(const struct git *g, const char *url, const char *branch, const char *borrow, struct err *e);
 int clone_adopt(const struct git *g, const char *url, const char *borrow, struct err *e); /* one that is there */
-void clone_clear_locks(const struct git *g, const char *branch);			  /* what a killed git left */
-bool clone_damaged(const struct git *g); /* does it lack what it stands on? */
+bool clone_there(const struct git *g); /* is there one in g->dir, by its HEAD? */
+/* What a killed git left: locks, and, where no other git is at work in it, packs that were never finished. */
+void clone_clear_locks(const struct git *g, const char *branch);
+void clone_clear_leftovers(const struct git *g);
+/* After an error: is it the clone's own, because a crash left it half-written or what it borrows has gone? ref: of the
+ * remote's branch, as the clone has it. */
+bool clone_damaged(const struct git *g, const char *ref);
+void clone_forget_index(const struct git *g); /* the next checkout looks at every file anew */
 /* Beats and the like (refs/dgrid/) are as short-lived where they are borrowed from: gc takes what is an hour old there,
  * and a ref that leads to nothing stops every fetch. Forgets all of them when one does; true: it did, fetch again. */
 bool clone_forget_lost(const struct git *g);

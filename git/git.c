@@ -9,6 +9,25 @@
 #define GIT_LONG_MS 86400000
 #define OUTPUT_MAX (16 << 20) /* of commands whose output is taken whole */
 
+/* What moves much over a line is bounded by silence and not by length: a slow line needs its time. */
+static bool moves_much(const char *verb)
+{
+	return !strcmp(verb, "clone") || !strcmp(verb, "fetch");
+}
+
+static int64_t silence_ms(void)
+{
+	const char *said = getenv("DGRID_SILENCE_SECONDS");
+	long long seconds = said ? strtoll(said, NULL, 10) : 0;
+	return seconds > 0 && seconds <= 86400 ? seconds * 1000 : GIT_TIMEOUT_MS;
+}
+
+/* Of one command; one that speaks with a remote is bounded as its silence is. */
+static int64_t limit_ms(const char *verb)
+{
+	return !strcmp(verb, "push") || !strcmp(verb, "ls-remote") ? silence_ms() : GIT_TIMEOUT_MS;
+}
+
 struct proc *git_start(const struct git *g, const char *const *args, void *ctx,
 		       void (*on_end)(void *ctx, const struct proc_result *res), struct err *e)
 {
@@ -22,7 +41,7 @@ struct proc *git_start_input(const struct git *g, const char *input, size_t len,
 	git_command(g, g->dir, args, &argv, &env);
 	struct proc_spec spec = {.argv = (const char *const *)argv.v,
 				 .env = (const char *const *)env.v,
-				 .timeout_ms = GIT_TIMEOUT_MS,
+				 .timeout_ms = moves_much(args[0]) ? GIT_TIMEOUT_MS : limit_ms(args[0]),
 				 .input = input,
 				 .input_len = len,
 				 .ctx = ctx,
@@ -50,19 +69,6 @@ struct proc *git_stream(const struct git *g, const char *const *args, bool feed,
 	strs_clear(&argv);
 	strs_clear(&env);
 	return p;
-}
-
-/* What moves much over a line is bounded by silence and not by length: a slow line needs its time. */
-static bool moves_much(const char *verb)
-{
-	return !strcmp(verb, "clone") || !strcmp(verb, "fetch");
-}
-
-static int64_t silence_ms(void)
-{
-	const char *said = getenv("DGRID_SILENCE_SECONDS");
-	long long seconds = said ? strtoll(said, NULL, 10) : 0;
-	return seconds > 0 && seconds <= 86400 ? seconds * 1000 : GIT_TIMEOUT_MS;
 }
 
 /* A sign of life a second, while anything comes. */
@@ -101,6 +107,8 @@ static int run_as(const struct git *g, const char *const *args, bool in_dir, str
 		  struct proc_result *res, struct err *e)
 {
 	struct strs argv = {0}, env = {0};
+	if (proc_given_up())
+		return err_set(e, ERR_UNAVAILABLE, "git %s: there was no more time for it", args[0]);
 	git_command(g, in_dir ? g->dir : NULL, args, &argv, &env);
 	how.argv = (const char *const *)argv.v;
 	how.env = (const char *const *)env.v;
@@ -109,7 +117,7 @@ static int run_as(const struct git *g, const char *const *args, bool in_dir, str
 		how.quiet_ms = silence_ms();
 		tell_progress(&argv);
 	} else
-		how.timeout_ms = how.timeout_ms ? how.timeout_ms : GIT_TIMEOUT_MS;
+		how.timeout_ms = how.timeout_ms ? how.timeout_ms : limit_ms(args[0]);
 	int rc = proc_run(&how, res, e);
 	if (moves_much(args[0]))
 		drop_progress(&res->err);
@@ -179,7 +187,8 @@ static int failed(const char *verb, const struct proc_result *res, struct err *e
 		return err_set(e, ERR_UNAVAILABLE, "git %s: the remote was silent for %lld s", verb,
 			       (long long)silence_ms() / 1000);
 	if (res->end == PROC_TIMED_OUT)
-		return err_set(e, ERR_UNAVAILABLE, "git %s did not end within %d s", verb, GIT_TIMEOUT_MS / 1000);
+		return err_set(e, ERR_UNAVAILABLE, "git %s did not end within %lld s", verb,
+			       (long long)limit_ms(verb) / 1000);
 	if (res->end == PROC_SIGNALLED)
 		return err_set(e, ERR_UNAVAILABLE, "git %s was ended by signal %d", verb, res->code);
 	return err_set(e, res->code == 1 && !said[0] ? ERR_NO : ERR_UNAVAILABLE, "git %s: %s", verb, said);

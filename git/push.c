@@ -12,7 +12,7 @@
 
 static void wait_ms(int64_t ms)
 {
-	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until;)
+	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until && !proc_given_up();)
 		loop_step(until - now);
 }
 

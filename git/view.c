@@ -110,7 +110,7 @@ static int write_config(const char *folder, const char *common, const char *at, 
 /* A folder of links to the packs and loose objects of the other: its own info/ is not in it, nor what that borrows. */
 static int link_objects(const char *common, const char *at, struct err *e)
 {
-	char *store = xasprintf("%s/store", at), *info = xasprintf("%s/objects/info", at), *line;
+	char *store = view_objects(at), *info = xasprintf("%s/objects/info", at), *line;
 	int rc = file_mkdirs(store, e);
 	if (!rc)
 		rc = file_mkdirs(info, e);
@@ -135,6 +135,11 @@ static int link_objects(const char *common, const char *at, struct err *e)
 	free(store);
 	free(info);
 	return rc;
+}
+
+char *view_objects(const char *at)
+{
+	return xasprintf("%s/store", at);
 }
 
 int view_open(const char *folder, const char *at, struct err *e)

@@ -9,4 +9,6 @@
 /* Makes or refreshes the view in the folder at (its own, whose parent is made with it) of the repository in folder: a
  * bare one, a work tree, or one that `git worktree` made. ERR_PERM: it borrows objects from elsewhere. */
 int view_open(const char *folder, const char *at, struct err *e);
+/* The folder's objects and nothing else, for another repository's alternates. The caller's. */
+char *view_objects(const char *at);
 #endif

@@ -353,7 +353,9 @@ static const struct field {
       "votes `commitment`, `duration_ms`, `engine`, `image_digest`",
       NULL, false},
      NULL},
-    {{"not_before", "`queue/`", "a task that failed, or could not be started, waits until then", NULL, false}, NULL},
+    {{"not_before", "`queue/`", "a task that failed, or could not be started, waits until then, or for `dgrid retry`",
+      NULL, false},
+     NULL},
     {{"cancel", "after `dgrid cancel`", "`by`, `requested_at`", NULL, false}, NULL},
     {{"result", "`completed/`, `failed/`", "how it ended", NULL, false}, NULL},
 };

@@ -1,5 +1,6 @@
 #include "site/feed.h"
 #include "base/clock.h"
+#include "base/text.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,23 +9,20 @@
 #define ENTRIES 50
 #define OUTPUT_MAX 2000 /* bytes of the end of stderr */
 
-/* As XML text or an attribute's value; what XML 1.0 cannot hold, and control characters, are left out. */
+/* As XML text or an attribute's value. What would be harmful on a terminal (it is U+FFFD then) and what XML 1.0 cannot
+ * hold is left out. */
 static void add_xml(struct buf *out, const char *s, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i], d = i + 1 < len ? (unsigned char)s[i + 1] : 0,
-			      f = i + 2 < len ? (unsigned char)s[i + 2] : 0;
-		if (c == 0xC2 && d >= 0x80 && d < 0xA0) /* U+0080 to U+009F */
-			i++;
-		else if (c == 0xEF && d == 0xBF && f >= 0xBE) /* U+FFFE, U+FFFF */
-			i += 2;
-		else if ((c < 32 && c != '\n' && c != '\t') || c == 127)
-			continue;
-		else if (strchr("&<>\"'", c))
-			buf_addf(out, "&#%u;", c);
+	struct buf b = {0};
+	text_output(&b, s, len);
+	for (const char *p = b.data; p && *p; p++)
+		if (!strncmp(p, "\xEF\xBF", 2) && (unsigned char)p[2] >= 0xBD) /* U+FFFD to U+FFFF */
+			p += 2;
+		else if (strchr("&<>\"'", *p))
+			buf_addf(out, "&#%u;", (unsigned)*p);
 		else
-			buf_add(out, &s[i], 1);
-	}
+			buf_add(out, p, 1);
+	buf_clear(&b);
 }
 
 static void add_text(struct buf *out, const char *s)

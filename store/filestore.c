@@ -24,7 +24,7 @@ static int make(const struct filestore *o, const char *url, bool sha256, struct 
 	struct git nowhere = {.dir = (char *)"/", .name = o->git.name, .email = o->git.email};
 	const char *format = sha256 ? "--object-format=sha256" : "--object-format=sha1";
 	const char *init[] = {"init", "--quiet", "--bare", "--template=", format, "--", o->git.dir, NULL};
-	int rc = file_remove_tree(o->git.dir, e);
+	int rc = file_empty_folder(o->git.dir, e);
 	if (!rc)
 		rc = git_run(&nowhere, NULL, e, init);
 	if (!rc)

@@ -244,7 +244,7 @@ int promote_all(struct ledger *l, const struct grid_config *c, const char *who, 
 		if (round) {
 			int64_t until = clock_mono_ms() + clock_jitter(ROUND_WAIT_MS), now;
 			promote_clear(out);
-			while ((now = clock_mono_ms()) < until)
+			while ((now = clock_mono_ms()) < until && !proc_given_up())
 				loop_step(until - now);
 			if (ledger_sync(l, e))
 				return -1;

@@ -1,6 +1,7 @@
 #include "store/snapshot.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "git/clone.h"
 #include "store/archive.h"
 #include "store/cache.h"
 #include <stdio.h>
@@ -18,14 +19,22 @@ const char *node_state_name(enum node_state s)
 
 /* ---- the repository to read ---- */
 
-static int fill_cache(struct snapshot *s, const char *url, const char *branch, bool whole, struct err *e)
+struct filling {
+	struct snapshot *s;
+	bool whole;
+	int64_t since;
+};
+
+static int fill_cache(void *ctx, const struct git *g, struct err *e)
 {
-	char *head = xasprintf("%s/HEAD", s->git.dir), *shallow = xasprintf("%s/shallow", s->git.dir);
-	char *spec = xasprintf("+refs/heads/%s:refs/heads/%s", branch, branch);
+	const struct filling *f = ctx;
+	struct snapshot *s = f->s;
+	char *shallow = xasprintf("%s/shallow", g->dir);
+	char *spec = xasprintf("+refs/heads/%s:refs/heads/%s", s->branch, s->branch);
 	int rc = 0;
-	if (!file_exists(head))
-		rc = git_clone_bare(&s->git, url, branch, e);
-	if (!rc && whole && file_exists(shallow))
+	if (!clone_there(g))
+		rc = git_clone_bare(g, s->url, s->branch, e);
+	if (!rc && f->whole && file_exists(shallow))
 		rc = GIT(s, NULL, e, "fetch", "--quiet", "--no-tags", "--unshallow", "origin", spec);
 	if (!rc)
 		rc = GIT(s, NULL, e, "fetch", "--quiet", "--no-tags", "--prune", "origin", spec,
@@ -33,7 +42,6 @@ static int fill_cache(struct snapshot *s, const char *url, const char *branch, b
 			 "+refs/heads/dgrid-heartbeats/*:refs/heads/dgrid-heartbeats/*",
 			 /* the recorded audit: a pattern, for one that is not there is no error */
 			 "+refs/dgrid/audit*:refs/dgrid/audit*", "+refs/heads/dgrid-audit*:refs/heads/dgrid-audit*");
-	free(head);
 	free(shallow);
 	free(spec);
 	return rc;
@@ -53,7 +61,7 @@ static int find_repository(struct snapshot *s, const char *url, struct err *e)
 }
 
 /* Brings the cache up to date. wait_ms: for another reader that is fetching into it. */
-static int refresh(struct snapshot *s, const char *url, const char *branch, bool whole, int64_t wait_ms, struct err *e)
+static int refresh(struct snapshot *s, bool whole, int64_t wait_ms, struct err *e)
 {
 	char *lock = xasprintf("%s.lock", s->git.dir), *slash = strrchr(lock, '/');
 	*slash = 0;
@@ -62,7 +70,8 @@ static int refresh(struct snapshot *s, const char *url, const char *branch, bool
 	if (!rc && (fd = cache_lock(lock, wait_ms, e)) < 0)
 		rc = -1;
 	if (!rc)
-		rc = fill_cache(s, url, branch, whole, e);
+		rc = cache_update(&s->git, s->branch, CACHE_PACK, fill_cache, &(struct filling){.s = s, .whole = whole},
+				  e);
 	if (fd >= 0)
 		close(fd);
 	free(lock);
@@ -263,7 +272,7 @@ int snapshot_open(struct snapshot *s, const char *url, const char *branch, const
 	*s = (struct snapshot){.url = xstrdup(url), .branch = xstrdup(branch)};
 	if (find_repository(s, url, e))
 		return -1;
-	if (s->cached && refresh(s, url, branch, at != NULL, CACHE_WAIT_MS, e))
+	if (s->cached && refresh(s, at != NULL, CACHE_WAIT_MS, e))
 		return -1;
 	if (find_commit(s, branch, at, e) || read_tree(s, e))
 		return -1;
@@ -293,9 +302,9 @@ int snapshot_glance(struct snapshot *s, const char *url, const char *branch, int
 		rc = err_set(e, ERR_NOENT, "nobody on this machine has looked at '%s' yet", url);
 	else if (s->cached && (age < -1000 || age > fresh_ms)) {
 		patience_ends = clock_mono_ms() + patience_ms;
-		proc_give_up_when(patience_is_over);
-		refresh(s, url, branch, false, 0, e); /* where it does not succeed, the cache is as it was */
-		proc_give_up_when(NULL);
+		proc_asked *before = proc_give_up_when(patience_is_over);
+		refresh(s, false, 0, e); /* where it does not succeed, the cache is as it was */
+		proc_give_up_when(before);
 	}
 	free(head);
 	free(fetched);
@@ -457,13 +466,15 @@ int snapshot_archive(const struct snapshot *s, void (*on_path)(void *ctx, const 
 }
 
 /* Commits and trees since a date, beside the cache. What it has once it keeps: only the first fetch is cut off. */
-static int fill_history(const struct snapshot *s, const struct git *g, int64_t since, struct err *e)
+static int fill_history(void *ctx, const struct git *g, struct err *e)
 {
-	char *head = xasprintf("%s/HEAD", g->dir), *cut = xasprintf("--shallow-since=%lld", (long long)since);
+	const struct filling *f = ctx;
+	const struct snapshot *s = f->s;
+	char *cut = xasprintf("--shallow-since=%lld", (long long)f->since);
 	char *spec = xasprintf("+refs/heads/%s:refs/heads/%s", s->branch, s->branch);
 	struct git in = {.dir = (char *)".", .name = g->name, .email = g->email};
 	struct buf format = {0};
-	bool first = !file_exists(head);
+	bool first = !clone_there(g);
 	int rc = 0;
 	if (first && !(rc = GIT(s, &format, e, "rev-parse", "--show-object-format"))) {
 		char *as = xasprintf("--object-format=%.*s", (int)strcspn(format.data, "\n"), format.data);
@@ -486,7 +497,6 @@ static int fill_history(const struct snapshot *s, const struct git *g, int64_t s
 		fetch[5] = "--depth=1";
 		rc = git_run(g, NULL, e, fetch);
 	}
-	free(head);
 	free(cut);
 	free(spec);
 	buf_clear(&format);
@@ -502,7 +512,9 @@ int snapshot_history(const struct snapshot *s, int64_t since, struct git *g, boo
 		g->dir = xasprintf("%.*s-history.git", (int)(strlen(s->git.dir) - strlen(".git")), s->git.dir);
 		char *lock = xasprintf("%s.lock", g->dir);
 		int fd = cache_lock(lock, CACHE_WAIT_MS, e);
-		rc = fd < 0 ? -1 : fill_history(s, g, since, e);
+		rc = fd < 0 ? -1
+			    : cache_update(g, s->branch, CACHE_ANEW, fill_history,
+					   &(struct filling){.s = (struct snapshot *)s, .since = since}, e);
 		if (fd >= 0)
 			close(fd);
 		free(lock);

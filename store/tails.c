@@ -5,6 +5,23 @@
 
 #define REPLACED "\xEF\xBF\xBD"
 
+/* Brings there to own, and tells its commit; "" when the remote has none. */
+static int fetch_tails(const struct git *g, const char *from, const char *there, const char *own, char tail[72],
+		       struct err *e)
+{
+	char *spec = xasprintf("+%s:%s", there, own);
+	int rc =
+	    git_run(g, NULL, e,
+		    (const char *const[]){"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", from, spec, NULL});
+	tail[0] = 0;
+	if (!rc)
+		rc = git_find(g, own, tail, e);
+	else if (strstr(e->msg, "find remote ref"))
+		rc = 0;
+	free(spec);
+	return rc;
+}
+
 int tails_ask(const struct git *g, const char *from, const char *branch, const char *node, char head[72], char tail[72],
 	      struct err *e)
 {
@@ -12,8 +29,11 @@ int tails_ask(const struct git *g, const char *from, const char *branch, const c
 	char *ref = xasprintf("refs/heads/%s", branch);
 	char *own = xasprintf("%s/%s", TAILS_REF, node ? node : "");
 	char *heads = xasprintf("%s/%s", TAILS_FALLBACK, node ? node : "");
-	const char *args[] = {"ls-remote", from, ref, node ? own : NULL, node ? heads : NULL, NULL};
-	int rc = git_run(g, &b, e, args);
+	bool here = !strcmp(from, ".");
+	/* Without --heads every ref of the host comes. */
+	const char *all[] = {"ls-remote", from, ref, node ? own : NULL, node ? heads : NULL, NULL};
+	const char *some[] = {"ls-remote", "--heads", from, ref, node ? heads : NULL, NULL};
+	int rc = git_run(g, &b, e, here ? all : some);
 	head[0] = tail[0] = 0;
 	for (const char *line = rc || !b.data ? "" : b.data; *line;) {
 		char oid[72], name[512];
@@ -27,6 +47,8 @@ int tails_ask(const struct git *g, const char *from, const char *branch, const c
 		line += strcspn(line, "\n");
 		line += *line == '\n';
 	}
+	if (!rc && !here && node)
+		rc = fetch_tails(g, from, tail[0] ? heads : own, own, tail, e);
 	free(ref);
 	free(own);
 	free(heads);
@@ -34,29 +56,14 @@ int tails_ask(const struct git *g, const char *from, const char *branch, const c
 	return rc;
 }
 
-struct json *tails_read(const struct git *g, const char *from, const char *node, const char *oid, struct err *e)
+struct json *tails_read(const struct git *g, const char *node, const char *oid, struct err *e)
 {
-	static const char *const where[] = {TAILS_REF, TAILS_FALLBACK};
 	struct buf b = {0};
 	struct json_error je;
 	struct json *doc = NULL;
-	char *ref = xasprintf("%s/%s", TAILS_REF, node);
-	int rc = 0;
-	if (strcmp(from, ".") != 0) {
-		/* What came may be newer than what was asked for, so it is read by the name. */
-		oid = ref;
-		for (int i = 0; i < 2 && (!i || rc); i++) {
-			char *spec = xasprintf("+%s/%s:%s", where[i], node, ref);
-			const char *fetch[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
-					       from,	spec,	   NULL};
-			rc = git_run(g, NULL, e, fetch);
-			free(spec);
-		}
-	}
 	const char *show[] = {"show", "-s", "--no-show-signature", "--format=%B", oid, NULL};
-	if (!rc && !git_run(g, &b, e, show) && !(doc = json_parse(b.data ? b.data : "", b.len, &je)))
+	if (!git_run(g, &b, e, show) && !(doc = json_parse(b.data ? b.data : "", b.len, &je)))
 		err_set(e, ERR_DATA, "the tails of node %s are no JSON: %s", node, je.msg);
-	free(ref);
 	buf_clear(&b);
 	return doc;
 }

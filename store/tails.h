@@ -13,12 +13,12 @@
 #define TAILS_REF "refs/dgrid/tails"
 #define TAILS_FALLBACK "refs/heads/dgrid-tails"
 
-/* One question to the remote: the heads of the branch and of the node's tails, "" for none. from: "origin", or "." for
- * the repository in g->dir itself. node: NULL for the branch alone. */
+/* Asks the remote: the heads of the branch and of the node's tails, which are fetched; "" for none. from: "origin", or
+ * "." for the repository in g->dir itself. node: NULL for the branch alone. */
 int tails_ask(const struct git *g, const char *from, const char *branch, const char *node, char head[72], char tail[72],
 	      struct err *e);
-/* The node's tails, fetched first unless from is ".". The caller's; NULL with e filled. */
-struct json *tails_read(const struct git *g, const char *from, const char *node, const char *oid, struct err *e);
+/* The node's tails, as tails_ask told them. The caller's; NULL with e filled. */
+struct json *tails_read(const struct git *g, const char *node, const char *oid, struct err *e);
 
 struct tail { /* borrowed from the document */
 	const char *text;

@@ -845,6 +845,28 @@ static void try_promotion(const char *commit, const char *author, const char *sc
 	judge(TASK_UNAPPROVED);
 }
 
+/* A wait that a node wrote may be ended by a person, and by nobody changed. */
+static void waits(void)
+{
+	static const struct {
+		const char *who, *did, *then;
+		bool fine;
+	} edits[] = {{"ann", "retry a", NULL, true},
+		     {"ann", NULL, NULL, true},
+		     {"n1", "retry a", NULL, false},
+		     {"ann", "retry a", "\"not_before\":\"2026-11-24T10:30:00Z\"", false}};
+	for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+		commit_by(edits[i].who, edits[i].did);
+		move("queue", "queue", with("\"not_before\":\"2026-11-24T10:00:00Z\""),
+		     edits[i].then ? with(edits[i].then) : TASK);
+		judge(TASK_QUEUE);
+		if (edits[i].fine)
+			clean("a person ends a wait");
+		else
+			broken(RULE_TASK_FIELDS, "a wait changed");
+	}
+}
+
 static void promotions(void)
 {
 	r.arrival = came;
@@ -1142,6 +1164,7 @@ int main(void)
 	orphans();
 	places();
 	promotions();
+	waits();
 	archives();
 	nodes();
 	signatures();

@@ -106,7 +106,7 @@ static int heads(struct audit *a, const char *branch, struct err *e)
 				 (!strcmp(ref, "refs/remotes/origin/archive") && !a->archive[0]))
 				memcpy(a->archive, oid, sizeof oid);
 		}
-	if (!rc && !a->head[0])
+	if (!rc && !a->head[0] && !(rc = git_find(&a->git, own, a->head, e)) && !a->head[0])
 		rc = err_set(e, ERR_NOENT, "the repository has no branch '%s' (make it a grid with: dgrid init)",
 			     branch);
 	free(own);

@@ -389,19 +389,12 @@ static int follow(struct ledger *l, const char *const *ids, int *codes, size_t n
 	return 0;
 }
 
-static bool stopped(void)
-{
-	return sig_stops() > 0;
-}
-
 int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e)
 {
 	int *codes = xcalloc(n + 1, sizeof *codes);
 	for (size_t i = 0; i < n; i++)
 		codes[i] = NOT_ENDED;
-	proc_give_up_when(stopped); /* a remote that hangs is no reason to be deaf */
 	int rc = follow(l, ids, codes, n, timeout, e);
-	proc_give_up_when(NULL);
 	free(codes);
 	return rc;
 }

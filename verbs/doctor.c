@@ -3,6 +3,7 @@
 #include "sandbox/engine.h"
 #include "sandbox/enter.h"
 #include "schema/keys.h"
+#include "store/cache.h"
 #include "store/trust.h"
 #include "store/voters.h"
 #include "verbs/verbs.h"
@@ -20,6 +21,7 @@
  * behind: its proof of write access is a ref of its own, taken away again. */
 
 #define GIT_OLDEST_MINOR 25 /* 2.25: what all options used here need */
+#define TRACE_MAX (16 << 20)
 #define MEND_SANDBOX "run the engine by hand and see; another can be chosen with --engine"
 #define MEND_IMAGE "load or pull it by hand, or name another in grid.json"
 
@@ -85,9 +87,8 @@ static bool check_git(struct findings *f)
 
 static void check_folder(struct findings *f)
 {
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	char *dir = state && *state == '/' ? xasprintf("%s/dgrid", state)
-					   : xasprintf("%s/.local/state/dgrid", home && *home ? home : "/tmp");
+	char *dir = worker_folder(NULL);
+	*strrchr(dir, '/') = 0;
 	char *probe = xasprintf("%s/.doctor-%ld", dir, (long)getpid());
 	struct err e;
 	bool ok = !file_mkdirs(dir, &e) && !file_write(probe, "", 0, &e);
@@ -135,22 +136,55 @@ static const char *mend_remote(const char *said)
 	return "try the same with git ls-remote and git push by hand";
 }
 
+/* In no repository: the settings of the one underfoot are somebody else's. */
 static bool check_remote(const struct context *ctx, struct findings *f)
 {
-	struct git g = {.dir = (char *)".", .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
+	struct git g = {.dir = (char *)"/", .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
 	struct err e;
 	struct buf b = {0};
 	if (!ctx->url) {
 		found(f, FAIL, "repository", "give --repo URL, or set DGRID_REPO_URL", "none is configured");
 		return false;
 	}
-	bool ok = !git_run(&g, &b, &e, (const char *const[]){"ls-remote", "--", ctx->url, NULL});
+	bool ok = !git_run(&g, &b, &e, (const char *const[]){"ls-remote", "--heads", "--", ctx->url, NULL});
 	if (ok)
 		found(f, OK, "repository", "", "%s answers", ctx->url);
 	else
 		found(f, FAIL, "repository", mend_remote(e.msg), "%s: %s", ctx->url, e.msg);
 	buf_clear(&b);
 	return ok;
+}
+
+/* Before version 2 of git's protocol a host sends every ref whatever it is asked for. */
+static void check_protocol(const struct context *ctx, struct findings *f)
+{
+	struct git g = {.dir = (char *)"/", .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
+	const char *local;
+	struct err e;
+	struct buf b = {0};
+	char *dir = cache_needless(ctx->url, &local) ? NULL : file_temp_dir(&e);
+	if (!dir)
+		return;
+	char *trace = xasprintf("%s/trace", dir);
+	setenv("GIT_TRACE_PACKET", trace, 1);
+	bool ok = !git_run(&g, NULL, &e, (const char *const[]){"ls-remote", "--heads", "--", ctx->url, NULL});
+	unsetenv("GIT_TRACE_PACKET");
+	if (ok && !file_read(trace, TRACE_MAX, &b, &e) && b.data) {
+		if (strstr(b.data, "< version 2"))
+			found(f, OK, "protocol", "", "the host speaks version 2 of git's protocol");
+		else
+			found(
+			    f, WARN, "protocol",
+			    "over SSH: AcceptEnv GIT_PROTOCOL in the host's sshd_config (docs/HOSTS.md); otherwise a "
+			    "newer "
+			    "git there",
+			    "the host does not speak version 2 of git's protocol: each look at the branch brings every "
+			    "ref there is");
+	}
+	file_remove_tree(dir, NULL);
+	buf_clear(&b);
+	free(trace);
+	free(dir);
 }
 
 static void check_credentials(const struct context *ctx, struct findings *f)
@@ -435,6 +469,7 @@ static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct e
 	bool git = check_git(&f);
 	check_folder(&f);
 	if (git && check_remote(ctx, &f)) {
+		check_protocol(ctx, &f);
 		check_credentials(ctx, &f);
 		if (check_grid(ctx, &f, &c)) {
 			check_write(ctx, &f);

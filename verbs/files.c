@@ -1,5 +1,5 @@
 #include "base/file.h"
-#include "git/folder.h"
+#include "git/view.h"
 #include "store/cache.h"
 #include "store/checkout.h"
 #include "store/filestore.h"
@@ -54,20 +54,22 @@ static int look_up(const struct context *ctx, const char *at, const char *id, st
 	return rc;
 }
 
-/* A repository of this reader's own that files of the grid pass through; a folder's objects are borrowed. */
+/* A repository of this reader's own that files of the grid pass through; of a folder it is the view that is read, and
+ * whose objects are borrowed. */
 static int open_store(const struct context *ctx, const char *tree, struct filestore *store, struct err *e)
 {
 	char *cache = cache_path(ctx->url), *dir = xasprintf("%.*s-files.git", (int)(strlen(cache) - 4), cache);
-	char *slash = strrchr(cache, '/');
-	struct folder f;
+	char *slash = strrchr(cache, '/'), *view = NULL, *objects = NULL;
 	const char *local;
-	folder_open(&f, ctx->url, ctx->branch);
 	*slash = 0;
 	int rc = file_mkdirs(cache, e);
+	if (!rc && cache_needless(ctx->url, &local) && !(rc = cache_view(local, &view, e)))
+		objects = view_objects(view);
 	if (!rc)
-		rc = filestore_open(store, dir, cache_needless(ctx->url, &local) ? local : ctx->url, strlen(tree) == 64,
-				    f.objects, ctx->name, ctx->email, e);
-	folder_close(&f);
+		rc = filestore_open(store, dir, view ? view : ctx->url, strlen(tree) == 64, objects, ctx->name,
+				    ctx->email, e);
+	free(view);
+	free(objects);
 	free(cache);
 	free(dir);
 	return rc;
@@ -266,6 +268,7 @@ static int keep(const struct context *ctx, const char *id, const char *name, str
 	struct checkout files = {0};
 	struct buf commit = {0};
 	char oid[72], ref[PLACE_MAX];
+	const char *local, *to = cache_needless(ctx->url, &local) ? local : ctx->url;
 	int rc = bring(ctx, NULL, id, &l, &store, &files, e);
 	char *subject = xasprintf("outputs of %s, kept", id);
 	const char *make[] = {"commit-tree", "-m", subject, l.tree, NULL};
@@ -276,7 +279,7 @@ static int keep(const struct context *ctx, const char *id, const char *name, str
 		buf_first_line(&commit, oid, sizeof oid);
 		place_keep_name(ref, name, heads);
 		char *spec = xasprintf("%s:%s", oid, ref);
-		const char *push[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
+		const char *push[] = {"push", "--porcelain", "--no-verify", to, spec, NULL};
 		got = git_push_ref(&store.git, push, ref, e);
 		free(spec);
 		if (got == PUSH_RACED)

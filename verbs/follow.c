@@ -352,7 +352,7 @@ static int turn(struct following *f, struct err *e)
 		if (strcmp(head, f->head) != 0 && look(f, e))
 			return -1;
 		if (ask && tail[0] && strcmp(tail, f->tail) != 0) {
-			struct json *tails = tails_read(&f->s.git, from, f->node, tail, e);
+			struct json *tails = tails_read(&f->s.git, f->node, tail, e);
 			bool broken = !tails && e->class == ERR_DATA; /* a stranger's: the next may be better */
 			if (!tails && !broken)
 				return -1;
@@ -410,9 +410,7 @@ static int pursue(struct following *f, struct err *e)
 int follow_task(const struct context *ctx, const char *id, struct err *e)
 {
 	struct following f = {.ctx = ctx, .id = id};
-	proc_give_up_when(stopped);
 	int rc = pursue(&f, e);
-	proc_give_up_when(NULL);
 	json_free(f.doc);
 	snapshot_close(&f.s);
 	return rc;

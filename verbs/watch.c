@@ -127,15 +127,15 @@ int watch_run(const struct watch *w, struct err *e)
 	if (!isatty(STDOUT_FILENO) || !term || !*term || !strcmp(term, "dumb"))
 		return err_set(e, ERR_USAGE,
 			       "--watch redraws a terminal, and the output goes to none (or to one with TERM=dumb)");
-	proc_give_up_when(asked);
+	proc_asked *before_that = proc_give_up_when(asked);
 	if (w->look(w->ctx, e)) {
-		proc_give_up_when(NULL);
+		proc_give_up_when(before_that);
 		return sig_stops() ? err_set(e, (enum err_class)(128 + sig_last_stop()), "interrupted") : -1;
 	}
 	bool changed = keys = set_keys(&before);
 	fputs(ENTER, stdout);
 	loop(w);
-	proc_give_up_when(NULL);
+	proc_give_up_when(before_that);
 	fputs(LEAVE, stdout);
 	fflush(stdout);
 	if (changed)
