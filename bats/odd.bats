@@ -168,5 +168,6 @@ worker() {
 	more() { [ "$(git -C "$ORIGIN" rev-list --count "$before..dgrid-heartbeats/n1")" -ge 2 ]; }
 	wait_until 40 more
 	git -C "$ORIGIN" merge-base --is-ancestor "$before" dgrid-heartbeats/n1
-	"$DGRID" nodes --json | jq -e '.nodes[0].state == "active"'
+	active() { "$DGRID" nodes --json | jq -e '.nodes[0].state == "active"'; }
+	wait_until 40 active # its first beats may tell of a node that still looks at itself
 }
