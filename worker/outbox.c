@@ -32,7 +32,7 @@ static void append(struct outbox *o, struct outcome *item)
 static const char *owner(const struct json *file)
 {
 	const char *node = json_str(file, "node");
-	return node ? node : json_str(json_get(file, "result"), "node"); /* as 1.0 wrote it */
+	return node ? node : json_str(json_get(file, "result"), "node"); /* as 0.1.0 wrote it */
 }
 
 enum loaded { LOADED, LOADED_NOT, LOADED_FOREIGN, LOADED_ERROR };
