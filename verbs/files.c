@@ -344,7 +344,7 @@ const struct verb verb_get = {
 	     "stand there are not replaced without --force, and no link is followed.",
     .needs = USAGE_READS,
     .options =
-	(const struct usage_option[]){{'o', "-o, --output", "DIR|-", "@folders",
+	(const struct usage_option[]){{'o', "-o, --output", "DIR", "@folders",
 				       "write to DIR; with --tasks below DIR/ID; -: the one file named, to stdout"},
 				      {'f', "--force", NULL, NULL, "replace files that stand there"},
 				      {'t', "--tasks", NULL, NULL, "all operands are tasks, and get a folder each"},
