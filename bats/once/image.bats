@@ -93,7 +93,7 @@ said() { docker inspect --format "$1" "$2"; }
 	sibling=$(docker ps -q --filter label=dgrid.task=long)
 	[ "$(said '{{json .Mounts}} {{json .HostConfig.Binds}} {{.HostConfig.NetworkMode}} {{.Config.Image}}' "$sibling")" = '[] null none alpine:3.20' ]
 	docker inspect "$sibling" | jq -r '.[0].Config.Env // [] | .[]' >"$T/env"
-	run -1 grep -E 'GIT|DGRID|DOCKER' "$T/env"
+	run -1 grep -E 'GIT|DGRID|DOCKER' <(grep -vxF 'DGRID_OUT=/out' "$T/env")
 	docker top "$NAME" -eo pid,args >"$T/args"
 	grep -q 'dgrid worker' "$T/args"
 	docker exec "$NAME" dgrid cancel long
