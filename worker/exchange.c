@@ -11,8 +11,12 @@
 #define REFUSED_PAUSE_MS 1000
 #define NEWS_MS 3000
 #define LOCK_POLL_MS 15
+/* At least, and as many times as long as an exchange takes here: */
 #define LOCK_PATIENCE_MS 4000 /* while nobody lands anything */
-#define LOCK_QUEUE_MS 12000   /* in all, until it is held once more */
+#define LOCK_PATIENCE 3
+#define LOCK_QUEUE_MS 12000 /* in all, until it is held once more */
+#define LOCK_QUEUE 8
+#define EXCHANGE_MAX_MS 15000
 #define NEWCOMER_WAIT_MS 5000
 #define CURIOUS_MS 30000
 #define ARCHIVE_WAIT_MS 10000 /* at most: so that one node does it, not all */
@@ -206,8 +210,10 @@ static int commit(struct worker *w, struct ledger_change *c, size_t results, siz
 	if (pushed && !rc)
 		push_taken(w);
 	w->signed_off = last && pushed && !rc;
-	if (pushed)
-		turns_pushed(&w->turns, clock_mono_ms() - began, w->ledger.rejected > rejected);
+	if (pushed) {
+		w->remote.exchange_ms = clock_mono_ms() - began;
+		turns_pushed(&w->turns, w->remote.exchange_ms, w->ledger.rejected > rejected);
+	}
 	if (pushed && !rc && w->config.pushes_per_minute)
 		heartbeat_put_off(w->heart);
 	w->times.registered = w->times.registered || !rc;
@@ -402,6 +408,11 @@ static void do_upkeep(struct worker *w, int64_t now)
 
 /* ---- one exchange ---- */
 
+static int64_t at_least(int64_t least, int64_t ms)
+{
+	return ms > least ? ms : least;
+}
+
 /* Queues up for a remote in a folder. Whoever holds it may be frozen, or a stranger who never lets go for long, so
  * patience ends: soon when nothing moves, later when others do land. */
 static bool lock(struct worker *w, int64_t now)
@@ -416,7 +427,9 @@ static bool lock(struct worker *w, int64_t now)
 	if (!w->remote.moved_at || !file_stamp_equal(&ref, &w->remote.queued_ref))
 		w->remote.moved_at = now;
 	w->remote.queued_ref = ref;
-	if (now - w->remote.moved_at > LOCK_PATIENCE_MS || now - w->remote.queued_at > LOCK_QUEUE_MS)
+	int64_t one = w->remote.exchange_ms < EXCHANGE_MAX_MS ? w->remote.exchange_ms : EXCHANGE_MAX_MS;
+	if (now - w->remote.moved_at > at_least(LOCK_PATIENCE_MS, LOCK_PATIENCE * one) ||
+	    now - w->remote.queued_at > at_least(LOCK_QUEUE_MS, LOCK_QUEUE * one))
 		return true;
 	w->times.retry_at = now + clock_jitter(LOCK_POLL_MS);
 	return false;

@@ -199,12 +199,15 @@ static bool files_missing(const struct outcome *item)
 	return out && !json_str(out, "ref");
 }
 
-/* What one node alone says it found is not to be fetched. NULL stays NULL. */
-static struct json *unnamed(const struct json *out)
+/* What one node alone says it found is not to be fetched. */
+static void leave_unnamed(struct json *result)
 {
-	struct json *copy = out ? json_copy(out) : NULL;
+	const struct json *out = json_get(result, "out");
+	if (!out)
+		return;
+	struct json *copy = json_copy(out);
 	json_remove(copy, "ref");
-	return copy;
+	json_set(result, "out", copy);
 }
 
 /* The end of one run of a task that several nodes run. */
@@ -241,7 +244,7 @@ static enum change_verdict finish_vote(struct outcome *item, struct json *doc, e
 					      (long long)terms.replicas, (long long)terms.quorum);
 			json_set(result, "reason", json_new_str(why));
 			free(why);
-			json_set(result, "out", unnamed(json_get(result, "out")));
+			leave_unnamed(result);
 		}
 		json_set(result, "quorum", quorum);
 		end_with(doc, verb, result);

@@ -65,6 +65,7 @@ struct worker {
 		int64_t refused_at;  /* since when, UTC seconds */
 		int64_t queued_at;   /* since when another holds the remote's folder, monotonic ms; 0: nobody does */
 		int64_t moved_at;    /* when it moved last meanwhile */
+		int64_t exchange_ms; /* how long our last push took, with all that belongs to it; 0: none yet */
 		struct file_stamp queued_ref;
 		int64_t young_until; /* until then others may be new too, monotonic ms */
 		char told_turns[48];
