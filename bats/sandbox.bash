@@ -153,7 +153,7 @@ SH
 	local said=$output
 	[ "$(field world 'r["status"]')" = success ]
 	for line in 'umask 0022' 'home /tmp pwd /tmp shm 65536' \
-		'files 1024 core 0 size unlimited stack 8192 time unlimited data unlimited' \
+		'files 1024 core 0 size 131072 stack 8192 time unlimited data unlimited' \
 		'fork 0' 'af_inet 0' 'shm 0'; do
 		grep -qxF "$line" <<<"$said" || { echo "missing: $line"; return 1; }
 	done

@@ -280,6 +280,12 @@ static int shm_mb(const struct engine_run *r)
 	return r->memory_mb < SHM_MB ? r->memory_mb : SHM_MB;
 }
 
+/* MB; it is for what stands on the disk, and keeps nothing from memory that may be there. 0: no limit. */
+static int64_t file_mb(const struct engine_run *r)
+{
+	return r->file_mb && r->file_mb < shm_mb(r) ? shm_mb(r) : r->file_mb;
+}
+
 static void container_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
 {
 	strs_add(argv, names[g->kind]);
@@ -306,7 +312,7 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 	strs_addf(argv, "--shm-size=%dm", shm_mb(r));
 	strs_add(argv, "--env=HOME=/tmp");
 	if (r->file_mb)
-		strs_addf(argv, "--ulimit=fsize=%lld:%lld", (long long)r->file_mb << 20, (long long)r->file_mb << 20);
+		strs_addf(argv, "--ulimit=fsize=%lld:%lld", (long long)file_mb(r) << 20, (long long)file_mb(r) << 20);
 	for (const char *const *v = r->env; v && *v; v++)
 		strs_addf(argv, "--env=%s", *v);
 	if (r->out_dir)
@@ -341,7 +347,7 @@ static void bwrap_argv(const struct engine *g, const struct engine_run *r, struc
 	enter_argv(&(struct enter){.groups = r->groups,
 				   .user = geteuid() == 0 ? r->user : 0,
 				   .memory_mb = r->groups ? 0 : r->memory_mb * SPACE,
-				   .file_mb = r->file_mb},
+				   .file_mb = file_mb(r)},
 		   argv);
 	ADD(argv, "bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname", "dgrid",
 	    "--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME", "/tmp", "--ro-bind",
