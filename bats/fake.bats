@@ -119,7 +119,7 @@ completed_all() { [ "$(ledger_ls completed | wc -l)" = "$1" ]; }
 	grep -q -- '--memory=64m --memory-swap=64m --cpus=0.5 ' "$T/fake/arguments"
 	for flag in --network=none --read-only --user=1000:1000 --pids-limit=10 --cap-drop=ALL \
 		--security-opt=no-new-privileges --init --pull=never \
-		--tmpfs=/tmp:rw,nosuid,nodev,mode=1777,size=64m --label=dgrid.node=n1 --label=dgrid.task=t1; do
+		--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777,size=64m --label=dgrid.node=n1 --label=dgrid.task=t1; do
 		grep -qF -- "$flag " "$T/fake/arguments"
 	done
 }
@@ -152,7 +152,7 @@ commits() { git -C "$ORIGIN" rev-list --count main; }
 @test "what cannot be started by a node that can start other tasks ends as unstartable, after its attempts; others run meanwhile" {
 	require_command jq
 	tgit clone -q "$ORIGIN" "$T/c"
-	echo '{"schema": 1, "retry_backoff_seconds": 1}' >"$T/c/grid.json"
+	echo '{"schema": 1, "retry_backoff_seconds": 5}' >"$T/c/grid.json"
 	tgit -C "$T/c" commit -qam settings
 	tgit -C "$T/c" push -q origin HEAD:main
 	echo poison >"$T/fake/refuses"

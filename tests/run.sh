@@ -7,7 +7,7 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 MAKE=${MAKE:-make}
 STRICT=${DGRID_STRICT:-0}
-JOBS=${DGRID_JOBS:-3}
+JOBS=${DGRID_JOBS:-2}
 PATH=$PATH:/usr/sbin:/sbin
 passed=0 failed=0 skipped=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-test.XXXXXX") || exit 1
@@ -239,7 +239,7 @@ else
 fi
 if command -v python3 >/dev/null && command -v ssh-keygen >/dev/null; then
 	note "frauds, before the audit and before the hook; and honest histories"
-	lines tamper bash tests/tamper/run.sh
+	lines tamper bash tests/tamper/run.sh 200
 else
 	skip "tamper" "python3 or ssh-keygen is not installed"
 fi
