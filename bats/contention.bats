@@ -159,11 +159,11 @@ f = open(sys.argv[1], "w"); fcntl.flock(f, fcntl.LOCK_EX); print("held", flush=T
 @test "over SSH four workers take turns, and say so in their node files, beats and log" {
 	start_sshd
 	export DGRID_REPO_URL=$SSH_URL
-	submit_many 120
+	submit_many 80
 	for n in 1 2 3 4; do
 		spawn "$T/w$n.log" "$DGRID" worker --node-id "w$n" --slots 4 --engine bwrap --once --work-dir "$T/d$n"
 	done
-	wait_until 120 ended_all 120
+	wait_until 120 ended_all 80
 	for n in 1 2 3 4; do wait_until 60 grep -q 'left:' "$T/w$n.log"; done
 	echo "pushes $(sum_of pushes) rejected $(sum_of rejected)"
 	[ "$(sum_of rejected)" -le $(($(sum_of pushes) * 3 / 10)) ]

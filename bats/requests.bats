@@ -6,6 +6,7 @@ setup() {
 	load helpers
 	common_setup
 	export DGRID_REPO_URL=$ORIGIN
+	SHOWN=0
 	"$DGRID" init >/dev/null
 	tgit clone -q "$ORIGIN" "$T/up"
 	cd "$T/up"
@@ -67,6 +68,9 @@ refused() {
 	[ "$rc" = 65 ] || { echo "$1: exit $rc"; return 1; }
 	[[ "$out" == *"$2"* ]] || { echo "$1: no '$2' in: $out"; return 1; }
 	harmless "$1" "$out$(<"$T/err")" || return 1
+	# As programs have it: names, where texts are hostile, and of the rest each third.
+	[[ ${BATS_TEST_DESCRIPTION:-} == *names* ]] || ((CASES % 3 == 1)) || { untouched "$1"; return; }
+	SHOWN=$((SHOWN + 1))
 	lines=$(wc -l <<<"$out")
 	# What a build service would take for a command is what dgrid meant as one, and each is one.
 	rc=0
@@ -93,7 +97,8 @@ untouched() { # NAME: no canary, nothing queued
 }
 all_told() { # at the end of a table: how many, and all JSON parses
 	[ "$CASES" = "$1" ]
-	python3 - "$T/json" "$1" <<-'PY'
+	[ "$SHOWN" -ge "$(($1 / 3))" ]
+	python3 - "$T/json" "$SHOWN" <<-'PY'
 		import json, sys
 		text, n, d = open(sys.argv[1], encoding="utf-8").read(), 0, json.JSONDecoder()
 		while text.strip():

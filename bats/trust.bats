@@ -321,9 +321,9 @@ PY
 
 @test "without ssh-keygen a worker claims nothing, says so, and goes on when it is there" {
 	mkdir "$T/bin"
-	for dir in /usr/bin /bin /usr/sbin /sbin; do
-		for f in "$dir"/*; do [[ ${f##*/} == ssh-keygen || -e $T/bin/${f##*/} ]] || ln -s "$f" "$T/bin/${f##*/}"; done
-	done
+	# The first of a name counts; that others are there already is no matter.
+	for dir in /usr/bin /bin /usr/sbin /sbin; do ln -s "$dir"/* "$T/bin" 2>/dev/null || true; done
+	rm "$T/bin/ssh-keygen"
 	"$DGRID" submit --id one --key "$T/ann" -- true
 	run -1 env PATH="$T/bin" "$DGRID" doctor --engine bwrap
 	[[ "$output" == *'fail  signatures'*openssh-client* ]]
