@@ -113,6 +113,8 @@ run_all() { "$DGRID" worker --node-id n1 --slots 4 --engine bwrap --once --work-
 	echo "$writer" >>"$PIDS_FILE"
 	spawn "$T/waits" "$DGRID" submit --id b --script silent
 	waits=$SPAWNED
+	reading() { readlink "/proc/$waits"/fd/* | grep -q '/silent$'; }
+	wait_until 20 reading
 	kill -TERM "$waits"
 	wait_until 10 pid_ended "$waits"
 	run -143 wait "$waits"
