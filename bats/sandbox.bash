@@ -179,12 +179,14 @@ SH
 
 check_endings() {
 	local mark=9$RANDOM # seconds that no other test sleeps
+	local limit # a deadline counts from the engine's start, which has to be over
+	limit=$(scaled 2)
 	task good <<<'exit 0'
 	task code <<<'echo partial; exit 7'
 	task killed <<<'kill -9 $$'
-	task slow '{"timeout_seconds": 2}' <<<"echo before; sleep $mark"
-	task stubborn '{"timeout_seconds": 2}' <<<"trap : TERM; echo before; while :; do sleep $mark; done"
-	task daemon '{"timeout_seconds": 3}' <<<"(trap : TERM; setsid sleep $mark &) >/dev/null 2>&1; echo before; sleep $mark"
+	task slow "{\"timeout_seconds\": $limit}" <<<"echo before; sleep $mark"
+	task stubborn "{\"timeout_seconds\": $limit}" <<<"trap : TERM; echo before; while :; do sleep $mark; done"
+	task daemon "{\"timeout_seconds\": $((limit + 1))}" <<<"(trap : TERM; setsid sleep $mark &) >/dev/null 2>&1; echo before; sleep $mark"
 	task leaves <<<"setsid sleep $mark >/dev/null 2>&1 & echo left"
 	task memory '{"memory_mb": 32}' <<<'echo before; x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done'
 	run_all
@@ -194,7 +196,7 @@ check_endings() {
 	for id in slow stubborn daemon; do
 		field "$id" 'r["status"], r["exit_code"], r["stdout"], r["duration_ms"], [(a["outcome"], a.get("reason")) for a in t["attempts"]]'
 		[ "$(field "$id" 'r["status"], r["exit_code"], r["stdout"].strip()')" = "timeout None before" ]
-		[ "$(field "$id" '1500 <= r["duration_ms"] < 20000')" = True ]
+		[ "$(field "$id" "$limit * 750 <= r['duration_ms'] < $(scaled 20) * 1000")" = True ]
 	done
 	[ "$(field leaves 'r["status"], r["stdout"].strip()')" = "success left" ]
 	ended=$(field memory 'r["status"], r["signal"], r["stdout"].strip()')
@@ -290,7 +292,7 @@ line"; printf x >"$(printf '/out/\377')"
 (sleep 1; echo late >/out/late) >/dev/null 2>&1 &
 SH
 	task fails <<<'echo report >/out/report; exit 3'
-	task slow '{"timeout_seconds": 2}' <<<'echo so far >/out/log; sleep 60'
+	task slow "{\"timeout_seconds\": $(scaled 2)}" <<<'echo so far >/out/log; sleep 60'
 	task nothing <<<'true'
 	task without '{"out_mb": 0}' <<<'ls /out 2>&1; echo "$DGRID_OUT"'
 	task flood '{"out_mb": 2, "timeout_seconds": 60}' <<<'i=0; while :; do head -c 500000 /dev/zero >/out/$i; i=$((i + 1)); sleep 0.05; done'
