@@ -363,7 +363,7 @@ static void take_beat(void *ctx, const char *record)
 		return;
 	one.doc = json_parse(record + at, strlen(record + at), &je);
 	if (!one.doc)
-		return; /* no beat of ours: anyone may push a ref */
+		return;		      /* no beat of ours: anyone may push a ref */
 	if (!(out->n & (out->n - 1))) /* full at each power of two */
 		out->v = xrealloc(out->v, (out->n ? 2 * out->n : 1) * sizeof *out->v);
 	out->v[out->n++] = one;
