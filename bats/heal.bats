@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=plain
 # shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
 # Nothing is lost: leases, heartbeats, orphans, restarts, drain, remote and engine trouble. Clocks are shortened by
 # grid.json: a beat a second, orphans after five.

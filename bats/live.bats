@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=plain
 # shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
 # The grid as it moves: status on a terminal and redrawn in place, as Markdown, at any time; logs -f.
 
