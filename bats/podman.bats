@@ -1,8 +1,7 @@
 #!/usr/bin/env bats
-# bats file_tags=plain
 # shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
 # The same with Podman.
-# bats file_tags=podman
+# bats file_tags=podman,plain
 
 setup() {
 	load sandbox
