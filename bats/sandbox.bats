@@ -160,7 +160,7 @@ hostile() {
 
 @test "an ordinary user's memory limit without control groups: files count, forks count once" {
 	ordinary_user
-	task files '{"memory_mb": 64}' <<<'i=0; while [ $i -lt 200 ]; do head -c 4096 /dev/zero >/dev/shm/f$i; i=$((i + 1)); done; head -c 60000000 /dev/zero >/dev/shm/big; echo written; x=$(head -c 8000000 /dev/zero | tr "\\0" x); sleep 15; echo never'
+	task files '{"memory_mb": 64}' <<<'i=0; while [ $i -lt 200 ]; do head -c 4096 /dev/zero >/dev/shm/f$i; i=$((i + 1)); done; head -c 57000000 /dev/zero >/dev/shm/big; echo written; x=$(head -c 14000000 /dev/zero | tr "\\0" x); sleep 15; echo never'
 	task empty '{"memory_mb": 32}' <<<'cd /dev/shm; seq 100000 | xargs touch; sleep 15; echo never'
 	task forks '{"memory_mb": 48}' <<<'x=$(head -c 10000000 /dev/zero | tr "\\0" x); for i in 1 2 3 4 5 6; do (sleep 3) & done; wait; echo ${#x}'
 	run_all
