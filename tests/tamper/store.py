@@ -1,7 +1,7 @@
 """Git objects, written byte by byte: trees and commits that git itself would never make can be made here.
 
-Store(path) is a bare repository that holds everything; grid(path, refs) makes another that borrows its objects, in a
-millisecond. Trees are changed by path: tree_with(root, {"tasks/queue/x.json": ("100644", oid) or None}).
+Store(path) is a bare repository that holds everything; grid(path, refs) makes another that has the same folder of objects,
+in a millisecond. Trees are changed by path: tree_with(root, {"tasks/queue/x.json": ("100644", oid) or None}).
 """
 import hashlib
 import os
@@ -113,15 +113,20 @@ class Store:
             head += "gpgsig " + made.rstrip("\n").replace("\n", "\n ") + "\n"
         return self.put("commit", f"{head}\n{message}")
 
-    # ---- repositories that borrow all this ----
+    # ---- repositories that have all this; borrow: the objects of that repository, and a folder for more ----
 
-    def grid(self, path, refs, config="", objects=None):
-        for folder in ("objects/info", "objects/pack", "refs/heads"):
-            os.makedirs(f"{path}/{folder}")
-        files = {"HEAD": "ref: refs/heads/main\n", "objects/info/alternates": f"{os.path.abspath(objects or self.path + '/objects')}\n",
-                 "config": "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tfilemode = true\n" + config,
+    def grid(self, path, refs, borrow=None):
+        os.makedirs(f"{path}/refs/heads")
+        files = {"HEAD": "ref: refs/heads/main\n",
+                 "config": "[core]\n\trepositoryformatversion = 0\n\tbare = true\n\tfilemode = true\n",
                  "packed-refs": "# pack-refs with: peeled fully-peeled sorted \n" +
                                 "".join(f"{oid} {ref}\n" for ref, oid in sorted(refs.items()) if oid)}
+        if borrow:
+            for folder in ("objects/info", "objects/pack"):
+                os.makedirs(f"{path}/{folder}")
+            files["objects/info/alternates"] = f"{os.path.abspath(borrow)}/objects\n"
+        else:  # readers follow no alternates
+            os.symlink(os.path.abspath(self.path + "/objects"), f"{path}/objects")
         for name, text in files.items():
             with open(f"{path}/{name}", "w") as f:
                 f.write(text)

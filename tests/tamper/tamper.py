@@ -51,8 +51,7 @@ class Suite:
         for name in ("store.git", "grids", "keys", "clients", "hook"):
             shutil.rmtree(f"{self.folder}/{name}", ignore_errors=True)
         git(self.folder, "init", "-q", "--bare", "-b", "main", "store.git")
-        with open(f"{self.folder}/store.git/objects/info/alternates", "w") as f:
-            f.write(self.base + "/objects\n")
+        shutil.copytree(self.base + "/objects", self.folder + "/store.git/objects", dirs_exist_ok=True)
         self.store = Store(f"{self.folder}/store.git")
         for name in ("grids", "keys", "clients"):
             os.makedirs(f"{self.folder}/{name}")
@@ -167,7 +166,7 @@ class Suite:
     def hooked(self, name):
         """A repository with the hook, as it was before the fraud: it has the base's objects and no others."""
         path = self.store.grid(f"{self.folder}/grids/{name}", {"refs/heads/main": self.main, "refs/heads/archive": self.archive},
-                               objects=self.base + "/objects")
+                               borrow=self.base)
         if not os.path.exists(f"{self.folder}/hook"):
             subprocess.run([self.dgrid, "init", "--hook", path], check=True, capture_output=True, env=self.env)
             shutil.copytree(f"{path}/hooks", f"{self.folder}/hook")
