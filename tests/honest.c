@@ -499,6 +499,8 @@ static void begin(void)
 	}
 	stage_set("nodes/.gitkeep", "");
 	ledger_config(NULL, &sim.config, NULL);
+	char *outbox = xasprintf("%s/outbox", stage.dir);
+	struct err e;
 	sim.config.max_out_mb = 0; /* no folders on this disk: leave_files plays them */
 	for (int i = 0; i < NODES; i++) {
 		struct sim_node *n = &sim.nodes[i];
@@ -513,8 +515,12 @@ static void begin(void)
 		n->slots.config = &sim.config;
 		n->slots.outbox = &n->outbox;
 		n->slots.fit = &n->fit;
-		n->outbox.dir = xasprintf("%s/outbox", stage.dir);
+		if (outbox_open(&n->outbox, outbox, n->a.id, &e)) {
+			fprintf(stderr, "honest: %s\n", e.msg);
+			exit(70);
+		}
 	}
+	free(outbox);
 }
 
 static void end(void)
@@ -550,8 +556,8 @@ int main(int argc, char **argv)
 	/* The verbs print to stdout; the stream is another. */
 	int fd = dup(1);
 	stage.out = fdopen(fd, "w");
-	char *tasks = xasprintf("%s/tasks", stage.dir), *outbox = xasprintf("%s/outbox", stage.dir);
-	if (!stage.out || !freopen("/dev/null", "w", stdout) || mkdir(tasks, 0700) || mkdir(outbox, 0700)) {
+	char *tasks = xasprintf("%s/tasks", stage.dir);
+	if (!stage.out || !freopen("/dev/null", "w", stdout) || mkdir(tasks, 0700)) {
 		perror("honest");
 		return 70;
 	}
@@ -580,6 +586,7 @@ int main(int argc, char **argv)
 	if (fclose(stage.out))
 		return 70;
 	rmdir(tasks);
+	char *outbox = xasprintf("%s/outbox", stage.dir);
 	rmdir(outbox);
 	free(tasks);
 	free(outbox);
