@@ -183,10 +183,7 @@ static int run_verb(const struct verb *v, struct context *ctx, int argc, char **
 	git_settle(ctx->url ? ctx->url : getenv("DGRID_REPO_URL"));
 	char *usual = ctx->url ? NULL : usual_repo();
 	ctx->url = ctx->url ? ctx->url : usual;
-	/* The token is for the grid that the environment names; where that takes none, for the one that was asked for.
-	 */
-	if (!git_token_for(getenv("DGRID_REPO_URL")))
-		git_token_for(ctx->url);
+	bring_token(ctx->url);
 	int rc = run_promptly(v, ctx, argc, argv, e);
 	free(usual);
 	return rc;

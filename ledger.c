@@ -25,10 +25,10 @@ static char *task_path(const struct ledger *l, enum task_state s, const char *id
 static int refresh(struct ledger *l, struct err *e)
 {
 	char *remote = xasprintf("refs/remotes/origin/%s", l->branch);
-	struct folder own = {.ref = xasprintf("%s/.git/%s", l->git.dir, remote), .lock = -1};
+	char *file = xasprintf("%s/.git/%s", l->git.dir, remote);
 	struct buf b = {0};
 	int rc = 0;
-	if (!folder_head(&own, l->head) && !(rc = GIT(l, &b, e, "rev-parse", "--verify", "--quiet", remote)))
+	if (!folder_read_ref(file, l->head) && !(rc = GIT(l, &b, e, "rev-parse", "--verify", "--quiet", remote)))
 		buf_first_line(&b, l->head, sizeof l->head);
 	if (!rc && (rc = GIT(l, NULL, e, "reset", "--hard", "--quiet", remote)) != 0 && !proc_given_up()) {
 		clone_forget_index(&l->git); /* a crash may have left half an index */
@@ -37,7 +37,7 @@ static int refresh(struct ledger *l, struct err *e)
 	if (!rc && l->dirty)
 		rc = GIT(l, NULL, e, "clean", "-ffdxq"); /* half-made files of an interrupted change */
 	l->dirty = l->dirty && rc;
-	folder_close(&own);
+	free(file);
 	free(remote);
 	buf_clear(&b);
 	return rc;

@@ -101,7 +101,8 @@ static void judge_other(struct rules *r, const struct rule_commit *c, const stru
 		tell_keys(r, c, ch);
 }
 
-/* They hold from the next commit on. Who has to sign nothing any more can forge, so that is said in words. */
+/* They hold from the next commit on. Where signatures are no longer required anybody can forge, so that is said in
+ * words. */
 void rules_settings(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
 {
 	const struct grid_config *now = &r->world.config;

@@ -12,13 +12,6 @@ setup() {
 }
 teardown() { common_teardown; }
 
-settings() { # MEMBERS of grid.json
-	tgit clone -q "$ORIGIN" "$T/settings"
-	echo "{\"schema\": 1, $1}" >"$T/settings/grid.json"
-	tgit -C "$T/settings" commit -qam settings
-	tgit -C "$T/settings" push -q origin HEAD:main
-	rm -rf "$T/settings"
-}
 submit_many() { # COUNT
 	local i
 	mkdir -p "$T/tasks"
@@ -58,7 +51,7 @@ sum_of() { # FIELD of the workers' last lines: pushes or rejected
 }
 
 @test "maintain archives the oldest beyond keep_finished; show, logs, why and wait find them; totals add up" {
-	settings '"keep_finished": 2'
+	grid_settings '"keep_finished": 2'
 	finished a 01 success b 02 failed c 03 success d 04 success e 05 success
 	run -0 "$DGRID" maintain --dry-run
 	[[ "$output" == *"would archive 3 tasks"* ]]
@@ -92,7 +85,7 @@ sum_of() { # FIELD of the workers' last lines: pushes or rejected
 }
 
 @test "an id that ended twice on one day is kept twice; show takes the newer" {
-	settings '"keep_finished": 1'
+	grid_settings '"keep_finished": 1'
 	finished a 01 success z 30 success
 	"$DGRID" maintain
 	finished a 01 failed
@@ -105,7 +98,7 @@ sum_of() { # FIELD of the workers' last lines: pushes or rejected
 @test "over SSH: an idle worker archives by itself, readers find what it moved" {
 	start_sshd
 	export DGRID_REPO_URL=$SSH_URL
-	settings '"keep_finished": 4'
+	grid_settings '"keep_finished": 4'
 	finished a 01 success b 02 success c 03 success d 04 success e 05 success f 06 success g 07 success h 08 success \
 		i 09 success j 10 success k 11 success l 12 success m 13 success n 14 failed o 15 success
 	cd "$T"
@@ -125,7 +118,7 @@ sum_of() { # FIELD of the workers' last lines: pushes or rejected
 }
 
 @test "totals that are no JSON stop the archive, and nothing is moved" {
-	settings '"keep_finished": 1'
+	grid_settings '"keep_finished": 1'
 	finished a 01 success b 02 success
 	tgit clone -q "$ORIGIN" "$T/made"
 	echo '{"tasks": ' >"$T/made/tasks/archive.json"
@@ -178,7 +171,7 @@ assert len(nodes) == 4 and all(n["pushes"] > 0 and n["rejected"] >= 0 and n["tur
 
 @test "with pushes_per_minute the whole grid stays within it, tasks, beats and all" {
 	log_pushes
-	settings '"pushes_per_minute": 60, "heartbeat_seconds": 1'
+	grid_settings '"pushes_per_minute": 60, "heartbeat_seconds": 1'
 	submit_many 40
 	for n in 1 2 3; do
 		spawn "$T/w$n.log" "$DGRID" worker --node-id "w$n" --slots 4 --engine bwrap --work-dir "$T/d$n"
@@ -199,7 +192,7 @@ assert len(nodes) == 4 and all(n["pushes"] > 0 and n["rejected"] >= 0 and n["tur
 
 @test "a lone worker under pushes_per_minute keeps within it too" {
 	log_pushes
-	settings '"pushes_per_minute": 30'
+	grid_settings '"pushes_per_minute": 30'
 	submit_many 12
 	spawn "$T/w1.log" "$DGRID" worker --node-id w1 --slots 2 --engine bwrap --once --work-dir "$T/w1"
 	wait_until 60 grep -q 'left:' "$T/w1.log"
@@ -235,7 +228,7 @@ assert len(nodes) == 4 and all(n["pushes"] > 0 and n["rejected"] >= 0 and n["tur
 
 @test "clocks of the year 9999, refs in each other's way and days of no calendar stop nothing" {
 	start_sshd
-	settings '"keep_finished": 1'
+	grid_settings '"keep_finished": 1'
 	tgit clone -q "$ORIGIN" "$T/far"
 	for n in 1 2 3 4 5 6; do
 		printf '{"node_id": "h%s", "status": "active", "last_heartbeat": "9999-01-01T00:00:00Z", "next_due": "9999-01-01T00:00:00Z", "turn_ms": 20000, "spoke_ms": 9223372036854775807, "slots": -5, "busy": 99999999999}' "$n" >"$T/far/nodes/h$n.json"

@@ -133,10 +133,7 @@ done_of() { [ "$(story completed "$1")" = '["success",1,["success"]]' ]; }
 
 @test "whose node file cannot be read is not dead: nobody heals on the strength of that" {
 	failing_setup
-	tgit clone -q "$ORIGIN" "$T/c"
-	echo '{"schema": 1, "heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 0}' >"$T/c/grid.json"
-	tgit -C "$T/c" commit -qam settings
-	tgit -C "$T/c" push -q origin HEAD:main
+	grid_settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 0'
 	worker n1
 	submit alive 'sleep 25'
 	wait_until 20 ledger_has in_progress alive

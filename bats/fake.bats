@@ -151,10 +151,7 @@ commits() { git -C "$ORIGIN" rev-list --count main; }
 
 @test "what cannot be started by a node that can start other tasks ends as unstartable, after its attempts; others run meanwhile" {
 	require_command jq
-	tgit clone -q "$ORIGIN" "$T/c"
-	echo '{"schema": 1, "retry_backoff_seconds": 5}' >"$T/c/grid.json"
-	tgit -C "$T/c" commit -qam settings
-	tgit -C "$T/c" push -q origin HEAD:main
+	grid_settings '"retry_backoff_seconds": 5'
 	echo poison >"$T/fake/refuses"
 	one poison ', "max_attempts": 3'
 	one lastpoison ', "max_attempts": 1'
@@ -185,10 +182,7 @@ commits() { git -C "$ORIGIN" rev-list --count main; }
 
 @test "an engine that fails with one task again and again costs the task its attempts at last, and why says so" {
 	require_command jq
-	tgit clone -q "$ORIGIN" "$T/c"
-	echo '{"schema": 1, "retry_backoff_seconds": 1}' >"$T/c/grid.json"
-	tgit -C "$T/c" commit -qam settings
-	tgit -C "$T/c" push -q origin HEAD:main
+	grid_settings '"retry_backoff_seconds": 1'
 	echo cutme >"$T/fake/cuts"
 	one cutme ', "max_attempts": 2'
 	spawn "$T/log" "$DGRID" worker --node-id n1 --engine docker --work-dir "$T/w1"

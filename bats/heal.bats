@@ -9,17 +9,10 @@ setup() {
 	require_bwrap
 	export DGRID_REPO_URL=$ORIGIN
 	"$DGRID" init
-	settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 0, "retry_backoff_seconds": 3'
+	grid_settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 0, "retry_backoff_seconds": 3'
 }
 teardown() { common_teardown; }
 
-settings() { # MEMBERS of grid.json
-	tgit clone -q "$ORIGIN" "$T/settings"
-	echo "{\"schema\": 1, $1}" >"$T/settings/grid.json"
-	tgit -C "$T/settings" commit -qam settings
-	tgit -C "$T/settings" push -q origin HEAD:main
-	rm -rf "$T/settings"
-}
 submit() { # ID SCRIPT [MEMBERS]
 	printf '{"task_id": "%s", "script": "%s", "timeout_seconds": 30%s}\n' "$1" "$2" "${3:-}" >"$T/$1.json"
 	"$DGRID" submit "$T/$1.json"
@@ -123,7 +116,7 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 }
 
 @test "a task longer than the lease keeps it by renewal" {
-	settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 0, "lease_seconds": 5'
+	grid_settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 0, "lease_seconds": 5'
 	submit long 'sleep 9; echo kept'
 	worker n1
 	wait_until 20 ledger_has in_progress long
@@ -265,7 +258,7 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	export DGRID_REPO_URL=$ORIGIN
 	"$DGRID" init "$ORIGIN"
 	[ "$(git -C "$ORIGIN" config gc.pruneExpire)" = 1.hour.ago ]
-	settings '"heartbeat_seconds": 1'
+	grid_settings '"heartbeat_seconds": 1'
 	worker n1
 	wait_until 20 beat_of n1
 	old=$(beat_of n1)
@@ -349,7 +342,7 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 
 @test "clocks a minute apart steal nothing; a clock that is far off is noticed, and its live task is left alone" {
 	require_command faketime
-	settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 60, "lease_seconds": 8'
+	grid_settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 60, "lease_seconds": 8'
 	skewed() { # NODE OFFSET
 		local lib
 		lib=$(find /usr/lib /usr/local/lib -name libfaketime.so.1 | head -n 1)
@@ -378,7 +371,7 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 }
 
 @test "ten idle workers add no commit to the branch; with pushes_per_minute heartbeats stretch" {
-	settings '"heartbeat_seconds": 2, "orphan_after_seconds": 60'
+	grid_settings '"heartbeat_seconds": 2, "orphan_after_seconds": 60'
 	for n in 1 2 3 4 5 6 7 8 9 10; do
 		spawn "$T/i$n.log" "$DGRID" worker --node-id "i$n" --engine bwrap --work-dir "$T/i$n"
 	done
@@ -396,7 +389,7 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	[ "$(commits)" = "$before" ]
 	[ "$(git -C "$ORIGIN" for-each-ref refs/dgrid/heartbeats | wc -l)" = 10 ]
 	# Sixty a minute for ten nodes: a beat every 20 seconds each, and each says so.
-	settings '"heartbeat_seconds": 2, "orphan_after_seconds": 60, "pushes_per_minute": 60'
+	grid_settings '"heartbeat_seconds": 2, "orphan_after_seconds": 60, "pushes_per_minute": 60'
 	stretched() {
 		git -C "$ORIGIN" log -1 --format=%s refs/dgrid/heartbeats/i1 | python3 -c 'import json,sys,datetime
 b = json.load(sys.stdin)

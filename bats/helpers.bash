@@ -73,6 +73,14 @@ sweep_groups() {
 	done < <(find "$T" -maxdepth 3 -name instance -type f 2>/dev/null)
 }
 
+grid_settings() { # MEMBERS of grid.json
+	tgit clone -q "$ORIGIN" "$T/settings"
+	echo "{\"schema\": 1, $1}" >"$T/settings/grid.json"
+	tgit -C "$T/settings" commit -qam settings
+	tgit -C "$T/settings" push -q origin HEAD:main
+	rm -rf "$T/settings"
+}
+
 strict_skip() { # REASON
 	if [[ ${DGRID_STRICT:-0} == 1 ]]; then
 		echo "would skip, which DGRID_STRICT=1 forbids: $1" >&2

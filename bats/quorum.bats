@@ -12,13 +12,6 @@ setup() {
 }
 teardown() { common_teardown; }
 
-settings() { # MEMBERS of grid.json
-	tgit clone -q "$ORIGIN" "$T/settings"
-	echo "{\"schema\": 1, $1}" >"$T/settings/grid.json"
-	tgit -C "$T/settings" commit -qam settings
-	tgit -C "$T/settings" push -q origin HEAD:main
-	rm -rf "$T/settings"
-}
 submit() { # ID SCRIPT [MEMBERS]
 	printf '{"task_id": "%s", "script": "%s", "timeout_seconds": 30%s}\n' "$1" "$2" "${3-, \"replicas\": 3}" >"$T/$1.json"
 	"$DGRID" submit "$T/$1.json"
@@ -137,7 +130,7 @@ audited() {
 	once n3
 	[ "$(outliers n1) $(outliers n2) $(outliers n3)" = "0 2 0" ]
 	# What is archived stays counted.
-	settings '"keep_finished": 1'
+	grid_settings '"keep_finished": 1'
 	submit last true ''
 	once n1
 	run -0 "$DGRID" maintain
@@ -217,14 +210,14 @@ audited() {
 }
 
 @test "the grid's default holds from the first claim on, whatever grid.json says later; a task's own values win" {
-	settings '"replicas": 3, "quorum": 2'
+	grid_settings '"replicas": 3, "quorum": 2'
 	submit plain 'echo 42' ''
 	submit own 'echo 1' ', "replicas": 1'
 	# --drain-after counts a vote as a run.
 	once n1 --slots 2 --drain-after 2
 	[ "$(field completed own '"quorum" in t["result"], "replicas" in t["attempts"][0]')" = "False False" ]
 	[ "$(field queue plain 't["attempts"][0]["replicas"], t["attempts"][0]["quorum"], "replicas" in t')" = "3 2 False" ]
-	settings '"keep_finished": 9'
+	grid_settings '"keep_finished": 9'
 	liar n2
 	[ "$(field queue plain 'len(t["attempts"])')" = 2 ]
 	once n3
@@ -233,7 +226,7 @@ audited() {
 	submit begun 'sleep 1' ''
 	worker n4
 	wait_until 20 ledger_has in_progress begun
-	settings '"replicas": 5'
+	grid_settings '"replicas": 5'
 	wait_until 20 ledger_has completed begun
 	kill -TERM "$SPAWNED"
 	wait_until 20 pid_ended "$SPAWNED"
@@ -246,14 +239,14 @@ audited() {
 	[[ "$output" == *'x.json:2:12: quorum: 2 is not valid (expected a whole number from 3 to 4: more than half of replicas)'* ]]
 	"$DGRID" submit --id typed --replicas 3 --quorum 3 -- 'echo 1'
 	[ "$(field queue typed 't["replicas"], t["quorum"]')" = "3 3" ]
-	settings '"replicas": 4, "quorum": 2'
+	grid_settings '"replicas": 4, "quorum": 2'
 	run -0 "$DGRID" status
 	[[ "$output" == *'quorum: expected a whole number from 3 to 4, more than half of replicas'* ]]
 	audited
 }
 
 @test "what a replica prints is on no ref while it runs; logs -f tells why and shows the result" {
-	settings '"heartbeat_seconds": 1'
+	grid_settings '"heartbeat_seconds": 1'
 	submit shared 'echo se''cret; sleep 2' ', "replicas": 2'
 	submit plain 'echo open; sleep 3' ''
 	"$DGRID" logs -f shared >"$T/out" 2>"$T/err" 3>&- &

@@ -60,17 +60,22 @@ void folder_look_again(struct folder *f)
 	f->stamp[0] = (struct file_stamp){0};
 }
 
-bool folder_head(struct folder *f, char out[72])
+bool folder_read_ref(const char *path, char out[72])
 {
 	struct buf b = {0};
 	struct err e;
-	bool ok = f->ref && !file_read(f->ref, 100, &b, &e) && b.len > 40;
+	bool ok = !file_read(path, 100, &b, &e) && b.len > 40;
 	size_t n = ok ? strspn(b.data, "0123456789abcdef") : 0;
 	ok = n && (n == 40 || n == 64) && b.data[n] == '\n';
 	if (ok)
 		snprintf(out, 72, "%.*s", (int)n, b.data);
 	buf_clear(&b);
 	return ok;
+}
+
+bool folder_head(const struct folder *f, char out[72])
+{
+	return f->ref && folder_read_ref(f->ref, out);
 }
 
 bool folder_lock(struct folder *f)

@@ -14,9 +14,10 @@ struct folder {
 };
 void folder_open(struct folder *f, const char *url, const char *branch);
 void folder_close(struct folder *f);
-bool folder_touched(struct folder *f);		  /* did its refs change since the last look? */
-void folder_look_again(struct folder *f);	  /* that look came to nothing */
-bool folder_head(struct folder *f, char out[72]); /* the branch's head; false: ask git */
+bool folder_touched(struct folder *f);			/* did its refs change since the last look? */
+void folder_look_again(struct folder *f);		/* that look came to nothing */
+bool folder_head(const struct folder *f, char out[72]); /* the branch's head; false: ask git */
+bool folder_read_ref(const char *path, char out[72]);	/* the same of any ref that may stand as a file there */
 /* Locks it against others on this machine. Only a courtesy. False: another holds it, try again soon. True: go on,
  * locked or not (no folder, or no right to write there). */
 bool folder_lock(struct folder *f);

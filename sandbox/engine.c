@@ -280,10 +280,11 @@ static int shm_mb(const struct engine_run *r)
 	return r->memory_mb < SHM_MB ? r->memory_mb : SHM_MB;
 }
 
-/* MB; it is for what stands on the disk, and keeps nothing from memory that may be there. 0: no limit. */
+/* MB of the largest file that it may write, as large as the largest place for it. 0: no limit. */
 static int64_t file_mb(const struct engine_run *r)
 {
-	return r->file_mb && r->file_mb < shm_mb(r) ? shm_mb(r) : r->file_mb;
+	int64_t in_memory = r->tmp_mb > shm_mb(r) ? r->tmp_mb : shm_mb(r);
+	return !r->out_mb ? 0 : r->out_mb > in_memory ? r->out_mb : in_memory;
 }
 
 static void container_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
@@ -311,7 +312,7 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 	strs_addf(argv, "--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777,size=%dm", r->tmp_mb);
 	strs_addf(argv, "--shm-size=%dm", shm_mb(r));
 	strs_add(argv, "--env=HOME=/tmp");
-	if (r->file_mb)
+	if (file_mb(r))
 		strs_addf(argv, "--ulimit=fsize=%lld:%lld", (long long)file_mb(r) << 20, (long long)file_mb(r) << 20);
 	for (const char *const *v = r->env; v && *v; v++)
 		strs_addf(argv, "--env=%s", *v);

@@ -27,7 +27,7 @@ struct engine_run {				    /* all borrowed */
 	int memory_mb, pids, tmp_mb;
 	const char *out_dir;	   /* the worker's folder that the script sees as /out; NULL: there is none */
 	int out_lost_mb;	   /* out_dir NULL: an /out of that size which nobody sees afterwards; 0: none */
-	int64_t file_mb;	   /* no file that it writes may be larger; 0: no limit */
+	int64_t out_mb;		   /* what it may leave in out_dir, which bounds each file elsewhere too; 0: no limit */
 	const struct strs *groups; /* bwrap: control groups that hold its limits; NULL: there are none */
 	int user; /* bwrap as root: the user id on this machine that it runs under, ENGINE_USERS of them */
 };

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All the tests: layers, formatting, shellcheck, unit tests, bats with ./dgrid and with the sanitizer build.
+# All the tests: layers, formatting, shellcheck, unit tests with both builds, bats with the
+# sanitizer build, or with ./dgrid where engines, times and memory are a file's matter.
 # As root it starts a private dockerd for them. DGRID_STRICT=1: a skipped test is a failure.
 # DGRID_JOBS: files of bats at once. DGRID_ALL=1: all of bats with both programs. The last line says "N passed, N failed[, N skipped]".
 # shellcheck disable=SC2317 # functions called by name, through count and wait_until

@@ -105,6 +105,12 @@ char *usual_repo(void)
 	return url && *url ? absolute_repo(url) : find_repo(NULL);
 }
 
+void bring_token(const char *url)
+{
+	if (!git_token_for(getenv("DGRID_REPO_URL")))
+		git_token_for(url);
+}
+
 int need_repo(const struct context *ctx, struct err *e)
 {
 	if (ctx->url)

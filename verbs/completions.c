@@ -52,8 +52,7 @@ static void offer_names(struct asking *a, const char *prefix, const char *before
 		a->url = usual_repo();
 	if (!a->url)
 		return;
-	if (!git_token_for(getenv("DGRID_REPO_URL"))) /* as for every verb */
-		git_token_for(a->url);
+	bring_token(a->url);
 	int rc = snapshot_glance(&s, a->url, a->branch, FRESH_MS, PATIENCE_MS, &e);
 	for (size_t i = 0; !rc && nodes && i < s.n_nodes; i++)
 		offer(prefix, before, s.nodes[i].id, "node");

@@ -232,7 +232,7 @@ static int run(struct again *a, struct err *e)
 	if (a->out.bytes)
 		out = open_outputs(a, &dir, e);
 	a->run.out_dir = out;
-	a->run.file_mb = !out ? 0 : a->out_mb > a->run.tmp_mb ? a->out_mb : a->run.tmp_mb;
+	a->run.out_mb = out ? a->out_mb : 0;
 	struct attempt_spec spec = {.engine = &a->engine,
 				    .run = a->run,
 				    .out = a->out,

@@ -88,21 +88,27 @@ static char *own_ref(const struct courier *c)
 	return xasprintf(OWN_REF "/%s/%d", c->place.day, c->place.number);
 }
 
-/* What an earlier process pushed on that day, to the last ref that it began. */
+/* "COMMIT N": a ref of that day, the last one counts. */
+static void take_ref(void *ctx, const char *record)
+{
+	struct courier *c = ctx;
+	record += strspn(record, "\n"); /* of the record before */
+	size_t n = strcspn(record, " ");
+	long number = strtol(record + n, NULL, 10);
+	if (n >= sizeof c->tip || number < c->place.number)
+		return;
+	c->place.number = (int)number;
+	snprintf(c->tip, sizeof c->tip, "%.*s", (int)n, record);
+}
+
+/* What an earlier process pushed on that day. */
 static void look_up(struct courier *c)
 {
 	char *below = xasprintf(OWN_REF "/%s", c->place.day);
-	const char *args[] = {"for-each-ref", "--format=%(objectname) %(refname)", below, NULL};
-	struct buf out = {0};
-	if (!git_run(&c->store->git, &out, NULL, args) && out.data)
-		for (char *save, *line = strtok_r(out.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-			char commit[72], *number = strrchr(line, '/');
-			if (!number || sscanf(line, "%71s", commit) != 1 || atoi(number + 1) < c->place.number)
-				continue;
-			c->place.number = atoi(number + 1);
-			snprintf(c->tip, sizeof c->tip, "%s", commit);
-		}
-	buf_clear(&out);
+	const char *args[] = {"for-each-ref", "--format=%(objectname) %(refname:lstrip=3)%00", below, NULL};
+	struct err e;
+	/* Where that fails, the first push is refused, and another ref begun. */
+	git_records(&c->store->git, args, take_ref, c, &e);
 	free(below);
 }
 
@@ -359,11 +365,6 @@ void courier_recall(struct courier *c)
 		free(held);
 	}
 	courier_go(c);
-}
-
-bool courier_busy(const struct courier *c)
-{
-	return c->busy;
 }
 
 unsigned courier_pushes(const struct courier *c)

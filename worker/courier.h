@@ -16,7 +16,6 @@ struct courier *courier_start(const struct filestore *store, const char *node, s
 			      int64_t (*may)(void *ctx), void *ctx);
 void courier_recall(struct courier *c); /* outcomes of an earlier process: those whose files are gone wait no more */
 void courier_go(struct courier *c);	/* there may be something to bring */
-bool courier_busy(const struct courier *c);
 unsigned courier_pushes(const struct courier *c);
 void courier_tidy(struct courier *c); /* housekeeping, when nothing runs and nothing waits */
 void courier_stop(struct courier *c); /* waits for a push under way; NULL is fine */

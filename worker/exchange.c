@@ -27,7 +27,7 @@
 
 /* ---- who else is there ---- */
 
-/* Who is active, and do we take turns? beats: just fetched, NULL: none. */
+/* Which nodes are active, and whether pushes are made in turns. newcomers: beats that were just fetched; NULL: none. */
 static void look_around(struct worker *w, const struct beats *newcomers)
 {
 	char *told = w->remote.told_turns;

@@ -201,13 +201,6 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 		outputs_collect(s->all->outputs, s->nonce, s->pick.task.image, &s->out, s, conclude);
 }
 
-/* MB of the largest file that it may write: as large as all that it may leave, or as its /tmp. */
-static int64_t largest_file(const struct slot *s)
-{
-	int64_t mb = s->pick.task.out_mb, tmp = s->all->config->tmp_mb;
-	return mb > tmp ? mb : tmp;
-}
-
 void slot_start(struct slot *s)
 {
 	struct slots *all = s->all;
@@ -237,7 +230,7 @@ void slot_start(struct slot *s)
 					    .tmp_mb = limits.tmp_mb,
 					    .out_dir = out,
 					    .out_lost_mb = unseen ? (int)t->out_mb : 0,
-					    .file_mb = out ? largest_file(s) : 0},
+					    .out_mb = out ? t->out_mb : 0},
 				    .out = s->out,
 				    .timeout_ms = t->timeout_seconds * 1000,
 				    .grace_ms = GRACE_MS,
