@@ -120,13 +120,15 @@ static uint64_t field_kb(const char *text, const char *name)
 	return at ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
 }
 
-/* What a file system of the sandbox holds. The worker owns the sandbox's user namespace, so it may look. */
+/* What a file system of the sandbox holds; before it has one of its own there, it sees the worker's, which does not
+ * count. The worker owns the sandbox's user namespace, so it may look. */
 static uint64_t held(long init, const char *dir)
 {
 	char path[64];
+	struct stat theirs, ours;
 	struct statvfs f;
-	snprintf(path, sizeof path, "/proc/%ld/root/%s", init, dir);
-	return statvfs(path, &f)
+	snprintf(path, sizeof path, "/proc/%ld/root%s", init, dir);
+	return stat(path, &theirs) || (!stat(dir, &ours) && ours.st_dev == theirs.st_dev) || statvfs(path, &f)
 		   ? 0
 		   : (uint64_t)(f.f_blocks - f.f_bfree) * f.f_frsize + (uint64_t)(f.f_files - f.f_ffree) * INODE_BYTES;
 }
@@ -167,7 +169,7 @@ static uint64_t memory_files(long pid, struct inodes *known)
  * that more has to be asked. */
 static void look(struct watch *w, const struct process *all, size_t n)
 {
-	uint64_t rss = 0, ticks = 0, own = 0, shared = 0, files = held(w->init, "tmp") + held(w->init, "dev/shm");
+	uint64_t rss = 0, ticks = 0, own = 0, shared = 0, files = held(w->init, "/tmp") + held(w->init, "/dev/shm");
 	struct inodes known = {0};
 	for (size_t i = 0; i < n; i++)
 		if (all[i].init == w->init) {

@@ -1,6 +1,9 @@
 /* What engines say of a container's end, and the very image that a task ran in. */
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/proc.h"
 #include "sandbox/engine.h"
+#include "sandbox/watch.h"
 #include "test.h"
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -102,8 +105,46 @@ static void images(void)
 	free(dir);
 }
 
+#ifdef __linux__
+static void note(void *ctx)
+{
+	*(bool *)ctx = true;
+}
+
+static void ended(void *ctx, const struct proc_result *res)
+{
+	(void)res;
+	*(struct proc **)ctx = NULL;
+}
+
+/* The first process of a sandbox that is not made yet: its /tmp is still the machine's, with all that is in there. */
+static void early(void)
+{
+	const char *argv[] = {"sleep", "60", NULL};
+	struct proc *p = NULL;
+	struct proc_spec spec = {.argv = argv, .on_end = ended, .ctx = &p};
+	struct err e;
+	p = proc_start(&spec, &e);
+	CHECK(p, "sleep");
+	if (!p)
+		return;
+	bool looked = false, over = false;
+	struct watch *none = watch_start(proc_pid(p), 0, note, &looked),
+		     *some = watch_start(proc_pid(p), 64, note, &over);
+	for (int64_t until = clock_mono_ms() + 60000; !looked && clock_mono_ms() < until;)
+		loop_step(100);
+	CHECK(looked && !over, "what stands in the machine's /tmp is not the sandbox's");
+	watch_stop(none);
+	watch_stop(some);
+	proc_end_now(&p);
+}
+#endif
+
 int main(void)
 {
+#ifdef __linux__
+	early();
+#endif
 	ends();
 	signals();
 	images();
