@@ -44,7 +44,7 @@ struct attempt {
 	int user;   /* bwrap as root: its user id on this machine; else 0 */
 	long child; /* bwrap: host pid of the sandbox's init */
 	enum stop stop;
-	bool killed, state_known;
+	bool killed, state_known, gone; /* gone: the engine knows no such container */
 	struct engine_state state;
 	bool exited;	 /* the engine's client came to an end of its own, and not by a signal */
 	int client_code; /* its exit code, or the signal */
@@ -159,7 +159,7 @@ static bool ended_whole(const struct attempt *a)
 	       (a->spec.engine->kind == ENGINE_BWRAP || (a->exited && a->client_code == a->state.exit_code));
 }
 
-/* Why an attempt says nothing of its task. */
+/* Why an attempt ended without a result of its script. */
 static void tell_trouble(const struct attempt *a, char message[256])
 {
 	struct buf last = {0};
@@ -213,7 +213,7 @@ static void finish(struct attempt *a)
 	if (r->message[0]) {
 		r->status = a->stop == STOP_CANCEL ? ATT_CANCELLED : ATT_ENGINE;
 		/* An engine that cannot even say whether there is a container may have started it. */
-		r->unstarted = !ran && (a->state_known || (a->exited && a->client_code >= CLIENT_FAILED));
+		r->unstarted = !ran && (a->state_known || (a->gone && a->exited && a->client_code >= CLIENT_FAILED));
 	} else if (a->stop == STOP_OOM || (a->state.oom && a->stop == STOP_NONE && a->state.exit_code != 0))
 		r->status = ATT_OOM;
 	else if (a->stop == STOP_TIMEOUT)
@@ -264,10 +264,15 @@ struct leftover {
 	char *name;
 };
 
+/* Does the engine say that there is no such container? */
+static bool knows_none(const struct proc_result *res)
+{
+	return res->err.data && (strstr(res->err.data, "No such") || strstr(res->err.data, "no such"));
+}
+
 static bool is_gone(const struct proc_result *res)
 {
-	return (res->end == PROC_EXITED && res->code == 0) ||
-	       (res->err.data && (strstr(res->err.data, "No such") || strstr(res->err.data, "no such")));
+	return (res->end == PROC_EXITED && res->code == 0) || knows_none(res);
 }
 
 static void remove_leftover(void *ctx);
@@ -327,8 +332,12 @@ static void state_read(void *ctx, const struct proc_result *res)
 	else if (!a->err.total) /* else the client said why */
 		snprintf(a->state.error, sizeof a->state.error, "the container is gone: %.200s",
 			 res->err.data ? res->err.data : "");
-	if (a->state_known && a->state.ran && !a->state.ended && a->exited && a->client_code != CLIENT_FAILED &&
-	    ++a->looks < STATE_TRIES)
+	a->gone = !a->state_known && knows_none(res);
+	/* No answer is none to go by, and who saw the end may be quicker than the daemon. */
+	bool unsettled = a->state_known
+			     ? a->state.ran && !a->state.ended && a->exited && a->client_code != CLIENT_FAILED
+			     : !a->gone && res->end == PROC_EXITED;
+	if (unsettled && ++a->looks < STATE_TRIES)
 		a->again = loop_after(STATE_PAUSE_MS, look, a);
 	else
 		remove_again(a);
