@@ -18,8 +18,14 @@ podman_image=''
 DGRID_TEST_SCALE=$(machine_scale)
 export DGRID_TEST_SCALE
 : >"$work/times"
+: >"$work/failures"
 
 note() { printf '# %s\n' "$*"; }
+fail() { # WHAT: one more; the end of the output names them all
+	echo "not ok $1"
+	echo "not ok $1" >>"$work/failures"
+	failed=$((failed + 1))
+}
 took() { # NAME SINCE: for the list of the slowest
 	echo "$(((${EPOCHREALTIME/./} - $2) / 1000)) $1" >>"$work/times"
 }
@@ -31,10 +37,13 @@ count() { # NAME COMMAND...: one test
 		passed=$((passed + 1))
 	else
 		cat "$work/out"
-		echo "not ok $name"
-		failed=$((failed + 1))
+		fail "$name"
 	fi
 	took "$name" "$since"
+}
+failed_in() { # OUTPUT with "not ok NAME" lines
+	grep '^not ok ' "$1" >>"$work/failures"
+	failed=$((failed + $(grep -c '^not ok ' "$1")))
 }
 lines() { # NAME COMMAND...: counts its "ok NAME", "ok NAME # skip WHY" and "not ok NAME" lines
 	local name=$1 rc since=${EPOCHREALTIME/./}
@@ -43,17 +52,16 @@ lines() { # NAME COMMAND...: counts its "ok NAME", "ok NAME # skip WHY" and "not
 	rc=$?
 	took "$name" "$since"
 	cat "$work/lines"
-	passed=$((passed + $(grep '^ok ' "$work/lines" | grep -vc ' # skip '))) failed=$((failed + $(grep -c '^not ok ' "$work/lines")))
+	failed_in "$work/lines"
+	passed=$((passed + $(grep '^ok ' "$work/lines" | grep -vc ' # skip ')))
 	skipped=$((skipped + $(grep -c '^ok .* # skip ' "$work/lines")))
 	if ! grep -q '^\(not \)\?ok ' "$work/lines" || { ((rc != 0)) && ! grep -q '^not ok ' "$work/lines"; }; then
-		echo "not ok $name: the script ended with $rc"
-		failed=$((failed + 1))
+		fail "$name: the script ended with $rc"
 	fi
 }
 skip() { # NAME WHY
 	if [[ $STRICT == 1 ]]; then
-		echo "not ok $1: skipped ($2), which DGRID_STRICT=1 forbids"
-		failed=$((failed + 1))
+		fail "$1: skipped ($2), which DGRID_STRICT=1 forbids"
 	else
 		echo "ok $1 # skip $2"
 		skipped=$((skipped + 1))
@@ -79,10 +87,8 @@ units() { # LABEL MAKE-ARGUMENTS...: counts "test_NAME: N passed, N failed" line
 	read -r p f < <(sed -n -E 's/^test_[A-Za-z0-9_]+: ([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$work/unit" |
 		awk '{ p += $1; f += $2 } END { print p + 0, f + 0 }')
 	passed=$((passed + p)) failed=$((failed + f))
-	if ((rc != 0 && f == 0)); then
-		echo "not ok unit tests ($label): make unit ended with $rc"
-		failed=$((failed + 1))
-	fi
+	sed -n -E "s/^(test_[A-Za-z0-9_]+: .* [1-9][0-9]* failed.*)/not ok unit tests ($label): \1/p" "$work/unit" >>"$work/failures"
+	if ((rc != 0 && f == 0)); then fail "unit tests ($label): make unit ended with $rc"; fi
 }
 
 bats_pass() { # LABEL PROGRAM SAN FOLDER [OPTION...]
@@ -99,17 +105,15 @@ bats_pass() { # LABEL PROGRAM SAN FOLDER [OPTION...]
 		/^not ok / { f++ }
 		END { print p + 0, f + 0, s + 0, plan + 0 }' "$work/tap")
 	sed -n -E "s/^(not )?ok [0-9]+ (.*) in ([0-9]+)ms.*/\3 \2 ($label)/p" "$work/tap" >>"$work/times"
-	passed=$((passed + p)) failed=$((failed + f))
+	passed=$((passed + p))
+	failed_in "$work/tap"
 	if ((plan != p + f + s)); then
-		echo "not ok bats ($label): planned $plan, saw $((p + f + s))"
-		failed=$((failed + 1))
+		fail "bats ($label): planned $plan, saw $((p + f + s))"
 	elif ((rc != 0 && f == 0)); then
-		echo "not ok bats ($label): bats ended with $rc"
-		failed=$((failed + 1))
+		fail "bats ($label): bats ended with $rc"
 	fi
 	if [[ $STRICT == 1 ]]; then
-		if ((s > 0)); then echo "not ok bats ($label): $s skipped, which DGRID_STRICT=1 forbids"; fi
-		failed=$((failed + s))
+		if ((s > 0)); then fail "bats ($label): $s skipped, which DGRID_STRICT=1 forbids"; fi
 	else
 		skipped=$((skipped + s))
 	fi
@@ -140,6 +144,10 @@ finish() {
 	if ((skipped > 0)); then line="$line, $skipped skipped"; fi
 	note "the slowest"
 	sort -rn "$work/times" | awk 'NR <= 10 { ms = $1; sub(/^[0-9]+ /, ""); printf "# %7.1f s  %s\n", ms / 1000, $0 }'
+	if [[ -s $work/failures ]]; then
+		note "what failed"
+		head -n 100 "$work/failures" | sed 's/^/# /'
+	fi
 	cleanup
 	trap - EXIT
 	echo "$line"
@@ -194,8 +202,7 @@ if ((builds)); then
 		skip "JSON against other parsers" "python3 is not installed"
 	fi
 else
-	echo "not ok build"
-	failed=$((failed + 1))
+	fail "build"
 	finish
 fi
 sanitized=1
@@ -206,8 +213,8 @@ if echo 'int main(void) { return 0; }' |
 	if "$MAKE" --no-print-directory -s SAN=1 all; then
 		units "sanitized" SAN=1
 	else
-		echo "not ok sanitizer build"
-		failed=$((failed + 1)) sanitized=0
+		fail "sanitizer build"
+		sanitized=0
 	fi
 else
 	skip "sanitizer build" "this compiler has no address sanitizer"
