@@ -15,8 +15,11 @@ mkdir "$work/bin" "$work/home" "$work/root"
 # A compiler and its parts, make, git (ssh-keygen is for the tests of signatures), and what every POSIX system has.
 for tool in cc as ld collect2 make git ssh-keygen sh awk basename cat chmod cmp cp cut dirname echo env expr false grep head id install \
 	ln ls mkdir mktemp mv od printf pwd rm rmdir sed sleep sort tail test touch tr true uname wc; do
-	path=$(type -P "$tool") || continue
-	ln -s "$path" "$work/bin/$tool"
+	while read -r path; do
+		[[ $(realpath "$path") != */ccache ]] || continue # it stands in a compiler's place, and would look for that one here
+		ln -s "$path" "$work/bin/$tool"
+		break
+	done < <(type -aP "$tool")
 done
 echo '#error "the header of the system was read, not the one in the release"' >"$work/poison.h"
 hide=()
