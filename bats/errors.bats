@@ -140,7 +140,7 @@ done_of() { [ "$(story completed "$1")" = '["success",1,["success"]]' ]; }
 	# All that tells of its life is its file, which says that it spoke in a minute: its clock is ahead.
 	kill -STOP "$SPAWNED"
 	git -C "$ORIGIN" update-ref -d refs/dgrid/heartbeats/n1
-	tgit -C "$T/c" pull -q
+	tgit clone -q "$ORIGIN" "$T/c"
 	ahead=$(date -u -d '+1 minute' +%Y-%m-%dT%H:%M:%SZ)
 	sed -i -E 's/("(last_heartbeat|next_due)": ")[^"]*/\1'"$ahead/" "$T/c/nodes/n1.json"
 	tgit -C "$T/c" commit -qam 'a clock that is ahead'
