@@ -161,6 +161,8 @@ SH
 	local refused=(mount-cgroup pivot_root swapoff reboot add_key bpf perf_event_open userfaultfd open_by_handle)
 	if [[ $ENGINE != podman ]]; then # whose profile allows namespaces, and whose init blocks three signals
 		refused+=(unshare setns clone-user clone-cgroup keyctl)
+		# The C library's own two signals make hands on ignored, and so does a daemon that runs below it.
+		if [[ $ENGINE == docker ]]; then said=$(sed -E 's/^SigIgn:0000000[01]8/SigIgn:000000000/' <<<"$said"); fi
 		grep -qxF SigIgn:0000000000000000 <<<"$said"
 		grep -qxF SigBlk:0000000000000000 <<<"$said"
 	fi
@@ -326,6 +328,42 @@ x           10  twin
 	# Nothing stays on the node's disk.
 	[ ! -e "$T/w1/run" ] || [ -z "$(find "$T/w1/run" -mindepth 1)" ]
 	[ -z "$(git -C "$T/w1/store.git" for-each-ref refs/held)" ]
+}
+# What a script is given stands in /in, for all tasks the same, and nobody can change it; a copy of it can be written to.
+check_inputs() {
+	mkdir -p "$T/data/sub"
+	echo one >"$T/data/f1"
+	printf '#!/bin/sh\necho ran\n' >"$T/data/sub/tool"
+	chmod 755 "$T/data/sub/tool"
+	ln -s ../f1 "$T/data/sub/link"
+	seq 100 >"$T/big.csv"
+	cat >"$T/reads" <<'SH'
+[ "$DGRID_IN" = /in ] && [ "$(ls /in | tr '\n' ' ')" = "big.csv data " ] || exit 2
+[ "$(wc -l </in/big.csv)" = 100 ] && [ "$(cat /in/data/sub/link)" = one ] && [ "$(/in/data/sub/tool)" = ran ] || exit 3
+for way in 'echo x >/in/data/f1' 'rm -f /in/data/f1' 'echo x >/in/data/new' 'chmod 777 /in/data/f1' 'mkdir /in/other' \
+	'mv /in/data /in/d' 'rm -f /in/big.csv' 'echo x >/in/big.csv'; do
+	if sh -c "$way" 2>/dev/null; then echo "could: $way"; exit 4; fi
+done
+stat -c %Y /in/data /in/data/f1 /in/big.csv | sort -u
+SH
+	cat >"$T/writes" <<'SH'
+[ "$(pwd)" = /tmp/data ] && [ "$(sub/tool)" = ran ] || exit 2
+echo two >f1 && echo new >sub/new && [ "$(cat sub/link /in/data/f1)" = "$(printf 'two\none')" ] || exit 3
+SH
+	cp "$T/writes" "$T/named"
+	sed -i '1i #!/bin/sh -e' "$T/named"
+	# Side by side, and the same folder for all.
+	for i in 1 2 3; do "$DGRID" submit --id "reads$i" --input "$T/data" --input "$T/big.csv" --script "$T/reads"; done
+	"$DGRID" submit --id writes --input "$T/data" --workdir data --script "$T/writes"
+	"$DGRID" submit --id named --input "$T/data" --workdir data --script "$T/named"
+	run_all
+	for i in 1 2 3; do [ "$(field "reads$i" 'r["status"], r["stdout"].strip(), r["exit_code"]')" = "success 946684800 0" ]; done
+	[ "$(field writes 'r["status"], r["exit_code"]') $(field named 'r["status"], r["exit_code"]')" = "success 0 success 0" ]
+	[ "$(grep -c 'is here:' "$T/worker.log")" = 2 ]
+	"$DGRID" rerun writes
+	"$DGRID" audit
+	# Nothing stays on the node's disk but what its store holds.
+	[ ! -e "$T/w1/run" ] || [ -z "$(find "$T/w1/run" -mindepth 1)" ]
 }
 container_runs() { [[ -n $("$ENGINE" ps --quiet --filter "label=dgrid.node=$NODE" --filter "label=dgrid.task=$1") ]]; }
 client_of() { pgrep -f "^$ENGINE .*run .*--name dgrid-$NODE-$1-"; } # TASK: the pid of its `docker run`
