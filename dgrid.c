@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "git/git.h"
 #include "sandbox/enter.h"
+#include "store/bring.h"
 #include "verbs/verbs.h"
 #include <errno.h>
 #include <poll.h>
@@ -210,6 +211,10 @@ int main(int argc, char **argv)
 		return fail(&e);
 	open_log(&complaints);
 	sig_init();
+	if (bring_asked(argc, argv)) {
+		proc_give_up_when(interrupted);
+		return end_output(bring_main(argc, argv, &e) ? fail(&e) : 0);
+	}
 	int i = global_options(&ctx, argc, argv, &found, &e);
 	if (i < 0)
 		goto out;

@@ -42,6 +42,8 @@ static const struct {
     {FIELD_TASK, "memory_mb", ANY, 0, 0, NULL, SAME ", `result.task`"},
     {FIELD_TASK, "pids", ANY, 0, 0, NULL, SAME ", `result.task`"},
     {FIELD_TASK, "out_mb", ANY, 0, 0, NULL, SAME ", `out.form`"},
+    {FIELD_TASK, "inputs", ANY, 0, 0, NULL, SAME "; what the trees hold is in their ids"},
+    {FIELD_TASK, "workdir", ANY, 0, 0, NULL, SAME},
     {FIELD_TASK, "priority", ANY, 0, 0, NULL,
      SAME "; that the first in line is claimed first is not judged: nodes draw among the first few"},
     {FIELD_TASK, "max_attempts", ANY, 0, 0, NULL, SAME ", `claim.attempt`, `place.move`"},

@@ -94,17 +94,13 @@ static int open_at(int folder, const char *name, bool is_folder, bool mend)
 	return fd;
 }
 
-/* A link that leads to something inside, by its text alone. */
-static bool stays_inside(const struct walk *w, int folder, const char *name)
+bool tree_link_stays(int depth, const char *text, size_t len)
 {
 	char target[4096];
-	ssize_t n = readlinkat(folder, name, target, sizeof target - 1);
-	int depth = w->depth;
-	if (n <= 0 || n >= (ssize_t)sizeof target - 1)
+	if (!len || len >= sizeof target || text[0] == '/' || memchr(text, 0, len))
 		return false;
-	target[n] = 0;
-	if (target[0] == '/' || strlen(target) != (size_t)n)
-		return false;
+	memcpy(target, text, len);
+	target[len] = 0;
 	for (char *part = target, *next; part; part = next) {
 		next = strchr(part, '/');
 		if (next)
@@ -117,6 +113,13 @@ static bool stays_inside(const struct walk *w, int folder, const char *name)
 			return false;
 	}
 	return true;
+}
+
+static bool stays_inside(const struct walk *w, int folder, const char *name)
+{
+	char target[4096];
+	ssize_t n = readlinkat(folder, name, target, sizeof target);
+	return n > 0 && tree_link_stays(w->depth, target, (size_t)n);
 }
 
 static void list_file(struct walk *w, const char *name, const struct stat *st)
@@ -156,7 +159,7 @@ static int walk(struct walk *w, int fd);
 static int enter(struct walk *w, int folder, const char *name)
 {
 	char *before = w->path;
-	int fd = open_at(folder, name, true, true);
+	int fd = open_at(folder, name, true, !w->limits->foreign);
 	if (fd < 0)
 		return broken(w, "read", name);
 	w->path = xasprintf("%s%s/", before, name);
@@ -196,7 +199,7 @@ static int visit(struct walk *w, int folder, const char *name)
 		return enter(w, folder, name);
 	if (!w->keep || l->over)
 		return 0;
-	int fd = S_ISREG(st.st_mode) ? open_at(folder, name, false, true) : -1;
+	int fd = S_ISREG(st.st_mode) ? open_at(folder, name, false, !w->limits->foreign) : -1;
 	if (S_ISREG(st.st_mode) && fd < 0)
 		return broken(w, "read", name);
 	if (fd >= 0)

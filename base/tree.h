@@ -16,6 +16,7 @@ struct tree_limits {
 	int64_t bytes;	    /* of all files: as long as they say they are, or what they take on the disk, if more */
 	int64_t file_bytes; /* of the largest file; 0: as many as bytes */
 	bool links;	    /* symbolic links that stay inside are listed, not left out */
+	bool foreign;	    /* somebody's own folder: nothing in it is changed, not even to be able to read it */
 };
 enum tree_over { TREE_FITS, TREE_ENTRIES, TREE_BYTES, TREE_FILE, TREE_DEPTH };
 
@@ -47,4 +48,6 @@ int tree_open(int folder, const char *path, struct err *e);
 /* Can a name stand in a tree that every host takes, and that every machine can write to its disk? UTF-8 without control
  * characters, no ".git" in any spelling that a file system takes for it, neither "." nor "..". */
 bool tree_name_valid(const char *name);
+/* Does a symbolic link with that text, so many folders deep, lead to something inside, by its text alone? */
+bool tree_link_stays(int depth, const char *text, size_t len);
 #endif

@@ -54,6 +54,7 @@ hostile() {
 @test "bwrap: the process limit holds against a fork bomb" { check_fork_bomb; }
 @test "bwrap: a flood of output keeps head and tail; bytes that are no UTF-8 are replaced" { check_flood; }
 @test "bwrap: what a script leaves in /out comes back, and its limits hold" { check_outputs; }
+@test "bwrap: what a script is given stands in /in, and a copy of it can be written to" { check_inputs; }
 
 @test "bwrap: a sandbox dies with its worker" {
 	mark=9$RANDOM
@@ -229,4 +230,9 @@ hostile() {
 	DGRID=$ordinary
 	run_all
 	[ "$(field after 'r["status"], r["limits"].get("enforced")')" = "success None" ]
+}
+
+@test "bwrap, an ordinary user: what a script is given stands in /in, and a copy of it can be written to" {
+	ordinary_user
+	check_inputs
 }

@@ -269,6 +269,20 @@ static void bind_out(const struct engine *g, const char *dir, struct strs *argv)
 		strs_addf(argv, "--mount=type=bind,\"source=%s\",target=/out", dir);
 }
 
+static void bind_inputs(const struct engine *g, const struct engine_run *r, struct strs *argv)
+{
+	bool label = g->kind == ENGINE_PODMAN || file_exists("/sys/fs/selinux/enforce");
+	for (size_t i = 0; i < r->n_inputs; i++) {
+		const char *name = r->inputs[i].name, *path = r->inputs[i].path;
+		if (label) /* one for all containers: tasks share them */
+			strs_addf(argv, "--volume=%s:/in/%s:ro,z", path, name);
+		else
+			strs_addf(argv, "--mount=type=bind,\"source=%s\",target=/in/%s,readonly", path, name);
+	}
+	if (r->n_inputs)
+		strs_add(argv, "--env=DGRID_IN=/in");
+}
+
 bool engine_sees_nothing(const char *said)
 {
 	return strstr(said, "bind source path does not exist") ||
@@ -322,8 +336,9 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 		strs_addf(argv, "--tmpfs=/out:rw,nosuid,nodev,mode=1777,size=%dm", r->out_lost_mb);
 	if (r->out_dir || r->out_lost_mb)
 		strs_add(argv, "--env=DGRID_OUT=/out");
+	bind_inputs(g, r, argv);
 	strs_add(argv, r->image);
-	script_argv(r->script, argv);
+	script_argv(r->script, r->workdir, argv);
 }
 
 static void bind_system(struct strs *argv, const char *dir)
@@ -367,6 +382,12 @@ static void bwrap_argv(const struct engine *g, const struct engine_run *r, struc
 	}
 	if (r->out_dir)
 		ADD(argv, "--bind", r->out_dir, "/out", "--setenv", "DGRID_OUT", "/out");
+	for (size_t i = 0; i < r->n_inputs; i++) {
+		ADD(argv, "--ro-bind", r->inputs[i].path);
+		strs_addf(argv, "/in/%s", r->inputs[i].name);
+	}
+	if (r->n_inputs)
+		ADD(argv, "--setenv", "DGRID_IN", "/in");
 	ADD(argv, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size");
 	strs_addf(argv, "%lld", (long long)shm_mb(r) << 20);
 	ADD(argv, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--perms", "1777", "--size");
@@ -380,7 +401,7 @@ static void bwrap_argv(const struct engine *g, const struct engine_run *r, struc
 		strs_addf(argv, "ulimit -u %d 2>/dev/null || ulimit -p %d || exit 125; exec \"$@\"", r->pids, r->pids);
 		strs_add(argv, "sh");
 	}
-	script_argv(r->script, argv);
+	script_argv(r->script, r->workdir, argv);
 }
 
 void engine_start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)

@@ -25,8 +25,13 @@ struct engine_run {				    /* all borrowed */
 	const char *const *env; /* NULL-terminated NAME=value */
 	double cpus;
 	int memory_mb, pids, tmp_mb;
-	const char *out_dir;	   /* the worker's folder that the script sees as /out; NULL: there is none */
-	int out_lost_mb;	   /* out_dir NULL: an /out of that size which nobody sees afterwards; 0: none */
+	const char *out_dir; /* the worker's folder that the script sees as /out; NULL: there is none */
+	int out_lost_mb;     /* out_dir NULL: an /out of that size which nobody sees afterwards; 0: none */
+	const struct engine_input {
+		const char *name, *path;
+	} * inputs; /* path, of the worker's, is seen as /in/NAME, which cannot be written to */
+	size_t n_inputs;
+	const char *workdir;	   /* the name of the input that it begins in a copy of; NULL: none */
 	int64_t out_mb;		   /* what it may leave in out_dir, which bounds each file elsewhere too; 0: no limit */
 	const struct strs *groups; /* bwrap: control groups that hold its limits; NULL: there are none */
 	int user; /* bwrap as root: the user id on this machine that it runs under, ENGINE_USERS of them */

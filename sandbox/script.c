@@ -10,6 +10,11 @@
 /* $1 is the script, the rest its interpreter, perhaps with one argument. */
 static const char launcher[] = "printf %s \"$1\" >" SCRIPT_FILE " && shift && exec \"$@\" " SCRIPT_FILE;
 
+/* $1 is the input's name, the rest what begins in its copy. Whatever PATH the task has, these are the system's. */
+static const char copier[] =
+    "n=$1; shift; (PATH=/usr/bin:/bin; cp -RP \"/in/$n/.\" \"" SCRIPT_WORK "/$n\" && "
+    "chmod -R u+w \"" SCRIPT_WORK "/$n\") && cd \"" SCRIPT_WORK "/$n\" || exit 125; exec \"$@\"";
+
 /* Of "#! PROGRAM ARGUMENT": where both stand, as the kernel cuts them; all after PROGRAM is one argument. */
 struct interpreter {
 	const char *program, *argument;
@@ -31,9 +36,12 @@ static bool find_interpreter(const char *script, struct interpreter *in)
 	return true;
 }
 
-void script_argv(const char *script, struct strs *argv)
+void script_argv(const char *script, const char *workdir, struct strs *argv)
 {
 	struct interpreter in;
+	const char *const copy[] = {"/bin/sh", "-c", "--", copier, "sh", workdir};
+	for (size_t i = 0; workdir && i < sizeof copy / sizeof *copy; i++)
+		strs_add(argv, copy[i]);
 	strs_add(argv, "/bin/sh"); /* whatever PATH the task has */
 	strs_add(argv, "-c");
 	strs_add(argv, "--"); /* what follows is no option, whatever it begins with */

@@ -6,8 +6,10 @@
 #include "base/buf.h"
 #include <stdbool.h>
 
-/* Adds the words that run it; an executable `sh` is looked for in the sandbox's PATH. */
-void script_argv(const char *script, struct strs *argv);
+/* Adds the words that run it. workdir: the input that it begins in a copy of, which it may write to (SCRIPT_WORK/NAME);
+ * NULL: none. */
+#define SCRIPT_WORK "/tmp"
+void script_argv(const char *script, const char *workdir, struct strs *argv);
 /* Would it run as something else than its author sees: a byte order mark, carriage returns at the ends of lines, a #!
  * line without a program? True: why says where it is, and what is expected. */
 bool script_wrong(const char *script, size_t len, char why[240]);

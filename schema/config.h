@@ -15,6 +15,7 @@ struct grid_config {
 	    retry_backoff_seconds,     /* wait before the second attempt after a failure; doubles with each */
 	    max_files_per_request,     /* task files that one pull request may add */
 	    max_out_mb, max_out_files, /* what a task may leave in /out; max_out_mb 0: no /out */
+	    max_in_mb, max_in_files,   /* what a task may be given in /in; max_in_mb 0: nothing */
 	    keep_out_days,	       /* how long that is kept */
 	    replicas, quorum;	       /* of tasks that do not say, see vote.h; quorum 0: a majority */
 	bool workers_promote; /* "promote": idle workers move approved tasks to the queue, else a workflow does */

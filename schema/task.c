@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "sandbox/script.h"
+#include "schema/input.h"
 #include "schema/vote.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +132,22 @@ static void check_pids(const struct checking *k, const struct json *m)
 static void check_out(const struct checking *k, const struct json *m)
 {
 	check_int(k, m, 0, k->c->max_out_mb, &k->t->out_mb);
+}
+
+static void check_inputs(const struct checking *k, const struct json *m)
+{
+	const struct json *at;
+	char why[240];
+	if (!inputs_valid(m, k->c->max_in_mb, k->c->max_in_files, &at, why))
+		problem_in(k->p, at->line, at->col, m->name, "not valid (%s)", why);
+}
+
+static void check_workdir(const struct checking *k, const struct json *m)
+{
+	const struct json *inputs = json_get(k->t->doc, "inputs");
+	if (!clean_string(m) || !json_get(inputs, m->text))
+		wrong(k, m, m->name, "the name of one of its inputs");
+	k->t->workdir = m->text;
 }
 
 static void check_cpus(const struct checking *k, const struct json *m)
@@ -304,6 +321,16 @@ static const struct field {
     {{"out_mb", "integer", "0 to `max_out_mb`; the most that it may leave in `/out`; 0: it has none", "`max_out_mb`",
       false},
      check_out},
+    {{"inputs", "object of objects",
+      "at most 16; each name (1-64 of `A-Z a-z 0-9 . _ -`, no dot first) stands in `/in`: `tree` (object id, on "
+      "`refs/dgrid/in/TREE`), `path` in it, `files`, `bytes`, `from` (what it was made of); set by `dgrid submit "
+      "--input`",
+      "none", false},
+     check_inputs},
+    {{"workdir", "string",
+      "the name of an input, a folder: the script begins in a copy of it that it may write to, in `/tmp`",
+      "none: it begins in `/tmp`", false},
+     check_workdir},
     {{"priority", "integer", "0-9; higher runs first, then the oldest", "5", false}, check_priority},
     {{"max_attempts", "integer",
       "1-10; attempts lost with their node, those that a node could not start, and failed ones with "
@@ -387,6 +414,9 @@ static const char *const others[][2] = {{"id", "task_id"},
 					{"container", "image"},
 					{"docker_image", "image"},
 					{"tags", "labels"},
+					{"input", "inputs"},
+					{"input_files", "inputs"},
+					{"files", "inputs"},
 					{"needs", "labels"},
 					{"requires", "labels"},
 					{"node_selector", "labels"},

@@ -32,7 +32,8 @@ struct task {
 	struct json *doc; /* owned; everything below is borrowed from it */
 	const char *id, *script, *image;
 	int64_t timeout_seconds, priority, max_attempts, memory_mb, pids;
-	int64_t out_mb; /* what it may leave in /out; 0: there is none */
+	const char *workdir; /* the input that it begins in a copy of; NULL: none */
+	int64_t out_mb;	     /* what it may leave in /out; 0: there is none */
 	double cpus;
 	bool retry_on_failure;
 	int64_t replicas, quorum; /* as the task has them; 0: it does not say */

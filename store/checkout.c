@@ -13,6 +13,7 @@
 
 struct listing {
 	struct checkout *list;
+	bool links;
 	char *wrong; /* the first path that cannot be written; NULL: none */
 };
 
@@ -42,7 +43,8 @@ static void take(void *ctx, const char *record)
 	if (!tab || l->wrong)
 		return;
 	bool read = sscanf(record, "%7s %7s %71s %lld", mode, type, f.oid, &size) == 4;
-	if (!read || (strcmp(mode, "100644") != 0 && strcmp(mode, "100755") != 0) || !path_valid(tab + 1)) {
+	f.link = read && l->links && !strcmp(mode, "120000");
+	if (!read || (strcmp(mode, "100644") != 0 && strcmp(mode, "100755") != 0 && !f.link) || !path_valid(tab + 1)) {
 		l->wrong = xstrdup(tab + 1);
 		return;
 	}
@@ -55,9 +57,9 @@ static void take(void *ctx, const char *record)
 	l->list->bytes += size;
 }
 
-int checkout_list(const struct git *g, const char *tree, struct checkout *l, struct err *e)
+int checkout_list(const struct git *g, const char *tree, bool links, struct checkout *l, struct err *e)
 {
-	struct listing ls = {.list = l};
+	struct listing ls = {.list = l, .links = links};
 	const char *args[] = {"ls-tree", "-r", "-z", "-l", "--full-tree", tree, NULL};
 	int rc = git_records(g, args, take, &ls, e);
 	if (!rc && ls.wrong)
@@ -148,6 +150,37 @@ static int write_all(int fd, const char *p, size_t len)
 	return 0;
 }
 
+static int count_steps(const char *path)
+{
+	int n = 0;
+	for (; *path; path++)
+		n += *path == '/';
+	return n;
+}
+
+/* name in folder: the text of a link, or what a file holds. */
+static void write_one(struct writing *w, const struct checkout_file *f, int folder, const char *name, const char *bytes,
+		      size_t len)
+{
+	int fd = -1;
+	if (w->over)
+		unlinkat(folder, name, 0);
+	if (f->link) {
+		char *target = xstrndup(bytes, len);
+		if (!tree_link_stays(count_steps(f->path), bytes, len))
+			w->rc = err_set(w->e, ERR_DATA, "'%s' is a link that leads out of the folder", f->path);
+		else if (symlinkat(target, folder, name))
+			trouble(w, f->path);
+		free(target);
+		return;
+	}
+	fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, f->executable ? 0777 : 0666);
+	if (fd < 0 || write_all(fd, bytes, len))
+		trouble(w, f->path);
+	if (fd >= 0 && close(fd) && !w->rc)
+		trouble(w, f->path);
+}
+
 static void take_blob(void *ctx, size_t i, const char *bytes, size_t len)
 {
 	struct writing *w = ctx;
@@ -159,19 +192,11 @@ static void take_blob(void *ctx, size_t i, const char *bytes, size_t len)
 		return;
 	}
 	char *path = xstrdup(f->path), *name;
-	int folder = enter(w, path, &name), fd = -1;
-	if (folder >= 0) {
-		if (w->over)
-			unlinkat(folder, name, 0);
-		fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			    f->executable ? 0777 : 0666);
-		if (fd < 0 || write_all(fd, bytes, len))
-			trouble(w, f->path);
-		if (fd >= 0 && close(fd) && !w->rc)
-			trouble(w, f->path);
-		if (folder != w->top)
-			close(folder);
-	}
+	int folder = enter(w, path, &name);
+	if (folder >= 0)
+		write_one(w, f, folder, name, bytes, len);
+	if (folder >= 0 && folder != w->top)
+		close(folder);
 	free(path);
 }
 

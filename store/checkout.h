@@ -1,6 +1,6 @@
-/* checkout: a tree of Git's written to disk by our own hands: no links but those that are wanted, no attributes, no
- * filters, and never over or through what stands there.
- *   checkout_list(&git, tree, &l, &e) -> checkout_write(&git, &l, folder, how, &e) -> checkout_clear
+/* checkout: a tree of Git's written to disk by our own hands: links only where that is asked for and none that leads
+ * out, no attributes, no filters, and never over or through what stands there. checkout_list(&git, tree, &l, &e) ->
+ * checkout_write(&git, &l, folder, how, &e) -> checkout_clear
  */
 #ifndef CHECKOUT_H
 #define CHECKOUT_H
@@ -12,7 +12,7 @@
 struct checkout_file {
 	char *path;
 	char oid[72];
-	bool executable;
+	bool executable, link;
 	bool wanted; /* checkout_write leaves out the others; checkout_list wants all */
 	int64_t size;
 };
@@ -21,12 +21,13 @@ struct checkout { /* starts as {0} */
 	size_t n;
 	int64_t bytes;
 };
-/* ERR_DATA: something in it is neither file nor folder, or has a name that no disk should see. */
-int checkout_list(const struct git *g, const char *tree, struct checkout *l, struct err *e);
+/* ERR_DATA: something in it is neither file nor folder (nor, with links, a symbolic link), or has a name that no disk
+ * should see. */
+int checkout_list(const struct git *g, const char *tree, bool links, struct checkout *l, struct err *e);
 /* Wants the file of that path, or all below a folder of that path, besides what is wanted. How many that are. */
 size_t checkout_want(struct checkout *l, const char *path);
 /* Writes what is wanted below dir, which is made. over: files that stand there are replaced, else that is an error
- * (ERR_PERM). */
+ * (ERR_PERM). A link that leads out of dir, by its text alone: ERR_DATA. */
 int checkout_write(const struct git *g, const struct checkout *l, const char *dir, bool over, struct err *e);
 void checkout_clear(struct checkout *l);
 #endif

@@ -62,6 +62,11 @@ bool place_in_parse(const char *ref, const char **tree)
 	return *tree && place_oid_valid(*tree);
 }
 
+void place_in_name(char ref[PLACE_MAX], const char *tree, bool heads)
+{
+	snprintf(ref, PLACE_MAX, "%s/%s", heads ? PLACE_HEADS "in" : PLACE_IN, tree);
+}
+
 bool place_keep_parse(const char *ref, const char **name)
 {
 	*name = below(ref, "keep");

@@ -26,6 +26,7 @@ bool place_out_parse(const char *ref, struct place_out *p); /* in either form; f
 void place_out_name(char ref[PLACE_MAX], const struct place_out *p, bool heads);
 void place_day(int64_t utc_seconds, char day[11]);
 bool place_in_parse(const char *ref, const char **tree); /* tree: the end of ref */
+void place_in_name(char ref[PLACE_MAX], const char *tree, bool heads);
 bool place_keep_parse(const char *ref, const char **name);
 void place_keep_name(char ref[PLACE_MAX], const char *name, bool heads);
 bool place_oid_valid(const char *oid); /* a whole object id: 40 or 64 of 0-9a-f */

@@ -172,7 +172,7 @@ int main(void)
 	CHECK(filestore_tree(&s, "refs/held/a", again), "it is there when it is opened again");
 
 	struct checkout c = {0};
-	CHECK(!checkout_list(&s.git, first, &c, &e) && c.n == 7 && c.bytes == 27, e.msg);
+	CHECK(!checkout_list(&s.git, first, false, &c, &e) && c.n == 7 && c.bytes == 27, e.msg);
 	CHECK(!checkout_write(&s.git, &c, to, false, &e), e.msg);
 	path = in(to, "run");
 	CHECK(!stat(path, &st) && (st.st_mode & 07777) == 0755, "executable, and not setuid");

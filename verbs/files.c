@@ -1,10 +1,7 @@
-#include "base/file.h"
-#include "git/view.h"
 #include "store/cache.h"
 #include "store/checkout.h"
-#include "store/filestore.h"
 #include "store/places.h"
-#include "verbs/follow.h"
+#include "verbs/left.h"
 #include "verbs/report.h"
 #include "verbs/verbs.h"
 #include <errno.h>
@@ -14,111 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- what a task left, at hand ---- */
-
-struct left {
-	struct json *doc;
-	const struct json *out;
-	const char *tree, *ref;
-};
-
-static void left_clear(struct left *l)
-{
-	json_free(l->doc);
-	*l = (struct left){0};
-}
-
-/* What the ledger says of it. */
-static int look_up(const struct context *ctx, const char *at, const char *id, struct left *l, struct err *e)
-{
-	struct snapshot s = {0};
-	const char *state;
-	char path[256];
-	*l = (struct left){0};
-	int rc = follow_find(ctx, &s, at, id, &l->doc, &state, path, e);
-	const struct json *result = rc ? NULL : json_get(l->doc, "result");
-	const char *lost = json_str(result, "out_error");
-	l->out = json_get(result, "out");
-	l->tree = json_str(l->out, "tree");
-	l->ref = json_str(l->out, "ref");
-	if (!rc && !result)
-		rc =
-		    err_set(e, ERR_RETRY, "task '%s' is in %s: it has no files yet (see: dgrid why %s)", id, state, id);
-	else if (!rc && lost)
-		rc = err_set(e, ERR_NOENT, "the files of '%s' were not kept: %.300s", id, lost);
-	else if (!rc && !l->out)
-		rc = err_set(e, ERR_NOENT, "task '%s' left no files (what its script writes to /out is kept)", id);
-	else if (!rc && !place_oid_valid(l->tree))
-		rc = err_set(e, ERR_DATA, "the result of '%s' does not say which files it left", id);
-	snapshot_close(&s);
-	return rc;
-}
-
-/* A repository of this reader's own that files of the grid pass through; of a folder it is the view that is read, and
- * whose objects are borrowed. */
-static int open_store(const struct context *ctx, const char *tree, struct filestore *store, struct err *e)
-{
-	char *cache = cache_path(ctx->url), *dir = xasprintf("%.*s-files.git", (int)(strlen(cache) - 4), cache);
-	char *slash = strrchr(cache, '/'), *view = NULL, *objects = NULL;
-	const char *local;
-	*slash = 0;
-	int rc = file_mkdirs(cache, e);
-	if (!rc && cache_needless(ctx->url, &local) && !(rc = cache_view(local, &view, e)))
-		objects = view_objects(view);
-	if (!rc)
-		rc = filestore_open(store, dir, view ? view : ctx->url, strlen(tree) == 64, objects, ctx->name,
-				    ctx->email, e);
-	free(view);
-	free(objects);
-	free(cache);
-	free(dir);
-	return rc;
-}
-
-static bool at_hand(const struct filestore *store, const char *tree)
-{
-	struct err none;
-	/* Everything below it, and not from the remote. */
-	const char *args[] = {"rev-list", "--objects", "--quiet", tree, NULL};
-	return !git_run(&store->git, NULL, &none, args);
-}
-
-/* The tree alone, by its id; where the host gives none by id, the whole ref that it stands on. */
-static int fetch_tree(const struct filestore *store, const struct left *l, struct err *e)
-{
-	struct place_out place;
-	struct err first;
-	if (at_hand(store, l->tree))
-		return 0;
-	const char *by_id[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", l->tree, NULL};
-	if (!git_run(&store->git, NULL, &first, by_id) && at_hand(store, l->tree))
-		return 0;
-	if (!l->ref || !place_out_parse(l->ref, &place))
-		return err_set(e, ERR_NOENT, "the files are not at the remote: %.300s", first.msg);
-	char *spec = xasprintf("+%s:refs/got/%s/%s/%d", l->ref, place.day, place.node, place.number);
-	const char *by_ref[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec, NULL};
-	int rc = git_run_long(&store->git, e, by_ref);
-	free(spec);
-	if (rc && strstr(e->msg, "find remote ref"))
-		rc =
-		    err_set(e, ERR_NOENT,
-			    "the files are gone: %s is deleted when it is older than keep_out_days. The tree's id, %s, "
-			    "stays: whoever has a copy can show that it is the one",
-			    l->ref, l->tree);
-	else if (!rc && !at_hand(store, l->tree))
-		rc = err_set(e, ERR_NOENT, "%s does not have the tree %s that the result names", l->ref, l->tree);
-	return rc;
-}
-
 static int bring(const struct context *ctx, const char *at, const char *id, struct left *l, struct filestore *store,
 		 struct checkout *files, struct err *e)
 {
-	int rc = look_up(ctx, at, id, l, e);
+	int rc = left_find(ctx, at, id, l, e);
 	if (!rc)
-		rc = open_store(ctx, l->tree, store, e);
+		rc = left_store(ctx, strlen(l->tree) == 64, store, e);
 	if (!rc)
-		rc = fetch_tree(store, l, e);
-	return rc ? rc : checkout_list(&store->git, l->tree, files, e);
+		rc = bring_out(store, l->tree, l->ref, e);
+	return rc ? rc : checkout_list(&store->git, l->tree, false, files, e);
 }
 
 /* ---- files ---- */

@@ -3,8 +3,10 @@
 #include "base/file.h"
 #include "base/sig.h"
 #include "runner.h"
+#include "schema/input.h"
 #include "schema/result.h"
 #include "verbs/follow.h"
+#include "verbs/left.h"
 #include "verbs/report.h"
 #include "verbs/verbs.h"
 #include "worker/outputs.h"
@@ -32,6 +34,10 @@ struct again {
 	bool narrower;		     /* than it says it ran with */
 	struct json *now;	     /* the new result */
 	struct attempt_result ended; /* until what it left is taken in */
+	const struct context *ctx;
+	struct filestore files; /* this reader's, that inputs come through */
+	struct engine_input inputs[INPUTS_MAX];
+	size_t n_inputs;
 	struct outputs outputs;
 	struct tree_limits out; /* bytes 0: it has no /out */
 	int64_t out_mb;
@@ -96,7 +102,8 @@ static int read_task(struct again *a, const struct grid_config *c)
 	a->wide.images[0] = xstrdup(asked ? asked : image && *image && *image != '-' ? image : c->images[0]);
 	a->wide.min_timeout_seconds = 1;
 	a->wide.max_timeout_seconds = 86400;
-	a->wide.max_out_mb = OUT_WIDEST;
+	a->wide.max_out_mb = a->wide.max_in_mb = OUT_WIDEST;
+	a->wide.max_in_files = WIDEST;
 	a->wide.max_memory_mb = a->wide.tmp_mb = WIDEST;
 	a->wide.max_pids = 4096;
 	a->wide.max_cpus = 1024;
@@ -189,21 +196,57 @@ static int find_engine(struct again *a, const struct grid_config *c)
 	return rc;
 }
 
-/* A store and a folder for what it leaves, in a temporary one. NULL with e filled. */
-static char *open_outputs(struct again *a, char **dir, struct err *e)
+/* What it was given, to folders beside those for what it leaves. */
+static int bring_inputs(struct again *a, struct err *e)
+{
+	const struct bring_limits wide = {.mb = OUT_WIDEST, .files = WIDEST};
+	struct input in[INPUTS_MAX];
+	size_t n = inputs_of(a->doc, in);
+	int rc = n ? left_store(a->ctx, strlen(in[0].tree) == 64, &a->files, e) : 0;
+	for (size_t i = 0; i < n && !rc; i++) {
+		char *dir = xasprintf("%s/in-%s-%zu", a->outputs.run, a->nonce, i);
+		rc = bring_in(&a->files, in[i].tree, e);
+		if (!rc)
+			rc = bring_to(&a->files, in[i].tree, dir, &wide, e);
+		if (!rc && !(a->inputs[i].path = bring_path(dir, in[i].path)))
+			rc = err_set(e, ERR_DATA, "its tree has no '%.200s'", in[i].path);
+		if (rc)
+			err_wrap(e, "input '%s'", in[i].name);
+		a->inputs[i].name = in[i].name;
+		a->n_inputs += !rc;
+		free(dir);
+	}
+	return rc;
+}
+
+/* A store and a folder for what it leaves, in a temporary one, and what it was given. *out: NULL where it leaves none.
+ */
+static int open_files(struct again *a, char **dir, char **out, struct err *e)
 {
 	const char *tree = json_str(json_get(a->recorded, "out"), "tree");
+	if (!a->out.bytes && !json_get(a->doc, "inputs"))
+		return 0;
 	a->outputs.engine = &a->engine;
 	*dir = file_temp_dir(e);
 	if (!*dir ||
 	    outputs_open(&a->outputs, *dir, "/nowhere", tree && strlen(tree) == 64, "dgrid", "dgrid@localhost", e))
-		return NULL;
-	return outputs_begin(&a->outputs, a->nonce, e);
+		return -1;
+	if (a->out.bytes && !(*out = outputs_begin(&a->outputs, a->nonce, e)))
+		return -1;
+	return bring_inputs(a, e);
 }
 
-static void close_outputs(struct again *a, char *out, char *dir)
+static void close_files(struct again *a, char *out, char *dir)
 {
 	struct err e;
+	for (size_t i = 0; i < a->n_inputs; i++) {
+		char *at = xasprintf("%s/in-%s-%zu", a->outputs.run, a->nonce, i);
+		if (file_remove_tree(at, &e))
+			fprintf(stderr, "dgrid: %s\n", e.msg);
+		free(at);
+		free((char *)a->inputs[i].path);
+	}
+	filestore_close(&a->files);
 	if (out)
 		outputs_discard(&a->outputs, a->nonce);
 	if (dir && file_remove_tree(dir, &e))
@@ -229,8 +272,10 @@ static int run(struct again *a, struct err *e)
 	a->run.script = a->task.script;
 	a->run.env = (const char *const *)a->env.v;
 	char *out = NULL, *dir = NULL;
-	if (a->out.bytes)
-		out = open_outputs(a, &dir, e);
+	bool ready = !open_files(a, &dir, &out, e);
+	a->run.inputs = a->inputs;
+	a->run.n_inputs = a->n_inputs;
+	a->run.workdir = a->task.workdir;
 	a->run.out_dir = out;
 	a->run.out_mb = out ? a->out_mb : 0;
 	struct attempt_spec spec = {.engine = &a->engine,
@@ -244,7 +289,7 @@ static int run(struct again *a, struct err *e)
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "running it again with %s (at most %lld s)\n", engine_name(a->engine.kind),
 			(long long)a->seconds);
-	struct attempt *attempt = out || !a->out.bytes ? attempt_start(&spec, e) : NULL;
+	struct attempt *attempt = ready ? attempt_start(&spec, e) : NULL;
 	bool told = false;
 	if (!attempt) {
 		a->broken = true;
@@ -257,7 +302,7 @@ static int run(struct again *a, struct err *e)
 		}
 		loop_step(1000);
 	}
-	close_outputs(a, out, dir);
+	close_files(a, out, dir);
 	free(name);
 	a->run.name = NULL;
 	a->run.out_dir = NULL;
@@ -393,7 +438,7 @@ static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct er
 {
 	static const char *const engines[] = {"docker", "podman", "bwrap"};
 	struct usage_scan s = {.verb = &verb_rerun, .argc = argc, .argv = argv};
-	struct again a = {0};
+	struct again a = {.ctx = ctx};
 	struct snapshot grid = {0};
 	struct json *differences = json_new(JSON_ARRAY);
 	enum rerun_verdict v = RERUN_CANNOT;

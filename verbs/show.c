@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "schema/input.h"
 #include "schema/result.h"
 #include "schema/vote.h"
 #include "verbs/follow.h"
@@ -63,9 +64,19 @@ static void show_stream(const struct json *result, const char *name)
 /* What it asks for besides its script. */
 static void show_asked(const struct json *doc)
 {
-	static const char *const members[] = {"image",	  "env",      "cpus",	      "memory_mb",
-					      "pids",	  "priority", "max_attempts", "retry_on_failure",
-					      "replicas", "quorum",   "labels",	      NULL};
+	static const char *const members[] = {
+	    "image",	"env",	  "cpus",   "memory_mb", "pids", "priority", "max_attempts", "retry_on_failure",
+	    "replicas", "quorum", "labels", "workdir",	 NULL};
+	struct input inputs[INPUTS_MAX];
+	size_t n = inputs_of(doc, inputs);
+	for (size_t i = 0; i < n; i++) {
+		const char *from = json_str(json_get(json_get(doc, "inputs"), inputs[i].name), "from");
+		char *text = xasprintf("/in/%s: %lld file%s, %lld bytes, %s%.12s", inputs[i].name ? inputs[i].name : "",
+				       (long long)inputs[i].files, inputs[i].files == 1 ? "" : "s",
+				       (long long)inputs[i].bytes, from ? from : "", from ? "" : "");
+		line(i ? "" : "inputs", text);
+		free(text);
+	}
 	for (int i = 0; members[i]; i++) {
 		struct buf value = {0};
 		const struct json *m = json_get(doc, members[i]);

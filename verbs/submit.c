@@ -2,8 +2,10 @@
 #include "base/file.h"
 #include "base/utf8.h"
 #include "sandbox/script.h"
+#include "schema/input.h"
 #include "schema/vote.h"
 #include "store/trust.h"
+#include "verbs/sending.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,12 +39,18 @@ struct submission {
 	char **words; /* after --, as typed; NULL: there is no -- */
 	int n_words;
 	bool wait, unapproved, sign;
+	struct strs sources; /* of --input */
+	struct sending_tree checkout;
+	const char *workdir;
+	struct sending inputs;
 	struct strs ids, texts, paths; /* one row a task; no paths: it was made */
 };
 
 static void submission_clear(struct submission *w)
 {
 	json_free(w->made);
+	sending_clear(&w->inputs);
+	strs_clear(&w->sources);
 	strs_clear(&w->ids);
 	strs_clear(&w->texts);
 	strs_clear(&w->paths);
@@ -95,6 +103,19 @@ static int read_options(struct submission *w, struct usage_scan *s, struct err *
 		case 'l':
 			add_label(w->made, s->value);
 			break;
+		case 'I':
+			strs_add(&w->sources, s->value);
+			break;
+		case 'c':
+			w->checkout.wanted = true;
+			w->checkout.rev = s->value;
+			break;
+		case 'D':
+			w->checkout.dirty = true;
+			break;
+		case 'W':
+			w->workdir = s->value;
+			break;
 		case 's':
 			w->script_file = s->value;
 			break;
@@ -142,6 +163,10 @@ static int read_command_line(struct submission *w, struct usage_scan *s, struct 
 		return err_set(e, ERR_USAGE,
 			       "unexpected '%.200s' beside %s (expected one of FILE..., --script FILE, -- CMD)",
 			       s->argv[s->rest], w->words ? "-- CMD" : "--script");
+	if (w->workdir && !w->sources.n && !w->checkout.wanted)
+		return err_set(e, ERR_USAGE, "--workdir goes with --input or --checkout");
+	if (w->checkout.dirty && (!w->checkout.wanted || w->checkout.rev))
+		return err_set(e, ERR_USAGE, "--dirty goes with --checkout, and without a revision");
 	if (w->id && files)
 		return err_set(e, ERR_USAGE, "--id goes with -- CMD or --script FILE; a task file has its own");
 	if (!files && !w->words && !w->script_file)
@@ -252,6 +277,29 @@ static int read_file(struct submission *w, const char *path, struct err *e)
 	return rc;
 }
 
+/* Beside those that the task has itself; id: NULL, or whose name stands before what is wrong. */
+static void add_inputs(const struct submission *w, struct json *doc, const struct grid_config *c, struct problems *p)
+{
+	const struct json *own = json_get(doc, "inputs"), *at;
+	struct json *all = own ? json_copy(own) : json_new(JSON_OBJECT);
+	char why[240];
+	for (const struct json *i = w->inputs.member->child; i; i = i->next) {
+		if (json_get(all, i->name))
+			problem_in(p, 1, 1, "inputs", "\"%s\" is in the file and given by --input (expected one)",
+				   i->name);
+		else
+			json_set(all, i->name, json_copy(i));
+	}
+	if (!inputs_valid(all, c->max_in_mb, c->max_in_files, &at, why))
+		problem_in(p, 1, 1, "inputs", "%s", why);
+	json_set(doc, "inputs", all);
+	const char *in = w->workdir ? w->workdir : w->checkout.wanted ? SENDING_CHECKOUT : NULL;
+	if (in && (w->workdir || !json_get(doc, "workdir")))
+		json_set(doc, "workdir", json_new_str(in));
+	if (in && !json_get(all, in))
+		problem_in(p, 1, 1, "workdir", "\"%s\" is not valid (expected the name of one of its inputs)", in);
+}
+
 /* All tasks as they are to be queued, signed with key (may be NULL); everything that is wrong with any goes to p. */
 static int judge_all(struct submission *w, struct ledger *l, const struct grid_config *c, const char *key,
 		     struct problems *p, struct err *e)
@@ -262,6 +310,11 @@ static int judge_all(struct submission *w, struct ledger *l, const struct grid_c
 		int state = ledger_find(l, id, e), rc = state == LEDGER_UNKNOWN ? -1 : 0;
 		p->file = w->paths.n ? w->paths.v[i] : id;
 		if (!rc && !task_parse(&t, w->texts.v[i], strlen(w->texts.v[i]), id, c, true, p)) {
+			if (w->inputs.member) {
+				add_inputs(w, t.doc, c, p);
+				free(w->texts.v[i]);
+				w->texts.v[i] = task_text(t.doc);
+			}
 			rc = sign_and_judge(l, c->require_signed_tasks && !w->unapproved, &w->texts.v[i], t.doc, key, p,
 					    e);
 			task_clear(&t);
@@ -321,7 +374,8 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 			goto out;
 	if (w.sign && !(key = w.given_key ? xstrdup(w.given_key) : trust_default_key(&l.git, e)))
 		goto out;
-	if (judge_all(&w, &l, &c, key, &p, e) || queue(&w, &l, e))
+	if (sending_make(&w.inputs, ctx, &c, strlen(l.head) == 64, &w.checkout, w.sources.v, w.sources.n, e) ||
+	    judge_all(&w, &l, &c, key, &p, e) || sending_push(&w.inputs, e) || queue(&w, &l, e))
 		goto out;
 	rc = w.wait ? wait_for(&l, (const char *const *)w.ids.v, w.ids.n, 0, e) : 0;
 out:
@@ -334,7 +388,9 @@ out:
 
 const struct verb verb_submit = {
     .name = "submit",
-    .args = "FILE... | [--id ID] [--timeout N] [--priority N] [--image I] [--replicas N] [--quorum N] [--label L] "
+    .args = "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] FILE... | [--id ID] [--timeout "
+	    "N] [--priority N] [--image I] [--replicas N] "
+	    "[--quorum N] [--label L] "
 	    "[--description D] [--unapproved] [--sign] [--key FILE] [--wait] (--script FILE | -- CMD)",
     .summary = "validate and queue tasks; --wait waits for its end",
     .about =
@@ -356,6 +412,20 @@ const struct verb verb_submit = {
 	    {'q', "--quorum", "N", NULL, "so many must find the same, more than half; default: the smallest majority"},
 	    {'l', "--label", "L", NULL, "only nodes that carry this label may run it; may be given more than once"},
 	    {'d', "--description", "D", NULL, "a line for people"},
+	    {'I', "--input", "SOURCE", "@files",
+	     "what its script sees in /in under its own name, or as NAME where it says NAME=SOURCE: a file or folder "
+	     "here, "
+	     "REV:PATH of the grid's repository, or task:ID[:PATH], what a task left in /out; sent once, and bound to "
+	     "the "
+	     "task by its id; may be given more than once"},
+	    {'c', "--checkout", "[REV]", NULL,
+	     "the tree of the Git repository that you stand in, as it is committed at REV or HEAD: the script sees it "
+	     "in "
+	     "/in/src and begins in a copy of it that it may write to"},
+	    {'D', "--dirty", NULL, NULL,
+	     "with --checkout: also changes that are not committed, of files that Git knows"},
+	    {'W', "--workdir", "NAME", NULL,
+	     "the script begins in a copy of this input, in /tmp, that it may write to; default: src with --checkout"},
 	    {'u', "--unapproved", NULL, NULL, "stage it in unapproved, for somebody to promote or approve"},
 	    {'S', "--sign", NULL, NULL, "sign it with your SSH key (see dgrid approve)"},
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
@@ -365,6 +435,9 @@ const struct verb verb_submit = {
     .operands = "@files",
     .examples = (const struct usage_note[]){{"dgrid submit --id hello --wait -- 'echo hello'", ""},
 					    {"dgrid submit --script nightly.sh --timeout 300 --label arm64", ""},
+					    {"dgrid submit --input data.csv -- 'wc -l /in/data.csv'", ""},
+					    {"dgrid submit --checkout -- 'make test'",
+					     "in a copy of the repository you stand in"},
 					    {"dgrid submit tasks/*.json", "files, validated together"},
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "queued; with --wait: and all succeeded"},

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CACHE_MB 2048
+
 /* Settings are all looked at before anything is touched, and all that is wrong is told at once. */
 struct settings {
 	struct worker_options o;
@@ -137,6 +139,9 @@ static void from_flags(struct settings *s, int argc, char **argv)
 		case 'c':
 			o->max_cpus = cpus(s, "--max-cpus", scan.value);
 			break;
+		case 'b':
+			o->cache_mb = number(s, "--cache-mb", scan.value, 0, 1 << 20);
+			break;
 		case 'm':
 			o->max_memory_mb = memory(s, "--max-memory", scan.value);
 			break;
@@ -173,6 +178,7 @@ static int cmd_worker(const struct context *ctx, int argc, char **argv, struct e
 				   .email = ctx->email,
 				   .engine = "auto",
 				   .slots = 1,
+				   .cache_mb = CACHE_MB,
 				   .node_id = host}};
 	int rc;
 	worker_default_id(host);
@@ -202,7 +208,7 @@ out:
 const struct verb verb_worker = {
     .name = "worker",
     .args = "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--drain-after N] "
-	    "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--signing-key FILE] "
+	    "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--signing-key FILE] "
 	    "[--take-over]",
     .summary = "run tasks: the node",
     .about =
@@ -229,6 +235,8 @@ const struct verb verb_worker = {
 	     "milliseconds between two looks at the branch, 10 to 3600000; default: poll_seconds of grid.json"},
 	    {'c', "--max-cpus", "N", NULL, "processors a task gets at most here, whatever grid.json allows"},
 	    {'m', "--max-memory", "512m", NULL, "memory a task gets at most here: 512m, 1g, 16m to 1024g"},
+	    {'b', "--cache-mb", "N", NULL,
+	     "megabytes of tasks' inputs that it keeps for the next task that names them, up to 1048576; default 2048"},
 	    {'k', "--signing-key", "FILE", "@files",
 	     "the SSH key it signs its commits with, which has to stand in nodes/keys/ID.pub on the branch; default: "
 	     "none, or node_key in its work folder (made at need) where grid.json has require_signed_nodes"},

@@ -189,7 +189,7 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 			continue;
 		bool known = judge(ch, l, c, node, k, p);
 		unread = unread || k->verdict == UNREAD;
-		if (!known || (!p->invalid_text && ch->has_image && !ch->has_image(ch->ctx, p->task.image)))
+		if (!known || (!p->invalid_text && ch->can_run && !ch->can_run(ch->ctx, &p->task)))
 			pick_clear(p);
 		else
 			got++;

@@ -11,8 +11,8 @@
 struct chooser {	      /* starts as {0}, labels set */
 	char *const *labels;
 	size_t n_labels;
-	/* NULL, or: may tasks with this image run here? May wait and serve the loop. */
-	bool (*has_image)(void *ctx, const char *image);
+	/* NULL, or: has this node what the task needs, such as its image? May wait and serve the loop. */
+	bool (*can_run)(void *ctx, const struct task *t);
 	/* NULL, or: is it signed as this grid wants it? 1 yes; 0 no, with the reason in why; -1 it cannot be told now.
 	 * May wait and serve the loop. */
 	int (*trusted)(void *ctx, const struct task *t, char signer[128], struct buf *why);

@@ -133,10 +133,12 @@ void self_start_heart(struct worker *w)
 
 /* ---- the chooser's questions ---- */
 
-static bool has_image(void *ctx, const char *image)
+/* Its image; and where the engine sees none of the worker's folders, a task's files cannot be shown to it. */
+static bool can_run(void *ctx, const struct task *t)
 {
 	struct worker *w = ctx;
-	return selfcheck_image(&w->fit, &w->engine, image) != NULL;
+	return (!w->outputs.unseen || !json_get(t->doc, "inputs")) &&
+	       selfcheck_image(&w->fit, &w->engine, t->image) != NULL;
 }
 
 /* Signed by somebody this grid knows? */
@@ -236,7 +238,7 @@ void self_init(struct worker *w, const struct worker_options *o)
 	clock_nonce(w->instance, 8);
 	snprintf(w->node_path, sizeof w->node_path, "nodes/%s.json", o->node_id);
 	w->chooser = (struct chooser){
-	    .labels = o->labels, .n_labels = o->n_labels, .has_image = has_image, .trusted = trusted, .ctx = w};
+	    .labels = o->labels, .n_labels = o->n_labels, .can_run = can_run, .trusted = trusted, .ctx = w};
 	slots_init(&w->slots, o->slots);
 	w->slots.node_id = o->node_id;
 	w->slots.instance = w->instance;
@@ -245,6 +247,7 @@ void self_init(struct worker *w, const struct worker_options *o)
 	w->slots.config = &w->config;
 	w->slots.outbox = &w->outbox;
 	w->slots.outputs = &w->outputs;
+	w->slots.inputs = &w->inputs;
 	w->outputs.node_id = o->node_id;
 	w->outputs.engine = &w->engine;
 	w->slots.fit = &w->fit;
@@ -258,12 +261,13 @@ void self_clear(struct worker *w)
 {
 	if (w->ledger.url)
 		ledger_close(&w->ledger);
+	slots_clear(&w->slots);
 	outbox_clear(&w->outbox);
+	inputs_close(&w->inputs);
 	outputs_close(&w->outputs);
 	chooser_clear(&w->chooser);
 	selfcheck_clear(&w->fit);
 	free(w->key.path);
 	reaper_clear(&w->reaper);
 	config_clear(&w->config);
-	slots_clear(&w->slots);
 }

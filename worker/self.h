@@ -26,6 +26,7 @@ struct worker_options { /* all borrowed */
 	int heartbeat_seconds; /* 0: from grid.json */
 	double max_cpus;       /* this node's own ceilings below grid.json's; 0: none */
 	int max_memory_mb;
+	int64_t cache_mb; /* of inputs that no task uses any more */
 };
 
 struct worker {
@@ -45,6 +46,7 @@ struct worker {
 	struct turns turns;
 	struct heartbeat *heart;
 	struct outputs outputs;
+	struct inputs inputs;
 	struct courier *courier;
 	struct slots slots;
 	struct selfcheck fit;

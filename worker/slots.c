@@ -1,6 +1,7 @@
 #include "worker/slots.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "schema/result.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +39,7 @@ int slots_running(const struct slots *s)
 {
 	int n = 0;
 	for (int i = 0; i < s->n; i++)
-		n += s->v[i].state >= SLOT_RUNNING;
+		n += s->v[i].state > SLOT_CLAIMING;
 	return n;
 }
 
@@ -47,16 +48,10 @@ uint64_t slots_ended(const struct slots *s)
 	return s->completed + s->failed + s->shared;
 }
 
-void slots_stop(struct slots *s)
-{
-	for (int i = 0; i < s->n; i++)
-		if (s->v[i].attempt)
-			attempt_cancel(s->v[i].attempt);
-}
-
 void slot_free(struct slot *s)
 {
 	struct slots *all = s->all;
+	inputs_done(s->want);
 	pick_clear(&s->pick);
 	buf_clear(&s->ended.out);
 	buf_clear(&s->ended.err);
@@ -98,7 +93,7 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 	o->held = a->unstarted && !s->lost;
 	o->retry_at = next_try(s);
 	all->fit->suspect = all->fit->suspect || o->held;
-	snprintf(why, sizeof why, "engine: %.200s", a->message);
+	snprintf(why, sizeof why, "%s%.200s", s->want && !a->started_at ? "" : "engine: ", a->message);
 	selfcheck_pause(all->fit, why);
 }
 
@@ -119,10 +114,12 @@ static void conclude(void *ctx, const struct harvest *h)
 	snprintf(o->nonce, sizeof o->nonce, "%s", s->nonce);
 	snprintf(o->status, sizeof o->status, "%s", attempt_status_name(a->status));
 	if (a->status == ATT_ENGINE || (a->status == ATT_CANCELLED && !s->cancel_seen)) {
-		if (a->status == ATT_ENGINE && s->out.bytes && !all->outputs->unseen &&
+		if (a->status == ATT_ENGINE && (s->out.bytes || s->want) && !all->outputs->unseen &&
 		    engine_sees_nothing(a->message)) {
 			all->outputs->unseen = true; /* the next run does without */
-			log_at(LOG_WARN, "worker", "what tasks leave in /out is lost: %s", OUTPUTS_UNSEEN);
+			log_at(LOG_WARN, "worker",
+			       "tasks with inputs are left to others, and what tasks leave in /out is lost: %s",
+			       OUTPUTS_UNSEEN);
 			snprintf(o->status, sizeof o->status, "released");
 			snprintf(o->reason, sizeof o->reason, "%s", a->message);
 		} else
@@ -201,10 +198,37 @@ static void attempt_done(void *ctx, struct attempt_result *a)
 		outputs_collect(s->all->outputs, s->nonce, s->pick.task.image, &s->out, s, conclude);
 }
 
-void slot_start(struct slot *s)
+/* It ends before its script began. */
+static void end_early(struct slot *s, enum attempt_status status, bool unstarted, const char *why)
+{
+	struct attempt_result r = {.status = status, .exit_code = -1, .unstarted = unstarted};
+	r.started_at = r.finished_at = status == ATT_CANCELLED ? clock_now() : 0;
+	sha256("", 0, r.out_sha256);
+	sha256("", 0, r.err_sha256);
+	snprintf(r.message, sizeof r.message, "%.250s", why);
+	attempt_done(s, &r);
+}
+
+/* The folders that its script sees in /in. false: one of them is not what the task says. */
+static bool find_inputs(struct slot *s, struct engine_input *seen, size_t *n, struct err *e)
+{
+	struct input inputs[INPUTS_MAX];
+	size_t all = s->want ? inputs_of(s->pick.task.doc, inputs) : 0;
+	for (*n = 0; *n < all; (*n)++) {
+		seen[*n] = (struct engine_input){.name = inputs[*n].name, .path = inputs_path(s->want, *n)};
+		if (!seen[*n].path)
+			return err_set(e, ERR_DATA, "input '%s': its tree %.12s has no '%.100s'", inputs[*n].name,
+				       inputs[*n].tree, inputs[*n].path) == 0;
+	}
+	return true;
+}
+
+static void run(struct slot *s)
 {
 	struct slots *all = s->all;
 	const struct task *t = &s->pick.task;
+	struct engine_input seen[INPUTS_MAX];
+	size_t n_seen = 0;
 	struct strs env = {0};
 	struct err e;
 	const struct json *vars = json_get(t->doc, "env");
@@ -213,8 +237,8 @@ void slot_start(struct slot *s)
 		strs_addf(&env, "%s=%s", v->name, v->text);
 	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce), *out = NULL;
 	s->out = outputs_limits(t, all->config);
-	bool unseen = all->outputs && all->outputs->unseen;
-	bool fit = !s->out.bytes || unseen || (out = outputs_begin(all->outputs, s->nonce, &e)) != NULL;
+	bool unseen = all->outputs && all->outputs->unseen, whole = find_inputs(s, seen, &n_seen, &e);
+	bool fit = whole && (!s->out.bytes || unseen || (out = outputs_begin(all->outputs, s->nonce, &e)) != NULL);
 	struct attempt_spec spec = {.engine = all->engine,
 				    .run = {.name = name,
 					    .node = all->node_id,
@@ -228,6 +252,9 @@ void slot_start(struct slot *s)
 					    .memory_mb = limits.memory_mb,
 					    .pids = limits.pids,
 					    .tmp_mb = limits.tmp_mb,
+					    .inputs = seen,
+					    .n_inputs = n_seen,
+					    .workdir = t->workdir,
 					    .out_dir = out,
 					    .out_lost_mb = unseen ? (int)t->out_mb : 0,
 					    .out_mb = out ? t->out_mb : 0},
@@ -237,20 +264,56 @@ void slot_start(struct slot *s)
 				    .output_limit = (size_t)all->config->output_limit_bytes,
 				    .ctx = s,
 				    .on_done = attempt_done};
-	const char *digest = selfcheck_image(all->fit, all->engine, t->image);
-	snprintf(s->digest, sizeof s->digest, "%s", digest ? digest : "");
 	s->state = SLOT_RUNNING;
-	s->attempt_number = task_attempts_used(t->doc) + 1;
-	log_at(LOG_INFO, "worker", "claimed %s, attempt %lld", s->pick.id, (long long)s->attempt_number);
 	s->attempt = fit ? attempt_start(&spec, &e) : NULL;
-	if (!s->attempt) {
-		struct attempt_result r = {.status = ATT_ENGINE, .unstarted = true};
-		snprintf(r.message, sizeof r.message, "%.250s", e.msg);
-		attempt_done(s, &r);
-	}
+	if (!s->attempt)
+		end_early(s, ATT_ENGINE, true, e.msg);
+	for (size_t i = 0; i < n_seen; i++)
+		free((char *)seen[i].path);
 	free(name);
 	free(out);
 	strs_clear(&env);
+}
+
+/* What the task is given is here, or cannot be had: by nobody, or not now by this node. */
+static void brought(void *ctx, const struct err *e)
+{
+	struct slot *s = ctx;
+	if (e)
+		end_early(s, ATT_ENGINE, e->class == ERR_DATA || e->class == ERR_NOENT, e->msg);
+	else
+		run(s);
+}
+
+void slot_start(struct slot *s)
+{
+	struct slots *all = s->all;
+	const struct task *t = &s->pick.task;
+	const struct bring_limits limits = {.mb = all->config->max_in_mb, .files = all->config->max_in_files};
+	const char *digest = selfcheck_image(all->fit, all->engine, t->image);
+	snprintf(s->digest, sizeof s->digest, "%s", digest ? digest : "");
+	s->attempt_number = task_attempts_used(t->doc) + 1;
+	log_at(LOG_INFO, "worker", "claimed %s, attempt %lld", s->pick.id, (long long)s->attempt_number);
+	s->state = SLOT_FETCHING;
+	if (json_get(t->doc, "inputs"))
+		inputs_want(all->inputs, t->doc, &limits, &s->want, s, brought);
+	else
+		run(s);
+}
+
+/* Its claim goes, or it is no longer wanted. */
+static void stop(struct slot *s)
+{
+	if (s->attempt)
+		attempt_cancel(s->attempt);
+	else if (s->state == SLOT_FETCHING)
+		end_early(s, ATT_CANCELLED, false, "");
+}
+
+void slots_stop(struct slots *s)
+{
+	for (int i = 0; i < s->n; i++)
+		stop(&s->v[i]);
 }
 
 static void add_stream(struct json *task, const struct attempt *a, bool of_stderr, size_t max)
@@ -333,7 +396,7 @@ static int64_t lease_seconds(const struct slot *s)
 
 int slot_lease_due(const struct slot *s)
 {
-	if (s->state < SLOT_RUNNING || s->lost)
+	if (s->state <= SLOT_CLAIMING || s->lost)
 		return 0;
 	int64_t whole = lease_seconds(s), left = s->lease_until - clock_now();
 	if (!s->all->config->lease_seconds) /* such a lease outlives the task, unless its end hangs */
@@ -417,12 +480,10 @@ void slots_watch(struct slots *all, struct ledger *l)
 		} else if (!ours && !s->lost) {
 			log_at(LOG_WARN, "worker", "the claim on %s is gone from the ledger: stopping it", s->pick.id);
 			s->lost = true;
-			if (s->attempt)
-				attempt_cancel(s->attempt);
+			stop(s);
 		} else if (cancel && !s->cancel_seen) {
 			s->cancel_seen = true;
-			if (s->attempt)
-				attempt_cancel(s->attempt);
+			stop(s);
 		}
 	}
 	if (!all->n_doubtful)

@@ -9,11 +9,12 @@
 #include "schema/vote.h"
 #include "worker/chooser.h"
 #include "worker/courier.h"
+#include "worker/inputs.h"
 #include "worker/outbox.h"
 #include "worker/outputs.h"
 #include "worker/selfcheck.h"
 
-enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_RUNNING, SLOT_COLLECTING };
+enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_FETCHING, SLOT_RUNNING, SLOT_COLLECTING };
 struct slot {
 	struct slots *all;
 	enum slot_state state;
@@ -21,6 +22,7 @@ struct slot {
 	char nonce[33], digest[96];	     /* digest: of the image it runs in */
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
 	struct vote_terms terms;	     /* of its claim */
+	struct input_want *want;	     /* NULL: it has no inputs */
 	struct attempt *attempt;	     /* NULL: not begun, or ended: then ended tells how */
 	struct attempt_result ended;	     /* while what it left in /out is taken in */
 	struct tree_limits out;		     /* of what it may leave; bytes 0: it has no /out */
@@ -37,6 +39,7 @@ struct slots {
 	const struct grid_config *config;
 	struct outbox *outbox;
 	struct outputs *outputs;
+	struct inputs *inputs;
 	struct courier *courier; /* NULL: what is left is not brought anywhere yet */
 	struct selfcheck *fit;
 	double max_cpus; /* the node's own ceilings; 0: none */
@@ -63,7 +66,7 @@ void slots_watch(struct slots *s, struct ledger *l);
 struct json *slots_tails(struct slots *s);
 bool slots_news(const struct slots *s); /* has one that is shown printed anything since? */
 
-/* The claim landed: run it. */
+/* The claim landed: bring what it is given, then run it. */
 void slot_start(struct slot *s);
 void slot_free(struct slot *s);
 /* How urgent the lease is: 2 renew now, 1 renew when there is something else to say, 0 not yet. */

@@ -310,11 +310,12 @@ static int remove_leftovers(struct worker *w, struct start *s, struct err *e)
 	return left < 0 ? -1 : 0;
 }
 
-static int open_outputs(struct worker *w, struct start *s, struct err *e)
+static int open_files(struct worker *w, struct start *s, struct err *e)
 {
 	(void)s;
-	return outputs_open(&w->outputs, w->o->work_dir, w->ledger.url, strlen(w->ledger.head) == 64, w->o->name,
-			    w->o->email, e);
+	int rc = outputs_open(&w->outputs, w->o->work_dir, w->ledger.url, strlen(w->ledger.head) == 64, w->o->name,
+			      w->o->email, e);
+	return rc ? rc : inputs_open(&w->inputs, &w->outputs.store, w->outputs.run, w->o->cache_mb, e);
 }
 
 static int settle_start(struct worker *w, struct start *s, struct err *e)
@@ -331,8 +332,8 @@ static int settle_start(struct worker *w, struct start *s, struct err *e)
 static int start(struct worker *w, struct start *s, struct err *e)
 {
 	static int (*const steps[])(struct worker *, struct start *, struct err *) = {
-	    take_folder,     find_engine,      open_ledger,  read_settings, open_results,
-	    be_the_only_one, remove_leftovers, open_outputs, settle_start};
+	    take_folder,     find_engine,      open_ledger, read_settings, open_results,
+	    be_the_only_one, remove_leftovers, open_files,  settle_start};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (steps[i](w, s, e))
 			return -1;

@@ -1,0 +1,248 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # scripts are for the inner shell; bats sets output and lines
+# Files in: what a task is given is sent before it is queued, bound to it by its id, and the same wherever it runs.
+
+setup() {
+	load sandbox
+	LEAKS=1 sandbox_setup bwrap
+	require_bwrap
+	mkdir -p data/sub
+	echo one >data/f1
+	echo two >data/sub/f2
+}
+teardown() { common_teardown; }
+
+in_refs() { git -C "$ORIGIN" for-each-ref --format='%(refname)' "${1:-refs/dgrid/in}"; }
+input_of() { "$DGRID" show --json "$1" | jq -r ".inputs.\"$2\".$3"; } # ID NAME MEMBER
+prints() { [ "$("$DGRID" logs "$1")" = "$2" ]; }
+once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/w1" "$@" 2>&1 | tee -a "$T/worker.log"; }
+
+@test "a folder, a file, what the repository has and what a task left become inputs; the same is sent once" {
+	"$DGRID" submit --id a --input data --input table.txt=data/f1 -- 'cat /in/data/sub/f2 /in/table.txt >/out/both; cat /out/both'
+	"$DGRID" submit --id b --input "$T/data/" -- 'ls /in/data'
+	[ "$(in_refs | wc -l)" = 2 ]
+	[ "$(input_of a data tree)" = "$(input_of b data tree)" ]
+	[ "$(input_of a data tree)" = "$(git -C "$ORIGIN" rev-parse "refs/dgrid/in/$(input_of a data tree)^{tree}")" ]
+	[ "$(input_of a data files) $(input_of a data bytes) $(input_of a table.txt path)" = "2 8 f1" ]
+	once
+	prints a $'two\none'
+	prints b $'f1\nsub'
+	"$DGRID" submit --id c --input main:grid.json --input tasks=main:tasks/completed --input task:a:both --input all=task:a -- \
+		'ls /in /in/tasks /in/all; cat /in/both'
+	once
+	prints c $'/in:\nall\nboth\ngrid.json\ntasks\n\n/in/all:\nboth\n\n/in/tasks:\na.json\nb.json\ntwo\none'
+	[ "$(input_of c both from) $(input_of c tasks from)" = "task:a:both main:tasks/completed" ]
+	run -0 "$DGRID" show c
+	[[ "$output" == *"/in/both: 1 file, 8 bytes, task:a:both"* ]]
+	run -0 "$DGRID" rerun c
+	[[ "$output" == *reproducible ]]
+	"$DGRID" audit
+}
+
+@test "task files get the inputs of the command line, and their signatures cover them" {
+	ssh-keygen -q -t ed25519 -N '' -f "$T/key"
+	printf '{"task_id": "p1", "script": "cat /in/f1", "timeout_seconds": 20}' >p1.json
+	printf '{"task_id": "p2", "script": "cat /in/f1 /in/own", "timeout_seconds": 20, "inputs": {"own": %s}}' \
+		"$("$DGRID" submit --id first --input own=data/sub/f2 -- true >/dev/null && "$DGRID" show --json first | jq -c .inputs.own)" >p2.json
+	"$DGRID" submit --key "$T/key" --input data/f1 p1.json p2.json
+	[ "$(input_of p1 f1 tree)" = "$(input_of p2 f1 tree)" ]
+	once
+	prints p2 $'one\ntwo'
+	run -65 "$DGRID" submit --input own=data/f1 p2.json
+	[[ "$output" == *'"own" is in the file and given by --input'* ]]
+	# Another tree under the same signature is another task.
+	tgit -C "$T/c" pull -q
+	mkdir -p "$T/c/tasks/queue"
+	jq '.task_id = "p3" | del(.result, .attempts)' "$T/c/tasks/completed/p1.json" >"$T/c/tasks/queue/p3.json"
+	jq -e '.signatures | length == 1' "$T/c/tasks/queue/p3.json"
+	ledger_setting='"require_signed_tasks": true'
+	printf '{"schema": 1, "images": ["dgrid-test:1"], "min_timeout_seconds": 1, %s}\n' "$ledger_setting" >"$T/c/grid.json"
+	printf 'someone namespaces="git,dgrid-task" %s\n' "$(cut -d' ' -f1,2 "$T/key.pub")" >"$T/c/allowed_signers"
+	jq '.inputs.f1.tree = "'"$(input_of first own tree)"'" | .task_id = "p1"' "$T/c/tasks/queue/p3.json" >"$T/c/tasks/queue/p1.json"
+	rm "$T/c/tasks/queue/p3.json" "$T/c/tasks/completed/p1.json"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm 'another tree'
+	tgit -C "$T/c" push -q origin HEAD:main
+	once
+	[[ "$("$DGRID" show p1)" == *"invalid"* ]]
+}
+
+@test "what cannot be an input is refused before anything is sent; what is left out is told" {
+	no() { # CODE MESSAGE OPTIONS...
+		local code=$1 message=$2
+		shift 2
+		run "-$code" "$DGRID" submit --id never "$@" -- true
+		[[ "$output" == *"$message"* ]] || { echo "expected: $message"; return 1; }
+	}
+	mkdir empty
+	ln -s /etc/passwd data/out
+	mkfifo data/fifo
+	ln -s sub/f2 data/in
+	no 66 'there is no such file or folder here' --input nothing
+	no 66 "no branch or tag 'nobranch'" --input nobranch:x
+	no 66 "it has no 'nofile'" --input main:nofile
+	no 66 "no task 'nope'" --input task:nope
+	no 65 'there is no file in it' --input empty
+	no 65 'neither a file nor a folder' --input /dev/null
+	no 64 "'a' is given twice" --input a=data --input a=data/f1
+	no 64 "cannot be its name in /in" --input main:
+	no 64 '--workdir goes with' --workdir data
+	no 65 'expected the name of one of its inputs' --input data --workdir other
+	truncate -s 70M large
+	no 65 'more than 64 MB (max_in_mb' --input large
+	[ -z "$(in_refs)" ]
+	run -0 --separate-stderr "$DGRID" submit --id fine --input data -- 'ls /in/data; cat /in/data/in'
+	[[ "$stderr" == *"2 left out: links that lead out"* ]]
+	once
+	prints fine $'f1\nin\nsub\ntwo'
+	grid_settings '"max_in_mb": 0'
+	no 65 'max_in_mb of grid.json' --input data
+	# Nor is what somebody wrote by hand.
+	wrong() { # INPUTS MESSAGE
+		printf '{"task_id": "w", "script": "true", "timeout_seconds": 20, "inputs": %s}' "$1" >w.json
+		run -65 "$DGRID" validate w.json
+		[[ "$output" == *"w.json:1:"*"inputs: not valid ("*"$2"* ]]
+	}
+	id=$(printf %040d 0)
+	wrong '[]' 'expected an object'
+	wrong '{"a/b": {"tree": "'"$id"'"}}' 'no dot first'
+	wrong '{".git": {"tree": "'"$id"'"}}' 'no dot first'
+	wrong '{"a": {"tree": "main"}}' 'expected "tree", an object id'
+	wrong '{"a": {"tree": "'"$id"'", "path": "../x"}}' 'without . and ..'
+	wrong '{"a": {"tree": "'"$id"'", "url": "x"}}' '"from" only'
+}
+
+@test "--checkout sends what is committed here, the script begins in a copy of it; --dirty also what is not" {
+	git init -q -b trunk proj
+	cd proj
+	printf 'all:\n\tcp src.txt built.txt\n\tcp built.txt "$(DGRID_OUT)"\n' >Makefile
+	echo committed >src.txt
+	mkdir sub
+	ln -s ../src.txt sub/link
+	tgit add -A
+	tgit commit -qm first
+	"$DGRID" submit --id clean --checkout -- 'make -s; pwd; cat /in/src/src.txt; ls'
+	echo changed >src.txt
+	run -65 "$DGRID" submit --id no --checkout -- true
+	[[ "$output" == *'changes that are not committed'* ]]
+	[ "$(cat src.txt)" = changed ]
+	cd sub
+	"$DGRID" submit --id dirty --checkout --dirty -- 'cat sub/link'
+	"$DGRID" submit --id old --checkout=trunk --workdir src -- 'cat sub/link; echo x >>src.txt'
+	cd "$T"
+	run -66 "$DGRID" submit --checkout -- true
+	[[ "$output" == *'no work tree'* ]]
+	once
+	prints clean $'/tmp/src\ncommitted\nMakefile\nbuilt.txt\nsrc.txt\nsub'
+	[ "$("$DGRID" get clean built.txt -o -)" = committed ]
+	prints dirty changed
+	prints old committed
+}
+
+@test "an input that is not at the remote, or is another than its name says, is the task's trouble, not the node's" {
+	"$DGRID" submit --id gone --input data/f1 -- true
+	git -C "$ORIGIN" update-ref -d "$(in_refs)"
+	"$DGRID" submit --id other --input data -- 'cat /in/data/f1'
+	other=$(tgit -C "$ORIGIN" commit-tree -m x "$(printf '100644 blob %s\tf1\n' "$(echo evil | git -C "$ORIGIN" hash-object -w --stdin)" | git -C "$ORIGIN" mktree)")
+	git -C "$ORIGIN" update-ref "$(in_refs)" "$other"
+	"$DGRID" submit --id link --input data/sub -- true
+	echo '{"schema": 1, "images": ["dgrid-test:1"], "min_timeout_seconds": 1, "retry_backoff_seconds": 1}' >"$T/c/grid.json"
+	tgit -C "$T/c" commit -qam settings
+	tgit -C "$T/c" pull -q --rebase
+	sed -i 's/"files": 1,/"files": 1, "path": "f2",/' "$T/c/tasks/queue/link.json"
+	tgit -C "$T/c" commit -qam path
+	tgit -C "$T/c" push -q origin HEAD:main
+	"$DGRID" submit --id honest -- 'echo ran'
+	once --slots 2
+	for id in gone other; do
+		[ "$(field "$id" 'r["status"], len(t["attempts"])')" = "unstartable 3" ]
+	done
+	[[ "$(field gone 'r["reason"]')" == "input 'f1': it is not at the remote: there is no refs/dgrid/in/"* ]]
+	[[ "$(field other 'r["reason"]')" == "input 'data': refs/dgrid/in/"*"has another tree"* ]]
+	prints honest ran
+	[ "$(field link 'r["status"]')" = success ]
+	# What another hand made of an input is seen.
+	run -1 "$DGRID" audit
+	[[ "$output" == *"task.fields       tasks/queue/link.json: inputs was changed in queue"* ]]
+	[[ "$output" == *" 1 VIOLATION,"* ]]
+}
+
+@test "a cancel, and a stop, while inputs are being fetched: neither waits for them" {
+	mkdir bin
+	mkfifo never
+	printf '#!/bin/sh\ncase "$*" in *fetch*refs/dgrid/in/*) read -r _ <"%s" ;; esac\nexec "%s" "$@"\n' "$T/never" "$(type -P git)" >bin/git
+	chmod +x bin/git
+	fetching() { pgrep -f "bring-input $T/w1/store.git"; }
+	"$DGRID" submit --id cancelled --input data -- true
+	PATH=$T/bin:$PATH spawn "$T/worker.log" "$DGRID" worker --node-id "$NODE" --engine bwrap --work-dir "$T/w1" --poll-ms 100
+	wait_until 30 fetching
+	ledger_has in_progress cancelled
+	none() { ! fetching; }
+	"$DGRID" cancel cancelled
+	wait_until 30 ledger_has failed cancelled
+	wait_until 10 none
+	[ "$(field cancelled 'r["status"], r["exit_code"], r["stdout_bytes"]')" = "cancelled None 0" ]
+	"$DGRID" submit --id stopped --input data/f1 -- 'cat /in/f1'
+	wait_until 30 ledger_has in_progress stopped
+	kill -TERM "$SPAWNED"
+	wait_until 30 grep -q draining "$T/worker.log"
+	kill -TERM "$SPAWNED"
+	wait_until 30 pid_ended "$SPAWNED"
+	ledger_has queue stopped
+	wait_until 10 none
+	once
+	prints stopped one
+	"$DGRID" audit
+}
+
+@test "trees that no task uses go when they are more than the cache may hold; what is kept is not fetched again" {
+	head -c 700000 /dev/urandom >one
+	head -c 700000 /dev/urandom >two
+	submit() { "$DGRID" submit --id "$1" --input "in=$2" -- 'wc -c </in/in'; }
+	submit a1 one
+	submit b1 two
+	submit a2 one
+	once --cache-mb 2
+	[ "$(grep -c 'is here:' "$T/worker.log")" = 2 ]
+	[ "$(git -C "$T/w1/store.git" for-each-ref refs/in | wc -l)" = 2 ]
+	submit a3 one
+	submit b3 two
+	once --cache-mb 1
+	wait_until 10 sh -c '[ "$(git -C "$1/w1/store.git" for-each-ref refs/in | wc -l)" = 1 ]' sh "$T"
+	for id in a1 b1 a2 a3 b3; do prints "$id" 700000; done
+	# What was fetched before is here, whatever became of the remote's.
+	git -C "$ORIGIN" for-each-ref --format='delete %(refname)' refs/dgrid/in | git -C "$ORIGIN" update-ref --stdin
+	kept=$(git -C "$T/w1/store.git" for-each-ref --format='%(refname:lstrip=2)' refs/in)
+	for id in a3 b3; do
+		[ "$(input_of "$id" in tree)" != "$kept" ] || jq '.task_id = "again" | del(.result, .attempts)' <("$DGRID" show --json "$id") >again.json
+	done
+	jq '{task_id, script, timeout_seconds, inputs}' again.json >again.new && mv again.new again.json
+	"$DGRID" submit again.json
+	once
+	prints again 700000
+}
+
+@test "over HTTP with a token, over SSH without protocol v2, and where a host takes heads only" {
+	start_sshd
+	DGRID_REPO_URL=$SSH_URL "$DGRID" submit --id ssh --input data -- 'cat /in/data/f1'
+	DGRID_REPO_URL=$SSH_URL once
+	prints ssh one
+	start_http_git
+	export GIT_TOKEN
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	DGRID_REPO_URL=$HTTP_URL "$DGRID" submit --id http --input main:grid.json --input data/f1 -- 'cat /in/f1'
+	rm -rf "$T/w1"
+	DGRID_REPO_URL=$HTTP_URL once
+	prints http one
+	! grep -q "$GIT_TOKEN" "$T/worker.log" || return 1
+	unset GIT_TOKEN
+	cat >"$ORIGIN/hooks/update" <<-'SH'
+		#!/bin/sh
+		case $1 in refs/heads/*) ;; *) echo "heads only" >&2; exit 1 ;; esac
+	SH
+	chmod +x "$ORIGIN/hooks/update"
+	"$DGRID" submit --id heads --input data/sub -- 'cat /in/sub/f2'
+	[ "$(in_refs refs/heads/dgrid-in | wc -l)" = 1 ]
+	once
+	prints heads two
+}

@@ -1,0 +1,122 @@
+#include "schema/input.h"
+#include "base/tree.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TEXT_MAX 1024
+#define MB (1 << 20)
+
+bool input_name_valid(const char *name)
+{
+	size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
+	return n >= 1 && n <= 64 && !name[n] && name[0] != '.' && tree_name_valid(name);
+}
+
+static bool is_oid(const struct json *m)
+{
+	return m && m->type == JSON_STRING && (m->len == 40 || m->len == 64) &&
+	       strspn(m->text, "0123456789abcdef") == m->len;
+}
+
+static bool is_path(const struct json *m)
+{
+	if (m->type != JSON_STRING || strlen(m->text) != m->len || !m->len || m->len > TEXT_MAX)
+		return false;
+	char *path = xstrdup(m->text);
+	bool valid = true;
+	for (char *part = path, *next; part && valid; part = next) {
+		next = strchr(part, '/');
+		if (next)
+			*next++ = 0;
+		valid = tree_name_valid(part);
+	}
+	free(path);
+	return valid;
+}
+
+static bool is_count(const struct json *m, int64_t *n)
+{
+	return !json_to_int(m, n) && *n >= 0;
+}
+
+/* One input; adds what it says of its size. */
+static const char *wrong_in(const struct json *input, const struct json **at, int64_t *files, int64_t *bytes)
+{
+	int64_t n;
+	*at = input;
+	if (input->type != JSON_OBJECT)
+		return "expected an object with \"tree\"";
+	if (!is_oid(json_get(input, "tree"))) {
+		*at = json_get(input, "tree") ? json_get(input, "tree") : input;
+		return "expected \"tree\", an object id of 40 or 64 hex digits (dgrid submit --input makes it)";
+	}
+	for (const struct json *m = input->child; m; m = m->next) {
+		*at = m;
+		if (!strcmp(m->name, "path")) {
+			if (!is_path(m))
+				return "expected a path in the tree, without . and ..";
+		} else if (!strcmp(m->name, "files") || !strcmp(m->name, "bytes")) {
+			if (!is_count(m, &n))
+				return "expected a whole number";
+			*(m->name[0] == 'f' ? files : bytes) += n < INT64_MAX / INPUTS_MAX ? n : INT64_MAX / INPUTS_MAX;
+		} else if (!strcmp(m->name, "from")) {
+			if (m->type != JSON_STRING || m->len > TEXT_MAX)
+				return "expected a string of at most 1024 bytes";
+		} else if (strcmp(m->name, "tree") != 0)
+			return "expected \"tree\", \"path\", \"files\", \"bytes\" and \"from\" only";
+	}
+	return NULL;
+}
+
+bool inputs_valid(const struct json *inputs, int64_t max_mb, int64_t max_files, const struct json **at, char why[240])
+{
+	size_t n = 0;
+	int64_t files = 0, bytes = 0;
+	const char *what = NULL, *name = NULL;
+	*at = inputs;
+	if (inputs->type != JSON_OBJECT)
+		what = "expected an object: a name each, and what it is";
+	for (const struct json *i = what ? NULL : inputs->child; i && !what; i = i->next) {
+		name = i->name;
+		if (++n > INPUTS_MAX)
+			what = "expected at most 16";
+		else if (strlen(i->name) != i->name_len || !input_name_valid(i->name))
+			what = "expected a name of 1-64 of A-Z a-z 0-9 . _ -, no dot first";
+		else
+			what = wrong_in(i, at, &files, &bytes);
+		if (what && *at == inputs)
+			*at = i;
+	}
+	if (what && name)
+		snprintf(why, 240, "\"%.64s\": %s", name, what);
+	else if (what)
+		snprintf(why, 240, "%s", what);
+	else if (n && !max_mb)
+		snprintf(why, 240, "this grid gives tasks no files (max_in_mb of grid.json is 0)");
+	else if (bytes > max_mb * MB)
+		snprintf(why, 240, "%lld bytes in all (expected at most %lld MB: max_in_mb of grid.json)",
+			 (long long)bytes, (long long)max_mb);
+	else if (files > max_files)
+		snprintf(why, 240, "%lld files in all (expected at most %lld: max_in_files of grid.json)",
+			 (long long)files, (long long)max_files);
+	else
+		return true;
+	if (!what)
+		*at = inputs;
+	return false;
+}
+
+size_t inputs_of(const struct json *doc, struct input out[INPUTS_MAX])
+{
+	const struct json *all = json_get(doc, "inputs");
+	size_t n = 0;
+	for (const struct json *i = all && all->type == JSON_OBJECT ? all->child : NULL; i && n < INPUTS_MAX;
+	     i = i->next)
+		out[n++] = (struct input){.name = i->name,
+					  .tree = json_str(i, "tree"),
+					  .path = json_str(i, "path"),
+					  .files = json_int(i, "files", 0),
+					  .bytes = json_int(i, "bytes", 0)};
+	return n;
+}

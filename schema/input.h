@@ -1,0 +1,26 @@
+/* input: the member `inputs` of a task: what its script sees in /in. Each is a tree of Git's, named by its object id,
+ * so that a task is bound to these very bytes, and stands at the remote on refs/dgrid/in/TREE (store/places.h).
+ *   inputs_wrong(member, &limits, &at, why) -> inputs_of(doc, inputs)
+ */
+#ifndef INPUT_H
+#define INPUT_H
+#include "json.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#define INPUTS_MAX 16 /* of one task */
+
+struct input {		      /* borrowed from the task's document */
+	const char *name;     /* it stands in /in/NAME */
+	const char *tree;     /* object id, 40 or 64 hex digits */
+	const char *path;     /* the file or folder of it that is meant; NULL: all of it */
+	int64_t files, bytes; /* as whoever submitted it counted */
+};
+/* 1-64 of A-Z a-z 0-9 . _ -, no dot first. */
+bool input_name_valid(const char *name);
+/* Is the member well-formed, and is what it says of itself within so many files and MB (0 MB: the grid takes none)?
+ * Else false: *at is the value, why what is wrong with it and what was expected. */
+bool inputs_valid(const struct json *inputs, int64_t max_mb, int64_t max_files, const struct json **at, char why[240]);
+/* How many there are. Of a task whose inputs are not valid, any of their members may be NULL. */
+size_t inputs_of(const struct json *doc, struct input out[INPUTS_MAX]);
+#endif

@@ -1,0 +1,223 @@
+#include "store/bring.h"
+#include "base/file.h"
+#include "store/checkout.h"
+#include "store/places.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define WORD "bring-input"
+#define MB (1 << 20)
+#define WRITTEN_AT 946684800 /* 2000-01-01 */
+
+#define GIT(o, out, e, ...) git_run(&(o)->git, out, e, (const char *const[]){__VA_ARGS__, NULL})
+
+bool bring_at_hand(const struct filestore *o, const char *tree)
+{
+	struct err none;
+	/* Everything below it, and not from the remote. */
+	return !GIT(o, NULL, &none, "rev-list", "--objects", "--quiet", tree);
+}
+
+/* ref of the remote as another one here. However long it takes. */
+static int fetch(const struct filestore *o, const char *ref, const char *here, struct err *e)
+{
+	char *spec = xasprintf("+%s:%s", ref, here);
+	const char *args[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec, NULL};
+	int rc = git_run_long(&o->git, e, args);
+	if (rc && strstr(e->msg, "find remote ref"))
+		e->class = ERR_NOENT;
+	free(spec);
+	return rc;
+}
+
+int bring_out(const struct filestore *o, const char *tree, const char *ref, struct err *e)
+{
+	struct place_out place;
+	struct err first;
+	if (bring_at_hand(o, tree))
+		return 0;
+	if (!GIT(o, NULL, &first, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", tree) &&
+	    bring_at_hand(o, tree))
+		return 0;
+	if (!ref || !place_out_parse(ref, &place))
+		return err_set(e, ERR_NOENT, "the files are not at the remote: %.300s", first.msg);
+	char *here = xasprintf("refs/got/%s/%s/%d", place.day, place.node, place.number);
+	int rc = fetch(o, ref, here, e);
+	free(here);
+	if (rc && e->class == ERR_NOENT)
+		rc =
+		    err_set(e, ERR_NOENT,
+			    "the files are gone: %s is deleted when it is older than keep_out_days. The tree's id, %s, "
+			    "stays: whoever has a copy can show that it is the one",
+			    ref, tree);
+	else if (!rc && !bring_at_hand(o, tree))
+		rc = err_set(e, ERR_NOENT, "%s does not have the tree %s that the result names", ref, tree);
+	return rc;
+}
+
+int bring_in(const struct filestore *o, const char *tree, struct err *e)
+{
+	char here[PLACE_MAX], there[PLACE_MAX], is[72];
+	int rc = -1;
+	snprintf(here, sizeof here, BRING_HELD "/%s", tree);
+	if (filestore_tree(o, here, is) && !strcmp(is, tree) && bring_at_hand(o, tree))
+		return 0;
+	*e = (struct err){.class = ERR_NOENT};
+	for (int heads = 0; heads < 2 && rc && e->class == ERR_NOENT; heads++) {
+		place_in_name(there, tree, heads);
+		rc = fetch(o, there, here, e);
+	}
+	if (rc && e->class == ERR_NOENT)
+		return err_set(e, ERR_NOENT, "it is not at the remote: there is no " PLACE_IN "/%s", tree);
+	if (rc)
+		return -1;
+	if (filestore_tree(o, here, is) && !strcmp(is, tree))
+		return 0;
+	GIT(o, NULL, NULL, "update-ref", "-d", here);
+	return err_set(e, ERR_DATA, PLACE_IN "/%s has another tree: %s", tree, is[0] ? is : "none");
+}
+
+/* The same on every node and each time: nothing of a script's result should come from when it was fetched. */
+static int set_time(const char *path)
+{
+	const struct timespec t[2] = {{.tv_sec = WRITTEN_AT}, {.tv_sec = WRITTEN_AT}};
+	return utimensat(AT_FDCWD, path, t, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Only to be read, by whoever the sandbox's user is. */
+static int shut(const char *dir, const struct checkout *l, struct err *e)
+{
+	int rc = 0;
+	for (size_t i = 0; i < l->n && !rc; i++) {
+		char *path = xasprintf("%s/%s", dir, l->v[i].path);
+		rc = l->v[i].link ? 0 : chmod(path, l->v[i].executable ? 0555 : 0444);
+		rc = rc ? rc : set_time(path);
+		for (char *slash;
+		     !rc && (slash = strrchr(path, '/')) >= path + strlen(dir);) { /* its folders, up to dir */
+			*slash = 0;
+			rc = set_time(path);
+		}
+		if (rc)
+			err_set(e, ERR_UNAVAILABLE, "cannot shut '%s': %s", path, strerror(errno));
+		free(path);
+	}
+	return rc;
+}
+
+static int write_to(const struct filestore *o, const struct checkout *l, const char *dir, struct err *e)
+{
+	char *half = xasprintf("%s.new", dir);
+	struct err none;
+	mode_t before = umask(022);
+	int rc = file_remove_tree(half, e);
+	if (!rc)
+		rc = checkout_write(&o->git, l, half, false, e);
+	if (!rc)
+		rc = shut(half, l, e);
+	if (!rc && rename(half, dir))
+		rc = err_set(e, ERR_UNAVAILABLE, "cannot make '%s': %s", dir, strerror(errno));
+	umask(before);
+	if (rc)
+		file_remove_tree(half, &none);
+	free(half);
+	return rc;
+}
+
+/* found: what the tree holds, also for who asked. */
+static int list_and_write(const struct filestore *o, const char *tree, const char *dir,
+			  const struct bring_limits *limits, struct checkout *found, struct err *e)
+{
+	if (checkout_list(&o->git, tree, true, found, e))
+		return -1;
+	if (found->bytes > limits->mb * MB)
+		return err_set(e, ERR_DATA, "%lld bytes (at most %lld MB: max_in_mb of grid.json)",
+			       (long long)found->bytes, (long long)limits->mb);
+	if ((int64_t)found->n > limits->files)
+		return err_set(e, ERR_DATA, "%zu files (at most %lld: max_in_files of grid.json)", found->n,
+			       (long long)limits->files);
+	return write_to(o, found, dir, e);
+}
+
+int bring_to(const struct filestore *o, const char *tree, const char *dir, const struct bring_limits *limits,
+	     struct err *e)
+{
+	struct checkout found = {0};
+	int rc = list_and_write(o, tree, dir, limits, &found, e);
+	checkout_clear(&found);
+	return rc;
+}
+
+char *bring_path(const char *dir, const char *path)
+{
+	if (!path)
+		return xstrdup(dir);
+	char *whole = xasprintf("%s/%s", dir, path);
+	struct stat st;
+	bool there = true;
+	/* Each step must be a folder, or at the end a file: nothing that leads elsewhere. */
+	for (char *at = whole + strlen(dir) + 1, *slash; at && there; at = slash) {
+		slash = strchr(at, '/');
+		if (slash)
+			*slash = 0;
+		there = !lstat(whole, &st) && (S_ISDIR(st.st_mode) || (!slash && S_ISREG(st.st_mode)));
+		if (slash)
+			*slash++ = '/';
+	}
+	if (there)
+		return whole;
+	free(whole);
+	return NULL;
+}
+
+/* ---- in a process of its own ---- */
+
+void bring_argv(const char *store_dir, const char *tree, const char *dir, const struct bring_limits *limits,
+		struct strs *argv)
+{
+	strs_add(argv, proc_self());
+	strs_add(argv, WORD);
+	strs_add(argv, store_dir);
+	strs_add(argv, tree);
+	strs_add(argv, dir);
+	strs_addf(argv, "%lld", (long long)limits->mb);
+	strs_addf(argv, "%lld", (long long)limits->files);
+}
+
+bool bring_asked(int argc, char **argv)
+{
+	return argc == 7 && !strcmp(argv[1], WORD);
+}
+
+/* The token is for the host that the store is fetched from. */
+static void settle(const struct filestore *o)
+{
+	struct buf url = {0};
+	char line[2048] = "";
+	git_settle(NULL);
+	if (!GIT(o, &url, NULL, "config", "--get", "remote.origin.url"))
+		buf_first_line(&url, line, sizeof line);
+	git_token_for(line);
+	buf_clear(&url);
+}
+
+int bring_main(int argc, char **argv, struct err *e)
+{
+	struct filestore o = {.git = {.dir = argv[2], .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"}};
+	const char *tree = argv[3], *dir = argv[4];
+	struct bring_limits limits = {.mb = strtoll(argv[5], NULL, 10), .files = strtoll(argv[6], NULL, 10)};
+	struct checkout found = {0};
+	(void)argc;
+	settle(&o);
+	int rc = bring_in(&o, tree, e);
+	if (!rc)
+		rc = list_and_write(&o, tree, dir, &limits, &found, e);
+	if (!rc)
+		printf("%zu %lld\n", found.n, (long long)found.bytes);
+	checkout_clear(&found);
+	return rc;
+}

@@ -1,0 +1,57 @@
+#include "verbs/left.h"
+#include "base/file.h"
+#include "git/view.h"
+#include "store/cache.h"
+#include "store/places.h"
+#include "verbs/follow.h"
+#include <stdlib.h>
+#include <string.h>
+
+void left_clear(struct left *l)
+{
+	json_free(l->doc);
+	*l = (struct left){0};
+}
+
+int left_find(const struct context *ctx, const char *at, const char *id, struct left *l, struct err *e)
+{
+	struct snapshot s = {0};
+	const char *state;
+	char path[256];
+	*l = (struct left){0};
+	int rc = follow_find(ctx, &s, at, id, &l->doc, &state, path, e);
+	const struct json *result = rc ? NULL : json_get(l->doc, "result");
+	const char *lost = json_str(result, "out_error");
+	l->out = json_get(result, "out");
+	l->tree = json_str(l->out, "tree");
+	l->ref = json_str(l->out, "ref");
+	if (!rc && !result)
+		rc =
+		    err_set(e, ERR_RETRY, "task '%s' is in %s: it has no files yet (see: dgrid why %s)", id, state, id);
+	else if (!rc && lost)
+		rc = err_set(e, ERR_NOENT, "the files of '%s' were not kept: %.300s", id, lost);
+	else if (!rc && !l->out)
+		rc = err_set(e, ERR_NOENT, "task '%s' left no files (what its script writes to /out is kept)", id);
+	else if (!rc && !place_oid_valid(l->tree))
+		rc = err_set(e, ERR_DATA, "the result of '%s' does not say which files it left", id);
+	snapshot_close(&s);
+	return rc;
+}
+
+int left_store(const struct context *ctx, bool sha256, struct filestore *store, struct err *e)
+{
+	char *cache = cache_path(ctx->url), *dir = xasprintf("%.*s-files.git", (int)(strlen(cache) - 4), cache);
+	char *slash = strrchr(cache, '/'), *view = NULL, *objects = NULL;
+	const char *local;
+	*slash = 0;
+	int rc = file_mkdirs(cache, e);
+	if (!rc && cache_needless(ctx->url, &local) && !(rc = cache_view(local, &view, e)))
+		objects = view_objects(view);
+	if (!rc)
+		rc = filestore_open(store, dir, view ? view : ctx->url, sha256, objects, ctx->name, ctx->email, e);
+	free(view);
+	free(objects);
+	free(cache);
+	free(dir);
+	return rc;
+}

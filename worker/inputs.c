@@ -1,0 +1,290 @@
+#include "worker/inputs.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MB (1 << 20)
+
+struct input_tree {
+	struct input_tree *next;
+	struct inputs *all;
+	char id[72], *dir;
+	struct proc *proc;	    /* that brings it; NULL: none */
+	struct bring_limits limits; /* of whom it is brought for */
+	bool there;
+	unsigned users;
+	int64_t files, bytes, used_at;
+};
+struct input_want {
+	struct input_want *next;
+	struct inputs *all;
+	struct input inputs[INPUTS_MAX];
+	struct input_tree *trees[INPUTS_MAX]; /* that are there, each held once for each input */
+	size_t n, had;
+	struct bring_limits limits;
+	void *ctx;
+	void (*on_end)(void *ctx, const struct err *e); /* NULL: it was told */
+};
+
+int inputs_open(struct inputs *all, const struct filestore *store, const char *below, int64_t cache_mb, struct err *e)
+{
+	char nonce[33];
+	clock_nonce(nonce, 16);
+	*all =
+	    (struct inputs){.store = store, .dir = xasprintf("%s/in-%s", below, nonce), .cache_bytes = cache_mb * MB};
+	/* Nobody can list it, and nobody knows its name but who is given a folder in it. */
+	if (mkdir(all->dir, 0711) || chmod(all->dir, 0711))
+		return err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", all->dir, strerror(errno));
+	return 0;
+}
+
+int64_t inputs_held(const struct inputs *all)
+{
+	int64_t sum = 0;
+	for (const struct input_tree *t = all->trees; t; t = t->next)
+		sum += t->there ? t->bytes : 0;
+	return sum;
+}
+
+static void remove_folder(const char *dir)
+{
+	struct err e;
+	if (file_remove_tree(dir, &e))
+		log_at(LOG_WARN, "inputs", "%s", e.msg);
+}
+
+static void forget(struct input_tree *t)
+{
+	struct input_tree **q = &t->all->trees;
+	while (*q != t)
+		q = &(*q)->next;
+	*q = t->next;
+	free(t->dir);
+	free(t);
+}
+
+/* What is longest unused goes first, from the disk and from what the store holds. */
+static void make_room(struct inputs *all)
+{
+	while (inputs_held(all) > all->cache_bytes) {
+		struct input_tree *oldest = NULL;
+		for (struct input_tree *t = all->trees; t; t = t->next)
+			if (t->there && !t->users && (!oldest || t->used_at < oldest->used_at))
+				oldest = t;
+		if (!oldest)
+			return;
+		struct err e;
+		char *ref = xasprintf(BRING_HELD "/%s", oldest->id);
+		const char *args[] = {"update-ref", "-d", ref, NULL};
+		if (!git_start(&all->store->git, args, NULL, NULL, &e))
+			log_at(LOG_WARN, "inputs", "%s", e.msg);
+		free(ref);
+		remove_folder(oldest->dir);
+		forget(oldest);
+	}
+}
+
+void inputs_close(struct inputs *all)
+{
+	all->closing = true;
+	for (struct input_tree *t = all->trees; t; t = t->next)
+		proc_end_now(&t->proc);
+	while (all->trees)
+		forget(all->trees);
+	if (all->dir)
+		remove_folder(all->dir);
+	free(all->dir);
+	all->dir = NULL;
+}
+
+static void let_go(struct input_want *w)
+{
+	for (size_t i = 0; i < w->had; i++) {
+		w->trees[i]->users--;
+		w->trees[i]->used_at = clock_mono_ms();
+	}
+	w->had = 0;
+}
+
+static void tell(struct input_want *w, const struct err *e)
+{
+	void (*on_end)(void *ctx, const struct err *e) = w->on_end;
+	w->on_end = NULL;
+	if (e)
+		let_go(w);
+	on_end(w->ctx, e);
+}
+
+/* All who wait for the tree hear what became of it; those who have it go on. */
+static void go_on(struct input_want *w);
+
+static void tell_all(struct inputs *all, const char *tree, const struct err *e)
+{
+	bool again = true;
+	while (again) { /* who is told may take the list apart */
+		again = false;
+		for (struct input_want *w = all->wants; w && !again; w = w->next)
+			if (w->on_end && !strcmp(w->inputs[w->had].tree, tree)) {
+				struct err why;
+				if (e) {
+					why = *e;
+					err_wrap(&why, "input '%s'", w->inputs[w->had].name);
+					tell(w, &why);
+				} else
+					go_on(w);
+				again = true;
+			}
+	}
+}
+
+static void brought(void *ctx, const struct proc_result *res)
+{
+	struct input_tree *t = ctx;
+	struct inputs *all = t->all;
+	struct err e = {0};
+	long long files = 0, bytes = 0;
+	t->proc = NULL;
+	if (all->closing)
+		return;
+	t->there = res->end == PROC_EXITED && !res->code && res->out.data &&
+		   sscanf(res->out.data, "%lld %lld", &files, &bytes) == 2;
+	t->files = files;
+	t->bytes = bytes;
+	if (t->there) {
+		log_at(LOG_INFO, "inputs", "%.12s is here: %lld file%s, %lld bytes", t->id, files,
+		       files == 1 ? "" : "s", bytes);
+		t->users++; /* stays while it is handed out */
+		make_room(all);
+		tell_all(all, t->id, NULL);
+		t->users--;
+		return;
+	}
+	char said[900] = "";
+	buf_first_line(&res->err, said, sizeof said);
+	err_set(&e, res->end == PROC_EXITED && res->code ? (enum err_class)res->code : ERR_UNAVAILABLE, "%s",
+		!strncmp(said, "dgrid: ", 7) ? said + 7
+		: said[0]		     ? said
+					     : "what fetches it was ended");
+	char tree[72];
+	snprintf(tree, sizeof tree, "%s", t->id);
+	forget(t); /* who asks for it from now on has it fetched anew */
+	tell_all(all, tree, &e);
+}
+
+static struct input_tree *find(struct inputs *all, const char *id)
+{
+	struct input_tree *t = all->trees;
+	while (t && strcmp(t->id, id) != 0)
+		t = t->next;
+	return t;
+}
+
+static int fetch(struct inputs *all, const char *id, const struct bring_limits *limits, struct err *e)
+{
+	struct input_tree *t = xcalloc(1, sizeof *t);
+	struct strs argv = {0};
+	*t = (struct input_tree){
+	    .next = all->trees, .all = all, .dir = xasprintf("%s/%u", all->dir, all->made++), .limits = *limits};
+	snprintf(t->id, sizeof t->id, "%s", id);
+	all->trees = t;
+	bring_argv(all->store->git.dir, id, t->dir, limits, &argv);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v, .ctx = t, .on_end = brought};
+	t->proc = proc_start(&spec, e);
+	strs_clear(&argv);
+	if (t->proc)
+		return 0;
+	forget(t);
+	return -1;
+}
+
+/* Together they must be within the limits, too. */
+static bool within(const struct input_want *w, struct err *e)
+{
+	int64_t files = 0, bytes = 0;
+	for (size_t i = 0; i < w->n; i++) {
+		files += w->trees[i]->files;
+		bytes += w->trees[i]->bytes;
+	}
+	if (bytes > w->limits.mb * MB)
+		err_set(e, ERR_DATA, "its inputs have %lld bytes (at most %lld MB: max_in_mb of grid.json)",
+			(long long)bytes, (long long)w->limits.mb);
+	else if (files > w->limits.files)
+		err_set(e, ERR_DATA, "its inputs have %lld files (at most %lld: max_in_files of grid.json)",
+			(long long)files, (long long)w->limits.files);
+	else
+		return true;
+	return false;
+}
+
+static void go_on(struct input_want *w)
+{
+	struct err e = {0};
+	for (; w->had < w->n; w->had++) {
+		struct input_tree *t = find(w->all, w->inputs[w->had].tree);
+		if (!t && fetch(w->all, w->inputs[w->had].tree, &w->limits, &e)) {
+			tell(w, &e);
+			return;
+		}
+		if (!t || !t->there)
+			return;
+		t->users++;
+		t->used_at = clock_mono_ms();
+		w->trees[w->had] = t;
+	}
+	bool fits = within(w, &e);
+	tell(w, fits ? NULL : &e);
+}
+
+void inputs_want(struct inputs *all, const struct json *doc, const struct bring_limits *limits, struct input_want **out,
+		 void *ctx, void (*on_end)(void *ctx, const struct err *e))
+{
+	struct input_want *w = xcalloc(1, sizeof *w);
+	*w = (struct input_want){.next = all->wants, .all = all, .limits = *limits, .ctx = ctx, .on_end = on_end};
+	w->n = inputs_of(doc, w->inputs);
+	all->wants = *out = w;
+	go_on(w);
+}
+
+char *inputs_path(const struct input_want *w, size_t i)
+{
+	return bring_path(w->trees[i]->dir, w->inputs[i].path);
+}
+
+/* What nobody waits for any more need not be brought. Who asks for it from now on has it fetched anew. */
+static void give_up(struct inputs *all, const char *tree)
+{
+	struct input_tree *t = find(all, tree);
+	for (const struct input_want *w = all->wants; w; w = w->next)
+		if (w->on_end && !strcmp(w->inputs[w->had].tree, tree))
+			return;
+	if (t && t->proc) {
+		t->id[0] = 0;
+		proc_signal(t->proc, SIGTERM);
+	}
+}
+
+void inputs_done(struct input_want *w)
+{
+	if (!w)
+		return;
+	if (w->on_end) {
+		w->on_end = NULL;
+		give_up(w->all, w->inputs[w->had].tree);
+	}
+	let_go(w);
+	struct input_want **q = &w->all->wants;
+	while (*q != w)
+		q = &(*q)->next;
+	*q = w->next;
+	struct inputs *all = w->all;
+	free(w);
+	if (!all->closing)
+		make_room(all);
+}

@@ -1,0 +1,33 @@
+/* inputs: what tasks see in /in. A tree is fetched once and written once, to a folder that all tasks which name it
+ * share and none may write to; folders that no task uses go when they are more than the cache may hold.
+ *   inputs_open -> inputs_want(&all, doc, &limits, &w, ctx, on_end) -> inputs_path(w, i) ... inputs_done(w)
+ *   -> inputs_close
+ */
+#ifndef INPUTS_H
+#define INPUTS_H
+#include "schema/input.h"
+#include "store/bring.h"
+
+struct inputs { /* starts as {0} */
+	const struct filestore *store;
+	char *dir; /* of the trees' folders */
+	int64_t cache_bytes;
+	struct input_tree *trees;
+	struct input_want *wants;
+	unsigned made; /* folders so far, which gives the next its name */
+	bool closing;
+};
+/* below: a folder that the sandbox's user can go through, and that is cleared at the next start. */
+int inputs_open(struct inputs *all, const struct filestore *store, const char *below, int64_t cache_mb, struct err *e);
+void inputs_close(struct inputs *all);	       /* ends what is being fetched */
+int64_t inputs_held(const struct inputs *all); /* bytes of trees that are here */
+
+/* Brings what the task of that document is given. on_end is called once, now or from the event loop: e NULL: all is
+ * there; ERR_DATA and ERR_NOENT: it cannot be given to anybody; else this node could not have it now. The want, which
+ * is in *out before that, stays until inputs_done, and with it the folders. */
+void inputs_want(struct inputs *all, const struct json *doc, const struct bring_limits *limits, struct input_want **out,
+		 void *ctx, void (*on_end)(void *ctx, const struct err *e));
+/* Where the i-th stands; NULL: its tree has no such path. The caller's. */
+char *inputs_path(const struct input_want *w, size_t i);
+void inputs_done(struct input_want *w); /* also before on_end, which is not called then; NULL is fine */
+#endif
