@@ -1,5 +1,6 @@
 /* The schema of tasks and of grid.json: every field, its bounds, and that all problems are told at once, with places.
  */
+#include "schema/input.h"
 #include "schema/task.h"
 #include "test.h"
 #include <stdlib.h>
@@ -26,6 +27,69 @@ static void with_member(const char *member, bool valid)
 			       *member ? ", " : "", member);
 	CHECK((problems(text, NULL) == 0) == valid, member);
 	free(text);
+}
+
+#define OID "0123456789abcdef0123456789abcdef01234567"
+
+static void inputs(void)
+{
+	static const char *const good[] = {
+	    "{}", "{\"a\": {\"tree\": \"" OID "\"}}",
+	    "{\"data.csv\": {\"tree\": \"" OID "\", \"path\": \"a/b c\", \"files\": 1, \"bytes\": 67108864, "
+	    "\"from\": \"main:x\"}}",
+	    "{\"a\": {\"tree\": \"" OID "\", \"files\": 5000}, \"b\": {\"tree\": \"" OID "\", \"files\": 5000}}"};
+	static const char *const bad[] = {"[]",
+					  "{\"a\": \"" OID "\"}",
+					  "{\"a\": {}}",
+					  "{\"a\": {\"tree\": \"main\"}}",
+					  "{\"a\": {\"tree\": \"0123456789ABCDEF0123456789abcdef01234567\"}}",
+					  "{\"a\": {\"tree\": 5}}",
+					  "{\".a\": {\"tree\": \"" OID "\"}}",
+					  "{\"a/b\": {\"tree\": \"" OID "\"}}",
+					  "{\"\": {\"tree\": \"" OID "\"}}",
+					  "{\"a\\u0000\": {\"tree\": \"" OID "\"}}",
+					  "{\"a\": {\"tree\": \"" OID "\", \"path\": \"\"}}",
+					  "{\"a\": {\"tree\": \"" OID "\", \"path\": \"/etc\"}}",
+					  "{\"a\": {\"tree\": \"" OID "\", \"path\": \"x/../y\"}}",
+					  "{\"a\": {\"tree\": \"" OID "\", \"path\": \"x/\"}}",
+					  "{\"a\": {\"tree\": \"" OID "\", \"bytes\": -1}}",
+					  "{\"a\": {\"tree\": \"" OID "\", \"bytes\": 67108865}}",
+					  "{\"a\": {\"tree\": \"" OID
+					  "\", \"bytes\": 9223372036854775807}, \"b\": {\"tree\": \"" OID
+					  "\", \"bytes\": 9223372036854775807}}",
+					  "{\"a\": {\"tree\": \"" OID "\", \"files\": 10001}}",
+					  "{\"a\": {\"tree\": \"" OID "\", \"url\": \"https://example.org\"}}"};
+	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+		char *member = xasprintf("\"inputs\": %s", good[i]);
+		with_member(member, true);
+		free(member);
+	}
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char *member = xasprintf("\"inputs\": %s", bad[i]);
+		with_member(member, false);
+		free(member);
+	}
+	struct buf all = {0};
+	for (int i = 0; i < INPUTS_MAX + 1; i++) {
+		buf_addf(&all, "%s\"i%d\": {\"tree\": \"" OID "\"}", i ? ", " : "\"inputs\": {", i);
+		if (i < INPUTS_MAX - 1)
+			continue;
+		char *member = xasprintf("%s}", all.data);
+		with_member(member, i < INPUTS_MAX);
+		free(member);
+	}
+	buf_clear(&all);
+	with_member("\"inputs\": {\"a\": {\"tree\": \"" OID "\"}}, \"workdir\": \"a\"", true);
+	with_member("\"workdir\": \"a\", \"inputs\": {\"a\": {\"tree\": \"" OID "\"}}", true);
+	with_member("\"inputs\": {\"a\": {\"tree\": \"" OID "\"}}, \"workdir\": \"b\"", false);
+	with_member("\"workdir\": \"a\"", false);
+	struct buf said = {0};
+	problems(
+	    "{\"task_id\": \"t\", \"script\": \"true\", \"timeout_seconds\": 10,\n \"inputs\": {\"a\": {\"tree\": 5}}}",
+	    &said);
+	CHECK(said.data && strstr(said.data, "2:27: inputs: not valid (\"a\": expected \"tree\", an object id"),
+	      said.data);
+	buf_clear(&said);
 }
 
 static void schema(void)
@@ -249,6 +313,7 @@ static void config_bounds(void)
 int main(void)
 {
 	schema();
+	inputs();
 	life();
 	config_bounds();
 	CHECK(task_id_valid("a-Z_9") && !task_id_valid("") && !task_id_valid("a b") && !task_id_valid("../x") &&

@@ -1,6 +1,7 @@
 /* A stranger's folder: names, links, limits, modes, and depth; then the same as a tree of Git's. */
 #include "base/file.h"
 #include "base/tree.h"
+#include "store/bring.h"
 #include "store/checkout.h"
 #include "store/filestore.h"
 #include "test.h"
@@ -102,6 +103,58 @@ static void limits(const char *dir)
 	free(at);
 }
 
+/* What a task is given: links that stay inside, modes and times that say nothing of who wrote it, whole or not at all.
+ */
+static void given(struct filestore *s)
+{
+	struct err e = {0};
+	struct stat st;
+	struct tree_limits theirs = {.entries = 100, .bytes = 1 << 20, .links = true, .foreign = true};
+	const struct bring_limits wide = {.mb = 1, .files = 3}, few = {.mb = 1, .files = 2},
+				  none = {.mb = 0, .files = 3};
+	char *dir = in(root, "theirs"), *sub = in(dir, "sub"), *to = in(root, "given"), *path,
+	     *link_to = in(sub, "link"), *out = in(dir, "out"), *same;
+	mkdir(dir, 0755);
+	mkdir(sub, 0755);
+	put(dir, "plain", "text\n", 0600);
+	put(sub, "run", "#!/bin/sh\n", 0700);
+	CHECK(!symlink("../plain", link_to) && !symlink("../plain", out), "links");
+	import(s, dir, &theirs, "refs/held/given");
+	CHECK(bring_to(s, tree, to, &few, &e) && e.class == ERR_DATA && !file_exists(to),
+	      "too many files: none of them");
+	CHECK(bring_to(s, tree, to, &none, &e) && e.class == ERR_DATA && !file_exists(to), "too many bytes");
+	CHECK(!bring_to(s, tree, to, &wide, &e), e.msg);
+	path = in(to, "sub/run");
+	CHECK(!stat(path, &st) && (st.st_mode & 07777) == 0555 && st.st_mtime == 946684800, "to be read and run");
+	free(path);
+	path = in(to, "sub/link");
+	CHECK(!lstat(path, &st) && S_ISLNK(st.st_mode), "a link stays one");
+	free(path);
+	path = in(to, "out");
+	CHECK(lstat(path, &st), "one that leads out is not there");
+	free(path);
+	CHECK(!stat(to, &st) && st.st_mtime == 946684800, "folders have the same time");
+	same = bring_path(to, "sub/run");
+	CHECK(same && bring_at_hand(s, tree), "found");
+	free(same);
+	CHECK(!bring_path(to, "sub/link") && !bring_path(to, "none") && !bring_path(to, "plain/x"),
+	      "nothing that is not there, or leads elsewhere");
+	CHECK(bring_in(s, "0123456789abcdef0123456789abcdef01234567", &e), "no remote, no input");
+	/* One that another hand made. */
+	const char *evil =
+	    "commit refs/held/evil\ncommitter x <x> 0 +0000\ndata 0\nM 120000 inline a/l\ndata 9\n../../etc\n";
+	const char *args[] = {"fast-import", "--quiet", NULL};
+	char had[72];
+	CHECK(!git_run_input(&s->git, evil, strlen(evil), &e, args) && filestore_tree(s, "refs/held/evil", had), e.msg);
+	CHECK(!file_remove_tree(to, &e), e.msg);
+	CHECK(bring_to(s, had, to, &wide, &e) && e.class == ERR_DATA && !file_exists(to), "a link that leads out");
+	free(dir);
+	free(sub);
+	free(to);
+	free(link_to);
+	free(out);
+}
+
 int main(void)
 {
 	struct err e = {0};
@@ -195,6 +248,7 @@ int main(void)
 	CHECK(checkout_want(&c, "su") == 0 && checkout_want(&c, "sub/") == 1 && checkout_want(&c, "plain") == 1,
 	      "by path");
 	checkout_clear(&c);
+	given(&s);
 	filestore_close(&s);
 
 	limits(dir);
