@@ -222,6 +222,20 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	prints again 700000
 }
 
+@test "of a changed input only what changed is fetched" {
+	for i in 1 2 3 4 5 6 7 8 9; do head -c 50000 /dev/urandom >"data/$i"; done
+	"$DGRID" submit --id before --input data -- 'cat /in/data/* | wc -c'
+	once
+	kept() { du -sk "$T/w1/store.git/objects" | cut -f1; }
+	before=$(kept)
+	[ "$before" -gt 400 ]
+	head -c 50000 /dev/urandom >data/5
+	"$DGRID" submit --id after --input data -- 'md5sum </in/data/5'
+	once
+	prints after "$(md5sum <data/5)"
+	[ $(($(kept) - before)) -lt 150 ]
+}
+
 @test "over HTTP with a token, over SSH without protocol v2, and where a host takes heads only" {
 	start_sshd
 	DGRID_REPO_URL=$SSH_URL "$DGRID" submit --id ssh --input data -- 'cat /in/data/f1'

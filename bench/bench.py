@@ -410,6 +410,52 @@ def audit():
             'few_mb': few_mb, 'mb': many_mb}
 
 
+def size_of(folder):
+    return sum(os.path.getsize(os.path.join(at, f)) for at, _, files in os.walk(folder) for f in files) / 1e6
+
+
+def inputs():
+    """200 tasks with the same 20 MB in 500 files, and 200 without, by one node each; then one file of it changed."""
+    def submit(g, prefix, n, *options):
+        folder = os.path.join(g.dir, prefix)
+        os.makedirs(folder)
+        for i in range(n):
+            with open(os.path.join(folder, f'q{prefix}{i}.json'), 'w') as f:
+                json.dump({'task_id': f'q{prefix}{i}', 'script': 'true', 'timeout_seconds': 60}, f)
+        run(DGRID, '--repo', g.repo, 'submit', *options, *(os.path.join(folder, f) for f in sorted(os.listdir(folder))))
+
+    def worked(g, name):
+        p = subprocess.Popen([DGRID, '--repo', g.repo, 'worker', '--node-id', name, '--slots', '8', '--engine', 'bwrap', '--once',
+                              '--work-dir', os.path.join(g.dir, name)], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL, env=ENV)
+        _, status, used = os.wait4(p.pid, 0)
+        p.returncode = os.waitstatus_to_exitcode(status)
+        return used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+
+    data = os.path.join(WORK, 'data')
+    if not os.path.exists(data):
+        os.makedirs(data)
+        for i in range(500):
+            with open(os.path.join(data, f'f{i:03}'), 'wb') as f:
+                f.write(os.urandom(40000))
+    g = Grid()
+    submit(g, 'without', 200)
+    plain, _ = worked(g, 'plain')
+    submit(g, 'with', 200, '--input', data)
+    given, mb = worked(g, 'given')
+    stored = size_of(os.path.join(g.dir, 'given', 'store.git', 'objects'))
+    with open(os.path.join(data, 'f007'), 'wb') as f:
+        f.write(os.urandom(40000))
+    submit(g, 'changed', 1, '--input', data)
+    worked(g, 'given')
+    more = size_of(os.path.join(g.dir, 'given', 'store.git', 'objects')) - stored
+    done = g.completed()
+    g.gone()
+    if done != 401:
+        sys.exit(f'bench: {done} of 401 tasks are completed')
+    return {'ratio': given / plain, 'stored_mb': stored, 'changed_mb': more, 'peak_mb': mb}
+
+
 def packed():
     """A start of the static program as it is released and as it was before it was packed, in turns."""
     run('make', '-s', 'static')
@@ -459,6 +505,10 @@ FIGURES = {
                       ('few_ratio', '  of 10,000 commits ÷ `git log`', '≤ 3', lambda v: v <= 3),
                       ('few_mb', '  resident at 10,000 commits, MB', '', None),
                       ('mb', '  resident at 100,000 commits, MB', '≤ 50', lambda v: v <= 50)]),
+    'inputs': (inputs, [('ratio', '200 tasks with the same input, 20 MB in 500 files: processor time ÷ without', '≤ 1.1', lambda v: v <= 1.1),
+                        ('stored_mb', '  received and kept, MB', '≤ 25', lambda v: v <= 25),
+                        ('changed_mb', '  one file of it changed: received, MB', '≤ 0.1', lambda v: v <= 0.1),
+                        ('peak_mb', '  largest process, MB', '≤ 80', lambda v: v <= 80)]),
     'packed': (packed, [('packed_kb', 'the static program, KB', '< 300', lambda v: v < 300),
                         ('packed_ms', '  a start of it, ms', '', None), ('plain_kb', '  not packed, KB', '', None),
                         ('plain_ms', '  a start of it, ms', '', None)]),

@@ -23,11 +23,11 @@ bool bring_at_hand(const struct filestore *o, const char *tree)
 	return !GIT(o, NULL, &none, "rev-list", "--objects", "--quiet", tree);
 }
 
-/* ref of the remote as another one here. However long it takes. */
-static int fetch(const struct filestore *o, const char *ref, const char *here, struct err *e)
+/* ref of the remote as another one here. However long it takes. how: NULL, or an option. */
+static int fetch(const struct filestore *o, const char *ref, const char *here, const char *how, struct err *e)
 {
 	char *spec = xasprintf("+%s:%s", ref, here);
-	const char *args[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec, NULL};
+	const char *args[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec, how, NULL};
 	int rc = git_run_long(&o->git, e, args);
 	if (rc && strstr(e->msg, "find remote ref"))
 		e->class = ERR_NOENT;
@@ -47,7 +47,7 @@ int bring_out(const struct filestore *o, const char *tree, const char *ref, stru
 	if (!ref || !place_out_parse(ref, &place))
 		return err_set(e, ERR_NOENT, "the files are not at the remote: %.300s", first.msg);
 	char *here = xasprintf("refs/got/%s/%s/%d", place.day, place.node, place.number);
-	int rc = fetch(o, ref, here, e);
+	int rc = fetch(o, ref, here, NULL, e);
 	free(here);
 	if (rc && e->class == ERR_NOENT)
 		rc =
@@ -70,7 +70,8 @@ int bring_in(const struct filestore *o, const char *tree, struct err *e)
 	*e = (struct err){.class = ERR_NOENT};
 	for (int heads = 0; heads < 2 && rc && e->class == ERR_NOENT; heads++) {
 		place_in_name(there, tree, heads);
-		rc = fetch(o, there, here, e);
+		/* Only so does git leave out what other commits here have, of which this one is no descendant. */
+		rc = fetch(o, there, here, "--depth=1", e);
 	}
 	if (rc && e->class == ERR_NOENT)
 		return err_set(e, ERR_NOENT, "it is not at the remote: there is no " PLACE_IN "/%s", tree);
