@@ -34,6 +34,8 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	[ "$(input_of c both from) $(input_of c tasks from)" = "task:a:both main:tasks/completed" ]
 	run -0 "$DGRID" show c
 	[[ "$output" == *"/in/both: 1 file, 8 bytes, task:a:both"* ]]
+	"$DGRID" dashboard -o "$T/site"
+	grep -q '<dt>Given</dt><dd>both: 1 file, 8 bytes, of task:a:both</dd>' "$T/site/t/c.html"
 	run -0 "$DGRID" rerun c
 	[[ "$output" == *reproducible ]]
 	"$DGRID" audit

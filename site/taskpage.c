@@ -1,6 +1,7 @@
 #include "site/taskpage.h"
 #include "base/clock.h"
 #include "base/markup.h"
+#include "schema/input.h"
 #include "schema/vote.h"
 #include "site/rows.h"
 #include <stdio.h>
@@ -235,6 +236,21 @@ static void facts_files(struct buf *b, const struct json *result)
 	fact(b, "Files not kept", json_str(result, "out_error"));
 }
 
+/* What it is given in /in. */
+static void facts_inputs(struct buf *b, const struct json *doc)
+{
+	struct input in[INPUTS_MAX];
+	size_t n = inputs_of(doc, in);
+	for (size_t i = 0; i < n; i++) {
+		const char *from = json_str(json_get(json_get(doc, "inputs"), in[i].name), "from");
+		char *text = xasprintf("%.64s: %lld file%s, %lld bytes%s%.200s", in[i].name, (long long)in[i].files,
+				       in[i].files == 1 ? "" : "s", (long long)in[i].bytes, from ? ", of " : "",
+				       from ? from : "");
+		fact(b, "Given", text);
+		free(text);
+	}
+}
+
 /* Of a task that several nodes run. */
 static void facts_vote(struct buf *b, const struct taskpage *p)
 {
@@ -282,6 +298,8 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact(b, "Engine", json_str(result, "engine"));
 	fact(b, "Image", json_str(result, "image") ? json_str(result, "image") : json_str(doc, "image"));
 	fact(b, "Image digest", json_str(result, "image_digest"));
+	facts_inputs(b, doc);
+	fact(b, "Begins in a copy of", json_str(doc, "workdir"));
 	facts_files(b, result);
 	static const char *const steps[] = {"Queued in", "Claimed in", "Ended in"};
 	const char *const oids[] = {p->queued, p->claimed, p->ended};
