@@ -84,6 +84,30 @@ int filestore_tidy(const struct filestore *o, const char *tip, struct err *e)
 	return rc;
 }
 
+static void add_delete(void *ctx, const char *record)
+{
+	record += strspn(record, "\n"); /* of the record before */
+	if (*record)
+		buf_addf(ctx, "delete %s\n", record);
+}
+
+int filestore_shrink(const struct filestore *o, const char *prefix, struct err *e)
+{
+	struct buf input = {0};
+	const char *list[] = {"for-each-ref", "--format=%(refname)%00", prefix, NULL},
+		   *update[] = {"update-ref", "--stdin", NULL};
+	int rc = git_records(&o->git, list, add_delete, &input, e);
+	if (!rc && input.len)
+		rc = git_run_input(&o->git, input.data, input.len, e, update);
+	if (!rc)
+		rc = GIT(o, NULL, e, "-c", BIG, "repack", "-A", "-d", "-l", "--quiet",
+			 "--unpack-unreachable=1.hour.ago");
+	if (!rc)
+		rc = GIT(o, NULL, e, "prune", "--expire=1.hour.ago");
+	buf_clear(&input);
+	return rc;
+}
+
 static int64_t bytes_below(const char *dir)
 {
 	DIR *d = opendir(dir);

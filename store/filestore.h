@@ -29,5 +29,8 @@ struct filestore_import *filestore_import(const struct filestore *o, struct tree
 bool filestore_tree(const struct filestore *o, const char *rev, char tree[72]);
 /* Packs what there is and lets go what no ref holds; of tip, a commit here, no ancestor is kept ("": none). */
 int filestore_tidy(const struct filestore *o, const char *tip, struct err *e);
+/* The same for a store that several processes use at once: what is younger than an hour stays, and what refs below the
+ * prefix (such as refs/got) hold goes, unless it is. */
+int filestore_shrink(const struct filestore *o, const char *prefix, struct err *e);
 int64_t filestore_bytes(const struct filestore *o); /* on disk, about */
 #endif

@@ -140,6 +140,13 @@ static void given(struct filestore *s)
 	CHECK(!bring_path(to, "sub/link") && !bring_path(to, "none") && !bring_path(to, "plain/x"),
 	      "nothing that is not there, or leads elsewhere");
 	CHECK(bring_in(s, "0123456789abcdef0123456789abcdef01234567", &e), "no remote, no input");
+	/* What was only looked at goes when it is old; what is held, or new, stays. */
+	char gone_id[72];
+	put(dir, "plain", "text of another\n", 0600);
+	import(s, dir, &theirs, "refs/got/x");
+	CHECK(filestore_tree(s, "refs/got/x", gone_id) && !filestore_shrink(s, "refs/got", &e), e.msg);
+	CHECK(!filestore_tree(s, "refs/got/x", gone_id) && bring_at_hand(s, tree), "no ref, but it is young");
+	CHECK(filestore_tree(s, "refs/held/given", gone_id) && bring_at_hand(s, gone_id), "held");
 	/* One that another hand made. */
 	const char *evil =
 	    "commit refs/held/evil\ncommitter x <x> 0 +0000\ndata 0\nM 120000 inline a/l\ndata 9\n../../etc\n";

@@ -60,7 +60,7 @@ static int cmd_files(const struct context *ctx, int argc, char **argv, struct er
 			       (long long)left_out);
 	}
 	left_clear(&l);
-	filestore_close(&store);
+	left_close(&store);
 	checkout_clear(&files);
 	return rc;
 }
@@ -122,7 +122,7 @@ static int get_one(const struct context *ctx, const struct get *o, const char *i
 	}
 	free(dir);
 	left_clear(&l);
-	filestore_close(&store);
+	left_close(&store);
 	checkout_clear(&files);
 	return rc;
 }
@@ -196,7 +196,7 @@ static int keep(const struct context *ctx, const char *id, const char *name, str
 	free(subject);
 	buf_clear(&commit);
 	left_clear(&l);
-	filestore_close(&store);
+	left_close(&store);
 	checkout_clear(&files);
 	return rc;
 }

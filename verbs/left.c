@@ -4,8 +4,11 @@
 #include "store/cache.h"
 #include "store/places.h"
 #include "verbs/follow.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define KEPT_BYTES (256LL << 20)
 
 void left_clear(struct left *l)
 {
@@ -54,4 +57,12 @@ int left_store(const struct context *ctx, bool sha256, struct filestore *store, 
 	free(cache);
 	free(dir);
 	return rc;
+}
+
+void left_close(struct filestore *store)
+{
+	struct err e;
+	if (store->git.dir && filestore_bytes(store) > KEPT_BYTES && filestore_shrink(store, "refs/got", &e))
+		fprintf(stderr, "dgrid: the copy of files in '%s' cannot be made smaller: %s\n", store->git.dir, e.msg);
+	filestore_close(store);
 }

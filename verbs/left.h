@@ -17,4 +17,6 @@ int left_find(const struct context *ctx, const char *at, const char *id, struct 
 void left_clear(struct left *l);
 /* Of a remote a copy in the cache; of a folder it is the view that is read, and whose objects are borrowed. */
 int left_store(const struct context *ctx, bool sha256, struct filestore *store, struct err *e);
+/* Closes it; one that has grown large is made smaller. */
+void left_close(struct filestore *store);
 #endif

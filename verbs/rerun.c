@@ -246,7 +246,7 @@ static void close_files(struct again *a, char *out, char *dir)
 		free(at);
 		free((char *)a->inputs[i].path);
 	}
-	filestore_close(&a->files);
+	left_close(&a->files);
 	if (out)
 		outputs_discard(&a->outputs, a->nonce);
 	if (dir && file_remove_tree(dir, &e))

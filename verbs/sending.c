@@ -426,6 +426,6 @@ void sending_clear(struct sending *s)
 	json_free(s->member);
 	strs_clear(&s->trees);
 	strs_clear(&s->commits);
-	filestore_close(&s->store);
+	left_close(&s->store);
 	*s = (struct sending){0};
 }
