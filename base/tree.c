@@ -192,7 +192,9 @@ static int visit(struct walk *w, int folder, const char *name)
 		return 0;
 	}
 	if (w->keep && (!wanted || !tree_name_valid(name))) {
-		l->left_out++;
+
+		if (!l->left_out++)
+			l->left = xasprintf("%s%s", w->path, name);
 		return 0;
 	}
 	if (is_folder)
@@ -261,7 +263,9 @@ void tree_list_clear(struct tree_list *l)
 	for (size_t i = 0; i < l->n; i++)
 		free(l->v[i].path);
 	free(l->v);
+
 	free(l->culprit);
+	free(l->left);
 	if (l->fd >= 0)
 		close(l->fd);
 	*l = (struct tree_list){.fd = -1};

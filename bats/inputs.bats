@@ -94,7 +94,7 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	no 65 'more than 64 MB (max_in_mb' --input large
 	[ -z "$(in_refs)" ]
 	run -0 --separate-stderr "$DGRID" submit --id fine --input data -- 'ls /in/data; cat /in/data/in'
-	[[ "$stderr" == *"2 left out: links that lead out"* ]]
+	[[ "$stderr" == *"2 left out, first '"*"': links that lead out"* ]]
 	once
 	prints fine $'f1\nin\nsub\ntwo'
 	grid_settings '"max_in_mb": 0'
@@ -261,4 +261,62 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	[ "$(in_refs refs/heads/dgrid-in | wc -l)" = 1 ]
 	once
 	prints heads two
+}
+
+@test "what one's own repository is like: another folder by -C, ends of lines, links, submodules" {
+	git clone -q "$ORIGIN" grid
+	git init -q -b trunk proj
+	cd proj
+	git config core.autocrlf true
+	printf 'a\r\nb\r\n' >crlf.txt
+	echo mine >mine.txt
+	tgit add -A 2>/dev/null
+	tgit commit -qm first
+	[ -z "$(git status --porcelain)" ]
+	"$DGRID" -C ../grid submit --id own --checkout -- 'cat mine.txt; od -c crlf.txt | head -n 1'
+	once
+	prints own $'mine\n0000000   a  \\n   b  \\n'
+	ln -s /etc/passwd up
+	tgit add -A
+	tgit commit -qm link
+	run -65 "$DGRID" submit --checkout -- true
+	[[ "$output" == *"--checkout: 'up' is a link that leads out of the folder"* ]]
+	tgit rm -q up
+	git -c protocol.file.allow=always submodule --quiet add "$ORIGIN" sub
+	tgit commit -qm submodule
+	run -65 "$DGRID" submit --checkout -- true
+	[[ "$output" == *"'sub' in it is a submodule"* ]]
+	run -64 "$DGRID" submit --checkout trunk -- true
+	[[ "$output" == *"--checkout=trunk"* ]]
+	if [[ $(id -u) == 0 ]]; then
+		chown -R 65534 .
+		run "$DGRID" submit --checkout -- true
+		[[ "$output" == *"dubious ownership"* ]]
+	fi
+}
+
+@test "what cannot be kept of a task's files is told; of many tasks' the others come all the same" {
+	echo x >a.txt
+	run -65 "$DGRID" submit --input a.txt --workdir a.txt -- true
+	[[ "$output" == *'"a.txt" is a file (expected a folder)'* ]]
+	run -64 "$DGRID" submit --input 'my name=a.txt' -- true
+	[[ "$output" == *"'my name' is no name for it in /in"* ]]
+	"$DGRID" submit --id link -- 'ln -s /etc/passwd /out/l'
+	"$DGRID" submit --id good -- 'echo 1 >/out/file'
+	"$DGRID" submit --id none -- true
+	"$DGRID" submit --id last -- 'echo 2 >/out/file'
+	"$DGRID" submit --id large -- 'head -c 17000000 /dev/zero >/out/big'
+	once --slots 5
+	[[ "$(field link 'r["out_error"]')" == "nothing of it can be kept: 1 links"* ]]
+	run -66 "$DGRID" files link
+	[[ "$output" == *"nothing of it can be kept"* ]]
+	run -66 "$DGRID" files large
+	[[ "$output" == *"more than 16 MB"* ]]
+	run -66 --separate-stderr "$DGRID" get --tasks -o got link good none last
+	[[ "$stderr" == *"dgrid: link: "*"dgrid: none: task 'none' left no files"*"2 of 4 tasks"* ]]
+	[ "$(cat got/good/file got/last/file)" = $'1\n2' ]
+	run -0 "$DGRID" rerun large
+	run -66 "$DGRID" submit --input task:good:/file -- true
+	[[ "$output" == *"it has no '/file'"* ]]
+	"$DGRID" audit
 }

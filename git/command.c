@@ -183,7 +183,7 @@ void git_command(const struct git *g, const char *dir, const char *const *args, 
 		strs_add(argv, "-C");
 		strs_add(argv, dir);
 	}
-	for (size_t i = 0; i < sizeof pinned / sizeof *pinned; i++)
+	for (size_t i = 0; i < sizeof pinned / sizeof *pinned && !g->theirs; i++)
 		set(argv, pinned[i]);
 	set(argv, g->sign_with ? "commit.gpgSign=true" : "commit.gpgSign=false");
 	if (g->sign_with) {

@@ -10,6 +10,7 @@ struct git {
 	char *dir; /* work tree of the clone */
 	char *name, *email;
 	bool in_hook;	       /* we run as a hook of dir: git's word on where the pushed objects are is handed on */
+	bool theirs;	       /* the user's own repository: all his settings count, as when he calls git himself */
 	bool as_is;	       /* history as its objects have it: no replaced ones, no grafts, no commit-graph file */
 	const char *sign_with; /* file of the SSH key that commits are signed with; NULL: they are not */
 };

@@ -9,15 +9,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LINK_MAX_BYTES 4096
+
 /* ---- what is in it ---- */
 
 struct listing {
 	struct checkout *list;
 	bool links;
+	const char *why;
 	char *wrong; /* the first path that cannot be written; NULL: none */
 };
 
-static bool path_valid(const char *path)
+bool checkout_path_valid(const char *path)
 {
 	char *copy = xstrdup(path);
 	bool valid = true;
@@ -37,15 +40,21 @@ static void take(void *ctx, const char *record)
 {
 	struct listing *l = ctx;
 	struct checkout_file f = {.wanted = true};
-	char mode[8], type[8];
+	char mode[8] = "", type[8];
 	long long size = 0;
 	const char *tab = strchr(record, '\t');
 	if (!tab || l->wrong)
 		return;
 	bool read = sscanf(record, "%7s %7s %71s %lld", mode, type, f.oid, &size) == 4;
 	f.link = read && l->links && !strcmp(mode, "120000");
-	if (!read || (strcmp(mode, "100644") != 0 && strcmp(mode, "100755") != 0 && !f.link) || !path_valid(tab + 1)) {
+	if (!read || (strcmp(mode, "100644") != 0 && strcmp(mode, "100755") != 0 && !f.link) ||
+	    !checkout_path_valid(tab + 1)) {
 		l->wrong = xstrdup(tab + 1);
+		l->why = !strcmp(mode, "160000") ? "a submodule"
+			 : read && !strcmp(mode, "120000") && !l->links
+			     ? "a link"
+			     : "no plain file with a name that every disk takes, "
+			       "or too many folders deep";
 		return;
 	}
 	f.executable = !strcmp(mode, "100755");
@@ -63,11 +72,59 @@ int checkout_list(const struct git *g, const char *tree, bool links, struct chec
 	const char *args[] = {"ls-tree", "-r", "-z", "-l", "--full-tree", tree, NULL};
 	int rc = git_records(g, args, take, &ls, e);
 	if (!rc && ls.wrong)
-		rc = err_set(e, ERR_DATA,
-			     "'%.200s' in it is no plain file with a name that every disk takes: it is not written",
-			     ls.wrong);
+		rc = err_set(e, ERR_DATA, "'%.200s' in it is %s: it is not written", ls.wrong, ls.why);
 	free(ls.wrong);
 	return rc;
+}
+
+struct looking {
+	const struct checkout_file *const *links;
+	int rc;
+	struct err *e;
+};
+
+static int count_steps(const char *path)
+{
+	int n = 0;
+	for (; *path; path++)
+		n += *path == '/';
+	return n;
+}
+
+static int judge_link(const struct checkout_file *f, const char *text, size_t len, struct err *e)
+{
+	return tree_link_stays(count_steps(f->path), text, len)
+		   ? 0
+		   : err_set(e, ERR_DATA, "'%s' is a link that leads out of the folder", f->path);
+}
+
+static void look_at(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct looking *k = ctx;
+	if (!k->rc && !bytes)
+		k->rc = err_set(k->e, ERR_UNAVAILABLE, "the link '%s' cannot be read", k->links[i]->path);
+	else if (!k->rc)
+		k->rc = judge_link(k->links[i], bytes, len, k->e);
+}
+
+int checkout_links(const struct git *g, const struct checkout *l, struct err *e)
+{
+	struct strs oids = {0};
+	const struct checkout_file **links = xcalloc(l->n + 1, sizeof *links);
+	struct looking k = {.links = links, .e = e};
+	struct err git_says;
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].link) {
+			links[oids.n] = &l->v[i];
+			strs_add(&oids, l->v[i].oid);
+		}
+	if (oids.n && git_cat(g, "blob", oids.v, oids.n, LINK_MAX_BYTES, look_at, &k, &git_says) && !k.rc) {
+		*e = git_says;
+		k.rc = -1;
+	}
+	strs_clear(&oids);
+	free(links);
+	return k.rc;
 }
 
 size_t checkout_want(struct checkout *l, const char *path)
@@ -150,14 +207,6 @@ static int write_all(int fd, const char *p, size_t len)
 	return 0;
 }
 
-static int count_steps(const char *path)
-{
-	int n = 0;
-	for (; *path; path++)
-		n += *path == '/';
-	return n;
-}
-
 /* name in folder: the text of a link, or what a file holds. */
 static void write_one(struct writing *w, const struct checkout_file *f, int folder, const char *name, const char *bytes,
 		      size_t len)
@@ -167,9 +216,8 @@ static void write_one(struct writing *w, const struct checkout_file *f, int fold
 		unlinkat(folder, name, 0);
 	if (f->link) {
 		char *target = xstrndup(bytes, len);
-		if (!tree_link_stays(count_steps(f->path), bytes, len))
-			w->rc = err_set(w->e, ERR_DATA, "'%s' is a link that leads out of the folder", f->path);
-		else if (symlinkat(target, folder, name))
+		w->rc = judge_link(f, bytes, len, w->e);
+		if (!w->rc && symlinkat(target, folder, name))
 			trouble(w, f->path);
 		free(target);
 		return;

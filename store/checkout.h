@@ -24,6 +24,9 @@ struct checkout { /* starts as {0} */
 /* ERR_DATA: something in it is neither file nor folder (nor, with links, a symbolic link), or has a name that no disk
  * should see. */
 int checkout_list(const struct git *g, const char *tree, bool links, struct checkout *l, struct err *e);
+/* ERR_DATA: one of the links leads out of the folder, by its text alone. */
+int checkout_links(const struct git *g, const struct checkout *l, struct err *e);
+bool checkout_path_valid(const char *path); /* each step is a name that every disk takes, and they are not too many */
 /* Wants the file of that path, or all below a folder of that path, besides what is wanted. How many that are. */
 size_t checkout_want(struct checkout *l, const char *path);
 /* Writes what is wanted below dir, which is made. over: files that stand there are replaced, else that is an error

@@ -154,10 +154,19 @@ static int cmd_get(const struct context *ctx, int argc, char **argv, struct err 
 		return err_set(e, ERR_USAGE, "--tasks writes to folders (expected another -o than -)");
 	if (!o.tasks)
 		return get_one(ctx, &o, argv[s.rest], argv + s.rest + 1, (size_t)(argc - s.rest - 1), e);
-	int rc = 0;
-	for (int i = s.rest; i < argc && !rc; i++)
-		rc = get_one(ctx, &o, argv[i], NULL, 0, e);
-	return rc;
+
+	/* One that left nothing keeps no other back. */
+	int missing = 0;
+	for (int i = s.rest; i < argc && !proc_given_up(); i++) {
+		struct err one;
+		if (!get_one(ctx, &o, argv[i], NULL, 0, &one))
+			continue;
+		fprintf(stderr, "dgrid: %s: %s\n", argv[i], one.msg);
+		e->class = one.class;
+		missing++;
+	}
+	return missing ? err_set(e, e->class, "the files of %d of %d tasks were not written", missing, argc - s.rest)
+		       : 0;
 }
 
 /* ---- keep ---- */
@@ -242,7 +251,7 @@ const struct verb verb_get = {
     .summary = "fetches the files that a task left in /out",
     .about = "Writes what a task left in /out to a folder named after it, or to DIR; with PATHs only those files and "
 	     "folders. Only this task's files are fetched, where the host gives objects by id, as most do. Files that "
-	     "stand there are not replaced without --force, and no link is followed.",
+	     "stand there are not replaced without --force, and no link in the folder is followed.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){{'o', "-o, --output", "DIR", "@folders",

@@ -294,10 +294,9 @@ static int cmd_init(const struct context *ctx, int argc, char **argv, struct err
 	if (!rc && by_host)
 		p.ci = ci_of(here.url);
 	/* The hook first, so that it judges this program's own push too. */
-	if (!rc &&
-	    (((p.bare || p.hook) && check_bare(here.url, &p, e)) || (given && make_repository(given, here.branch, e)) ||
-	     (p.hook && hook_install(here.url, here.branch, e)) ||
-	     ledger_open(&l, here.url, here.branch, NULL, here.name, here.email, e)))
+	if (!rc && (((p.bare || p.hook) && check_bare(here.url, &p, e)) || make_repository(here.url, here.branch, e) ||
+		    (p.hook && hook_install(here.url, here.branch, e)) ||
+		    ledger_open(&l, here.url, here.branch, NULL, here.name, here.email, e)))
 		rc = -1;
 	if (!rc && (rc = init_clone(&l, &p, e)) != 0 && strstr(e->msg, "hash algorithm") &&
 	    !(rc = file_remove_tree(l.git.dir, e)) && !(rc = git_init_sha256(&l.git, l.url, l.branch, e)))

@@ -65,8 +65,13 @@ static void concluded(void *ctx, const struct harvest *h)
 				 .reason = h->what};
 	a->done = true;
 	a->broken = r->status == ATT_ENGINE;
-	if (h->over && r->status == ATT_SUCCESS)
+
+	if (h->over && (r->status == ATT_SUCCESS || r->status == ATT_FAILED)) { /* as the worker has it */
 		r->status = ATT_FAILED;
+		r->exit_code = -1;
+		r->signal = 0;
+	}
+
 	if (a->broken)
 		snprintf(a->why, sizeof a->why, "the engine failed: %.250s", r->message);
 	else

@@ -90,10 +90,11 @@ static int take_local(struct source *src, const char *path, const struct stat *s
 	if (!rc && !l.n)
 		rc = err_set(e, ERR_DATA, "there is no file in it");
 	if (!rc && l.left_out)
-		fprintf(
-		    stderr,
-		    "dgrid: --input %s: %llu left out: links that lead out, devices, .git, or names that Git refuses\n",
-		    src->spec, (unsigned long long)l.left_out);
+		fprintf(stderr,
+			"dgrid: --input %s: %llu left out, first '%s': links that lead out, devices, .git, or names "
+			"that Git "
+			"refuses\n",
+			src->spec, (unsigned long long)l.left_out, l.left ? l.left : "");
 	src->files = (int64_t)l.n;
 	src->bytes = l.bytes;
 	src->from = xstrdup(last_part(path));
@@ -138,7 +139,10 @@ static int take_object(struct source *src, const char *tree, const char *path, s
 	struct buf listed = {0};
 	char mode[8] = "040000", type[8] = "tree", oid[72];
 	int rc = 0;
+
 	snprintf(oid, sizeof oid, "%s", tree);
+	if (*path && !checkout_path_valid(path))
+		return err_set(e, ERR_NOENT, "it has no '%.200s'", path);
 	if (*path && ((rc = GIT(src->s, &listed, e, "ls-tree", "-z", "--full-tree", tree, path)) != 0 || !listed.len ||
 		      sscanf(listed.data, "%7s %7s %71s", mode, type, oid) != 3))
 		rc = rc ? rc : err_set(e, ERR_NOENT, "it has no '%.200s'", path);
@@ -158,7 +162,10 @@ static int take_object(struct source *src, const char *tree, const char *path, s
 static int measure(struct source *src, struct err *e)
 {
 	struct checkout l = {0};
+
 	int rc = checkout_list(&src->s->store.git, src->ref, true, &l, e);
+	if (!rc)
+		rc = checkout_links(&src->s->store.git, &l, e);
 	src->files = (int64_t)l.n;
 	src->bytes = l.bytes;
 	checkout_clear(&l);
@@ -239,14 +246,14 @@ static int find_commit(const struct sending_tree *want, const struct git *here, 
 
 static int take_checkout(struct source *src, const struct sending_tree *want, struct err *e)
 {
-	char *dir = realpath(src->ctx->dir, NULL), commit[72], tree[72], *spec = NULL,
-	     *here_ref = xasprintf("refs/got/%s", last_part(src->ref));
+	char commit[72], tree[72], *spec = NULL, *here_ref = xasprintf("refs/got/%s", last_part(src->ref));
 	struct git here = {
-	    .dir = dir ? dir : (char *)".", .name = src->s->store.git.name, .email = src->s->store.git.email};
+	    .dir = (char *)".", .name = src->s->store.git.name, .email = src->s->store.git.email, .theirs = true};
 	struct buf top = {0};
 	char root[4096] = "";
 	int rc = git_run(&here, &top, e, (const char *const[]){"rev-parse", "--show-toplevel", NULL});
-	if (rc)
+
+	if (rc && strstr(e->msg, "not a git repository"))
 		rc = err_set(e, ERR_NOENT, "this folder is no work tree of Git's");
 	buf_first_line(&top, root, sizeof root);
 	buf_clear(&top);
@@ -269,8 +276,8 @@ static int take_checkout(struct source *src, const struct sending_tree *want, st
 	src->from = rc ? NULL : xasprintf("%.100s %.12s%s", last_part(root), commit, want->dirty ? " and changes" : "");
 	src->name = xstrdup(SENDING_CHECKOUT);
 	free(spec);
+
 	free(here_ref);
-	free(dir);
 	return rc;
 }
 
@@ -304,7 +311,14 @@ static int take(struct source *src, struct err *e)
 		rc = take_revision(src, rev, colon + 1, e);
 		usual = colon[1] ? colon + 1 : NULL;
 		free(rev);
-	} else
+
+	} else if (!src->name && strchr(text, '='))
+		rc = err_set(
+		    e, ERR_USAGE,
+		    "'%.*s' is no name for it in /in (expected 1-64 of A-Z a-z 0-9 . _ -, no dot first), and there is "
+		    "no file '%.200s'",
+		    (int)(strcspn(text, "=") < 100 ? strcspn(text, "=") : 100), text, text);
+	else
 		rc = err_set(
 		    e, ERR_NOENT,
 		    "there is no such file or folder here (of the repository: REV:PATH; of a task: task:ID:PATH)");
@@ -383,8 +397,12 @@ int sending_make(struct sending *s, const struct context *ctx, const struct grid
 	const char *local;
 	const struct json *bad;
 	char why[240];
+
 	if (!n && !checkout->wanted)
 		return 0;
+	if (!c->max_in_mb)
+		return err_set(e, ERR_DATA, "this grid gives tasks no files (max_in_mb of grid.json is 0)");
+
 	s->to = cache_needless(ctx->url, &local) ? local : ctx->url;
 	s->member = json_new(JSON_OBJECT);
 	int rc = left_store(ctx, sha256, &s->store, e);

@@ -174,6 +174,11 @@ static void gather(struct collecting *c)
 	c->h.left_out = list.left_out;
 	c->h.files = list.n;
 	c->h.bytes = (uint64_t)list.bytes;
+
+	if (!list.n && list.left_out && !c->h.error[0] && !list.over)
+		snprintf(c->h.error, sizeof c->h.error,
+			 "nothing of it can be kept: %llu links, devices, or names that Git refuses",
+			 (unsigned long long)list.left_out);
 	char *ref = xasprintf(FILESTORE_HELD "/%s", c->nonce);
 	bool any = list.n && !c->h.error[0] && !list.over;
 	if (any && !filestore_import(&c->all->store, &list, ref, c, imported, &e)) {
