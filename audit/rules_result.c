@@ -1,6 +1,7 @@
 #include "audit/rules_result.h"
 #include "audit/rules_run.h"
 #include "audit/rules_vote.h"
+#include "schema/result.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,12 +219,7 @@ void rules_back(const struct rule_move *m)
 
 static void judge_folder(const struct rule_move *m, const char *status)
 {
-	static const char *const known[] = {"success", "failed",  "timeout",  "oom",	    "cancelled",
-					    "lost",    "invalid", "disputed", "unstartable"};
-	bool found = false;
-	for (size_t i = 0; i < sizeof known / sizeof *known && status; i++)
-		found = found || !strcmp(known[i], status);
-	if (!found)
+	if (result_status_index(status) == RESULT_N_STATUSES)
 		rule_say(m, RULE_RESULT_FOLDER, "the result's status is %.40s", status ? status : "missing");
 	else if (!strcmp(status, "success") != (m->to == TASK_COMPLETED))
 		rule_say(m, RULE_RESULT_FOLDER, "status %s stands in %s", status,

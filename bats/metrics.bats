@@ -81,6 +81,29 @@ change() {
 	"$DGRID" metrics | promtool check metrics
 }
 
+@test "how the finished tasks ended: a sample a status, those that could not be started too" {
+	change python3 - <<-'PY'
+		import json
+		for i, status in enumerate(("unstartable", "unstartable", "lost", "oom", "x\"} 1", None)):
+		    doc = {"task_id": f"t{i}", "script": "x", "timeout_seconds": 10}
+		    if status:
+		        doc["result"] = {"status": status, "reason": "Range of CPUs", "node": "n1", "finished_at": "2020-01-01T00:00:00Z"}
+		    json.dump(doc, open(f"tasks/failed/t{i}.json", "w"))
+	PY
+	run -0 "$DGRID" metrics
+	promtool check metrics <<<"$output"
+	has 'dgrid_tasks_by_status{status="unstartable"} 2'
+	has 'dgrid_tasks_by_status{status="lost"} 1'
+	has 'dgrid_tasks_by_status{status="oom"} 1'
+	has 'dgrid_tasks_by_status{status="success"} 0'
+	has 'dgrid_tasks_by_status{status="other"} 2'
+	[ "$(grep -c '^dgrid_tasks_by_status' <<<"$output")" = 10 ]
+	run -0 "$DGRID" status
+	[[ "$output" == *"t0 "*" unstartable "*"Range of CPUs"* ]]
+	run -0 "$DGRID" metrics --atom
+	[[ "$output" == *"<title>t0: unstartable</title>"*"Range of CPUs"* ]]
+}
+
 @test "hostile documents: labels are escaped, absurd numbers do no harm" {
 	change python3 - <<-'PY'
 		import json

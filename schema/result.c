@@ -6,6 +6,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+const char *const result_statuses[RESULT_N_STATUSES] = {"success", "failed",   "timeout",     "oom",	"cancelled",
+							"lost",	   "disputed", "unstartable", "invalid"};
+
+size_t result_status_index(const char *status)
+{
+	size_t i = 0;
+	while (i < RESULT_N_STATUSES && !(status && !strcmp(status, result_statuses[i])))
+		i++;
+	return i;
+}
+
 static void set_hash(struct json *r, const char *name, const uint8_t hash[32])
 {
 	char hex[SHA256_HEX];

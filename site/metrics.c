@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "base/version.h"
+#include "schema/result.h"
 #include "store/voters.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,11 +71,12 @@ struct seconds { /* one duration of many tasks */
 };
 struct figures {
 	struct seconds run, wait;
-	double completed, failed; /* ends of tasks, archived and tried again ones too */
-	double ended, run_sum;	  /* tasks with a known duration, archived ones too */
-	int64_t oldest;		  /* seconds the oldest queued task has waited */
-	size_t late;		  /* claims past their lease */
-	size_t short_of;	  /* queued tasks without nodes enough for a quorum */
+	double status[RESULT_N_STATUSES + 1]; /* of the finished tasks on the branch */
+	double completed, failed;	      /* ends of tasks, archived and tried again ones too */
+	double ended, run_sum;		      /* tasks with a known duration, archived ones too */
+	int64_t oldest;			      /* seconds the oldest queued task has waited */
+	size_t late;			      /* claims past their lease */
+	size_t short_of;		      /* queued tasks without nodes enough for a quorum */
 };
 
 static void add_seconds(struct seconds *d, double s)
@@ -124,6 +126,7 @@ static void add_task(struct figures *f, const struct snapshot *s, const struct s
 	f->short_of += v.missing > 0;
 	if (t->state != TASK_COMPLETED && t->state != TASK_FAILED)
 		return;
+	f->status[result_status_index(json_str(result, "status"))]++;
 	f->ended++;
 	f->run_sum += ms > 0 ? (double)ms / 1000 : 0;
 	if (ms >= 0)
@@ -166,6 +169,10 @@ static void add_tasks(struct json *list, const struct snapshot *s)
 		   "Ends of tasks, those since archived or tried again too.");
 	sample(m, "", f.completed, LABELS("outcome", "completed"));
 	sample(m, "", f.failed, LABELS("outcome", "failed"));
+	m = metric(list, "dgrid_tasks_by_status", "gauge",
+		   "Finished tasks still on the branch, by the status of their results.");
+	for (size_t i = 0; i <= RESULT_N_STATUSES; i++)
+		sample(m, "", f.status[i], LABELS("status", i < RESULT_N_STATUSES ? result_statuses[i] : "other"));
 	m = metric(list, "dgrid_tasks_past_lease", "gauge", "Claims whose lease has run out: to be healed.");
 	sample(m, "", (double)f.late, NULL);
 	m = metric(list, "dgrid_tasks_short_of_nodes", "gauge",

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/markup.h"
 #include "schema/input.h"
+#include "schema/result.h"
 #include "schema/vote.h"
 #include "site/rows.h"
 #include <stdio.h>
@@ -169,12 +170,10 @@ static void put_commit(struct buf *b, const struct forge *f, const char *oid)
 
 static const char *badge_class(const char *status)
 {
-	static const char *const known[] = {"success", "failed",  "timeout",  "oom",	  "cancelled",
-					    "lost",    "invalid", "orphaned", "disputed", "unstartable"};
-	for (size_t i = 0; status && i < sizeof known / sizeof *known; i++)
-		if (!strcmp(status, known[i]))
-			return known[i];
-	return "other";
+	size_t i = result_status_index(status);
+	return i < RESULT_N_STATUSES		       ? result_statuses[i]
+	       : status && !strcmp(status, "orphaned") ? "orphaned"
+						       : "other";
 }
 
 static void put_head(struct buf *b, const struct taskpage *p)

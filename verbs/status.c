@@ -115,7 +115,7 @@ static void section(struct table *t, const struct snapshot *s, unsigned states, 
 static const struct column columns[] = {{.title = "TASK", .max = 64, .min = 8},
 					{.title = "STATE", .max = 11, .min = 5, .ours = true},
 					{.title = "NODE", .max = 20, .min = 4},
-					{.title = "STATUS", .max = 9, .min = 4},
+					{.title = "STATUS", .max = 11, .min = 4},
 					{.title = "EXIT", .max = 4, .right = true, .ours = true},
 					{.title = "TIME", .max = 10, .right = true, .ours = true},
 					{.title = "OUTPUT", .max = 48, .min = 6}};
