@@ -488,6 +488,14 @@ static void look_at_out(void *ctx)
 		a->look = loop_after(LOOK_MS, look_at_out, a);
 }
 
+static int may_start(const struct attempt *a, const struct engine_run *run, struct err *e)
+{
+	if (a->spec.limited && a->res.unenforced)
+		return err_set(e, ERR_UNAVAILABLE,
+			       "no control group can be made now, and the grid's require_limits asks for it");
+	return a->out_dir ? engine_give_out(a->spec.engine, run, e) : 0;
+}
+
 struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 {
 	struct attempt *a = xcalloc(1, sizeof *a);
@@ -514,7 +522,7 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 		run.user = a->user = take_user(run.instance);
 	}
 	a->spec.run.out_dir = a->out_dir = run.out_dir ? xstrdup(run.out_dir) : NULL;
-	bool given = !a->out_dir || !engine_give_out(spec->engine, &run, e);
+	int rc = may_start(a, &run, e);
 	engine_start_argv(spec->engine, &run, &argv);
 	struct proc_spec p = {.argv = (const char *const *)argv.v,
 			      .env = bwrap ? bare : scrubbed,
@@ -525,7 +533,7 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 			      .on_end = run_ended};
 	a->res.started_at = clock_now();
 	a->started_ms = clock_mono_ms();
-	a->run = given ? proc_start(&p, e) : NULL;
+	a->run = rc ? NULL : proc_start(&p, e);
 	strs_clear(&argv);
 	free(path);
 	if (!a->run) {

@@ -27,6 +27,7 @@ struct attempt_result {
 struct attempt_spec {
 	const struct engine *engine;
 	struct engine_run run;	      /* strings are copied */
+	bool limited;		      /* not without the limits that engine->limits promises */
 	int64_t timeout_ms, grace_ms; /* grace between SIGTERM and SIGKILL */
 	size_t output_limit;	      /* bytes a stream */
 	struct tree_limits out;	      /* of run.out_dir, where there is one */

@@ -145,7 +145,8 @@ static const struct {
     {FIELD_LIMITS, "output_limit_bytes", WHOLE, 1, INT64_MAX, NULL, "`result.task`: likewise"},
     {FIELD_LIMITS, "out_mb", WHOLE, 0, INT64_MAX, NULL,
      "`result.task`: no more than the task asks and the settings give"},
-    {FIELD_LIMITS, "enforced", YESNO, 0, 0, NULL, "-: no rule: what its machine enforces, only the node knows"},
+    {FIELD_LIMITS, "enforced", YESNO, 0, 0, NULL,
+     "`claim.limits`: where the settings require them; what its machine enforces, only the node knows"},
 
     {FIELD_OUT, "tree", TEXT, 0, 0, NULL, "`out.form`, `vote.commitment`"},
     {FIELD_OUT, "files", WHOLE, 1, INT64_MAX, NULL, "`out.form`"},
@@ -192,7 +193,9 @@ static const struct {
     {FIELD_NODE, "labels", STRINGS, 0, 0, NULL, "`claim.task`: whoever claims carries the task's"},
     {FIELD_NODE, "engine", TEXT, 0, 0, NULL, OWN},
     {FIELD_NODE, "engine_version", TEXT, 0, 0, NULL, OWN},
-    {FIELD_NODE, "limits_enforced", YESNO, 0, 0, NULL, OWN},
+    {FIELD_NODE, "limits_enforced", YESNO, 0, 0, NULL,
+     "`claim.limits`: who says false claims nothing where the settings require limits; true is the node's word on "
+     "itself"},
     {FIELD_NODE, "cpu_count", WHOLE, -1, INT64_MAX, NULL, OWN},
     {FIELD_NODE, "memory_mb", WHOLE, -1, INT64_MAX, NULL, OWN},
     {FIELD_NODE, "disk_gb", WHOLE, -1, INT64_MAX, NULL, OWN},

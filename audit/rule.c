@@ -43,6 +43,9 @@ static const struct rule rules[RULE_N] = {
 				       "and not beyond what the settings give"},
     [RULE_CLAIM_TASK] = {"claim.task", "what is claimed is a valid task by the settings, whose `not_before` has come, "
 				       "and the node carries its labels"},
+    [RULE_CLAIM_LIMITS] = {"claim.limits",
+			   "with `require_limits` a node whose file says that it does not enforce limits "
+			   "claims nothing, and no run goes without them"},
     [RULE_CLAIM_RENEWAL] = {"claim.renewal",
 			    "a claim is renewed by its node only; only `lease_until` changes, and only "
 			    "forward"},
@@ -431,6 +434,15 @@ const struct grid_config *rule_settings(const struct rule_move *m, size_t n, int
 		r->older_settings(r->ctx, since);
 	}
 	return world_config(&r->world, n, since);
+}
+
+bool rule_limits_required(const struct rule_move *m, int64_t at)
+{
+	const struct grid_config *c;
+	bool all = true;
+	for (size_t n = 0; all && (c = rule_settings(m, n, at)); n++)
+		all = c->require_limits;
+	return all;
 }
 
 bool rule_now(const struct rule_move *m, enum rule_id rule, const struct json *of, const char *name)

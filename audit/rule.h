@@ -24,6 +24,7 @@ enum rule_id {
 	RULE_CLAIM_ATTEMPT,
 	RULE_CLAIM_TIME,
 	RULE_CLAIM_TASK,
+	RULE_CLAIM_LIMITS,
 	RULE_CLAIM_RENEWAL,
 	RULE_RESULT_CLAIM,
 	RULE_RESULT_TIME,
@@ -185,6 +186,8 @@ bool rule_fields(const struct rule_move *m, enum field_doc kind, const struct js
 /* The nth of the settings that may have been known at a time (UTC seconds), or later: 0 is those of now. NULL: no more.
  */
 const struct grid_config *rule_settings(const struct rule_move *m, size_t n, int64_t at);
+/* Did require_limits hold by all of them? */
+bool rule_limits_required(const struct rule_move *m, int64_t at);
 /* The note of a cancel, as the new document has it: must be there, made by a person under that name, or as old has it.
  */
 void rule_cancel_note(const struct rule_move *m);

@@ -1,5 +1,6 @@
 #include "audit/rules_claim.h"
 #include "audit/rules_vote.h"
+#include "schema/node.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,15 +22,20 @@ static int64_t lease_max(const struct rule_move *m)
 	return most + LEASE_SLACK_SECONDS;
 }
 
+/* The node's file where this commit writes it. */
+static const struct rule_change *file_of(const struct rule_move *m, const char *node)
+{
+	for (size_t i = 0; i < m->c->n; i++) {
+		const struct rule_change *ch = &m->c->changes[i];
+		if (ch->kind == RULE_NODE && ch->new_mode && !strcmp(ch->id, node))
+			return ch;
+	}
+	return NULL;
+}
+
 static bool registered(const struct rule_move *m, const char *node)
 {
-	if (world_node(&m->rules->world, node))
-		return true;
-	for (size_t i = 0; i < m->c->n; i++)
-		if (m->c->changes[i].kind == RULE_NODE && m->c->changes[i].new_mode &&
-		    !strcmp(m->c->changes[i].id, node))
-			return true;
-	return false;
+	return world_node(&m->rules->world, node) || file_of(m, node);
 }
 
 static void judge_node(const struct rule_move *m, const struct json *claim)
@@ -143,12 +149,18 @@ static bool carries(const struct json *labels, const struct json *wanted)
 static const struct json *labels_of(const struct rule_move *m, const char *node)
 {
 	const struct world_node *known = world_node(&m->rules->world, node);
-	for (size_t i = 0; i < m->c->n; i++) {
-		const struct rule_change *ch = &m->c->changes[i];
-		if (ch->kind == RULE_NODE && ch->new_mode && !strcmp(ch->id, node))
-			return json_get(rule_doc(&ch->new), "labels");
-	}
-	return known ? known->labels : NULL;
+	const struct rule_change *file = file_of(m, node);
+	return file ? json_get(rule_doc(&file->new), "labels") : known ? known->labels : NULL;
+}
+
+static void judge_limits(const struct rule_move *m, const struct json *claim)
+{
+	const char *node = json_str(claim, "node");
+	const struct world_node *known = node ? world_node(&m->rules->world, node) : NULL;
+	const struct rule_change *file = node ? file_of(m, node) : NULL;
+	if ((file ? node_unenforced(rule_doc(&file->new)) : known && known->unenforced) &&
+	    rule_limits_required(m, m->c->at))
+		rule_say(m, RULE_CLAIM_LIMITS, "claimed by %s, whose file says that it does not enforce limits", node);
 }
 
 static void judge_task(const struct rule_move *m, const struct json *claim)
@@ -193,6 +205,7 @@ void rules_claim(const struct rule_move *m)
 	judge_signature(m);
 	rules_vote_claim(m, claim);
 	judge_task(m, claim);
+	judge_limits(m, claim);
 	rule_fields(m, FIELD_CLAIM, claim);
 	rule_kept(m, "attempts", RULE_ATTEMPTS_GROW);
 	rule_kept(m, "result", RULE_RESULT_CLAIM);

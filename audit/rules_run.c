@@ -106,6 +106,9 @@ void rules_run_result(const struct rule_move *m, const struct json *result)
 		rule_say(m, RULE_RESULT_TASK, "script_sha256 is not the hash of the task's script");
 	judge_image(m, result, claimed);
 	judge_limits(m, result, claimed);
+	const struct json *held = json_get(json_get(result, "limits"), "enforced");
+	if (held && held->type == JSON_BOOL && !held->boolean && rule_limits_required(m, claimed))
+		rule_say(m, RULE_CLAIM_LIMITS, "nothing held the run to its limits");
 	if (rule_fields(m, FIELD_RESULT, result))
 		rule_fields(m, FIELD_QUORUM, json_get(result, "quorum"));
 }

@@ -1,5 +1,6 @@
 #include "audit/world.h"
 #include "base/clock.h"
+#include "schema/node.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,7 @@ void world_node_read(struct world_node *n, const struct json *doc)
 	const char *status = json_str(doc, "status");
 	n->seen = time_of(doc, "last_heartbeat");
 	n->next_due = time_of(doc, "next_due");
+	n->unenforced = node_unenforced(doc);
 	n->left = status && !strcmp(status, "left");
 	const struct json *labels = json_get(doc, "labels");
 	json_free(n->labels);

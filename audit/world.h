@@ -21,6 +21,7 @@ struct world_node {
 	char id[65];
 	int64_t seen, next_due; /* as its file says, UTC seconds; 0: it does not */
 	bool left;		/* its file says so */
+	bool unenforced;	/* likewise: its limits are not enforced */
 	struct json *labels;	/* as its file has them; NULL: none */
 };
 #define WORLD_PAST 16

@@ -235,4 +235,25 @@ hostile() {
 @test "bwrap, an ordinary user: what a script is given stands in /in, and a copy of it can be written to" {
 	ordinary_user
 	check_inputs
+@test "require_limits: a worker whose control groups come late, or are taken away, runs nothing without them, and goes on with them" {
+	delegated_user
+	tgit -C "$T/c" pull -q
+	echo '{"schema": 1, "images": ["dgrid-test:1"], "min_timeout_seconds": 1, "require_limits": true}' >"$T/c/grid.json"
+	tgit -C "$T/c" commit -qam settings
+	tgit -C "$T/c" push -q origin HEAD:main
+	chown -R 60999:60999 "$T"
+	task before <<<'echo 1'
+	chown root "${GROUPS_OF[@]}"
+	spawn "$T/worker.log" "$DGRID" worker --node-id "$NODE" --engine bwrap --work-dir "$T/w1"
+	wait_until 40 grep -q 'limits: memory, processes and processors are not enforced here' "$T/worker.log"
+	chown 60999 "${GROUPS_OF[@]}"
+	wait_until 90 ledger_has completed before
+	chown root "${GROUPS_OF[@]}"
+	task waits <<<'echo 2'
+	wait_until 40 grep -q 'no control group' "$T/worker.log"
+	wait_until 20 ledger_has queue waits
+	chown 60999 "${GROUPS_OF[@]}"
+	wait_until 90 ledger_has completed waits
+	[ "$(field waits 'r["status"], r["limits"].get("enforced")')" = "success None" ]
+	"$DGRID" audit
 }

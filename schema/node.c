@@ -103,6 +103,12 @@ void node_read(struct node_view *v, const struct json *doc)
 	v->busy = within(v->busy);
 }
 
+bool node_unenforced(const struct json *node_doc)
+{
+	const struct json *says = json_get(node_doc, "limits_enforced");
+	return says && says->type == JSON_BOOL && !says->boolean;
+}
+
 bool node_has_labels(const struct json *node_doc, const struct json *wanted)
 {
 	const struct json *own = json_get(node_doc, "labels");

@@ -34,5 +34,6 @@ struct node_view {
 	int64_t slots, busy;
 };
 void node_read(struct node_view *v, const struct json *doc);
+bool node_unenforced(const struct json *node_doc); /* it says that it does not hold tasks to their limits */
 bool node_has_labels(const struct json *node_doc, const struct json *wanted); /* wanted: a task's labels or NULL */
 #endif

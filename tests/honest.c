@@ -40,8 +40,11 @@ static struct {
 	struct actor people[PEOPLE];
 	struct grid_config config;
 	unsigned tasks;
+	bool limits; /* as the newest grid.json says; the nodes go by it from then on, ms */
+	int64_t limits_at;
 } sim;
-static const struct engine bwrap = {.kind = ENGINE_BWRAP, .version = "0.8.0"};
+static const struct engine engines[] = {{.kind = ENGINE_BWRAP, .version = "0.8.0", .limits = true},
+					{.kind = ENGINE_BWRAP, .version = "0.8.0"}};
 
 /* ---- nodes ---- */
 
@@ -55,6 +58,7 @@ static struct node_facts facts(struct sim_node *n, const char *status)
 				   .engine = "bwrap",
 				   .engine_version = "0.8.0",
 				   .work_dir = "/",
+				   .limits = n->slots.engine->limits,
 				   .slots = SLOTS,
 				   .busy = slots_busy(&n->slots),
 				   .started_at = n->started_at,
@@ -116,6 +120,8 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 	struct ledger_change c[64];
 	struct err e;
 	memset(c, 0, sizeof c);
+	if (stage.ms >= sim.limits_at)
+		sim.config.require_limits = sim.limits;
 	slots_watch(&n->slots, &l);
 	leave_files(n);
 	outbox_checked(&n->outbox, one_in(2));
@@ -439,10 +445,24 @@ static void archive(const char *who, const char *name)
 	strs_clear(&ids);
 }
 
+/* require_limits comes or goes; nodes see it now or a while later. */
+static void change_settings(struct actor *a)
+{
+	struct json *doc = stage_json("grid.json");
+	sim.limits = !sim.limits;
+	sim.limits_at = stage.ms + (one_in(2) ? 0 : 1000 * below(600));
+	json_set(doc, "require_limits", json_new_bool(sim.limits));
+	char *text = task_text(doc);
+	stage_commit("main", a->id, "Other settings\n");
+	stage_set("grid.json", text);
+	free(text);
+	json_free(doc);
+}
+
 static void person_acts(struct actor *a)
 {
 	stage.acts = a;
-	switch (below(8)) {
+	switch (below(9)) {
 	case 0:
 	case 1:
 	case 2:
@@ -460,8 +480,12 @@ static void person_acts(struct actor *a)
 	case 6:
 		person_heals(a);
 		break;
-	default:
+	case 7:
 		archive(a->id, a->id);
+		break;
+	default:
+		if (one_in(4))
+			change_settings(a);
 	}
 }
 
@@ -471,7 +495,7 @@ static void begin(void)
 {
 	static const char *const names[PEOPLE] = {"alice", "bob"};
 	int64_t skew = below(61);
-	char text[256];
+	char text[320];
 	for (size_t i = 0; i < FILES; i++) {
 		free(stage.files[i].text);
 		stage.files[i].text = NULL;
@@ -481,15 +505,18 @@ static void begin(void)
 		snprintf(sim.people[i].id, sizeof sim.people[i].id, "%s", names[i]);
 	}
 	sim.tasks = stage.transitions = 0;
+	sim.limits = one_in(4);
+	sim.limits_at = 0;
 	stage.acts = &sim.people[0];
 	/* Somewhere in the two years before 2026-11. */
 	stage.ms = 1000 * (1730000000 + below(63000000));
 	snprintf(text, sizeof text,
 		 "{\"schema\": 1, \"heartbeat_seconds\": %lld, \"orphan_after_seconds\": %lld, "
 		 "\"max_clock_skew_seconds\": %lld, "
-		 "\"keep_finished\": %lld, \"retry_backoff_seconds\": %lld%s}\n",
+		 "\"keep_finished\": %lld, \"retry_backoff_seconds\": %lld%s%s}\n",
 		 (long long)(1 + below(60)), (long long)(5 + below(300)), (long long)skew, (long long)(1 + below(4)),
-		 (long long)(1 + below(20)), one_in(2) ? ", \"lease_seconds\": 30" : "");
+		 (long long)(1 + below(20)), one_in(2) ? ", \"lease_seconds\": 30" : "",
+		 sim.limits ? ", \"require_limits\": true" : "");
 	stage_commit("main", "alice", "Make this repository a dgrid grid\n");
 	stage_set("grid.json", text);
 	for (int s = 0; s < TASK_N_STATES; s++) {
@@ -511,7 +538,7 @@ static void begin(void)
 		n->slots.node_id = n->a.id;
 		n->slots.instance = n->instance;
 		n->slots.work_dir = "/";
-		n->slots.engine = &bwrap;
+		n->slots.engine = &engines[i && one_in(2)];
 		n->slots.config = &sim.config;
 		n->slots.outbox = &n->outbox;
 		n->slots.fit = &n->fit;

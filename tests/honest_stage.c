@@ -387,8 +387,12 @@ const char *attempt_status_name(enum attempt_status s)
 }
 struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 {
-	(void)e;
 	struct attempt *a = xcalloc(1, sizeof *a);
+	if (spec->limited && !spec->engine->limits) {
+		err_set(e, ERR_UNAVAILABLE, "no control group");
+		free(a);
+		return NULL;
+	}
 	*a = (struct attempt){.spec = *spec, .began = clock_now()};
 	return a;
 }
@@ -423,6 +427,7 @@ void stage_end(struct attempt *a)
 	if (r.status <= ATT_FAILED)
 		r.exit_code = r.status == ATT_SUCCESS ? 0 : (int)below(255) + 1;
 	r.unstarted = one_in(2);
+	r.unenforced = !a->spec.limited && (!a->spec.engine->limits || one_in(9));
 	r.signal = r.exit_code > 128 && r.exit_code <= 192 ? r.exit_code - 128 : 0;
 	snprintf(r.message, sizeof r.message, "no space left");
 	buf_addf(&r.out, "%lld\n", (long long)(one_in(4) ? below(1000) : 7)); /* so that votes mostly agree */

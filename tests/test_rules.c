@@ -107,8 +107,9 @@ static void move(const char *from, const char *to, const char *old, const char *
 	}
 }
 
-static int64_t newest; /* the date of what came before */
-static int64_t past;   /* until when other images were allowed; 0: never */
+static int64_t newest;		    /* the date of what came before */
+static int64_t past;		    /* until when other images were allowed; 0: never */
+static const char *settings, *file; /* grid.json and n1's file, as they stood before; NULL: the defaults, nothing */
 
 /* Judges the commit in a world where task a stands in state (-1: nowhere), nodes n1 and n2 are registered. */
 static void judge(int state)
@@ -124,6 +125,13 @@ static void judge(int state)
 	struct world_node *n = world_node_add(&r.world, "n1");
 	n->seen = NOW - 100;
 	n->next_due = NOW - 70;
+	if (settings)
+		world_settings(&r.world, settings, strlen(settings), 0);
+	struct json_error je;
+	struct json *doc = file ? json_parse(file, strlen(file), &je) : NULL;
+	if (doc)
+		world_node_read(n, doc);
+	json_free(doc);
 	world_node_add(&r.world, "n2");
 	world_nonce_new(&r.world, "ffffffffffffffffffffffffffffffff");
 	rules_judge(&r, &c);
@@ -579,6 +587,42 @@ static void runs(void)
 			clean("by settings of a minute ago");
 	}
 	past = 0;
+}
+
+static void limits(void)
+{
+	static const char all[] = "{\"node_id\":\"n1\",\"limits_enforced\":true}",
+			  none[] = "{\"node_id\":\"n1\",\"limits_enforced\":false}";
+	static const struct {
+		const char *what, *before, *now; /* n1's file; now NULL: the claim's commit leaves it */
+		bool fraud;
+	} claims[] = {{"by a node that enforces them", none, all, false},
+		      {"by one that says nothing, as 0.1.0 did", NULL, "{\"node_id\":\"n1\"}", false},
+		      {"by one that does not", all, none, true},
+		      {"by one that said before that it does not", none, NULL, true}};
+	static const char required[] = "{\"require_limits\":true}";
+	char ran[2048];
+	snprintf(ran, sizeof ran, "%s,\"limits\":{\"memory_mb\":512,\"enforced\":false}",
+		 RAN("0", "", "0", EMPTY_SHA256));
+	for (size_t i = 0; i < 4 * sizeof claims / sizeof *claims; i++) {
+		size_t k = i / 4;
+		bool holds = i % 4 > 1;
+		settings = i % 4 ? required : NULL;
+		past = i % 4 == 1 ? NOW - 60 : i % 4 == 2 ? NOW - 7200 : 0;
+		file = claims[k].before;
+		commit_by("n1", "claim a");
+		move("queue", "in_progress", TASK, with(text("\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+		if (claims[k].now)
+			change("nodes/n1.json", "{\"node_id\":\"n1\"}", claims[k].now);
+		judge(TASK_QUEUE);
+		if (holds && claims[k].fraud)
+			broken(RULE_CLAIM_LIMITS, claims[k].what);
+		else
+			clean(claims[k].what);
+		try_run("success", ran, holds ? RULE_CLAIM_LIMITS : RULE_N, "a run without limits");
+	}
+	past = 0;
+	settings = file = NULL;
 }
 
 /* ---- back to the queue ---- */
@@ -1160,6 +1204,7 @@ int main(void)
 	renewals();
 	results();
 	runs();
+	limits();
 	outputs();
 	orphans();
 	places();

@@ -81,7 +81,7 @@ void selfcheck_clear(struct selfcheck *s)
 	*s = (struct selfcheck){0};
 }
 
-bool selfcheck_run(struct selfcheck *s, const struct engine *g, const struct grid_config *c, const char *dir)
+bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_config *c, const char *dir)
 {
 	struct err e;
 	struct engine now;
@@ -97,6 +97,7 @@ bool selfcheck_run(struct selfcheck *s, const struct engine *g, const struct gri
 		return false;
 	}
 	s->suspect = false;
+	g->limits = now.limits;
 	if (s->limits && !now.limits) {
 		selfcheck_pause(s, SELFCHECK_LIMITS);
 		return false;

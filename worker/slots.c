@@ -258,6 +258,7 @@ static void run(struct slot *s)
 					    .out_dir = out,
 					    .out_lost_mb = unseen ? (int)t->out_mb : 0,
 					    .out_mb = out ? t->out_mb : 0},
+				    .limited = all->config->require_limits,
 				    .out = s->out,
 				    .timeout_ms = t->timeout_seconds * 1000,
 				    .grace_ms = GRACE_MS,

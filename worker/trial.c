@@ -40,6 +40,7 @@ int trial_run(const struct engine *g, const struct grid_config *c, struct err *e
 					    .memory_mb = (int)c->max_memory_mb,
 					    .pids = (int)c->max_pids,
 					    .tmp_mb = (int)c->tmp_mb},
+				    .limited = c->require_limits,
 				    .timeout_ms = TRIAL_MS,
 				    .grace_ms = 1000,
 				    .output_limit = 1024,

@@ -247,6 +247,33 @@ def a_lease_of_eleven_days_by_the_tasks_own_timeout(h):
     h.do(h.submit("long", timeout_seconds=11 * 86400))
     h.fraud(h.claim("long", lease=11 * 86400), P + "long.json")
 
+def limits_required(h):
+    """For two hours already: what held an hour ago may still be what a node goes by."""
+    step = h.person({"grid.json": {**h.doc("grid.json"), "require_limits": True}}, "Limits are enforced\n")
+    step.when = h.now - 7200
+    h.do(step)
+
+@fraud("claim.limits")
+def a_claim_by_a_node_that_does_not_enforce_limits(h):
+    limits_required(h)
+    step = h.claim("queued")
+    step.changes.update(h.node("n1", limits_enforced=False))
+    h.fraud(step, P + "queued.json")
+
+@fraud("claim.limits")
+def a_claim_by_a_node_that_said_before_that_it_does_not_enforce_limits(h):
+    limits_required(h)
+    h.do(Step("n1", "0", "transitions", h.node("n1", limits_enforced=False)))
+    doc = h.claim("queued").doc
+    h.fraud(h.move("n1", "claim", "queued", "in_progress", doc, node=False), P + "queued.json")
+
+@fraud("claim.limits")
+def a_run_that_nothing_held_to_its_limits(h):
+    limits_required(h)
+    step = h.finish("running")
+    step.doc["result"]["limits"]["enforced"] = False
+    h.fraud(step, C + "running.json")
+
 @fraud("task.signed", grid="signed_tasks")
 def a_claim_that_names_another_signer(h):
     step = h.claim("sealed")
