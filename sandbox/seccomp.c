@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <sched.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -130,6 +132,50 @@ static void add(struct buf *out, const struct instruction *code, size_t n)
 	buf_add(out, (const char *)code, n * sizeof *code);
 }
 
+struct span {
+	unsigned from, to;
+};
+
+/* Looks the number up, by halves: the kernel tries each number there is when it takes the filter, and an older one each
+ * call. What is in no span goes on behind the last of these instructions, left of which are still to come. */
+static void search(struct buf *out, const struct span *s, size_t n, size_t left)
+{
+	size_t half = n / 2, before = 4 * half - 1;
+	if (n == 1) {
+		const struct instruction one[] = {{IF_AT_LEAST, 0, (uint8_t)(left - 1), s->from},
+						  {IF_ABOVE, (uint8_t)(left - 2), 0, s->to},
+						  REFUSE(EPERM)};
+		add(out, one, 3);
+		return;
+	}
+	const struct instruction which = {IF_AT_LEAST, (uint8_t)before, 0, s[half].from};
+	add(out, &which, 1);
+	search(out, s, half, left - 1);
+	search(out, s + half, n - half, left - 1 - before);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+	return (x > y) - (x < y);
+}
+
+static void refuse(struct buf *out)
+{
+	unsigned sorted[sizeof refused / sizeof *refused];
+	struct span spans[sizeof refused / sizeof *refused];
+	_Static_assert(4 * sizeof refused / sizeof *refused <= 256, "a jump is 8 bits");
+	size_t n = 0;
+	memcpy(sorted, refused, sizeof refused);
+	qsort(sorted, sizeof sorted / sizeof *sorted, sizeof *sorted, by_number);
+	for (size_t i = 0; i < sizeof sorted / sizeof *sorted; i++)
+		if (n && spans[n - 1].to + 1 == sorted[i])
+			spans[n - 1].to++;
+		else
+			spans[n++] = (struct span){sorted[i], sorted[i]};
+	search(out, spans, n, 4 * n - 1);
+}
+
 bool seccomp_filter(struct buf *out)
 {
 	static const struct instruction begin[] = {
@@ -181,10 +227,7 @@ bool seccomp_filter(struct buf *out)
 	    {RETURN, 0, 0, ALLOW},
 	};
 	add(out, begin, sizeof begin / sizeof *begin);
-	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
-		const struct instruction one[] = {WHEN(refused[i], 1), REFUSE(EPERM)};
-		add(out, one, 2);
-	}
+	refuse(out);
 	add(out, end, sizeof end / sizeof *end);
 	return true;
 }
