@@ -81,6 +81,29 @@ worker() {
 	done
 }
 
+@test "a claim whose push has an unknown end runs once it shows, and goes back when it lands after it was given up" {
+	"$DGRID" submit --id shows -- true
+	how push landed-gone
+	worker
+	wait_until 60 grep -q 'remote trouble' "$T/n1.log"
+	ledger_has in_progress shows
+	how ok
+	wait_until 60 ledger_has completed shows
+	[ "$(ledger_json completed shows | jq -c '[.attempts[].outcome]')" = '["success"]' ]
+	how push late
+	: >"$T/odd.log"
+	"$DGRID" --repo "$ORIGIN" submit --id late -- true
+	claimed_again() { [ "$(sed -n 's/^push push late //p' "$T/odd.log" | sort -u | wc -l)" -ge 2 ]; }
+	wait_until 60 claimed_again
+	ledger_has queue late
+	how ok
+	wait_until 60 ledger_has completed late
+	[ "$(ledger_json completed late | jq -c '[.attempts[] | [.outcome, .reason]]')" = '[["released","the claim landed after it was given up"],["success",null]]' ]
+	kill -TERM "$worker_pid"
+	wait_until 30 pid_ended "$worker_pid"
+	run -0 "$DGRID" audit
+}
+
 @test "a worker whose pushes are refused says so, is not healthy, pushes seldom, and goes on when the host does" {
 	"$DGRID" submit --id one -- true
 	how push status 500

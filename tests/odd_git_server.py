@@ -7,13 +7,15 @@ ROOT holds the repositories. MODE_FILE is read at every request; its line says h
   all status N [WAIT]     so is everything
   push cut                the connection ends before the push is looked at
   push landed-cut         the push lands, the connection ends without an answer
+  push landed-gone        a push to the branch lands, the connection ends, and the host is gone: all status 500
+  push late               pushes are cut; the first to the branch is kept, and lands before the first request of another mode
   push twice              the push is run twice, as by a client that sends it again; the second answer counts
   push refuse WORDS       "ng" with these words, and nothing lands
   push race WORDS         somebody else's commit lands first, and the push gets "ng" with these words
   push silence            no answer while the line stays the same
   fetch slow MS BYTES     what a fetch brings comes in pieces of BYTES, MS apart
   fetch silence           no answer to a fetch while the line stays the same
-LOG gets a line for each request that pushes or fetches: its kind and the mode."""
+LOG gets a line for each request that pushes or fetches: its kind and the mode, and what a push to the branch makes it."""
 import os
 import subprocess
 import sys
@@ -36,6 +38,7 @@ def packet(data):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    kept = None  # of push late: the request and its data
 
     def log_message(self, *args):
         pass
@@ -103,7 +106,11 @@ class Handler(BaseHTTPRequestHandler):
             kind = "beat" if pushes else "fetch" if fetches else "other"
         if kind != "other":
             with open(LOG, "a") as f:
-                f.write(f"{kind} {how}\n")
+                becomes = " " + data.split(b"\0")[0].split(b" ")[-2].decode() if kind == "push" else ""
+                f.write(f"{kind} {how}{becomes}\n")
+        if Handler.kept and words[1:2] != ["late"]:
+            (late, late_data), Handler.kept = Handler.kept, None
+            late.backend(late_data)
         mine = words[0] == "all" or (words[0] == "push" and pushes) or (words[0] == "fetch" and fetches)
         if not mine or words[0] == "ok":
             words = ["", "ok"]
@@ -111,6 +118,15 @@ class Handler(BaseHTTPRequestHandler):
             extra = [("Retry-After", words[3])] if len(words) > 3 else []
             self.answer(int(words[2]), [("Content-Type", "text/plain")] + extra, b"the host says no\n")
         elif words[1] == "cut":
+            self.cut()
+        elif words[1] == "late":
+            if kind == "push" and not Handler.kept:
+                Handler.kept = self, data
+            self.cut()
+        elif words[1] == "landed-gone" and kind == "push":
+            self.backend(data)
+            with open(MODE, "w") as f:
+                f.write("all status 500\n")
             self.cut()
         elif words[1] == "landed-cut":
             self.backend(data)
