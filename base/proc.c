@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
 
@@ -67,6 +68,36 @@ const char *proc_self(void)
 			snprintf(path, sizeof path, "dgrid"); /* no /proc: found through PATH */
 	}
 	return path;
+}
+
+static bool dumpable(void)
+{
+#ifdef __linux__
+	return prctl(PR_GET_DUMPABLE) == 1;
+#else
+	return false;
+#endif
+}
+
+const char *proc_again(void)
+{
+	static const char unpacked[] = "/memfd:dgrid-unpacked"; /* by packaging/packed/unpack.c */
+	static char path[64];
+	static bool looked;
+	DIR *d = looked ? NULL : opendir("/proc/self/fd");
+	for (struct dirent *de; d && !path[0] && (de = readdir(d));) {
+		char target[64] = "";
+		if (readlinkat(dirfd(d), de->d_name, target, sizeof target - 1) > 0 &&
+		    !strncmp(target, unpacked, sizeof unpacked - 1))
+			snprintf(path, sizeof path, "/proc/%ld/fd/%.20s", (long)getpid(), de->d_name);
+	}
+	if (d)
+		closedir(d);
+	/* It may be forbidden to run what lies in memory, or to look into a process whose program cannot be read. */
+	if (path[0] && !looked && (access(path, X_OK) || !dumpable()))
+		path[0] = 0;
+	looked = true;
+	return path[0] ? path : proc_self();
 }
 
 /* Every descriptor above 2 becomes close-on-exec: by one call, else by the list of those that are open, else one by

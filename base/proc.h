@@ -58,6 +58,9 @@ bool proc_given_up(void);     /* what it says now: then nothing more should be b
 int64_t proc_waited_ms(void); /* how long proc_run has waited for its child; 0: it does not */
 struct proc *proc_start(const struct proc_spec *spec, struct err *e); /* copies what it needs of spec; NULL on error */
 const char *proc_self(void);					      /* the path of this program */
+/* The same for a child that is to begin at once: of a packed static program, the file in memory that it was unpacked
+ * to. Only while this process lives. */
+const char *proc_again(void);
 pid_t proc_pid(const struct proc *p);
 void proc_signal(struct proc *p, int sig); /* to the child's process group */
 /* For a child with spec.feed, while it runs in the background. What is fed is kept until the child takes it. */

@@ -48,7 +48,7 @@ static const struct {
 
 void enter_argv(const struct enter *e, struct strs *argv)
 {
-	strs_add(argv, proc_self());
+	strs_add(argv, proc_again());
 	strs_add(argv, WORD);
 	for (size_t i = 0; e->groups && i < e->groups->n; i++)
 		strs_addf(argv, "group=%s", e->groups->v[i]);

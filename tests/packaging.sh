@@ -168,6 +168,8 @@ static_program() { # PROCESSOR [EMULATOR]
 	static_scene "$plain" "$emulator"
 	static_scene "$program" "$emulator"
 
+	[[ -n $emulator ]] || static_again "$program"
+
 	# A file that was damaged on its way says so.
 	cp "$program" "$work/damaged"
 	dd if=/dev/zero of="$work/damaged" bs=1000 seek=150 count=1 conv=notrunc status=none
@@ -183,6 +185,24 @@ static_program() { # PROCESSOR [EMULATOR]
 		((rc == 69))
 		grep -q 'cannot be unpacked: ftruncate: File too large' "$work/refused"
 	fi
+}
+static_again() { # PROGRAM: what a worker unpacked at its start begins each attempt; that the file is gone by then shows it
+	local pid rc=0
+	rm -rf "$work/again"
+	mkdir "$work/again"
+	cp "$1" "$work/again/dgrid"
+	git init -q --bare -b main "$work/again/grid.git"
+	"$1" --repo "$work/again/grid.git" init
+	"$work/again/dgrid" --repo "$work/again/grid.git" worker --node-id n1 --engine bwrap --work-dir "$work/again/w" 2>"$work/again/log" &
+	pid=$!
+	wait_until 30 git -C "$work/again/grid.git" cat-file -e main:nodes/n1.json
+	rm "$work/again/dgrid"
+	"$1" --repo "$work/again/grid.git" submit --id again -- 'echo again'
+	"$1" --repo "$work/again/grid.git" wait --timeout 60 again || rc=$?
+	kill "$pid"
+	wait "$pid" || true
+	cat "$work/again/log"
+	((rc == 0))
 }
 static_choices() {
 	local rc=0

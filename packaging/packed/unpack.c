@@ -10,6 +10,7 @@
 #include "lzma.h"
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -67,10 +68,11 @@ static void *mapped(void *at, size_t len, int prot, int flags, int fd, off_t off
 	return p;
 }
 
-/* The program as a file in memory. */
+/* The program as a file in memory, which nobody can change any more. Its name is what proc_again (base/proc.c) looks
+ * for. */
 static int unpacked(void)
 {
-	int fd = memfd_create("dgrid", MFD_CLOEXEC);
+	int fd = memfd_create("dgrid-unpacked", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		fail("memfd_create", strerror(errno));
 	void (*was)(int) = signal(SIGXFSZ, SIG_IGN); /* a small `ulimit -f` would end it without a word */
@@ -82,6 +84,8 @@ static int unpacked(void)
 	if (lzma_unpack(packed, len, out, UNPACKED_LEN) != LZMA_WHOLE)
 		fail("its content", "damaged; fetch it again and compare SHA256SUMS");
 	munmap(out, UNPACKED_LEN);
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
+		fail("fcntl", strerror(errno));
 	return fd;
 }
 
@@ -124,8 +128,7 @@ int main(int argc, char **argv, char **env)
 		if (head->e_phoff >= p->p_offset && head->e_phoff < p->p_offset + p->p_filesz)
 			parts_at = p->p_vaddr + head->e_phoff - p->p_offset;
 	}
-	munmap((void *)head, UNPACKED_LEN);
-	close(fd);
+	munmap((void *)head, UNPACKED_LEN); /* fd stays open: who starts the program again need not unpack it again */
 	/* What was read to unpack need not stay. */
 	uintptr_t from = ((uintptr_t)packed + page - 1) / page * page, to = (uintptr_t)packed_end / page * page;
 	if (to > from)
