@@ -235,6 +235,8 @@ hostile() {
 @test "bwrap, an ordinary user: what a script is given stands in /in, and a copy of it can be written to" {
 	ordinary_user
 	check_inputs
+}
+
 @test "require_limits: a worker whose control groups come late, or are taken away, runs nothing without them, and goes on with them" {
 	delegated_user
 	tgit -C "$T/c" pull -q

@@ -180,7 +180,7 @@ char *bring_path(const char *dir, const char *path)
 void bring_argv(const char *store_dir, const char *tree, const char *dir, const struct bring_limits *limits,
 		struct strs *argv)
 {
-	strs_add(argv, proc_self());
+	strs_add(argv, proc_again());
 	strs_add(argv, WORD);
 	strs_add(argv, store_dir);
 	strs_add(argv, tree);
