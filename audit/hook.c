@@ -129,13 +129,18 @@ static void judge_out(struct push *p, const char *ref, const struct place_out *o
 /* The name of an input says which tree it is, so nobody can put another in its place. */
 static void judge_in(struct push *p, const char *ref, const char *tree, const char *new)
 {
-	struct buf is = {0};
+	struct buf is = {0}, parent = {0};
 	struct err none;
-	char *name = xasprintf("%s^{tree}", new), commit[72];
-	if (!is_zero(new) && (!git_resolve(p->git, new, commit) || strcmp(commit, new) != 0 ||
-			      GIT(p->git, &is, &none, "rev-parse", "--verify", "--quiet", name) ||
-			      strncmp(is.data, tree, strlen(tree)) != 0))
-		refuse(p, "ref.in", NULL, ref, "must point at a commit whose tree is the one that it is named after");
+	char *name = xasprintf("%s^{tree}", new), *above = xasprintf("%s^", new), commit[72], found[72] = "";
+	if (!is_zero(new) && git_resolve(p->git, new, commit) && !strcmp(commit, new) &&
+	    !GIT(p->git, &is, &none, "rev-parse", "--verify", "--quiet", name))
+		buf_first_line(&is, found, sizeof found);
+	if (!is_zero(new) &&
+	    (strcmp(found, tree) != 0 || !GIT(p->git, &parent, &none, "rev-parse", "--verify", "--quiet", above)))
+		refuse(p, "ref.in", NULL, ref,
+		       "must point at a commit without parents whose tree is the one that it is named after");
+	buf_clear(&parent);
+	free(above);
 	buf_clear(&is);
 	free(name);
 }

@@ -21,7 +21,7 @@ struct tree_limits {
 enum tree_over { TREE_FITS, TREE_ENTRIES, TREE_BYTES, TREE_FILE, TREE_DEPTH };
 
 struct tree_file {
-	char *path;
+	char *path, *name; /* name: what it is called in the tree; NULL: as path */
 	int64_t size;
 	bool executable, link;
 };

@@ -10,7 +10,10 @@ setup() {
 	echo one >data/f1
 	echo two >data/sub/f2
 }
-teardown() { common_teardown; }
+teardown() {
+	common_teardown
+	if mountpoint -q "$T/small" 2>/dev/null; then umount "$T/small"; fi
+}
 
 in_refs() { git -C "$ORIGIN" for-each-ref --format='%(refname)' "${1:-refs/dgrid/in}"; }
 input_of() { "$DGRID" show --json "$1" | jq -r ".inputs.\"$2\".$3"; } # ID NAME MEMBER
@@ -23,7 +26,7 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	[ "$(in_refs | wc -l)" = 2 ]
 	[ "$(input_of a data tree)" = "$(input_of b data tree)" ]
 	[ "$(input_of a data tree)" = "$(git -C "$ORIGIN" rev-parse "refs/dgrid/in/$(input_of a data tree)^{tree}")" ]
-	[ "$(input_of a data files) $(input_of a data bytes) $(input_of a table.txt path)" = "2 8 f1" ]
+	[ "$(input_of a data files) $(input_of a data bytes) $(input_of a table.txt path)" = "2 8 file" ]
 	once
 	prints a $'two\none'
 	prints b $'f1\nsub'
@@ -110,7 +113,7 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	wrong '{"a/b": {"tree": "'"$id"'"}}' 'no dot first'
 	wrong '{".git": {"tree": "'"$id"'"}}' 'no dot first'
 	wrong '{"a": {"tree": "main"}}' 'expected "tree", an object id'
-	wrong '{"a": {"tree": "'"$id"'", "path": "../x"}}' 'without . and ..'
+	wrong '{"a": {"tree": "'"$id"'", "path": "../x"}}' 'the name of a file or folder in the tree'
 	wrong '{"a": {"tree": "'"$id"'", "url": "x"}}' '"from" only'
 }
 
@@ -319,4 +322,67 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	run -66 "$DGRID" submit --input task:good:/file -- true
 	[[ "$output" == *"it has no '/file'"* ]]
 	"$DGRID" audit
+}
+
+@test "what a task is given is its sandbox's and nobody else's, and its variables stay its own" {
+	[[ $(id -u) == 0 ]] || strict_skip "another user's eyes need root"
+	echo secret >key
+	chmod 600 key
+	"$DGRID" submit --id reads --input key -- 'cat /in/key; sleep 30'
+	spawn "$T/worker.log" "$DGRID" worker --node-id "$NODE" --engine bwrap --work-dir "$T/w1" --poll-ms 100
+	given() { find "$T/w1/run" -path '*/in-*/file' 2>/dev/null | grep .; }
+	wait_until 30 given
+	printed() { "$DGRID" logs reads 2>/dev/null | grep secret || grep -rq secret "$T/w1/run" 2>/dev/null; }
+	wait_until 30 printed
+	[ "$(cat "$(given)")" = secret ]
+	run ! setpriv --reuid=60998 --regid=60998 --clear-groups cat "$(given)"
+	"$DGRID" cancel reads
+	wait_until 30 ledger_has failed reads
+	[ "$(field reads 'r["stdout"].strip()')" = secret ]
+	printf '{"task_id": "n", "script": "echo $n $1; pwd", "timeout_seconds": 20, "env": {"n": "42", "CDPATH": "/"}}' >n.json
+	"$DGRID" submit --input data --workdir data n.json
+	wait_until 30 ledger_has completed n
+	prints n $'42\n/tmp/data'
+}
+
+@test "a node that has no room for an input leaves it to others, and loses nobody a task" {
+	[[ $(id -u) == 0 ]] || strict_skip "a small disk needs root"
+	mkdir small
+	mount -t tmpfs -o size=44m none small
+	head -c 30000000 /dev/urandom >large
+	"$DGRID" submit --id large --input large -- 'wc -c </in/large'
+	spawn "$T/small.log" "$DGRID" worker --node-id small --engine bwrap --work-dir "$T/small/w" --poll-ms 100
+	wait_until 60 grep -q 'are left to others for 5 s' "$T/small.log"
+	wait_until 30 ledger_has queue large
+	once
+	prints large 30000000
+	[ "$(field large 't["attempts"][-1]["outcome"], all(a["outcome"] == "released" for a in t["attempts"][:-1]), r["attempt"]')" = "success True 1" ]
+	kill -TERM "$SPAWNED"
+	wait_until 30 pid_ended "$SPAWNED"
+	"$DGRID" audit
+}
+
+@test "many submit at once for the first time; a git that was killed leaves no lock that lasts; what is refused is not kept" {
+	for i in 1 2 3 4 5 6; do spawn "$T/many$i.log" "$DGRID" submit --id "many$i" --input data -- 'cat /in/data/f1'; done
+	for pid in $(cat "$PIDS_FILE"); do wait_until 60 pid_ended "$pid"; done
+	cat "$T"/many?.log
+	once --slots 6
+	for i in 1 2 3 4 5 6; do prints "many$i" one; done
+	"$DGRID" submit --id locked --input data/f1 -- 'cat /in/f1'
+	tree=$(input_of locked f1 tree)
+	mkdir -p "$T/w1/store.git/refs/in"
+	touch "$T/w1/store.git/refs/in/$tree.lock"
+	once
+	prints locked one
+	# As large as nobody said, and with a past.
+	head -c 3000000 /dev/urandom >large
+	"$DGRID" submit --id large --input large -- true
+	grid_settings '"max_in_mb": 1, "retry_backoff_seconds": 1, "images": ["dgrid-test:1"], "min_timeout_seconds": 1'
+	tgit -C "$T/c" pull -q
+	sed -i 's/"bytes": 3000000/"bytes": 3/' "$T/c/tasks/queue/large.json"
+	tgit -C "$T/c" commit -qam smaller
+	tgit -C "$T/c" push -q origin HEAD:main
+	once
+	[[ "$(field large 'r["status"], r["reason"]')" == "unstartable input 'large': 3000000 bytes (at most 1 MB"* ]]
+	[ "$(git -C "$T/w1/store.git" for-each-ref refs/in | grep -c "$(input_of large large tree)" || true)" = 0 ]
 }

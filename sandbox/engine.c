@@ -259,6 +259,18 @@ static void add_all(struct strs *argv, const char *const *words)
 }
 #define ADD(argv, ...) add_all(argv, (const char *const[]){__VA_ARGS__, NULL})
 
+/* A row of CSV, as Docker reads it: in quotes, and quotes twice. */
+static void add_mount(struct strs *argv, const char *source, const char *target, bool read_only)
+{
+	struct buf b = {0};
+	buf_adds(&b, "--mount=type=bind,\"source=");
+	for (; *source; source++)
+		buf_addf(&b, "%s%c", *source == '"' ? "\"" : "", *source);
+	buf_addf(&b, "\",target=%s%s", target, read_only ? ",readonly" : "");
+	strs_add(argv, b.data);
+	buf_clear(&b);
+}
+
 /* A folder of the machine that the engine runs on. Docker's --volume makes one that is not there; --mount does not, but
  * gives no label where SELinux wants one. */
 static void bind_out(const struct engine *g, const char *dir, struct strs *argv)
@@ -266,7 +278,7 @@ static void bind_out(const struct engine *g, const char *dir, struct strs *argv)
 	if (g->kind == ENGINE_PODMAN || file_exists("/sys/fs/selinux/enforce"))
 		strs_addf(argv, "--volume=%s:/out:Z", dir);
 	else
-		strs_addf(argv, "--mount=type=bind,\"source=%s\",target=/out", dir);
+		add_mount(argv, dir, "/out", false);
 }
 
 static void bind_inputs(const struct engine *g, const struct engine_run *r, struct strs *argv)
@@ -274,10 +286,12 @@ static void bind_inputs(const struct engine *g, const struct engine_run *r, stru
 	bool label = g->kind == ENGINE_PODMAN || file_exists("/sys/fs/selinux/enforce");
 	for (size_t i = 0; i < r->n_inputs; i++) {
 		const char *name = r->inputs[i].name, *path = r->inputs[i].path;
+		char *at = xasprintf("/in/%s", name);
 		if (label) /* one for all containers: tasks share them */
-			strs_addf(argv, "--volume=%s:/in/%s:ro,z", path, name);
+			strs_addf(argv, "--volume=%s:%s:ro,z", path, at);
 		else
-			strs_addf(argv, "--mount=type=bind,\"source=%s\",target=/in/%s,readonly", path, name);
+			add_mount(argv, path, at, true);
+		free(at);
 	}
 	if (r->n_inputs)
 		strs_add(argv, "--env=DGRID_IN=/in");
@@ -362,6 +376,7 @@ static void bwrap_argv(const struct engine *g, const struct engine_run *r, struc
 	/* Without a control group the address space of each process is the backstop of the memory watch. */
 	enter_argv(&(struct enter){.groups = r->groups,
 				   .user = geteuid() == 0 ? r->user : 0,
+				   .also = r->n_inputs ? ENGINE_GROUP : 0,
 				   .memory_mb = r->groups ? 0 : r->memory_mb * SPACE,
 				   .file_mb = file_mb(r)},
 		   argv);
@@ -418,6 +433,14 @@ int engine_make_out(const struct engine *g, const char *dir, struct err *e)
 	if (mkdir(dir, 0700) || chmod(dir, g->kind == ENGINE_BWRAP ? 0700 : 0777))
 		return err_set(e, errno == ENOSPC || errno == EDQUOT ? ERR_UNAVAILABLE : ERR_PERM,
 			       "cannot make the folder '%s': %s", dir, strerror(errno));
+	return 0;
+}
+
+int engine_make_in(const struct engine *g, const char *dir, struct err *e)
+{
+	bool foreign = g->kind == ENGINE_BWRAP && geteuid() == 0;
+	if (mkdir(dir, 0700) || (foreign && (chown(dir, (uid_t)-1, ENGINE_GROUP) || chmod(dir, 0710))))
+		return err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", dir, strerror(errno));
 	return 0;
 }
 

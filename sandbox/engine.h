@@ -11,6 +11,9 @@
  * under its own: what the kernel counts a user (inotify, message queues, keys) no task can take from another. */
 #define ENGINE_USER 64000
 #define ENGINE_USERS 1000
+#define ENGINE_GROUP                                                                                                   \
+	(ENGINE_USER +                                                                                                 \
+	 ENGINE_USERS) /* all of them are in it, and nobody else: what tasks are given is theirs to read */
 enum engine_kind { ENGINE_DOCKER, ENGINE_PODMAN, ENGINE_BWRAP };
 struct engine {
 	enum engine_kind kind;
@@ -68,6 +71,8 @@ int engine_parse_state(const char *text, size_t len, struct engine_state *out); 
 
 /* Makes a new, empty folder that may be an engine_run's out_dir: only whoever runs in a sandbox may write to it. */
 int engine_make_out(const struct engine *g, const char *dir, struct err *e);
+/* Makes the folder below which the folders of inputs are to be: none but sandboxes and this worker go through it. */
+int engine_make_in(const struct engine *g, const char *dir, struct err *e);
 /* The last step before it is started: the out_dir becomes the run's user's. */
 int engine_give_out(const struct engine *g, const struct engine_run *r, struct err *e);
 /* Is that what an engine says that does not see this machine's folders: it runs elsewhere, or we are in a container? */

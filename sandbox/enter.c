@@ -54,6 +54,8 @@ void enter_argv(const struct enter *e, struct strs *argv)
 		strs_addf(argv, "group=%s", e->groups->v[i]);
 	if (e->user)
 		strs_addf(argv, "user=%d", e->user);
+	if (e->user && e->also)
+		strs_addf(argv, "also=%d", e->also);
 	if (e->memory_mb)
 		strs_addf(argv, "memory_mb=%d", e->memory_mb);
 	if (e->file_mb)
@@ -154,9 +156,10 @@ static int offer_filter(void)
 	return 0;
 }
 
-static int become(int user)
+static int become(int user, int also)
 {
-	if (user && geteuid() == 0 && (setgroups(0, NULL) || setgid((gid_t)user) || setuid((uid_t)user)))
+	gid_t group = (gid_t)also;
+	if (user && geteuid() == 0 && (setgroups(also ? 1 : 0, &group) || setgid((gid_t)user) || setuid((uid_t)user)))
 		return cannot("become the sandbox's user");
 	return 0;
 }
@@ -180,7 +183,7 @@ static char *find_program(const char *name)
 
 int enter_asked(int argc, char **argv)
 {
-	int i = 2, user = 0, memory_mb = 0, rc = 0;
+	int i = 2, user = 0, also = 0, memory_mb = 0, rc = 0;
 	int64_t file_mb = 0;
 	if (argc < 4 || strcmp(argv[1], WORD) != 0)
 		return -1;
@@ -189,6 +192,8 @@ int enter_asked(int argc, char **argv)
 			rc = join_group(argv[i] + 6);
 		else if (!strncmp(argv[i], "user=", 5))
 			user = (int)strtol(argv[i] + 5, NULL, 10);
+		else if (!strncmp(argv[i], "also=", 5))
+			also = (int)strtol(argv[i] + 5, NULL, 10);
 		else if (!strncmp(argv[i], "memory_mb=", 10))
 			memory_mb = (int)strtol(argv[i] + 10, NULL, 10);
 		else if (!strncmp(argv[i], "file_mb=", 8))
@@ -214,7 +219,7 @@ int enter_asked(int argc, char **argv)
 	if (!rc) {
 		set_limits(memory_mb,
 			   file_mb); /* late, for it binds this process too; before the right to raise them is gone */
-		rc = become(user);
+		rc = become(user, also);
 	}
 	if (!rc) {
 		execve(program, argv + i + 1, env);

@@ -13,6 +13,7 @@
 #define ENTER_FILES 1024 /* descriptors, as with the other engines */
 struct enter {
 	const struct strs *groups; /* folders of control groups to enter; NULL: none */
+	int also;		   /* a group id that it is in as well; 0: none */
 	int user;		   /* user and group id to become, where this process is root; 0: stays */
 	int64_t file_mb;	   /* of the largest file that it may write; 0: no limit */
 	int memory_mb;		   /* of address space for each process; 0: no limit */

@@ -10,10 +10,11 @@
 /* $1 is the script, the rest its interpreter, perhaps with one argument. */
 static const char launcher[] = "printf %s \"$1\" >" SCRIPT_FILE " && shift && exec \"$@\" " SCRIPT_FILE;
 
-/* $1 is the input's name, the rest what begins in its copy. Whatever PATH the task has, these are the system's. */
+/* $1 is the input's name, the rest what begins in its copy. No variable of the task's is touched, and whatever PATH it
+ * has, cp and chmod are the system's. */
 static const char copier[] =
-    "n=$1; shift; (PATH=/usr/bin:/bin; cp -RP \"/in/$n/.\" \"" SCRIPT_WORK "/$n\" && "
-    "chmod -R u+w \"" SCRIPT_WORK "/$n\") && cd \"" SCRIPT_WORK "/$n\" || exit 125; exec \"$@\"";
+    "(PATH=/usr/bin:/bin; cp -RP \"/in/$1/.\" \"" SCRIPT_WORK "/$1\" && chmod -R u+w \"" SCRIPT_WORK
+    "/$1\") && cd \"" SCRIPT_WORK "/$1\" && shift || exit 125; exec \"$@\"";
 
 /* Of "#! PROGRAM ARGUMENT": where both stand, as the kernel cuts them; all after PROGRAM is one argument. */
 struct interpreter {

@@ -1,7 +1,6 @@
 #include "schema/input.h"
 #include "base/tree.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TEXT_MAX 1024
@@ -17,22 +16,6 @@ static bool is_oid(const struct json *m)
 {
 	return m && m->type == JSON_STRING && (m->len == 40 || m->len == 64) &&
 	       strspn(m->text, "0123456789abcdef") == m->len;
-}
-
-static bool is_path(const struct json *m)
-{
-	if (m->type != JSON_STRING || strlen(m->text) != m->len || !m->len || m->len > TEXT_MAX)
-		return false;
-	char *path = xstrdup(m->text);
-	bool valid = true;
-	for (char *part = path, *next; part && valid; part = next) {
-		next = strchr(part, '/');
-		if (next)
-			*next++ = 0;
-		valid = tree_name_valid(part);
-	}
-	free(path);
-	return valid;
 }
 
 static bool is_count(const struct json *m, int64_t *n)
@@ -54,8 +37,9 @@ static const char *wrong_in(const struct json *input, const struct json **at, in
 	for (const struct json *m = input->child; m; m = m->next) {
 		*at = m;
 		if (!strcmp(m->name, "path")) {
-			if (!is_path(m))
-				return "expected a path in the tree, without . and ..";
+			if (m->type != JSON_STRING || strlen(m->text) != m->len || !input_name_valid(m->text))
+				return "expected the name of a file or folder in the tree, 1-64 of A-Z a-z 0-9 . _ -, "
+				       "no dot first";
 		} else if (!strcmp(m->name, "files") || !strcmp(m->name, "bytes")) {
 			if (!is_count(m, &n))
 				return "expected a whole number";

@@ -13,7 +13,7 @@
 struct input {		      /* borrowed from the task's document */
 	const char *name;     /* it stands in /in/NAME */
 	const char *tree;     /* object id, 40 or 64 hex digits */
-	const char *path;     /* the file or folder of it that is meant; NULL: all of it */
+	const char *path;     /* the file or folder at its top that is meant; NULL: all of it */
 	int64_t files, bytes; /* as whoever submitted it counted */
 };
 /* 1-64 of A-Z a-z 0-9 . _ -, no dot first. */

@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define WORD "bring-input"
 #define MB (1 << 20)
+#define PACK_SPARE_MB 16
 #define WRITTEN_AT 946684800 /* 2000-01-01 */
 
 #define GIT(o, out, e, ...) git_run(&(o)->git, out, e, (const char *const[]){__VA_ARGS__, NULL})
@@ -90,6 +92,13 @@ static int set_time(const char *path)
 	return utimensat(AT_FDCWD, path, t, AT_SYMLINK_NOFOLLOW);
 }
 
+void bring_forget(const struct filestore *o, const char *tree)
+{
+	char *here = xasprintf(BRING_HELD "/%s", tree);
+	GIT(o, NULL, NULL, "update-ref", "-d", here);
+	free(here);
+}
+
 /* Only to be read, by whoever the sandbox's user is. */
 static int shut(const char *dir, const struct checkout *l, struct err *e)
 {
@@ -133,15 +142,15 @@ static int write_to(const struct filestore *o, const struct checkout *l, const c
 static int list_and_write(const struct filestore *o, const char *tree, const char *dir,
 			  const struct bring_limits *limits, struct checkout *found, struct err *e)
 {
-	if (checkout_list(&o->git, tree, true, found, e))
+	if (checkout_list(&o->git, tree, true, limits->files, found, e))
 		return -1;
 	if (found->bytes > limits->mb * MB)
 		return err_set(e, ERR_DATA, "%lld bytes (at most %lld MB: max_in_mb of grid.json)",
 			       (long long)found->bytes, (long long)limits->mb);
-	if ((int64_t)found->n > limits->files)
-		return err_set(e, ERR_DATA, "%zu files (at most %lld: max_in_files of grid.json)", found->n,
-			       (long long)limits->files);
-	return write_to(o, found, dir, e);
+	int rc = write_to(o, found, dir, e);
+	if (rc && e->class == ERR_PERM) /* it has a name twice */
+		e->class = ERR_DATA;
+	return rc;
 }
 
 int bring_to(const struct filestore *o, const char *tree, const char *dir, const struct bring_limits *limits,
@@ -206,6 +215,17 @@ static void settle(const struct filestore *o)
 	buf_clear(&url);
 }
 
+/* Whatever the ref brings along: no pack of it may be much larger than what a task may be given. */
+static void bound(const struct bring_limits *limits)
+{
+	struct rlimit most;
+	rlim_t bytes = (rlim_t)(2 * limits->mb + PACK_SPARE_MB) * MB;
+	if (!getrlimit(RLIMIT_FSIZE, &most) && bytes < most.rlim_max) {
+		most.rlim_cur = most.rlim_max = bytes;
+		setrlimit(RLIMIT_FSIZE, &most);
+	}
+}
+
 int bring_main(int argc, char **argv, struct err *e)
 {
 	struct filestore o = {.git = {.dir = argv[2], .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"}};
@@ -214,11 +234,19 @@ int bring_main(int argc, char **argv, struct err *e)
 	struct checkout found = {0};
 	(void)argc;
 	settle(&o);
+	bound(&limits);
 	int rc = bring_in(&o, tree, e);
+	if (rc && (strstr(e->msg, "signal 25") || strstr(e->msg, "File too large")))
+		err_set(e, ERR_DATA, "what its ref brings is far more than %lld MB (max_in_mb of grid.json)",
+			(long long)limits.mb);
 	if (!rc)
 		rc = list_and_write(&o, tree, dir, &limits, &found, e);
 	if (!rc)
-		printf("%zu %lld\n", found.n, (long long)found.bytes);
+		printf("%zu %lld %lld\n", found.n, (long long)found.entries, (long long)found.bytes);
+	else if (e->class == ERR_DATA)
+		bring_forget(&o, tree);
+	for (char *p = rc ? e->msg : (char *)""; *p; p++)
+		*p = *p == '\n' ? ' ' : *p; /* a stranger's name: the reason stays one line */
 	checkout_clear(&found);
 	return rc;
 }

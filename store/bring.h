@@ -20,6 +20,8 @@ int bring_out(const struct filestore *o, const char *tree, const char *ref, stru
  * ERR_NOENT: there is no such ref at the remote; ERR_DATA: it holds another tree. */
 #define BRING_HELD "refs/in"
 int bring_in(const struct filestore *o, const char *tree, struct err *e);
+/* Lets go what bring_in held, so that tidying up may take it. */
+void bring_forget(const struct filestore *o, const char *tree);
 /* Writes the tree to dir, which must not be there, whole or not at all; links stay links, nothing may be written to.
  * ERR_DATA: it is more than limits allow, or holds what no task is given (a submodule, a link that leads out). */
 int bring_to(const struct filestore *o, const char *tree, const char *dir, const struct bring_limits *limits,
@@ -27,8 +29,8 @@ int bring_to(const struct filestore *o, const char *tree, const char *dir, const
 /* The file or folder of that path in such a folder (path NULL: the folder). NULL: there is none, or a link is in the
  * way. The caller's. */
 char *bring_path(const char *dir, const char *path);
-/* What brings it in and writes it: ends with 0 and "FILES BYTES" on stdout, or with an err_class and the reason on
- * stderr. */
+/* What brings it in and writes it: ends with 0 and "FILES ENTRIES BYTES" on stdout (entries: files and folders), or
+ * with an err_class and the reason on stderr. */
 void bring_argv(const char *store_dir, const char *tree, const char *dir, const struct bring_limits *limits,
 		struct strs *argv);
 /* In main: was this process started by such words? */

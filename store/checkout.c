@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define LINK_MAX_BYTES 4096
+#define TREE_BYTES_MAX (16u << 20) /* of one folder */
+#define AT_ONCE 256		   /* folders that are read before it is looked whether they are too many */
 
 /* ---- what is in it ---- */
 
@@ -66,11 +68,80 @@ static void take(void *ctx, const char *record)
 	l->list->bytes += size;
 }
 
-int checkout_list(const struct git *g, const char *tree, bool links, struct checkout *l, struct err *e)
+/* ---- how much is in it ---- */
+
+struct survey {
+	struct strs next; /* trees of the next level */
+	size_t raw;	  /* bytes of an object id */
+	int64_t entries, most;
+	int rc;
+	struct err *e;
+};
+
+static int too_many(struct survey *s)
+{
+	return s->rc = err_set(s->e, ERR_DATA, "more than %lld files and folders", (long long)s->most);
+}
+
+/* "MODE NAME\0" and the raw id, again and again. */
+static void survey_tree(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct survey *s = ctx;
+	(void)i;
+	if (!s->rc && !bytes)
+		s->rc = err_set(s->e, ERR_UNAVAILABLE, "a folder of it is not at hand, or very large");
+	for (const char *p = bytes, *end = bytes + len; !s->rc && p < end;) {
+		const char *nul = memchr(p, 0, (size_t)(end - p));
+		if (!nul || (size_t)(end - nul) < s->raw + 1) {
+			s->rc = err_set(s->e, ERR_DATA, "a folder of it is no tree of Git's");
+			break;
+		}
+		if (!strncmp(p, "40000 ", 6)) {
+			char oid[72] = "";
+			for (size_t k = 0; k < s->raw; k++)
+				snprintf(oid + 2 * k, 3, "%02x", (unsigned char)nul[1 + k]);
+			strs_add(&s->next, oid);
+		}
+		if (++s->entries > s->most)
+			too_many(s);
+		p = nul + 1 + s->raw;
+	}
+}
+
+/* Level by level, so that nothing is followed any more once it is too much. */
+static int survey(const struct git *g, const char *tree, int64_t most, int64_t *entries, struct err *e)
+{
+	struct survey s = {.raw = strlen(tree) / 2, .most = most, .e = e};
+	struct strs level = {0};
+	strs_add(&level, tree);
+	for (int depth = 0; level.n && !s.rc; depth++) {
+		if (depth > TREE_DEPTH_MAX + 1)
+			s.rc = err_set(e, ERR_DATA, "folders are more than %d deep", TREE_DEPTH_MAX);
+		for (size_t from = 0; from < level.n && !s.rc; from += AT_ONCE) {
+			struct err git_says;
+			size_t n = level.n - from < AT_ONCE ? level.n - from : AT_ONCE;
+			if (git_cat(g, "tree", level.v + from, n, TREE_BYTES_MAX, survey_tree, &s, &git_says) &&
+			    !s.rc) {
+				*e = git_says;
+				s.rc = -1;
+			}
+		}
+		strs_clear(&level);
+		level = s.next;
+		s.next = (struct strs){0};
+	}
+	strs_clear(&level);
+	*entries = s.entries;
+	return s.rc;
+}
+
+int checkout_list(const struct git *g, const char *tree, bool links, int64_t most, struct checkout *l, struct err *e)
 {
 	struct listing ls = {.list = l, .links = links};
 	const char *args[] = {"ls-tree", "-r", "-z", "-l", "--full-tree", tree, NULL};
-	int rc = git_records(g, args, take, &ls, e);
+	int rc = survey(g, tree, most, &l->entries, e);
+	if (!rc)
+		rc = git_records(g, args, take, &ls, e);
 	if (!rc && ls.wrong)
 		rc = err_set(e, ERR_DATA, "'%.200s' in it is %s: it is not written", ls.wrong, ls.why);
 	free(ls.wrong);
@@ -160,7 +231,9 @@ struct writing {
 
 static int trouble(struct writing *w, const char *path)
 {
-	enum err_class c = errno == EEXIST ? ERR_PERM : ERR_UNAVAILABLE;
+	enum err_class c = errno == EEXIST			       ? ERR_PERM
+			   : errno == ENAMETOOLONG || errno == ENOTDIR ? ERR_DATA
+								       : ERR_UNAVAILABLE;
 	return w->rc = err_set(w->e, c, "cannot write '%s': %s%s", path, strerror(errno),
 			       errno == EEXIST ? " (--force replaces files)" : "");
 }

@@ -19,11 +19,12 @@ struct checkout_file {
 struct checkout { /* starts as {0} */
 	struct checkout_file *v;
 	size_t n;
-	int64_t bytes;
+	int64_t bytes, entries; /* of all files; files and folders */
 };
-/* ERR_DATA: something in it is neither file nor folder (nor, with links, a symbolic link), or has a name that no disk
- * should see. */
-int checkout_list(const struct git *g, const char *tree, bool links, struct checkout *l, struct err *e);
+#define CHECKOUT_ENTRIES_MAX 250000 /* for who only reads */
+/* most: files and folders that it may have; few objects can name very many. ERR_DATA: it has more, or something in it
+ * is neither file nor folder (nor, with links, a symbolic link), or has a name that no disk should see. */
+int checkout_list(const struct git *g, const char *tree, bool links, int64_t most, struct checkout *l, struct err *e);
 /* ERR_DATA: one of the links leads out of the folder, by its text alone. */
 int checkout_links(const struct git *g, const struct checkout *l, struct err *e);
 bool checkout_path_valid(const char *path); /* each step is a name that every disk takes, and they are not too many */

@@ -37,8 +37,22 @@ int filestore_open(struct filestore *o, const char *dir, const char *url, bool s
 {
 	char *lent = xasprintf("%s/objects/info", dir), *line = borrow ? xasprintf("%s\n", borrow) : NULL;
 	*o = (struct filestore){.git = {.dir = xstrdup(dir), .name = xstrdup(name), .email = xstrdup(email)}};
-	/* The last that git init writes and the first that we do: a half-made one is made anew. */
-	int rc = GIT(o, NULL, NULL, "remote", "set-url", "origin", url) ? make(o, url, sha256, e) : 0;
+
+	struct buf has = {0};
+	char line_has[4096] = "", *head = xasprintf("%s/HEAD", dir);
+	/* The last that git init writes and the first that we do: a half-made one is made anew. One that cannot be read
+	 * now is not half-made. */
+	int rc = file_exists(head) ? GIT(o, &has, e, "config", "--get", "remote.origin.url") : 0;
+	buf_first_line(&has, line_has, sizeof line_has);
+	if (rc && e->class != ERR_NO)
+		;
+	else if (rc || !file_exists(head))
+		rc = make(o, url, sha256, e);
+	else if (strcmp(line_has, url) != 0)
+		rc = GIT(o, NULL, e, "remote", "set-url", "origin", url);
+	buf_clear(&has);
+	free(head);
+
 	if (!rc && line && !(rc = file_mkdirs(lent, e))) {
 		char *path = xasprintf("%s/alternates", lent);
 		rc = file_write(path, line, strlen(line), e);
@@ -47,6 +61,33 @@ int filestore_open(struct filestore *o, const char *dir, const char *url, bool s
 	free(lent);
 	free(line);
 	return rc;
+}
+
+static void unlock_below(const char *dir, int depth)
+{
+	DIR *d = opendir(dir);
+	struct dirent *de;
+	while (d && (de = readdir(d))) {
+		struct stat st;
+		size_t n = strlen(de->d_name);
+		bool lock = n > 5 && !strcmp(de->d_name + n - 5, ".lock"), part = !strncmp(de->d_name, "tmp_", 4);
+		if (de->d_name[0] == '.' || fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			continue;
+		if (S_ISREG(st.st_mode) && (lock || part))
+			unlinkat(dirfd(d), de->d_name, 0);
+		else if (S_ISDIR(st.st_mode) && depth < 8) {
+			char *below = xasprintf("%s/%s", dir, de->d_name);
+			unlock_below(below, depth + 1);
+			free(below);
+		}
+	}
+	if (d)
+		closedir(d);
+}
+
+void filestore_unlock(const struct filestore *o)
+{
+	unlock_below(o->git.dir, 0);
 }
 
 void filestore_close(struct filestore *o)
@@ -91,7 +132,7 @@ static void add_delete(void *ctx, const char *record)
 		buf_addf(ctx, "delete %s\n", record);
 }
 
-int filestore_shrink(const struct filestore *o, const char *prefix, struct err *e)
+int filestore_drop(const struct filestore *o, const char *prefix, struct err *e)
 {
 	struct buf input = {0};
 	const char *list[] = {"for-each-ref", "--format=%(refname)%00", prefix, NULL},
@@ -99,12 +140,18 @@ int filestore_shrink(const struct filestore *o, const char *prefix, struct err *
 	int rc = git_records(&o->git, list, add_delete, &input, e);
 	if (!rc && input.len)
 		rc = git_run_input(&o->git, input.data, input.len, e, update);
+	buf_clear(&input);
+	return rc;
+}
+
+int filestore_shrink(const struct filestore *o, const char *prefix, struct err *e)
+{
+	int rc = filestore_drop(o, prefix, e);
 	if (!rc)
 		rc = GIT(o, NULL, e, "-c", BIG, "repack", "-A", "-d", "-l", "--quiet",
 			 "--unpack-unreachable=1.hour.ago");
 	if (!rc)
 		rc = GIT(o, NULL, e, "prune", "--expire=1.hour.ago");
-	buf_clear(&input);
 	return rc;
 }
 
@@ -193,7 +240,7 @@ static void begin_file(struct filestore_import *i, struct buf *b)
 {
 	const struct tree_file *f = &i->list.v[i->next++];
 	buf_addf(b, "M %s inline ", f->link ? "120000" : f->executable ? "100755" : "100644");
-	add_path(b, f->path);
+	add_path(b, f->name ? f->name : f->path);
 	buf_adds(b, "\n");
 	if (f->link) {
 		feed_link(i, f, b);

@@ -16,6 +16,9 @@ struct filestore {
  * objects that need not be copied, NULL: none. */
 int filestore_open(struct filestore *o, const char *dir, const char *url, bool sha256, const char *borrow,
 		   const char *name, const char *email, struct err *e);
+/* Removes what a git that was killed left behind: locks on refs, and files that were under way. For who alone uses it.
+ */
+void filestore_unlock(const struct filestore *o);
 void filestore_close(struct filestore *o);
 
 /* Makes a tree of a listed folder in the background, and ref point at a commit without parent that has it; the same
@@ -29,6 +32,7 @@ struct filestore_import *filestore_import(const struct filestore *o, struct tree
 bool filestore_tree(const struct filestore *o, const char *rev, char tree[72]);
 /* Packs what there is and lets go what no ref holds; of tip, a commit here, no ancestor is kept ("": none). */
 int filestore_tidy(const struct filestore *o, const char *tip, struct err *e);
+int filestore_drop(const struct filestore *o, const char *prefix, struct err *e); /* all refs below prefix */
 /* The same for a store that several processes use at once: what is younger than an hour stays, and what refs below the
  * prefix (such as refs/got) hold goes, unless it is. */
 int filestore_shrink(const struct filestore *o, const char *prefix, struct err *e);

@@ -35,7 +35,7 @@ static void inputs(void)
 {
 	static const char *const good[] = {
 	    "{}", "{\"a\": {\"tree\": \"" OID "\"}}",
-	    "{\"data.csv\": {\"tree\": \"" OID "\", \"path\": \"a/b c\", \"files\": 1, \"bytes\": 67108864, "
+	    "{\"data.csv\": {\"tree\": \"" OID "\", \"path\": \"a-b.c\", \"files\": 1, \"bytes\": 67108864, "
 	    "\"from\": \"main:x\"}}",
 	    "{\"a\": {\"tree\": \"" OID "\", \"files\": 5000}, \"b\": {\"tree\": \"" OID "\", \"files\": 5000}}"};
 	static const char *const bad[] = {"[]",
@@ -50,7 +50,7 @@ static void inputs(void)
 					  "{\"a\\u0000\": {\"tree\": \"" OID "\"}}",
 					  "{\"a\": {\"tree\": \"" OID "\", \"path\": \"\"}}",
 					  "{\"a\": {\"tree\": \"" OID "\", \"path\": \"/etc\"}}",
-					  "{\"a\": {\"tree\": \"" OID "\", \"path\": \"x/../y\"}}",
+					  "{\"a\": {\"tree\": \"" OID "\", \"path\": \"a\\\",source=/,\\\"readonly\"}}",
 					  "{\"a\": {\"tree\": \"" OID "\", \"path\": \"x/\"}}",
 					  "{\"a\": {\"tree\": \"" OID "\", \"bytes\": -1}}",
 					  "{\"a\": {\"tree\": \"" OID "\", \"bytes\": 67108865}}",

@@ -110,8 +110,8 @@ static void given(struct filestore *s)
 	struct err e = {0};
 	struct stat st;
 	struct tree_limits theirs = {.entries = 100, .bytes = 1 << 20, .links = true, .foreign = true};
-	const struct bring_limits wide = {.mb = 1, .files = 3}, few = {.mb = 1, .files = 2},
-				  none = {.mb = 0, .files = 3};
+	const struct bring_limits wide = {.mb = 1, .files = 4}, few = {.mb = 1, .files = 3},
+				  none = {.mb = 0, .files = 4};
 	char *dir = in(root, "theirs"), *sub = in(dir, "sub"), *to = in(root, "given"), *path,
 	     *link_to = in(sub, "link"), *out = in(dir, "out"), *same;
 	mkdir(dir, 0755);
@@ -147,6 +147,30 @@ static void given(struct filestore *s)
 	CHECK(filestore_tree(s, "refs/got/x", gone_id) && !filestore_shrink(s, "refs/got", &e), e.msg);
 	CHECK(!filestore_tree(s, "refs/got/x", gone_id) && bring_at_hand(s, tree), "no ref, but it is young");
 	CHECK(filestore_tree(s, "refs/held/given", gone_id) && bring_at_hand(s, gone_id), "held");
+	/* Few objects that name very many files, or no file at all: it is too much before any is written. */
+	struct checkout many = {0};
+	struct buf bomb = {0};
+	char bottom[72] = "";
+	buf_adds(&bomb, "commit refs/held/l0\ncommitter x <x> 0 +0000\ndata 0\n");
+	for (int i = 0; i < 10; i++)
+		buf_addf(&bomb, "M 100644 inline f%d\ndata 0\n", i);
+	const char *load[] = {"fast-import", "--quiet", "--force", NULL};
+	CHECK(!git_run_input(&s->git, bomb.data, bomb.len, &e, load) && filestore_tree(s, "refs/held/l0", bottom),
+	      e.msg);
+	for (int level = 1; level < 12; level++) {
+		buf_reset(&bomb);
+		buf_adds(&bomb, "commit refs/held/l1\ncommitter x <x> 0 +0000\ndata 0\n");
+		for (int i = 0; i < 10; i++)
+			buf_addf(&bomb, "M 040000 %s d%d\n", bottom, i);
+		CHECK(!git_run_input(&s->git, bomb.data, bomb.len, &e, load) &&
+			  filestore_tree(s, "refs/held/l1", bottom),
+		      e.msg);
+		git_run(&s->git, NULL, NULL, (const char *const[]){"update-ref", "-d", "refs/held/l1", NULL});
+	}
+	CHECK(checkout_list(&s->git, bottom, true, 10000, &many, &e) && e.class == ERR_DATA && !many.n, "a bomb");
+	CHECK(strstr(e.msg, "more than 10000 files and folders"), e.msg);
+	checkout_clear(&many);
+	buf_clear(&bomb);
 	/* One that another hand made. */
 	const char *evil =
 	    "commit refs/held/evil\ncommitter x <x> 0 +0000\ndata 0\nM 120000 inline a/l\ndata 9\n../../etc\n";
@@ -232,7 +256,7 @@ int main(void)
 	CHECK(filestore_tree(&s, "refs/held/a", again), "it is there when it is opened again");
 
 	struct checkout c = {0};
-	CHECK(!checkout_list(&s.git, first, false, &c, &e) && c.n == 7 && c.bytes == 27, e.msg);
+	CHECK(!checkout_list(&s.git, first, false, 1000, &c, &e) && c.n == 7 && c.bytes == 27, e.msg);
 	CHECK(!checkout_write(&s.git, &c, to, false, &e), e.msg);
 	path = in(to, "run");
 	CHECK(!stat(path, &st) && (st.st_mode & 07777) == 0755, "executable, and not setuid");

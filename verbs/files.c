@@ -19,7 +19,7 @@ static int bring(const struct context *ctx, const char *at, const char *id, stru
 		rc = left_store(ctx, strlen(l->tree) == 64, store, e);
 	if (!rc)
 		rc = bring_out(store, l->tree, l->ref, e);
-	return rc ? rc : checkout_list(&store->git, l->tree, false, files, e);
+	return rc ? rc : checkout_list(&store->git, l->tree, false, CHECKOUT_ENTRIES_MAX, files, e);
 }
 
 /* ---- files ---- */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define KEPT_BYTES (256LL << 20)
 
@@ -56,8 +57,15 @@ int left_store(const struct context *ctx, bool sha256, struct filestore *store, 
 	int rc = file_mkdirs(cache, e);
 	if (!rc && cache_needless(ctx->url, &local) && !(rc = cache_view(local, &view, e)))
 		objects = view_objects(view);
-	if (!rc)
-		rc = filestore_open(store, dir, view ? view : ctx->url, sha256, objects, ctx->name, ctx->email, e);
+	/* One at a time makes it. */
+	char *lock_path = xasprintf("%s.lock", dir);
+	int lock = rc ? -1 : cache_lock(lock_path, CACHE_WAIT_MS, e);
+	rc = rc || lock < 0
+		 ? -1
+		 : filestore_open(store, dir, view ? view : ctx->url, sha256, objects, ctx->name, ctx->email, e);
+	if (lock >= 0)
+		close(lock);
+	free(lock_path);
 	free(view);
 	free(objects);
 	free(cache);

@@ -207,9 +207,15 @@ static int bring_inputs(struct again *a, struct err *e)
 	const struct bring_limits wide = {.mb = OUT_WIDEST, .files = WIDEST};
 	struct input in[INPUTS_MAX];
 	size_t n = inputs_of(a->doc, in);
+
+	char *below = xasprintf("%s/in-%s", a->outputs.run, a->nonce);
 	int rc = n ? left_store(a->ctx, strlen(in[0].tree) == 64, &a->files, e) : 0;
+	if (!rc && n)
+		rc = engine_make_in(&a->engine, below, e);
+	free(below);
 	for (size_t i = 0; i < n && !rc; i++) {
-		char *dir = xasprintf("%s/in-%s-%zu", a->outputs.run, a->nonce, i);
+
+		char *dir = xasprintf("%s/in-%s/%zu", a->outputs.run, a->nonce, i);
 		rc = bring_in(&a->files, in[i].tree, e);
 		if (!rc)
 			rc = bring_to(&a->files, in[i].tree, dir, &wide, e);
@@ -244,13 +250,12 @@ static int open_files(struct again *a, char **dir, char **out, struct err *e)
 static void close_files(struct again *a, char *out, char *dir)
 {
 	struct err e;
-	for (size_t i = 0; i < a->n_inputs; i++) {
-		char *at = xasprintf("%s/in-%s-%zu", a->outputs.run, a->nonce, i);
-		if (file_remove_tree(at, &e))
-			fprintf(stderr, "dgrid: %s\n", e.msg);
-		free(at);
+	for (size_t i = 0; i < a->n_inputs; i++)
 		free((char *)a->inputs[i].path);
-	}
+	char *given = a->outputs.run ? xasprintf("%s/in-%s", a->outputs.run, a->nonce) : NULL;
+	if (given && file_remove_tree(given, &e))
+		fprintf(stderr, "dgrid: %s\n", e.msg);
+	free(given);
 	left_close(&a->files);
 	if (out)
 		outputs_discard(&a->outputs, a->nonce);

@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #define MB (1 << 20)
+#define THE_FILE                                                                                                       \
+	"file" /* the name of an input that is one: whatever it was called, the same bytes are the same tree           \
+		*/
 #define GIT(s, out, e, ...) git_run(&(s)->store.git, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 /* One input on its way to be a tree. */
@@ -67,11 +70,11 @@ static int list_file(const struct source *src, const char *path, const struct st
 	*l = (struct tree_list){.v = xcalloc(1, sizeof *l->v), .n = 1, .room = 1, .bytes = st->st_size};
 	l->v[0] = (struct tree_file){
 	    .path = xstrdup(last_part(path)), .size = st->st_size, .executable = (st->st_mode & S_IXUSR) != 0};
+	l->entries = 1;
+	l->v[0].name = xstrdup(THE_FILE);
 	l->over = st->st_size > src->c->max_in_mb * MB ? TREE_BYTES : TREE_FITS;
 	l->fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc = l->fd < 0 ? err_set(e, ERR_UNAVAILABLE, "cannot read '%s': %s", folder, strerror(errno)) : 0;
-	if (!rc && !tree_name_valid(last_part(path)))
-		rc = err_set(e, ERR_DATA, "its name cannot stand in a tree of Git's");
 	free(folder);
 	return rc;
 }
@@ -98,7 +101,7 @@ static int take_local(struct source *src, const char *path, const struct stat *s
 	src->files = (int64_t)l.n;
 	src->bytes = l.bytes;
 	src->from = xstrdup(last_part(path));
-	src->file = folder ? NULL : xstrdup(last_part(path));
+	src->file = folder ? NULL : xstrdup(THE_FILE);
 	if (!rc && !filestore_import(&src->s->store, &l, src->ref, src, imported, e))
 		rc = -1;
 	while (!rc && !src->done)
@@ -125,14 +128,6 @@ static int make_commit(struct source *src, const char *mode, const char *oid, st
 	return rc;
 }
 
-static bool plain(const char *name)
-{
-	for (; *name; name++)
-		if (*name == '"' || *name == '\\' || (unsigned char)*name < 32)
-			return false;
-	return true;
-}
-
 /* path of a tree that is here; "": all of it. */
 static int take_object(struct source *src, const char *tree, const char *path, struct err *e)
 {
@@ -150,9 +145,7 @@ static int take_object(struct source *src, const char *tree, const char *path, s
 	bool file = !strcmp(type, "blob") && strcmp(mode, "120000") != 0;
 	if (!rc && !file && strcmp(type, "tree") != 0)
 		rc = err_set(e, ERR_DATA, "'%.200s' is neither a file nor a folder", path);
-	src->file = file ? xstrdup(last_part(path)) : NULL;
-	if (!rc && file && (!plain(src->file) || !tree_name_valid(src->file)))
-		rc = err_set(e, ERR_DATA, "its name is one that not every disk takes");
+	src->file = file ? xstrdup(THE_FILE) : NULL;
 	if (!rc)
 		rc = make_commit(src, mode, oid, e);
 	return rc;
@@ -162,8 +155,11 @@ static int take_object(struct source *src, const char *tree, const char *path, s
 static int measure(struct source *src, struct err *e)
 {
 	struct checkout l = {0};
+	char tree[72];
+	if (!filestore_tree(&src->s->store, src->ref, tree))
+		return err_set(e, ERR_UNAVAILABLE, "its tree cannot be read");
 
-	int rc = checkout_list(&src->s->store.git, src->ref, true, &l, e);
+	int rc = checkout_list(&src->s->store.git, tree, true, src->c->max_in_files, &l, e);
 	if (!rc)
 		rc = checkout_links(&src->s->store.git, &l, e);
 	src->files = (int64_t)l.n;

@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #define MB (1 << 20)
+#define ENTRY_BYTES 4096 /* what a file or folder takes beside its bytes */
+#define WAIT_FIRST_MS 5000
+#define WAIT_MOST_MS 600000
 
 struct input_tree {
 	struct input_tree *next;
@@ -20,7 +23,13 @@ struct input_tree {
 	struct bring_limits limits; /* of whom it is brought for */
 	bool there;
 	unsigned users;
-	int64_t files, bytes, used_at;
+
+	int64_t files, entries, bytes, used_at; /* entries: files and folders */
+};
+struct input_wait {
+	struct input_wait *next;
+	char tree[72];
+	int64_t until, ms; /* monotonic */
 };
 struct input_want {
 	struct input_want *next;
@@ -33,31 +42,45 @@ struct input_want {
 	void (*on_end)(void *ctx, const struct err *e); /* NULL: it was told */
 };
 
-int inputs_open(struct inputs *all, const struct filestore *store, const char *below, int64_t cache_mb, struct err *e)
+/* What an earlier process held stays for the next task, but where it is more than may be kept. */
+static void clear_store(const struct inputs *all)
+{
+	struct err e;
+	if (filestore_bytes(all->store) > all->cache_bytes && filestore_drop(all->store, BRING_HELD, &e))
+		log_at(LOG_WARN, "inputs", "%s", e.msg);
+}
+
+int inputs_open(struct inputs *all, const struct filestore *store, const struct engine *g, const char *below,
+		int64_t cache_mb, struct err *e)
 {
 	char nonce[33];
 	clock_nonce(nonce, 16);
 	*all =
 	    (struct inputs){.store = store, .dir = xasprintf("%s/in-%s", below, nonce), .cache_bytes = cache_mb * MB};
-	/* Nobody can list it, and nobody knows its name but who is given a folder in it. */
-	if (mkdir(all->dir, 0711) || chmod(all->dir, 0711))
-		return err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", all->dir, strerror(errno));
-	return 0;
+
+	clear_store(all);
+	return engine_make_in(g, all->dir, e);
 }
 
 int64_t inputs_held(const struct inputs *all)
 {
 	int64_t sum = 0;
 	for (const struct input_tree *t = all->trees; t; t = t->next)
-		sum += t->there ? t->bytes : 0;
+
+		sum += t->there ? t->bytes + t->entries * ENTRY_BYTES : 0;
 	return sum;
 }
 
-static void remove_folder(const char *dir)
+/* However much there is in it: nobody waits for that. */
+static void remove_later(const char *dir)
 {
 	struct err e;
-	if (file_remove_tree(dir, &e))
-		log_at(LOG_WARN, "inputs", "%s", e.msg);
+	char *half = xasprintf("%s.new", dir);
+	const char *argv[] = {"rm", "-rf", "--", dir, half, NULL};
+	struct proc_spec spec = {.argv = argv};
+	if (!proc_start(&spec, &e))
+		log_at(LOG_WARN, "inputs", "cannot remove '%s': %s", dir, e.msg);
+	free(half);
 }
 
 static void forget(struct input_tree *t)
@@ -86,7 +109,8 @@ static void make_room(struct inputs *all)
 		if (!git_start(&all->store->git, args, NULL, NULL, &e))
 			log_at(LOG_WARN, "inputs", "%s", e.msg);
 		free(ref);
-		remove_folder(oldest->dir);
+
+		remove_later(oldest->dir);
 		forget(oldest);
 	}
 }
@@ -98,8 +122,15 @@ void inputs_close(struct inputs *all)
 		proc_end_now(&t->proc);
 	while (all->trees)
 		forget(all->trees);
-	if (all->dir)
-		remove_folder(all->dir);
+
+	struct err e;
+	if (all->dir && file_remove_tree(all->dir, &e))
+		log_at(LOG_WARN, "inputs", "%s", e.msg);
+	while (all->waits) {
+		struct input_wait *next = all->waits->next;
+		free(all->waits);
+		all->waits = next;
+	}
 	free(all->dir);
 	all->dir = NULL;
 }
@@ -144,18 +175,57 @@ static void tell_all(struct inputs *all, const char *tree, const struct err *e)
 	}
 }
 
+static struct input_wait *wait_of(const struct inputs *all, const char *tree)
+{
+	struct input_wait *w = all->waits;
+	while (w && strcmp(w->tree, tree) != 0)
+		w = w->next;
+	return w;
+}
+
+static void wait_for(struct inputs *all, const char *tree)
+{
+	struct input_wait *w = wait_of(all, tree);
+	if (!w) {
+		w = xcalloc(1, sizeof *w);
+		*w = (struct input_wait){.next = all->waits, .ms = WAIT_FIRST_MS / 2};
+		snprintf(w->tree, sizeof w->tree, "%s", tree);
+		all->waits = w;
+	}
+	w->ms = w->ms < WAIT_MOST_MS / 2 ? 2 * w->ms : WAIT_MOST_MS;
+	w->until = clock_mono_ms() + w->ms;
+	log_at(LOG_WARN, "inputs", "tasks with the tree %.12s are left to others for %lld s", tree,
+	       (long long)w->ms / 1000);
+}
+
+bool inputs_may(const struct inputs *all, const struct json *doc)
+{
+	struct input in[INPUTS_MAX];
+	size_t n = inputs_of(doc, in);
+	for (size_t i = 0; i < n; i++) {
+		const struct input_wait *w = in[i].tree ? wait_of(all, in[i].tree) : NULL;
+		if (w && w->until > clock_mono_ms())
+			return false;
+	}
+	return true;
+}
+
 static void brought(void *ctx, const struct proc_result *res)
 {
 	struct input_tree *t = ctx;
 	struct inputs *all = t->all;
 	struct err e = {0};
-	long long files = 0, bytes = 0;
+
+	long long files = 0, entries = 0, bytes = 0;
 	t->proc = NULL;
 	if (all->closing)
 		return;
 	t->there = res->end == PROC_EXITED && !res->code && res->out.data &&
-		   sscanf(res->out.data, "%lld %lld", &files, &bytes) == 2;
+		   sscanf(res->out.data, "%lld %lld %lld", &files, &entries, &bytes) == 3;
+
 	t->files = files;
+	t->entries = entries;
+
 	t->bytes = bytes;
 	if (t->there) {
 		log_at(LOG_INFO, "inputs", "%.12s is here: %lld file%s, %lld bytes", t->id, files,
@@ -174,6 +244,10 @@ static void brought(void *ctx, const struct proc_result *res)
 					     : "what fetches it was ended");
 	char tree[72];
 	snprintf(tree, sizeof tree, "%s", t->id);
+
+	remove_later(t->dir);
+	if (e.class != ERR_DATA && e.class != ERR_NOENT && tree[0])
+		wait_for(all, tree);
 	forget(t); /* who asks for it from now on has it fetched anew */
 	tell_all(all, tree, &e);
 }

@@ -5,6 +5,7 @@
  */
 #ifndef INPUTS_H
 #define INPUTS_H
+#include "sandbox/engine.h"
 #include "schema/input.h"
 #include "store/bring.h"
 
@@ -13,14 +14,21 @@ struct inputs { /* starts as {0} */
 	char *dir; /* of the trees' folders */
 	int64_t cache_bytes;
 	struct input_tree *trees;
+
 	struct input_want *wants;
+	struct input_wait *waits; /* trees that this node could not have */
+
 	unsigned made; /* folders so far, which gives the next its name */
 	bool closing;
 };
 /* below: a folder that the sandbox's user can go through, and that is cleared at the next start. */
-int inputs_open(struct inputs *all, const struct filestore *store, const char *below, int64_t cache_mb, struct err *e);
+int inputs_open(struct inputs *all, const struct filestore *store, const struct engine *g, const char *below,
+		int64_t cache_mb, struct err *e);
 void inputs_close(struct inputs *all);	       /* ends what is being fetched */
-int64_t inputs_held(const struct inputs *all); /* bytes of trees that are here */
+int64_t inputs_held(const struct inputs *all); /* bytes on disk of trees that are here, about */
+/* Should this node take such a task? Not while it waits, longer each time, after it could not have one of the trees:
+ * another may. */
+bool inputs_may(const struct inputs *all, const struct json *doc);
 
 /* Brings what the task of that document is given. on_end is called once, now or from the event loop: e NULL: all is
  * there; ERR_DATA and ERR_NOENT: it cannot be given to anybody; else this node could not have it now. The want, which

@@ -89,6 +89,9 @@ int outputs_open(struct outputs *o, const char *work_dir, const char *url, bool 
 	bool foreign = o->engine->kind == ENGINE_BWRAP && geteuid() == 0;
 	int rc = whole ? filestore_open(&o->store, store, url, sha256, NULL, name, email, e)
 		       : err_set(e, ERR_UNAVAILABLE, "cannot read '%s': %s", work_dir, strerror(errno));
+
+	if (!rc)
+		filestore_unlock(&o->store);
 	if (!rc && !(o->run = place_for_runs(whole, foreign, e)))
 		rc = -1;
 	struct strs left = {0};

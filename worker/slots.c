@@ -85,15 +85,20 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 {
 	struct slots *all = s->all;
 	char why[256];
-	o->engine = a->status == ATT_ENGINE;
-	snprintf(o->status, sizeof o->status, "released");
-	snprintf(o->reason, sizeof o->reason, "%s", o->engine ? a->message : "the worker was told to stop at once");
+
+	o->engine = a->status == ATT_ENGINE && s->given == GIVEN;
+	snprintf(o->status, sizeof o->status, s->given == GIVEN_BY_NONE ? "unstartable" : "released");
+	snprintf(o->reason, sizeof o->reason, "%s",
+		 a->status == ATT_ENGINE ? a->message : "the worker was told to stop at once");
+	if (s->given == GIVEN_BY_NONE)
+		o->retry_at = next_try(s);
 	if (!o->engine)
 		return;
 	o->held = a->unstarted && !s->lost;
 	o->retry_at = next_try(s);
 	all->fit->suspect = all->fit->suspect || o->held;
-	snprintf(why, sizeof why, "%s%.200s", s->want && !a->started_at ? "" : "engine: ", a->message);
+
+	snprintf(why, sizeof why, "engine: %.200s", a->message);
 	selfcheck_pause(all->fit, why);
 }
 
@@ -266,6 +271,8 @@ static void run(struct slot *s)
 				    .ctx = s,
 				    .on_done = attempt_done};
 	s->state = SLOT_RUNNING;
+
+	s->given = whole ? GIVEN : GIVEN_BY_NONE;
 	s->attempt = fit ? attempt_start(&spec, &e) : NULL;
 	if (!s->attempt)
 		end_early(s, ATT_ENGINE, true, e.msg);
@@ -280,10 +287,14 @@ static void run(struct slot *s)
 static void brought(void *ctx, const struct err *e)
 {
 	struct slot *s = ctx;
-	if (e)
-		end_early(s, ATT_ENGINE, e->class == ERR_DATA || e->class == ERR_NOENT, e->msg);
-	else
+
+	if (!e) {
 		run(s);
+		return;
+	}
+	s->given = e->class == ERR_DATA || e->class == ERR_NOENT ? GIVEN_BY_NONE : GIVEN_NOT_NOW;
+	log_at(LOG_WARN, "worker", "%s cannot be started: %s", s->pick.id, e->msg);
+	end_early(s, ATT_ENGINE, true, e->msg);
 }
 
 void slot_start(struct slot *s)

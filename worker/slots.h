@@ -22,12 +22,18 @@ struct slot {
 	char nonce[33], digest[96];	     /* digest: of the image it runs in */
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
 	struct vote_terms terms;	     /* of its claim */
-	struct input_want *want;	     /* NULL: it has no inputs */
-	struct attempt *attempt;	     /* NULL: not begun, or ended: then ended tells how */
-	struct attempt_result ended;	     /* while what it left in /out is taken in */
-	struct tree_limits out;		     /* of what it may leave; bytes 0: it has no /out */
-	uint64_t told;			     /* bytes printed when its tails were taken last */
-	bool cancel_seen, lost;		     /* lost: the ledger no longer shows our claim */
+
+	struct input_want *want; /* NULL: it has no inputs */
+	enum {
+		GIVEN,
+		GIVEN_BY_NONE,
+		GIVEN_NOT_NOW
+	} given;		     /* could its inputs be had? by no node; not now by this one */
+	struct attempt *attempt;     /* NULL: not begun, or ended: then ended tells how */
+	struct attempt_result ended; /* while what it left in /out is taken in */
+	struct tree_limits out;	     /* of what it may leave; bytes 0: it has no /out */
+	uint64_t told;		     /* bytes printed when its tails were taken last */
+	bool cancel_seen, lost;	     /* lost: the ledger no longer shows our claim */
 };
 #define DOUBTFUL_MAX 64
 struct slots {
