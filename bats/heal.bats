@@ -95,6 +95,45 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	[ "$(field failed dead '[a["outcome"] for a in t["attempts"]]')" = "['lost']" ]
 }
 
+@test "three hundred large beats of strangers hide no live node; one that cannot be read is no silence" {
+	local fill empty i
+	empty=$(git -C "$ORIGIN" mktree </dev/null)
+	fill=$(printf '[0],%.0s' {1..16000})
+	big() { printf '{"node_id":"%s","fill":[%s0]}' "$1" "$2" | tgit -C "$ORIGIN" commit-tree "$empty"; }
+	for i in {1..300}; do echo "create refs/dgrid/heartbeats/a$i $(big "a$i" "$fill")"; done >"$T/refs"
+	git -C "$ORIGIN" update-ref --stdin <"$T/refs"
+	echo '{"task_id": "long", "script": "sleep 300", "timeout_seconds": 300, "max_attempts": 1}' >"$T/long.json"
+	"$DGRID" submit "$T/long.json"
+	worker n1
+	wait_until 20 ledger_has in_progress long
+	told=$(date +%s)
+	later() { (($(date +%s) > told + 6)) && "$DGRID" nodes | grep -q 'n1.*active'; } # the claim alone would be too old
+	wait_until 30 later
+	# Its readers' memory does not grow with what strangers write: 300 documents of 16,000 values are half a gigabyte.
+	run -0 --separate-stderr python3 - "$DGRID" heal <<-'PY'
+		import os, resource, sys
+		child = os.spawnv(os.P_WAIT, sys.argv[1], sys.argv[1:])
+		peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+		print("peak", peak, "MB")
+		sys.exit(child or (peak > 150 and os.environ.get("DGRID_SAN") != "1"))
+	PY
+	[ "${lines[0]}" = 'no orphans' ]
+	kill -KILL "$SPAWNED"
+	wait_until 30 sh -c '"$1" heal --dry-run | grep -q "would lost long: no sign of life from node n1"' sh "$DGRID"
+	# A beat that is too large, or none at all, tells neither life nor death: the lease decides.
+	for i in "$(big n1 "$fill$fill")" "$(echo '{"node_id":' | tgit -C "$ORIGIN" commit-tree "$empty")"; do
+		git -C "$ORIGIN" update-ref refs/dgrid/heartbeats/n1 "$i"
+		run -0 --separate-stderr "$DGRID" heal
+		[ "$output" = 'no orphans' ]
+		[[ "$stderr" == *"the heartbeat of node n1 cannot be read"* ]]
+		run -75 "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/other" --once
+		[[ "$output" == *"the heartbeat of node 'n1' cannot be read"* ]]
+	done
+	git -C "$ORIGIN" update-ref -d refs/dgrid/heartbeats/n1
+	"$DGRID" heal
+	ledger_has failed long
+}
+
 @test "a frozen worker wakes after its task was given to another: its result is dropped, the other's stands" {
 	submit frozen 'sleep 6; echo done'
 	worker n1

@@ -39,6 +39,20 @@ struct json *node_beat(const struct node_facts *f)
 	return say(f);
 }
 
+struct json *node_beat_of(const struct json *doc)
+{
+	static const char *const members[] = {"schema",		"node_id",  "instance", "status", "trouble",
+					      "last_heartbeat", "next_due", "slots",	"busy",	  "turn_ms",
+					      "spoke_ms",	"pushes",   "rejected", "turns"};
+	struct json *beat = doc->type == JSON_OBJECT ? json_new(JSON_OBJECT) : NULL;
+	for (size_t i = 0; beat && i < sizeof members / sizeof *members; i++) {
+		const struct json *v = json_get(doc, members[i]);
+		if (v && !v->child)
+			json_set(beat, members[i], json_copy(v));
+	}
+	return beat;
+}
+
 struct json *node_file(const struct node_facts *f)
 {
 	char when[32];

@@ -25,6 +25,8 @@ struct node_facts {
 /* Adds this machine's specs (cores, memory, disk, os, arch, dgrid's version). The caller frees. */
 struct json *node_file(const struct node_facts *f);
 struct json *node_beat(const struct node_facts *f);
+/* What of a stranger's document is a beat, copied; NULL when it is no object. The caller frees. */
+struct json *node_beat_of(const struct json *doc);
 
 /* Reads either; missing members give "" and 0, so that older registries can be read. doc is borrowed by the view. */
 struct node_view {

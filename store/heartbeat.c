@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "git/clone.h"
+#include "schema/node.h"
 #include "store/tails.h"
 #include <assert.h>
 #include <signal.h>
@@ -352,30 +353,68 @@ int heartbeats_fetch(const struct git *g, struct err *e)
 	return rc && clone_forget_lost(g) ? git_run(g, NULL, e, args) : rc;
 }
 
-static void take_beat(void *ctx, const char *record)
+/* The message of a commit as git keeps it. */
+static const char *message_of(const char *commit, size_t len)
 {
-	struct beats *out = ctx;
+	const char *blank = memmem(commit, len, "\n\n", 2);
+	return blank ? blank + 2 : commit + len;
+}
+
+struct reading {
+	struct beats *out;
+	struct strs oids; /* to be read: */
+	size_t *at;	  /* into out */
+};
+
+/* "OID TYPE SIZE NODE": sizes first, so that no memory is needed for what is too large. */
+static void take_ref(void *ctx, const char *record)
+{
+	struct reading *r = ctx;
 	struct beat one = {0};
-	struct json_error je;
-	int at = 0;
+	char type[16];
+	unsigned long long size;
 	record += strspn(record, "\n"); /* of the record before */
-	if (sscanf(record, "%71s %64s %n", one.oid, one.node, &at) < 2 || !at || strlen(record) > BEAT_MAX)
+	if (sscanf(record, "%71s %15s %llu %64s", one.oid, type, &size, one.node) != 4)
 		return;
-	one.doc = json_parse(record + at, strlen(record + at), &je);
-	if (!one.doc)
-		return;		      /* no beat of ours: anyone may push a ref */
-	if (!(out->n & (out->n - 1))) /* full at each power of two */
-		out->v = xrealloc(out->v, (out->n ? 2 * out->n : 1) * sizeof *out->v);
+	struct beats *out = r->out;
+	if (!(out->n & (out->n - 1))) { /* full at each power of two */
+		size_t room = out->n ? 2 * out->n : 1;
+		out->v = xrealloc(out->v, room * sizeof *out->v);
+		r->at = xrealloc(r->at, room * sizeof *r->at);
+	}
+	if (!strcmp(type, "commit") && size <= BEAT_MAX) {
+		r->at[r->oids.n] = out->n;
+		strs_add(&r->oids, one.oid);
+	}
 	out->v[out->n++] = one;
+}
+
+static void take_beat(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct reading *r = ctx;
+	struct json_error je;
+	if (!bytes)
+		return;
+	const char *text = message_of(bytes, len);
+	struct json *doc = json_parse(text, len - (size_t)(text - bytes), &je);
+	r->out->v[r->at[i]].doc = doc ? node_beat_of(doc) : NULL;
+	json_free(doc);
 }
 
 int heartbeats_read(const struct git *g, struct beats *out, struct err *e)
 {
-	const char *args[] = {"for-each-ref", "--format=%(objectname) %(refname:lstrip=3) %(contents:subject)%00",
-			      FETCHED "/",    FETCHED_FALLBACK "/",
-			      FALLBACK "/",   NULL};
+	const char *args[] = {
+	    "for-each-ref", "--format=%(objectname) %(objecttype) %(objectsize) %(refname:lstrip=3)%00",
+	    FETCHED "/",    FETCHED_FALLBACK "/",
+	    FALLBACK "/",   NULL};
+	struct reading r = {.out = out};
 	*out = (struct beats){0};
-	return git_records(g, args, take_beat, out, e);
+	int rc = git_records(g, args, take_ref, &r, e);
+	if (!rc && r.oids.n)
+		rc = git_cat(g, "commit", r.oids.v, r.oids.n, BEAT_MAX, take_beat, &r, e);
+	strs_clear(&r.oids);
+	free(r.at);
+	return rc;
 }
 
 void heartbeats_clear(struct beats *b)
@@ -389,7 +428,15 @@ void heartbeats_clear(struct beats *b)
 const struct json *heartbeats_of(const struct beats *b, const char *node)
 {
 	for (size_t i = 0; i < b->n; i++)
-		if (!strcmp(b->v[i].node, node))
+		if (b->v[i].doc && !strcmp(b->v[i].node, node))
 			return b->v[i].doc;
 	return NULL;
+}
+
+bool heartbeats_unread(const struct beats *b, const char *node)
+{
+	bool there = false;
+	for (size_t i = 0; i < b->n; i++)
+		there = there || !strcmp(b->v[i].node, node);
+	return there && !heartbeats_of(b, node);
 }

@@ -30,10 +30,11 @@ unsigned heartbeat_pushes(const struct heartbeat *h);
  * file says that it left). */
 void heartbeat_stop(struct heartbeat *h, bool remove, bool (*given_up)(void));
 
-/* The beats of all nodes. oid changes with every beat, whatever the node's clock says. */
+/* The beats of all nodes. oid changes with every beat, whatever the node's clock says. Anyone may push a ref there: of
+ * each no more is kept than what a beat says, and what is too large, or no beat, has no doc. */
 struct beat {
 	char node[65], oid[72];
-	struct json *doc;
+	struct json *doc; /* NULL: it cannot be read */
 };
 struct beats {
 	struct beat *v;
@@ -44,4 +45,6 @@ int heartbeats_fetch(const struct git *g, struct err *e);		    /* from origin */
 int heartbeats_read(const struct git *g, struct beats *out, struct err *e); /* as fetched, or in place */
 void heartbeats_clear(struct beats *b);
 const struct json *heartbeats_of(const struct beats *b, const char *node); /* NULL: none */
+/* There is something where its beat should be, and it cannot be read: that is no silence. */
+bool heartbeats_unread(const struct beats *b, const char *node);
 #endif

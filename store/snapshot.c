@@ -207,12 +207,13 @@ static int read_tree(struct snapshot *s, struct err *e)
 
 /* ---- nodes ---- */
 
-static enum node_state judge_node(const struct snapshot *s, const struct node_view *v)
+static enum node_state judge_node(const struct snapshot *s, const struct snapshot_node *n)
 {
+	const struct node_view *v = &n->view;
 	if (!strcmp(v->status, "left"))
 		return NODE_LEFT;
 	int64_t late = s->config.orphan_after_seconds + s->config.max_clock_skew_seconds;
-	if (s->now > v->seen + late && s->now > v->next_due + s->config.max_clock_skew_seconds)
+	if (!n->unread && s->now > v->seen + late && s->now > v->next_due + s->config.max_clock_skew_seconds)
 		return NODE_SILENT;
 	return !strcmp(v->status, "paused")	? NODE_PAUSED
 	       : !strcmp(v->status, "draining") ? NODE_DRAINING
@@ -241,7 +242,8 @@ static int read_nodes(struct snapshot *s, struct err *e)
 		node_read(&beat, n->beat);
 		if (beat.seen > n->view.seen)
 			n->view = beat;
-		n->state = judge_node(s, &n->view);
+		n->unread = !s->past && heartbeats_unread(&s->beats, n->id);
+		n->state = judge_node(s, n);
 	}
 	return rc;
 }
@@ -250,7 +252,7 @@ void snapshot_set_now(struct snapshot *s, int64_t now)
 {
 	s->now = now;
 	for (size_t i = 0; i < s->n_nodes; i++)
-		s->nodes[i].state = judge_node(s, &s->nodes[i].view);
+		s->nodes[i].state = judge_node(s, &s->nodes[i]);
 }
 
 static void read_settings(struct snapshot *s)

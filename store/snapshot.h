@@ -23,6 +23,7 @@ struct snapshot_node {
 	char oid[72];
 	struct json *file;	 /* nodes/ID.json */
 	const struct json *beat; /* its heartbeat, NULL: none */
+	bool unread;		 /* it has one that cannot be read */
 	struct node_view view;	 /* of the newest of the two */
 	enum node_state state;	 /* SILENT: no sign of life for too long */
 };

@@ -46,8 +46,15 @@ int identity_check(struct ledger *l, const struct grid_config *c, const char *no
 	last = beat.seen > file.seen ? &beat : &file;
 	int64_t ago = clock_now() - last->seen;
 	int rc = 0;
-	if (last->instance[0] && strcmp(last->instance, previous) != 0 && strcmp(last->status, "left") != 0 &&
-	    ago < c->orphan_after_seconds)
+	if (heartbeats_unread(&beats, node) && file.instance[0] && strcmp(file.instance, previous) != 0 &&
+	    strcmp(file.status, "left") != 0)
+		rc = err_set(
+		    e, ERR_RETRY,
+		    "the heartbeat of node '%s' cannot be read, so another worker may live under that name; give "
+		    "this one its own --node-id, or --take-over if that one is dead",
+		    node);
+	else if (last->instance[0] && strcmp(last->instance, previous) != 0 && strcmp(last->status, "left") != 0 &&
+		 ago < c->orphan_after_seconds)
 		rc = err_set(e, ERR_RETRY,
 			     "a worker with the node id '%s' was alive %lld s ago in another work directory; give this "
 			     "one its own --node-id, or --take-over if that one is dead",

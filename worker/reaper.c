@@ -147,7 +147,10 @@ static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats,
 		length = (c->lease_seconds ? c->lease_seconds : lease - at) * 1000 + skew * 1000;
 	int64_t beat_seconds = due - last->seen > c->heartbeat_seconds ? due - last->seen : c->heartbeat_seconds;
 	beat_seconds = beat_seconds > c->orphan_after_seconds ? c->orphan_after_seconds : beat_seconds;
-	bool orphan = true;
+	bool orphan = true, unread = heartbeats_unread(beats, node);
+	if (unread && !s->unread_told)
+		log_at(LOG_WARN, "reaper", "the heartbeat of node %s cannot be read, so its lease decides", node);
+	s->unread_told = unread;
 	if (left) {
 		o->evidence.left = last->seen;
 		snprintf(why, 256, "node %s left at %s", node, clock_format(last->seen, a));
@@ -157,7 +160,7 @@ static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats,
 		o->evidence.lease_until = lease;
 		snprintf(why, 256, "the lease ran out at %s, %lld s ago (tolerance %lld s)", clock_format(lease, a),
 			 (long long)(now - lease), (long long)skew);
-	} else if (now > seen + c->orphan_after_seconds + skew && now > due + skew) {
+	} else if (!unread && now > seen + c->orphan_after_seconds + skew && now > due + skew) {
 		o->evidence.seen_at = seen;
 		o->evidence.next_due = due;
 		snprintf(why, 256, "no sign of life from node %s since %s, %lld s ago (its next was due at %s)", node,

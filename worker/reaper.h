@@ -17,7 +17,7 @@ struct reaper_sight {
 	char node[65], oid[72];
 	int64_t file_seen;  /* what its node file said last, UTC seconds */
 	int64_t changed_ms; /* monotonic; when beat or file was last seen to change; 0: not yet */
-	bool skew_told;
+	bool skew_told, unread_told;
 };
 struct reaper_lease {
 	char *nonce;		 /* as long as its writer made it */
