@@ -72,6 +72,71 @@ settings() { # JSON
 	[ "$output" = one ]
 }
 
+# counted PUSH: dgrid's git is noted in $T/calls; before each push it runs PUSH (of sh; $d: the clone).
+counted() {
+	mkdir -p "$T/bin"
+	cat >"$T/bin/git" <<-SH
+		#!/bin/sh
+		real=$(command -v git) d=\$2
+		echo "\$*" >>"$T/calls"
+		case " \$* " in *' push '*) $1 ;; esac
+		exec "\$real" "\$@"
+	SH
+	chmod +x "$T/bin/git"
+}
+stage_many() { # COUNT
+	local i
+	for ((i = 0; i < $1; i++)); do
+		echo "{\"task_id\": \"m$i\", \"script\": \"echo\", \"timeout_seconds\": 10}" >"$T/c/tasks/unapproved/m$i.json"
+	done
+	echo '{"task_id": "wrong"}' >"$T/c/tasks/unapproved/wrong.json"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm many
+	git -C "$T/c" push -q origin HEAD:main
+}
+
+@test "three hundred staged files take no more processes than three" {
+	stage_many 300
+	many=$(git -C "$ORIGIN" rev-parse main)
+	counted :
+	PATH=$T/bin:$PATH run -0 "$DGRID" promote
+	[ "$(grep -c "^promoted m.*: approved in ${many:0:10} by tester" <<<"$output")" = 300 ]
+	[[ "$output" == *'moved to failed wrong: 1:'* ]]
+	[ "$(ledger_ls queue | wc -l)" = 300 ]
+	(($(grep -c '' "$T/calls") <= 30))
+}
+
+@test "others push all the while, faster than many files: they land in pieces, and only what changed is judged anew" {
+	stage_many 200
+	tgit -C "$T/c" rm -q tasks/unapproved/m8.json
+	sed -i 's/"timeout_seconds": 10/"timeout_seconds": -1/' "$T/c/tasks/unapproved/m7.json"
+	tgit -C "$T/c" commit -qam 'one changes, one goes'
+	sed 's/"m9"/"M9"/' "$T/c/tasks/unapproved/m9.json" >"$T/c/tasks/queue/M9.json"
+	git -C "$T/c" show HEAD~:tasks/unapproved/m8.json >"$T/c/tasks/unapproved/m8.json"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm 'one is back, one is elsewhere'
+	back=$(git -C "$T/c" rev-parse HEAD)
+	git -C "$T/c" push -q origin HEAD:other
+	cat >"$T/other" <<-'SH'
+		# Who moves more than twenty files comes too late.
+		[ "$("$real" -C "$d" diff-tree -r --no-renames --name-only HEAD | wc -l)" -gt 40 ] || exit 0
+		main=$("$real" -C "$ORIGIN" rev-parse main)
+		next=$("$real" -C "$ORIGIN" rev-parse other)
+		[ "$main" != "$next" ] && "$real" -C "$ORIGIN" merge-base --is-ancestor main other ||
+			next=$("$real" -C "$ORIGIN" -c user.name=o -c user.email=o@e commit-tree -m other -p "$main" "$main^{tree}")
+		"$real" -C "$ORIGIN" update-ref refs/heads/main "$next" "$main"
+	SH
+	counted "(. '$T/other')"
+	PATH=$T/bin:$PATH run -0 "$DGRID" promote
+	[ "$(grep -c '^promoted m' <<<"$output")" = 198 ]
+	[[ "$output" == *'moved to failed m7: '*timeout_seconds* && "$output" == *"promoted m8: approved in ${back:0:10} by"* ]]
+	[[ "$output" == *'left m9: M9 is in queue already'* ]]
+	run -0 ledger_ls unapproved
+	[ "$output" = m9 ]
+	(($(grep -c ' push ' "$T/calls") <= 40))
+	[ "$(grep -c 'cat-file --batch' "$T/calls")" -le 3 ] # all of them, then those three
+}
+
 @test "an id that is elsewhere in the ledger stays, and why says so" {
 	stage twice '' queue
 	stage twice

@@ -1,44 +1,84 @@
 #include "store/arrival.h"
-#include "base/clock.h"
 #include "schema/task.h"
+#include "store/line.h"
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DEEPEN_FIRST 50
 #define DEEPEN_ROUNDS 12 /* doubling: 200,000 commits; then all the rest */
+#define LOOK_FIRST 250	 /* commits; then four times as many each time */
 
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
-struct walk {
-	struct strs paths; /* of the task, in every folder */
-	struct arrival now;
-	bool added, removed;
-	struct strs births; /* "COMMIT PARENT TIME" of commits that only add the task, newest first */
+struct sought {
+	const char *id;
+	size_t at;    /* into what was asked for */
+	size_t there; /* files of it, in all folders, before the commits that the walk has seen */
+	bool added;   /* by the commit under way */
+	bool found;
 };
 
-static void end_of_commit(struct walk *w)
+struct search {
+	const struct git *g;
+	struct sought *v; /* by id */
+	size_t n, left;
+	struct arrival *out;
+	size_t *touched; /* by the commit under way */
+	size_t n_touched;
+	size_t commits;	    /* of this walk */
+	char last[72];	    /* the parent of the last */
+	bool at_shore;	    /* that was the end of what is here, not of the history */
+	struct strs *paths; /* that are asked for */
+};
+
+static int by_id(const void *a, const void *b)
 {
-	if (w->now.commit[0] && w->added && !w->removed)
-		strs_addf(&w->births, "%s %s %lld", w->now.commit, w->now.parent[0] ? w->now.parent : "-",
-			  (long long)w->now.at);
-	w->added = w->removed = false;
+	const struct sought *x = a, *y = b;
+	return strcmp(x->id, y->id);
 }
 
-static void take_line(struct walk *w, const char *line)
+/* "tasks/STATE/ID.json" of one that is sought, or what somebody put into a folder of that name; NULL: another. */
+static struct sought *sought_at(struct search *s, const char *path)
 {
-	if (line[0] == '@') {
-		const char *at = strchr(line, '|'), *parents = at ? strchr(at + 1, '|') : NULL;
-		end_of_commit(w);
-		w->now = (struct arrival){0};
-		sscanf(line + 1, "%71[0-9a-f]", w->now.commit);
-		w->now.at = at ? clock_read(at + 1) : 0; /* a commit may lack its date */
-		if (parents)
-			sscanf(parents + 1, "%71[0-9a-f]", w->now.parent);
-	} else if (line[0] == 'A')
-		w->added = true;
-	else if (line[0] == 'D')
-		w->removed = true;
+	char id[65];
+	for (int k = 0; k < TASK_N_STATES; k++) {
+		const char *state = task_state_name((enum task_state)k);
+		size_t n = strlen(state);
+		if (strncmp(path, "tasks/", 6) != 0 || strncmp(path + 6, state, n) != 0 || path[6 + n] != '/')
+			continue;
+		const char *base = path + 7 + n;
+		size_t len = strcspn(base, "/");
+		if (len <= 5 || len - 5 >= sizeof id || strncmp(base + len - 5, ".json", 5) != 0)
+			return NULL;
+		snprintf(id, sizeof id, "%.*s", (int)(len - 5), base);
+		return bsearch(&(struct sought){.id = id}, s->v, s->n, sizeof *s->v, by_id);
+	}
+	return NULL;
+}
+
+static void take_there(void *ctx, const char *path)
+{
+	struct sought *one = sought_at(ctx, path);
+	if (one)
+		one->there++;
+}
+
+static void on_change(void *ctx, char status, const char *path)
+{
+	struct search *s = ctx;
+	struct sought *one = status == 'A' || status == 'D' ? sought_at(s, path) : NULL;
+	if (!one || one->found)
+		return;
+	if (status == 'D') {
+		one->there++;
+		return;
+	}
+	one->there -= one->there > 0;
+	if (!one->added)
+		s->touched[s->n_touched++] = (size_t)(one - s->v);
+	one->added = true;
 }
 
 /* A shallow clone's last commit looks as if it had no parent. So does one that cannot be read, as far as we know. */
@@ -52,70 +92,66 @@ static bool at_the_shore(const struct git *g, const char *commit)
 	return has;
 }
 
-/* Was the task anywhere in that commit? */
-static bool stands_in(const struct git *g, const char *commit, const struct strs *paths)
+static void on_commit(void *ctx, const struct line_commit *c)
 {
-	struct strs argv = {0};
-	struct buf b = {0};
-	static const char *const head[] = {"ls-tree", "--name-only", "-z", "--full-tree"};
-	for (size_t i = 0; i < sizeof head / sizeof *head; i++)
-		strs_add(&argv, head[i]);
-	strs_add(&argv, commit);
-	for (size_t i = 0; i < paths->n; i++)
-		strs_add(&argv, paths->v[i]);
-	bool stands = git_run(g, &b, NULL, (const char *const *)argv.v) || b.len;
-	strs_clear(&argv);
-	buf_clear(&b);
-	return stands;
+	struct search *s = ctx;
+	s->commits++;
+	snprintf(s->last, sizeof s->last, "%s", c->parent);
+	if (!c->parent[0])
+		s->at_shore = at_the_shore(s->g, c->id);
+	for (size_t i = 0; i < s->n_touched; i++) {
+		struct sought *one = &s->v[s->touched[i]];
+		bool came = one->added && !one->there; /* else it was there all along, somebody added a second one */
+		one->added = false;
+		if (!came || one->found || (!c->parent[0] && s->at_shore))
+			continue;
+		struct arrival *a = &s->out[one->at];
+		snprintf(a->commit, sizeof a->commit, "%s", c->id);
+		snprintf(a->parent, sizeof a->parent, "%s", c->parent);
+		a->author = xstrdup(c->author);
+		a->committer = xstrdup(c->committer);
+		a->at = c->at;
+		one->found = true;
+		s->left--;
+	}
+	s->n_touched = 0;
 }
 
-/* 1: found, 0: the history here does not reach back that far, -1: error. */
-static int look_back(const struct git *g, const char *head, struct walk *w, struct arrival *out, struct err *e)
+/* Where the tasks stand in head. */
+static int look_there(struct search *s, const char *head, struct err *e)
 {
 	struct strs argv = {0};
-	struct buf b = {0};
-	static const char *const log[] = {"log",
-					  "--first-parent",
-					  "-m",
-					  "--no-renames",
-					  "--name-status",
-					  "--no-color",
-					  "--no-show-signature",
-					  "--format=@%H|%ct|%P"};
-	for (size_t i = 0; i < sizeof log / sizeof *log; i++)
-		strs_add(&argv, log[i]);
+	static const char *const tree[] = {"ls-tree", "-r", "-z", "--name-only", "--full-tree"};
+	for (size_t i = 0; i < sizeof tree / sizeof *tree; i++)
+		strs_add(&argv, tree[i]);
 	strs_add(&argv, head);
-	strs_add(&argv, "--");
-	for (size_t i = 0; i < w->paths.n; i++)
-		strs_add(&argv, w->paths.v[i]);
-	int rc = git_run(g, &b, e, (const char *const *)argv.v);
-	for (char *line = rc ? NULL : b.data, *next; line && *line; line = next) {
-		next = line + strcspn(line, "\n");
-		if (*next)
-			*next++ = 0;
-		take_line(w, line);
-	}
-	end_of_commit(w);
+	for (size_t i = 0; i < s->paths->n; i++)
+		strs_add(&argv, s->paths->v[i]);
+	for (size_t i = 0; i < s->n; i++)
+		s->v[i].there = 0;
+	int rc = git_records(s->g, (const char *const *)argv.v, take_there, s, e);
 	strs_clear(&argv);
-	buf_clear(&b);
-	if (rc)
+	return rc;
+}
+
+/* As far back as the history here reaches, or until all are found. */
+static int look_back(struct search *s, const char *head, struct err *e)
+{
+	const struct line line = {s, on_change, on_commit};
+	char from[72];
+	snprintf(from, sizeof from, "%s", head);
+	s->at_shore = false;
+	if (look_there(s, head, e))
 		return -1;
-	for (size_t i = 0; i < w->births.n; i++) {
-		long long at = 0;
-		*out = (struct arrival){0};
-		sscanf(w->births.v[i], "%71s %71s %lld", out->commit, out->parent, &at);
-		out->at = at;
-		if (out->parent[0] == '-') {
-			if (at_the_shore(g, out->commit))
-				return 0;
-			out->parent[0] = 0;
-			return 1;
-		}
-		if (!stands_in(g, out->parent,
-			       &w->paths)) /* else it was there all along, somebody added a second one */
-			return 1;
+	for (int max = LOOK_FIRST;; max = max > INT_MAX / 4 ? INT_MAX : 4 * max) {
+		s->commits = 0;
+		s->last[0] = 0;
+		if (line_walk(s->g, from, NULL, max, s->paths, &line, e))
+			return -1;
+		if (!s->left || s->commits < (size_t)max || !s->last[0])
+			return 0;
+		memcpy(from, s->last, sizeof from);
 	}
-	return 0;
 }
 
 /* 1, 0, or -1. */
@@ -128,19 +164,6 @@ static int is_shallow(const struct git *g, struct err *e)
 	return yes;
 }
 
-/* Who made it, and who put it onto the branch. */
-static int names(const struct git *g, struct arrival *a, struct err *e)
-{
-	struct buf b = {0};
-	if (GIT(g, &b, e, "show", "-s", "--no-show-signature", "--format=%an <%ae>%x00%cn <%ce>", a->commit) || !b.data)
-		return -1;
-	b.data[b.len - 1] = 0; /* the newline */
-	a->author = xstrdup(b.data);
-	a->committer = xstrdup(strlen(b.data) < b.len - 1 ? b.data + strlen(b.data) + 1 : "");
-	buf_clear(&b);
-	return 0;
-}
-
 void arrival_clear(struct arrival *a)
 {
 	free(a->author);
@@ -148,33 +171,63 @@ void arrival_clear(struct arrival *a)
 	*a = (struct arrival){0};
 }
 
-/* Only ever deepens: a clone that is made shallow again no longer knows its own landed commits. */
+/* Only ever deepens: a clone that is made shallow again no longer knows its own landed commits. 1: it did. */
+static int deepen(const struct git *g, const char *spec, int round, const struct search *s, struct err *e)
+{
+	int cut_off = is_shallow(g, e);
+	if (cut_off <= 0)
+		return cut_off;
+	if (!spec) {
+		for (size_t i = 0; i < s->n; i++)
+			if (!s->v[i].found)
+				return err_set(e, ERR_UNAVAILABLE,
+					       "the history here does not reach back to when '%s' came", s->v[i].id);
+	}
+	char *more = round < DEEPEN_ROUNDS ? xasprintf("--deepen=%d", DEEPEN_FIRST << round) : xstrdup("--unshallow");
+	int rc = GIT(g, NULL, e, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", more, "origin", spec);
+	free(more);
+	return rc ? -1 : 1;
+}
+
+int arrival_find_all(const struct git *g, const char *head, const char *spec, const char *const *ids, size_t n,
+		     struct arrival *out, struct err *e)
+{
+	struct strs paths = {0};
+	struct search s = {.g = g,
+			   .v = xcalloc(n + 1, sizeof *s.v),
+			   .n = n,
+			   .left = n,
+			   .out = out,
+			   .touched = xcalloc(n + 1, sizeof *s.touched),
+			   .paths = &paths};
+	for (size_t i = 0; i < n; i++) {
+		out[i] = (struct arrival){0};
+		s.v[i] = (struct sought){.id = ids[i], .at = i};
+	}
+	qsort(s.v, n, sizeof *s.v, by_id);
+	for (int k = 0; k < TASK_N_STATES; k++)
+		if (n == 1)
+			strs_addf(&paths, "tasks/%s/%s.json", task_state_name((enum task_state)k), ids[0]);
+		else
+			strs_addf(&paths, "tasks/%s/", task_state_name((enum task_state)k));
+	int rc = n ? look_back(&s, head, e) : 0;
+	for (int round = 0, more = 1; !rc && s.left && more > 0; round++) {
+		more = deepen(g, spec, round, &s, e);
+		rc = more < 0 || (more && look_back(&s, head, e)) ? -1 : 0;
+	}
+	for (size_t i = 0; i < n && rc; i++)
+		arrival_clear(&out[i]);
+	free(s.v);
+	free(s.touched);
+	strs_clear(&paths);
+	return rc;
+}
+
 int arrival_find(const struct git *g, const char *head, const char *spec, const char *id, struct arrival *out,
 		 struct err *e)
 {
-	int rc = 0;
-	*out = (struct arrival){0};
-	for (int round = 0; !rc; round++) {
-		struct walk w = {0};
-		for (int s = 0; s < TASK_N_STATES; s++)
-			strs_addf(&w.paths, "tasks/%s/%s.json", task_state_name((enum task_state)s), id);
-		rc = look_back(g, head, &w, out, e);
-		strs_clear(&w.paths);
-		strs_clear(&w.births);
-		if (rc)
-			break;
-		int cut_off = is_shallow(g, e);
-		if (cut_off < 0)
-			return -1;
-		if (!cut_off)
-			return err_set(e, ERR_NOENT, "the history does not show when task '%s' came", id);
-		if (!spec)
-			return err_set(e, ERR_UNAVAILABLE, "the history here does not reach back to when '%s' came",
-				       id);
-		char *more =
-		    round < DEEPEN_ROUNDS ? xasprintf("--deepen=%d", DEEPEN_FIRST << round) : xstrdup("--unshallow");
-		rc = GIT(g, NULL, e, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", more, "origin", spec);
-		free(more);
-	}
-	return rc < 0 ? -1 : names(g, out, e);
+	int rc = arrival_find_all(g, head, spec, &id, 1, out, e);
+	if (!rc && !out->commit[0])
+		rc = err_set(e, ERR_NOENT, "the history does not show when task '%s' came", id);
+	return rc;
 }

@@ -17,5 +17,10 @@ struct arrival {
  * far enough ("+refs/heads/main:refs/remotes/origin/main"); NULL: fetch nothing. ERR_NOENT: no commit brought it. */
 int arrival_find(const struct git *g, const char *head, const char *spec, const char *id, struct arrival *out,
 		 struct err *e);
+/* Of n ids at once, each once, out[i] of ids[i]; commit "": no commit brought it. However many: the history is read
+ * once.
+ */
+int arrival_find_all(const struct git *g, const char *head, const char *spec, const char *const *ids, size_t n,
+		     struct arrival *out, struct err *e);
 void arrival_clear(struct arrival *a);
 #endif

@@ -1,26 +1,33 @@
 #include "store/promote.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/line.h"
 #include "store/trust.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-#define ROUNDS 20
+#define ROUNDS 60 /* lost in a row */
 #define ROUND_WAIT_MS 500
-#define WORKER_WAIT_MS 3000   /* at most: so that one node does it, not all */
-#define WORKER_AGAIN_MS 60000 /* what was left is looked at again */
+#define STEP 4 /* after a lost race: so many times fewer at once, which takes less time; after a landed push: more */
+#define READ_AT_ONCE (16 << 20) /* bytes of files */
+#define TOUCHED_MAX 2000	/* commits since the last look that are read */
+#define WORKER_WAIT_MS 3000	/* at most: so that one node does it, not all */
+#define WORKER_AGAIN_MS 60000	/* what was left is looked at again */
 
-#define GIT(l, out, e, ...) git_run(&(l)->git, out, e, (const char *const[]){__VA_ARGS__, NULL})
+static void forget(struct staged *s)
+{
+	free(s->why);
+	free(s->approver);
+	json_free(s->doc);
+	*s = (struct staged){0};
+}
 
 void promote_clear(struct staged_list *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		free(s->v[i].why);
-		free(s->v[i].approver);
-		json_free(s->v[i].doc);
-	}
+	for (size_t i = 0; i < s->n; i++)
+		forget(&s->v[i]);
 	free(s->v);
 	*s = (struct staged_list){0};
 }
@@ -54,61 +61,45 @@ static struct json *approved_by(const struct arrival *by)
 }
 
 /* Why no signature of it counts; NULL when one does. Such a task waits: somebody may yet approve it. */
-static char *unsigned_because(struct ledger *l, const char *id, const struct json *doc)
+static char *unsigned_because(struct ledger *l, const char *id, const struct arrival *by, const struct json *doc)
 {
 	struct trust_verdict v;
 	struct err e;
 	char *why = NULL;
-	if (trust_judge(&l->git, l->head, l->spec, id, doc, &v, &e))
+	if (trust_judge_from(&l->git, l->head, by, doc, &v, &e))
 		why = xasprintf("its signature cannot be checked now: %s", e.msg);
 	else if (!v.ok)
 		why = xasprintf("%s (sign it with: dgrid approve %s)", v.why, id);
 	return why;
 }
 
-void promote_judge(struct ledger *l, const struct grid_config *c, const struct staged_ids *all, const char *mode,
+void promote_judge(struct ledger *l, const struct grid_config *c, const struct staged_ids *all, const struct buf *text,
 		   const struct arrival *by, struct staged *s)
 {
 	struct problems p = {0};
-	struct buf text = {0};
 	struct task t = {0};
-	struct err e;
 	struct buf shown = {0};
+	const char *bytes = text && text->data ? text->data : "";
+	size_t len = text ? text->len : 0;
 	char other[160];
 	elsewhere(all, s->id, other);
+	s->verdict = STAGED_LEFT;
 	if (other[0] || !by->commit[0]) {
-		s->verdict = STAGED_LEFT;
 		s->why = other[0] ? xasprintf("%s (remove the one or the other)", other)
 				  : xstrdup("no commit of the branch's first-parent line added it");
 		return;
 	}
 	/* A link's target or a folder is no task, whatever it looks like in a work tree. */
-	if (strcmp(mode, "100644") != 0)
-		problem_at(&p, 1, 1, "mode %s (expected a plain file, mode 100644)", mode);
-	bool unread = ledger_read(l, TASK_UNAPPROVED, s->id, &text, &e) != 0;
-	if (unread && e.class != ERR_DATA) {
-		s->verdict = STAGED_LEFT;
-		s->why = xasprintf("it cannot be read here now: %s", e.msg);
+	if (strcmp(s->mode, "100644") != 0)
+		problem_at(&p, 1, 1, "mode %s (expected a plain file, mode 100644)", s->mode);
+	if (text)
+		task_parse(&t, bytes, len, s->id, c, true, &p);
+	else if (!p.n)
+		problem_at(&p, 1, 1, "cannot be read (expected a plain file of at most %d bytes)", TASK_FILE_MAX);
+	if (!p.n && c->require_signed_tasks && (s->why = unsigned_because(l, s->id, by, t.doc)))
 		goto out;
-	}
-	if (unread) {
-		if (!p.n)
-			problem_at(&p, 1, 1, "cannot be read (expected a plain file of at most %d bytes)",
-				   TASK_FILE_MAX);
-	} else
-		task_parse(&t, text.data ? text.data : "", text.len, s->id, c, true, &p);
-	if (p.n && !unread && ledger_true(l, TASK_UNAPPROVED, s->id, &text, &e) != 1) {
-		s->verdict = STAGED_LEFT;
-		s->why = xstrdup("it could not be read as the branch has it");
-		goto out;
-	}
-	if (!p.n && c->require_signed_tasks && (s->why = unsigned_because(l, s->id, t.doc))) {
-		s->verdict = STAGED_LEFT;
-		goto out;
-	}
 	s->verdict = p.n ? STAGED_INVALID : STAGED_READY;
-	s->doc = p.n ? task_invalid_doc(s->id, p.text.data, text.data ? text.data : "", text.len, l->git.name)
-		     : json_copy(t.doc);
+	s->doc = p.n ? task_invalid_doc(s->id, p.text.data, bytes, len, l->git.name) : json_copy(t.doc);
 	s->why = p.n ? xstrdup(p.text.data) : NULL;
 	json_set(s->doc, "approved_by", approved_by(by));
 	buf_addf(&shown, "%.10s by ", by->commit);
@@ -117,27 +108,19 @@ void promote_judge(struct ledger *l, const struct grid_config *c, const struct s
 out:
 	task_clear(&t);
 	problems_clear(&p);
-	buf_clear(&text);
 }
 
 /* ---- the staged ---- */
 
-struct staged_file {
-	char id[65], mode[8];
-};
-struct staged_files {
-	struct staged_file *v;
-	size_t n;
-};
-
-/* "MODE TYPE OID\tPATH" */
+/* "MODE TYPE OID SIZE\tPATH" */
 static void take_file(void *ctx, const char *entry)
 {
-	struct staged_files *f = ctx;
-	struct staged_file one;
+	struct staged_list *f = ctx;
+	struct staged one = {0};
 	const char *base = strrchr(entry, '/');
 	size_t n = base ? strlen(base + 1) : 0;
-	if (n <= 5 || n > 69 || strcmp(base + 1 + n - 5, ".json") != 0 || sscanf(entry, "%7s", one.mode) != 1)
+	if (n <= 5 || n > 69 || strcmp(base + 1 + n - 5, ".json") != 0 ||
+	    sscanf(entry, "%7s %*s %71s %lld", one.mode, one.oid, &one.size) < 2)
 		return;
 	snprintf(one.id, sizeof one.id, "%.*s", (int)(n - 5), base + 1);
 	if (!task_id_valid(one.id))
@@ -146,49 +129,173 @@ static void take_file(void *ctx, const char *entry)
 	f->v[f->n++] = one;
 }
 
-int promote_look(struct ledger *l, const struct grid_config *c, const char *const *ids, size_t n,
-		 struct staged_list *out, struct err *e)
+static bool has_text(const struct staged *s)
 {
-	struct staged_files files = {0};
+	return !strncmp(s->mode, "1", 1) && strcmp(s->mode, "160000") != 0 && s->size <= TASK_FILE_MAX;
+}
+
+/* The texts of some, as Git's objects have them, in one stream. */
+struct texts {
+	struct buf *v;
+	bool *there;
+};
+
+static void take_text(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct texts *t = ctx;
+	t->there[i] = bytes != NULL;
+	if (bytes)
+		buf_add(&t->v[i], bytes, len);
+}
+
+/* Judges n of those in v, as many as can be read at once; returns how many, or -1. */
+static int judge_some(struct ledger *l, const struct grid_config *c, const struct staged_ids *all,
+		      struct staged *const *v, const struct arrival *by, size_t n, struct err *e)
+{
+	size_t some = 0, read = 0;
+	long long bytes = 0;
+	for (; some < n && (!some || bytes < READ_AT_ONCE); some++)
+		bytes += has_text(v[some]) ? v[some]->size : 0;
+	struct texts t = {xcalloc(some, sizeof *t.v), xcalloc(some, sizeof *t.there)};
+	char **oids = xcalloc(some, sizeof *oids);
+	for (size_t i = 0; i < some; i++)
+		if (has_text(v[i]))
+			oids[read++] = v[i]->oid;
+	int rc = read ? git_cat(&l->git, "blob", oids, read, TASK_FILE_MAX, take_text, &t, e) : 0;
+	for (size_t i = 0, k = 0; i < some && !rc; i++) {
+		bool text = has_text(v[i]);
+		if (text && !t.there[k]) {
+			v[i]->verdict = STAGED_LEFT;
+			v[i]->why = xstrdup("it cannot be read here now: its object is missing");
+		} else
+			promote_judge(l, c, all, text ? &t.v[k] : NULL, &by[i], v[i]);
+		v[i]->judged = true;
+		k += text;
+	}
+	for (size_t i = 0; i < read; i++)
+		buf_clear(&t.v[i]);
+	free(t.v);
+	free(t.there);
+	free(oids);
+	return rc ? -1 : (int)some;
+}
+
+/* Judges those that have no verdict yet. */
+static int judge_all(struct ledger *l, const struct grid_config *c, const struct staged_ids *all,
+		     struct staged_list *list, struct err *e)
+{
+	struct arrival *by = xcalloc(list->n + 1, sizeof *by);
+	struct staged **v = xcalloc(list->n + 1, sizeof(struct staged *));
+	const char **ids = xcalloc(list->n + 1, sizeof *ids);
+	size_t n = 0;
+	for (size_t i = 0; i < list->n; i++)
+		if (!list->v[i].judged) {
+			ids[n] = list->v[i].id;
+			v[n++] = &list->v[i];
+		}
+	int rc = arrival_find_all(&l->git, l->head, l->spec, ids, n, by, e);
+	for (size_t i = 0; i < n && rc >= 0; i += (size_t)rc)
+		rc = judge_some(l, c, all, v + i, by + i, n - i, e);
+	for (size_t i = 0; i < n; i++)
+		arrival_clear(&by[i]);
+	free(by);
+	free(v);
+	free(ids);
+	return rc < 0 ? -1 : 0;
+}
+
+static const struct staged *staged_of(const struct staged_list *s, const char *id)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (!strcmp(s->v[i].id, id))
+			return &s->v[i];
+	return NULL;
+}
+
+static bool listed(const struct strs *ids, const char *id)
+{
+	for (size_t i = 0; i < ids->n; i++)
+		if (!strcasecmp(ids->v[i], id)) /* a file system may take the one for the other */
+			return true;
+	return false;
+}
+
+static bool named(const char *const *ids, size_t n, const char *id)
+{
+	bool is = !n;
+	for (size_t i = 0; i < n && !is; i++)
+		is = !strcmp(ids[i], id);
+	return is;
+}
+
+/* Is each that was named staged, or was it landed by us before? */
+static int all_there(struct ledger *l, const char *const *ids, size_t n, const struct staged_list *files,
+		     const struct staged_list *known, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct staged *before = staged_of(known, ids[i]);
+		if (staged_of(files, ids[i]) || (before && before->settled))
+			continue;
+		int state = task_id_valid(ids[i]) ? ledger_find(l, ids[i], e) : LEDGER_NOWHERE;
+		if (state == LEDGER_UNKNOWN)
+			return -1;
+		return err_set(e, ERR_NOENT, "no task '%.100s' in unapproved%s%s", ids[i],
+			       state >= 0 ? ": it is in " : "",
+			       state >= 0 ? task_state_name((enum task_state)state) : "");
+	}
+	return 0;
+}
+
+/* Judges what is staged at the ledger's head. out holds what is known already, and gets the rest: what was landed, and
+ * what was judged and not touched since. */
+static int look(struct ledger *l, const struct grid_config *c, const char *const *ids, size_t n,
+		const struct strs *touched, struct staged_list *out, struct err *e)
+{
+	struct staged_list files = {0}, now = {0};
 	struct staged_ids all = {0};
-	const char *tree[] = {"ls-tree", "-z", "--full-tree", l->head, "tasks/unapproved/", NULL};
+	const char *tree[] = {"ls-tree", "-l", "-z", "--full-tree", l->head, "tasks/unapproved/", NULL};
 	int rc = git_records(&l->git, tree, take_file, &files, e);
-	*out = (struct staged_list){.v = xcalloc(files.n + 1, sizeof *out->v)};
 	for (int k = 0; k < TASK_N_STATES && !rc; k++)
 		rc = ledger_ids(l, (enum task_state)k, &all.in[k], e);
-	for (size_t i = 0; i < n && !rc; i++) {
-		bool there = false;
-		for (size_t k = 0; k < files.n && !there; k++)
-			there = !strcmp(files.v[k].id, ids[i]);
-		int state = there || !task_id_valid(ids[i]) ? LEDGER_NOWHERE : ledger_find(l, ids[i], e);
-		if (state == LEDGER_UNKNOWN)
-			rc = -1;
-		else if (!there)
-			rc = err_set(e, ERR_NOENT, "no task '%.100s' in unapproved%s%s", ids[i],
-				     state >= 0 ? ": it is in " : "",
-				     state >= 0 ? task_state_name((enum task_state)state) : "");
+	if (!rc)
+		rc = all_there(l, ids, n, &files, out, e);
+	now.v = xcalloc(out->n + files.n + 1, sizeof *now.v);
+	for (size_t i = 0; i < out->n; i++) {
+		struct staged *s = &out->v[i];
+		const struct staged *file = s->settled ? NULL : staged_of(&files, s->id);
+		bool same = file && !strcmp(file->oid, s->oid) && !strcmp(file->mode, s->mode);
+		if ((same && !listed(touched, s->id)) || s->settled)
+			now.v[now.n++] = *s;
+		else
+			forget(s);
 	}
-	for (size_t k = 0; k < files.n && !rc; k++) {
-		struct arrival by;
-		bool wanted = !n;
-		for (size_t i = 0; i < n && !wanted; i++)
-			wanted = !strcmp(files.v[k].id, ids[i]);
-		if (!wanted)
-			continue;
-		struct staged *s = &out->v[out->n++];
-		memcpy(s->id, files.v[k].id, sizeof s->id);
-		rc = arrival_find(&l->git, l->head, l->spec, s->id, &by, e);
-		if (rc && e->class == ERR_NOENT)
-			rc = 0; /* by stays empty */
-		if (!rc)
-			promote_judge(l, c, &all, files.v[k].mode, &by, s);
-		arrival_clear(&by);
+	size_t kept = now.n;
+	for (size_t k = 0; k < files.n; k++) {
+		bool known = !named(ids, n, files.v[k].id);
+		for (size_t i = 0; i < kept && !known; i++)
+			known = !now.v[i].settled && !strcmp(now.v[i].id, files.v[k].id);
+		if (!known)
+			now.v[now.n++] = files.v[k];
 	}
+	free(out->v);
+	*out = now;
+	if (!rc)
+		rc = judge_all(l, c, &all, out, e);
 	for (int k = 0; k < TASK_N_STATES; k++)
 		strs_clear(&all.in[k]);
 	free(files.v);
 	return rc;
 }
+
+int promote_look(struct ledger *l, const struct grid_config *c, const char *const *ids, size_t n,
+		 struct staged_list *out, struct err *e)
+{
+	static const struct strs none;
+	*out = (struct staged_list){0};
+	return look(l, c, ids, n, &none, out, e);
+}
+
+/* ---- landing ---- */
 
 /* git mv carries it over; only who approved it is written into it. */
 static enum change_verdict edit_approved(void *ctx, struct json *doc, enum task_state *to)
@@ -196,27 +303,47 @@ static enum change_verdict edit_approved(void *ctx, struct json *doc, enum task_
 	const struct staged *s = ctx;
 	(void)to;
 	json_set(doc, "approved_by", json_copy(json_get(s->doc, "approved_by")));
-	return CHANGE_APPLY;
+	char *found = task_text(doc), *judged = task_text(s->doc);
+	bool same = !strcmp(found, judged); /* a work tree may be damaged */
+	free(found);
+	free(judged);
+	return same ? CHANGE_APPLY : CHANGE_DROP;
 }
 
-int promote_land(struct ledger *l, const char *who, struct staged_list *s, struct err *e)
+static bool lands(const struct staged *s)
+{
+	return s->verdict != STAGED_LEFT && !s->settled;
+}
+
+static size_t to_land(const struct staged_list *s)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s->n; i++)
+		n += lands(&s->v[i]);
+	return n;
+}
+
+int promote_land(struct ledger *l, const char *who, struct staged_list *s, size_t most, struct err *e)
 {
 	struct ledger_change *c = xcalloc(s->n + 1, sizeof *c);
+	struct staged **which = xcalloc(s->n + 1, sizeof(struct staged *));
 	char **texts = xcalloc(s->n + 1, sizeof *texts);
 	size_t n = 0;
 	int rc = 0, tries = l->tries;
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->v[i].verdict == STAGED_LEFT)
+	for (size_t i = 0; i < s->n && n < most; i++) {
+		struct staged *one = &s->v[i];
+		if (!lands(one))
 			continue;
-		c[n] = (struct ledger_change){.id = s->v[i].id, .from = TASK_UNAPPROVED};
-		if (s->v[i].verdict == STAGED_READY) {
+		which[n] = one;
+		c[n] = (struct ledger_change){.id = one->id, .from = TASK_UNAPPROVED};
+		if (one->verdict == STAGED_READY) {
 			c[n].to = TASK_QUEUE;
 			c[n].edit = edit_approved;
-			c[n].ctx = &s->v[i];
+			c[n].ctx = one;
 			c[n].verb = "promote";
 		} else {
 			c[n].to = TASK_FAILED;
-			c[n].text = texts[n] = task_text(s->v[i].doc);
+			c[n].text = texts[n] = task_text(one->doc);
 			c[n].verb = "invalid";
 		}
 		n++;
@@ -226,36 +353,98 @@ int promote_land(struct ledger *l, const char *who, struct staged_list *s, struc
 	if (n)
 		rc = ledger_commit(l, who, c, n, NULL, NULL, e);
 	l->tries = tries;
-	for (size_t i = 0, k = 0; i < s->n; i++)
-		if (s->v[i].verdict != STAGED_LEFT)
-			s->v[i].landed = c[k++].outcome == CHANGE_LANDED;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		which[i]->landed = c[i].outcome == CHANGE_LANDED;
+		which[i]->settled = !rc;
 		free(texts[i]);
+	}
 	free(texts);
+	free(which);
 	free(c);
 	return rc;
 }
 
-int promote_all(struct ledger *l, const struct grid_config *c, const char *who, const char *const *ids, size_t n,
-		bool dry, struct staged_list *out, struct err *e)
+/* What came to the branch since a head that was judged. */
+struct news {
+	struct strs ids; /* tasks that were touched */
+	bool rules;	 /* and more than tasks and what nodes say of themselves: settings, say, or keys */
+	bool staged;	 /* something in unapproved/ */
+	char first[72];	 /* the parent of the oldest commit */
+};
+
+static void news_change(void *ctx, char status, const char *path)
 {
-	int rc = -1;
-	for (int round = 0; rc && round < ROUNDS; round++) {
-		if (round) {
-			int64_t until = clock_mono_ms() + clock_jitter(ROUND_WAIT_MS), now;
-			promote_clear(out);
-			while ((now = clock_mono_ms()) < until && !proc_given_up())
-				loop_step(until - now);
-			if (ledger_sync(l, e))
-				return -1;
+	struct news *news = ctx;
+	const char *base = strrchr(path, '/');
+	size_t len = base ? strlen(base + 1) : 0;
+	bool json = len > 5 && !strcmp(base + 1 + len - 5, ".json");
+	(void)status;
+	news->staged = news->staged || !strncmp(path, "tasks/unapproved/", 17);
+	if (!strncmp(path, "tasks/", 6) && json)
+		strs_addf(&news->ids, "%.*s", (int)(len - 5), base + 1);
+	else if (!json || strncmp(path, "nodes/", 6) != 0 || base != path + 5)
+		news->rules = true;
+}
+
+static void news_commit(void *ctx, const struct line_commit *c)
+{
+	struct news *news = ctx;
+	snprintf(news->first, sizeof news->first, "%s", c->parent);
+}
+
+/* After a lost race: what changed since the head that was judged is judged anew, and all of it only where the branch
+ * or the rules are others now. */
+static int look_again(struct ledger *l, struct grid_config *c, const char *const *ids, size_t n, const char *judged,
+		      struct staged_list *s, struct err *e)
+{
+	struct news news = {0};
+	const struct line line = {&news, news_change, news_commit};
+	struct err none;
+	bool follows = !line_walk(&l->git, l->head, judged, TOUCHED_MAX, NULL, &line, &none) &&
+		       (!strcmp(news.first, judged) || !strcmp(l->head, judged));
+	bool all = !follows || news.rules, some = news.staged;
+	int rc = 0;
+	if (all) {
+		config_clear(c);
+		rc = ledger_config(l, c, e);
+	}
+	for (size_t i = 0; i < s->n && !rc; i++) {
+		if (all && !s->v[i].settled)
+			s->v[i].oid[0] = 0; /* as if it were another */
+		some = some || listed(&news.ids, s->v[i].id);
+	}
+	if (!rc && (all || some))
+		rc = look(l, c, ids, n, &news.ids, s, e);
+	strs_clear(&news.ids);
+	return rc;
+}
+
+static void pause_ms(int64_t ms)
+{
+	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until && !proc_given_up();)
+		loop_step(until - now);
+}
+
+int promote_all(struct ledger *l, struct grid_config *c, const char *who, const char *const *ids, size_t n, bool dry,
+		struct staged_list *out, struct err *e)
+{
+	char judged[72];
+	size_t most = SIZE_MAX, left;
+	int rc = promote_look(l, c, ids, n, out, e);
+	for (int lost = 0; !rc && !dry && (left = to_land(out));) {
+		memcpy(judged, l->head, sizeof judged);
+		if (!(rc = promote_land(l, who, out, most, e))) {
+			lost = 0;
+			most = most > SIZE_MAX / STEP ? SIZE_MAX : most * STEP;
+			continue;
 		}
-		rc = promote_look(l, c, ids, n, out, e);
-		if (rc)
+		if (e->class != ERR_RETRY)
 			break;
-		if (!dry)
-			rc = promote_land(l, who, out, e);
-		if (rc && e->class != ERR_RETRY)
-			break;
+		if (++lost == ROUNDS)
+			return err_set(e, ERR_RETRY, "lost %d races for the branch in a row, try again", lost);
+		most = ((left < most ? left : most) + STEP - 1) / STEP;
+		pause_ms(clock_jitter(ROUND_WAIT_MS));
+		rc = ledger_sync(l, e) || look_again(l, c, ids, n, judged, out, e) ? -1 : 0;
 	}
 	return rc;
 }
@@ -297,8 +486,12 @@ int promoter_work(struct promoter *p, struct ledger *l, const struct grid_config
 	p->at = 0;
 	e->class = ERR_NONE;
 	int rc = promote_look(l, c, NULL, 0, &s, e);
+	size_t left = rc ? 0 : to_land(&s), most = left;
+	for (unsigned i = 0; i < p->lost && most > 1; i++)
+		most = (most + STEP - 1) / STEP;
 	if (!rc)
-		rc = promote_land(l, node, &s, e);
+		rc = promote_land(l, node, &s, most, e);
+	p->lost = !rc ? p->lost / 2 : e->class == ERR_RETRY ? p->lost + 1 : p->lost;
 	for (size_t i = 0; i < s.n && !rc; i++) {
 		const struct staged *one = &s.v[i];
 		if (one->landed && one->verdict == STAGED_READY)
@@ -315,6 +508,8 @@ int promoter_work(struct promoter *p, struct ledger *l, const struct grid_config
 		p->staged = fingerprint(&ids);
 		p->again_at = clock_mono_ms() + WORKER_AGAIN_MS;
 	}
+	if (!rc && left > most) /* the rest */
+		p->at = clock_mono_ms() + 1;
 	if (rc && e->class != ERR_RETRY)
 		p->at = clock_mono_ms() + WORKER_AGAIN_MS;
 	strs_clear(&ids);

@@ -17,9 +17,12 @@ enum staged_verdict {
 struct staged {
 	char id[65];
 	enum staged_verdict verdict;
-	char *why;	  /* INVALID: "line:col: field: message" a line; LEFT: one line; else NULL */
-	struct json *doc; /* what will stand in the ledger; NULL when LEFT */
-	char *approver;	  /* the commit that brought it, short, and its author, fit to be shown; NULL when LEFT */
+	char *why;	       /* INVALID: "line:col: field: message" a line; LEFT: one line; else NULL */
+	struct json *doc;      /* what will stand in the ledger; NULL when LEFT */
+	char *approver;	       /* the commit that brought it, short, and its author, fit to be shown; NULL when LEFT */
+	char mode[8], oid[72]; /* as the tree has it */
+	long long size;
+	bool judged, settled; /* settled: it was to land, and the ledger's answer is there: */
 	bool landed;
 };
 struct staged_list {
@@ -29,19 +32,21 @@ struct staged_list {
 struct staged_ids { /* all ids of the ledger */
 	struct strs in[TASK_N_STATES];
 };
-/* Judges one file of unapproved/ at the ledger's head; s has its id. mode: as the tree has it ("100644"). Fills
- * verdict, why, doc and approver. */
-void promote_judge(struct ledger *l, const struct grid_config *c, const struct staged_ids *all, const char *mode,
+/* Judges one file of unapproved/ at the ledger's head; s has its id and mode. text: NULL when it is no file of a size
+ * that can be read. Fills verdict, why, doc and approver. */
+void promote_judge(struct ledger *l, const struct grid_config *c, const struct staged_ids *all, const struct buf *text,
 		   const struct arrival *by, struct staged *s);
 /* Judges the staged tasks, all or those of ids (n of them; ERR_NOENT when one is not there). Deepens the clone as far
  * as it must to see the commits that brought them. */
 int promote_look(struct ledger *l, const struct grid_config *c, const char *const *ids, size_t n,
 		 struct staged_list *out, struct err *e);
-/* Moves them in one commit; ERR_RETRY: somebody else pushed meanwhile, sync and look again. */
-int promote_land(struct ledger *l, const char *who, struct staged_list *s, struct err *e);
-/* Looks and lands until it is done; dry: looks only. */
-int promote_all(struct ledger *l, const struct grid_config *c, const char *who, const char *const *ids, size_t n,
-		bool dry, struct staged_list *out, struct err *e);
+/* Moves them, or the first few of them, in one commit; ERR_RETRY: somebody else pushed meanwhile, sync and look again.
+ */
+int promote_land(struct ledger *l, const char *who, struct staged_list *s, size_t most, struct err *e);
+/* Looks and lands until it is done; dry: looks only. Where others are faster, fewer land at once, and only what changed
+ * is judged anew. c becomes what the branch has when it changes. */
+int promote_all(struct ledger *l, struct grid_config *c, const char *who, const char *const *ids, size_t n, bool dry,
+		struct staged_list *out, struct err *e);
 void promote_clear(struct staged_list *s);
 
 /* When an idle worker promotes: starts as {0}. */
@@ -49,6 +54,7 @@ struct promoter {
 	int64_t at;	  /* monotonic ms; 0: nothing to do */
 	uint64_t staged;  /* which ids were left the last time */
 	int64_t again_at; /* they are looked at again after this */
+	unsigned lost;	  /* races in a row */
 };
 /* After each fetch: is there something to promote, and when? */
 void promoter_look(struct promoter *p, struct ledger *l, const struct grid_config *c);

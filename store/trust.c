@@ -385,6 +385,21 @@ static int not_before(const struct git *g, struct arrival *came, struct err *e)
 	return rc;
 }
 
+int trust_judge_from(const struct git *g, const char *head, const struct arrival *by, const struct json *doc,
+		     struct trust_verdict *v, struct err *e)
+{
+	struct arrival came = *by;
+	int rc = 0;
+	if (!is_signed(doc, v))
+		return 0;
+	if (came.parent[0] && (rc = not_before(g, &came, e)) == 0)
+		rc = judge(g, &came, head, doc, v, e);
+	else if (!rc)
+		snprintf(v->why, sizeof v->why,
+			 "it came with the branch's first commit, before there was a " TRUST_LIST);
+	return rc;
+}
+
 int trust_judge(const struct git *g, const char *head, const char *spec, const char *id, const struct json *doc,
 		struct trust_verdict *v, struct err *e)
 {
@@ -397,12 +412,7 @@ int trust_judge(const struct git *g, const char *head, const char *spec, const c
 		snprintf(v->why, sizeof v->why, "no commit of the branch's first-parent line brought it");
 		return 0;
 	}
-	int rc = 0;
-	if (came.parent[0] && (rc = not_before(g, &came, e)) == 0)
-		rc = judge(g, &came, head, doc, v, e);
-	else if (!rc)
-		snprintf(v->why, sizeof v->why,
-			 "it came with the branch's first commit, before there was a " TRUST_LIST);
+	int rc = trust_judge_from(g, head, &came, doc, v, e);
 	arrival_clear(&came);
 	return rc;
 }

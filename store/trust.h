@@ -37,6 +37,10 @@ struct trust_verdict {
  * cannot be told now (no ssh-keygen, remote trouble), which is no fault of the task. */
 int trust_judge(const struct git *g, const char *head, const char *spec, const char *id, const struct json *doc,
 		struct trust_verdict *v, struct err *e);
+/* The same where it is known which commit brought it. */
+struct arrival;
+int trust_judge_from(const struct git *g, const char *head, const struct arrival *by, const struct json *doc,
+		     struct trust_verdict *v, struct err *e);
 /* The same of a task that does not stand in the ledger yet: as if it came now. */
 int trust_judge_new(const struct git *g, const char *head, const struct json *doc, struct trust_verdict *v,
 		    struct err *e);

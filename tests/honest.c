@@ -326,6 +326,7 @@ static void offer(struct actor *a)
 	struct err e;
 	char *path, name[64];
 	snprintf(one.id, sizeof one.id, "offer%u", sim.tasks++);
+	snprintf(one.mode, sizeof one.mode, "100644");
 	struct json *doc = new_task(one.id);
 	if (one_in(6))
 		json_set(doc, "scirpt", json_new_str("x")); /* nobody looked */
@@ -349,9 +350,10 @@ static void offer(struct actor *a)
 		}
 		for (int k = 0; k < TASK_N_STATES; k++)
 			ledger_ids(&l, (enum task_state)k, &all.in[k], NULL);
-		promote_judge(&l, &sim.config, &all, "100644", &by, &one);
+		struct buf shown = {.data = text, .len = strlen(text)};
+		promote_judge(&l, &sim.config, &all, &shown, &by, &one);
 		struct staged_list list = {.v = &one, .n = 1};
-		promote_land(&l, who, &list, &e);
+		promote_land(&l, who, &list, 1, &e);
 		for (int k = 0; k < TASK_N_STATES; k++)
 			strs_clear(&all.in[k]);
 		free(one.why);

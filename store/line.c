@@ -1,0 +1,81 @@
+#include "store/line.h"
+#include "base/clock.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct walk {
+	const struct line *line;
+	struct line_commit now;
+	int field;   /* of a commit's head; 0: a change or the next head comes */
+	char status; /* of the path that comes; 0: none */
+};
+
+static void end_of_commit(struct walk *w)
+{
+	if (w->now.id[0])
+		w->line->on_commit(w->line->ctx, &w->now);
+	free(w->now.author);
+	free(w->now.committer);
+	w->now = (struct line_commit){0};
+}
+
+/* "@ID|TIME|PARENTS", author, committer, then "STATUS" and "PATH" for each change. */
+static void take(void *ctx, const char *text)
+{
+	struct walk *w = ctx;
+	if (w->field == 1) {
+		w->now.author = xstrdup(text);
+		w->field = 2;
+	} else if (w->field == 2) {
+		w->now.committer = xstrdup(text);
+		w->field = 0;
+	} else if (w->status) {
+		w->line->on_change(w->line->ctx, w->status, text);
+		w->status = 0;
+	} else if (*text == '@') {
+		const char *at = strchr(text, '|'), *parents = at ? strchr(at + 1, '|') : NULL;
+		end_of_commit(w);
+		sscanf(text + 1, "%71[0-9a-f]", w->now.id);
+		w->now.at = at ? clock_read(at + 1) : 0; /* a commit may lack its date */
+		if (parents)
+			sscanf(parents + 1, "%71[0-9a-f]", w->now.parent);
+		w->field = 1;
+	} else {
+		text += *text == '\n';
+		w->status = *text;
+	}
+}
+
+int line_walk(const struct git *g, const char *head, const char *before, int max, const struct strs *paths,
+	      const struct line *l, struct err *e)
+{
+	static const char *const log[] = {"log",
+					  "-z",
+					  "--first-parent",
+					  "-m",
+					  "--no-renames",
+					  "--name-status",
+					  "--no-color",
+					  "--no-show-signature",
+					  "--no-notes",
+					  "--format=@%H|%ct|%P%x00%an <%ae>%x00%cn <%ce>"};
+	struct walk w = {.line = l};
+	struct strs argv = {0};
+	for (size_t i = 0; i < sizeof log / sizeof *log; i++)
+		strs_add(&argv, log[i]);
+	strs_addf(&argv, "--max-count=%d", max);
+	strs_add(&argv, head);
+	if (before)
+		strs_addf(&argv, "^%s", before);
+	strs_add(&argv, "--");
+	for (size_t i = 0; paths && i < paths->n; i++)
+		strs_add(&argv, paths->v[i]);
+	int rc = git_records(g, (const char *const *)argv.v, take, &w, e);
+	if (!rc)
+		end_of_commit(&w);
+	free(w.now.author);
+	free(w.now.committer);
+	strs_clear(&argv);
+	return rc;
+}
