@@ -92,6 +92,45 @@ path_without() { # TOOL...: a PATH with links to everything else that is needed
 	[[ "$output" == *"ok    repository"* && "$output" == *"fail  write"* ]]
 }
 
+@test "what the branch itself refuses fails here, and leaves no trace" {
+	before=$(git -C "$ORIGIN" for-each-ref)
+	printf '#!/bin/sh\n[ "$1" != refs/heads/main ] || { echo "main is closed" >&2; exit 1; }\n' >"$ORIGIN/hooks/update"
+	chmod +x "$ORIGIN/hooks/update"
+	run -1 "$DGRID" doctor --engine bwrap
+	[[ "$output" == *"fail  write"*"main is closed"* ]]
+	printf '#!/bin/sh\nwhile read -r old new ref; do [ "$ref" != refs/heads/main ] || { echo "GH006: protected" >&2; exit 1; }; done\n' \
+		>"$ORIGIN/hooks/pre-receive"
+	mv "$ORIGIN/hooks/update" "$T/update"
+	chmod +x "$ORIGIN/hooks/pre-receive"
+	run -1 "$DGRID" doctor --engine bwrap
+	[[ "$output" == *"fail  write"*"GH006: protected"* ]]
+	rm "$ORIGIN/hooks/pre-receive"
+	[ "$(git -C "$ORIGIN" for-each-ref)" = "$before" ]
+	tgit clone -q "$ORIGIN" "$T/work tree"
+	before=$(git -C "$T/work tree" for-each-ref)
+	run -1 "$DGRID" --repo "$T/work tree" doctor --engine bwrap
+	[[ "$output" == *"fail  write"*"checked out"*"mend: use a bare repository"* ]]
+	[ "$(git -C "$T/work tree" for-each-ref)" = "$before" ]
+	run -77 "$DGRID" --repo "$T/work tree" submit -- true # as was said
+	git -C "$T/work tree" config receive.denyCurrentBranch updateInstead
+	run -0 "$DGRID" --repo "$T/work tree" doctor --engine bwrap
+	[ "$(git -C "$T/work tree" for-each-ref)" = "$before" ]
+}
+
+@test "a host that does not do all or nothing: an empty commit tells whether the branch takes pushes" {
+	git -C "$ORIGIN" config receive.advertiseAtomic false
+	before=$(git -C "$ORIGIN" rev-parse 'main^{tree}')
+	run -0 "$DGRID" doctor --engine bwrap
+	[[ "$output" == *"ok    write"*"an empty commit"* ]]
+	[ "$(git -C "$ORIGIN" rev-parse 'main^{tree}')" = "$before" ]
+	[ "$(git -C "$ORIGIN" for-each-ref --format='%(refname)')" = refs/heads/main ]
+	run -0 "$DGRID" audit
+	printf '#!/bin/sh\nexit 1\n' >"$ORIGIN/hooks/pre-receive"
+	chmod +x "$ORIGIN/hooks/pre-receive"
+	run -1 "$DGRID" doctor --engine bwrap
+	[[ "$output" == *"fail  write"*"pre-receive hook declined"* ]]
+}
+
 @test "no engine, and a dead daemon" {
 	path=$(path_without bwrap)
 	run -1 env PATH="$path" "$DGRID" doctor

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/file.h"
+#include "git/push.h"
 #include "sandbox/engine.h"
 #include "sandbox/enter.h"
 #include "schema/keys.h"
@@ -21,6 +22,7 @@
  * behind: its proof of write access is a ref of its own, taken away again. */
 
 #define GIT_OLDEST_MINOR 25 /* 2.25: what all options used here need */
+#define TRIES 3		    /* when others push at the same time */
 #define TRACE_MAX (16 << 20)
 #define MEND_SANDBOX "run the engine by hand and see; another can be chosen with --engine"
 #define MEND_IMAGE "load or pull it by hand, or name another in grid.json"
@@ -128,6 +130,7 @@ static const char *mend_remote(const char *said)
 	    {"does not appear to be a git repository", "check the path; dgrid init PATH makes one"},
 	    {"does not exist", "check the path; dgrid init PATH makes one"},
 	    {"dubious ownership", "own the repository, or: git config --global --add safe.directory PATH"},
+	    {"checked out", "use a bare repository, or there: git config receive.denyCurrentBranch updateInstead"},
 	    {"Permission denied", "give this user write access to the repository's folder"},
 	};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -343,35 +346,50 @@ static void check_node_key(const struct context *ctx, struct findings *f, const 
 	snapshot_close(&s);
 }
 
+/* Does the branch itself take what a worker will push? Others may push meanwhile. */
+static enum push_outcome try_branch(struct ledger *l, const char *branch, bool *stays, struct err *e)
+{
+	static const char *const commit[] = {
+	    "commit",	   "--quiet",
+	    "--no-verify", "--allow-empty",
+	    "-m",	   "doctor: an empty commit, to see whether the branch takes pushes",
+	    NULL};
+	enum push_outcome got = PUSH_RACED;
+	for (int try = 0; try < TRIES && got == PUSH_RACED; try++)
+		if (ledger_sync(l, e) || git_run(&l->git, NULL, e, commit))
+			return PUSH_UNKNOWN;
+		else
+			got = push_trial(&l->git, branch, l->head, stays, e);
+	return got;
+}
+
 static void check_write(const struct context *ctx, struct findings *f)
 {
 	struct ledger l = {0};
+	struct grid_config c = {0};
 	struct err e;
 	char nonce[17];
+	bool stays = false;
 	clock_nonce(nonce, 8);
 	char *make = xasprintf("HEAD:refs/dgrid/doctor/%s", nonce), *remove = xasprintf(":refs/dgrid/doctor/%s", nonce);
-	char *branch = xasprintf("HEAD:refs/heads/%s", ctx->branch);
 	const char *push[] = {"push", "--quiet", "--no-verify", "origin", make, NULL};
 	const char *undo[] = {"push", "--quiet", "--no-verify", "origin", remove, NULL};
-	const char *dry[] = {"push", "--quiet", "--no-verify", "--dry-run", "origin", branch, NULL};
-	struct err why;
-	if (ledger_open(&l, ctx->url, ctx->branch, NULL, ctx->name, ctx->email, &e) || ledger_sync(&l, &e))
+	if (open_grid_to_sign(ctx, &l, &c, &e) || try_branch(&l, ctx->branch, &stays, &e) != PUSH_LANDED)
 		found(f, FAIL, "write", mend_remote(e.msg), "%s", e.msg);
-	else if (!git_run(&l.git, NULL, &e, push)) {
-		found(f, OK, "write", "", "a ref was pushed and taken away again");
+	else if (git_run(&l.git, NULL, &e, push))
+		found(f, WARN, "write", "nothing, if the host takes branches only: heartbeats become branches then",
+		      "the branch takes pushes; refs outside refs/heads are refused (%s)", e.msg);
+	else {
+		found(f, OK, "write", "",
+		      stays ? "an empty commit was pushed to the branch, and a ref that was taken away again"
+			    : "the branch takes pushes (none was left there); a ref was pushed and taken away again");
 		if (git_run(&l.git, NULL, &e, undo))
 			found(f, WARN, "write", "delete it by hand: git push URL :refs/dgrid/doctor/...",
 			      "the ref refs/dgrid/doctor/%s stays: %s", nonce, e.msg);
-	} else if (!git_run(&l.git, NULL, &why, dry) && !strstr(e.msg, "ermission") && !strstr(e.msg, "unable to"))
-		found(f, WARN, "write", "nothing, if the host takes branches only: heartbeats become branches then",
-		      "refs outside refs/heads are refused (%s); a dry run to the branch passes", e.msg);
-	else
-		found(f, FAIL, "write", mend_remote(e.msg), "%s", e.msg);
-	if (l.url)
-		ledger_close(&l);
+	}
+	close_grid(&l, &c);
 	free(make);
 	free(remove);
-	free(branch);
 }
 
 /* True: picked is the one that a worker takes. */
@@ -499,7 +517,8 @@ const struct verb verb_doctor = {
     .summary = "find what is wrong with git, engine, image, write access, clock; say how to mend it",
     .about =
 	"Goes through what a worker needs: git and its version, the work folder, the remote and whether it takes a "
-	"push (of a ref that is removed again), the grid's settings, the clock, the engine, its image, and a script "
+	"push (to the branch, in a way that leaves nothing there or else an empty commit, and of a ref that is "
+	"removed again), the grid's settings, the clock, the engine, its image, and a script "
 	"in a sandbox of it. Each finding says how to mend it.",
     .needs = USAGE_READS,
     .options =
