@@ -542,7 +542,8 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 		}
 		enum push_outcome got = push_branch(&l->git, l->branch, l->head, l->folder.ref != NULL, e);
 		l->pushes++;
-		if (got == PUSH_DECLINED && l->tries > 1) { /* whatever it was may have passed */
+		if (got == PUSH_DECLINED && l->tries > 1 &&
+		    !push_too_many(e->msg)) { /* whatever it was may have passed */
 			got = push_branch(&l->git, l->branch, l->head, l->folder.ref != NULL, e);
 			l->pushes++;
 		}

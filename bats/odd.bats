@@ -41,6 +41,7 @@ worker() {
 	refused 77 403 push status 403
 	refused 69 413 push status 413
 	refused 69 429 push status 429 30
+	[ "$(pushes)" = 1 ] # who asks for fewer requests gets no second at once
 	refused 69 500 push status 500
 	refused 69 "git push" push cut
 	refused 77 "this key may only read" push refuse this key may only read
@@ -128,6 +129,21 @@ worker() {
 	healthy() { "$DGRID" health --work-dir "$T/n1"; }
 	wait_until 20 healthy
 	grep -q 'the remote takes pushes again' "$T/n1.log"
+}
+
+@test "a worker that is told to ask less (429) says so at the first time, and waits for a minute at least" {
+	"$DGRID" submit --id one -- true
+	how push status 429 30
+	: >"$T/odd.log"
+	worker
+	wait_until 60 grep -q 'the remote refuses what this node pushes: .*429.*, the next push is in [0-9]* s' "$T/n1.log"
+	[ "$(pushes)" = 1 ]
+	[ "$(sed -n 's/.*the next push is in \([0-9]*\) s.*/\1/p' "$T/n1.log")" -ge 60 ]
+	run -1 "$DGRID" health --work-dir "$T/n1"
+	[[ "$output" == *429* ]]
+	how all status 429 30
+	wait_until 60 grep -q 'remote trouble: .*429.*; nothing is lost, trying again in [0-9]* s' "$T/n1.log"
+	[ "$(sed -n 's/.*trying again in \([0-9]*\) s.*/\1/p' "$T/n1.log")" -ge 60 ]
 }
 
 @test "reading is bounded by silence and not by length, and the bound can be set" {

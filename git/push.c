@@ -42,6 +42,11 @@ static bool says_no(const char *said)
 	return false;
 }
 
+bool push_too_many(const char *said)
+{
+	return strstr(said, "returned error: 429") || strstr(said, "HTTP 429");
+}
+
 enum push_outcome push_look(const struct git *g, const char *branch, const char *commit, const char *base,
 			    enum push_outcome got, struct err *e)
 {

@@ -16,6 +16,8 @@ enum push_outcome push_branch(const struct git *g, const char *branch, const cha
  */
 enum push_outcome push_look(const struct git *g, const char *branch, const char *commit, const char *base,
 			    enum push_outcome got, struct err *e);
+/* Does what git said mean that the host counts requests, and that there were too many? */
+bool push_too_many(const char *said);
 /* Would the host take HEAD, a commit that changes nothing, made on top of base? First in one atomic push with a ref
  * that cannot be (a branch below the branch): the host asks its hooks and rules of the branch, then takes nothing. A
  * host whose answer to that is another is asked with the commit alone. PUSH_LANDED: it takes it; *stays: the commit is

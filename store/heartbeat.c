@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "git/clone.h"
+#include "git/push.h"
 #include "schema/node.h"
 #include "store/tails.h"
 #include <assert.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #define RETRY_MS 5000	      /* after the first failure; then twice as rarely as it beats */
+#define BUSY_MS 60000	      /* where the host says that it was asked too often */
 #define BEAT_MAX 65536	      /* bytes of a beat that are read */
 #define TAILS_PAUSE_MS 600000 /* after the host declined them */
 #define FETCHED "refs/dgrid/heartbeats"
@@ -58,7 +60,11 @@ static void trouble(struct heartbeat *h, const char *what)
 {
 	if (!h->told)
 		log_at(LOG_WARN, "heartbeat", "cannot be published: %s; trying again", what);
-	schedule(h, h->told ? 2 * h->every_ms : h->every_ms < RETRY_MS ? h->every_ms : RETRY_MS);
+	int64_t busy = push_too_many(what) ? BUSY_MS : 0;
+	schedule(h, busy > h->every_ms	     ? busy
+		    : h->told		     ? 2 * h->every_ms
+		    : h->every_ms < RETRY_MS ? h->every_ms
+					     : RETRY_MS);
 	h->told = true;
 	h->busy = h->again = false;
 }

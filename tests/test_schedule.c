@@ -217,6 +217,9 @@ static void waits_grow(void)
 		CHECK(wait / 2 >= 60000, "and then at most twice in any minute");
 	}
 	CHECK(wait == 600000, "but not given up");
+	wait = schedule_backoff(SETBACK_BUSY, 0);
+	CHECK(wait / 2 >= 60000, "a host that counts requests is left alone for a minute at least");
+	CHECK(schedule_backoff(SETBACK_BUSY, 600000) == 1200000, "and then for longer than after other trouble");
 }
 
 int main(void)

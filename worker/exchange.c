@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sig.h"
+#include "git/push.h"
 #include "worker/identity.h"
 #include "worker/upkeep.h"
 #include <stdio.h>
@@ -294,26 +295,31 @@ static void remote_trouble(struct worker *w, const struct err *e)
 		wait_longer(w, SETBACK_RACE);
 		return;
 	}
-	if (strncmp(told, e->msg, room - 1) != 0)
+	bool busy = push_too_many(e->msg), again = !strncmp(told, e->msg, room - 1);
+	wait_longer(w, busy ? SETBACK_BUSY : SETBACK_TROUBLE);
+	if (!again && busy)
+		log_at(LOG_ERROR, "worker", "remote trouble: %s; nothing is lost, trying again in %lld s", e->msg,
+		       (long long)(w->times.retry_at - clock_mono_ms() + 999) / 1000);
+	else if (!again)
 		log_at(LOG_ERROR, "worker", "remote trouble: %s; nothing is lost, trying again", e->msg);
 	snprintf(told, room, "%.*s", (int)room - 1, e->msg);
-	wait_longer(w, SETBACK_TROUBLE);
 }
 
 /* The branch stands where it stood, and the host took nothing: reading goes on, pushes wait. */
 static void push_refused(struct worker *w, const struct err *e)
 {
-	bool again = w->times.push_wait_ms != 0;
+	bool again = w->times.push_wait_ms != 0, busy = push_too_many(e->msg);
 	w->times.behind = true;
-	w->times.push_wait_ms = schedule_backoff(SETBACK_REFUSED, w->times.push_wait_ms);
+	w->times.push_wait_ms = schedule_backoff(busy ? SETBACK_BUSY : SETBACK_REFUSED, w->times.push_wait_ms);
 	w->times.push_at = clock_mono_ms() + clock_jitter(w->times.push_wait_ms);
-	if (!again) /* whatever it was may pass */
+	if (!again && !busy) /* whatever it was may pass */
 		return;
 	if (!w->remote.refused[0])
 		w->remote.refused_at = clock_now();
 	if (strncmp(w->remote.refused, e->msg, sizeof w->remote.refused - 1) != 0)
 		log_at(LOG_ERROR, "worker",
-		       "the remote refuses what this node pushes: %s; nothing is lost, trying again", e->msg);
+		       "the remote refuses what this node pushes: %s; nothing is lost, the next push is in %lld s",
+		       e->msg, (long long)(w->times.push_at - clock_mono_ms() + 999) / 1000);
 	snprintf(w->remote.refused, sizeof w->remote.refused, "%.*s", (int)sizeof w->remote.refused - 1, e->msg);
 }
 

@@ -106,8 +106,10 @@ int64_t schedule_backoff(enum schedule_setback why, int64_t last_ms)
 {
 	static const struct {
 		int64_t least, most;
-	} bounds[] = {
-	    [SETBACK_RACE] = {20, 2000}, [SETBACK_TROUBLE] = {500, 60000}, [SETBACK_REFUSED] = {120000, 600000}};
+	} bounds[] = {[SETBACK_RACE] = {20, 2000},
+		      [SETBACK_TROUBLE] = {500, 60000},
+		      [SETBACK_REFUSED] = {120000, 600000},
+		      [SETBACK_BUSY] = {120000, 1200000}};
 	int64_t next = 2 * last_ms;
 	if (why == SETBACK_REFUSED && !last_ms)
 		return 1000;

@@ -72,7 +72,7 @@ enum schedule_end schedule_end(const struct schedule_times *t, const struct sche
 
 /* After an exchange that failed once more, where the last wait was last_ms (0: none): the next, on the average (a node
  * waits from half to one and a half of it). REFUSED: a push, by a host whose branch had not moved. The first is tried
- * again soon, and then never more than twice in any minute. */
-enum schedule_setback { SETBACK_RACE, SETBACK_TROUBLE, SETBACK_REFUSED };
+ * again soon, and then never more than twice in any minute. BUSY: the host says that it was asked too often. */
+enum schedule_setback { SETBACK_RACE, SETBACK_TROUBLE, SETBACK_REFUSED, SETBACK_BUSY };
 int64_t schedule_backoff(enum schedule_setback why, int64_t last_ms);
 #endif
