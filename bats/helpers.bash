@@ -159,24 +159,26 @@ _http_settled() {
 		"$HTTP_URL/info/refs?service=git-receive-pack"
 }
 
-# start_sshd: $ORIGIN over ssh, as the current user, with throwaway keys.
+# start_sshd [HOME PATH]: $ORIGIN over ssh, as the current user, with throwaway keys. With HOME, a git host's: its
+# .ssh/authorized_keys say what each key may do, and PATH is the repository there.
 # Sets SSH_URL, SSH_KEY, SSH_KNOWN_HOSTS, SSH_PID and GIT_SSH_COMMAND; the server's log is $T/sshd.log.
 start_sshd() {
-	local try port sshd d=$T/ssh
+	local try port sshd d=$T/ssh home=${1:-$HOME} path=${2:-$ORIGIN} keys=$T/ssh/authorized_keys
 	require_command sshd || return
 	sshd=$(command -v sshd)
 	mkdir -p "$d" && chmod 700 "$d"
 	if [[ $(id -u) == 0 ]]; then mkdir -p /run/sshd; fi
 	ssh-keygen -q -t ed25519 -N '' -f "$d/host_key"
-	ssh-keygen -q -t ed25519 -N '' -f "$d/user_key"
+	[[ -f $d/user_key ]] || ssh-keygen -q -t ed25519 -N '' -f "$d/user_key"
 	cp "$d/user_key.pub" "$d/authorized_keys"
+	if (($#)); then keys=$home/.ssh/authorized_keys; fi
 	for try in 1 2 3 4 5 6 7 8; do
 		port=$(random_port)
 		cat >"$d/sshd_config" <<-CONF
 			ListenAddress 127.0.0.1
 			Port $port
 			HostKey $d/host_key
-			AuthorizedKeysFile $d/authorized_keys
+			AuthorizedKeysFile $keys
 			StrictModes no
 			UsePAM no
 			PasswordAuthentication no
@@ -184,12 +186,12 @@ start_sshd() {
 			PermitRootLogin prohibit-password
 			PidFile none
 			MaxStartups 100
-			SetEnv "HOME=$HOME"
+			SetEnv "HOME=$home"
 		CONF
 		printf '[127.0.0.1]:%s %s\n' "$port" "$(cut -d ' ' -f 1,2 "$d/host_key.pub")" >"$d/known_hosts"
 		SSH_KEY=$d/user_key
 		SSH_KNOWN_HOSTS=$d/known_hosts
-		SSH_URL=ssh://$(id -un)@127.0.0.1:$port$ORIGIN
+		SSH_URL=ssh://$(id -un)@127.0.0.1:$port$path
 		export GIT_SSH_COMMAND="ssh -F none -i '$SSH_KEY' -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile='$SSH_KNOWN_HOSTS' -o StrictHostKeyChecking=yes"
 		spawn "$T/sshd.log" "$sshd" -D -e -f "$d/sshd_config"
 		SSH_PID=$SPAWNED

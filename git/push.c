@@ -31,11 +31,16 @@ static int look(const struct git *g, const char *branch, char head[72])
 	return rc;
 }
 
-/* git's own words for what an HTTP server answered; of SSH there are none. */
+/* git's own words for what an HTTP server answered, and for a connection that ended before the host said anything of
+ * the repository: where that can be read, over the same line, this push was not let in. */
 static bool says_no(const char *said)
 {
-	static const char *const words[] = {"returned error: 401", "returned error: 403", "HTTP 401", "HTTP 403",
-					    "Authentication failed"};
+	static const char *const words[] = {"returned error: 401",
+					    "returned error: 403",
+					    "HTTP 401",
+					    "HTTP 403",
+					    "Authentication failed",
+					    "Could not read from remote repository"};
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		if (strstr(said, words[i]))
 			return true;
@@ -84,8 +89,10 @@ enum push_outcome push_trial(const struct git *g, const char *branch, const char
 	char *below = xasprintf("HEAD:%s/doctor-%s", ref, nonce);
 	const char *push[] = {"push", "--porcelain", "--no-verify", "--atomic", "origin", spec, below, NULL};
 	enum push_outcome got = git_push_ref(g, push, ref, e);
-	/* git's own words; whoever says it in others is asked once more. */
-	*stays = got == PUSH_LANDED || !strstr(e->msg, "(atomic transaction fail");
+	/* git's own words: nothing could be taken, or the other ref alone was refused, which comes after the branch.
+	 * Whoever says it in others is asked once more. */
+	*stays =
+	    got == PUSH_LANDED || (!strstr(e->msg, "(atomic transaction fail") && !strstr(e->msg, "(atomic push fail"));
 	if (got != PUSH_LANDED && *stays)
 		got = push_branch(g, branch, base, false, e);
 	else

@@ -114,6 +114,7 @@ if [ "$group" = test ]; then
 	need tini tini tini
 	need docker-init tini docker
 	need lighttpd lighttpd "lighttpd lighttpd-mod_auth"
+	need gitolite gitolite3 gitolite
 	need sshd openssh-server openssh-server
 	need ssh openssh-client openssh-client
 	need ps procps procps

@@ -29,7 +29,9 @@ struct heartbeat {
 	int64_t every_ms;
 	struct loop_timer *timer;
 	bool busy, again, heads, told, stopping, shown;
-	bool forward;	       /* the host takes no forced pushes either: each beat follows the last */
+	bool forward;	       /* the host takes no forced pushes: each beat follows the last */
+	bool followed;	       /* and one landed so */
+	bool fetched;	       /* our own ref could be had from there */
 	char *text;	       /* of the beat under way */
 	char declined[256];    /* what the host said */
 	char last[72];	       /* the beat that is there; "": none that we know of */
@@ -83,6 +85,7 @@ static void start_push(struct heartbeat *h, void (*on_end)(void *, const struct 
 }
 
 static void made(void *ctx, const struct proc_result *res);
+static void pushed(void *ctx, const struct proc_result *res);
 
 static void make(struct heartbeat *h)
 {
@@ -92,12 +95,25 @@ static void make(struct heartbeat *h)
 		trouble(h, e.msg);
 }
 
+/* The host takes nothing at refs/dgrid/: neither a forced push, nor one that follows the last. */
+static void use_branch(struct heartbeat *h)
+{
+	log_at(LOG_INFO, "heartbeat", "the host refuses refs/dgrid/ (%s): using a branch instead", h->declined);
+	h->heads = true;
+	h->tail_declined = h->forward = false;
+	start_push(h, pushed);
+}
+
 static void own_read(void *ctx, const struct proc_result *res)
 {
 	struct heartbeat *h = ctx;
 	const char *out = res->out.data ? res->out.data : "";
 	size_t n = strcspn(out, "\n");
 	h->git_runs = NULL;
+	if (!h->heads && (!h->fetched || res->end != PROC_EXITED || res->code || !n)) {
+		use_branch(h);
+		return;
+	}
 	if (res->end != PROC_EXITED || res->code || !n || n >= sizeof h->last) {
 		trouble(h, h->declined);
 		return;
@@ -112,9 +128,9 @@ static void own_fetched(void *ctx, const struct proc_result *res)
 {
 	struct heartbeat *h = ctx;
 	struct err e;
-	char *ref = xasprintf(FETCHED_FALLBACK "/%s", h->node);
+	char *ref = xasprintf("%s/%s", h->heads ? FETCHED_FALLBACK : FETCHED, h->node);
 	const char *args[] = {"rev-parse", "--verify", "--quiet", ref, NULL};
-	(void)res; /* it may be there from before */
+	h->fetched = res->end == PROC_EXITED && !res->code; /* else it may be there from before */
 	if (!(h->git_runs = git_start(h->git, args, h, own_read, &e)))
 		trouble(h, e.msg);
 	free(ref);
@@ -124,7 +140,8 @@ static void own_fetched(void *ctx, const struct proc_result *res)
 static void go_forward(struct heartbeat *h, const char *declined)
 {
 	struct err e;
-	char *spec = xasprintf("+" FALLBACK "/%s:" FETCHED_FALLBACK "/%s", h->node, h->node);
+	char *spec = xasprintf("+%s/%s:%s/%s", h->heads ? FALLBACK : FETCHED, h->node,
+			       h->heads ? FETCHED_FALLBACK : FETCHED, h->node);
 	const char *args[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec, NULL};
 	snprintf(h->declined, sizeof h->declined, "%.*s", (int)sizeof h->declined - 1, declined);
 	if (!(h->git_runs = git_start(h->git, args, h, own_fetched, &e)))
@@ -144,19 +161,16 @@ static void pushed(void *ctx, const struct proc_result *res)
 		start_push(h, pushed);
 		return;
 	}
-	if (got == PUSH_DECLINED && !h->heads) {
-		h->tail_declined = false;
-		log_at(LOG_INFO, "heartbeat", "the host refuses refs/dgrid/ (%s): using a branch instead", e.msg);
-		h->heads = true;
-		start_push(h, pushed);
-		return;
-	}
 	if (got == PUSH_DECLINED && !h->forward) {
 		go_forward(h, e.msg);
 		return;
 	}
+	if (got == PUSH_DECLINED && !h->heads && !h->followed) {
+		use_branch(h);
+		return;
+	}
 	if (got == PUSH_DECLINED)
-		h->forward = false; /* what is there is not what we think: looked at with the next */
+		h->forward = h->followed = false; /* what is there is not what we think: looked at with the next */
 	if (got != PUSH_LANDED) {
 		trouble(h, e.msg);
 		return;
@@ -174,6 +188,7 @@ static void pushed(void *ctx, const struct proc_result *res)
 	h->told = false;
 	h->busy = false;
 	h->shown = true;
+	h->followed = h->forward;
 	snprintf(h->last, sizeof h->last, "%s", h->commit);
 	/* A little early and late, so that a grid started at once does not beat at once. */
 	char dice[9];

@@ -1,8 +1,8 @@
 /* heartbeat: a node's sign of life on a ref of its own, refs/dgrid/heartbeats/NODE: a commit without parent whose
  * message is the node's beat as JSON, pushed forced. It never touches the ledger branch. A host that takes only heads
- * gets refs/heads/dgrid-heartbeats/NODE, and one that refuses forced pushes too gets beats that follow each other
- * there. All in the background, from the event loop's timers. h = heartbeat_start(&git, "n1", say, ctx, 30000); ...
- * heartbeat_now(h) after a change ... heartbeat_stop(h)
+ * gets refs/heads/dgrid-heartbeats/NODE, and one that refuses forced pushes gets beats that follow each other. All in
+ * the background, from the event loop's timers. h = heartbeat_start(&git, "n1", say, ctx, 30000); ... heartbeat_now(h)
+ * after a change ... heartbeat_stop(h)
  */
 #ifndef HEARTBEAT_H
 #define HEARTBEAT_H
