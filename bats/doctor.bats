@@ -117,6 +117,15 @@ path_without() { # TOOL...: a PATH with links to everything else that is needed
 	[ "$(git -C "$T/work tree" for-each-ref)" = "$before" ]
 }
 
+@test "a repository that judges pushes takes doctor's, and has no trace of it" {
+	ORIGIN=$T/judging.git
+	"$DGRID" init --bare --hook "$ORIGIN"
+	before=$(git -C "$ORIGIN" for-each-ref)
+	run -0 "$DGRID" --repo "$ORIGIN" doctor --engine bwrap
+	[[ "$output" == *"ok    write"*"none was left there"* ]]
+	[ "$(git -C "$ORIGIN" for-each-ref)" = "$before" ]
+}
+
 @test "a host that does not do all or nothing: an empty commit tells whether the branch takes pushes" {
 	git -C "$ORIGIN" config receive.advertiseAtomic false
 	before=$(git -C "$ORIGIN" rev-parse 'main^{tree}')

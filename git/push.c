@@ -86,19 +86,24 @@ enum push_outcome push_trial(const struct git *g, const char *branch, const char
 	char nonce[17];
 	clock_nonce(nonce, 8);
 	char *ref = xasprintf("refs/heads/%s", branch), *spec = xasprintf("HEAD:%s", ref);
-	char *below = xasprintf("HEAD:%s/doctor-%s", ref, nonce);
-	const char *push[] = {"push", "--porcelain", "--no-verify", "--atomic", "origin", spec, below, NULL};
+	char *one = xasprintf("HEAD:refs/heads/doctor-%s", nonce), *below = xasprintf("%s/doctor", one);
+	const char *push[] = {"push", "--porcelain", "--no-verify", "--atomic", "origin", spec, one, below, NULL};
 	enum push_outcome got = git_push_ref(g, push, ref, e);
-	/* git's own words: nothing could be taken, or the other ref alone was refused, which comes after the branch.
-	 * Whoever says it in others is asked once more. */
-	*stays =
-	    got == PUSH_LANDED || (!strstr(e->msg, "(atomic transaction fail") && !strstr(e->msg, "(atomic push fail"));
-	if (got != PUSH_LANDED && *stays)
-		got = push_branch(g, branch, base, false, e);
-	else
+	*stays = false;
+	if (got == PUSH_LANDED) { /* by a host that does not do all or nothing */
+		*stays = true;
+		GIT(g, NULL, NULL, "push", "--quiet", "--no-verify", "origin", strchr(one, ':'), strchr(below, ':'));
+	} else if (strstr(e->msg, "(atomic transaction fail") || strstr(e->msg, "(atomic push fail"))
+		/* git's own words: all of it cannot be, or one of the others was refused, which come after the branch.
+		 * Whoever says it in others is asked once more. */
 		got = PUSH_LANDED;
+	else {
+		*stays = true;
+		got = push_branch(g, branch, base, false, e);
+	}
 	free(ref);
 	free(spec);
+	free(one);
 	free(below);
 	return got;
 }

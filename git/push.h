@@ -18,9 +18,9 @@ enum push_outcome push_look(const struct git *g, const char *branch, const char 
 			    enum push_outcome got, struct err *e);
 /* Does what git said mean that the host counts requests, and that there were too many? */
 bool push_too_many(const char *said);
-/* Would the host take HEAD, a commit that changes nothing, made on top of base? First in one atomic push with a ref
- * that cannot be (a branch below the branch): the host asks its hooks and rules of the branch, then takes nothing. A
- * host whose answer to that is another is asked with the commit alone. PUSH_LANDED: it takes it; *stays: the commit is
- * in the branch now. Else as push_branch. */
+/* Would the host take HEAD, a commit that changes nothing, made on top of base? First in one atomic push with two refs
+ * that cannot both be (the one is the other's folder): the host asks its hooks and rules of the branch, then takes
+ * nothing. A host whose answer to that is another is asked with the commit alone. PUSH_LANDED: it takes it; *stays: the
+ * commit is in the branch now. Else as push_branch. */
 enum push_outcome push_trial(const struct git *g, const char *branch, const char *base, bool *stays, struct err *e);
 #endif

@@ -371,7 +371,8 @@ static void check_write(const struct context *ctx, struct findings *f)
 	char nonce[17];
 	bool stays = false;
 	clock_nonce(nonce, 8);
-	char *make = xasprintf("HEAD:refs/dgrid/doctor/%s", nonce), *remove = xasprintf(":refs/dgrid/doctor/%s", nonce);
+	char *make = xasprintf("HEAD:refs/dgrid/heartbeats/doctor-%s", nonce),
+	     *remove = xasprintf(":refs/dgrid/heartbeats/doctor-%s", nonce);
 	const char *push[] = {"push", "--quiet", "--no-verify", "origin", make, NULL};
 	const char *undo[] = {"push", "--quiet", "--no-verify", "origin", remove, NULL};
 	if (open_grid_to_sign(ctx, &l, &c, &e) || try_branch(&l, ctx->branch, &stays, &e) != PUSH_LANDED)
@@ -384,8 +385,8 @@ static void check_write(const struct context *ctx, struct findings *f)
 		      stays ? "an empty commit was pushed to the branch, and a ref that was taken away again"
 			    : "the branch takes pushes (none was left there); a ref was pushed and taken away again");
 		if (git_run(&l.git, NULL, &e, undo))
-			found(f, WARN, "write", "delete it by hand: git push URL :refs/dgrid/doctor/...",
-			      "the ref refs/dgrid/doctor/%s stays: %s", nonce, e.msg);
+			found(f, WARN, "write", "delete it by hand: git push URL :refs/dgrid/heartbeats/doctor-...",
+			      "the ref refs/dgrid/heartbeats/doctor-%s stays: %s", nonce, e.msg);
 	}
 	close_grid(&l, &c);
 	free(make);
