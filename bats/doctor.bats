@@ -51,10 +51,12 @@ path_without() { # TOOL...: a PATH with links to everything else that is needed
 	path=$(path_without git)
 	run -1 env PATH="$path" "$DGRID" doctor --engine bwrap
 	[[ "$output" == *"fail  git"*"mend: install git"* ]]
-	printf '#!/bin/sh\necho git version 2.10.1\n' >"$path/git"
-	chmod +x "$path/git"
-	run -1 env PATH="$path" "$DGRID" doctor --engine bwrap
-	[[ "$output" == *"fail  git"*"2.10 is too old"* ]]
+	for version in 2.10 2.28; do # 2.29 has fetch --no-write-fetch-head and init --object-format
+		printf '#!/bin/sh\necho git version %s.1\n' "$version" >"$path/git"
+		chmod +x "$path/git"
+		run -1 env PATH="$path" "$DGRID" doctor --engine bwrap
+		[[ "$output" == *"fail  git"*"$version is too old"*"mend: install git 2.29 or newer"* ]]
+	done
 }
 
 @test "a repository that is not there, none at all, one that is no grid" {

@@ -21,7 +21,7 @@
 /* doctor looks at everything a grid needs, one finding a check, and says how to mend what is wrong. It leaves nothing
  * behind: its proof of write access is a ref of its own, taken away again. */
 
-#define GIT_OLDEST_MINOR 25 /* 2.25: what all options used here need */
+#define GIT_OLDEST_MINOR 29 /* 2.29: fetch --no-write-fetch-head, init --object-format */
 #define TRIES 3		    /* when others push at the same time */
 #define TRACE_MAX (16 << 20)
 #define MEND_SANDBOX "run the engine by hand and see; another can be chosen with --engine"
@@ -73,7 +73,7 @@ static bool check_git(struct findings *f)
 	struct err e;
 	int major = 0, minor = 0;
 	bool fit = false;
-	const char *mend = "install git 2.25 or newer (apt-get install git, apk add git, brew install git)";
+	const char *mend = "install git 2.29 or newer (apt-get install git, apk add git, brew install git)";
 	if (git_run(&g, &b, &e, (const char *const[]){"--version", NULL}))
 		found(f, FAIL, "git", mend, "%s", e.msg);
 	else if (sscanf(b.data, "git version %d.%d", &major, &minor) != 2)
