@@ -364,7 +364,7 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 
 @test "many submit at once for the first time; a git that was killed leaves no lock that lasts; what is refused is not kept" {
 	for i in 1 2 3 4 5 6; do spawn "$T/many$i.log" "$DGRID" submit --id "many$i" --input data -- 'cat /in/data/f1'; done
-	for pid in $(cat "$PIDS_FILE"); do wait_until 60 pid_ended "$pid"; done
+	while read -r pid; do wait_until 60 pid_ended "$pid"; done <"$PIDS_FILE"
 	cat "$T"/many?.log
 	once --slots 6
 	for i in 1 2 3 4 5 6; do prints "many$i" one; done
