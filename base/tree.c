@@ -192,7 +192,6 @@ static int visit(struct walk *w, int folder, const char *name)
 		return 0;
 	}
 	if (w->keep && (!wanted || !tree_name_valid(name))) {
-
 		if (!l->left_out++)
 			l->left = xasprintf("%s%s", w->path, name);
 		return 0;
@@ -266,7 +265,6 @@ void tree_list_clear(struct tree_list *l)
 		free(l->v[i].name);
 	}
 	free(l->v);
-
 	free(l->culprit);
 	free(l->left);
 	if (l->fd >= 0)

@@ -31,10 +31,8 @@ struct tree_list { /* starts as {.fd = -1} */
 	int64_t bytes; /* as they will be in Git */
 	int64_t taken; /* as the limit counts them */
 	int64_t entries;
-
 	uint64_t left_out;
-	char *left; /* the first of them, as its folder has it; NULL: none */
-
+	char *left;	     /* the first of them, as its folder has it; NULL: none */
 	enum tree_over over; /* not TREE_FITS: the list is not whole */
 	char *culprit;	     /* TREE_FILE and TREE_DEPTH: where */
 	int fd;		     /* the folder */

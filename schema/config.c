@@ -203,7 +203,7 @@ static const struct setting {
      "the most that a task may leave in `/out`, and what it may when it does not ask; 0: no task has `/out`"},
     {NUMBER(max_out_files, 1000, 1, 100000), "files, folders and whatever else a task may leave there"},
     {NUMBER(max_in_mb, 64, 0, 2048), "the most that a task may be given in `/in`, all its inputs together; 0: none"},
-    {NUMBER(max_in_files, 10000, 1, 100000), "files that a task may be given there"},
+    {NUMBER(max_in_files, 10000, 1, 100000), "files and folders that a task may be given there"},
     {NUMBER(keep_out_days, 14, 1, 36500), "how long what tasks left in `/out` is kept"},
     {OTHER(promote, parse_promote, "\"workflow\" or \"workers\"", "\"workflow\""),
      "who moves merged submissions to the queue; `workers` lets any idle worker do it too"},

@@ -37,7 +37,6 @@ int filestore_open(struct filestore *o, const char *dir, const char *url, bool s
 {
 	char *lent = xasprintf("%s/objects/info", dir), *line = borrow ? xasprintf("%s\n", borrow) : NULL;
 	*o = (struct filestore){.git = {.dir = xstrdup(dir), .name = xstrdup(name), .email = xstrdup(email)}};
-
 	struct buf has = {0};
 	char line_has[4096] = "", *head = xasprintf("%s/HEAD", dir);
 	/* The last that git init writes and the first that we do: a half-made one is made anew. One that cannot be read
@@ -52,7 +51,6 @@ int filestore_open(struct filestore *o, const char *dir, const char *url, bool s
 		rc = GIT(o, NULL, e, "remote", "set-url", "origin", url);
 	buf_clear(&has);
 	free(head);
-
 	if (!rc && line && !(rc = file_mkdirs(lent, e))) {
 		char *path = xasprintf("%s/alternates", lent);
 		rc = file_write(path, line, strlen(line), e);

@@ -154,7 +154,6 @@ static int cmd_get(const struct context *ctx, int argc, char **argv, struct err 
 		return err_set(e, ERR_USAGE, "--tasks writes to folders (expected another -o than -)");
 	if (!o.tasks)
 		return get_one(ctx, &o, argv[s.rest], argv + s.rest + 1, (size_t)(argc - s.rest - 1), e);
-
 	/* One that left nothing keeps no other back. */
 	int missing = 0;
 	for (int i = s.rest; i < argc && !proc_given_up(); i++) {

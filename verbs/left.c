@@ -34,14 +34,12 @@ int left_find(const struct context *ctx, const char *at, const char *id, struct 
 		    err_set(e, ERR_RETRY, "task '%s' is in %s: it has no files yet (see: dgrid why %s)", id, state, id);
 	else if (!rc && lost)
 		rc = err_set(e, ERR_NOENT, "the files of '%s' were not kept: %.300s", id, lost);
-
 	else if (!rc && !l->out && json_str(result, "reason"))
 		rc = err_set(e, ERR_NOENT, "no files of '%s' were kept: %.300s", id, json_str(result, "reason"));
 	else if (!rc && !l->out)
 		rc = err_set(e, ERR_NOENT, "task '%s' left no files (what its script writes to /out is kept)", id);
 	else if (!rc && !l->ref)
 		rc = err_set(e, ERR_NOENT, "the nodes that ran '%s' left different files: none of them are kept", id);
-
 	else if (!rc && !place_oid_valid(l->tree))
 		rc = err_set(e, ERR_DATA, "the result of '%s' does not say which files it left", id);
 	snapshot_close(&s);

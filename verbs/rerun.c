@@ -65,13 +65,11 @@ static void concluded(void *ctx, const struct harvest *h)
 				 .reason = h->what};
 	a->done = true;
 	a->broken = r->status == ATT_ENGINE;
-
 	if (h->over && (r->status == ATT_SUCCESS || r->status == ATT_FAILED)) { /* as the worker has it */
 		r->status = ATT_FAILED;
 		r->exit_code = -1;
 		r->signal = 0;
 	}
-
 	if (a->broken)
 		snprintf(a->why, sizeof a->why, "the engine failed: %.250s", r->message);
 	else
@@ -207,14 +205,12 @@ static int bring_inputs(struct again *a, struct err *e)
 	const struct bring_limits wide = {.mb = OUT_WIDEST, .files = WIDEST};
 	struct input in[INPUTS_MAX];
 	size_t n = inputs_of(a->doc, in);
-
 	char *below = xasprintf("%s/in-%s", a->outputs.run, a->nonce);
 	int rc = n ? left_store(a->ctx, strlen(in[0].tree) == 64, &a->files, e) : 0;
 	if (!rc && n)
 		rc = engine_make_in(&a->engine, below, e);
 	free(below);
 	for (size_t i = 0; i < n && !rc; i++) {
-
 		char *dir = xasprintf("%s/in-%s/%zu", a->outputs.run, a->nonce, i);
 		rc = bring_in(&a->files, in[i].tree, e);
 		if (!rc)

@@ -134,7 +134,6 @@ static int take_object(struct source *src, const char *tree, const char *path, s
 	struct buf listed = {0};
 	char mode[8] = "040000", type[8] = "tree", oid[72];
 	int rc = 0;
-
 	snprintf(oid, sizeof oid, "%s", tree);
 	if (*path && !checkout_path_valid(path))
 		return err_set(e, ERR_NOENT, "it has no '%.200s'", path);
@@ -158,7 +157,6 @@ static int measure(struct source *src, struct err *e)
 	char tree[72];
 	if (!filestore_tree(&src->s->store, src->ref, tree))
 		return err_set(e, ERR_UNAVAILABLE, "its tree cannot be read");
-
 	int rc = checkout_list(&src->s->store.git, tree, true, src->c->max_in_files, &l, e);
 	if (!rc)
 		rc = checkout_links(&src->s->store.git, &l, e);
@@ -248,7 +246,6 @@ static int take_checkout(struct source *src, const struct sending_tree *want, st
 	struct buf top = {0};
 	char root[4096] = "";
 	int rc = git_run(&here, &top, e, (const char *const[]){"rev-parse", "--show-toplevel", NULL});
-
 	if (rc && strstr(e->msg, "not a git repository"))
 		rc = err_set(e, ERR_NOENT, "this folder is no work tree of Git's");
 	buf_first_line(&top, root, sizeof root);
@@ -272,7 +269,6 @@ static int take_checkout(struct source *src, const struct sending_tree *want, st
 	src->from = rc ? NULL : xasprintf("%.100s %.12s%s", last_part(root), commit, want->dirty ? " and changes" : "");
 	src->name = xstrdup(SENDING_CHECKOUT);
 	free(spec);
-
 	free(here_ref);
 	return rc;
 }
@@ -307,7 +303,6 @@ static int take(struct source *src, struct err *e)
 		rc = take_revision(src, rev, colon + 1, e);
 		usual = colon[1] ? colon + 1 : NULL;
 		free(rev);
-
 	} else if (!src->name && strchr(text, '='))
 		rc = err_set(
 		    e, ERR_USAGE,
@@ -393,12 +388,10 @@ int sending_make(struct sending *s, const struct context *ctx, const struct grid
 	const char *local;
 	const struct json *bad;
 	char why[240];
-
 	if (!n && !checkout->wanted)
 		return 0;
 	if (!c->max_in_mb)
 		return err_set(e, ERR_DATA, "this grid gives tasks no files (max_in_mb of grid.json is 0)");
-
 	s->to = cache_needless(ctx->url, &local) ? local : ctx->url;
 	s->member = json_new(JSON_OBJECT);
 	int rc = left_store(ctx, sha256, &s->store, e);

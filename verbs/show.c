@@ -124,13 +124,11 @@ static void show_files(const struct json *doc, const struct json *result)
 		line("files", json_str(result, "out_error"));
 	if (!out)
 		return;
-
 	char *text = json_str(out, "ref") ? xasprintf("%lld of %lld bytes%s (dgrid get %s)", (long long)files,
 						      (long long)json_int(out, "bytes", 0),
 						      left_out ? ", others left out" : "", id ? id : "")
 					  : xasprintf("%lld of %lld bytes, not kept: the nodes left different ones",
 						      (long long)files, (long long)json_int(out, "bytes", 0));
-
 	line("files", text);
 	free(text);
 }

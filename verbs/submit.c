@@ -159,7 +159,6 @@ static int read_command_line(struct submission *w, struct usage_scan *s, struct 
 	int files = n - s->rest - w->n_words;
 	if (w->words && w->script_file)
 		return err_set(e, ERR_USAGE, "--script FILE and -- CMD exclude each other");
-
 	if (w->checkout.wanted && !w->checkout.rev && files == 1 && w->words)
 		return err_set(e, ERR_USAGE, "unexpected '%.200s' (a revision is given as --checkout=%.200s)",
 			       s->argv[s->rest], s->argv[s->rest]);
@@ -300,7 +299,6 @@ static void add_inputs(const struct submission *w, struct json *doc, const struc
 	const char *in = w->workdir ? w->workdir : w->checkout.wanted ? SENDING_CHECKOUT : NULL;
 	if (in && (w->workdir || !json_get(doc, "workdir")))
 		json_set(doc, "workdir", json_new_str(in));
-
 	if (in && json_get(json_get(w->inputs.member, in), "path")) /* only files have one there */
 		problem_in(p, 1, 1, "workdir", "\"%s\" is a file (expected a folder)", in);
 	if (in && !json_get(all, in))

@@ -26,8 +26,8 @@ struct courier {
 	bool tried_heads;
 	struct place_out place;
 	char tip[72], commit[72];
-	struct strs batch; /* nonces of the outcomes that the push is for */
-	int64_t wait_ms;
+	struct strs batch;	 /* nonces of the outcomes that the push is for */
+	int64_t wait_ms, tidied; /* tidied: bytes of the store when it was tidied last; 0: not yet */
 	unsigned pushes;
 };
 
@@ -375,8 +375,11 @@ unsigned courier_pushes(const struct courier *c)
 void courier_tidy(struct courier *c)
 {
 	struct err e;
-	if (!c->busy && filestore_bytes(c->store) > TIDY_BYTES && filestore_tidy(c->store, c->tip, &e))
+	if (c->busy || filestore_bytes(c->store) < c->tidied + TIDY_BYTES)
+		return;
+	if (filestore_tidy(c->store, c->tip, &e))
 		log_at(LOG_WARN, "outputs", "%s", e.msg);
+	c->tidied = filestore_bytes(c->store);
 }
 
 void courier_stop(struct courier *c)

@@ -23,7 +23,6 @@ struct input_tree {
 	struct bring_limits limits; /* of whom it is brought for */
 	bool there;
 	unsigned users;
-
 	int64_t files, entries, bytes, used_at; /* entries: files and folders */
 };
 struct input_wait {
@@ -57,7 +56,6 @@ int inputs_open(struct inputs *all, const struct filestore *store, const struct 
 	clock_nonce(nonce, 16);
 	*all =
 	    (struct inputs){.store = store, .dir = xasprintf("%s/in-%s", below, nonce), .cache_bytes = cache_mb * MB};
-
 	clear_store(all);
 	return engine_make_in(g, all->dir, e);
 }
@@ -66,7 +64,6 @@ int64_t inputs_held(const struct inputs *all)
 {
 	int64_t sum = 0;
 	for (const struct input_tree *t = all->trees; t; t = t->next)
-
 		sum += t->there ? t->bytes + t->entries * ENTRY_BYTES : 0;
 	return sum;
 }
@@ -109,7 +106,6 @@ static void make_room(struct inputs *all)
 		if (!git_start(&all->store->git, args, NULL, NULL, &e))
 			log_at(LOG_WARN, "inputs", "%s", e.msg);
 		free(ref);
-
 		remove_later(oldest->dir);
 		forget(oldest);
 	}
@@ -122,7 +118,6 @@ void inputs_close(struct inputs *all)
 		proc_end_now(&t->proc);
 	while (all->trees)
 		forget(all->trees);
-
 	struct err e;
 	if (all->dir && file_remove_tree(all->dir, &e))
 		log_at(LOG_WARN, "inputs", "%s", e.msg);
@@ -215,21 +210,21 @@ static void brought(void *ctx, const struct proc_result *res)
 	struct input_tree *t = ctx;
 	struct inputs *all = t->all;
 	struct err e = {0};
-
 	long long files = 0, entries = 0, bytes = 0;
 	t->proc = NULL;
 	if (all->closing)
 		return;
 	t->there = res->end == PROC_EXITED && !res->code && res->out.data &&
 		   sscanf(res->out.data, "%lld %lld %lld", &files, &entries, &bytes) == 3;
-
 	t->files = files;
 	t->entries = entries;
-
 	t->bytes = bytes;
 	if (t->there) {
 		log_at(LOG_INFO, "inputs", "%.12s is here: %lld file%s, %lld bytes", t->id, files,
 		       files == 1 ? "" : "s", bytes);
+		struct input_wait *w = wait_of(all, t->id);
+		if (w)
+			w->ms = WAIT_FIRST_MS / 2;
 		t->users++; /* stays while it is handed out */
 		make_room(all);
 		tell_all(all, t->id, NULL);
@@ -244,7 +239,6 @@ static void brought(void *ctx, const struct proc_result *res)
 					     : "what fetches it was ended");
 	char tree[72];
 	snprintf(tree, sizeof tree, "%s", t->id);
-
 	remove_later(t->dir);
 	if (e.class != ERR_DATA && e.class != ERR_NOENT && tree[0])
 		wait_for(all, tree);

@@ -14,11 +14,9 @@ struct inputs { /* starts as {0} */
 	char *dir; /* of the trees' folders */
 	int64_t cache_bytes;
 	struct input_tree *trees;
-
 	struct input_want *wants;
 	struct input_wait *waits; /* trees that this node could not have */
-
-	unsigned made; /* folders so far, which gives the next its name */
+	unsigned made;		  /* folders so far, which gives the next its name */
 	bool closing;
 };
 /* below: a folder that the sandbox's user can go through, and that is cleared at the next start. */

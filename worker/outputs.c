@@ -89,7 +89,6 @@ int outputs_open(struct outputs *o, const char *work_dir, const char *url, bool 
 	bool foreign = o->engine->kind == ENGINE_BWRAP && geteuid() == 0;
 	int rc = whole ? filestore_open(&o->store, store, url, sha256, NULL, name, email, e)
 		       : err_set(e, ERR_UNAVAILABLE, "cannot read '%s': %s", work_dir, strerror(errno));
-
 	if (!rc)
 		filestore_unlock(&o->store);
 	if (!rc && !(o->run = place_for_runs(whole, foreign, e)))
@@ -177,7 +176,6 @@ static void gather(struct collecting *c)
 	c->h.left_out = list.left_out;
 	c->h.files = list.n;
 	c->h.bytes = (uint64_t)list.bytes;
-
 	if (!list.n && list.left_out && !c->h.error[0] && !list.over)
 		snprintf(c->h.error, sizeof c->h.error,
 			 "nothing of it can be kept: %llu links, devices, or names that Git refuses",

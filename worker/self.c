@@ -137,7 +137,6 @@ void self_start_heart(struct worker *w)
 static bool can_run(void *ctx, const struct task *t)
 {
 	struct worker *w = ctx;
-
 	return (!w->outputs.unseen || !json_get(t->doc, "inputs")) && inputs_may(&w->inputs, t->doc) &&
 	       selfcheck_image(&w->fit, &w->engine, t->image) != NULL;
 }

@@ -85,7 +85,6 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 {
 	struct slots *all = s->all;
 	char why[256];
-
 	o->engine = a->status == ATT_ENGINE && s->given == GIVEN;
 	snprintf(o->status, sizeof o->status, s->given == GIVEN_BY_NONE ? "unstartable" : "released");
 	snprintf(o->reason, sizeof o->reason, "%s",
@@ -97,7 +96,6 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 	o->held = a->unstarted && !s->lost;
 	o->retry_at = next_try(s);
 	all->fit->suspect = all->fit->suspect || o->held;
-
 	snprintf(why, sizeof why, "engine: %.200s", a->message);
 	selfcheck_pause(all->fit, why);
 }
@@ -271,7 +269,6 @@ static void run(struct slot *s)
 				    .ctx = s,
 				    .on_done = attempt_done};
 	s->state = SLOT_RUNNING;
-
 	s->given = whole ? GIVEN : GIVEN_BY_NONE;
 	s->attempt = fit ? attempt_start(&spec, &e) : NULL;
 	if (!s->attempt)
@@ -287,7 +284,6 @@ static void run(struct slot *s)
 static void brought(void *ctx, const struct err *e)
 {
 	struct slot *s = ctx;
-
 	if (!e) {
 		run(s);
 		return;

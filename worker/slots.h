@@ -15,6 +15,7 @@
 #include "worker/selfcheck.h"
 
 enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_FETCHING, SLOT_RUNNING, SLOT_COLLECTING };
+enum slot_given { GIVEN, GIVEN_BY_NONE, GIVEN_NOT_NOW }; /* could inputs be had? by no node; not now by this one */
 struct slot {
 	struct slots *all;
 	enum slot_state state;
@@ -22,13 +23,8 @@ struct slot {
 	char nonce[33], digest[96];	     /* digest: of the image it runs in */
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
 	struct vote_terms terms;	     /* of its claim */
-
-	struct input_want *want; /* NULL: it has no inputs */
-	enum {
-		GIVEN,
-		GIVEN_BY_NONE,
-		GIVEN_NOT_NOW
-	} given;		     /* could its inputs be had? by no node; not now by this one */
+	struct input_want *want;	     /* NULL: it has no inputs */
+	enum slot_given given;
 	struct attempt *attempt;     /* NULL: not begun, or ended: then ended tells how */
 	struct attempt_result ended; /* while what it left in /out is taken in */
 	struct tree_limits out;	     /* of what it may leave; bytes 0: it has no /out */
