@@ -8,6 +8,7 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 MAKE=${MAKE:-make}
 STRICT=${DGRID_STRICT:-0}
+JOBS=${DGRID_JOBS:-2}
 PATH=$PATH:/usr/sbin:/sbin
 passed=0 failed=0 skipped=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-test.XXXXXX") || exit 1
@@ -16,8 +17,6 @@ podman_image=''
 . tests/dockerd.sh
 DGRID_TEST_SCALE=$(machine_scale)
 export DGRID_TEST_SCALE
-# Most of a test's time is spent waiting; but a machine that is slow or busy has enough with two.
-JOBS=${DGRID_JOBS:-$((DGRID_TEST_SCALE < 150 ? 3 : 2))}
 : >"$work/times"
 : >"$work/failures"
 
