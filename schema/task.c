@@ -493,9 +493,11 @@ int task_parse(struct task *t, const char *text, size_t len, const char *file_id
 			   .pids = c->max_pids,
 			   .out_mb = c->max_out_mb,
 			   .cpus = c->max_cpus,
-			   .image = c->images[0]};
+			   .usual_image = xstrdup(c->images[0] ? c->images[0] : "")};
+	t->image = t->usual_image;
 	if (len > TASK_FILE_MAX) {
 		problem_at(p, 1, 1, "%zu bytes (expected at most %d)", len, TASK_FILE_MAX);
+		task_clear(t);
 		return -1;
 	}
 	t->doc = json_parse(text, len, &je);
@@ -524,6 +526,7 @@ int task_parse(struct task *t, const char *text, size_t len, const char *file_id
 void task_clear(struct task *t)
 {
 	json_free(t->doc);
+	free(t->usual_image);
 	*t = (struct task){0};
 }
 

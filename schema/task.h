@@ -29,7 +29,8 @@ struct task_field {
 const struct task_field *task_field_at(size_t i); /* NULL after the last */
 
 struct task {
-	struct json *doc; /* owned; everything below is borrowed from it */
+	struct json *doc;  /* owned; everything below is borrowed from it */
+	char *usual_image; /* owned, too: the grid's, which may have other settings before this task has ended */
 	const char *id, *script, *image;
 	int64_t timeout_seconds, priority, max_attempts, memory_mb, pids;
 	const char *workdir; /* the input that it begins in a copy of; NULL: none */

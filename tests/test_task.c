@@ -310,8 +310,27 @@ static void config_bounds(void)
 		}
 }
 
+/* A task outlives the settings that it was checked by: a worker reads them anew while it runs. */
+static void outlives(void)
+{
+	static const char text[] = "{\"task_id\": \"t\", \"script\": \"true\", \"timeout_seconds\": 10}";
+	struct grid_config c;
+	struct problems p = {0};
+	struct task t;
+	config_defaults(&c);
+	CHECK(!task_parse(&t, text, strlen(text), "t", &c, true, &p), "valid");
+	char *image = xstrdup(c.images[0]);
+	memset(c.images[0], 'x', strlen(c.images[0]));
+	config_clear(&c);
+	CHECK(!strcmp(t.image, image), t.image);
+	free(image);
+	task_clear(&t);
+	problems_clear(&p);
+}
+
 int main(void)
 {
+	outlives();
 	schema();
 	inputs();
 	life();

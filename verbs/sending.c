@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #define MB (1 << 20)
+#define LOCKED_TRIES 5
+#define LOCKED_PAUSE_MS 100
 #define THE_FILE                                                                                                       \
 	"file" /* the name of an input that is one: whatever it was called, the same bytes are the same tree           \
 		*/
@@ -404,20 +406,45 @@ int sending_make(struct sending *s, const struct context *ctx, const struct grid
 	return rc;
 }
 
-/* The name says which tree it is: where there is such a ref, it is there. */
+static enum push_outcome push_to(const struct sending *s, const char *commit, const char *ref, struct err *e)
+{
+	char *spec = xasprintf("%s:%s", commit, ref);
+	const char *args[] = {"-c", "core.bigFileThreshold=1m", "push", "--porcelain", "--no-verify", s->to, spec,
+			      NULL};
+	enum push_outcome got = git_push_ref(&s->store.git, args, ref, e);
+	free(spec);
+	return got;
+}
+
+static bool is_there(const struct sending *s, const char *ref)
+{
+	struct buf out = {0};
+	bool there = !GIT(s, &out, NULL, "ls-remote", s->to, ref) && out.len;
+	buf_clear(&out);
+	return there;
+}
+
+/* The name says which tree it is: where there is such a ref, it is there, whoever was quicker. Who makes it just now
+ * has it locked. */
 static int push_one(const struct sending *s, const char *commit, const char *tree, struct err *e)
 {
-	enum push_outcome got = PUSH_DECLINED;
-	for (int heads = 0; heads < 2 && got == PUSH_DECLINED; heads++) {
-		char ref[PLACE_MAX];
+	char ref[PLACE_MAX];
+	for (int heads = 0; heads < 2; heads++) {
 		place_in_name(ref, tree, heads);
-		char *spec = xasprintf("%s:%s", commit, ref);
-		const char *args[] = {
-		    "-c", "core.bigFileThreshold=1m", "push", "--porcelain", "--no-verify", s->to, spec, NULL};
-		got = git_push_ref(&s->store.git, args, ref, e);
-		free(spec);
+		bool locked = true;
+		for (int tries = 0; tries < LOCKED_TRIES && locked; tries++) {
+			for (int64_t until = clock_mono_ms() + tries * LOCKED_PAUSE_MS, now;
+			     (now = clock_mono_ms()) < until && !proc_given_up();)
+				loop_step(until - now);
+			enum push_outcome got = push_to(s, commit, ref, e);
+			if (got == PUSH_LANDED || got == PUSH_RACED || (got == PUSH_DECLINED && is_there(s, ref)))
+				return 0;
+			if (got != PUSH_DECLINED)
+				return err_wrap(e, "the inputs cannot be sent");
+			locked = strstr(e->msg, "lock ref") != NULL;
+		}
 	}
-	return got == PUSH_LANDED || got == PUSH_RACED ? 0 : err_wrap(e, "the inputs cannot be sent");
+	return err_wrap(e, "the inputs cannot be sent");
 }
 
 int sending_push(const struct sending *s, struct err *e)
