@@ -57,12 +57,6 @@ static int fetch(struct ledger *l, struct err *e)
 	return rc;
 }
 
-static void sleep_ms(int64_t ms)
-{
-	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until && !proc_given_up();)
-		loop_step(until - now);
-}
-
 bool ledger_lock(struct ledger *l)
 {
 	return folder_lock(&l->folder);
@@ -564,7 +558,7 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 		/* Full jitter, so that losers do not meet again. */
 		char dice[9];
 		clock_nonce(dice, 4);
-		sleep_ms((int64_t)(strtoul(dice, NULL, 16) % (unsigned long)backoff));
+		proc_pause((int64_t)(strtoul(dice, NULL, 16) % (unsigned long)backoff));
 		backoff = backoff * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff * 2;
 		if (ledger_sync(l, e)) {
 			e->class = ERR_RETRY; /* nothing of ours is under way: the last push was refused */

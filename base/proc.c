@@ -518,6 +518,12 @@ proc_asked *proc_give_up_when(proc_asked *asked)
 	return before;
 }
 
+void proc_pause(int64_t ms)
+{
+	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until && !proc_given_up();)
+		loop_step(until - now);
+}
+
 int64_t proc_waited_ms(void)
 {
 	return waits_since ? clock_mono_ms() - waits_since : 0;

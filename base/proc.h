@@ -55,6 +55,7 @@ int proc_run(const struct proc_spec *spec, struct proc_result *res, struct err *
 typedef bool proc_asked(void);
 proc_asked *proc_give_up_when(proc_asked *asked);
 bool proc_given_up(void);     /* what it says now: then nothing more should be begun, nor waited for */
+void proc_pause(int64_t ms);  /* serves the loop for so long, or until proc_given_up */
 int64_t proc_waited_ms(void); /* how long proc_run has waited for its child; 0: it does not */
 struct proc *proc_start(const struct proc_spec *spec, struct err *e); /* copies what it needs of spec; NULL on error */
 const char *proc_self(void);					      /* the path of this program */

@@ -259,7 +259,6 @@ enum tree_over tree_measure(const char *dir, const struct tree_limits *limits)
 
 void tree_list_clear(struct tree_list *l)
 {
-
 	for (size_t i = 0; i < l->n; i++) {
 		free(l->v[i].path);
 		free(l->v[i].name);

@@ -10,12 +10,6 @@
 
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
-static void wait_ms(int64_t ms)
-{
-	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until && !proc_given_up();)
-		loop_step(until - now);
-}
-
 /* Where the branch is now. 0: known; head "" when there is none. */
 static int look(const struct git *g, const char *branch, char head[72])
 {
@@ -59,7 +53,7 @@ enum push_outcome push_look(const struct git *g, const char *branch, const char 
 	char head[72] = "";
 	for (int round = 0; round < 2; round++) {
 		if (!proc_given_up())
-			wait_ms(round ? AGAIN_MS : refused ? 0 : LATE_MS);
+			proc_pause(round ? AGAIN_MS : refused ? 0 : LATE_MS);
 		if (proc_given_up() || look(g, branch, head)) {
 			e->class = ERR_UNAVAILABLE;
 			return PUSH_UNKNOWN;

@@ -271,26 +271,22 @@ static void add_mount(struct strs *argv, const char *source, const char *target,
 	buf_clear(&b);
 }
 
-/* A folder of the machine that the engine runs on. Docker's --volume makes one that is not there; --mount does not, but
- * gives no label where SELinux wants one. */
-static void bind_out(const struct engine *g, const char *dir, struct strs *argv)
+/* A file or folder of the machine that the engine runs on. Docker's --volume makes one that is not there; --mount does
+ * not, but gives no label where SELinux wants one: how, with --volume's own words. */
+static void bind_at(const struct engine *g, const char *source, const char *target, const char *how, bool read_only,
+		    struct strs *argv)
 {
 	if (g->kind == ENGINE_PODMAN || file_exists("/sys/fs/selinux/enforce"))
-		strs_addf(argv, "--volume=%s:/out:Z", dir);
+		strs_addf(argv, "--volume=%s:%s:%s", source, target, how);
 	else
-		add_mount(argv, dir, "/out", false);
+		add_mount(argv, source, target, read_only);
 }
 
 static void bind_inputs(const struct engine *g, const struct engine_run *r, struct strs *argv)
 {
-	bool label = g->kind == ENGINE_PODMAN || file_exists("/sys/fs/selinux/enforce");
 	for (size_t i = 0; i < r->n_inputs; i++) {
-		const char *name = r->inputs[i].name, *path = r->inputs[i].path;
-		char *at = xasprintf("/in/%s", name);
-		if (label) /* one for all containers: tasks share them */
-			strs_addf(argv, "--volume=%s:%s:ro,z", path, at);
-		else
-			add_mount(argv, path, at, true);
+		char *at = xasprintf("/in/%s", r->inputs[i].name);
+		bind_at(g, r->inputs[i].path, at, "ro,z", true, argv); /* one label for all: tasks share them */
 		free(at);
 	}
 	if (r->n_inputs)
@@ -345,7 +341,7 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 	for (const char *const *v = r->env; v && *v; v++)
 		strs_addf(argv, "--env=%s", *v);
 	if (r->out_dir)
-		bind_out(g, r->out_dir, argv);
+		bind_at(g, r->out_dir, "/out", "Z", false, argv);
 	else if (r->out_lost_mb)
 		strs_addf(argv, "--tmpfs=/out:rw,nosuid,nodev,mode=1777,size=%dm", r->out_lost_mb);
 	if (r->out_dir || r->out_lost_mb)

@@ -11,9 +11,8 @@
  * under its own: what the kernel counts a user (inotify, message queues, keys) no task can take from another. */
 #define ENGINE_USER 64000
 #define ENGINE_USERS 1000
-#define ENGINE_GROUP                                                                                                   \
-	(ENGINE_USER +                                                                                                 \
-	 ENGINE_USERS) /* all of them are in it, and nobody else: what tasks are given is theirs to read */
+/* All of them are in it, and nobody else: what tasks are given is theirs to read. */
+#define ENGINE_GROUP (ENGINE_USER + ENGINE_USERS)
 enum engine_kind { ENGINE_DOCKER, ENGINE_PODMAN, ENGINE_BWRAP };
 struct engine {
 	enum engine_kind kind;

@@ -62,6 +62,14 @@ int bring_out(const struct filestore *o, const char *tree, const char *ref, stru
 	return rc;
 }
 
+/* Lets go what was held, so that tidying up may take it. */
+static void forget(const struct filestore *o, const char *tree)
+{
+	char *here = xasprintf(BRING_HELD "/%s", tree);
+	GIT(o, NULL, NULL, "update-ref", "-d", here);
+	free(here);
+}
+
 int bring_in(const struct filestore *o, const char *tree, struct err *e)
 {
 	char here[PLACE_MAX], there[PLACE_MAX], is[72];
@@ -81,7 +89,7 @@ int bring_in(const struct filestore *o, const char *tree, struct err *e)
 		return -1;
 	if (filestore_tree(o, here, is) && !strcmp(is, tree))
 		return 0;
-	GIT(o, NULL, NULL, "update-ref", "-d", here);
+	forget(o, tree);
 	return err_set(e, ERR_DATA, PLACE_IN "/%s has another tree: %s", tree, is[0] ? is : "none");
 }
 
@@ -90,13 +98,6 @@ static int set_time(const char *path)
 {
 	const struct timespec t[2] = {{.tv_sec = WRITTEN_AT}, {.tv_sec = WRITTEN_AT}};
 	return utimensat(AT_FDCWD, path, t, AT_SYMLINK_NOFOLLOW);
-}
-
-void bring_forget(const struct filestore *o, const char *tree)
-{
-	char *here = xasprintf(BRING_HELD "/%s", tree);
-	GIT(o, NULL, NULL, "update-ref", "-d", here);
-	free(here);
 }
 
 /* Only to be read, by whoever the sandbox's user is. */
@@ -244,7 +245,7 @@ int bring_main(int argc, char **argv, struct err *e)
 	if (!rc)
 		printf("%zu %lld %lld\n", found.n, (long long)found.entries, (long long)found.bytes);
 	else if (e->class == ERR_DATA)
-		bring_forget(&o, tree);
+		forget(&o, tree);
 	for (char *p = rc ? e->msg : (char *)""; *p; p++)
 		*p = *p == '\n' ? ' ' : *p; /* a stranger's name: the reason stays one line */
 	checkout_clear(&found);

@@ -20,8 +20,7 @@ int bring_out(const struct filestore *o, const char *tree, const char *ref, stru
  * ERR_NOENT: there is no such ref at the remote; ERR_DATA: it holds another tree. */
 #define BRING_HELD "refs/in"
 int bring_in(const struct filestore *o, const char *tree, struct err *e);
-/* Lets go what bring_in held, so that tidying up may take it. */
-void bring_forget(const struct filestore *o, const char *tree);
+
 /* Writes the tree to dir, which must not be there, whole or not at all; links stay links, nothing may be written to.
  * ERR_DATA: it is more than limits allow, or holds what no task is given (a submodule, a link that leads out). */
 int bring_to(const struct filestore *o, const char *tree, const char *dir, const struct bring_limits *limits,

@@ -78,11 +78,6 @@ struct survey {
 	struct err *e;
 };
 
-static int too_many(struct survey *s)
-{
-	return s->rc = err_set(s->e, ERR_DATA, "more than %lld files and folders", (long long)s->most);
-}
-
 /* "MODE NAME\0" and the raw id, again and again. */
 static void survey_tree(void *ctx, size_t i, const char *bytes, size_t len)
 {
@@ -103,7 +98,7 @@ static void survey_tree(void *ctx, size_t i, const char *bytes, size_t len)
 			strs_add(&s->next, oid);
 		}
 		if (++s->entries > s->most)
-			too_many(s);
+			s->rc = err_set(s->e, ERR_DATA, "more than %lld files and folders", (long long)s->most);
 		p = nul + 1 + s->raw;
 	}
 }

@@ -419,12 +419,6 @@ static int look_again(struct ledger *l, struct grid_config *c, const char *const
 	return rc;
 }
 
-static void pause_ms(int64_t ms)
-{
-	for (int64_t until = clock_mono_ms() + ms, now; (now = clock_mono_ms()) < until && !proc_given_up();)
-		loop_step(until - now);
-}
-
 int promote_all(struct ledger *l, struct grid_config *c, const char *who, const char *const *ids, size_t n, bool dry,
 		struct staged_list *out, struct err *e)
 {
@@ -443,7 +437,7 @@ int promote_all(struct ledger *l, struct grid_config *c, const char *who, const 
 		if (++lost == ROUNDS)
 			return err_set(e, ERR_RETRY, "lost %d races for the branch in a row, try again", lost);
 		most = ((left < most ? left : most) + STEP - 1) / STEP;
-		pause_ms(clock_jitter(ROUND_WAIT_MS));
+		proc_pause(clock_jitter(ROUND_WAIT_MS));
 		rc = ledger_sync(l, e) || look_again(l, c, ids, n, judged, out, e) ? -1 : 0;
 	}
 	return rc;

@@ -17,9 +17,8 @@
 #define MB (1 << 20)
 #define LOCKED_TRIES 5
 #define LOCKED_PAUSE_MS 100
-#define THE_FILE                                                                                                       \
-	"file" /* the name of an input that is one: whatever it was called, the same bytes are the same tree           \
-		*/
+/* The name of an input that is one file: whatever it was called, the same bytes are the same tree. */
+#define THE_FILE "file"
 #define GIT(s, out, e, ...) git_run(&(s)->store.git, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 /* One input on its way to be a tree. */
@@ -97,8 +96,7 @@ static int take_local(struct source *src, const char *path, const struct stat *s
 	if (!rc && l.left_out)
 		fprintf(stderr,
 			"dgrid: --input %s: %llu left out, first '%s': links that lead out, devices, .git, or names "
-			"that Git "
-			"refuses\n",
+			"that Git refuses\n",
 			src->spec, (unsigned long long)l.left_out, l.left ? l.left : "");
 	src->files = (int64_t)l.n;
 	src->bytes = l.bytes;
@@ -130,6 +128,22 @@ static int make_commit(struct source *src, const char *mode, const char *oid, st
 	return rc;
 }
 
+/* What is in it counts for the limits, and must be what a task can be given. */
+static int measure(struct source *src, struct err *e)
+{
+	struct checkout l = {0};
+	char tree[72];
+	if (!filestore_tree(&src->s->store, src->ref, tree))
+		return err_set(e, ERR_UNAVAILABLE, "its tree cannot be read");
+	int rc = checkout_list(&src->s->store.git, tree, true, src->c->max_in_files, &l, e);
+	if (!rc)
+		rc = checkout_links(&src->s->store.git, &l, e);
+	src->files = (int64_t)l.n;
+	src->bytes = l.bytes;
+	checkout_clear(&l);
+	return rc;
+}
+
 /* path of a tree that is here; "": all of it. */
 static int take_object(struct source *src, const char *tree, const char *path, struct err *e)
 {
@@ -149,23 +163,7 @@ static int take_object(struct source *src, const char *tree, const char *path, s
 	src->file = file ? xstrdup(THE_FILE) : NULL;
 	if (!rc)
 		rc = make_commit(src, mode, oid, e);
-	return rc;
-}
-
-/* What is in it counts for the limits, and must be what a task can be given. */
-static int measure(struct source *src, struct err *e)
-{
-	struct checkout l = {0};
-	char tree[72];
-	if (!filestore_tree(&src->s->store, src->ref, tree))
-		return err_set(e, ERR_UNAVAILABLE, "its tree cannot be read");
-	int rc = checkout_list(&src->s->store.git, tree, true, src->c->max_in_files, &l, e);
-	if (!rc)
-		rc = checkout_links(&src->s->store.git, &l, e);
-	src->files = (int64_t)l.n;
-	src->bytes = l.bytes;
-	checkout_clear(&l);
-	return rc;
+	return rc ? rc : measure(src, e);
 }
 
 /* A branch, a tag or a commit of the grid's repository. */
@@ -190,8 +188,6 @@ static int take_revision(struct source *src, const char *rev, const char *path, 
 		rc = err_set(e, ERR_DATA, "'%.100s' is no commit", rev);
 	if (!rc)
 		rc = take_object(src, tree, path, e);
-	if (!rc)
-		rc = measure(src, e);
 	GIT(src->s, NULL, NULL, "update-ref", "-d", here);
 	src->from = xasprintf("%.200s:%.800s", rev, path);
 	free(here);
@@ -207,8 +203,6 @@ static int take_outputs(struct source *src, const char *id, const char *path, st
 		rc = bring_out(&src->s->store, l.tree, l.ref, e);
 	if (!rc)
 		rc = take_object(src, l.tree, path, e);
-	if (!rc)
-		rc = measure(src, e);
 	src->from = xasprintf("task:%.100s%s%.800s", id, *path ? ":" : "", path);
 	left_clear(&l);
 	return rc;
@@ -265,8 +259,6 @@ static int take_checkout(struct source *src, const struct sending_tree *want, st
 		rc = err_set(e, ERR_UNAVAILABLE, "its tree cannot be had");
 	if (!rc)
 		rc = take_object(src, tree, "", e);
-	if (!rc)
-		rc = measure(src, e);
 	GIT(src->s, NULL, NULL, "update-ref", "-d", here_ref);
 	src->from = rc ? NULL : xasprintf("%.100s %.12s%s", last_part(root), commit, want->dirty ? " and changes" : "");
 	src->name = xstrdup(SENDING_CHECKOUT);
@@ -433,9 +425,7 @@ static int push_one(const struct sending *s, const char *commit, const char *tre
 		place_in_name(ref, tree, heads);
 		bool locked = true;
 		for (int tries = 0; tries < LOCKED_TRIES && locked; tries++) {
-			for (int64_t until = clock_mono_ms() + tries * LOCKED_PAUSE_MS, now;
-			     (now = clock_mono_ms()) < until && !proc_given_up();)
-				loop_step(until - now);
+			proc_pause(tries * LOCKED_PAUSE_MS);
 			enum push_outcome got = push_to(s, commit, ref, e);
 			if (got == PUSH_LANDED || got == PUSH_RACED || (got == PUSH_DECLINED && is_there(s, ref)))
 				return 0;

@@ -280,7 +280,7 @@ static int read_file(struct submission *w, const char *path, struct err *e)
 	return rc;
 }
 
-/* Beside those that the task has itself; id: NULL, or whose name stands before what is wrong. */
+/* Beside those that the task has itself. */
 static void add_inputs(const struct submission *w, struct json *doc, const struct grid_config *c, struct problems *p)
 {
 	const struct json *own = json_get(doc, "inputs"), *at;

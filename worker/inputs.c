@@ -19,8 +19,7 @@ struct input_tree {
 	struct input_tree *next;
 	struct inputs *all;
 	char id[72], *dir;
-	struct proc *proc;	    /* that brings it; NULL: none */
-	struct bring_limits limits; /* of whom it is brought for */
+	struct proc *proc; /* that brings it; NULL: none */
 	bool there;
 	unsigned users;
 	int64_t files, entries, bytes, used_at; /* entries: files and folders */
@@ -258,8 +257,7 @@ static int fetch(struct inputs *all, const char *id, const struct bring_limits *
 {
 	struct input_tree *t = xcalloc(1, sizeof *t);
 	struct strs argv = {0};
-	*t = (struct input_tree){
-	    .next = all->trees, .all = all, .dir = xasprintf("%s/%u", all->dir, all->made++), .limits = *limits};
+	*t = (struct input_tree){.next = all->trees, .all = all, .dir = xasprintf("%s/%u", all->dir, all->made++)};
 	snprintf(t->id, sizeof t->id, "%s", id);
 	all->trees = t;
 	bring_argv(all->store->git.dir, id, t->dir, limits, &argv);
