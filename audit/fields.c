@@ -51,6 +51,7 @@ static const struct {
     {FIELD_TASK, "replicas", ANY, 0, 0, NULL, SAME ", `vote.quorum`"},
     {FIELD_TASK, "quorum", ANY, 0, 0, NULL, SAME ", `vote.quorum`"},
     {FIELD_TASK, "labels", ANY, 0, 0, NULL, SAME " (the node carries them)"},
+    {FIELD_TASK, "group", ANY, 0, 0, NULL, SAME},
     {FIELD_TASK, "description", ANY, 0, 0, NULL, SAME "; its words are the submitter's"},
     {FIELD_TASK, "submitted_by", ANY, 0, 0, NULL, SAME "; a name that anyone may write, unless the task is signed"},
     {FIELD_TASK, "created_at", ANY, 0, 0, NULL, SAME "; the submitter's clock, which nobody else saw"},

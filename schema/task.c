@@ -221,6 +221,12 @@ static void check_labels(const struct checking *k, const struct json *m)
 		}
 }
 
+static void check_group(const struct checking *k, const struct json *m)
+{
+	if (!clean_string(m) || !task_id_valid(m->text))
+		wrong(k, m, m->name, "a name: 1-64 of A-Z a-z 0-9 _ -");
+}
+
 static void check_bool(const struct checking *k, const struct json *m)
 {
 	if (m->type != JSON_BOOL)
@@ -350,6 +356,11 @@ static const struct field {
       "a majority, or that of `grid.json`", false},
      check_quorum},
     {{"labels", "array of strings", "only nodes that carry all of them claim it", "none", false}, check_labels},
+    {{"group", "string",
+      "1-64 of `A-Z a-z 0-9 _ -`; a name that tasks share, by which `status`, `wait`, `cancel` and others find them "
+      "all",
+      "none", false},
+     check_group},
     {{"description", "string", "", "", false}, check_string},
     {{"submitted_by", "string", "set by `dgrid submit` from the command line", "", false}, check_string},
     {{"created_at", "string", "RFC 3339; decides who is oldest; set by `dgrid submit` from the command line",
