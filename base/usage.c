@@ -42,25 +42,25 @@ const char *usage_name(const struct usage_option *o, char *letter)
 	return both ? o->name + 4 : o->name;
 }
 
-static size_t count(const struct usage_option *o)
+const struct usage_option *usage_option_at(const struct verb *v, size_t i)
 {
-	size_t n = 0;
-	while (o && o[n].name)
-		n++;
-	return n;
+	for (const struct usage_option *o = v->options; o && o->name; o++, i--)
+		if (!i)
+			return o;
+	return v->shared ? v->shared(i) : NULL;
 }
 
 static void begin(struct usage_scan *s)
 {
-	const struct usage_option *o = s->verb->options;
-	size_t n = count(o), at = 0;
-	if (n > USAGE_OPTIONS_MAX)
-		abort();
+	const struct usage_option *o;
+	size_t at = 0;
 	s->letters[at++] = ':'; /* tell a missing value from an unknown option */
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; (o = usage_option_at(s->verb, i)); i++) {
 		char letter;
-		const char *name = usage_name(&o[i], &letter);
-		int takes = !o[i].arg ? no_argument : *o[i].arg == '[' ? optional_argument : required_argument;
+		const char *name = usage_name(o, &letter);
+		int takes = !o->arg ? no_argument : *o->arg == '[' ? optional_argument : required_argument;
+		if (i == USAGE_OPTIONS_MAX)
+			abort();
 		s->longs[i] = (struct option){name + 2, takes, NULL, FIRST_LONG + (int)i};
 		if (letter)
 			s->letters[at++] = letter;
@@ -74,11 +74,11 @@ static void begin(struct usage_scan *s)
 
 static const struct usage_option *found(const struct usage_scan *s, int value)
 {
-	const struct usage_option *o = s->verb->options;
+	const struct usage_option *o;
 	char letter;
 	if (value >= FIRST_LONG)
-		return &o[value - FIRST_LONG];
-	for (; value && o && o->name; o++)
+		return usage_option_at(s->verb, (size_t)(value - FIRST_LONG));
+	for (size_t i = 0; value && (o = usage_option_at(s->verb, i)); i++)
 		if (usage_name(o, &letter) && letter == value)
 			return o;
 	return NULL;
@@ -115,6 +115,7 @@ int usage_next(struct usage_scan *s, struct err *e)
 	if (valid < len)
 		return err_set(e, ERR_USAGE, "%s: byte %zu of its value is not UTF-8", usage_name(o, &letter),
 			       valid + 1);
+	s->option = o;
 	return o->key;
 }
 
@@ -231,8 +232,9 @@ void usage_print(const struct verb *v, struct buf *out)
 	buf_addf(out, "usage: dgrid %s%s%s\n\n", v->name, *v->args ? " " : "", v->args);
 	wrap(out, v->about, 0, 0);
 	buf_adds(out, "\noptions:\n");
-	for (const struct usage_option *o = v->options; o && o->name; o++)
-		option_row(out, o);
+	const struct usage_option *own;
+	for (size_t i = 0; (own = usage_option_at(v, i)); i++)
+		option_row(out, own);
 	for (const struct usage_option *o = usage_common; o->name; o++)
 		if (v->needs > USAGE_NOTHING || o->key == 'h')
 			option_row(out, o);

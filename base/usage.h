@@ -13,7 +13,7 @@
 
 struct context; /* commands.h */
 
-#define USAGE_OPTIONS_MAX 24 /* of one verb */
+#define USAGE_OPTIONS_MAX 64 /* of one verb */
 
 /* What an option's value, or an operand, can be: words between spaces; or "@tasks", "@tasks:STATE,STATE", "@nodes",
  * "@verbs", "@files", "@folders". NULL: nothing that could be offered. */
@@ -48,11 +48,14 @@ struct verb {
 	const char *about;   /* paragraphs, an empty line between them */
 	enum usage_needs needs;
 	const struct usage_option *options;
-	const char *operands; /* what they can be, as with an option's value */
+	const struct usage_option *(*shared)(size_t i); /* more of them, which other verbs have too; NULL: none */
+	const char *operands;				/* what they can be, as with an option's value */
 	const struct usage_note *examples, *environment;
 	const struct usage_note *exits; /* by number; "" for a common one that this verb never ends with */
 	int (*run)(const struct context *ctx, int argc, char **argv, struct err *e);
 };
+/* A verb's options, its own first; NULL after the last. */
+const struct usage_option *usage_option_at(const struct verb *v, size_t i);
 extern const struct usage_option usage_common[]; /* of every verb that needs a grid; the last, --help, of all */
 
 struct usage_scan {
@@ -60,9 +63,10 @@ struct usage_scan {
 	int argc;
 	char **argv;
 	/* set by usage_next */
-	const char *value; /* of this option; NULL: none was given */
-	int rest;	   /* after the last option: the index of the first operand */
-	bool dashes;	   /* after the last option: a -- ended them, it stands before rest */
+	const struct usage_option *option; /* which it is */
+	const char *value;		   /* its value; NULL: none was given */
+	int rest;			   /* after the last option: the index of the first operand */
+	bool dashes;			   /* after the last option: a -- ended them, it stands before rest */
 	struct option longs[USAGE_OPTIONS_MAX + 1];
 	char letters[2 * USAGE_OPTIONS_MAX + 2];
 };

@@ -72,7 +72,8 @@ static bool has_word(const char *line, const char *word)
 
 static bool in_table(const struct verb *v, const char *word, size_t n)
 {
-	for (const struct usage_option *o = v->options; o && o->name; o++) {
+	const struct usage_option *o;
+	for (size_t i = 0; (o = usage_option_at(v, i)); i++) {
 		char letter;
 		const char *name = usage_name(o, &letter);
 		if ((strlen(name) == n && !strncmp(name, word, n)) || (letter && n == 2 && word[1] == letter))
@@ -107,24 +108,27 @@ static void check_notes(const struct verb *v, const struct usage_note *n)
 static void check_verb(const struct verb *v)
 {
 	char what[200];
-	const struct usage_option *o;
-	for (o = v->options; o && o->name; o++) {
+	const struct usage_option *o, *other;
+	size_t i, own = 0;
+	while (v->options && v->options[own].name)
+		own++;
+	for (i = 0; (o = usage_option_at(v, i)); i++) {
 		char letter;
 		const char *name = usage_name(o, &letter);
 		snprintf(what, sizeof what, "%s %s", v->name, o->name);
 		CHECK(!strncmp(name, "--", 2) && o->key > 0 && o->text && *o->text, what);
-		/* -o alone is enough in the line of usage; --sign and the like stand there whole */
+		/* -o alone is enough in the line of usage; --sign and the like stand there whole; those that verbs
+		 * share do not */
 		char brief[3] = {'-', letter, 0};
-		CHECK(has_word(v->args, name) || (letter && has_word(v->args, brief)), what);
+		CHECK(i >= own || has_word(v->args, name) || (letter && has_word(v->args, brief)), what);
 		CHECK(value_known(o->value) && (!o->value || o->arg), what);
-		for (const struct usage_option *other = v->options; other != o; other++) {
+		for (size_t k = 0; k < i && (other = usage_option_at(v, k)); k++) {
 			char its;
-			CHECK(strcmp(usage_name(other, &its), name) != 0 && other->key != o->key &&
-				  (!letter || its != letter),
-			      what);
+			CHECK(strcmp(usage_name(other, &its), name) != 0 && (!letter || its != letter), what);
+			CHECK(other->key != o->key || k >= own, what);
 		}
 	}
-	CHECK((o ? o - v->options : 0) <= USAGE_OPTIONS_MAX, v->name);
+	CHECK(i <= USAGE_OPTIONS_MAX, v->name);
 	for (const char *p = v->args; (p = strchr(p, '-')); p += strspn(p, "-abcdefghijklmnopqrstuvwxyz")) {
 		size_t n = strspn(p, "-abcdefghijklmnopqrstuvwxyz");
 		if (p > v->args && !strchr(" [|(", p[-1])) /* within a word */

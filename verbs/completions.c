@@ -87,39 +87,50 @@ static void offer_values(struct asking *a, const char *kind, const char *prefix,
 		}
 }
 
-static const struct usage_option *find_in(const struct usage_option *o, const char *word, size_t n)
+static bool is_named(const struct usage_option *o, const char *word, size_t n)
 {
-	for (; o && o->name; o++) {
-		char letter;
-		const char *name = usage_name(o, &letter);
-		if ((strlen(name) == n && !strncmp(name, word, n)) ||
-		    (letter && n == 2 && word[0] == '-' && word[1] == letter))
-			return o;
-	}
-	return NULL;
+	char letter;
+	const char *name = usage_name(o, &letter);
+	return (strlen(name) == n && !strncmp(name, word, n)) ||
+	       (letter && n == 2 && word[0] == '-' && word[1] == letter);
+}
+
+static const struct usage_option *common(const char *word, size_t n)
+{
+	const struct usage_option *o = usage_common;
+	while (o->name && !is_named(o, word, n))
+		o++;
+	return o->name ? o : NULL;
 }
 
 static const struct usage_option *find_option(const struct asking *a, const char *word)
 {
 	size_t n = strcspn(word, "=");
-	const struct usage_option *own = a->verb ? find_in(a->verb->options, word, n) : NULL;
-	return own ? own : find_in(usage_common, word, n);
+	const struct usage_option *own;
+	for (size_t i = 0; a->verb && (own = usage_option_at(a->verb, i)); i++)
+		if (is_named(own, word, n))
+			return own;
+	return common(word, n);
+}
+
+static void offer_option(const struct usage_option *o, const char *prefix)
+{
+	char letter, brief[3] = "";
+	const char *name = usage_name(o, &letter);
+	snprintf(brief, sizeof brief, "-%c", letter);
+	offer(prefix, "", name, o->text);
+	if (letter && strcmp(brief, name) != 0)
+		offer(prefix, "", brief, o->text);
 }
 
 static void offer_options(const struct asking *a, const char *prefix)
 {
-	const struct usage_option *lists[] = {a->verb ? a->verb->options : NULL, usage_common};
-	for (int k = 0; k < 2; k++)
-		for (const struct usage_option *o = lists[k]; o && o->name; o++) {
-			char letter, brief[3] = "";
-			const char *name = usage_name(o, &letter);
-			if (k && a->verb && a->verb->needs == USAGE_NOTHING && o->key != 'h')
-				continue;
-			snprintf(brief, sizeof brief, "-%c", letter);
-			offer(prefix, "", name, o->text);
-			if (letter && strcmp(brief, name) != 0)
-				offer(prefix, "", brief, o->text);
-		}
+	const struct usage_option *o;
+	for (size_t i = 0; a->verb && (o = usage_option_at(a->verb, i)); i++)
+		offer_option(o, prefix);
+	for (o = usage_common; o->name; o++)
+		if (!a->verb || a->verb->needs != USAGE_NOTHING || o->key == 'h')
+			offer_option(o, prefix);
 }
 
 /* --repo, -C and --branch say which grid's tasks are meant. */
@@ -144,7 +155,7 @@ static bool read_words(struct asking *a)
 		else if (o && o->arg && *o->arg != '[' && !strchr(w, '=')) {
 			if (++i == a->n - 1)
 				a->option = o;
-			else if (find_in(usage_common, o->name, strlen(o->name)) == o)
+			else if (common(o->name, strlen(o->name)) == o)
 				take_common(a, o, a->words[i]);
 		} else if (a->dashes || w[0] != '-') {
 			if (!a->verb)

@@ -1,10 +1,8 @@
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/utf8.h"
-#include "sandbox/script.h"
 #include "schema/input.h"
-#include "schema/vote.h"
 #include "store/trust.h"
+#include "verbs/making.h"
 #include "verbs/sending.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
@@ -34,9 +32,8 @@ static int sign_and_judge(struct ledger *l, bool required, char **text, const st
 /* What the command line asks for: a task to be made of options and a script, or files; then what is to be queued. */
 struct submission {
 	const char *id, *script_file, *given_key; /* borrowed from the command line */
-	struct json *made;			  /* the members that options gave */
-	long timeout, priority;
-	char **words; /* after --, as typed; NULL: there is no -- */
+	struct making made;			  /* of the options */
+	char **words;				  /* after --, as typed; NULL: there is no -- */
 	int n_words;
 	bool wait, unapproved, sign;
 	struct strs sources; /* of --input */
@@ -48,29 +45,12 @@ struct submission {
 
 static void submission_clear(struct submission *w)
 {
-	json_free(w->made);
+	making_clear(&w->made);
 	sending_clear(&w->inputs);
 	strs_clear(&w->sources);
 	strs_clear(&w->ids);
 	strs_clear(&w->texts);
 	strs_clear(&w->paths);
-}
-
-static int set_number(struct json *made, const char *option, const char *text, long max, struct err *e)
-{
-	long n;
-	if (parse_number(option, text, 1, max, &n, e))
-		return -1;
-	json_set(made, option + 2, json_new_int(n));
-	return 0;
-}
-
-static void add_label(struct json *made, const char *label)
-{
-	const struct json *before = json_get(made, "labels");
-	struct json *labels = before ? json_copy(before) : json_new(JSON_ARRAY);
-	json_append(labels, json_new_str(label));
-	json_set(made, "labels", labels);
 }
 
 static int read_options(struct submission *w, struct usage_scan *s, struct err *e)
@@ -82,26 +62,8 @@ static int read_options(struct submission *w, struct usage_scan *s, struct err *
 		case 'i':
 			w->id = s->value;
 			break;
-		case 't':
-			rc = parse_number("--timeout", s->value, 1, 86400, &w->timeout, e);
-			break;
-		case 'p':
-			rc = parse_number("--priority", s->value, 0, 9, &w->priority, e);
-			break;
-		case 'm':
-			json_set(w->made, "image", json_new_str(s->value));
-			break;
-		case 'd':
-			json_set(w->made, "description", json_new_str(s->value));
-			break;
-		case 'r':
-			rc = set_number(w->made, "--replicas", s->value, VOTE_REPLICAS_MAX, e);
-			break;
-		case 'q':
-			rc = set_number(w->made, "--quorum", s->value, VOTE_REPLICAS_MAX, e);
-			break;
-		case 'l':
-			add_label(w->made, s->value);
+		case MAKING:
+			rc = making_take(&w->made, s->option, s->value, e);
 			break;
 		case 'I':
 			strs_add(&w->sources, s->value);
@@ -179,82 +141,23 @@ static int read_command_line(struct submission *w, struct usage_scan *s, struct 
 	return 0;
 }
 
-/* As sh reads it back. */
-static void add_quoted(struct buf *b, const char *word)
-{
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=:,./@%";
-	if (*word && !word[strspn(word, plain)]) {
-		buf_adds(b, word);
-		return;
-	}
-	buf_adds(b, "'");
-	for (; *word; word++)
-		buf_addf(b, *word == '\'' ? "'\\''" : "%c", *word);
-	buf_adds(b, "'");
-}
-
-/* What is no text, or would not run as it stands in the file, changes on its way into the ledger: not in silence. */
-static int check_text(const char *where, const struct buf *text, struct err *e)
-{
-	const char *s = text->data ? text->data : "";
-	char why[240];
-	size_t valid = utf8_valid(s, text->len), nul = strlen(s);
-	if (nul < text->len && nul < valid)
-		return err_set(e, ERR_DATA, "%.200s: byte %zu is NUL (expected a script: text in UTF-8)", where,
-			       nul + 1);
-	if (valid < text->len)
-		return err_set(e, ERR_DATA, "%.200s: byte %zu is not UTF-8 (expected a script: text in UTF-8)", where,
-			       valid + 1);
-	return script_wrong(s, text->len, why) ? err_set(e, ERR_DATA, "%.200s: the script: %s", where, why) : 0;
-}
-
-/* Of --script FILE, else of the words after --: one is a script, several are a command and its arguments. */
-static int read_script(const struct submission *w, struct buf *script, struct err *e)
-{
-	if (w->script_file)
-		return file_read_named(w->script_file, TASK_SCRIPT_MAX, script, e) ||
-			       check_text(strcmp(w->script_file, "-") ? w->script_file : "stdin", script, e)
-			   ? -1
-			   : 0;
-	for (int i = 0; i < w->n_words; i++) {
-		struct buf word = {0};
-		char where[40];
-		buf_adds(&word, w->words[i]);
-		snprintf(where, sizeof where, "argument %d after --", i + 1);
-		int rc = check_text(where, &word, e);
-		buf_clear(&word);
-		if (rc)
-			return -1;
-		buf_adds(script, i ? " " : "");
-		if (w->n_words == 1)
-			buf_adds(script, w->words[i]);
-		else
-			add_quoted(script, w->words[i]);
-	}
-	return 0;
-}
-
 /* The one task of options and a script. */
 static int make_task(struct submission *w, const char *by, struct err *e)
 {
 	struct buf script = {0};
-	char fresh[24] = "t-", when[32];
-	if (read_script(w, &script, e)) {
+	char fresh[24] = "t-";
+	if (making_script(w->script_file, w->words, w->n_words, &script, e)) {
 		buf_clear(&script);
 		return -1;
 	}
 	clock_nonce(fresh + 2, 6);
 	const char *id = w->id ? w->id : fresh;
-	json_set(w->made, "task_id", json_new_str(id));
-	json_set(w->made, "script", json_new_str(script.data ? script.data : ""));
-	json_set(w->made, "timeout_seconds", json_new_int(w->timeout));
-	json_set(w->made, "priority", json_new_int(w->priority));
-	json_set(w->made, "submitted_by", json_new_str(by));
-	json_set(w->made, "created_at", json_new_str(clock_format(clock_now(), when)));
-	char *text = task_text(w->made);
+	struct json *doc = making_task(&w->made, id, script.data ? script.data : "", by);
+	char *text = task_text(doc);
 	strs_add(&w->ids, id);
 	strs_add(&w->texts, text);
 	free(text);
+	json_free(doc);
 	buf_clear(&script);
 	return 0;
 }
@@ -364,7 +267,7 @@ static int queue(const struct submission *w, struct ledger *l, struct err *e)
 static int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct usage_scan s = {.verb = &verb_submit, .argc = argc, .argv = argv};
-	struct submission w = {.made = json_new(JSON_OBJECT), .timeout = 60, .priority = 5};
+	struct submission w = {0};
 	struct ledger l = {0};
 	struct grid_config c = {0};
 	struct problems p = {0};
@@ -393,10 +296,8 @@ out:
 
 const struct verb verb_submit = {
     .name = "submit",
-    .args = "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] FILE... | [--id ID] [--timeout "
-	    "N] [--priority N] [--image I] [--replicas N] "
-	    "[--quorum N] [--label L] "
-	    "[--description D] [--unapproved] [--sign] [--key FILE] [--wait] (--script FILE | -- CMD)",
+    .args = "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] [--unapproved] [--sign] "
+	    "[--key FILE] [--wait] [TASK-OPTION]... (FILE... | [--id ID] (--script FILE | -- CMD))",
     .summary = "validate and queue tasks; --wait waits for its end",
     .about =
 	"Queues tasks: those in FILE..., each a JSON document whose name without .json is its id (dgrid-task(5)), or "
@@ -409,14 +310,6 @@ const struct verb verb_submit = {
     .options =
 	(const struct usage_option[]){
 	    {'i', "--id", "ID", NULL, "the new task's id, 1 to 64 of A-Z a-z 0-9 _ -; default: t- and a random number"},
-	    {'t', "--timeout", "N", NULL, "seconds it may run, within the grid's limits (10 to 300); default 60"},
-	    {'p', "--priority", "N", NULL, "0 to 9, higher first; default 5"},
-	    {'m', "--image", "I", NULL, "one of the grid's images; default: the first of them"},
-	    {'r', "--replicas", "N", NULL,
-	     "so many nodes run it, until enough found the same: 1 to 9; default: the grid's"},
-	    {'q', "--quorum", "N", NULL, "so many must find the same, more than half; default: the smallest majority"},
-	    {'l', "--label", "L", NULL, "only nodes that carry this label may run it; may be given more than once"},
-	    {'d', "--description", "D", NULL, "a line for people"},
 	    {'I', "--input", "SOURCE", "@files",
 	     "what its script sees in /in under its own name, or as NAME where it says NAME=SOURCE: a file or folder "
 	     "here, "
@@ -437,6 +330,7 @@ const struct verb verb_submit = {
 	    {'w', "--wait", NULL, NULL, "wait until all have ended, and tell by the exit code how, as dgrid wait does"},
 	    {'s', "--script", "FILE", "@files", "the file that holds the script, at most 65,536 bytes; - is stdin"},
 	    {0}},
+    .shared = making_option_at,
     .operands = "@files",
     .examples = (const struct usage_note[]){{"dgrid submit --id hello --wait -- 'echo hello'", ""},
 					    {"dgrid submit --script nightly.sh --timeout 300 --label arm64", ""},

@@ -1,0 +1,333 @@
+#include "verbs/making.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/utf8.h"
+#include "sandbox/script.h"
+#include "schema/task.h"
+#include "schema/vote.h"
+#include "verbs/commands.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define USUAL_TIMEOUT 60
+
+enum kind {
+	TEXT,
+	ID,	  /* as ids are */
+	WHOLE,	  /* a whole number within min and max */
+	NUMBER,	  /* of processors */
+	MEMORY,	  /* in MB, or 512m, 2g */
+	LIST,	  /* one more string of an array */
+	PAIRS,	  /* KEY=VALUE, one more member of an object of strings */
+	VARIABLE, /* the same, where the key is a variable's name */
+	TRUE
+};
+/* An option is a row. What a value may be in this grid says the schema, when the task is whole. */
+static const struct making_row {
+	struct usage_option told;
+	const char *member;
+	enum kind kind;
+	long min, max;
+} rows[] = {
+    {{MAKING, "--timeout", "N", NULL, "seconds it may run, within the grid's limits (10 to 300); default 60"},
+     "timeout_seconds",
+     WHOLE,
+     1,
+     86400},
+    {{MAKING, "--priority", "N", NULL, "0 to 9, higher first; default 5"}, "priority", WHOLE, 0, 9},
+    {{MAKING, "--image", "I", NULL, "one of the grid's images; default: the first of them"}, "image", TEXT, 0, 0},
+    {{MAKING, "--env", "K=V", NULL, "a variable that its script sees; may be given more than once"},
+     "env",
+     VARIABLE,
+     0,
+     0},
+    {{MAKING, "--cpus", "N", NULL, "processors, 0.01 up to the grid's max_cpus, which is the default"},
+     "cpus",
+     NUMBER,
+     0,
+     0},
+    {{MAKING, "--memory", "MB", NULL, "memory in MB, or 512m, 2g; up to the grid's max_memory_mb, the default"},
+     "memory_mb",
+     MEMORY,
+     1,
+     1048576},
+    {{MAKING, "--pids", "N", NULL, "processes and threads, up to the grid's max_pids, the default"},
+     "pids",
+     WHOLE,
+     1,
+     4096},
+    {{MAKING, "--out-mb", "MB", NULL,
+      "what it may leave in /out, up to the grid's max_out_mb, the default; 0: nothing"},
+     "out_mb",
+     WHOLE,
+     0,
+     2048},
+    {{MAKING, "--label", "L", NULL, "only nodes that carry this label may run it; may be given more than once"},
+     "labels",
+     LIST,
+     0,
+     0},
+    {{MAKING, "--group", "G", NULL, "a name that it shares with others, by which verbs find all of them"},
+     "group",
+     ID,
+     0,
+     0},
+    {{MAKING, "--max-attempts", "N", NULL, "how often it is tried when its node is lost; 1 to 10, default 3"},
+     "max_attempts",
+     WHOLE,
+     1,
+     10},
+    {{MAKING, "--retry-on-failure", NULL, NULL, "try it again also when it fails, with growing waits"},
+     "retry_on_failure",
+     TRUE,
+     0,
+     0},
+    {{MAKING, "--replicas", "N", NULL,
+      "so many nodes run it, until enough found the same: 1 to 9; default: the grid's"},
+     "replicas",
+     WHOLE,
+     1,
+     VOTE_REPLICAS_MAX},
+    {{MAKING, "--quorum", "N", NULL, "so many must find the same, more than half; default: the smallest majority"},
+     "quorum",
+     WHOLE,
+     1,
+     VOTE_REPLICAS_MAX},
+    {{MAKING, "--description", "D", NULL, "a line for people"}, "description", TEXT, 0, 0},
+    {{MAKING, "--metadata", "K=V", NULL, "a member of metadata, which is yours; may be given more than once"},
+     "metadata",
+     PAIRS,
+     0,
+     0},
+};
+#define N_ROWS (sizeof rows / sizeof *rows)
+
+const struct usage_option *making_option_at(size_t i)
+{
+	return i < N_ROWS ? &rows[i].told : NULL;
+}
+
+static const struct making_row *row_of(const char *member)
+{
+	for (size_t i = 0; i < N_ROWS; i++)
+		if (!strcmp(rows[i].member, member))
+			return &rows[i];
+	return NULL;
+}
+
+/* ---- an option's value ---- */
+
+static int take_memory(const struct making_row *r, const char *value, long *n, struct err *e)
+{
+	size_t digits = strspn(value, "0123456789");
+	const char *unit = value + digits;
+	bool giga = *unit == 'g' || *unit == 'G', known = !*unit || (!unit[1] && strchr("mMgG", *unit));
+	char *number = xstrndup(value, digits);
+	struct err bad;
+	int rc = known ? parse_number(r->told.name, number, r->min, giga ? r->max / 1024 : r->max, n, &bad) : -1;
+	*n = rc || !giga ? *n : *n * 1024;
+	free(number);
+	return rc ? err_set(e, ERR_USAGE, "%s: expected megabytes, or memory such as 512m or 2g, found '%.100s'",
+			    r->told.name, value)
+		  : 0;
+}
+
+static struct json *take_number(const struct making_row *r, const char *value, struct err *e)
+{
+	char *end;
+	double n = strtod(value, &end);
+	struct json_error je;
+	if (end == value || *end || !(n > 0 && n <= 1024)) {
+		err_set(e, ERR_USAGE, "%s: expected a number of processors such as 0.5 or 2, found '%.100s'",
+			r->told.name, value);
+		return NULL;
+	}
+	char *text = xasprintf("%.15g", n);
+	struct json *j = json_parse(text, strlen(text), &je);
+	free(text);
+	return j;
+}
+
+static int take_pair(const struct making_row *r, struct json *to, const char *value, struct err *e)
+{
+	size_t n = strcspn(value, "=");
+	if (!n || !value[n])
+		return err_set(e, ERR_USAGE, "%s: expected KEY=VALUE, found '%.100s'", r->told.name, value);
+	char *key = xstrndup(value, n);
+	int rc = 0;
+	if (r->kind == VARIABLE &&
+	    (key[strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] ||
+	     (*key >= '0' && *key <= '9')))
+		rc = err_set(e, ERR_USAGE,
+			     "%s: '%.100s' is no variable name (expected letters, digits and _, no digit first)",
+			     r->told.name, key);
+	else
+		json_set(to, key, json_new_str(value + n + 1));
+	free(key);
+	return rc;
+}
+
+/* What there is of the member, to add to; an empty one where it is something else. */
+static struct json *grown(const struct json *doc, const char *member, enum json_type type)
+{
+	const struct json *before = json_get(doc, member);
+	return before && before->type == type ? json_copy(before) : json_new(type);
+}
+
+int making_take(struct making *m, const struct usage_option *o, const char *value, struct err *e)
+{
+	const struct making_row *r = rows;
+	struct json *made = NULL;
+	long n = 0;
+	int rc = 0;
+	while (&r->told != o)
+		r++;
+	m->members = m->members ? m->members : json_new(JSON_OBJECT);
+	switch (r->kind) {
+	case TEXT:
+		made = json_new_str(value);
+		break;
+	case ID:
+		made = json_new_str(value);
+		if (!task_id_valid(value))
+			rc = err_set(e, ERR_USAGE, "%s: expected 1-64 of A-Z a-z 0-9 _ -, found '%.100s'", o->name,
+				     value);
+		break;
+	case WHOLE:
+	case MEMORY:
+		rc = r->kind == WHOLE ? parse_number(o->name, value, r->min, r->max, &n, e)
+				      : take_memory(r, value, &n, e);
+		made = json_new_int(n);
+		break;
+	case NUMBER:
+		made = take_number(r, value, e);
+		rc = made ? 0 : -1;
+		break;
+	case LIST:
+		made = grown(m->members, r->member, JSON_ARRAY);
+		json_append(made, json_new_str(value));
+		break;
+	case PAIRS:
+	case VARIABLE:
+		made = grown(m->members, r->member, JSON_OBJECT);
+		rc = take_pair(r, made, value, e);
+		break;
+	case TRUE:
+		made = json_new_bool(true);
+		break;
+	}
+	if (rc)
+		json_free(made);
+	else
+		json_set(m->members, r->member, made);
+	return rc;
+}
+
+/* ---- the script ---- */
+
+/* As sh reads it back. */
+static void add_quoted(struct buf *b, const char *word)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=:,./@%";
+	if (*word && !word[strspn(word, plain)]) {
+		buf_adds(b, word);
+		return;
+	}
+	buf_adds(b, "'");
+	for (; *word; word++)
+		buf_addf(b, *word == '\'' ? "'\\''" : "%c", *word);
+	buf_adds(b, "'");
+}
+
+/* What is no text, or would not run as it stands in the file, changes on its way into the ledger: not in silence. */
+static int check_text(const char *where, const struct buf *text, struct err *e)
+{
+	const char *s = text->data ? text->data : "";
+	char why[240];
+	size_t valid = utf8_valid(s, text->len), nul = strlen(s);
+	if (nul < text->len && nul < valid)
+		return err_set(e, ERR_DATA, "%.200s: byte %zu is NUL (expected a script: text in UTF-8)", where,
+			       nul + 1);
+	if (valid < text->len)
+		return err_set(e, ERR_DATA, "%.200s: byte %zu is not UTF-8 (expected a script: text in UTF-8)", where,
+			       valid + 1);
+	return script_wrong(s, text->len, why) ? err_set(e, ERR_DATA, "%.200s: the script: %s", where, why) : 0;
+}
+
+int making_script(const char *file, char *const *words, int n_words, struct buf *script, struct err *e)
+{
+	if (file)
+		return file_read_named(file, TASK_SCRIPT_MAX, script, e) ||
+			       check_text(strcmp(file, "-") ? file : "stdin", script, e)
+			   ? -1
+			   : 0;
+	for (int i = 0; i < n_words; i++) {
+		struct buf word = {0};
+		char where[40];
+		buf_adds(&word, words[i]);
+		snprintf(where, sizeof where, "argument %d after --", i + 1);
+		int rc = check_text(where, &word, e);
+		buf_clear(&word);
+		if (rc)
+			return -1;
+		buf_adds(script, i ? " " : "");
+		if (n_words == 1)
+			buf_adds(script, words[i]);
+		else
+			add_quoted(script, words[i]);
+	}
+	return 0;
+}
+
+/* ---- the document ---- */
+
+static bool has_string(const struct json *array, const char *text)
+{
+	const struct json *v = array->child;
+	while (v && (v->type != JSON_STRING || strcmp(v->text, text) != 0))
+		v = v->next;
+	return v != NULL;
+}
+
+void making_apply(const struct making *m, struct json *doc)
+{
+	for (const struct json *v = m->members ? m->members->child : NULL; v; v = v->next) {
+		enum kind kind = row_of(v->name)->kind;
+		struct json *whole =
+		    kind == LIST || kind == PAIRS || kind == VARIABLE ? grown(doc, v->name, v->type) : json_copy(v);
+		for (const struct json *x = v->child; x; x = x->next)
+			if (kind != LIST)
+				json_set(whole, x->name, json_copy(x));
+			else if (!has_string(whole, x->text))
+				json_append(whole, json_copy(x));
+		json_set(doc, v->name, whole);
+	}
+}
+
+void making_over(struct making *m, const struct making *over)
+{
+	m->members = m->members ? m->members : json_new(JSON_OBJECT);
+	making_apply(over, m->members);
+}
+
+struct json *making_task(const struct making *m, const char *id, const char *script, const char *by)
+{
+	char when[32];
+	struct json *doc = json_new(JSON_OBJECT);
+	json_set(doc, "task_id", json_new_str(id));
+	json_set(doc, "script", json_new_str(script));
+	json_set(doc, "timeout_seconds", json_new_int(USUAL_TIMEOUT));
+	making_apply(m, doc);
+	if (!json_get(doc, "priority"))
+		json_set(doc, "priority", json_new_int(5));
+	json_set(doc, "submitted_by", json_new_str(by));
+	json_set(doc, "created_at", json_new_str(clock_format(clock_now(), when)));
+	return doc;
+}
+
+void making_clear(struct making *m)
+{
+	json_free(m->members);
+	*m = (struct making){0};
+}
