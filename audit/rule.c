@@ -108,6 +108,8 @@ static const struct rule rules[RULE_N] = {
     [NOTICE_OUTSIDE] = {"notice.outside", "files outside the ledger changed"},
     [NOTICE_REMOVED] = {"notice.removed", "a person removed a queued task or a node's file"},
     [NOTICE_EDITED] = {"notice.edited", "a person changed a submission that waits in unapproved"},
+    [NOTICE_REUSED] = {"notice.reused", "an id was used again, after a task of that name had left the grid: for the "
+					"archive (`submit --replace`), or taken back"},
     [NOTICE_WORD] = {"notice.word",
 		     "an older program cancelled a running task and wrote down no evidence that its node was dead"},
 };

@@ -94,6 +94,14 @@ static void judge_bare(const struct rule_move *m, const char *but, const char *w
 			rule_say(m, dgrids[i].rule, "%s that has %s already", what, dgrids[i].name);
 }
 
+/* Ids are kept among the nonces, which have other letters. False: it was there before. */
+static bool first_of_its_id(const struct rule_move *m)
+{
+	char key[80];
+	snprintf(key, sizeof key, "id %s", m->id);
+	return world_nonce_new(&m->rules->world, key);
+}
+
 static void judge_new(const struct rule_move *m)
 {
 	if (m->to == TASK_FAILED && rule_text_is(json_get(m->new, "result"), "status", "invalid") && was_a_folder(m))
@@ -104,6 +112,8 @@ static void judge_new(const struct rule_move *m)
 		return;
 	}
 	judge_bare(m, NULL, "a new task");
+	if (!first_of_its_id(m))
+		rule_say(m, NOTICE_REUSED, "a task of that id was here before: %s used the id again", m->c->who);
 }
 
 static void judge_gone(const struct rule_move *m)
@@ -111,6 +121,7 @@ static void judge_gone(const struct rule_move *m)
 	if (finished(m->from)) {
 		if (!rules_archives(m->c))
 			rule_say(m, RULE_RESULT_FROZEN, "a finished task was removed");
+		first_of_its_id(m); /* also of one that was there when the replay began */
 	} else if (m->from == TASK_IN_PROGRESS)
 		rule_say(m, RULE_PLACE_MOVE, "a claimed task was removed");
 	else if (m->c->node)

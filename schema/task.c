@@ -493,12 +493,28 @@ static void check_terms(const struct checking *k)
 			   (long long)replicas);
 }
 
-int task_parse(struct task *t, const char *text, size_t len, const char *file_id, const struct grid_config *c,
-	       bool submitted, struct problems *p)
+struct json *task_read(const char *text, size_t len, struct problems *p)
 {
 	struct json_error je;
+	struct json *doc = NULL;
+	if (len > TASK_FILE_MAX)
+		problem_at(p, 1, 1, "%zu bytes (expected at most %d)", len, TASK_FILE_MAX);
+	else if (!(doc = json_parse(text, len, &je)))
+		problem_at(p, je.line, je.col, "%s", je.msg);
+	else if (doc->type != JSON_OBJECT) {
+		problem_at(p, doc->line, doc->col, "%s (expected an object)", json_type_name(doc->type));
+		json_free(doc);
+		doc = NULL;
+	}
+	return doc;
+}
+
+int task_judge(struct task *t, struct json *doc, const char *file_id, const struct grid_config *c, bool submitted,
+	       struct problems *p)
+{
 	size_t before = p->n;
-	*t = (struct task){.priority = 5,
+	*t = (struct task){.doc = doc,
+			   .priority = 5,
 			   .max_attempts = TASK_MAX_ATTEMPTS,
 			   .memory_mb = c->max_memory_mb,
 			   .pids = c->max_pids,
@@ -506,32 +522,27 @@ int task_parse(struct task *t, const char *text, size_t len, const char *file_id
 			   .cpus = c->max_cpus,
 			   .usual_image = xstrdup(c->images[0] ? c->images[0] : "")};
 	t->image = t->usual_image;
-	if (len > TASK_FILE_MAX) {
-		problem_at(p, 1, 1, "%zu bytes (expected at most %d)", len, TASK_FILE_MAX);
-		task_clear(t);
-		return -1;
-	}
-	t->doc = json_parse(text, len, &je);
-	if (!t->doc)
-		problem_at(p, je.line, je.col, "%s", je.msg);
-	else if (t->doc->type != JSON_OBJECT)
-		problem_at(p, t->doc->line, t->doc->col, "%s (expected an object)", json_type_name(t->doc->type));
-	else {
-		const struct checking k = {.t = t, .c = c, .file_id = file_id, .p = p};
-		for (const struct json *m = t->doc->child; m; m = m->next)
-			check_member(&k, m, submitted);
-		for (size_t i = 0; i < N_FIELDS; i++)
-			if (fields[i].told.required && !json_get(t->doc, fields[i].told.name))
-				problem_in(p, t->doc->line, t->doc->col, fields[i].told.name,
-					   "missing (expected in every task)");
-		check_terms(&k);
-	}
+	const struct checking k = {.t = t, .c = c, .file_id = file_id, .p = p};
+	for (const struct json *m = doc->child; m; m = m->next)
+		check_member(&k, m, submitted);
+	for (size_t i = 0; i < N_FIELDS; i++)
+		if (fields[i].told.required && !json_get(doc, fields[i].told.name))
+			problem_in(p, doc->line, doc->col, fields[i].told.name, "missing (expected in every task)");
+	check_terms(&k);
 	if (p->n == before) {
-		t->not_before = task_not_before(t->doc);
+		t->not_before = task_not_before(doc);
 		return 0;
 	}
 	task_clear(t);
 	return -1;
+}
+
+int task_parse(struct task *t, const char *text, size_t len, const char *file_id, const struct grid_config *c,
+	       bool submitted, struct problems *p)
+{
+	struct json *doc = task_read(text, len, p);
+	*t = (struct task){0};
+	return doc ? task_judge(t, doc, file_id, c, submitted, p) : -1;
 }
 
 void task_clear(struct task *t)

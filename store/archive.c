@@ -179,20 +179,182 @@ struct json *archive_find(const struct git *g, const char *id, char path[128], s
 	return doc;
 }
 
+/* What the archive was at that time (UTC seconds), 0: is; "" when there was none. */
+static int tip_at(const struct git *g, int64_t until, char tip[72], struct err *e)
+{
+	struct buf b = {0};
+	char *before = xasprintf("--before=%lld", (long long)until);
+	int rc = 0;
+	if (git_resolve(g, TIP, tip) && until) {
+		rc = GIT(g, &b, e, "rev-list", "-1", "--first-parent", before, TIP);
+		buf_first_line(&b, tip, 72);
+	}
+	free(before);
+	buf_clear(&b);
+	return rc;
+}
+
 int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, const char *path), void *ctx,
 		 struct err *e)
 {
-	struct buf b = {0};
-	char tip[72], *before = xasprintf("--before=%lld", (long long)until);
-	int rc = 0;
-	if (git_resolve(g, TIP, tip))
-		rc = GIT(g, &b, e, "rev-list", "-1", "--first-parent", before, TIP);
-	buf_first_line(&b, tip, sizeof tip);
+	char tip[72];
+	int rc = tip_at(g, until, tip, e);
 	const char *args[] = {"ls-tree", "-r", "-z", "--name-only", "--full-tree", tip, NULL};
-	if (!rc && tip[0])
-		rc = git_records(g, args, on_path, ctx, e);
-	free(before);
+	return rc || !tip[0] ? rc : git_records(g, args, on_path, ctx, e);
+}
+
+struct asked {
+	const char *id;
+	size_t at;
+};
+struct row {
+	char id[65], oid[72];
+	char *path;
+	size_t asked;
+};
+struct looking {
+	const struct archive_query *q;
+	struct asked *asked; /* by id */
+	struct row *v;
+	size_t n, room;
+	void (*on_found)(void *ctx, const struct archive_found *f);
+	void *ctx;
+};
+
+static int by_asked(const void *a, const void *b)
+{
+	return strcmp(((const struct asked *)a)->id, ((const struct asked *)b)->id);
+}
+
+/* "MODE blob OID\tYYYY/MM/DD/ID.json", or ID.2.json */
+static void take_row(void *ctx, const char *record)
+{
+	struct looking *k = ctx;
+	struct row row = {.path = NULL};
+	char mode[8];
+	const char *path = strchr(record, '\t'), *base = path ? strrchr(path, '/') : NULL;
+	if (!base || sscanf(record, "%7s blob %71s", mode, row.oid) != 2 || strcspn(base + 1, ".") >= sizeof row.id)
+		return;
+	snprintf(row.id, sizeof row.id, "%.*s", (int)strcspn(base + 1, "."), base + 1);
+	if (k->q->ids) {
+		const struct asked *one = bsearch(&(struct asked){.id = row.id}, k->asked, k->q->n, sizeof *one, by_asked);
+		if (!one)
+			return;
+		row.asked = one->at;
+	}
+	row.path = xstrdup(path + 1);
+	if (k->n == k->room) {
+		k->room = k->room ? 2 * k->room : 64;
+		k->v = xrealloc(k->v, k->room * sizeof *k->v);
+	}
+	k->v[k->n++] = row;
+}
+
+/* By id, and then the newer last: by day, and within a day ID.json before ID.2.json. */
+static int by_age(const void *pa, const void *pb)
+{
+	const struct row *a = pa, *b = pb;
+	int order = strcmp(a->id, b->id);
+	if (!order)
+		order = strncmp(a->path, b->path, strlen("YYYY/MM/DD/"));
+	size_t x = strlen(a->path), y = strlen(b->path);
+	return order ? order : x != y ? (x < y ? -1 : 1) : strcmp(a->path, b->path);
+}
+
+static void keep_newest(struct looking *k)
+{
+	size_t kept = 0;
+	if (k->n)
+		qsort(k->v, k->n, sizeof *k->v, by_age);
+	for (size_t i = 0; i < k->n; i++)
+		if (i + 1 < k->n && !strcmp(k->v[i].id, k->v[i + 1].id))
+			free(k->v[i].path);
+		else
+			k->v[kept++] = k->v[i];
+	k->n = kept;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Where the repository has no contents, all that is needed comes at once: one by one, as cat-file would fetch them, is a
+ * connection each. */
+static int fill(const struct git *g, const char *tip, const struct looking *k, struct err *e)
+{
+	struct buf b = {0}, want = {0};
+	struct strs missing = {0};
+	int rc = 0;
+	if (GIT(g, &b, NULL, "config", "--get-regexp", "^remote\\..*\\.promisor$"))
+		goto out; /* it has everything */
+	buf_reset(&b);
+	rc = GIT(g, &b, e, "rev-list", "-n", "1", "--objects", "--missing=print", tip);
+	for (char *line = rc ? NULL : b.data, *next; line && *line; line = next) {
+		next = line + strcspn(line, "\n");
+		if (*next)
+			*next++ = 0;
+		if (*line == '?')
+			strs_add(&missing, line + 1);
+	}
+	if (missing.n)
+		qsort(missing.v, missing.n, sizeof *missing.v, by_text);
+	for (size_t i = 0; i < k->n; i++) {
+		const char *oid = k->v[i].oid;
+		if (missing.n && bsearch(&oid, missing.v, missing.n, sizeof *missing.v, by_text))
+			buf_addf(&want, "%s\n", oid);
+	}
+	const char *fetch[] = {"-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "origin", "--no-tags",
+			       "--no-write-fetch-head", "--recurse-submodules=no", "--filter=blob:none", "--stdin", NULL};
+	if (want.len)
+		rc = git_run_input(g, want.data, want.len, e, fetch);
+out:
+	strs_clear(&missing);
 	buf_clear(&b);
+	buf_clear(&want);
+	return rc;
+}
+
+static void take_doc(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	const struct looking *k = ctx;
+	const struct row *row = &k->v[i];
+	struct json_error je;
+	struct archive_found f = {.id = row->id, .path = row->path, .asked = row->asked};
+	if (k->q->word && (!bytes || !strstr(bytes, k->q->word)))
+		return;
+	f.doc = bytes ? json_parse(bytes, len, &je) : NULL;
+	k->on_found(k->ctx, &f);
+}
+
+int archive_look(const struct git *g, const struct archive_query *q,
+		 void (*on_found)(void *ctx, const struct archive_found *f), void *ctx, struct err *e)
+{
+	struct looking k = {.q = q, .asked = xcalloc(q->n + 1, sizeof *k.asked), .on_found = on_found, .ctx = ctx};
+	struct strs oids = {0};
+	char tip[72];
+	for (size_t i = 0; i < q->n; i++)
+		k.asked[i] = (struct asked){q->ids[i], i};
+	qsort(k.asked, q->n, sizeof *k.asked, by_asked);
+	int rc = tip_at(g, q->until, tip, e);
+	const char *args[] = {"ls-tree", "-r", "-z", "--full-tree", tip, NULL};
+	if (!rc && tip[0])
+		rc = git_records(g, args, take_row, &k, e);
+	keep_newest(&k);
+	if (!rc && q->docs && k.n && !(rc = fill(g, tip, &k, e))) {
+		for (size_t i = 0; i < k.n; i++)
+			strs_add(&oids, k.v[i].oid);
+		rc = git_cat(g, "blob", oids.v, oids.n, TASK_FILE_MAX, take_doc, &k, e);
+	}
+	for (size_t i = 0; i < k.n; i++) {
+		struct archive_found f = {.id = k.v[i].id, .path = k.v[i].path, .asked = k.v[i].asked};
+		if (!rc && !q->docs)
+			on_found(ctx, &f);
+		free(k.v[i].path);
+	}
+	strs_clear(&oids);
+	free(k.v);
+	free(k.asked);
 	return rc;
 }
 

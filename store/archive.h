@@ -24,6 +24,22 @@ struct json *archive_find(const struct git *g, const char *id, char path[128], s
 /* The same without its text, by any ref of any repository: 1 (path is filled), 0 (not there, or no such ref), -1. */
 int archive_lists(const struct git *g, const char *ref, const char *id, char path[128], struct err *e);
 
+/* Many at once: of each id the newest. */
+struct archive_query {
+	char *const *ids; /* which; NULL: all there are */
+	size_t n;
+	int64_t until;	  /* as it was at that time (UTC seconds); 0: now */
+	bool docs;	  /* read them too, by one process; what is not here yet comes by one fetch */
+	const char *word; /* of those only such as have it somewhere in their text; NULL: all */
+};
+struct archive_found {
+	const char *id, *path; /* YYYY/MM/DD/ID.json */
+	size_t asked;	       /* which of ids it is */
+	struct json *doc;      /* the callee's; NULL: not asked for, or no valid JSON */
+};
+int archive_look(const struct git *g, const struct archive_query *q,
+		 void (*on_found)(void *ctx, const struct archive_found *f), void *ctx, struct err *e);
+
 /* The paths of all that was archived up to a time (UTC seconds). */
 int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, const char *path), void *ctx,
 		 struct err *e);

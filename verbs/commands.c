@@ -272,6 +272,14 @@ int ended_code(const struct json *doc)
 	return !status || !strcmp(status, "success") ? 0 : !strcmp(status, "cancelled") ? ERR_CANCELLED : ERR_NO;
 }
 
+int open_archive(const struct ledger *l, struct git *g, struct err *e)
+{
+	char *dir = xasprintf("%s/.git/archive.git", l->git.dir);
+	int rc = archive_open(g, dir, l->url, NULL, e);
+	free(dir);
+	return rc;
+}
+
 /* A task that is not on the branch may have ended and been archived, before we looked or meanwhile. */
 static int look_in_archive(struct ledger *l, const char *id, int *code, struct err *e)
 {

@@ -26,6 +26,8 @@ void close_grid(struct ledger *l, struct grid_config *c);
 /* The same; and where the grid takes signed commits only: sign as a person does, with trust_default_key. Having none is
  * an error only when something is committed that needs one. */
 int open_grid_to_sign(const struct context *ctx, struct ledger *l, struct grid_config *c, struct err *e);
+/* The archive of a ledger's grid: archive_close also after an error. */
+int open_archive(const struct ledger *l, struct git *g, struct err *e);
 /* Follows the tasks to their end; timeout in seconds, 0: none. 0 when all succeeded, else ERR_NO, ERR_CANCELLED,
  * ERR_RETRY (timed out). */
 int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e);

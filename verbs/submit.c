@@ -2,7 +2,9 @@
 #include "base/file.h"
 #include "schema/input.h"
 #include "store/trust.h"
+#include "verbs/directives.h"
 #include "verbs/making.h"
+#include "verbs/queueing.h"
 #include "verbs/sending.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
@@ -29,18 +31,22 @@ static int sign_and_judge(struct ledger *l, bool required, char **text, const st
 	return rc;
 }
 
-/* What the command line asks for: a task to be made of options and a script, or files; then what is to be queued. */
+/* What the command line and a script's own lines ask for: a task to be made of options and a script, or files; then
+ * what is to be queued. */
 struct submission {
-	const char *id, *script_file, *given_key; /* borrowed from the command line */
+	const char *id, *script_file, *given_key; /* borrowed */
 	struct making made;			  /* of the options */
 	char **words;				  /* after --, as typed; NULL: there is no -- */
 	int n_words;
-	bool wait, unapproved, sign;
+	bool wait, sign, dry, replace, skip;
 	struct strs sources; /* of --input */
 	struct sending_tree checkout;
 	const char *workdir;
+	struct strs lines; /* what directives said */
 	struct sending inputs;
-	struct strs ids, texts, paths; /* one row a task; no paths: it was made */
+	struct queueing q;
+	struct strs paths; /* of its rows; none: it was made */
+	struct strs there; /* passed by, for they are there already */
 };
 
 static void submission_clear(struct submission *w)
@@ -48,67 +54,73 @@ static void submission_clear(struct submission *w)
 	making_clear(&w->made);
 	sending_clear(&w->inputs);
 	strs_clear(&w->sources);
-	strs_clear(&w->ids);
-	strs_clear(&w->texts);
+	strs_clear(&w->lines);
+	queueing_clear(&w->q);
 	strs_clear(&w->paths);
+	strs_clear(&w->there);
 }
 
-static int read_options(struct submission *w, struct usage_scan *s, struct err *e)
+static int take_option(void *ctx, int key, struct usage_scan *s, struct err *e)
 {
-	int opt;
-	while ((opt = usage_next(s, e)) > 0) {
-		int rc = 0;
-		switch (opt) {
-		case 'i':
-			w->id = s->value;
-			break;
-		case MAKING:
-			rc = making_take(&w->made, s->option, s->value, e);
-			break;
-		case 'I':
-			strs_add(&w->sources, s->value);
-			break;
-		case 'c':
-			w->checkout.wanted = true;
-			w->checkout.rev = s->value;
-			break;
-		case 'D':
-			w->checkout.dirty = true;
-			break;
-		case 'W':
-			w->workdir = s->value;
-			break;
-		case 's':
-			w->script_file = s->value;
-			break;
-		case 'w':
-			w->wait = true;
-			break;
-		case 'u':
-			w->unapproved = true;
-			break;
-		case 'k':
-			w->given_key = s->value;
-			w->sign = true;
-			break;
-		case 'S':
-			w->sign = true;
-			break;
-		}
-		if (rc)
-			return -1;
+	struct submission *w = ctx;
+	switch (key) {
+	case MAKING:
+		return making_take(&w->made, s->option, s->value, e);
+	case 'i':
+		w->id = s->value;
+		break;
+	case 'I':
+		strs_add(&w->sources, s->value);
+		break;
+	case 'c':
+		w->checkout.wanted = true;
+		w->checkout.rev = s->value;
+		break;
+	case 'D':
+		w->checkout.dirty = true;
+		break;
+	case 'W':
+		w->workdir = s->value;
+		break;
+	case 's':
+		w->script_file = s->value;
+		break;
+	case 'w':
+		w->wait = true;
+		break;
+	case 'n':
+		w->dry = true;
+		break;
+	case 'r':
+		w->replace = true;
+		break;
+	case 'e':
+		w->skip = true;
+		break;
+	case 'u':
+		w->q.unapproved = true;
+		break;
+	case 'k':
+		w->given_key = s->value;
+		w->sign = true;
+		break;
+	case 'S':
+		w->sign = true;
+		break;
 	}
-	return opt;
+	return 0;
 }
 
 /* The options, and what of the rest are words after --, what files. getopt moves operands behind the options and leaves
  * the words where they are, at the end: how many there are the line tells as it was typed. */
 static int read_command_line(struct submission *w, struct usage_scan *s, struct err *e)
 {
-	int n = s->argc, at = 0;
+	int n = s->argc, at = 0, key;
 	char **typed = xcalloc((size_t)n, sizeof *typed);
 	memcpy(typed, s->argv, (size_t)n * sizeof *typed);
-	int rc = read_options(w, s, e);
+	int rc = 0;
+	while (!rc && (key = usage_next(s, e)) != 0)
+		rc = key < 0 ? -1 : take_option(w, key, s, e);
 	if (!rc && s->dashes) {
 		while (typed[at] != s->argv[s->rest - 1])
 			at++;
@@ -128,12 +140,10 @@ static int read_command_line(struct submission *w, struct usage_scan *s, struct 
 		return err_set(e, ERR_USAGE,
 			       "unexpected '%.200s' beside %s (expected one of FILE..., --script FILE, -- CMD)",
 			       s->argv[s->rest], w->words ? "-- CMD" : "--script");
-	if (w->workdir && !w->sources.n && !w->checkout.wanted)
-		return err_set(e, ERR_USAGE, "--workdir goes with --input or --checkout");
-	if (w->checkout.dirty && (!w->checkout.wanted || w->checkout.rev))
-		return err_set(e, ERR_USAGE, "--dirty goes with --checkout, and without a revision");
 	if (w->id && files)
 		return err_set(e, ERR_USAGE, "--id goes with -- CMD or --script FILE; a task file has its own");
+	if (w->replace && w->skip)
+		return err_set(e, ERR_USAGE, "--replace and --skip-existing exclude each other");
 	if (!files && !w->words && !w->script_file)
 		return err_set(e, ERR_USAGE, "submit needs task files, --script FILE, or -- CMD");
 	if (files)
@@ -141,25 +151,68 @@ static int read_command_line(struct submission *w, struct usage_scan *s, struct 
 	return 0;
 }
 
-/* The one task of options and a script. */
-static int make_task(struct submission *w, const char *by, struct err *e)
+/* What a script cannot say of itself. */
+static int take_directive(void *ctx, int key, struct usage_scan *s, struct err *e)
 {
-	struct buf script = {0};
-	char fresh[24] = "t-";
-	if (making_script(w->script_file, w->words, w->n_words, &script, e)) {
-		buf_clear(&script);
-		return -1;
+	if (strchr("swnreukS", key))
+		return err_set(e, ERR_USAGE, "%s is for the command line alone", s->option->name);
+	return take_option(ctx, key, s, e);
+}
+
+/* The same name of an input is the command line's. */
+static bool is_given(const struct strs *sources, const char *source)
+{
+	size_t n = strcspn(source, "=") + 1;
+	for (size_t i = 0; i < sources->n; i++)
+		if (source[n - 1] && !strncmp(sources->v[i], source, n))
+			return true;
+	return false;
+}
+
+/* What the script says at its head; the command line goes before it. */
+static int read_directives(struct submission *w, const char *script, struct err *e)
+{
+	struct submission said = {0};
+	const char *where = strcmp(w->script_file, "-") ? w->script_file : "stdin";
+	int rc = directives_read(&verb_submit, where, script, &w->lines, take_directive, &said, e);
+	if (!rc) {
+		making_over(&said.made, &w->made);
+		making_clear(&w->made);
+		w->made = said.made;
+		said.made = (struct making){0};
+		for (size_t i = 0; i < said.sources.n; i++)
+			if (!is_given(&w->sources, said.sources.v[i]))
+				strs_add(&w->sources, said.sources.v[i]);
+		w->id = w->id ? w->id : said.id;
+		w->workdir = w->workdir ? w->workdir : said.workdir;
+		if (!w->checkout.wanted)
+			w->checkout = said.checkout;
 	}
+	submission_clear(&said);
+	return rc;
+}
+
+static int check_inputs(const struct submission *w, struct err *e)
+{
+	if (w->workdir && !w->sources.n && !w->checkout.wanted)
+		return err_set(e, ERR_USAGE, "--workdir goes with --input or --checkout");
+	if (w->checkout.dirty && (!w->checkout.wanted || w->checkout.rev))
+		return err_set(e, ERR_USAGE, "--dirty goes with --checkout, and without a revision");
+	return 0;
+}
+
+/* The one task of options and a script. */
+static void make_task(struct submission *w, const char *script, const char *by)
+{
+	char fresh[24] = "t-";
 	clock_nonce(fresh + 2, 6);
 	const char *id = w->id ? w->id : fresh;
-	struct json *doc = making_task(&w->made, id, script.data ? script.data : "", by);
+	struct json *doc = making_task(&w->made, id, script ? script : "", by);
 	char *text = task_text(doc);
-	strs_add(&w->ids, id);
-	strs_add(&w->texts, text);
+	strs_add(&w->q.ids, id);
+	strs_add(&w->q.texts, text);
 	free(text);
 	json_free(doc);
-	buf_clear(&script);
-	return 0;
 }
 
 static int read_file(struct submission *w, const char *path, struct err *e)
@@ -174,9 +227,9 @@ static int read_file(struct submission *w, const char *path, struct err *e)
 		rc = err_set(e, ERR_DATA, "'%.200s' holds a NUL byte (expected JSON)", path);
 	if (!rc) {
 		char *stem = stem_of(path);
-		strs_add(&w->ids, stem);
+		strs_add(&w->q.ids, stem);
 		strs_add(&w->paths, path);
-		strs_add(&w->texts, b.data ? b.data : "");
+		strs_add(&w->q.texts, b.data ? b.data : "");
 		free(stem);
 	}
 	buf_clear(&b);
@@ -208,60 +261,107 @@ static void add_inputs(const struct submission *w, struct json *doc, const struc
 		problem_in(p, 1, 1, "workdir", "\"%s\" is not valid (expected the name of one of its inputs)", in);
 }
 
-/* All tasks as they are to be queued, signed with key (may be NULL); everything that is wrong with any goes to p. */
+/* One task as it is to be queued, signed with key (may be NULL). */
+static int judge_one(struct submission *w, size_t i, struct ledger *l, const struct grid_config *c, const char *key,
+		     struct problems *p, struct err *e)
+{
+	struct task t;
+	char **text = &w->q.texts.v[i];
+	struct json *doc = task_read(*text, strlen(*text), p);
+	bool changed = doc && w->paths.n && w->made.members;
+	if (changed)
+		making_apply(&w->made, doc);
+	if (!doc || task_judge(&t, doc, w->q.ids.v[i], c, true, p))
+		return 0;
+	if (w->inputs.member)
+		add_inputs(w, t.doc, c, p);
+	if (changed || w->inputs.member) {
+		free(*text);
+		*text = task_text(t.doc);
+	}
+	int rc = sign_and_judge(l, c->require_signed_tasks && !w->q.unapproved, text, t.doc, key, p, e);
+	task_clear(&t);
+	return rc;
+}
+
+/* An id that stands in the grid: replaced, or no good. */
+static void judge_taken(struct submission *w, const char *id, int state, struct problems *p)
+{
+	const char *where = task_state_name((enum task_state)state);
+	if (w->replace && (state == TASK_COMPLETED || state == TASK_FAILED))
+		strs_add(&w->q.ended, id);
+	else if (w->replace)
+		problem_in(p, 1, 1, "task_id", "'%s' has not ended, it is in %s; end it first: dgrid cancel %s", id,
+			   where, id);
+	else
+		problem_in(p, 1, 1, "task_id", "'%s' is already in this grid (in %s); choose another%s", id, where,
+			   state == TASK_COMPLETED || state == TASK_FAILED ? ", or --replace it" : "");
+}
+
+/* All tasks; everything that is wrong with any goes to p. */
 static int judge_all(struct submission *w, struct ledger *l, const struct grid_config *c, const char *key,
 		     struct problems *p, struct err *e)
 {
-	for (size_t i = 0; i < w->ids.n; i++) {
-		struct task t;
-		const char *id = w->ids.v[i];
-		int state = ledger_find(l, id, e), rc = state == LEDGER_UNKNOWN ? -1 : 0;
+	for (size_t i = 0; i < w->q.ids.n; i++) {
+		const char *id = w->q.ids.v[i];
+		int state = task_id_valid(id) ? ledger_find(l, id, e) : LEDGER_NOWHERE;
 		p->file = w->paths.n ? w->paths.v[i] : id;
-		if (!rc && !task_parse(&t, w->texts.v[i], strlen(w->texts.v[i]), id, c, true, p)) {
-			if (w->inputs.member) {
-				add_inputs(w, t.doc, c, p);
-				free(w->texts.v[i]);
-				w->texts.v[i] = task_text(t.doc);
-			}
-			rc = sign_and_judge(l, c->require_signed_tasks && !w->unapproved, &w->texts.v[i], t.doc, key, p,
-					    e);
-			task_clear(&t);
-		}
-		if (rc)
+		if (state == LEDGER_UNKNOWN || judge_one(w, i, l, c, key, p, e))
 			return -1;
 		if (state >= 0)
-			problem_in(p, 1, 1, "task_id", "'%s' is already in this grid (in %s); choose another", id,
-				   task_state_name((enum task_state)state));
+			judge_taken(w, id, state, p);
 		for (size_t k = 0; k < i; k++)
-			if (!strcmp(w->ids.v[k], id))
+			if (!strcmp(w->q.ids.v[k], id))
 				problem_in(p, 1, 1, "task_id", "'%s' is given twice", id);
 	}
 	return p->n ? err_set(e, ERR_DATA, "nothing was queued:\n%s", p->text.data) : 0;
 }
 
-/* All in one commit; prints their ids. */
-static int queue(const struct submission *w, struct ledger *l, struct err *e)
+/* --skip-existing: takes out the rows whose ids are in the grid, or were, before anything is said of them. */
+static int pass_by(struct submission *w, struct ledger *l, struct err *e)
 {
-	struct ledger_change *changes = xcalloc(w->ids.n, sizeof *changes);
-	for (size_t i = 0; i < w->ids.n; i++)
-		changes[i] = (struct ledger_change){.id = w->ids.v[i],
-						    .to = w->unapproved ? TASK_UNAPPROVED : TASK_QUEUE,
-						    .create = true,
-						    .text = w->texts.v[i],
-						    .verb = "submit"};
-	int rc = ledger_commit(l, l->git.name, changes, w->ids.n, NULL, NULL, e);
-	for (size_t i = 0; !rc && i < w->ids.n; i++)
-		if (changes[i].outcome == CHANGE_LANDED)
-			puts(w->ids.v[i]);
-	for (size_t i = 0; !rc && i < w->ids.n; i++)
-		if (changes[i].outcome == CHANGE_REFUSED)
-			rc = err_set(e, ERR_UNAVAILABLE, "task '%s' could not be queued: %s", w->ids.v[i], l->trouble);
-		else if (changes[i].outcome != CHANGE_LANDED)
-			rc = err_set(e, ERR_DATA, "task '%s' was put into the grid by somebody else meanwhile",
-				     w->ids.v[i]);
-	fflush(stdout);
-	free(changes);
+	struct queueing left = {.unapproved = w->q.unapproved, .pass_by = true};
+	struct strs paths = {0};
+	const char **where = xcalloc(w->q.ids.n + 1, sizeof *where);
+	int rc = queue_known(l, &w->q.ids, where, e);
+	for (size_t i = 0; i < w->q.ids.n && !rc; i++) {
+		const char *id = w->q.ids.v[i];
+		if (where[i]) {
+			fprintf(stderr, "dgrid: %s is there already, in %s: passed by\n", id, where[i]);
+			strs_add(&w->there, id);
+			continue;
+		}
+		strs_add(&left.ids, id);
+		strs_add(&left.texts, w->q.texts.v[i]);
+		if (w->paths.n)
+			strs_add(&paths, w->paths.v[i]);
+	}
+	free(where);
+	queueing_clear(&w->q);
+	strs_clear(&w->paths);
+	w->q = left;
+	w->paths = paths;
 	return rc;
+}
+
+static int finish(struct submission *w, struct ledger *l, struct err *e)
+{
+	if (w->dry) {
+		for (size_t i = 0; i < w->q.ids.n; i++) {
+			const char *text = w->q.texts.v[i];
+			size_t n = strlen(text);
+			printf("%s%s", text, n && text[n - 1] == '\n' ? "" : "\n");
+		}
+		return 0;
+	}
+	if (w->q.ids.n && (sending_push(&w->inputs, e) || queue_tasks(l, &w->q, e)))
+		return -1;
+	for (size_t i = 0; i < w->q.landed.n; i++)
+		puts(w->q.landed.v[i]);
+	fflush(stdout);
+	for (size_t i = 0; i < w->q.ids.n; i++)
+		strs_add(&w->there, w->q.ids.v[i]);
+	return w->wait ? wait_for(l, (const char *const *)w->there.v, w->there.n, 0, e) : 0;
 }
 
 static int cmd_submit(const struct context *ctx, int argc, char **argv, struct err *e)
@@ -271,23 +371,33 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 	struct ledger l = {0};
 	struct grid_config c = {0};
 	struct problems p = {0};
+	struct buf script = {0};
 	char *key = NULL;
 	int rc = -1;
-	if (read_command_line(&w, &s, e) || open_grid(ctx, &l, &c, e))
+	if (read_command_line(&w, &s, e))
 		goto out;
-	if ((w.words || w.script_file) && make_task(&w, l.git.name, e))
+	bool one = w.words || w.script_file;
+	if (one && making_script(w.script_file, w.words, w.n_words, &script, e))
 		goto out;
-	for (int i = s.rest; !w.words && !w.script_file && i < s.argc; i++)
-		if (read_file(&w, argv[i], e))
+	if ((w.script_file && script.data && read_directives(&w, script.data, e)) || check_inputs(&w, e) ||
+	    (w.replace ? open_grid_to_sign : open_grid)(ctx, &l, &c, e))
+		goto out;
+	if (one)
+		make_task(&w, script.data, l.git.name);
+	for (int i = s.rest; !one && i < s.argc; i++)
+		if (read_file(&w, s.argv[i], e))
 			goto out;
+	if (w.skip && pass_by(&w, &l, e))
+		goto out;
 	if (w.sign && !(key = w.given_key ? xstrdup(w.given_key) : trust_default_key(&l.git, e)))
 		goto out;
 	if (sending_make(&w.inputs, ctx, &c, strlen(l.head) == 64, &w.checkout, w.sources.v, w.sources.n, e) ||
-	    judge_all(&w, &l, &c, key, &p, e) || sending_push(&w.inputs, e) || queue(&w, &l, e))
+	    judge_all(&w, &l, &c, key, &p, e))
 		goto out;
-	rc = w.wait ? wait_for(&l, (const char *const *)w.ids.v, w.ids.n, 0, e) : 0;
+	rc = finish(&w, &l, e);
 out:
 	free(key);
+	buf_clear(&script);
 	problems_clear(&p);
 	submission_clear(&w);
 	close_grid(&l, &c);
@@ -296,8 +406,8 @@ out:
 
 const struct verb verb_submit = {
     .name = "submit",
-    .args = "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] [--unapproved] [--sign] "
-	    "[--key FILE] [--wait] [TASK-OPTION]... (FILE... | [--id ID] (--script FILE | -- CMD))",
+    .args = "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] [--dry-run] "
+	    "[--replace | --skip-existing] [--unapproved] [--sign] [--key FILE] [--wait] [TASK-OPTION]... (FILE... | [--id ID] (--script FILE | -- CMD))",
     .summary = "validate and queue tasks; --wait waits for its end",
     .about =
 	"Queues tasks: those in FILE..., each a JSON document whose name without .json is its id (dgrid-task(5)), or "
@@ -324,6 +434,11 @@ const struct verb verb_submit = {
 	     "with --checkout: also changes that are not committed, of files that Git knows"},
 	    {'W', "--workdir", "NAME", NULL,
 	     "the script begins in a copy of this input, in /tmp, that it may write to; default: src with --checkout"},
+	    {'n', "--dry-run", NULL, NULL, "check, print the task files as they would be queued, and queue nothing"},
+	    {'r', "--replace", NULL, NULL,
+	     "an id that a finished task has is used again: that task goes to the archive, with its result"},
+	    {'e', "--skip-existing", NULL, NULL,
+	     "pass by tasks whose id is in the grid or its archive already; --wait waits for them too"},
 	    {'u', "--unapproved", NULL, NULL, "stage it in unapproved, for somebody to promote or approve"},
 	    {'S', "--sign", NULL, NULL, "sign it with your SSH key (see dgrid approve)"},
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},

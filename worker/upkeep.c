@@ -140,6 +140,45 @@ static int push(struct ledger *l, const struct archive_item *items, size_t n, co
 	return rc;
 }
 
+static void finished_clear(struct finished *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		json_free(f->v[i].outliers);
+	free(f->v);
+}
+
+/* What ls-tree says of the head's finished tasks. */
+static int list_finished(struct finished *f, const char *const *args, struct err *e)
+{
+	int rc = git_records(&f->l->git, args, take, f, e);
+	if (!rc && f->e.class != ERR_NONE)
+		rc = err_set(e, f->e.class, "%s", f->e.msg);
+	return rc;
+}
+
+int upkeep_archive_these(struct ledger *l, const char *who, const struct strs *ids, struct err *e)
+{
+	int rc = 0;
+	for (size_t from = 0; from < ids->n && !rc; from += BATCH) {
+		struct finished f = {.l = l};
+		struct strs args = {0};
+		static const char *const list[] = {"ls-tree", "-z", "--full-tree"};
+		for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+			strs_add(&args, list[i]);
+		strs_add(&args, l->head);
+		for (size_t i = from; i < ids->n && i < from + BATCH; i++) {
+			strs_addf(&args, "tasks/completed/%s.json", ids->v[i]);
+			strs_addf(&args, "tasks/failed/%s.json", ids->v[i]);
+		}
+		rc = list_finished(&f, (const char *const *)args.v, e);
+		if (!rc && f.n && !(rc = push(l, f.v, f.n, who, e)))
+			rc = ledger_sync(l, e);
+		strs_clear(&args);
+		finished_clear(&f);
+	}
+	return rc;
+}
+
 int upkeep_archive(struct ledger *l, const struct grid_config *c, const char *who, size_t *moved, struct err *e)
 {
 	int rc = 0;
@@ -150,18 +189,14 @@ int upkeep_archive(struct ledger *l, const struct grid_config *c, const char *wh
 		size_t n = excess < BATCH ? excess : BATCH;
 		const char *args[] = {"ls-tree",       "-z", "--full-tree", l->head, "tasks/completed/",
 				      "tasks/failed/", NULL};
-		rc = git_records(&l->git, args, take, &f, e);
-		if (!rc && f.e.class != ERR_NONE)
-			rc = err_set(e, f.e.class, "%s", f.e.msg);
+		rc = list_finished(&f, args, e);
 		if (!rc && f.n < n) /* the rest is no regular file: it stays */
 			n = f.n;
 		if (!rc && n) {
 			qsort(f.v, f.n, sizeof *f.v, by_end);
 			rc = push(l, f.v, n, who, e);
 		}
-		for (size_t i = 0; i < f.n; i++)
-			json_free(f.v[i].outliers);
-		free(f.v);
+		finished_clear(&f);
 		if (!rc && n) {
 			*moved += n;
 			rc = ledger_sync(l, e);

@@ -1,0 +1,88 @@
+#include "verbs/queueing.h"
+#include "store/archive.h"
+#include "verbs/commands.h"
+#include "worker/upkeep.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ROUNDS 20 /* others push meanwhile */
+
+/* Those of ended that stand on the branch as finished go; whoever was there before us is no trouble. */
+static int archive_ended(struct ledger *l, const struct strs *ended, struct err *e)
+{
+	int rc = -1;
+	for (int round = 0; rc && round < ROUNDS; round++) {
+		if (round && ledger_sync(l, e))
+			return -1;
+		for (size_t i = 0; i < ended->n; i++) {
+			int state = ledger_find(l, ended->v[i], e);
+			if (state == LEDGER_UNKNOWN)
+				return -1;
+			if (state >= 0 && state != TASK_COMPLETED && state != TASK_FAILED)
+				return err_set(e, ERR_NO, "task '%s' is in %s again: somebody else queued it meanwhile",
+					       ended->v[i], task_state_name((enum task_state)state));
+		}
+		rc = upkeep_archive_these(l, l->git.name, ended, e);
+		if (rc && e->class != ERR_RETRY)
+			return -1;
+	}
+	return rc;
+}
+
+int queue_tasks(struct ledger *l, struct queueing *q, struct err *e)
+{
+	if (q->ended.n && archive_ended(l, &q->ended, e))
+		return -1;
+	size_t n = q->ids.n;
+	struct ledger_change *changes = xcalloc(n + 1, sizeof *changes);
+	for (size_t i = 0; i < n; i++)
+		changes[i] = (struct ledger_change){.id = q->ids.v[i],
+						    .to = q->unapproved ? TASK_UNAPPROVED : TASK_QUEUE,
+						    .create = true,
+						    .text = q->texts.v[i],
+						    .verb = "submit"};
+	int rc = n ? ledger_commit(l, l->git.name, changes, n, NULL, NULL, e) : 0;
+	for (size_t i = 0; !rc && i < n; i++)
+		if (changes[i].outcome == CHANGE_LANDED)
+			strs_add(&q->landed, q->ids.v[i]);
+	for (size_t i = 0; !rc && i < n; i++)
+		if (changes[i].outcome == CHANGE_REFUSED)
+			rc = err_set(e, ERR_UNAVAILABLE, "task '%s' could not be queued: %s", q->ids.v[i], l->trouble);
+		else if (changes[i].outcome != CHANGE_LANDED && !q->pass_by)
+			rc = err_set(e, ERR_DATA, "task '%s' was put into the grid by somebody else meanwhile",
+				     q->ids.v[i]);
+	free(changes);
+	return rc;
+}
+
+static void found_archived(void *ctx, const struct archive_found *f)
+{
+	((const char **)ctx)[f->asked] = "the archive";
+}
+
+int queue_known(struct ledger *l, const struct strs *ids, const char **where, struct err *e)
+{
+	struct git g = {0};
+	size_t unknown = 0;
+	for (size_t i = 0; i < ids->n; i++) {
+		int state = task_id_valid(ids->v[i]) ? ledger_find(l, ids->v[i], e) : LEDGER_NOWHERE;
+		if (state == LEDGER_UNKNOWN)
+			return -1;
+		where[i] = state >= 0 ? task_state_name((enum task_state)state) : NULL;
+		unknown += state < 0;
+	}
+	if (!unknown)
+		return 0;
+	const struct archive_query q = {.ids = ids->v, .n = ids->n};
+	int rc = open_archive(l, &g, e) ? -1 : archive_look(&g, &q, found_archived, where, e);
+	archive_close(&g);
+	return rc;
+}
+
+void queueing_clear(struct queueing *q)
+{
+	strs_clear(&q->ids);
+	strs_clear(&q->texts);
+	strs_clear(&q->ended);
+	strs_clear(&q->landed);
+}

@@ -1,0 +1,19 @@
+/* queueing: tasks put into the queue by a person: made, checked, and now to land.
+ */
+#ifndef QUEUEING_H
+#define QUEUEING_H
+#include "ledger.h"
+
+struct queueing { /* starts as {0}; one row a task */
+	struct strs ids, texts;
+	struct strs ended;   /* ids that finished tasks have, which go to the archive before */
+	bool unapproved;     /* they are staged, not queued */
+	bool pass_by;	     /* an id that somebody else takes meanwhile is no error */
+	struct strs landed;  /* set: the ids that came, in order */
+};
+/* All in one commit, or none. What ended before stands in the archive then, also after an error. */
+int queue_tasks(struct ledger *l, struct queueing *q, struct err *e);
+/* where[i]: the folder that ids[i] stands in, or "the archive"; NULL: nowhere yet. */
+int queue_known(struct ledger *l, const struct strs *ids, const char **where, struct err *e);
+void queueing_clear(struct queueing *q);
+#endif
