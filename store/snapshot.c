@@ -342,12 +342,23 @@ static void take_blob(void *ctx, size_t i, const char *bytes, size_t len)
 
 int snapshot_load(struct snapshot *s, unsigned states, struct err *e)
 {
-	struct strs oids = {0};
-	struct loading l = {.s = s, .which = xcalloc(s->n_tasks + 1, sizeof *l.which)};
+	size_t *which = xcalloc(s->n_tasks + 1, sizeof *which), n = 0;
 	for (size_t i = 0; i < s->n_tasks; i++)
-		if (states & (1u << s->tasks[i].state) && s->tasks[i].regular && !s->tasks[i].doc) {
-			l.which[oids.n] = i;
-			strs_add(&oids, s->tasks[i].oid);
+		if (states & (1u << s->tasks[i].state))
+			which[n++] = i;
+	int rc = snapshot_load_these(s, which, n, e);
+	free(which);
+	return rc;
+}
+
+int snapshot_load_these(struct snapshot *s, const size_t *which, size_t n, struct err *e)
+{
+	struct strs oids = {0};
+	struct loading l = {.s = s, .which = xcalloc(n + 1, sizeof *l.which)};
+	for (size_t i = 0; i < n; i++)
+		if (s->tasks[which[i]].regular && !s->tasks[which[i]].doc) {
+			l.which[oids.n] = which[i];
+			strs_add(&oids, s->tasks[which[i]].oid);
 		}
 	int rc = oids.n ? git_cat(&s->git, "blob", oids.v, oids.n, TASK_FILE_MAX, take_blob, &l, e) : 0;
 	strs_clear(&oids);
@@ -461,6 +472,24 @@ int snapshot_archive(const struct snapshot *s, void (*on_path)(void *ctx, const 
 	int lock, rc = open_archive(s, &archive, &lock, e);
 	if (!rc)
 		rc = archive_list(&archive, s->committed_at, on_path, ctx, e);
+	archive_close(&archive);
+	if (lock >= 0)
+		close(lock);
+	return rc;
+}
+
+int snapshot_archive_look(const struct snapshot *s, const struct archive_query *q,
+			  void (*on_found)(void *ctx, const struct archive_found *f), void *ctx, struct err *e)
+{
+	struct archive_query then = *q;
+	struct git archive = {0};
+	int lock = -1;
+	then.until = s->past ? s->committed_at : 0;
+	if (!s->cached)
+		return archive_look(&s->git, &then, on_found, ctx, e);
+	int rc = open_archive(s, &archive, &lock, e);
+	if (!rc)
+		rc = archive_look(&archive, &then, on_found, ctx, e);
 	archive_close(&archive);
 	if (lock >= 0)
 		close(lock);

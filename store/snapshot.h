@@ -51,12 +51,19 @@ int snapshot_open(struct snapshot *s, const char *url, const char *branch, const
 int snapshot_glance(struct snapshot *s, const char *url, const char *branch, int64_t fresh_ms, int64_t patience_ms,
 		    struct err *e);
 int snapshot_load(struct snapshot *s, unsigned states, struct err *e);	       /* states: bits 1u << TASK_... */
+/* The same of these alone: which are their indexes in s->tasks. */
+int snapshot_load_these(struct snapshot *s, const size_t *which, size_t n, struct err *e);
 struct snapshot_task *snapshot_find(const struct snapshot *s, const char *id); /* NULL: not on the branch */
 /* The bytes of one file of the commit; ERR_NOENT when it is not there. */
 int snapshot_file(const struct snapshot *s, const char *path, struct buf *out, struct err *e);
 /* A task that was moved to the archive branch, and its path there. NULL with e filled: ERR_NOENT when it is not there.
  */
 struct json *snapshot_archived(const struct snapshot *s, const char *id, char path[128], struct err *e);
+/* Many of them at once, as they were at the snapshot's time (q's own is not looked at); see archive.h. */
+struct archive_query;
+struct archive_found;
+int snapshot_archive_look(const struct snapshot *s, const struct archive_query *q,
+			  void (*on_found)(void *ctx, const struct archive_found *f), void *ctx, struct err *e);
 /* The paths (YYYY/MM/DD/ID.json) of what was in the archive at the snapshot's time. */
 int snapshot_archive(const struct snapshot *s, void (*on_path)(void *ctx, const char *path), void *ctx, struct err *e);
 /* Judges everything as of another time (UTC seconds). */

@@ -40,6 +40,7 @@ static struct {
 	struct actor people[PEOPLE];
 	struct grid_config config;
 	unsigned tasks;
+	struct strs filed; /* "YYYY/MM/DD/ID", as often as such a task went to the archive */
 	bool limits; /* as the newest grid.json says; the nodes go by it from then on, ms */
 	int64_t limits_at;
 } sim;
@@ -391,8 +392,23 @@ static void person_heals(struct actor *a)
 	verb_heal.run(&ctx, 1, argv, &e);
 }
 
-/* Both commits of upkeep.c: the oldest finished tasks, their totals, and the archive's own. */
-static void archive(const char *who, const char *name)
+static void file(const char *day, const char *id, const char *text)
+{
+	char *path = xasprintf("%s/%s", day, id);
+	int times = 1;
+	for (size_t i = 0; i < sim.filed.n; i++)
+		times += !strcmp(sim.filed.v[i], path);
+	strs_add(&sim.filed, path);
+	if (times > 1)
+		fprintf(stage.out, "M 100644 inline %s.%d.json\n", path, times);
+	else
+		fprintf(stage.out, "M 100644 inline %s.json\n", path);
+	stage_data(text);
+	free(path);
+}
+
+/* Both commits of upkeep.c: the oldest finished tasks (only: that one), their totals, and the archive's own. */
+static void archive(const char *who, const char *name, const char *only)
 {
 	struct strs ids = {0}, failed = {0};
 	struct archive_item items[8] = {{.failed = false}};
@@ -404,10 +420,12 @@ static void archive(const char *who, const char *name)
 	for (size_t i = 0; i < failed.n; i++)
 		strs_add(&ids, failed.v[i]);
 	strs_clear(&failed);
-	excess = ids.n > (size_t)sim.config.keep_finished ? ids.n - (size_t)sim.config.keep_finished : 0;
+	excess = only ? 8 : ids.n > (size_t)sim.config.keep_finished ? ids.n - (size_t)sim.config.keep_finished : 0;
 	struct json *totals = stage_json(ARCHIVE_TOTALS);
 	totals = totals ? totals : json_new(JSON_OBJECT);
 	for (size_t i = 0; i < ids.n && n < excess && n < 8; i++) {
+		if (only && strcmp(only, ids.v[i]) != 0)
+			continue;
 		struct archive_item *a = &items[n];
 		a->failed = i >= completed;
 		char *path = stage_path(a->failed ? TASK_FAILED : TASK_COMPLETED, ids.v[i]);
@@ -427,8 +445,7 @@ static void archive(const char *who, const char *name)
 		for (size_t i = 0; i < n; i++) {
 			char day[16];
 			archive_day(items[i].finished_at, '/', day);
-			fprintf(stage.out, "M 100644 inline %s/%s.json\n", day, items[i].id);
-			stage_data(texts[i]);
+			file(day, items[i].id, texts[i]);
 		}
 		stage_commit("main", name, message);
 		for (size_t i = 0; i < n; i++)
@@ -445,6 +462,28 @@ static void archive(const char *who, const char *name)
 	}
 	json_free(totals);
 	strs_clear(&ids);
+}
+
+/* `dgrid submit --replace`: what has ended goes to the archive, and its id to another task. */
+static void replace(struct actor *a)
+{
+	struct ledger l = open_as(a, a->id);
+	struct strs ids = {0};
+	struct err e;
+	ledger_ids(NULL, TASK_COMPLETED, &ids, NULL);
+	ledger_ids(NULL, TASK_FAILED, &ids, NULL);
+	if (ids.n) {
+		const char *id = ids.v[below((int64_t)ids.n)];
+		archive(a->id, a->id, id);
+		struct json *doc = new_task(id);
+		char *text = task_text(doc);
+		struct ledger_change c = {.id = id, .to = TASK_QUEUE, .create = true, .text = text, .verb = "submit"};
+		ledger_commit(&l, a->id, &c, 1, NULL, NULL, &e);
+		json_free(doc);
+		free(text);
+	}
+	strs_clear(&ids);
+	ledger_close(&l);
 }
 
 /* require_limits comes or goes; nodes see it now or a while later. */
@@ -464,7 +503,10 @@ static void change_settings(struct actor *a)
 static void person_acts(struct actor *a)
 {
 	stage.acts = a;
-	switch (below(9)) {
+	switch (below(10)) {
+	case 9:
+		replace(a);
+		break;
 	case 0:
 	case 1:
 	case 2:
@@ -483,7 +525,7 @@ static void person_acts(struct actor *a)
 		person_heals(a);
 		break;
 	case 7:
-		archive(a->id, a->id);
+		archive(a->id, a->id, NULL);
 		break;
 	default:
 		if (one_in(4))
@@ -507,6 +549,7 @@ static void begin(void)
 		snprintf(sim.people[i].id, sizeof sim.people[i].id, "%s", names[i]);
 	}
 	sim.tasks = stage.transitions = 0;
+	strs_clear(&sim.filed);
 	sim.limits = one_in(4);
 	sim.limits_at = 0;
 	stage.acts = &sim.people[0];
@@ -604,7 +647,7 @@ int main(int argc, char **argv)
 				struct sim_node *n = &sim.nodes[below(NODES)];
 				stage.acts = &n->a;
 				if (n->up)
-					archive(n->a.id, "dgrid");
+					archive(n->a.id, "dgrid", NULL);
 			}
 		}
 		end();

@@ -371,6 +371,15 @@ def a_retry_by_nobody(h):
 def a_retry_by_a_node(h):
     h.fraud(h.retry("late-bad", by="n1"), Q + "late-bad.json")
 
+@fraud("attempts.retry", "attempts.grow", "task.fields")
+def a_finished_task_replaced_by_a_node(h):
+    h.fraud(h.move("n1", "submit", "late-bad", "queue", h.submit("late-bad").doc), Q + "late-bad.json")
+
+@fraud("archive.lost")
+def a_replaced_task_that_is_not_in_the_archive(h):
+    h.fraud(h.archiving("late-bad")[0], F + "late-bad.json")
+    h.do(h.submit("late-bad"))
+
 
 # ---- orphans and cancels ----
 
