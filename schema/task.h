@@ -45,8 +45,8 @@ struct task {
  * On success task_clear frees; on failure t holds nothing. */
 int task_parse(struct task *t, const char *text, size_t len, const char *file_id, const struct grid_config *c,
 	       bool submitted, struct problems *p);
-/* The same in two steps, for who changes it in between: the document, an object (NULL: it is none, which goes to p); then
- * the schema, which takes doc over. What is wrong stands where the members have their places. */
+/* The same in two steps, for who changes it in between: the document, an object (NULL: it is none, which goes to p);
+ * then the schema, which takes doc over. What is wrong stands where the members have their places. */
 struct json *task_read(const char *text, size_t len, struct problems *p);
 int task_judge(struct task *t, struct json *doc, const char *file_id, const struct grid_config *c, bool submitted,
 	       struct problems *p);

@@ -237,7 +237,8 @@ static void take_row(void *ctx, const char *record)
 		return;
 	snprintf(row.id, sizeof row.id, "%.*s", (int)strcspn(base + 1, "."), base + 1);
 	if (k->q->ids) {
-		const struct asked *one = bsearch(&(struct asked){.id = row.id}, k->asked, k->q->n, sizeof *one, by_asked);
+		const struct asked *one =
+		    bsearch(&(struct asked){.id = row.id}, k->asked, k->q->n, sizeof *one, by_asked);
 		if (!one)
 			return;
 		row.asked = one->at;
@@ -279,8 +280,8 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Where the repository has no contents, all that is needed comes at once: one by one, as cat-file would fetch them, is a
- * connection each. */
+/* Where the repository has no contents, all that is needed comes at once: one by one, as cat-file would fetch them, is
+ * a connection each. */
 static int fill(const struct git *g, const char *tip, const struct looking *k, struct err *e)
 {
 	struct buf b = {0}, want = {0};
@@ -304,10 +305,19 @@ static int fill(const struct git *g, const char *tip, const struct looking *k, s
 		if (missing.n && bsearch(&oid, missing.v, missing.n, sizeof *missing.v, by_text))
 			buf_addf(&want, "%s\n", oid);
 	}
-	const char *fetch[] = {"-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "origin", "--no-tags",
-			       "--no-write-fetch-head", "--recurse-submodules=no", "--filter=blob:none", "--stdin", NULL};
-	if (want.len)
-		rc = git_run_input(g, want.data, want.len, e, fetch);
+	const char *fetch[] = {"-c",
+			       "fetch.negotiationAlgorithm=noop",
+			       "fetch",
+			       "--quiet",
+			       "origin",
+			       "--no-tags",
+			       "--no-write-fetch-head",
+			       "--recurse-submodules=no",
+			       "--filter=blob:none",
+			       "--stdin",
+			       NULL};
+	if (want.len) /* what it cannot bring, cat-file asks for itself, and tells */
+		git_run_input(g, want.data, want.len, NULL, fetch);
 out:
 	strs_clear(&missing);
 	buf_clear(&b);

@@ -62,6 +62,21 @@ int bring_out(const struct filestore *o, const char *tree, const char *ref, stru
 	return rc;
 }
 
+void bring_ahead(const struct filestore *o, const char *const *trees, size_t n)
+{
+	struct buf want = {0};
+	const char *args[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", "--stdin", NULL};
+	size_t missing = 0;
+	for (size_t i = 0; i < n; i++)
+		if (!bring_at_hand(o, trees[i])) {
+			buf_addf(&want, "%s\n", trees[i]);
+			missing++;
+		}
+	if (missing > 1)
+		git_run_input(&o->git, want.data, want.len, NULL, args);
+	buf_clear(&want);
+}
+
 /* Lets go what was held, so that tidying up may take it. */
 static void forget(const struct filestore *o, const char *tree)
 {

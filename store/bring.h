@@ -16,6 +16,9 @@ bool bring_at_hand(const struct filestore *o, const char *tree);
 /* The tree alone, by its id; where the host gives none by id, the whole ref that it stands on. ERR_NOENT: it is not at
  * the remote. */
 int bring_out(const struct filestore *o, const char *tree, const char *ref, struct err *e);
+/* Brings what of n trees is not here by one fetch, where the host gives objects by id; where it does not, or one is
+ * gone, nothing: bring_out tells of each. */
+void bring_ahead(const struct filestore *o, const char *const *trees, size_t n);
 /* By its ref, as a commit: git then sends only what is new beside other inputs. It stays held by refs/in/TREE.
  * ERR_NOENT: there is no such ref at the remote; ERR_DATA: it holds another tree. */
 #define BRING_HELD "refs/in"

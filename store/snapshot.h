@@ -50,7 +50,7 @@ int snapshot_open(struct snapshot *s, const char *url, const char *branch, const
  * brought up to date when nobody tried within the last fresh_ms, and for patience_ms at most. For who cannot wait. */
 int snapshot_glance(struct snapshot *s, const char *url, const char *branch, int64_t fresh_ms, int64_t patience_ms,
 		    struct err *e);
-int snapshot_load(struct snapshot *s, unsigned states, struct err *e);	       /* states: bits 1u << TASK_... */
+int snapshot_load(struct snapshot *s, unsigned states, struct err *e); /* states: bits 1u << TASK_... */
 /* The same of these alone: which are their indexes in s->tasks. */
 int snapshot_load_these(struct snapshot *s, const size_t *which, size_t n, struct err *e);
 struct snapshot_task *snapshot_find(const struct snapshot *s, const char *id); /* NULL: not on the branch */

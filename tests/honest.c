@@ -41,7 +41,7 @@ static struct {
 	struct grid_config config;
 	unsigned tasks;
 	struct strs filed; /* "YYYY/MM/DD/ID", as often as such a task went to the archive */
-	bool limits; /* as the newest grid.json says; the nodes go by it from then on, ms */
+	bool limits;	   /* as the newest grid.json says; the nodes go by it from then on, ms */
 	int64_t limits_at;
 } sim;
 static const struct engine engines[] = {{.kind = ENGINE_BWRAP, .version = "0.8.0", .limits = true},
@@ -377,9 +377,10 @@ static void act(struct actor *a, bool retry)
 		if (retry == (s == TASK_COMPLETED || s == TASK_FAILED))
 			ledger_ids(NULL, (enum task_state)s, &ids, NULL);
 	if (ids.n) {
-		char verb[8], *argv[] = {verb, ids.v[below((int64_t)ids.n)], NULL};
+		char verb[8], force[] = "--force", *id = ids.v[below((int64_t)ids.n)],
+			      *argv[] = {verb, id, retry ? force : NULL, NULL};
 		snprintf(verb, sizeof verb, "%s", retry ? "retry" : "cancel");
-		(retry ? &verb_retry : &verb_cancel)->run(&ctx, 2, argv, &e);
+		(retry ? &verb_retry : &verb_cancel)->run(&ctx, retry ? 3 : 2, argv, &e);
 	}
 	strs_clear(&ids);
 }

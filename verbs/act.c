@@ -1,4 +1,7 @@
 #include "base/clock.h"
+#include "store/trust.h"
+#include "verbs/again.h"
+#include "verbs/select.h"
 #include "verbs/verbs.h"
 #include "worker/reaper.h"
 #include "worker/upkeep.h"
@@ -7,53 +10,6 @@
 #include <string.h>
 
 #define ROUNDS 20 /* a task may move while we look at it; then it is judged again */
-
-static int cmd_wait(const struct context *ctx, int argc, char **argv, struct err *e)
-{
-	struct usage_scan s = {.verb = &verb_wait, .argc = argc, .argv = argv};
-	struct ledger l = {0};
-	struct grid_config c = {0};
-	long timeout = 0;
-	int key;
-	while ((key = usage_next(&s, e)) > 0)
-		if (parse_number("--timeout", s.value, 1, 86400, &timeout, e))
-			return -1;
-	if (key < 0)
-		return -1;
-	if (s.rest == argc)
-		return err_set(e, ERR_USAGE, "wait needs at least one task id");
-	int rc = open_grid(ctx, &l, &c, e);
-	if (!rc)
-		rc = wait_for(&l, (const char *const *)argv + s.rest, (size_t)usage_distinct(&s), timeout, e);
-	close_grid(&l, &c);
-	return rc;
-}
-
-static const struct usage_note outcomes[] = {{"0", "all of them succeeded"},
-					     {"1", "one failed, timed out, ran out of memory or was lost"},
-					     {"3", "none failed, but one was cancelled"},
-					     {"75", "--timeout is over and some have not ended"},
-					     {"130, 143", "interrupted; the tasks run on"},
-					     {0}};
-const struct verb verb_wait = {
-    .name = "wait",
-    .args = "[--timeout SECONDS] ID...",
-    .summary = "wait for tasks to end; 0 when all succeeded",
-    .about =
-	"Waits until every task named has ended, whoever runs it, and tells by the exit code how they ended. Tasks "
-	"that were archived meanwhile are found there. A remote that is away for a while is waited for too.",
-    .needs = USAGE_READS,
-    .options =
-	(const struct usage_option[]){
-	    {'t', "--timeout", "SECONDS", NULL, "give up after so long (1 to 86400); default: no limit"}, {0}},
-    .operands = "@tasks:queue,in_progress,unapproved",
-    .examples =
-	(const struct usage_note[]){{"dgrid wait hello && dgrid logs hello", "when it is done, its output"},
-				    {"dgrid wait --timeout 600 part-1 part-2 part-3", "three tasks, ten minutes"},
-				    {0}},
-    .exits = outcomes,
-    .run = cmd_wait,
-};
 
 /* ---- cancel and retry ---- */
 
@@ -116,33 +72,57 @@ static enum change_verdict edit_now(void *who, struct json *doc, enum task_state
 	return CHANGE_APPLY;
 }
 
-/* What retry or cancel does to a task in this state. 1: c is set; 0: nothing to do; -1: refused, e says why. */
-static int plan(const char *verb, const char *id, int state, bool dead, const struct json *doc, struct ledger_change *c,
-		struct err *e)
+/* Why a task is not touched. */
+enum pass { PASS_NONE, PASS_ENDED, PASS_SUCCESS, PASS_OPEN, PASS_INVALID, PASS_GONE, PASS_N };
+
+/* What is to be done, to which tasks; those that were named come first, the others were found by options. */
+struct acting {
+	const struct verb *verb;
+	bool retry, force, sign;
+	const char *script, *key; /* retry --script, and what to sign with */
+	struct selection of;
+	struct strs ids;
+	size_t named, passed[PASS_N];
+	struct buf ended; /* ids of named ones that had */
+};
+
+/* What retry or cancel does to a task in this state. PASS_NONE: c is set; else e says what it would be refused with. */
+static enum pass plan(const struct acting *a, const char *id, int state, bool dead, const struct json *doc,
+		      struct ledger_change *c, struct err *e)
 {
-	bool ended = state == TASK_COMPLETED || state == TASK_FAILED, retry = !strcmp(verb, "retry");
-	const char *status = json_str(json_get(doc, "result"), "status");
-	if (state == LEDGER_UNKNOWN)
-		return -1;
-	if (state < 0)
-		return err_set(e, ERR_NOENT, "no task '%s' on the branch%s", id,
-			       retry ? " (an archived task is submitted anew)" : "");
+	bool ended = state == TASK_COMPLETED || state == TASK_FAILED, retry = a->retry;
+	const char *status = json_str(json_get(doc, "result"), "status"), *verb = a->verb->name;
+	if (state < 0) {
+		err_set(e, ERR_NOENT, "no task '%s' on the branch%s", id,
+			retry ? " (an archived task is submitted anew)" : "");
+		return PASS_GONE;
+	}
 	/* It stands in failed/ as a stub with the reasons, for there was nothing to run. */
-	if (retry && state == TASK_FAILED && status && !strcmp(status, "invalid"))
-		return err_set(e, ERR_NO, "'%s' was no task that can run (see: dgrid why %s): submit it anew", id, id);
+	if (retry && state == TASK_FAILED && status && !strcmp(status, "invalid")) {
+		err_set(e, ERR_NO,
+			"'%s' was no task that can run (see: dgrid why %s): mend it, and dgrid submit --replace", id,
+			id);
+		return PASS_INVALID;
+	}
 	if (retry && state == TASK_QUEUE && json_get(doc, "not_before")) {
 		c->from = c->to = TASK_QUEUE;
 		c->edit = edit_now;
-		return 1;
+		return PASS_NONE;
 	}
-	if (retry ? !ended : ended)
-		return err_set(e, ERR_NO, "task '%s' is in %s: nothing to %s", id,
-			       task_state_name((enum task_state)state), verb);
+	if (retry && state == TASK_COMPLETED && !a->force) {
+		err_set(e, ERR_NO, "task '%s' succeeded: --force queues it again all the same", id);
+		return PASS_SUCCESS;
+	}
+	if (retry ? !ended : ended) {
+		err_set(e, ERR_NO, "task '%s' is in %s: nothing to %s", id, task_state_name((enum task_state)state),
+			verb);
+		return retry ? PASS_OPEN : PASS_ENDED;
+	}
 	bool ask = !retry && state == TASK_IN_PROGRESS && !dead;
 	c->from = (enum task_state)state;
 	c->to = retry ? TASK_QUEUE : ask ? TASK_IN_PROGRESS : TASK_FAILED;
 	c->edit = retry ? edit_retry : ask ? edit_ask_cancel : edit_cancelled;
-	return 1;
+	return PASS_NONE;
 }
 
 static const struct orphan *orphan_of(const struct orphans *o, const char *id)
@@ -153,131 +133,271 @@ static const struct orphan *orphan_of(const struct orphans *o, const char *id)
 	return NULL;
 }
 
-/* One that ended before it could be cancelled stands in nobody's way. */
-static void pass_by(struct ledger_change *c, struct buf *ended, size_t *n_ended)
+/* Is it no matter that this one is not touched? What options found is whatever it is; of several that are named, one
+ * that ended before it could be cancelled stands in nobody's way. */
+static bool may_pass(struct acting *a, size_t i, enum pass why)
 {
-	c->outcome = CHANGE_DROPPED;
-	c->edit = NULL;
-	++*n_ended;
-	if (ended->len < 600)
-		buf_addf(ended, "%s%s", ended->len ? " " : "", c->id);
+	bool found = i >= a->named;
+	if (!found && (why != PASS_ENDED || a->ids.n == 1))
+		return false;
+	a->passed[!a->retry && why == PASS_GONE ? PASS_ENDED : why]++;
+	if (!found && a->ended.len < 600)
+		buf_addf(&a->ended, "%s%s", a->ended.len ? " " : "", a->ids.v[i]);
+	return true;
+}
+
+/* What is to become of each that is not settled yet, by the head as it is now. */
+static int judge(struct acting *a, struct ledger *l, const struct orphans *dead, struct ledger_change *changes,
+		 struct dead *dying, struct err *e)
+{
+	for (size_t i = 0; i < a->ids.n; i++) {
+		struct ledger_change *c = &changes[i];
+		if (c->outcome == CHANGE_LANDED || (c->outcome == CHANGE_DROPPED && !c->edit))
+			continue;
+		const char *id = a->ids.v[i];
+		int state = task_id_valid(id) ? ledger_find(l, id, e) : LEDGER_NOWHERE;
+		const struct orphan *orphan = orphan_of(dead, id);
+		*c = (struct ledger_change){.id = id, .ctx = l->git.name, .verb = a->verb->name};
+		bool look = state == TASK_FAILED || state == TASK_QUEUE;
+		struct json *doc = look ? ledger_doc(l, (enum task_state)state, id, e) : NULL;
+		if (state == LEDGER_UNKNOWN || (look && !doc && !ledger_answered(e)))
+			return -1;
+		enum pass why = plan(a, id, state, orphan, doc, c, e);
+		json_free(doc);
+		if (why != PASS_NONE && !may_pass(a, i, why))
+			return -1;
+		if (why != PASS_NONE) {
+			c->outcome = CHANGE_DROPPED;
+			c->edit = NULL;
+		}
+		dying[i] = (struct dead){.who = l->git.name, .claim = orphan};
+		if (c->edit == edit_cancelled)
+			c->ctx = &dying[i];
+	}
+	return 0;
+}
+
+/* "queued 5 of 30 again; 20 had succeeded (--force), ..." */
+static void tell_passed(const struct acting *a, size_t done)
+{
+	static const char *const words[PASS_N] = {[PASS_ENDED] = "had ended already",
+						  [PASS_SUCCESS] = "had succeeded (--force queues those too)",
+						  [PASS_OPEN] = "had not ended",
+						  [PASS_INVALID] =
+						      "could not run (mend them, and dgrid submit --replace)",
+						  [PASS_GONE] = "had left for the archive (submit them anew)"};
+	struct buf b = {0};
+	size_t all = done;
+	for (int why = PASS_NONE + 1; why < PASS_N; why++) {
+		all += a->passed[why];
+		if (a->passed[why])
+			buf_addf(&b, "%s %zu %s", b.len ? "," : ";", a->passed[why], words[why]);
+	}
+	fprintf(stderr, "dgrid: %s %zu of %zu%s%s\n", a->retry ? "queued" : "cancelled", done, all,
+		a->retry ? " again" : "", b.data ? b.data : "");
+	buf_clear(&b);
+}
+
+static int settle(struct acting *a, const struct ledger_change *changes, struct err *e)
+{
+	size_t done = 0, n = a->ids.n, ended = a->passed[PASS_ENDED];
+	for (size_t i = 0; i < n; i++)
+		if (changes[i].outcome == CHANGE_LANDED) {
+			puts(a->ids.v[i]);
+			done++;
+		}
+	fflush(stdout);
+	if (a->of.given)
+		tell_passed(a, done);
+	else if (ended)
+		return err_set(e, ERR_NO, "%zu of %zu had ended already%s: %s", ended, n,
+			       ended < n ? "; the others are cancelled" : "", a->ended.data);
+	return 0;
 }
 
 /* All ids in one commit; those that moved meanwhile are judged again. */
-static int act(const struct context *ctx, const struct verb *verb, int argc, char **argv, struct err *e)
+static int act(struct acting *a, struct ledger *l, const struct grid_config *c, struct err *e)
 {
-	struct usage_scan s = {.verb = verb, .argc = argc, .argv = argv};
-	struct ledger l = {0};
-	struct grid_config c = {0};
-	struct reaper r = {0};
-	int rc = usage_next(&s, e);
-	size_t n = rc ? 0 : (size_t)usage_distinct(&s);
-	char **ids = argv + s.rest;
+	size_t n = a->ids.n, open = n;
 	struct ledger_change *changes = xcalloc(n + 1, sizeof *changes);
 	struct dead *dying = xcalloc(n + 1, sizeof *dying);
-	if (!rc && !n)
-		rc = err_set(e, ERR_USAGE, "%s needs a task id", argv[0]);
-	if (!rc)
-		rc = open_grid_to_sign(ctx, &l, &c, e);
-	size_t open = n, n_ended = 0;
-	struct buf ended = {0};
+	struct reaper r = {0};
+	int rc = 0;
 	for (int round = 0; !rc && open && round < ROUNDS; round++) {
 		struct orphans dead = {0};
-		if (round)
-			rc = ledger_sync(&l, e);
-		if (!rc && !strcmp(argv[0], "cancel"))
-			rc = reaper_look(&r, &l, &c, NULL, &dead, e);
-		for (size_t i = 0; i < n && !rc; i++) {
-			if (changes[i].outcome == CHANGE_LANDED ||
-			    (changes[i].outcome == CHANGE_DROPPED && !changes[i].edit))
-				continue;
-			const char *id = ids[i];
-			int state = task_id_valid(id) ? ledger_find(&l, id, e) : LEDGER_NOWHERE;
-			const struct orphan *orphan = orphan_of(&dead, id);
-			changes[i] = (struct ledger_change){.id = id, .ctx = l.git.name, .verb = argv[0]};
-			bool look = state == TASK_FAILED || state == TASK_QUEUE;
-			struct json *doc = look ? ledger_doc(&l, (enum task_state)state, id, e) : NULL;
-			if (look && !doc && !ledger_answered(e))
-				rc = -1;
-			else if (plan(argv[0], id, state, orphan, doc, &changes[i], e) < 0) {
-				bool ended_now = state == TASK_COMPLETED || state == TASK_FAILED;
-				if (n > 1 && ended_now && strcmp(argv[0], "retry") != 0)
-					pass_by(&changes[i], &ended, &n_ended);
-				else
-					rc = -1;
-			}
-			json_free(doc);
-			dying[i] = (struct dead){.who = l.git.name, .claim = orphan};
-			if (changes[i].edit == edit_cancelled)
-				changes[i].ctx = &dying[i];
-		}
-		if (!rc)
-			rc = ledger_commit(&l, l.git.name, changes, n, NULL, NULL, e);
+		rc = (round && ledger_sync(l, e)) || (!a->retry && reaper_look(&r, l, c, NULL, &dead, e)) ||
+			     judge(a, l, &dead, changes, dying, e) ||
+			     ledger_commit(l, l->git.name, changes, n, NULL, NULL, e)
+			 ? -1
+			 : 0;
 		for (size_t i = open = 0; i < n; i++)
 			if (changes[i].outcome == CHANGE_REFUSED && !rc)
-				rc = err_set(e, ERR_UNAVAILABLE, "'%s' stays as it is: %s", ids[i], l.trouble);
+				rc = err_set(e, ERR_UNAVAILABLE, "'%s' stays as it is: %s", a->ids.v[i], l->trouble);
 			else
 				open += changes[i].outcome != CHANGE_LANDED && changes[i].edit;
 		orphans_clear(&dead);
 	}
 	if (!rc && open)
 		rc = err_set(e, ERR_RETRY, "a task keeps moving; try again");
-	for (size_t i = 0; !rc && i < n; i++)
-		if (changes[i].outcome == CHANGE_LANDED)
-			puts(ids[i]);
-	if (!rc && n_ended)
-		rc = err_set(e, ERR_NO, "%zu of %zu had ended already%s: %s", n_ended, n,
-			     n_ended < n ? "; the others are cancelled" : "", ended.data);
-	buf_clear(&ended);
+	rc = rc ? rc : settle(a, changes, e);
 	free(changes);
 	free(dying);
 	reaper_clear(&r);
+	return rc;
+}
+
+/* Of one that options found: can it be queued again with another script? */
+static enum pass fits_script(const struct acting *a, const struct selected *one)
+{
+	const char *status = json_str(json_get(one->task->doc, "result"), "status");
+	if (!strcmp(one->state, "archived"))
+		return PASS_GONE;
+	if (one->task->state != TASK_COMPLETED && one->task->state != TASK_FAILED)
+		return PASS_OPEN;
+	if (status && !strcmp(status, "invalid"))
+		return PASS_INVALID;
+	return one->task->state == TASK_COMPLETED && !a->force ? PASS_SUCCESS : PASS_NONE;
+}
+
+/* Which tasks: those that are named, and behind them those that the options find. */
+static int choose(const struct context *ctx, struct acting *a, struct usage_scan *s, struct err *e)
+{
+	struct snapshot snapshot = {0};
+	struct selected_list found = {0};
+	size_t n = (size_t)usage_distinct(s);
+	char **ids = s->argv + s->rest;
+	if (!n && !a->of.given)
+		return err_set(e, ERR_USAGE, "%s needs a task id", a->verb->name);
+	for (size_t i = 0; i < n && !a->of.given; i++)
+		strs_add(&a->ids, ids[i]);
+	a->named = a->ids.n;
+	if (!a->of.given)
+		return 0;
+	int rc = open_snapshot(ctx, NULL, &snapshot, e) || select_tasks(&snapshot, &a->of, ids, n, &found, e) ||
+			 select_missing(&found, e)
+		     ? -1
+		     : 0;
+	for (size_t i = 0; i < found.n && !rc; i++) {
+		enum pass why = a->script && !found.v[i].named ? fits_script(a, &found.v[i]) : PASS_NONE;
+		a->named += found.v[i].named;
+		a->passed[why]++;
+		if (why == PASS_NONE)
+			strs_add(&a->ids, found.v[i].task->id);
+	}
+	selected_clear(&found);
+	snapshot_close(&snapshot);
+	return rc;
+}
+
+static int again(const struct acting *a, struct ledger *l, const struct grid_config *c, struct err *e)
+{
+	char *key = !a->sign ? NULL : a->key ? xstrdup(a->key) : trust_default_key(&l->git, e);
+	const struct again how = {.script = a->script, .key = key, .force = a->force};
+	int rc = a->sign && !key ? -1 : again_with(l, c, &how, &a->ids, e);
+	if (!rc && a->of.given)
+		tell_passed(a, a->ids.n);
+	free(key);
+	return rc;
+}
+
+static int cmd_act(const struct context *ctx, const struct verb *verb, int argc, char **argv, struct err *e)
+{
+	struct usage_scan s = {.verb = verb, .argc = argc, .argv = argv};
+	struct acting a = {.verb = verb, .retry = verb == &verb_retry};
+	struct ledger l = {0};
+	struct grid_config c = {0};
+	int key, rc = 0;
+	while (!rc && (key = usage_next(&s, e)) != 0)
+		if (key == SELECT)
+			rc = select_take(&a.of, s.option, s.value, e);
+		else if (key < 0)
+			rc = -1;
+		else {
+			a.force = a.force || key == 'f';
+			a.sign = a.sign || key == 'S' || key == 'k';
+			a.script = key == 's' ? s.value : a.script;
+			a.key = key == 'k' ? s.value : a.key;
+		}
+	if (!rc && a.sign && !a.script)
+		rc = err_set(e, ERR_USAGE,
+			     "--sign and --key go with --script: what is only run again is signed already");
+	else if (!rc)
+		rc = choose(ctx, &a, &s, e);
+	if (!rc && !a.ids.n)
+		tell_passed(&a, 0);
+	else if (!rc)
+		rc = open_grid_to_sign(ctx, &l, &c, e) || (a.script ? again(&a, &l, &c, e) : act(&a, &l, &c, e)) ? -1
+														 : 0;
 	close_grid(&l, &c);
+	strs_clear(&a.ids);
+	buf_clear(&a.ended);
+	selection_clear(&a.of);
 	return rc;
 }
 
 static int cmd_cancel(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	return act(ctx, &verb_cancel, argc, argv, e);
+	return cmd_act(ctx, &verb_cancel, argc, argv, e);
 }
 
 static int cmd_retry(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	return act(ctx, &verb_retry, argc, argv, e);
+	return cmd_act(ctx, &verb_retry, argc, argv, e);
 }
 
-static const struct usage_note cancelled[] = {{"0", "all of them, in one commit"},
-					      {"1", "one had ended already; the others are cancelled"},
+static const struct usage_note cancelled[] = {{"0",
+					       "all of them, in one commit; of a selection all that had not ended"},
+					      {"1", "one that was named had ended already; the others are cancelled"},
 					      {0}},
-			       retried[] = {{"0", "all of them, in one commit"},
-					    {"1", "one is in a state where this makes no sense; nothing was changed"},
+			       retried[] = {{"0", "all of them, in one commit; of a selection all that had failed"},
+					    {"1", "one that was named is in a state where this makes no sense, or "
+						  "succeeded; nothing was changed"},
 					    {0}};
 const struct verb verb_cancel = {
     .name = "cancel",
-    .args = "ID...",
+    .args = "[SELECTION]... [ID]...",
     .summary = "cancel queued or running tasks",
-    .about = "Ends tasks before their time. One that is queued or staged, or whose node is dead, moves to failed at "
-	     "once with the status cancelled. One that runs gets a note, which its node sees at its next look at the "
-	     "branch: it stops the sandbox and records what was printed until then.",
+    .about =
+	"Ends tasks before their time. One that is queued or staged, or whose node is dead, moves to failed at "
+	"once with the status cancelled. One that runs gets a note, which its node sees at its next look at the "
+	"branch: it stops the sandbox and records what was printed until then. Of a selection those that have ended "
+	"are passed by; how many is said on stderr.",
     .needs = USAGE_WRITES,
+    .shared = select_option_at,
     .operands = "@tasks:queue,in_progress,unapproved",
     .examples = (const struct usage_note[]){{"dgrid cancel hello", ""},
 					    {"dgrid cancel hello && dgrid wait hello", "until its node has stopped it"},
+					    {"dgrid cancel --group sweep", "all that have not ended"},
 					    {0}},
     .exits = cancelled,
     .run = cmd_cancel,
 };
 const struct verb verb_retry = {
     .name = "retry",
-    .args = "ID...",
+    .args = "[--force] [--script FILE [--sign] [--key FILE]] [SELECTION]... [ID]...",
     .summary = "queue finished tasks again",
     .about =
-	"Queues tasks again that have ended, well or not. The old result goes; the list of attempts stays and says "
+	"Queues tasks again that have ended without success; with --force also those that succeeded. The old result "
+	"goes; the list of attempts stays and says "
 	"who asked, and the count of attempts starts again. One that waits in the queue for its next attempt need not "
-	"wait any longer. A task that was archived is submitted anew instead.",
+	"wait any longer. A task that was archived is submitted anew instead. Of a selection those that this does not "
+	"fit "
+	"are passed by; how many is said on stderr.",
     .needs = USAGE_WRITES,
+    .options = (const struct usage_option[]){{'f', "--force", NULL, NULL, "also those that succeeded"},
+					     {'s', "--script", "FILE", "@files",
+					      "with this script (- is stdin) and all else as it was: as a new task of "
+					      "the id; the old one goes to the archive, with its result"},
+					     {'S', "--sign", NULL, NULL, "with --script: sign it with your SSH key"},
+					     {'k', "--key", "FILE", "@files", "with --script: sign it with this key"},
+					     {0}},
+    .shared = select_option_at,
     .operands = "@tasks:failed,completed",
-    .examples = (const struct usage_note[]){{"dgrid retry hello && dgrid wait hello", ""}, {0}},
+    .examples =
+	(const struct usage_note[]){{"dgrid retry hello && dgrid wait hello", ""},
+				    {"dgrid retry --group sweep", "what failed of it"},
+				    {"dgrid retry --script mended.sh hello", "the same task, its script mended"},
+				    {0}},
     .exits = retried,
     .run = cmd_retry,
 };

@@ -13,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WAIT_PATIENCE_MS 300000
-#define WAIT_HINT_MS 10000 /* nothing runs and nothing moves: is anybody there who could? */
 #define NAME_BYTES_MAX 120 /* of who commits */
 
 char *absolute_repo(const char *url)
@@ -259,13 +257,6 @@ char *stem_of(const char *path)
 	return n > 5 && !strcmp(base + n - 5, ".json") ? xstrndup(base, n - 5) : xstrdup(base);
 }
 
-enum { NOT_ENDED = -1 };
-
-struct tally {
-	size_t queued, running, ended;
-	int worst; /* 0, ERR_CANCELLED or ERR_NO */
-};
-
 int ended_code(const struct json *doc)
 {
 	const char *status = json_str(json_get(doc, "result"), "status");
@@ -277,138 +268,5 @@ int open_archive(const struct ledger *l, struct git *g, struct err *e)
 	char *dir = xasprintf("%s/.git/archive.git", l->git.dir);
 	int rc = archive_open(g, dir, l->url, NULL, e);
 	free(dir);
-	return rc;
-}
-
-/* A task that is not on the branch may have ended and been archived, before we looked or meanwhile. */
-static int look_in_archive(struct ledger *l, const char *id, int *code, struct err *e)
-{
-	struct git g = {0};
-	char path[128], *dir = xasprintf("%s/.git/archive.git", l->git.dir);
-	struct json *doc = NULL;
-	int rc = archive_open(&g, dir, l->url, NULL, e);
-	if (!rc && (doc = archive_find(&g, id, path, e)))
-		*code = ended_code(doc);
-	else if (!rc && e->class == ERR_NOENT)
-		rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
-	else
-		rc = -1;
-	json_free(doc);
-	archive_close(&g);
-	free(dir);
-	return rc;
-}
-
-/* codes: how each ended, NOT_ENDED for the others. */
-static int count_up(struct ledger *l, const char *const *ids, int *codes, size_t n, struct tally *t, struct err *e)
-{
-	*t = (struct tally){0};
-	for (size_t i = 0; i < n; i++) {
-		int s = codes[i] == NOT_ENDED && task_id_valid(ids[i]) ? ledger_find(l, ids[i], e) : LEDGER_NOWHERE;
-		if (s == LEDGER_UNKNOWN)
-			return -1;
-		if (!task_id_valid(ids[i]))
-			return err_set(e, ERR_NOENT, "no task '%s' in this grid", ids[i]);
-		if (s == TASK_COMPLETED)
-			codes[i] = 0;
-		else if (s == TASK_FAILED) {
-			struct json *doc = ledger_doc(l, TASK_FAILED, ids[i], e);
-			if (!doc && !ledger_answered(e))
-				return -1;
-			codes[i] = ended_code(doc);
-			codes[i] = codes[i] ? codes[i] : ERR_NO;
-			json_free(doc);
-		} else if (s < 0 && codes[i] == NOT_ENDED && look_in_archive(l, ids[i], &codes[i], e))
-			return -1;
-		t->queued += s == TASK_QUEUE || s == TASK_UNAPPROVED;
-		t->running += s == TASK_IN_PROGRESS;
-		t->ended += codes[i] != NOT_ENDED;
-		if (codes[i] > 0)
-			t->worst = t->worst == ERR_NO ? t->worst : codes[i];
-	}
-	return 0;
-}
-
-/* One line on a terminal, redrawn in place; with t NULL it is taken away. */
-static void progress(const struct tally *t, size_t n)
-{
-	static const char bar[] = "##############################";
-	const char *term = getenv("TERM");
-	if (!isatty(STDERR_FILENO) || (term && !strcmp(term, "dumb")))
-		return;
-	if (t) {
-		int width = (int)sizeof bar - 1, done = (int)(t->ended * (size_t)width / n);
-		fprintf(stderr, "\r[%.*s%*s] %zu of %zu ended, %zu running, %zu queued \033[K", done, bar, width - done,
-			"", t->ended, n, t->running, t->queued);
-	} else
-		fputs("\r\033[K", stderr);
-}
-
-static void hint(const char *const *ids, const int *codes, size_t n)
-{
-	size_t i = 0;
-	while (i + 1 < n && codes[i] != NOT_ENDED)
-		i++;
-	fprintf(stderr, "dgrid: none of these runs yet; dgrid why %s tells what keeps it, ^C ends only the waiting\n",
-		ids[i]);
-}
-
-static int follow(struct ledger *l, const char *const *ids, int *codes, size_t n, long timeout, struct err *e)
-{
-	int64_t deadline = timeout ? clock_mono_ms() + timeout * 1000 : 0, silent_since = 0,
-		still_since = clock_mono_ms();
-	struct tally t = {0};
-	bool moved = true, hinted = false;
-	for (;;) {
-		/* A remote that is away for a while is no reason to give up. */
-		if ((!moved && ledger_moved(l, &moved, e)) || (moved && ledger_sync(l, e))) {
-			int64_t now = clock_mono_ms();
-			silent_since = silent_since ? silent_since : now;
-			if (now - silent_since > WAIT_PATIENCE_MS)
-				return -1;
-			moved = true;
-		} else {
-			const struct tally was = t;
-			silent_since = 0;
-			if (moved && count_up(l, ids, codes, n, &t, e))
-				return -1;
-			if (moved)
-				progress(&t, n);
-			if (t.running || t.ended != was.ended) /* others' tasks may move all the time */
-				still_since = clock_mono_ms();
-			moved = false;
-			if (t.ended == n)
-				break;
-			if (!hinted && clock_mono_ms() - still_since >= WAIT_HINT_MS) {
-				progress(NULL, n);
-				hint(ids, codes, n);
-				progress(&t, n);
-				hinted = true;
-			}
-		}
-		if (deadline && clock_mono_ms() >= deadline) {
-			progress(NULL, n);
-			return err_set(e, ERR_RETRY, "%zu of %zu tasks had not ended after %ld s", n - t.ended, n,
-				       timeout);
-		}
-		if (sig_stops()) {
-			progress(NULL, n);
-			return err_set(e, (enum err_class)(128 + sig_last_stop()), "interrupted");
-		}
-		loop_step(l->folder.ref ? 100 : 2000);
-	}
-	progress(NULL, n);
-	if (t.worst)
-		return err_set(e, (enum err_class)t.worst, "not every task succeeded (see: dgrid show ID)");
-	return 0;
-}
-
-int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e)
-{
-	int *codes = xcalloc(n + 1, sizeof *codes);
-	for (size_t i = 0; i < n; i++)
-		codes[i] = NOT_ENDED;
-	int rc = follow(l, ids, codes, n, timeout, e);
-	free(codes);
 	return rc;
 }

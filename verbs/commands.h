@@ -28,8 +28,8 @@ void close_grid(struct ledger *l, struct grid_config *c);
 int open_grid_to_sign(const struct context *ctx, struct ledger *l, struct grid_config *c, struct err *e);
 /* The archive of a ledger's grid: archive_close also after an error. */
 int open_archive(const struct ledger *l, struct git *g, struct err *e);
-/* Follows the tasks to their end; timeout in seconds, 0: none. 0 when all succeeded, else ERR_NO, ERR_CANCELLED,
- * ERR_RETRY (timed out). */
+/* Follows the tasks to their end (wait.c); timeout in seconds, 0: none. 0 when all succeeded, else ERR_NO,
+ * ERR_CANCELLED, ERR_RETRY (timed out). */
 int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e);
 
 /* What wait ends with for a task with a result: 0, ERR_NO or ERR_CANCELLED. */

@@ -28,8 +28,7 @@ static char *word(const char **p)
 			open = 0;
 		else if (!open && (*c == '\'' || *c == '"'))
 			open = *c;
-		else if (*c == '\\' && open != '\'' && c[1] && c[1] != '\n' &&
-			 (!open || strchr("\"\\$`", c[1])))
+		else if (*c == '\\' && open != '\'' && c[1] && c[1] != '\n' && (!open || strchr("\"\\$`", c[1])))
 			buf_add(&b, ++c, 1);
 		else
 			buf_add(&b, c, 1);

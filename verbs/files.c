@@ -11,33 +11,100 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int bring(const struct context *ctx, const char *at, const char *id, struct left *l, struct filestore *store,
-		 struct checkout *files, struct err *e)
+/* Tasks whose files are asked for: one look at the grid, one fetch of what all of them left. */
+struct lot { /* starts as {0} */
+	struct snapshot s;
+	struct selected_list found;
+	struct filestore store;
+	bool open; /* the store */
+};
+
+static int look(const struct context *ctx, const struct report_options *o, struct lot *lot, struct err *e)
 {
-	int rc = left_find(ctx, at, id, l, e);
-	if (!rc)
-		rc = left_store(ctx, strlen(l->tree) == 64, store, e);
-	if (!rc)
-		rc = bring_out(store, l->tree, l->ref, e);
-	return rc ? rc : checkout_list(&store->git, l->tree, false, CHECKOUT_ENTRIES_MAX, files, e);
+	struct err none;
+	struct left l = {0};
+	if (open_snapshot(ctx, o->at, &lot->s, e) || select_tasks(&lot->s, &o->of, o->ids, o->n_ids, &lot->found, e))
+		return -1;
+	const char **trees = xcalloc(lot->found.n + 1, sizeof *trees);
+	size_t n = 0;
+	for (size_t i = 0; i < lot->found.n; i++)
+		if (!left_of(lot->found.v[i].task->doc, "", "", &l, &none))
+			trees[n++] = l.tree;
+	int rc = n ? left_store(ctx, strlen(trees[0]) == 64, &lot->store, e) : 0;
+	lot->open = n && !rc;
+	if (lot->open)
+		bring_ahead(&lot->store, trees, n);
+	free(trees);
+	if (!lot->found.n && !lot->found.missing.n)
+		fputs("dgrid: no task is such\n", stderr);
+	return rc;
+}
+
+static void lot_clear(struct lot *lot)
+{
+	if (lot->open)
+		left_close(&lot->store);
+	selected_clear(&lot->found);
+	snapshot_close(&lot->s);
+}
+
+/* One of them, its files listed. */
+static int bring(struct lot *lot, const struct selected *one, struct left *l, struct checkout *files, struct err *e)
+{
+	const struct json *doc = selected_doc(&lot->s, one, e);
+	return !doc || left_of(doc, one->task->id, one->state, l, e) || bring_out(&lot->store, l->tree, l->ref, e) ||
+		       checkout_list(&lot->store.git, l->tree, false, CHECKOUT_ENTRIES_MAX, files, e)
+		   ? -1
+		   : 0;
+}
+
+/* All of them, one after the other: one that left nothing keeps no other back. What options found passes by such as
+ * left none. what: "were not ...", of how many; a single one says it itself. */
+static int each(struct lot *lot, int (*one)(void *ctx, struct lot *lot, const struct selected *t, struct err *e),
+		void *ctx, const char *what, struct err *e)
+{
+	size_t bad = 0, without = 0, asked = lot->found.n + lot->found.missing.n;
+	struct err first = {.class = ERR_NONE}, wrong;
+	for (size_t i = 0; i < lot->found.n && !proc_given_up() && !ferror(stdout); i++) {
+		struct selected *t = &lot->found.v[i];
+		const struct json *result = json_get(t->task->doc, "result");
+		if (!t->named && !json_get(result, "out") && !json_get(result, "out_error")) {
+			without++;
+			continue;
+		}
+		if (!one(ctx, lot, t, &wrong))
+			continue;
+		if (asked > 1)
+			fprintf(stderr, "dgrid: %s: %s\n", t->task->id, wrong.msg);
+		first = bad++ ? first : wrong;
+	}
+	if (without)
+		fprintf(stderr, "dgrid: %zu %s no files\n", without, without == 1 ? "task has" : "tasks have");
+	if (bad && asked > 1)
+		return err_set(e, first.class, "the files of %zu of %zu tasks %s", bad, asked, what);
+	if (bad)
+		return err_set(e, first.class, "%s", first.msg);
+	return select_missing(&lot->found, e);
 }
 
 /* ---- files ---- */
 
-static int cmd_files(const struct context *ctx, int argc, char **argv, struct err *e)
+struct listing {
+	const struct report_options *o;
+	struct json *all;
+	size_t told;
+};
+
+static int list_one(void *ctx, struct lot *lot, const struct selected *t, struct err *e)
 {
-	struct report_options o;
+	struct listing *k = ctx;
 	struct left l = {0};
-	struct filestore store = {0};
 	struct checkout files = {0};
-	int rc = report_options(&o, &verb_files, argc, argv, true, e);
-	if (!rc)
-		rc = bring(ctx, o.at, o.id, &l, &store, &files, e);
-	if (!rc && o.json) {
-		struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
-		json_set(all, "schema", json_new_int(1));
-		json_set(all, "task_id", json_new_str(o.id));
-		json_set(all, "out", json_copy(l.out));
+	int rc = bring(lot, t, &l, &files, e);
+	if (!rc && k->all) {
+		struct json *task = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
+		json_set(task, "task_id", json_new_str(t->task->id));
+		json_set(task, "out", json_copy(l.out));
 		for (size_t i = 0; i < files.n; i++) {
 			struct json *one = json_new(JSON_OBJECT);
 			json_set(one, "path", json_new_str(files.v[i].path));
@@ -45,10 +112,11 @@ static int cmd_files(const struct context *ctx, int argc, char **argv, struct er
 			json_set(one, "executable", json_new_bool(files.v[i].executable));
 			json_append(list, one);
 		}
-		json_set(all, "files", list);
-		put_json(all);
-		json_free(all);
+		json_set(task, "files", list);
+		json_append(k->all, task);
 	} else if (!rc) {
+		if (k->o->of.given || k->o->n_ids > 1)
+			printf("%s==> %s <==\n", k->told ? "\n" : "", t->task->id);
 		for (size_t i = 0; i < files.n; i++) {
 			printf("%c %12lld  ", files.v[i].executable ? 'x' : '-', (long long)files.v[i].size);
 			put_clean(files.v[i].path, 4096);
@@ -59,9 +127,25 @@ static int cmd_files(const struct context *ctx, int argc, char **argv, struct er
 			printf("%lld more could not be kept: links, devices, or names that Git refuses\n",
 			       (long long)left_out);
 	}
-	left_clear(&l);
-	left_close(&store);
+	k->told += !rc;
 	checkout_clear(&files);
+	return rc;
+}
+
+static int cmd_files(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct report_options o;
+	struct lot lot = {0};
+	struct listing k = {.o = &o};
+	int rc = report_options(&o, &verb_files, argc, argv, REPORT_MANY, e) || look(ctx, &o, &lot, e) ? -1 : 0;
+	k.all = o.json ? json_new(JSON_ARRAY) : NULL;
+	if (!rc)
+		rc = each(&lot, list_one, &k, "cannot be listed", e);
+	if (o.json && (k.told || (!rc && o.of.given)))
+		report_list(&o, k.all);
+	json_free(k.all);
+	lot_clear(&lot);
+	report_clear(&o);
 	return rc;
 }
 
@@ -70,6 +154,8 @@ static int cmd_files(const struct context *ctx, int argc, char **argv, struct er
 struct get {
 	const char *to; /* NULL: a folder named after the task; "-": stdout */
 	bool over, tasks;
+	char **paths; /* of the one task; none: all that it left */
+	size_t n_paths;
 };
 
 static void print_blob(void *ctx, size_t i, const char *bytes, size_t len)
@@ -96,100 +182,108 @@ static int to_stdout(const struct filestore *store, const struct checkout *files
 	return printed ? 0 : err_set(e, ERR_UNAVAILABLE, "'%s' cannot be printed", one->path);
 }
 
-static int get_one(const struct context *ctx, const struct get *o, const char *id, char **paths, size_t n,
-		   struct err *e)
+static int get_one(void *ctx, struct lot *lot, const struct selected *t, struct err *e)
 {
+	const struct get *o = ctx;
+	const char *id = t->task->id;
 	struct left l = {0};
-	struct filestore store = {0};
 	struct checkout files = {0};
-	int rc = bring(ctx, NULL, id, &l, &store, &files, e);
-	for (size_t i = 0; i < files.n && n; i++)
+	int rc = bring(lot, t, &l, &files, e);
+	for (size_t i = 0; i < files.n && o->n_paths; i++)
 		files.v[i].wanted = false;
-	for (size_t i = 0; i < n && !rc; i++)
-		if (!checkout_want(&files, paths[i]))
+	for (size_t i = 0; i < o->n_paths && !rc; i++)
+		if (!checkout_want(&files, o->paths[i]))
 			rc = err_set(e, ERR_NOENT, "'%s' did not leave '%.200s' (dgrid files %s lists what it left)",
-				     id, paths[i], id);
+				     id, o->paths[i], id);
 	char *dir = o->tasks && o->to ? xasprintf("%s/%s", o->to, id) : xstrdup(o->to ? o->to : id);
 	if (!rc && o->tasks && o->to && mkdir(o->to, 0777) && errno != EEXIST)
 		rc = err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", o->to, strerror(errno));
 	if (!rc && o->to && !strcmp(o->to, "-"))
-		rc = to_stdout(&store, &files, e);
-	else if (!rc && !(rc = checkout_write(&store.git, &files, dir, o->over, e))) {
+		rc = to_stdout(&lot->store, &files, e);
+	else if (!rc && !(rc = checkout_write(&lot->store.git, &files, dir, o->over, e))) {
 		size_t written = 0;
 		for (size_t i = 0; i < files.n; i++)
 			written += files.v[i].wanted;
 		printf("%s: %zu file%s\n", dir, written, written == 1 ? "" : "s");
 	}
 	free(dir);
-	left_clear(&l);
-	left_close(&store);
 	checkout_clear(&files);
 	return rc;
 }
 
-static int cmd_get(const struct context *ctx, int argc, char **argv, struct err *e)
+static int read_get(struct get *o, struct report_options *r, int argc, char **argv, struct err *e)
 {
 	struct usage_scan s = {.verb = &verb_get, .argc = argc, .argv = argv};
-	struct get o = {0};
 	int key;
 	while ((key = usage_next(&s, e)) > 0)
-		switch (key) {
-		case 'o':
-			o.to = s.value;
-			break;
-		case 'f':
-			o.over = true;
-			break;
-		case 't':
-			o.tasks = true;
-			break;
-		default:
-			break;
+		if (key == 'o')
+			o->to = s.value;
+		else if (key == SELECT && select_take(&r->of, s.option, s.value, e))
+			return -1;
+		else {
+			o->over = o->over || key == 'f';
+			o->tasks = o->tasks || key == 't';
 		}
-	if (key < 0 || need_repo(ctx, e))
+	if (key < 0)
 		return -1;
-	if (s.rest == argc)
+	o->tasks = o->tasks || r->of.given;
+	r->ids = argv + s.rest;
+	if (o->tasks && o->to && !strcmp(o->to, "-"))
+		return err_set(e, ERR_USAGE, "several tasks are written to folders (expected another -o than -)");
+	if (s.rest == argc && !r->of.given)
 		return err_set(e, ERR_USAGE, "get: expected a task's id");
-	if (o.tasks && o.to && !strcmp(o.to, "-"))
-		return err_set(e, ERR_USAGE, "--tasks writes to folders (expected another -o than -)");
-	if (!o.tasks)
-		return get_one(ctx, &o, argv[s.rest], argv + s.rest + 1, (size_t)(argc - s.rest - 1), e);
-	/* One that left nothing keeps no other back. */
-	int missing = 0;
-	for (int i = s.rest; i < argc && !proc_given_up(); i++) {
-		struct err one;
-		if (!get_one(ctx, &o, argv[i], NULL, 0, &one))
-			continue;
-		fprintf(stderr, "dgrid: %s: %s\n", argv[i], one.msg);
-		e->class = one.class;
-		missing++;
+	if (o->tasks)
+		r->n_ids = (size_t)usage_distinct(&s);
+	else {
+		r->n_ids = 1;
+		o->paths = argv + s.rest + 1;
+		o->n_paths = (size_t)(argc - s.rest - 1);
 	}
-	return missing ? err_set(e, e->class, "the files of %d of %d tasks were not written", missing, argc - s.rest)
-		       : 0;
+	return 0;
+}
+
+static int cmd_get(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct report_options r = {0};
+	struct lot lot = {0};
+	struct get o = {0};
+	int rc =
+	    read_get(&o, &r, argc, argv, e) || look(ctx, &r, &lot, e) || each(&lot, get_one, &o, "were not written", e)
+		? -1
+		: 0;
+	lot_clear(&lot);
+	report_clear(&r);
+	return rc;
 }
 
 /* ---- keep ---- */
 
-static int keep(const struct context *ctx, const char *id, const char *name, struct err *e)
+struct keep {
+	const struct context *ctx;
+	const char *as; /* NULL: by its id */
+};
+
+static int keep_one(void *ctx, struct lot *lot, const struct selected *t, struct err *e)
 {
+	const struct keep *k = ctx;
+	const char *name = k->as ? k->as : t->task->id;
 	struct left l = {0};
-	struct filestore store = {0};
 	struct checkout files = {0};
 	struct buf commit = {0};
 	char oid[72], ref[PLACE_MAX];
-	const char *local, *to = cache_needless(ctx->url, &local) ? local : ctx->url;
-	int rc = bring(ctx, NULL, id, &l, &store, &files, e);
-	char *subject = xasprintf("outputs of %s, kept", id);
+	const char *local, *to = cache_needless(k->ctx->url, &local) ? local : k->ctx->url;
+	int rc = bring(lot, t, &l, &files, e);
+	char *subject = xasprintf("outputs of %s, kept", t->task->id);
 	const char *make[] = {"commit-tree", "-m", subject, l.tree, NULL};
 	if (!rc)
-		rc = git_run(&store.git, &commit, e, make);
+		rc = git_run(&lot->store.git, &commit, e, make);
 	enum push_outcome got = PUSH_UNKNOWN;
 	for (int heads = 0; heads < 2 && !rc && got != PUSH_LANDED; heads++) {
 		buf_first_line(&commit, oid, sizeof oid);
 		place_keep_name(ref, name, heads);
 		char *spec = xasprintf("%s:%s", oid, ref);
 		const char *push[] = {"push", "--porcelain", "--no-verify", to, spec, NULL};
-		got = git_push_ref(&store.git, push, ref, e);
+		got = git_push_ref(&lot->store.git, push, ref, e);
 		free(spec);
 		if (got == PUSH_RACED)
 			rc = err_set(e, ERR_PERM, "'%s' is kept already: %s stands (choose another name with --as)",
@@ -203,8 +297,6 @@ static int keep(const struct context *ctx, const char *id, const char *name, str
 		printf("kept as %s\n", ref);
 	free(subject);
 	buf_clear(&commit);
-	left_clear(&l);
-	left_close(&store);
 	checkout_clear(&files);
 	return rc;
 }
@@ -212,30 +304,39 @@ static int keep(const struct context *ctx, const char *id, const char *name, str
 static int cmd_keep(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct usage_scan s = {.verb = &verb_keep, .argc = argc, .argv = argv};
-	const char *name = NULL;
-	int key;
-	while ((key = usage_next(&s, e)) > 0)
+	struct report_options r = {0};
+	struct lot lot = {0};
+	struct keep k = {.ctx = ctx};
+	int key, rc = 0;
+	while (!rc && (key = usage_next(&s, e)) != 0)
 		if (key == 'a')
-			name = s.value;
-	if (key < 0 || need_repo(ctx, e) || usage_operands(&s, 1, e))
-		return -1;
-	if (s.rest == argc)
-		return err_set(e, ERR_USAGE, "keep: expected a task's id");
-	name = name ? name : argv[s.rest];
-	if (!task_id_valid(name))
-		return err_set(e, ERR_USAGE, "--as: expected 1-64 of A-Z a-z 0-9 _ -, found '%.100s'", name);
-	return keep(ctx, argv[s.rest], name, e);
+			k.as = s.value;
+		else
+			rc = key < 0 || select_take(&r.of, s.option, s.value, e) ? -1 : 0;
+	r.n_ids = rc ? 0 : (size_t)usage_distinct(&s);
+	r.ids = argv + s.rest;
+	if (!rc && !r.n_ids && !r.of.given)
+		rc = err_set(e, ERR_USAGE, "keep: expected a task's id");
+	else if (!rc && k.as && (r.n_ids > 1 || r.of.given))
+		rc = err_set(e, ERR_USAGE, "--as names the files of one task (expected one id)");
+	else if (!rc && k.as && !task_id_valid(k.as))
+		rc = err_set(e, ERR_USAGE, "--as: expected 1-64 of A-Z a-z 0-9 _ -, found '%.100s'", k.as);
+	rc = rc || look(ctx, &r, &lot, e) || each(&lot, keep_one, &k, "were not kept", e) ? -1 : 0;
+	lot_clear(&lot);
+	report_clear(&r);
+	return rc;
 }
 
 const struct verb verb_files = {
     .name = "files",
-    .args = "[--json] [--at REV|DATE] ID",
-    .summary = "the files that a task left in /out",
+    .args = "[--json] [--at REV|DATE] [SELECTION]... [ID]...",
+    .summary = "the files that tasks left in /out",
     .about =
 	"Lists what a task's script left in /out: an x for what may be executed, bytes, name. Whatever way the task "
 	"ended, its files are kept for keep_out_days of grid.json; `dgrid keep` keeps them for good.",
     .needs = USAGE_READS,
     .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},
+    .shared = select_option_at,
     .operands = "@tasks:completed,failed",
     .examples = (const struct usage_note[]){{"dgrid files hello", ""}, {0}},
     .exits = (const struct usage_note[]){{"0", "listed"},
@@ -246,23 +347,26 @@ const struct verb verb_files = {
 };
 const struct verb verb_get = {
     .name = "get",
-    .args = "[-o DIR] [--force] ID [PATH...] | get --tasks [-o DIR] ID...",
-    .summary = "fetches the files that a task left in /out",
+    .args = "[-o DIR] [--force] ID [PATH]... | get [-o DIR] [--force] [--tasks | SELECTION]... [ID]...",
+    .summary = "fetches the files that tasks left in /out",
     .about = "Writes what a task left in /out to a folder named after it, or to DIR; with PATHs only those files and "
 	     "folders. Only this task's files are fetched, where the host gives objects by id, as most do. Files that "
 	     "stand there are not replaced without --force, and no link in the folder is followed.",
     .needs = USAGE_READS,
     .options =
-	(const struct usage_option[]){{'o', "-o, --output", "DIR", "@folders",
-				       "write to DIR; with --tasks below DIR/ID; -: the one file named, to stdout"},
-				      {'f', "--force", NULL, NULL, "replace files that stand there"},
-				      {'t', "--tasks", NULL, NULL, "all operands are tasks, and get a folder each"},
-				      {0}},
+	(const struct usage_option[]){
+	    {'o', "-o, --output", "DIR", "@folders",
+	     "write to DIR, those of several tasks below DIR/ID; -: the one file named, to stdout"},
+	    {'f', "--force", NULL, NULL, "replace files that stand there"},
+	    {'t', "--tasks", NULL, NULL, "all operands are tasks, and get a folder each; so it is with a selection"},
+	    {0}},
+    .shared = select_option_at,
     .operands = "@tasks:completed,failed",
     .examples = (const struct usage_note[]){{"dgrid get fit", "into ./fit"},
 					    {"dgrid get fit model.bin -o - >model.bin", "one file"},
 					    {"dgrid get --tasks -o results fit-1 fit-2",
 					     "into results/fit-1 and results/fit-2"},
+					    {"dgrid get --group fits -o results", "of each that left some"},
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "written"},
 					 {"66", "no such task or file, or it is gone"},
@@ -273,14 +377,15 @@ const struct verb verb_get = {
 };
 const struct verb verb_keep = {
     .name = "keep",
-    .args = "[--as NAME] ID",
-    .summary = "keeps the files that a task left for good",
+    .args = "[--as NAME] [SELECTION]... [ID]...",
+    .summary = "keeps the files that tasks left for good",
     .about =
 	"Makes the ref refs/dgrid/keep/NAME, whose files are those that the task left in /out: it is not deleted when "
 	"they are older than keep_out_days. Whoever no longer wants them deletes the ref.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){{'a', "--as", "NAME", NULL, "the ref's name; default: the task's id"}, {0}},
+    .shared = select_option_at,
     .operands = "@tasks:completed,failed",
     .examples = (const struct usage_note[]){{"dgrid keep fit --as best-so-far", ""}, {0}},
     .exits = (const struct usage_note[]){{"0", "kept"},

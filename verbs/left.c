@@ -17,6 +17,29 @@ void left_clear(struct left *l)
 	*l = (struct left){0};
 }
 
+int left_of(const struct json *doc, const char *id, const char *state, struct left *l, struct err *e)
+{
+	const struct json *result = json_get(doc, "result");
+	const char *lost = json_str(result, "out_error"), *reason = json_str(result, "reason");
+	l->out = json_get(result, "out");
+	l->tree = json_str(l->out, "tree");
+	l->ref = json_str(l->out, "ref");
+	if (!result)
+		return err_set(e, ERR_RETRY, "task '%s' is in %s: it has no files yet (see: dgrid why %s)", id, state,
+			       id);
+	if (lost)
+		return err_set(e, ERR_NOENT, "the files of '%s' were not kept: %.300s", id, lost);
+	if (!l->out && reason)
+		return err_set(e, ERR_NOENT, "no files of '%s' were kept: %.300s", id, reason);
+	if (!l->out)
+		return err_set(e, ERR_NOENT, "task '%s' left no files (what its script writes to /out is kept)", id);
+	if (!l->ref)
+		return err_set(e, ERR_NOENT, "the nodes that ran '%s' left different files: none of them are kept", id);
+	return place_oid_valid(l->tree)
+		   ? 0
+		   : err_set(e, ERR_DATA, "the result of '%s' does not say which files it left", id);
+}
+
 int left_find(const struct context *ctx, const char *at, const char *id, struct left *l, struct err *e)
 {
 	struct snapshot s = {0};
@@ -24,24 +47,7 @@ int left_find(const struct context *ctx, const char *at, const char *id, struct 
 	char path[256];
 	*l = (struct left){0};
 	int rc = follow_find(ctx, &s, at, id, &l->doc, &state, path, e);
-	const struct json *result = rc ? NULL : json_get(l->doc, "result");
-	const char *lost = json_str(result, "out_error");
-	l->out = json_get(result, "out");
-	l->tree = json_str(l->out, "tree");
-	l->ref = json_str(l->out, "ref");
-	if (!rc && !result)
-		rc =
-		    err_set(e, ERR_RETRY, "task '%s' is in %s: it has no files yet (see: dgrid why %s)", id, state, id);
-	else if (!rc && lost)
-		rc = err_set(e, ERR_NOENT, "the files of '%s' were not kept: %.300s", id, lost);
-	else if (!rc && !l->out && json_str(result, "reason"))
-		rc = err_set(e, ERR_NOENT, "no files of '%s' were kept: %.300s", id, json_str(result, "reason"));
-	else if (!rc && !l->out)
-		rc = err_set(e, ERR_NOENT, "task '%s' left no files (what its script writes to /out is kept)", id);
-	else if (!rc && !l->ref)
-		rc = err_set(e, ERR_NOENT, "the nodes that ran '%s' left different files: none of them are kept", id);
-	else if (!rc && !place_oid_valid(l->tree))
-		rc = err_set(e, ERR_DATA, "the result of '%s' does not say which files it left", id);
+	rc = rc ? rc : left_of(l->doc, id, state, l, e);
 	snapshot_close(&s);
 	return rc;
 }

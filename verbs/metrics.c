@@ -9,7 +9,7 @@ static int cmd_metrics(const struct context *ctx, int argc, char **argv, struct 
 	struct report_options o;
 	struct snapshot s = {0};
 	struct buf out = {0};
-	int rc = report_options(&o, &verb_metrics, argc, argv, false, e);
+	int rc = report_options(&o, &verb_metrics, argc, argv, REPORT_NONE, e);
 	if (!rc && !(rc = open_snapshot(ctx, o.at, &s, e)))
 		rc = snapshot_load(&s, ~0u, e);
 	if (!rc && o.json)

@@ -152,7 +152,7 @@ static int cmd_nodes(const struct context *ctx, int argc, char **argv, struct er
 	struct buf out = {0};
 	struct json *nodes = NULL, *outliers = NULL;
 	struct keyring ring = {0};
-	int rc = report_options(&o, &verb_nodes, argc, argv, false, e) || open_snapshot(ctx, o.at, &s, e) ||
+	int rc = report_options(&o, &verb_nodes, argc, argv, REPORT_NONE, e) || open_snapshot(ctx, o.at, &s, e) ||
 			 keyring_read(&s.git, s.commit, &ring, e)
 		     ? -1
 		     : 0;

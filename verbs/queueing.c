@@ -1,11 +1,28 @@
 #include "verbs/queueing.h"
 #include "store/archive.h"
+#include "store/trust.h"
 #include "verbs/commands.h"
 #include "worker/upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 #define ROUNDS 20 /* others push meanwhile */
+
+int queue_sign(struct ledger *l, bool required, char **text, const struct json *doc, const char *key, const char * or,
+	       struct problems *p, struct err *e)
+{
+	struct json *copy = json_copy(doc);
+	struct trust_verdict v;
+	int rc = key ? trust_sign(copy, key, e) : 0;
+	if (!rc && key) {
+		free(*text);
+		*text = task_text(copy);
+	}
+	if (!rc && required && !(rc = trust_judge_new(&l->git, l->head, copy, &v, e)) && !v.ok)
+		problem_in(p, 1, 1, "signatures", "%s (expected --sign with a key that counts%s)", v.why, or);
+	json_free(copy);
+	return rc;
+}
 
 /* Those of ended that stand on the branch as finished go; whoever was there before us is no trouble. */
 static int archive_ended(struct ledger *l, const struct strs *ended, struct err *e)

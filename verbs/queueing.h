@@ -6,11 +6,15 @@
 
 struct queueing { /* starts as {0}; one row a task */
 	struct strs ids, texts;
-	struct strs ended;   /* ids that finished tasks have, which go to the archive before */
-	bool unapproved;     /* they are staged, not queued */
-	bool pass_by;	     /* an id that somebody else takes meanwhile is no error */
-	struct strs landed;  /* set: the ids that came, in order */
+	struct strs ended;  /* ids that finished tasks have, which go to the archive before */
+	bool unapproved;    /* they are staged, not queued */
+	bool pass_by;	    /* an id that somebody else takes meanwhile is no error */
+	struct strs landed; /* set: the ids that came, in order */
 };
+/* Signs doc, and makes text anew of it, with key (NULL: does not). Where only signed tasks run (required), one that
+ * would end as invalid is a problem now; or: what else could be done, in the words that follow on --sign. */
+int queue_sign(struct ledger *l, bool required, char **text, const struct json *doc, const char *key, const char * or,
+	       struct problems *p, struct err *e);
 /* All in one commit, or none. What ended before stands in the archive then, also after an error. */
 int queue_tasks(struct ledger *l, struct queueing *q, struct err *e);
 /* where[i]: the folder that ids[i] stands in, or "the archive"; NULL: nowhere yet. */

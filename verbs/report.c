@@ -9,16 +9,23 @@
 #define DEFAULT_WATCH 2
 #define PACE_SECONDS 600
 
-static int check(struct report_options *o, int argc, char **argv, int first, bool task, struct err *e)
+static int check(struct report_options *o, struct usage_scan *s, enum report_operands takes, struct err *e)
 {
+	char **argv = s->argv;
+	int first = s->rest, argc = s->argc;
 	/* --watch 5: the seconds are optional, so getopt leaves them where they are. */
 	if (o->watch && first < argc && argv[first][0] >= '0' && argv[first][0] <= '9' &&
 	    parse_number("--watch", argv[first++], 1, 3600, &o->watch, e))
 		return -1;
-	if (task && first == argc)
-		return err_set(e, ERR_USAGE, "%s needs a task id", argv[0]);
-	if (task)
+	if ((takes == REPORT_MANY || takes == REPORT_ANY) && first < argc) {
+		s->rest = first;
+		o->n_ids = (size_t)usage_distinct(s);
+		o->ids = argv + first;
+		first = argc;
+	} else if (takes == REPORT_ONE && first < argc)
 		o->id = argv[first++];
+	else if (takes == REPORT_ONE || (takes == REPORT_MANY && !o->of.given))
+		return err_set(e, ERR_USAGE, "%s needs a task id", argv[0]);
 	if (first < argc)
 		return err_set(e, ERR_USAGE, "unexpected '%s' (see: dgrid %s --help)", argv[first], argv[0]);
 	if (o->json && (o->markdown || o->atom))
@@ -31,7 +38,8 @@ static int check(struct report_options *o, int argc, char **argv, int first, boo
 	return 0;
 }
 
-int report_options(struct report_options *o, const struct verb *v, int argc, char **argv, bool task, struct err *e)
+int report_options(struct report_options *o, const struct verb *v, int argc, char **argv, enum report_operands takes,
+		   struct err *e)
 {
 	struct usage_scan s = {.verb = v, .argc = argc, .argv = argv};
 	int key;
@@ -67,8 +75,28 @@ int report_options(struct report_options *o, const struct verb *v, int argc, cha
 			if (parse_number("--limit", s.value, 0, 1000000, &o->limit, e))
 				return -1;
 			break;
+		case SELECT:
+			if (select_take(&o->of, s.option, s.value, e))
+				return -1;
+			break;
 		}
-	return key < 0 ? -1 : check(o, argc, argv, s.rest, task, e);
+	return key < 0 ? -1 : check(o, &s, takes, e);
+}
+
+void report_clear(struct report_options *o)
+{
+	selection_clear(&o->of);
+}
+
+void report_list(const struct report_options *o, const struct json *list)
+{
+	bool alone = !o->of.given && o->n_ids == 1 && list->child;
+	struct json *all = alone ? json_copy(list->child) : json_new(JSON_OBJECT);
+	json_set(all, "schema", json_new_int(1));
+	if (!alone)
+		json_set(all, "tasks", json_copy(list));
+	put_json(all);
+	json_free(all);
 }
 
 const char *report_span(int64_t seconds, char out[24])

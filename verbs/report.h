@@ -4,6 +4,7 @@
 #include "base/table.h"
 #include "base/usage.h"
 #include "verbs/commands.h"
+#include "verbs/select.h"
 
 struct report_options {
 	bool json, all, markdown, follow;
@@ -12,10 +13,21 @@ struct report_options {
 	long limit;	  /* rows of queued, and of finished tasks, unless --all or --limit says else */
 	long watch;	  /* seconds between two looks; 0: look once */
 	const char *id;	  /* of the task, for the verbs that look at one */
+	char **ids;	  /* of those that look at many */
+	size_t n_ids;
+	struct selection of;
 };
+enum report_operands { REPORT_NONE, REPORT_ANY, REPORT_ONE, REPORT_MANY };
 /* The options of such a verb, by these keys: j --json, t --at, a --all, m --markdown, l --limit, w --watch,
- * f --follow, A --atom. task: it wants a task's id. */
-int report_options(struct report_options *o, const struct verb *v, int argc, char **argv, bool task, struct err *e);
+ * f --follow, A --atom, and those of select.h. REPORT_MANY: ids, or one of the latter; REPORT_ANY: if any. report_clear
+ * also after an error.
+ */
+int report_options(struct report_options *o, const struct verb *v, int argc, char **argv, enum report_operands takes,
+		   struct err *e);
+void report_clear(struct report_options *o);
+
+/* Prints {"schema": 1, "tasks": LIST}; where one task was named, and nothing else, that one alone with its schema. */
+void report_list(const struct report_options *o, const struct json *list);
 
 const char *report_span(int64_t seconds, char out[24]);		  /* "4 s", "12 min", "3 h", "2 d" */
 int64_t report_time(const struct json *object, const char *name); /* UTC seconds; 0 when absent or no time */

@@ -173,7 +173,7 @@ struct archived {
 	struct selected_list *l;
 	struct snapshot_task **at; /* of the ids that were asked for */
 	char **paths;
-	const struct selection *w; /* NULL: those ids */
+	const char *group; /* NULL: those ids */
 	const struct snapshot *s;
 };
 
@@ -191,13 +191,14 @@ static struct snapshot_task *archived_task(const struct archive_found *f)
 static void take_archived(void *ctx, const struct archive_found *f)
 {
 	struct archived *a = ctx;
-	if (!a->w) {
+	if (!a->group) {
 		a->at[f->asked] = archived_task(f);
 		a->paths[f->asked] = xstrdup(f->path);
 		return;
 	}
 	/* An id that is used again: the newer is the task. */
-	if (!among(&a->w->groups, json_str(f->doc, "group")) || snapshot_find(a->s, f->id)) {
+	const char *group = json_str(f->doc, "group");
+	if (!group || strcmp(group, a->group) != 0 || snapshot_find(a->s, f->id)) {
 		json_free(f->doc);
 		return;
 	}
@@ -210,7 +211,8 @@ static int take_named(struct snapshot *s, char *const *ids, size_t n, struct sel
 	struct strs gone = {0};
 	size_t *which = xcalloc(n + 1, sizeof *which), n_which = 0;
 	struct snapshot_task **found = xcalloc(n + 1, sizeof(struct snapshot_task *));
-	struct archived a = {.at = xcalloc(n + 1, sizeof(struct snapshot_task *)), .paths = xcalloc(n + 1, sizeof(char *))};
+	struct archived a = {.at = xcalloc(n + 1, sizeof(struct snapshot_task *)),
+			     .paths = xcalloc(n + 1, sizeof(char *))};
 	for (size_t i = 0; i < n; i++) {
 		found[i] = task_id_valid(ids[i]) ? snapshot_find(s, ids[i]) : NULL;
 		if (found[i])
@@ -266,12 +268,12 @@ static int take_others(struct snapshot *s, const struct selection *w, struct sel
 			add(out, t, task_state_name(t->state), NULL, false);
 	}
 	for (size_t i = 0; i < w->groups.n && snapshot_total(s, "tasks"); i++) {
-		struct archived a = {.l = out, .w = w, .s = s};
+		struct archived a = {.l = out, .group = w->groups.v[i], .s = s};
 		const struct archive_query q = {.docs = true, .word = w->groups.v[i]};
 		if (snapshot_archive_look(s, &q, take_archived, &a, e))
 			return -1;
 	}
-	if (out->n > named)
+	if (out->n > named && w->given)
 		qsort(out->v + named, out->n - named, sizeof *out->v, by_id);
 	for (size_t g = 0; g < w->groups.n; g++) {
 		size_t i = 0;
@@ -321,8 +323,8 @@ int select_missing(const struct selected_list *l, struct err *e)
 		return 0;
 	if (l->missing.n == 1)
 		return err_set(e, ERR_NOENT, "no task '%s' in this grid", l->missing.v[0]);
-	return err_set(e, ERR_NOENT, "no task '%s' in this grid, and %zu others are not there either",
-		       l->missing.v[0], l->missing.n - 1);
+	return err_set(e, ERR_NOENT, "no task '%s' in this grid, and %zu others are not there either", l->missing.v[0],
+		       l->missing.n - 1);
 }
 
 void selected_clear(struct selected_list *l)

@@ -14,7 +14,7 @@
 
 struct selection { /* starts as {0} */
 	struct strs groups, states, labels, nodes;
-	int64_t since; /* UTC seconds; 0: of any time */
+	int64_t since;	    /* UTC seconds; 0: of any time */
 	bool failed, given; /* given: any of them */
 };
 const struct usage_option *select_option_at(size_t i);
@@ -27,7 +27,7 @@ struct selected {
 	char *path;		    /* tasks/STATE/ID.json, archive:YYYY/MM/DD/ID.json */
 	bool named;		    /* by its id */
 };
-struct selected_list { /* starts as {0} */
+struct selected_list {	    /* starts as {0} */
 	struct selected *v; /* those that were named, as they were; then the others by id */
 	size_t n;
 	struct strs missing; /* ids that are nowhere */

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- one task ---- */
 
@@ -245,81 +247,162 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 	show_stream(result, "stderr");
 }
 
-static int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
-{
+/* Several tasks, told one after the other. */
+struct telling {
 	struct report_options o;
-	struct snapshot s = {0};
-	struct json *doc = NULL;
-	const char *state;
-	char path[256];
-	int rc = report_options(&o, &verb_show, argc, argv, true, e);
-	if (!rc && !(rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e))) {
-		if (o.json) {
-			json_set(doc, "state", json_new_str(state));
-			json_set(doc, "schema", json_new_int(1));
-			put_json(doc);
-		} else
-			show_text(doc, state, path);
+	struct snapshot s;
+	struct json *into;   /* with --json: a list; NULL: text */
+	size_t told, silent; /* silent: those that have nothing to tell yet */
+	/* 0: told; 1: silent; -1: e is filled */
+	int (*one)(struct telling *t, const struct selected *one, struct err *e);
+};
+
+/* One of several begins below an empty line. */
+static int show_one(struct telling *t, const struct selected *one, struct err *e)
+{
+	struct json *doc = selected_doc(&t->s, one, e);
+	if (!doc)
+		return -1;
+	if (t->into) {
+		struct json *copy = json_copy(doc);
+		json_set(copy, "state", json_new_str(one->state));
+		json_append(t->into, copy);
+		return 0;
 	}
-	json_free(doc);
-	snapshot_close(&s);
+	if (t->told)
+		putchar('\n');
+	show_text(doc, one->state, one->path);
+	return 0;
+}
+
+/* Those that can be told are; then what is wrong is said, of the first that is wrong. */
+static int tell(const struct context *ctx, struct telling *t, struct err *e)
+{
+	struct report_options *o = &t->o;
+	struct selected_list found = {0};
+	struct err wrong = {.class = ERR_NONE}, again;
+	t->into = o->json ? json_new(JSON_ARRAY) : NULL;
+	int rc =
+	    open_snapshot(ctx, o->at, &t->s, e) || select_tasks(&t->s, &o->of, o->ids, o->n_ids, &found, e) ? -1 : 0;
+	for (size_t i = 0; i < found.n && !rc && !ferror(stdout); i++) {
+		int got = t->one(t, &found.v[i], wrong.class ? &again : &wrong);
+		t->told += !got;
+		t->silent += got > 0;
+	}
+	if (!rc && o->json && (t->told || o->of.given))
+		report_list(o, t->into);
+	if (!rc && !found.n && !found.missing.n)
+		fputs("dgrid: no task is such\n", stderr);
+	if (!rc && wrong.class)
+		rc = err_set(e, wrong.class, "%s", wrong.msg);
+	else if (!rc)
+		rc = select_missing(&found, e);
+	json_free(t->into);
+	selected_clear(&found);
+	snapshot_close(&t->s);
 	return rc;
 }
 
-static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
+static int cmd_show(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	struct report_options o;
-	struct snapshot s = {0};
-	struct json *doc = NULL;
-	struct buf old = {0};
-	const char *state;
-	char path[256];
-	int rc = report_options(&o, &verb_logs, argc, argv, true, e);
-	if (!rc && o.follow)
-		return follow_task(ctx, o.id, e);
-	if (!rc)
-		rc = follow_find(ctx, &s, o.at, o.id, &doc, &state, path, e);
+	struct telling t = {.one = show_one};
+	int rc = report_options(&t.o, &verb_show, argc, argv, REPORT_MANY, e) || tell(ctx, &t, e) ? -1 : 0;
+	report_clear(&t.o);
+	return rc;
+}
+
+/* ---- what it printed ---- */
+
+static struct json *logs_json(const char *id, const struct json *result, const struct buf *old)
+{
+	static const char *const kept[] = {"status",	    "exit_code",    "stdout",		"stderr",
+					   "stdout_bytes",  "stderr_bytes", "stdout_truncated", "stderr_truncated",
+					   "stdout_sha256", "stderr_sha256"};
+	struct json *all = json_new(JSON_OBJECT);
+	json_set(all, "task_id", json_new_str(id));
+	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+		report_copy(all, result, kept[i]);
+	if (old->len)
+		json_set(all, "stdout", json_new_strn(old->data, old->len));
+	return all;
+}
+
+/* Do stdout and stderr go to the same place? Then one head is enough. */
+static bool one_place(void)
+{
+	struct stat a, b;
+	return !fstat(STDOUT_FILENO, &a) && !fstat(STDERR_FILENO, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* As tail(1) does with several files. */
+static void put_head(const char *id, bool first, const struct json *result)
+{
+	const struct json *said = json_get(result, "stderr");
+	printf("%s==> %s <==\n", first ? "" : "\n", id);
+	fflush(stdout);
+	if (said && said->type == JSON_STRING && said->len && !one_place())
+		fprintf(stderr, "==> %s <==\n", id);
+}
+
+static int logs_one(struct telling *t, const struct selected *one, struct err *e)
+{
+	struct json *doc = selected_doc(&t->s, one, e);
 	const struct json *result = json_get(doc, "result");
-	if (!rc && !result) {
+	const char *id = one->task->id;
+	struct buf old = {0};
+	if (!doc)
+		return -1;
+	if (!result) {
 		/* The well-known attempt kept results beside the task, in ID.json.log. */
-		char *log = xasprintf("%s.log", path);
-		if (snapshot_file(&s, log, &old, NULL))
-			rc = err_set(e, ERR_RETRY, "task '%s' is in %s: it has no output yet%s (see: dgrid why %s)",
-				     o.id, state, vote_count(doc) ? ", for votes show none" : "", o.id);
+		char *log = xasprintf("%s.log", one->path);
+		int rc = snapshot_file(&t->s, log, &old, NULL);
 		free(log);
+		if (rc && !one->named)
+			return 1;
+		if (rc)
+			return err_set(e, ERR_RETRY, "task '%s' is in %s: it has no output yet%s (see: dgrid why %s)",
+				       id, one->state, vote_count(doc) ? ", for votes show none" : "", id);
 	}
-	if (!rc && o.json) {
-		struct json *all = json_new(JSON_OBJECT);
-		static const char *const kept[] = {
-		    "status",	    "exit_code",	"stdout",	    "stderr",	     "stdout_bytes",
-		    "stderr_bytes", "stdout_truncated", "stderr_truncated", "stdout_sha256", "stderr_sha256"};
-		json_set(all, "schema", json_new_int(1));
-		json_set(all, "task_id", json_new_str(o.id));
-		for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-			report_copy(all, result, kept[i]);
-		if (old.len)
-			json_set(all, "stdout", json_new_strn(old.data, old.len));
-		put_json(all);
-		json_free(all);
-	} else if (!rc) {
+	if (t->into)
+		json_append(t->into, logs_json(id, result, &old));
+	else {
+		if (t->o.of.given || t->o.n_ids > 1)
+			put_head(id, !t->told, result);
 		if (old.len)
 			follow_print(false, old.data, old.len);
 		follow_stream(false, result);
 		follow_stream(true, result);
 	}
-	json_free(doc);
 	buf_clear(&old);
-	snapshot_close(&s);
+	return 0;
+}
+
+static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
+{
+	struct telling t = {.one = logs_one};
+	struct report_options *o = &t.o;
+	int rc = report_options(o, &verb_logs, argc, argv, REPORT_MANY, e);
+	if (!rc && o->follow && (o->of.given || o->n_ids > 1))
+		rc = err_set(e, ERR_USAGE, "--follow shows one task (expected one id)");
+	else if (!rc && o->follow)
+		rc = follow_task(ctx, o->ids[0], e);
+	else if (!rc)
+		rc = tell(ctx, &t, e);
+	if (!rc && t.silent)
+		fprintf(stderr, "dgrid: %zu %s no output yet\n", t.silent, t.silent == 1 ? "task has" : "tasks have");
+	report_clear(o);
 	return rc;
 }
 
 const struct verb verb_show = {
     .name = "show",
-    .args = "[--json] [--at REV|DATE] ID",
-    .summary = "all about one task; --json: as the ledger has it",
-    .about = "Prints a task's fields, claim, attempts, result, script and output. Archived tasks are found too.",
+    .args = "[--json] [--at REV|DATE] [SELECTION]... [ID]...",
+    .summary = "all about one task or several; --json: as the ledger has it",
+    .about = "Prints a task's fields, claim, attempts, result, script and output. Archived tasks are found too. With "
+	     "--json a task that is named alone is one document; several are a list, tasks.",
     .needs = USAGE_READS,
     .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},
+    .shared = select_option_at,
     .operands = "@tasks",
     .examples = (const struct usage_note[]){{"dgrid show hello", ""},
 					    {"dgrid show --json hello", "its file on the branch, and its state"},
@@ -329,12 +412,14 @@ const struct verb verb_show = {
 };
 const struct verb verb_logs = {
     .name = "logs",
-    .args = "[-f | --follow] [--json] [--at REV|DATE] ID",
-    .summary = "a task's output: stdout to stdout, stderr to stderr; -f follows it to its end",
+    .args = "[-f | --follow] [--json] [--at REV|DATE] [SELECTION]... [ID]...",
+    .summary = "what tasks printed: stdout to stdout, stderr to stderr; -f follows it to its end",
     .about = "Prints what a task that has ended printed. Where its middle was not kept (output_limit_bytes of "
 	     "grid.json), a line "
 	     "on stderr says so. On a terminal its control characters show as U+FFFD; a pipe or "
-	     "a file gets them as they are.\n\n"
+	     "a file gets them as they are. Several are told apart by heads, ==> ID <==; of those that options found, "
+	     "the ones "
+	     "that have no output yet are passed by.\n\n"
 	     "With -f it waits for the task to start, prints what its node sends along with its beats (live_tail_bytes "
 	     "of grid.json, the newest of each stream), and ends with the task.",
     .needs = USAGE_READS,
@@ -343,8 +428,12 @@ const struct verb verb_logs = {
 					     USAGE_JSON,
 					     USAGE_AT,
 					     {0}},
+    .shared = select_option_at,
     .operands = "@tasks",
-    .examples = (const struct usage_note[]){{"dgrid logs hello >out 2>err", ""}, {"dgrid logs -f hello", ""}, {0}},
+    .examples = (const struct usage_note[]){{"dgrid logs hello >out 2>err", ""},
+					    {"dgrid logs -f hello", ""},
+					    {"dgrid logs --group sweep --failed", "of each that failed"},
+					    {0}},
     .exits = (const struct usage_note[]){{"0", "printed; with -f: the task succeeded"},
 					 {"1", "with -f: the task failed"},
 					 {"3", "with -f: the task was cancelled"},

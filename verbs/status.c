@@ -10,6 +10,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What is looked at: the grid, and of it all tasks or those that were asked for. */
+struct page {
+	const struct context *ctx;
+	const struct report_options *o;
+	struct snapshot s; /* as seen last */
+	struct selected_list of;
+	struct record r;
+};
+
+static bool is_part(const struct page *p)
+{
+	return p->o->of.given || p->o->n_ids;
+}
+
 /* What a row shows, whatever is missing in a stranger's document. */
 struct row {
 	const char *node, *status;
@@ -57,14 +71,16 @@ static int64_t when_ended(const struct snapshot_task *t)
 
 static int newest_first(const void *pa, const void *pb)
 {
-	const struct snapshot_task *a = *(struct snapshot_task *const *)pa, *b = *(struct snapshot_task *const *)pb;
+	const struct snapshot_task *a = (*(const struct selected *const *)pa)->task,
+				   *b = (*(const struct selected *const *)pb)->task;
 	int64_t x = when_ended(a), y = when_ended(b);
 	return x != y ? (x > y ? -1 : 1) : strcmp(a->id, b->id);
 }
 
 static int first_to_run(const void *pa, const void *pb)
 {
-	const struct snapshot_task *a = *(struct snapshot_task *const *)pa, *b = *(struct snapshot_task *const *)pb;
+	const struct snapshot_task *a = (*(const struct selected *const *)pa)->task,
+				   *b = (*(const struct selected *const *)pb)->task;
 	int64_t x = json_int(a->doc, "priority", 5), y = json_int(b->doc, "priority", 5);
 	if (x == y) {
 		x = report_time(b->doc, "created_at");
@@ -73,29 +89,28 @@ static int first_to_run(const void *pa, const void *pb)
 	return x != y ? (x > y ? -1 : 1) : strcmp(a->id, b->id);
 }
 
-/* The tasks whose state is in states, in their order; *n of them. The caller frees the list. */
-static struct snapshot_task **in_order(const struct snapshot *s, unsigned states, size_t *n)
+/* Those whose state is in states, in their order; *n of them. The caller frees the list. */
+static const struct selected **in_order(const struct selected_list *of, unsigned states, size_t *n)
 {
-	struct snapshot_task **list = xcalloc(s->n_tasks + 1, sizeof(struct snapshot_task *));
+	const struct selected **list = xcalloc(of->n + 1, sizeof(struct selected *));
 	*n = 0;
-	for (size_t i = 0; i < s->n_tasks; i++)
-		if (states & (1u << s->tasks[i].state))
-			list[(*n)++] = &s->tasks[i];
+	for (size_t i = 0; i < of->n; i++)
+		if (states & (1u << of->v[i].task->state))
+			list[(*n)++] = &of->v[i];
 	bool ended = states & (1u << TASK_COMPLETED | 1u << TASK_FAILED);
 	qsort(list, *n, sizeof *list, ended ? newest_first : first_to_run);
 	return list;
 }
 
 /* The rows of one section; others: what is not shown is counted under that name, NULL: everything is shown. */
-static void section(struct table *t, const struct snapshot *s, unsigned states, const struct report_options *o,
-		    const char *others)
+static void section(struct table *t, const struct page *p, unsigned states, const char *others)
 {
-	size_t n, max = o->all ? s->n_tasks : (size_t)o->limit;
-	struct snapshot_task **list = in_order(s, states, &n);
+	size_t n, max = p->o->all ? p->of.n : (size_t)p->o->limit;
+	const struct selected **list = in_order(&p->of, states, &n);
 	for (size_t i = 0; i < n && (i < max || !others); i++) {
-		struct row r = row_of(s, list[i]);
-		table_cell(t, list[i]->id, PAINT_NONE);
-		table_cell(t, task_state_name(list[i]->state), PAINT_NONE);
+		struct row r = row_of(&p->s, list[i]->task);
+		table_cell(t, list[i]->task->id, PAINT_NONE);
+		table_cell(t, list[i]->state, PAINT_NONE);
 		table_cell(t, r.node, PAINT_NONE);
 		const char *status = r.voted ? r.votes : r.status;
 		table_cell(t, status, report_paint(status));
@@ -120,13 +135,13 @@ static const struct column columns[] = {{.title = "TASK", .max = 64, .min = 8},
 					{.title = "TIME", .max = 10, .right = true, .ours = true},
 					{.title = "OUTPUT", .max = 48, .min = 6}};
 
-static struct table tasks_table(const struct snapshot *s, const struct report_options *o)
+static struct table tasks_table(const struct page *p)
 {
 	struct table t = {.columns = columns, .n = sizeof columns / sizeof *columns};
-	section(&t, s, 1u << TASK_IN_PROGRESS, o, NULL);
-	section(&t, s, 1u << TASK_QUEUE, o, "queued");
-	section(&t, s, 1u << TASK_UNAPPROVED, o, "unapproved");
-	section(&t, s, 1u << TASK_COMPLETED | 1u << TASK_FAILED, o, "finished");
+	section(&t, p, 1u << TASK_IN_PROGRESS, NULL);
+	section(&t, p, 1u << TASK_QUEUE, "queued");
+	section(&t, p, 1u << TASK_UNAPPROVED, "unapproved");
+	section(&t, p, 1u << TASK_COMPLETED | 1u << TASK_FAILED, "finished");
 	return t;
 }
 
@@ -172,6 +187,52 @@ static void add_counts(struct buf *out, const struct snapshot *s)
 	buf_adds(out, "\n");
 }
 
+/* Of those that were asked for: "30 tasks: 4 queued, 26 ended (20 success, 4 failed, 2 timeout), 6 of them archived" */
+static struct json *count_part(const struct page *p, struct json *ended)
+{
+	struct json *counts = json_new(JSON_OBJECT);
+	int64_t n[TASK_N_STATES] = {0}, archived = 0;
+	for (size_t i = 0; i < p->of.n; i++) {
+		const struct selected *one = &p->of.v[i];
+		const char *status = json_str(json_get(one->task->doc, "result"), "status");
+		n[one->task->state]++;
+		archived += !strcmp(one->state, "archived");
+		if (status)
+			json_set(ended, status, json_new_int(json_int(ended, status, 0) + 1));
+	}
+	for (int k = 0; k < TASK_N_STATES; k++)
+		json_set(counts, task_state_name((enum task_state)k), json_new_int(n[k]));
+	json_set(counts, "archived", json_new_int(archived));
+	return counts;
+}
+
+static void add_part(struct buf *out, const struct page *p)
+{
+	struct json *ended = json_new(JSON_OBJECT), *counts = count_part(p, ended);
+	static const char *const open[][2] = {
+	    {"unapproved", "unapproved"}, {"queue", "queued"}, {"in_progress", "running"}};
+	int64_t done = json_int(counts, "completed", 0) + json_int(counts, "failed", 0);
+	const char *comma = "";
+	buf_addf(out, "%zu task%s: ", p->of.n, p->of.n == 1 ? "" : "s");
+	for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+		if (json_int(counts, open[i][0], 0)) {
+			buf_addf(out, "%s%lld %s", comma, (long long)json_int(counts, open[i][0], 0), open[i][1]);
+			comma = ", ";
+		}
+	buf_addf(out, "%s%lld ended", comma, (long long)done);
+	for (const struct json *v = ended->child; v; v = v->next) {
+		buf_adds(out, v == ended->child ? " (" : ", ");
+		buf_addf(out, "%s ", v->text);
+		text_clean(out, v->name, v->name_len, 20);
+	}
+	buf_adds(out, ended->child ? ")" : "");
+	if (json_int(counts, "archived", 0))
+		buf_addf(out, ", %lld of them archived", (long long)json_int(counts, "archived", 0));
+	buf_adds(out, "\n");
+	json_free(ended);
+	json_free(counts);
+}
+
 static void add_place(struct buf *out, const struct snapshot *s)
 {
 	char age[24], when[32];
@@ -199,28 +260,34 @@ static void add_audit(struct buf *out, const struct record *r)
 	buf_clear(&line);
 }
 
-static void status_text(const struct snapshot *s, const struct record *r, const struct report_options *o, int width,
-			struct buf *out)
+static void status_text(const struct page *p, int width, struct buf *out)
 {
+	const struct snapshot *s = &p->s;
 	add_place(out, s);
-	add_counts(out, s);
-	add_audit(out, r);
+	if (is_part(p))
+		add_part(out, p);
+	else {
+		add_counts(out, s);
+		add_audit(out, &p->r);
+	}
 	if (s->config_problems.n)
 		buf_addf(out, "settings that are not valid:\n%s", s->config_problems.text.data);
-	if (!s->n_tasks) {
+	if (!s->n_tasks && !p->of.n) {
 		buf_adds(out, "no task yet: dgrid submit --id hello -- 'echo hello'\n");
 		return;
 	}
-	struct table t = tasks_table(s, o);
+	if (!p->of.n)
+		return;
+	struct table t = tasks_table(p);
 	buf_adds(out, "\n");
 	table_text(&t, width, table_colour(), out);
 	table_clear(&t);
 }
 
 /* For the summary of a job on a host that shows Markdown. */
-static void status_markdown(const struct snapshot *s, const struct record *r, const struct report_options *o,
-			    struct buf *out)
+static void status_markdown(const struct page *p, struct buf *out)
 {
+	const struct snapshot *s = &p->s;
 	static const struct column of_nodes[] = {{.title = "NODE"},
 						 {.title = "STATE", .ours = true},
 						 {.title = "BUSY", .ours = true},
@@ -229,9 +296,12 @@ static void status_markdown(const struct snapshot *s, const struct record *r, co
 	struct table nodes = {.columns = of_nodes, .n = sizeof of_nodes / sizeof *of_nodes};
 	struct buf b = {0};
 	add_place(&b, s);
-	add_counts(&b, s);
-	if (r->place != RECORD_NONE) {
-		record_tell(&b, r, clock_now());
+	if (is_part(p))
+		add_part(&b, p);
+	else
+		add_counts(&b, s);
+	if (p->r.place != RECORD_NONE && !is_part(p)) {
+		record_tell(&b, &p->r, clock_now());
 		buf_adds(&b, "\n");
 	}
 	size_t ours = b.len;
@@ -245,7 +315,7 @@ static void status_markdown(const struct snapshot *s, const struct record *r, co
 		buf_adds(out, *next ? "  \n" : "\n\n");
 	}
 	buf_clear(&b);
-	for (size_t i = 0; i < s->n_nodes; i++) {
+	for (size_t i = 0; i < s->n_nodes && !is_part(p); i++) {
 		const struct snapshot_node *n = &s->nodes[i];
 		char seen[24] = "never", busy[48];
 		if (n->state == NODE_LEFT)
@@ -261,7 +331,7 @@ static void status_markdown(const struct snapshot *s, const struct record *r, co
 		table_markdown(&nodes, out);
 		buf_adds(out, "\n");
 	}
-	struct table t = tasks_table(s, o);
+	struct table t = tasks_table(p);
 	if (t.n_cells)
 		table_markdown(&t, out);
 	table_clear(&nodes);
@@ -297,69 +367,72 @@ static void add_vote(struct json *row, const struct snapshot *s, const struct sn
 	json_set(row, "nodes_missing", json_new_int((int64_t)v.missing));
 }
 
-static int status_json(const struct snapshot *s, const struct record *r, struct err *e)
+static struct json *row_json(const struct snapshot *s, const struct selected *one)
+{
+	static const char *const of_task[] = {"group", "priority", "created_at", "not_before", "labels"},
+				 *const of_claim[] = {"claimed_at", "lease_until", "attempt"},
+				 *const of_result[] = {"status",      "exit_code", "signal", "duration_ms",
+						       "finished_at", "attempt",   "reason"};
+	const struct snapshot_task *t = one->task;
+	const struct json *result = json_get(t->doc, "result"), *claim = json_get(t->doc, "claim");
+	struct json *row = json_new(JSON_OBJECT);
+	json_set(row, "task_id", json_new_str(t->id));
+	json_set(row, "state", json_new_str(one->state));
+	report_copy(row, result ? result : claim, "node");
+	for (size_t k = 0; k < sizeof of_task / sizeof *of_task; k++)
+		report_copy(row, t->doc, of_task[k]);
+	for (size_t k = 0; k < sizeof of_claim / sizeof *of_claim; k++)
+		report_copy(row, claim, of_claim[k]);
+	for (size_t k = 0; k < sizeof of_result / sizeof *of_result; k++)
+		report_copy(row, result, of_result[k]);
+	add_vote(row, s, t);
+	if (!t->doc)
+		json_set(row, "valid", json_new_bool(false));
+	return row;
+}
+
+static int status_json(const struct page *p, struct err *e)
 {
 	char when[32];
+	const struct snapshot *s = &p->s;
 	struct json *nodes;
 	if (report_nodes(s, &nodes, e))
 		return -1;
-	struct json *all = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY);
-	for (size_t i = 0; i < s->n_tasks; i++) {
-		const struct snapshot_task *t = &s->tasks[i];
-		const struct json *result = json_get(t->doc, "result"), *claim = json_get(t->doc, "claim");
-		static const char *const of_task[] = {"priority", "created_at", "not_before", "labels"},
-					 *const of_claim[] = {"claimed_at", "lease_until", "attempt"},
-					 *const of_result[] = {"status",      "exit_code", "signal", "duration_ms",
-							       "finished_at", "attempt",   "reason"};
-		struct json *row = json_new(JSON_OBJECT);
-		json_set(row, "task_id", json_new_str(t->id));
-		json_set(row, "state", json_new_str(task_state_name(t->state)));
-		report_copy(row, result ? result : claim, "node");
-		for (size_t k = 0; k < sizeof of_task / sizeof *of_task; k++)
-			report_copy(row, t->doc, of_task[k]);
-		for (size_t k = 0; k < sizeof of_claim / sizeof *of_claim; k++)
-			report_copy(row, claim, of_claim[k]);
-		for (size_t k = 0; k < sizeof of_result / sizeof *of_result; k++)
-			report_copy(row, result, of_result[k]);
-		add_vote(row, s, t);
-		if (!t->doc)
-			json_set(row, "valid", json_new_bool(false));
-		json_append(tasks, row);
-	}
+	struct json *all = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY), *ended = json_new(JSON_OBJECT);
+	for (size_t i = 0; i < p->of.n; i++)
+		json_append(tasks, row_json(s, &p->of.v[i]));
 	json_set(all, "schema", json_new_int(1));
 	json_set(all, "commit", json_new_str(s->commit));
 	json_set(all, "committed_at", json_new_str(clock_format(s->committed_at, when)));
-	json_set(all, "counts", report_counts(s));
+	json_set(all, "counts", is_part(p) ? count_part(p, ended) : report_counts(s));
+	if (is_part(p))
+		json_set(all, "ended", json_copy(ended));
 	json_set(all, "throughput", throughput_json(s));
-	json_set(all, "audit", record_json(r));
+	json_set(all, "audit", record_json(&p->r));
 	json_set(all, "nodes", nodes);
 	json_set(all, "tasks", tasks);
 	put_json(all);
 	json_free(all);
+	json_free(ended);
 	return 0;
 }
 
 /* ---- the page that is looked at again and again ---- */
 
-struct page {
-	const struct context *ctx;
-	const struct report_options *o;
-	struct snapshot s; /* as seen last */
-	struct record r;
-};
-
 static int look_again(void *ctx, struct err *e)
 {
 	struct page *p = ctx;
-	struct snapshot fresh = {0};
-	struct record r;
-	if (open_snapshot(p->ctx, NULL, &fresh, e) || snapshot_load(&fresh, ~0u, e) || record_read(&fresh, &r, e)) {
-		snapshot_close(&fresh);
+	struct page fresh = {.ctx = p->ctx, .o = p->o};
+	if (open_snapshot(p->ctx, p->o->at, &fresh.s, e) ||
+	    select_tasks(&fresh.s, &p->o->of, p->o->ids, p->o->n_ids, &fresh.of, e) ||
+	    snapshot_load(&fresh.s, ~0u, e) || record_read(&fresh.s, &fresh.r, e)) {
+		selected_clear(&fresh.of);
+		snapshot_close(&fresh.s);
 		return -1;
 	}
+	selected_clear(&p->of);
 	snapshot_close(&p->s);
-	p->s = fresh;
-	p->r = r;
+	*p = fresh;
 	return 0;
 }
 
@@ -369,50 +442,43 @@ static void draw(void *ctx, int width, struct buf *out)
 	char when[32];
 	p->s.now = clock_now(); /* ages count on while the remote is away */
 	buf_addf(out, "dgrid, every %ld s, %s (q ends)\n", p->o->watch, clock_format(clock_now(), when));
-	status_text(&p->s, &p->r, p->o, width, out);
-}
-
-static int watch_status(const struct context *ctx, const struct report_options *o, struct err *e)
-{
-	struct page p = {.ctx = ctx, .o = o};
-	struct watch w = {.every_ms = o->watch * 1000, .ctx = &p, .look = look_again, .draw = draw};
-	int rc = watch_run(&w, e);
-	snapshot_close(&p.s);
-	return rc;
+	status_text(p, width, out);
 }
 
 static int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct report_options o;
-	struct snapshot s = {0};
-	struct record r = {0};
+	struct page p = {.ctx = ctx, .o = &o};
 	struct buf out = {0};
-	int width, rows, rc = report_options(&o, &verb_status, argc, argv, false, e);
-	if (!rc && o.watch)
-		return watch_status(ctx, &o, e);
-	if (!rc && !(rc = open_snapshot(ctx, o.at, &s, e)))
-		rc = snapshot_load(&s, ~0u, e);
-	if (!rc)
-		rc = record_read(&s, &r, e);
+	int width, rows, rc = report_options(&o, &verb_status, argc, argv, REPORT_ANY, e);
+	struct watch w = {.every_ms = o.watch * 1000, .ctx = &p, .look = look_again, .draw = draw};
 	table_terminal(&width, &rows);
-	if (!rc && o.json)
-		rc = status_json(&s, &r, e);
-	else if (!rc && o.markdown)
-		status_markdown(&s, &r, &o, &out);
-	else if (!rc)
-		status_text(&s, &r, &o, width, &out);
-	fwrite(out.data ? out.data : "", 1, out.len, stdout);
+	if (!rc && o.watch)
+		rc = watch_run(&w, e);
+	else if (!rc && !(rc = look_again(&p, e))) {
+		if (o.json)
+			rc = status_json(&p, e);
+		else if (o.markdown)
+			status_markdown(&p, &out);
+		else
+			status_text(&p, width, &out);
+		fwrite(out.data ? out.data : "", 1, out.len, stdout);
+		rc = rc ? rc : select_missing(&p.of, e);
+	}
 	buf_clear(&out);
-	snapshot_close(&s);
+	selected_clear(&p.of);
+	report_clear(&o);
+	snapshot_close(&p.s);
 	return rc;
 }
 
 const struct verb verb_status = {
     .name = "status",
-    .args = "[--json | --markdown | --watch [SECONDS]] [--all] [--limit N] [--at REV|DATE]",
+    .args = "[--json | --markdown | --watch [SECONDS]] [--all] [--limit N] [--at REV|DATE] [SELECTION]... [ID]...",
     .summary = "the grid at a glance; --watch redraws it in place, --markdown is for job summaries",
     .about = "Counts, pace, the tasks that run, wait and have ended last, and the nodes. Reads one commit; a remote is "
-	     "kept in a cache under $XDG_CACHE_HOME/dgrid, so that only news is fetched.",
+	     "kept in a cache under $XDG_CACHE_HOME/dgrid, so that only news is fetched. With ids or a selection it is "
+	     "about those tasks alone: how many wait, run and have ended how, and their rows.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
@@ -424,7 +490,10 @@ const struct verb verb_status = {
 	    {'l', "--limit", "N", NULL, "show at most N queued and N finished tasks; default 20"},
 	    USAGE_AT,
 	    {0}},
+    .shared = select_option_at,
+    .operands = "@tasks",
     .examples = (const struct usage_note[]){{"dgrid status", ""},
+					    {"dgrid status --group sweep", ""},
 					    {"dgrid status --watch 5", ""},
 					    {"dgrid status --at '2 hours ago' --json", ""},
 					    {"dgrid status --markdown >>\"$GITHUB_STEP_SUMMARY\"", ""},

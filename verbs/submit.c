@@ -11,26 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* key: NULL, or what to sign with. Where only signed tasks run, one that would end as invalid is a problem now; one
- * that is staged may still be approved. */
-static int sign_and_judge(struct ledger *l, bool required, char **text, const struct json *doc, const char *key,
-			  struct problems *p, struct err *e)
-{
-	struct json *copy = json_copy(doc);
-	struct trust_verdict v;
-	int rc = key ? trust_sign(copy, key, e) : 0;
-	if (!rc && key) {
-		free(*text);
-		*text = task_text(copy);
-	}
-	if (!rc && required && !(rc = trust_judge_new(&l->git, l->head, copy, &v, e)) && !v.ok)
-		problem_in(p, 1, 1, "signatures",
-			   "%s (expected --sign with a key that counts, or --unapproved for somebody to approve it)",
-			   v.why);
-	json_free(copy);
-	return rc;
-}
-
 /* What the command line and a script's own lines ask for: a task to be made of options and a script, or files; then
  * what is to be queued. */
 struct submission {
@@ -279,7 +259,8 @@ static int judge_one(struct submission *w, size_t i, struct ledger *l, const str
 		free(*text);
 		*text = task_text(t.doc);
 	}
-	int rc = sign_and_judge(l, c->require_signed_tasks && !w->q.unapproved, text, t.doc, key, p, e);
+	int rc = queue_sign(l, c->require_signed_tasks && !w->q.unapproved, text, t.doc, key,
+			    ", or --unapproved for somebody to approve it", p, e);
 	task_clear(&t);
 	return rc;
 }
@@ -407,7 +388,8 @@ out:
 const struct verb verb_submit = {
     .name = "submit",
     .args = "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] [--dry-run] "
-	    "[--replace | --skip-existing] [--unapproved] [--sign] [--key FILE] [--wait] [TASK-OPTION]... (FILE... | [--id ID] (--script FILE | -- CMD))",
+	    "[--replace | --skip-existing] [--unapproved] [--sign] [--key FILE] [--wait] [TASK-OPTION]... (FILE... | "
+	    "[--id ID] (--script FILE | -- CMD))",
     .summary = "validate and queue tasks; --wait waits for its end",
     .about =
 	"Queues tasks: those in FILE..., each a JSON document whose name without .json is its id (dgrid-task(5)), or "

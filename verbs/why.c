@@ -333,17 +333,6 @@ static void why_ended(const struct snapshot_task *t, struct reasons *r)
 		because(r, "retry", "dgrid retry %s queues it again", t->id);
 }
 
-static int why_absent(struct snapshot *s, const char *id, struct reasons *r, struct err *e)
-{
-	char where[128];
-	struct json *old = task_id_valid(id) ? snapshot_archived(s, id, where, e) : NULL;
-	if (!old)
-		return err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
-	json_free(old);
-	because(r, "archived", "it ended and was moved to the archive (see: dgrid show %s)", id);
-	return 0;
-}
-
 static void why_there(const struct context *ctx, struct snapshot *s, struct snapshot_task *t, struct reasons *r)
 {
 	struct err unread;
@@ -370,73 +359,87 @@ static void why_there(const struct context *ctx, struct snapshot *s, struct snap
 				"another name");
 }
 
-static void print(const char *id, const struct snapshot_task *t, const struct reasons *r, bool as_json)
+static struct json *as_json(const struct selected *one, const struct reasons *r)
 {
-	const char *state = t ? task_state_name(t->state) : "archived";
-	if (as_json) {
-		struct json *all = json_new(JSON_OBJECT);
-		json_set(all, "schema", json_new_int(1));
-		json_set(all, "task_id", json_new_str(id));
-		json_set(all, "state", json_new_str(state));
-		json_set(all, "reasons", json_copy(r->list));
-		put_json(all);
-		json_free(all);
-		return;
-	}
-	printf(t ? "%s is in %s\n" : "%s is %s\n", id, state);
-	for (const struct json *one = r->list->child; one; one = one->next) {
+	struct json *all = json_new(JSON_OBJECT);
+	json_set(all, "task_id", json_new_str(one->task->id));
+	json_set(all, "state", json_new_str(one->state));
+	json_set(all, "reasons", json_copy(r->list));
+	return all;
+}
+
+static void print(const struct selected *one, const struct reasons *r)
+{
+	printf(strcmp(one->state, "archived") != 0 ? "%s is in %s\n" : "%s is %s\n", one->task->id, one->state);
+	for (const struct json *why = r->list->child; why; why = why->next) {
 		fputs("  ", stdout);
-		put_clean(json_str(one, "text"), 1024);
+		put_clean(json_str(why, "text"), 1024);
 		putchar('\n');
 	}
 }
 
-static int why(const struct context *ctx, struct snapshot *s, const char *id, struct reasons *r, bool as_json,
-	       struct err *e)
+static void why(const struct context *ctx, struct snapshot *s, const struct selected *one, struct reasons *r)
 {
-	if (open_snapshot(ctx, NULL, s, e) || snapshot_load(s, 1u << TASK_QUEUE, e))
+	json_free(r->list);
+	r->list = json_new(JSON_ARRAY);
+	if (strcmp(one->state, "archived") != 0)
+		why_there(ctx, s, one->task, r);
+	else
+		because(r, "archived", "it ended and was moved to the archive (see: dgrid show %s)", one->task->id);
+}
+
+static int why_all(const struct context *ctx, const struct report_options *o, struct snapshot *s,
+		   struct selected_list *found, struct reasons *r, struct err *e)
+{
+	if (open_snapshot(ctx, NULL, s, e) || select_tasks(s, &o->of, o->ids, o->n_ids, found, e) ||
+	    snapshot_load(s, 1u << TASK_QUEUE, e))
 		return -1;
 	r->signed_only = s->config.require_signed_nodes;
 	if (r->signed_only && keyring_read(&s->git, s->commit, &r->keys, e))
 		return -1;
-	struct snapshot_task *t = task_id_valid(id) ? snapshot_find(s, id) : NULL;
-	if (t)
-		why_there(ctx, s, t, r);
-	else if (why_absent(s, id, r, e))
-		return -1;
-	print(id, t, r, as_json);
-	return 0;
+	struct json *list = json_new(JSON_ARRAY);
+	for (size_t i = 0; i < found->n && !ferror(stdout); i++) {
+		why(ctx, s, &found->v[i], r);
+		if (o->json)
+			json_append(list, as_json(&found->v[i], r));
+		else
+			print(&found->v[i], r);
+	}
+	if (o->json && (found->n || o->of.given))
+		report_list(o, list);
+	json_free(list);
+	return select_missing(found, e);
 }
 
 static int cmd_why(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct snapshot s = {0};
-	struct reasons r = {.list = json_new(JSON_ARRAY)};
-	struct usage_scan scan = {.verb = &verb_why, .argc = argc, .argv = argv};
-	bool json = false;
-	int rc;
-	while ((rc = usage_next(&scan, e)) > 0)
-		json = true;
-	if (!rc && argc - scan.rest != 1)
-		rc = err_set(e, ERR_USAGE, "why needs one task id");
-	if (!rc)
-		rc = why(ctx, &s, argv[scan.rest], &r, json, e);
+	struct reasons r = {0};
+	struct report_options o;
+	struct selected_list found = {0};
+	int rc =
+	    report_options(&o, &verb_why, argc, argv, REPORT_MANY, e) || why_all(ctx, &o, &s, &found, &r, e) ? -1 : 0;
 	json_free(r.list);
 	keyring_clear(&r.keys);
+	selected_clear(&found);
+	report_clear(&o);
 	snapshot_close(&s);
 	return rc;
 }
 
 const struct verb verb_why = {
     .name = "why",
-    .args = "[--json] ID",
+    .args = "[--json] [SELECTION]... [ID]...",
     .summary = "why a task is where it is, and what keeps it from running",
     .about = "Says in words why a task waits (no node has its labels, all slots are busy, it is not signed, others are "
 	     "first ...), who runs it and since when, or how it ended, and what can be done.",
     .needs = USAGE_READS,
     .options = (const struct usage_option[]){USAGE_JSON, {0}},
+    .shared = select_option_at,
     .operands = "@tasks",
-    .examples = (const struct usage_note[]){{"dgrid why hello", ""}, {0}},
+    .examples = (const struct usage_note[]){{"dgrid why hello", ""},
+					    {"dgrid why --group sweep --state queued", "of each that waits"},
+					    {0}},
     .exits = (const struct usage_note[]){{"0", "printed"}, {0}},
     .run = cmd_why,
 };
