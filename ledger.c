@@ -373,7 +373,7 @@ static int apply(struct ledger *l, struct ledger_change *c, struct changeset *se
 	if (at == LEDGER_UNKNOWN || there < 0 || (!there && !c->create && confirm(l, c, NULL, e)))
 		goto out;
 	rc = 0;
-	if (!there)
+	if (!there || (c->create && c->edit && c->edit(c->ctx, NULL, &c->to) == CHANGE_DROP))
 		goto out;
 	if (!c->text) {
 		rc = edit(l, c, &made, e) ? OWN_TROUBLE : 0;

@@ -82,7 +82,7 @@ struct ledger_change {
 	enum task_state from, to;
 	bool create;	  /* no source: the id must be nowhere yet */
 	const char *text; /* non-NULL: the new content whole; NULL: edit() makes it from the current document */
-	/* May also choose another folder to go to. */
+	/* May also choose another folder to go to. Of one that is created: may it be, at this head? doc is NULL. */
 	enum change_verdict (*edit)(void *ctx, struct json *doc, enum task_state *to);
 	void *ctx;
 	const char *verb; /* for the commit message: claim, finish, ... */

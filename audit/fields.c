@@ -44,6 +44,8 @@ static const struct {
     {FIELD_TASK, "out_mb", ANY, 0, 0, NULL, SAME ", `out.form`"},
     {FIELD_TASK, "inputs", ANY, 0, 0, NULL, SAME "; what the trees hold is in their ids"},
     {FIELD_TASK, "workdir", ANY, 0, 0, NULL, SAME},
+    {FIELD_TASK, "needs", ANY, 0, 0, NULL, SAME ", `needs.known`, `needs.claim`, `needs.skip`, `needs.kept`"},
+    {FIELD_TASK, "after", ANY, 0, 0, NULL, SAME ", `needs.known`, `needs.claim`, `needs.kept`"},
     {FIELD_TASK, "priority", ANY, 0, 0, NULL,
      SAME "; that the first in line is claimed first is not judged: nodes draw among the first few"},
     {FIELD_TASK, "max_attempts", ANY, 0, 0, NULL, SAME ", `claim.attempt`, `place.move`"},
@@ -73,6 +75,7 @@ static const struct {
     {FIELD_CLAIM, "replicas", WHOLE, 1, 9, NULL, "`vote.quorum`"},
     {FIELD_CLAIM, "quorum", WHOLE, 1, 9, NULL, "`vote.quorum`"},
     {FIELD_CLAIM, "signed_by", TEXT, 0, 0, NULL, "`task.signed`"},
+    {FIELD_CLAIM, "after", OBJECT, 0, 0, NULL, "`needs.claim`"},
 
     {FIELD_ATTEMPT, "node", ID, 0, 0, NULL, "`attempts.grow`: as in the claim"},
     {FIELD_ATTEMPT, "attempt", WHOLE, 1, INT64_MAX, NULL, "`attempts.grow`: as in the claim"},
@@ -82,6 +85,7 @@ static const struct {
     {FIELD_ATTEMPT, "replicas", WHOLE, 1, 9, NULL, "`attempts.grow`: as in the claim"},
     {FIELD_ATTEMPT, "quorum", WHOLE, 1, 9, NULL, "`attempts.grow`: as in the claim"},
     {FIELD_ATTEMPT, "signed_by", TEXT, 0, 0, NULL, "`attempts.grow`: as in the claim"},
+    {FIELD_ATTEMPT, "after", OBJECT, 0, 0, NULL, "`attempts.grow`: as in the claim"},
     {FIELD_ATTEMPT, "ended_at", TIME, 0, 0, NULL, "`attempts.grow`: the commit's time"},
     {FIELD_ATTEMPT, "outcome", TEXT, 0, 0, NULL, "`place.move`, `attempts.grow`: the result's status"},
     {FIELD_ATTEMPT, "reason", OUTPUT, 0, 0, NULL, "-: no rule: words for people"},
@@ -138,6 +142,10 @@ static const struct {
     {FIELD_RESULT, "out_error", OUTPUT, 0, 0, NULL, "`out.form`"},
     {FIELD_RESULT, "reason", OUTPUT, 0, 0, NULL, "-: no rule: words for people"},
     {FIELD_RESULT, "quorum", OBJECT, 0, 0, NULL, "`vote.quorum`"},
+    {FIELD_RESULT, "because", OBJECT, 0, 0, NULL, "`needs.skip`"},
+
+    {FIELD_BECAUSE, "task", ID, 0, 0, NULL, "`needs.skip`"},
+    {FIELD_BECAUSE, "status", TEXT, 0, 0, NULL, "`needs.skip`: none is success"},
 
     {FIELD_LIMITS, "cpus", NUMBER, 0, 0, NULL, "`result.task`: no more than the task asks and the settings give"},
     {FIELD_LIMITS, "memory_mb", WHOLE, 1, INT64_MAX, NULL, "`result.task`: likewise"},
@@ -222,19 +230,13 @@ static const struct {
 
 const char *field_doc_name(enum field_doc d)
 {
-	static const char *const names[FIELD_N] = {[FIELD_TASK] = "task",
-						   [FIELD_STEP] = "task",
-						   [FIELD_CLAIM] = "claim",
-						   [FIELD_ATTEMPT] = "attempts[]",
-						   [FIELD_EVIDENCE] = "evidence",
-						   [FIELD_RESULT] = "result",
-						   [FIELD_LIMITS] = "limits",
-						   [FIELD_QUORUM] = "quorum",
-						   [FIELD_APPROVED] = "approved_by",
-						   [FIELD_OUT] = "out",
-						   [FIELD_CANCEL] = "cancel",
-						   [FIELD_INVALID] = "invalid",
-						   [FIELD_NODE] = "node",
+	static const char *const names[FIELD_N] = {[FIELD_TASK] = "task",	  [FIELD_STEP] = "task",
+						   [FIELD_CLAIM] = "claim",	  [FIELD_ATTEMPT] = "attempts[]",
+						   [FIELD_EVIDENCE] = "evidence", [FIELD_RESULT] = "result",
+						   [FIELD_LIMITS] = "limits",	  [FIELD_QUORUM] = "quorum",
+						   [FIELD_BECAUSE] = "because",	  [FIELD_APPROVED] = "approved_by",
+						   [FIELD_OUT] = "out",		  [FIELD_CANCEL] = "cancel",
+						   [FIELD_INVALID] = "invalid",	  [FIELD_NODE] = "node",
 						   [FIELD_TOTALS] = "archive"};
 	return names[d];
 }

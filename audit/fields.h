@@ -16,6 +16,7 @@ enum field_doc {
 	FIELD_LIMITS,
 	FIELD_OUT,
 	FIELD_QUORUM,
+	FIELD_BECAUSE,
 	FIELD_APPROVED,
 	FIELD_CANCEL,
 	FIELD_INVALID, /* the whole document that stands for what was no task */

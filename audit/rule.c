@@ -49,6 +49,14 @@ static const struct rule rules[RULE_N] = {
     [RULE_CLAIM_RENEWAL] = {"claim.renewal",
 			    "a claim is renewed by its node only; only `lease_until` changes, and only "
 			    "forward"},
+    [RULE_NEEDS_KNOWN] = {"needs.known",
+			  "what comes to the queue waits for tasks of the branch only, and none for itself by "
+			  "way of others"},
+    [RULE_NEEDS_CLAIM] = {"needs.claim",
+			  "what is claimed has all its `needs` in completed, and all it comes `after` ended as "
+			  "the claim says"},
+    [RULE_NEEDS_SKIP] = {"needs.skip", "what is skipped needs a task that is in failed, and names it"},
+    [RULE_NEEDS_KEPT] = {"needs.kept", "what a task waits for stays on the branch until that task has ended"},
     [RULE_RESULT_CLAIM] = {"result.claim", "a result stands under the claim's node, nonce and attempt, in a commit of "
 					   "that node's"},
     [RULE_RESULT_TIME] = {"result.time", "a run begins after its claim, ends after it began, and before its commit"},
@@ -250,10 +258,10 @@ void rule_change_classify(struct rule_change *ch)
 
 static bool known_verb(const char *verb, size_t len)
 {
-	static const char *const verbs[] = {"submit",  "promote", "approve",	"claim",     "renew", "release",
-					    "success", "failed",  "timeout",	"oom",	     "lost",  "requeue",
-					    "cancel",  "retry",	  "invalid",	"cancelled", "vote",  "disputed",
-					    "enroll",  "revoke",  "unstartable"};
+	static const char *const verbs[] = {"submit",  "promote", "approve",	 "claim",     "renew", "release",
+					    "success", "failed",  "timeout",	 "oom",	      "lost",  "requeue",
+					    "cancel",  "retry",	  "invalid",	 "cancelled", "vote",  "disputed",
+					    "enroll",  "revoke",  "unstartable", "skip"};
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (strlen(verbs[i]) == len && !strncmp(verbs[i], verb, len))
 			return true;

@@ -2,6 +2,7 @@
 #include "audit/rules_archive.h"
 #include "audit/rules_claim.h"
 #include "audit/rules_grid.h"
+#include "audit/rules_needs.h"
 #include "audit/rules_result.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -373,6 +374,7 @@ static void judge_tasks(struct rules *r, const struct rule_commit *c)
 	}
 	if (c->parent[0])
 		rules_archiving(r, c, leaving, n_leaving);
+	rules_needs(r, c);
 	free(task);
 	free(leaving);
 }

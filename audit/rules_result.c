@@ -21,8 +21,8 @@ static const char *or_none(const char *s)
 /* The entry that ends a claim is its copy. */
 static void judge_entry(const struct rule_move *m, const struct json *entry)
 {
-	static const char *const same[] = {"node",	  "nonce",    "attempt", "claimed_at",
-					   "lease_until", "replicas", "quorum",	 "signed_by"};
+	static const char *const same[] = {"node",     "nonce",	 "attempt",   "claimed_at", "lease_until",
+					   "replicas", "quorum", "signed_by", "after"};
 	if (json_get(m->new, "claim"))
 		rule_say(m, RULE_ATTEMPTS_GROW, "the claim ended, and still stands in the task");
 	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
@@ -258,7 +258,7 @@ static void judge_run(const struct rule_move *m, const struct json *result)
 /* What ended without a run has nothing to say of one. */
 static void judge_bare(const struct rule_move *m, const struct json *result)
 {
-	static const char *const may[] = {"status", "reason", "node", "finished_at"};
+	static const char *const may[] = {"status", "reason", "node", "finished_at", "because"};
 	for (const struct json *x = result ? result->child : NULL; x; x = x->next) {
 		bool known = false;
 		for (size_t i = 0; i < sizeof may / sizeof *may && !known; i++)
@@ -312,6 +312,8 @@ void rules_end(const struct rule_move *m)
 		judge_verdict(m, result, entry);
 	else if (!strcmp(status, "invalid"))
 		rule_say(m, RULE_PLACE_MOVE, "what was claimed was a valid task");
+	else if (!strcmp(status, "skipped"))
+		rule_say(m, RULE_PLACE_MOVE, "what was claimed has ended as skipped");
 	else
 		judge_run(m, result);
 	rules_vote_end(m, result);
@@ -372,11 +374,19 @@ void rules_refuse(const struct rule_move *m)
 		judge_invalid(m);
 		return;
 	}
-	if (!status || strcmp(status, "cancelled") != 0) {
+	bool skipped = status && !strcmp(status, "skipped") && m->from == TASK_QUEUE;
+	if (skipped)
+		rule_fields(m, FIELD_BECAUSE, json_get(result, "because"));
+	else if (json_get(result, "because"))
+		rule_say(m, RULE_RESULT_PARTS, "because in the result of what was not skipped");
+	if (!skipped && (!status || strcmp(status, "cancelled") != 0)) {
 		rule_say(m, RULE_PLACE_MOVE, "a task that was never claimed ended as %.40s", or_none(status));
 		return;
 	}
-	rule_cancel_note(m);
+	if (skipped)
+		rule_kept(m, "cancel", RULE_CANCEL_NOTE);
+	else
+		rule_cancel_note(m);
 	rule_kept(m, "attempts", RULE_ATTEMPTS_GROW);
 	rule_kept(m, "approved_by", RULE_PROMOTE_MERGED);
 	rule_kept(m, "not_before", RULE_TASK_FIELDS);

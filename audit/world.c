@@ -17,6 +17,7 @@ void world_init(struct world *w)
 
 static void free_task(struct world_task *t)
 {
+	needs_clear(&t->needs);
 	free(t->author);
 	free(t->committer);
 	free(t);
@@ -102,6 +103,14 @@ struct world_task *world_task_add(struct world *w, const char *id)
 	return t;
 }
 
+void world_task_waits(struct world *w, struct world_task *t, struct needs *needs)
+{
+	w->n_waiting -= t->needs.n > 0;
+	needs_clear(&t->needs);
+	t->needs = *needs;
+	w->n_waiting += t->needs.n > 0;
+}
+
 void world_task_remove(struct world *w, const char *id)
 {
 	if (!w->room_tasks)
@@ -112,6 +121,7 @@ void world_task_remove(struct world *w, const char *id)
 	if (!t)
 		return;
 	*at = t->next;
+	w->n_waiting -= t->needs.n > 0;
 	free_task(t);
 	w->n_tasks--;
 }

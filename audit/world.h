@@ -5,6 +5,7 @@
  */
 #ifndef WORLD_H
 #define WORLD_H
+#include "schema/need.h"
 #include "schema/task.h"
 #include <stdio.h>
 
@@ -15,6 +16,7 @@ struct world_task {
 	char commit[72];	  /* which brought it; "": it was there when the replay began */
 	char *author, *committer; /* of that commit; NULL: not known */
 	int64_t at;		  /* when that was committed, UTC seconds */
+	struct needs needs;	  /* what it waits for, of one that has not ended and that the replay has seen */
 };
 struct world_node {
 	struct world_node *next;
@@ -39,8 +41,8 @@ struct world {
 	size_t n_past;
 	int64_t newest; /* the latest date of a commit so far that a commit may have; UTC seconds, 0: none */
 	char newest_id[72];
-	struct world_task **tasks; /* chains */
-	size_t n_tasks, room_tasks;
+	struct world_task **tasks;	       /* chains */
+	size_t n_tasks, room_tasks, n_waiting; /* n_waiting: those with needs */
 	struct world_node **nodes;
 	size_t n_nodes, room_nodes;
 	uint64_t *nonces; /* hashes, open addressing; 0: empty */
@@ -58,7 +60,8 @@ void world_init(struct world *w);
 void world_clear(struct world *w);
 struct world_task *world_task(const struct world *w, const char *id); /* NULL: never seen, or forgotten */
 struct world_task *world_task_add(struct world *w, const char *id);   /* the same, made when there is none */
-void world_task_remove(struct world *w, const char *id);	      /* forgets it */
+void world_task_waits(struct world *w, struct world_task *t, struct needs *needs); /* needs moves over */
+void world_task_remove(struct world *w, const char *id);			   /* forgets it */
 /* Another live task whose id a file system may take for this one's; NULL: none. */
 const struct world_task *world_task_like(const struct world *w, const char *id);
 struct world_node *world_node(const struct world *w, const char *id);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const result_statuses[RESULT_N_STATUSES] = {"success", "failed",   "timeout",     "oom",	"cancelled",
-							"lost",	   "disputed", "unstartable", "invalid"};
+const char *const result_statuses[RESULT_N_STATUSES] = {"success", "failed",   "timeout",     "oom",	 "cancelled",
+							"lost",	   "disputed", "unstartable", "invalid", "skipped"};
 
 size_t result_status_index(const char *status)
 {

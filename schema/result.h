@@ -17,7 +17,7 @@ struct result_facts { /* borrowed */
 };
 struct json *result_json(const struct attempt_result *a, const struct result_facts *f); /* the caller's */
 /* How the ledger says that a task ended. Its index in that list; RESULT_N_STATUSES: it is none of them. */
-enum { RESULT_N_STATUSES = 9 };
+enum { RESULT_N_STATUSES = 10 };
 extern const char *const result_statuses[RESULT_N_STATUSES];
 size_t result_status_index(const char *status); /* may be NULL */
 /* What a result says in one line: of a failure the last words on stderr, else the first on stdout. The caller's. */

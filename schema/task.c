@@ -4,6 +4,8 @@
 #include "base/text.h"
 #include "sandbox/script.h"
 #include "schema/input.h"
+#include "schema/need.h"
+#include "schema/synonyms.h"
 #include "schema/vote.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +18,6 @@ static const char *const state_names[] = {"unapproved", "queue", "in_progress", 
 const char *task_state_name(enum task_state s)
 {
 	return state_names[s];
-}
-
-bool task_id_valid(const char *id)
-{
-	size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
-	return n >= 1 && n <= 64 && !id[n];
 }
 
 /* ---- the schema ---- */
@@ -227,6 +223,14 @@ static void check_group(const struct checking *k, const struct json *m)
 		wrong(k, m, m->name, "a name: 1-64 of A-Z a-z 0-9 _ -");
 }
 
+static void check_needs(const struct checking *k, const struct json *m)
+{
+	const struct json *at;
+	char why[160];
+	if (!need_list_valid(m, json_str(k->t->doc, "task_id"), &at, why))
+		problem_in(k->p, at->line, at->col, m->name, "not valid (%s)", why);
+}
+
 static void check_bool(const struct checking *k, const struct json *m)
 {
 	if (m->type != JSON_BOOL)
@@ -308,7 +312,8 @@ static const struct field {
 } fields[] = {
     {{"task_id", "string", "required; 1-64 of `A-Z a-z 0-9 _ -`; the file's name without `.json`", "", true}, check_id},
     {{"script", "string",
-      "required; not empty, no NUL, at most 65,536 bytes; lines end with LF; run by `sh -c`, or by the program of its "
+      "required; not empty, no NUL, at most 65,536 bytes; lines end with LF; run by `sh -c`, or by the program "
+      "of its "
       "`#!` line",
       "", true},
      check_script},
@@ -317,7 +322,8 @@ static const struct field {
      check_timeout},
     {{"image", "string", "one of `grid.json`'s `images`", "the first of them", false}, check_image},
     {{"env", "object of strings",
-      "at most 2,000; names of letters, digits and `_`, not beginning with a digit; name and value at most 131,000 "
+      "at most 2,000; names of letters, digits and `_`, not beginning with a digit; name and value at most "
+      "131,000 "
       "bytes",
       "none", false},
      check_env},
@@ -328,8 +334,10 @@ static const struct field {
       false},
      check_out},
     {{"inputs", "object of objects",
-      "at most 16; each name (1-64 of `A-Z a-z 0-9 . _ -`, no dot first) stands in `/in`: `tree` (object id, on "
-      "`refs/dgrid/in/TREE`), `path` in it, `files`, `bytes`, `from` (what it was made of); set by `dgrid submit "
+      "at most 16; each name (1-64 of `A-Z a-z 0-9 . _ -`, no dot first) stands in `/in`: `tree` (object id, "
+      "on "
+      "`refs/dgrid/in/TREE`), `path` in it, `files`, `bytes`, `from` (what it was made of); set by `dgrid "
+      "submit "
       "--input`",
       "none", false},
      check_inputs},
@@ -337,6 +345,17 @@ static const struct field {
       "the name of an input, a folder: the script begins in a copy of it that it may write to, in `/tmp`",
       "none: it begins in `/tmp`", false},
      check_workdir},
+    {{"needs", "array of ids",
+      "at most 256; it waits until all these tasks have ended in success; when one has not, it ends as "
+      "`skipped`",
+      "none", false},
+     check_needs},
+    {{"after", "array of ids",
+      "at most 256; it waits until all these tasks have ended, however; `DGRID_AFTER` tells the script how: "
+      "`ID=STATUS "
+      "...`",
+      "none", false},
+     check_needs},
     {{"priority", "integer", "0-9; higher runs first, then the oldest", "5", false}, check_priority},
     {{"max_attempts", "integer",
       "1-10; attempts lost with their node, those that a node could not start, and failed ones with "
@@ -357,7 +376,8 @@ static const struct field {
      check_quorum},
     {{"labels", "array of strings", "only nodes that carry all of them claim it", "none", false}, check_labels},
     {{"group", "string",
-      "1-64 of `A-Z a-z 0-9 _ -`; a name that tasks share, by which `status`, `wait`, `cancel` and others find them "
+      "1-64 of `A-Z a-z 0-9 _ -`; a name that tasks share, by which `status`, `wait`, `cancel` and others find "
+      "them "
       "all",
       "none", false},
      check_group},
@@ -368,25 +388,29 @@ static const struct field {
      check_time},
     {{"metadata", "any", "kept untouched", "", false}, check_any},
     {{"signatures", "array of objects",
-      "set by `dgrid submit --sign` and `dgrid approve`: `signature` (armored, of OpenSSH), `key` (its fingerprint); "
+      "set by `dgrid submit --sign` and `dgrid approve`: `signature` (armored, of OpenSSH), `key` (its "
+      "fingerprint); "
       "at "
       "most 8",
       "none", false},
      check_signatures},
     /* What dgrid writes: type is where. */
     {{"approved_by", "all but `unapproved/`",
-      "of a task that came by pull request: `commit` (which brought it onto the branch: the merge), its `author` and "
+      "of a task that came by pull request: `commit` (which brought it onto the branch: the merge), its "
+      "`author` and "
       "`committer`, `at`",
       NULL, false},
      NULL},
     {{"claim", "`in_progress/`",
       "`node`, `attempt`, `nonce`, `claimed_at`, `lease_until`; of a task that "
-      "several nodes run also `replicas`, `quorum`",
+      "several nodes run also `replicas`, `quorum`; of one with `after` how those ended",
       NULL, false},
      NULL},
     {{"attempts", "everywhere",
-      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; `fault` (`engine`) where the "
-      "node's engine was the reason; `evidence` where another than its node ended it; of attempts that were tried "
+      "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; `fault` (`engine`) where "
+      "the "
+      "node's engine was the reason; `evidence` where another than its node ended it; of attempts that were "
+      "tried "
       "again also `exit_code`, `signal`, `duration_ms`, `stderr_tail`, `out`, `out_error`; of "
       "votes `commitment`, `duration_ms`, `engine`, `image_digest`",
       NULL, false},
@@ -404,45 +428,10 @@ const struct task_field *task_field_at(size_t i)
 	return i < N_FIELDS ? &fields[i].told : NULL;
 }
 
-/* What other programs call a field that there is. */
-static const char *const others[][2] = {{"id", "task_id"},
-					{"name", "task_id"},
-					{"command", "script"},
-					{"cmd", "script"},
-					{"run", "script"},
-					{"timeout", "timeout_seconds"},
-					{"time_limit", "timeout_seconds"},
-					{"mem", "memory_mb"},
-					{"memory", "memory_mb"},
-					{"memory_limit", "memory_mb"},
-					{"ram", "memory_mb"},
-					{"cpu", "cpus"},
-					{"cores", "cpus"},
-					{"processes", "pids"},
-					{"max_pids", "pids"},
-					{"environment", "env"},
-					{"variables", "env"},
-					{"container", "image"},
-					{"docker_image", "image"},
-					{"tags", "labels"},
-					{"input", "inputs"},
-					{"input_files", "inputs"},
-					{"files", "inputs"},
-					{"needs", "labels"},
-					{"requires", "labels"},
-					{"node_selector", "labels"},
-					{"retries", "max_attempts"},
-					{"retry", "retry_on_failure"}};
-
 static void unknown(const struct checking *k, const struct json *m)
 {
-	const char *near = NULL;
-	size_t best = 3;
-	for (size_t i = 0; i < sizeof others / sizeof *others && strlen(m->name) == m->name_len; i++)
-		if (!strcmp(m->name, others[i][0])) {
-			near = others[i][1];
-			best = 0;
-		}
+	const char *near = strlen(m->name) == m->name_len ? synonym_of(m->name) : NULL;
+	size_t best = near ? 0 : 3;
 	for (size_t i = 0; i < N_FIELDS && strlen(m->name) == m->name_len; i++)
 		if (fields[i].check && text_differences(m->name, fields[i].told.name) < best) {
 			near = fields[i].told.name;

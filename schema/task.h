@@ -18,7 +18,6 @@ enum task_state { TASK_UNAPPROVED, TASK_QUEUE, TASK_IN_PROGRESS, TASK_COMPLETED,
 const char *task_state_name(enum task_state s); /* the folder under tasks/ */
 /* The ids of a folder's files ID.json, sorted; what is named otherwise is passed by. */
 int task_ids_in(const char *folder, struct strs *out, struct err *e);
-bool task_id_valid(const char *id); /* 1-64 of A-Za-z0-9_- */
 
 /* The schema as docs/TASK_FORMAT.md tells it, in its order. */
 struct task_field {

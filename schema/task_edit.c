@@ -4,6 +4,12 @@
 
 #define STORY_BYTES 512 /* of stderr kept for an attempt that was not the last */
 
+bool task_id_valid(const char *id)
+{
+	size_t n = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+	return n >= 1 && n <= 64 && !id[n];
+}
+
 const char *task_claim_nonce(const struct json *doc)
 {
 	return json_str(json_get(doc, "claim"), "nonce");
@@ -47,10 +53,10 @@ void task_set_claim(struct json *doc, const char *node, const char *nonce, int64
 	json_set(doc, "claim", claim);
 }
 
-void task_set_signer(struct json *doc, const char *signer)
+void task_claim_add(struct json *doc, const char *name, struct json *value)
 {
 	struct json *claim = json_copy(json_get(doc, "claim"));
-	json_set(claim, "signed_by", json_new_str(signer));
+	json_set(claim, name, value);
 	json_set(doc, "claim", claim);
 }
 
@@ -181,6 +187,15 @@ void task_set_verdict(struct json *doc, const char *status, const char *reason)
 	set_time(result, "finished_at", clock_now());
 	if (claim)
 		task_end_claim(doc, status, reason, NULL);
+	json_set(doc, "result", result);
+}
+
+void task_set_because(struct json *doc, const char *id, const char *status)
+{
+	struct json *result = json_copy(json_get(doc, "result")), *because = json_new(JSON_OBJECT);
+	json_set(because, "task", json_new_str(id));
+	json_set(because, "status", json_new_str(status));
+	json_set(result, "because", because);
 	json_set(doc, "result", result);
 }
 

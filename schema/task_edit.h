@@ -6,11 +6,11 @@
 
 #define TASK_MAX_ATTEMPTS 3 /* when the task does not say */
 
+bool task_id_valid(const char *id); /* 1-64 of A-Za-z0-9_- */
 /* Nonce of the claim in doc, or NULL. */
 const char *task_claim_nonce(const struct json *doc);
 int64_t task_attempts_used(const struct json *doc); /* attempts that count towards max_attempts: no votes */
 void task_set_claim(struct json *doc, const char *node, const char *nonce, int64_t lease_seconds);
-void task_set_signer(struct json *doc, const char *signer); /* into the claim: whose signature was good */
 void task_renew_claim(struct json *doc, int64_t lease_seconds);
 int64_t task_lease_until(const struct json *doc); /* UTC seconds; 0: no claim with a lease */
 /* Ends the claim: takes it out of doc and adds it to attempts with how it ended (result status, "released", "lost").
@@ -18,6 +18,10 @@ int64_t task_lease_until(const struct json *doc); /* UTC seconds; 0: no claim wi
 void task_end_claim(struct json *doc, const char *outcome, const char *reason, const struct json *result);
 /* Sets the result of a task that ends without a run of its own (lost, cancelled); ends its claim, if any. */
 void task_set_verdict(struct json *doc, const char *status, const char *reason);
+/* Adds to the result of one that ends as skipped which task that is because of, and how that ended. */
+void task_set_because(struct json *doc, const char *id, const char *status);
+/* Into the claim: a member of it, such as how those ended that it comes after. value becomes its. */
+void task_claim_add(struct json *doc, const char *name, struct json *value);
 /* Notes in the story that somebody queues the task again: its attempts and votes count from there. Takes the result
  * out; its outliers stay in the note. */
 void task_retried(struct json *doc, const char *by);

@@ -43,7 +43,8 @@ static int64_t waited_95(const struct given *x)
 	int64_t *v = xcalloc(x->rows->n + 1, sizeof *v), p = -1;
 	size_t n = 0;
 	for (size_t i = 0; i < x->rows->n; i++)
-		if (x->s->tasks[x->rows->v[i].task].state == TASK_QUEUE && x->rows->v[i].created)
+		if (x->s->tasks[x->rows->v[i].task].state == TASK_QUEUE && x->rows->v[i].created &&
+		    !x->rows->v[i].waiting)
 			v[n++] = x->s->now > x->rows->v[i].created ? x->s->now - x->rows->v[i].created : 0;
 	if (n) {
 		qsort(v, n, sizeof *v, by_value);
@@ -58,7 +59,8 @@ static void advise_slots(struct buf *b, const struct given *x, int64_t slots, in
 {
 	const struct history *h = x->history;
 	char span1[32], text[512];
-	int64_t queued = (int64_t)x->s->count[TASK_QUEUE] - (int64_t)x->rows->unmatched, waits = waited_95(x);
+	int64_t queued = (int64_t)x->s->count[TASK_QUEUE] - (int64_t)(x->rows->unmatched + x->rows->waiting),
+		waits = waited_95(x);
 	if (waits < h->hour_wait95 / 1000)
 		waits = h->hour_wait95 / 1000;
 	double run = h->hour_run_mean > 0 ? (double)h->hour_run_mean / 1000 : 10;

@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "schema/result.h"
 #include "store/voters.h"
+#include "store/waits.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,7 @@ struct figures {
 	double ended, run_sum;		      /* tasks with a known duration, archived ones too */
 	int64_t oldest;			      /* seconds the oldest queued task has waited */
 	size_t late;			      /* claims past their lease */
+	size_t waiting;			      /* queued tasks that wait for others */
 	size_t short_of;		      /* queued tasks without nodes enough for a quorum */
 };
 
@@ -117,8 +119,9 @@ static void add_task(struct figures *f, const struct snapshot *s, const struct s
 	task_retried_ends(t->doc, &retried[0], &retried[1]);
 	f->completed += (double)retried[0] + (t->state == TASK_COMPLETED);
 	f->failed += (double)retried[1] + (t->state == TASK_FAILED);
-	if (t->state == TASK_QUEUE && created && s->now - created > f->oldest)
+	if (t->state == TASK_QUEUE && created && s->now - created > f->oldest && !waits_of(s, t->doc, NULL))
 		f->oldest = s->now - created;
+	f->waiting += t->state == TASK_QUEUE && t->doc && waits_of(s, t->doc, NULL);
 	f->late += t->state == TASK_IN_PROGRESS && lease && lease + s->config.max_clock_skew_seconds < s->now;
 	struct voters v = {0};
 	if (t->state == TASK_QUEUE && t->doc)
@@ -178,8 +181,10 @@ static void add_tasks(struct json *list, const struct snapshot *s)
 	m = metric(list, "dgrid_tasks_short_of_nodes", "gauge",
 		   "Queued tasks that the nodes there are cannot decide by their quorum.");
 	sample(m, "", (double)f.short_of, NULL);
+	m = metric(list, "dgrid_tasks_waiting", "gauge", "Queued tasks that wait for others to end.");
+	sample(m, "", (double)f.waiting, NULL);
 	m = metric(list, "dgrid_queue_oldest_age_seconds", "gauge",
-		   "How long ago the oldest queued task was created; 0 when none is queued.");
+		   "How long ago the oldest queued task that waits for no other was created; 0 when there is none.");
 	sample(m, "", (double)f.oldest, NULL);
 	add_summary(list, "dgrid_task_run_seconds",
 		    "Run time of tasks; quantiles over the finished ones still on the branch.", &f.run, &f);

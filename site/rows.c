@@ -3,6 +3,7 @@
 #include "base/markup.h"
 #include "schema/result.h"
 #include "store/voters.h"
+#include "store/waits.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,7 +232,7 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	const struct json *result = json_get(doc, "result"), *claim = json_get(doc, "claim");
 	const char *node = json_str(result ? result : claim, "node"), *status = json_str(result, "status"),
 		   *note = json_str(result, "reason");
-	char why[200] = "", votes[256];
+	char why[200] = "", votes[256], waits[240], waiting[256];
 	*row = (struct row){.task = index,
 			    .created = row_time(doc, "created_at"),
 			    .ended = row_time(result, "finished_at"),
@@ -248,7 +249,12 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	take_vote(x, t, doc, votes);
 	if (!note && votes[0])
 		note = votes;
-	if (t->state == TASK_QUEUE)
+	row->waiting = t->state == TASK_QUEUE && doc && waits_of(x->s, doc, waits);
+	x->r->waiting += row->waiting;
+	if (row->waiting) {
+		snprintf(waiting, sizeof waiting, "waits for %s", waits);
+		note = waiting;
+	} else if (t->state == TASK_QUEUE)
 		match_labels(x, doc);
 	snprintf(row->node, sizeof row->node, "%.*s", (int)markup_cut(node ? node : "", node ? strlen(node) : 0, 64),
 		 node ? node : "");

@@ -11,7 +11,8 @@ struct row {
 	int64_t when;		    /* the newest of its times, UTC seconds; 0: it has none */
 	int64_t created, ended, ms; /* UTC seconds, 0: unknown; how long it ran, -1: unknown */
 	bool orphan, failed;
-	bool page; /* has a page of its own */
+	bool waiting; /* for other tasks to end */
+	bool page;    /* has a page of its own */
 	char node[65];
 	struct buf json; /* an array, whole after rows_close */
 };
@@ -27,6 +28,7 @@ struct rows {
 	size_t n_events;
 	struct row **by_id;
 	int64_t *done, *failed; /* a node: finished tasks on the branch that it ran */
+	size_t waiting;		/* queued tasks that wait for others */
 	size_t unmatched;	/* queued tasks with labels that no living node carries */
 	char missing[160];	/* the labels of one of them */
 	size_t short_of;	/* queued tasks that the nodes there are cannot decide by their quorum */

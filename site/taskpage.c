@@ -70,6 +70,8 @@ void taskpage_words(struct buf *out, enum task_state state, const struct json *d
 			 (long long)task_attempts_used(doc), (long long)task_max_attempts(doc));
 	else if (!strcmp(status, "disputed"))
 		buf_adds(out, "Disputed: the nodes that ran it found too different things.");
+	else if (!strcmp(status, "skipped"))
+		buf_adds(out, "Skipped: a task that it needs did not succeed.");
 	else if (!strcmp(status, "invalid"))
 		buf_adds(out, "Not a valid task: it never ran.");
 	else if (!strcmp(status, "failed") && sig) {

@@ -16,22 +16,6 @@
 #define WORKER_WAIT_MS 3000	/* at most: so that one node does it, not all */
 #define WORKER_AGAIN_MS 60000	/* what was left is looked at again */
 
-static void forget(struct staged *s)
-{
-	free(s->why);
-	free(s->approver);
-	json_free(s->doc);
-	*s = (struct staged){0};
-}
-
-void promote_clear(struct staged_list *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		forget(&s->v[i]);
-	free(s->v);
-	*s = (struct staged_list){0};
-}
-
 /* ---- judging ---- */
 
 /* Where else an id stands, or one that a file system may take for it; "" for nowhere. */
@@ -204,14 +188,6 @@ static int judge_all(struct ledger *l, const struct grid_config *c, const struct
 	return rc < 0 ? -1 : 0;
 }
 
-static const struct staged *staged_of(const struct staged_list *s, const char *id)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (!strcmp(s->v[i].id, id))
-			return &s->v[i];
-	return NULL;
-}
-
 static bool listed(const struct strs *ids, const char *id)
 {
 	for (size_t i = 0; i < ids->n; i++)
@@ -267,7 +243,7 @@ static int look(struct ledger *l, const struct grid_config *c, const char *const
 		if ((same && !listed(touched, s->id)) || s->settled)
 			now.v[now.n++] = *s;
 		else
-			forget(s);
+			staged_forget(s);
 	}
 	size_t kept = now.n;
 	for (size_t k = 0; k < files.n; k++) {
@@ -281,6 +257,8 @@ static int look(struct ledger *l, const struct grid_config *c, const char *const
 	*out = now;
 	if (!rc)
 		rc = judge_all(l, c, &all, out, e);
+	if (!rc)
+		staged_judge_needs(&all, out);
 	for (int k = 0; k < TASK_N_STATES; k++)
 		strs_clear(&all.in[k]);
 	free(files.v);
@@ -507,7 +485,7 @@ int promoter_work(struct promoter *p, struct ledger *l, const struct grid_config
 	if (rc && e->class != ERR_RETRY)
 		p->at = clock_mono_ms() + WORKER_AGAIN_MS;
 	strs_clear(&ids);
-	promote_clear(&s);
+	staged_clear(&s);
 	return rc;
 }
 

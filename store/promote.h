@@ -1,6 +1,6 @@
 /* promote: from tasks/unapproved/ to the queue. What stands in unapproved/ on the branch was merged, and a human's
  * merge is the approval; promotion only checks it once more and notes who merged it. promote_look -> (promote_land) ->
- * promote_clear             for dgrid promote and maintain, promote_all for both promoter_due -> promoter_work for idle
+ * staged_clear             for dgrid promote and maintain, promote_all for both promoter_due -> promoter_work for idle
  * workers, see "promote" in grid.json promote_judge is the one place where a staged task is found fit or not;
  * promote_land the one that moves them.
  */
@@ -8,30 +8,8 @@
 #define PROMOTE_H
 #include "ledger.h"
 #include "store/arrival.h"
+#include "store/staged.h"
 
-enum staged_verdict {
-	STAGED_READY,	/* goes to queue/ with approved_by */
-	STAGED_INVALID, /* goes to failed/ with the reasons: its submitter sees them, and nobody trips over it again */
-	STAGED_LEFT	/* stays: its id is elsewhere in the ledger, or nothing says who approved it */
-};
-struct staged {
-	char id[65];
-	enum staged_verdict verdict;
-	char *why;	       /* INVALID: "line:col: field: message" a line; LEFT: one line; else NULL */
-	struct json *doc;      /* what will stand in the ledger; NULL when LEFT */
-	char *approver;	       /* the commit that brought it, short, and its author, fit to be shown; NULL when LEFT */
-	char mode[8], oid[72]; /* as the tree has it */
-	long long size;
-	bool judged, settled; /* settled: it was to land, and the ledger's answer is there: */
-	bool landed;
-};
-struct staged_list {
-	struct staged *v;
-	size_t n;
-};
-struct staged_ids { /* all ids of the ledger */
-	struct strs in[TASK_N_STATES];
-};
 /* Judges one file of unapproved/ at the ledger's head; s has its id and mode. text: NULL when it is no file of a size
  * that can be read. Fills verdict, why, doc and approver. */
 void promote_judge(struct ledger *l, const struct grid_config *c, const struct staged_ids *all, const struct buf *text,
@@ -47,7 +25,6 @@ int promote_land(struct ledger *l, const char *who, struct staged_list *s, size_
  * is judged anew. c becomes what the branch has when it changes. */
 int promote_all(struct ledger *l, struct grid_config *c, const char *who, const char *const *ids, size_t n, bool dry,
 		struct staged_list *out, struct err *e);
-void promote_clear(struct staged_list *s);
 
 /* When an idle worker promotes: starts as {0}. */
 struct promoter {

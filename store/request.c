@@ -4,6 +4,7 @@
 #include "schema/keys.h"
 #include "schema/task.h"
 #include "store/archive.h"
+#include "store/batch.h"
 #include "store/trust.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct judging {
 	struct request *r;
 	struct problems *p;
 	char base[72], head[72], fork[72]; /* fork: the merge base */
+	struct batch batch;		   /* what the files wait for */
 	struct strs base_ids;		   /* of all folders of the base, sorted without regard to case */
 	struct strs base_paths;		   /* FOLDER's files at the fork, sorted */
 	bool has_settings;
@@ -408,6 +410,7 @@ static void take_file(void *ctx, size_t i, const char *bytes, size_t len)
 	if (!task_parse(&t, bytes, len, a->id, &j->config, true, j->p)) {
 		if (j->config.require_signed_tasks && json_get(t.doc, "signatures"))
 			j->files[i].doc = json_copy(t.doc);
+		batch_add(&j->batch, a->id, a->path, t.doc);
 		task_clear(&t);
 	}
 	memset(j->files[i].oid, 0, sizeof j->files[i].oid);
@@ -451,6 +454,17 @@ static int judge_ids(struct judging *j, struct err *e)
 	return 0;
 }
 
+/* Any folder will do: what is staged, or has failed, may yet succeed. */
+static int state_in_base(void *ctx, const char *id, struct err *e)
+{
+	const struct strs *ids = &((struct judging *)ctx)->base_ids;
+	(void)e;
+	for (size_t i = 0; i < ids->n; i++)
+		if (!strcmp(ids->v[i], id))
+			return TASK_UNAPPROVED;
+	return LEDGER_NOWHERE;
+}
+
 /* A task without a signature may still be approved; one with a signature that does not count is a mistake, or worse. */
 static int judge_signatures(struct judging *j, struct err *e)
 {
@@ -488,9 +502,7 @@ static int judge_files(struct judging *j, struct err *e)
 			buf_clear(&size);
 		}
 	strs_clear(&oids);
-	if (!rc)
-		rc = judge_ids(j, e);
-	return rc ? rc : judge_signatures(j, e);
+	return rc || judge_ids(j, e) || batch_judge(&j->batch, true, j->p, e) || judge_signatures(j, e) ? -1 : 0;
 }
 
 /* ---- a key ---- */
@@ -557,7 +569,7 @@ static int judge(struct judging *j, struct buf *cut, struct err *e)
 
 int request_judge(struct request *r, struct problems *p, struct err *e)
 {
-	struct judging j = {.r = r, .p = p};
+	struct judging j = {.r = r, .p = p, .batch = {.state_of = state_in_base, .ctx = &j}};
 	struct buf cut = {0};
 	r->enrols[0] = r->key[0] = 0;
 	const char *file = p->file;
@@ -579,6 +591,7 @@ int request_judge(struct request *r, struct problems *p, struct err *e)
 	free(j.key.id);
 	strs_clear(&j.base_ids);
 	strs_clear(&j.base_paths);
+	batch_clear(&j.batch);
 	config_clear(&j.config);
 	buf_clear(&cut);
 	return rc;

@@ -402,15 +402,13 @@ int snapshot_stream(const struct snapshot *s, const size_t *which, size_t n,
 struct snapshot_task *snapshot_find(const struct snapshot *s, const char *id)
 {
 	size_t n = strlen(id);
-	struct snapshot_task *staged = NULL; /* must not hide a task of the same id */
-	for (size_t i = 0; i < s->n_tasks; i++)
-		if (!strcmp(s->tasks[i].id, id)) {
-			if (s->tasks[i].state != TASK_UNAPPROVED)
-				return &s->tasks[i];
-			staged = &s->tasks[i];
-		}
-	if (staged)
-		return staged;
+	/* What is staged must not hide a task of the same id. */
+	for (int k = TASK_UNAPPROVED + 1; k <= TASK_N_STATES && s->n_tasks; k++) {
+		struct snapshot_task key = {.id = (char *)id, .state = (enum task_state)(k % TASK_N_STATES)},
+				     *found = bsearch(&key, s->tasks, s->n_tasks, sizeof *s->tasks, by_state);
+		if (found)
+			return found;
+	}
 	/* A ledger of the well-known attempt: in_progress/NODE-ID.json. */
 	for (size_t i = 0; i < s->n_tasks; i++) {
 		size_t len = strlen(s->tasks[i].id);

@@ -80,7 +80,7 @@ static void tasks(void)
 	config_defaults(&c);
 	task_set_claim(doc, "n1", "0123456789abcdef0123456789abcdef", 60);
 	vote_set_terms(doc, vote_terms(doc, &c));
-	task_set_signer(doc, "ann");
+	task_claim_add(doc, "signed_by", json_new_str("ann"));
 	covers(FIELD_CLAIM, json_get(doc, "claim"));
 	struct json *again = json_copy(doc), *voted = json_copy(doc);
 	json_set(result, "stderr", json_new_str("oh no\n"));

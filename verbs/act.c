@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "store/trust.h"
+#include "store/waiting.h"
 #include "verbs/again.h"
 #include "verbs/select.h"
 #include "verbs/verbs.h"
@@ -404,9 +405,29 @@ const struct verb verb_retry = {
 
 /* ---- heal ---- */
 
+/* What needs a task that did not succeed. */
+static int skip(struct ledger *l, bool dry, struct strs *skipped, struct err *e)
+{
+	return (!dry && ledger_sync(l, e)) || waiting_skip_all(l, l->git.name, dry, skipped, e) ? -1 : 0;
+}
+
+static void tell_skipped(const struct strs *skipped, bool dry, struct json *into)
+{
+	struct json *list = json_new(JSON_ARRAY);
+	for (size_t i = 0; i < skipped->n; i++) {
+		json_append(list, json_new_str(skipped->v[i]));
+		if (!into)
+			printf("%s %s: what it needs did not succeed\n", dry ? "would skip" : "skipped", skipped->v[i]);
+	}
+	if (into)
+		json_set(into, "skipped", list);
+	else
+		json_free(list);
+}
+
 /* What was (or would be) promoted, healed, archived and deleted; archived < 0: only healing was asked for. */
-static void print_upkeep(const struct staged_list *staged, const struct orphans *o, int64_t archived, size_t gone,
-			 bool json, bool dry)
+static void print_upkeep(const struct staged_list *staged, const struct strs *skipped, const struct orphans *o,
+			 int64_t archived, size_t gone, bool json, bool dry)
 {
 	struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < o->n; i++) {
@@ -430,6 +451,8 @@ static void print_upkeep(const struct staged_list *staged, const struct orphans 
 	json_set(all, "orphans", list);
 	if (archived >= 0)
 		tell_promoted(staged, dry, json ? all : NULL);
+	if (archived >= 0)
+		tell_skipped(skipped, dry, json ? all : NULL);
 	if (archived >= 0)
 		json_set(all, "archived", json_new_int(archived));
 	if (archived >= 0)
@@ -473,6 +496,7 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 	struct reaper r = {0};
 	struct orphans o = {0};
 	struct staged_list staged = {0};
+	struct strs skipped = {0};
 	bool all = verb == &verb_maintain, dry = false, json = false;
 	int64_t archived = all ? 0 : -1;
 	size_t gone = 0;
@@ -484,13 +508,14 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 	int rc = key < 0 || usage_operands(&s, 0, e) || open_grid_to_sign(ctx, &l, &c, e) ||
 			 (all && promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e)) ||
 			 reaper_look(&r, &l, &c, NULL, &o, e) || (!dry && reaper_heal(&l, l.git.name, &o, e)) ||
-			 (all && archive(&l, &c, dry, &archived, e)) ||
+			 (all && skip(&l, dry, &skipped, e)) || (all && archive(&l, &c, dry, &archived, e)) ||
 			 (all && upkeep_outputs(&l.git, &c, dry, &gone, e))
 		     ? -1
 		     : 0;
 	if (!rc)
-		print_upkeep(&staged, &o, archived, gone, json, dry);
-	promote_clear(&staged);
+		print_upkeep(&staged, &skipped, &o, archived, gone, json, dry);
+	strs_clear(&skipped);
+	staged_clear(&staged);
 	orphans_clear(&o);
 	reaper_clear(&r);
 	close_grid(&l, &c);

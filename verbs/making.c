@@ -19,6 +19,7 @@ enum kind {
 	NUMBER,	  /* of processors */
 	MEMORY,	  /* in MB, or 512m, 2g */
 	LIST,	  /* one more string of an array */
+	IDS,	  /* the same; several by commas */
 	PAIRS,	  /* KEY=VALUE, one more member of an object of strings */
 	VARIABLE, /* the same, where the key is a variable's name */
 	TRUE
@@ -71,6 +72,17 @@ static const struct making_row {
     {{MAKING, "--group", "G", NULL, "a name that it shares with others, by which verbs find all of them"},
      "group",
      ID,
+     0,
+     0},
+    {{MAKING, "--needs", "ID,...", "@tasks:queue,in_progress,completed",
+      "wait until these tasks have ended in success, or end as skipped; may be given more than once"},
+     "needs",
+     IDS,
+     0,
+     0},
+    {{MAKING, "--after", "ID,...", "@tasks", "wait until these tasks have ended, however; may be given more than once"},
+     "after",
+     IDS,
      0,
      0},
     {{MAKING, "--max-attempts", "N", NULL, "how often it is tried when its node is lost; 1 to 10, default 3"},
@@ -168,6 +180,32 @@ static int take_pair(const struct making_row *r, struct json *to, const char *va
 	return rc;
 }
 
+static bool has_string(const struct json *array, const char *text)
+{
+	const struct json *v = array->child;
+	while (v && (v->type != JSON_STRING || strcmp(v->text, text) != 0))
+		v = v->next;
+	return v != NULL;
+}
+
+static int take_ids(const struct making_row *r, struct json *to, const char *value, struct err *e)
+{
+	for (const char *at = value;; at++) {
+		size_t n = strcspn(at, ",");
+		char *id = xstrndup(at, n);
+		int rc = task_id_valid(id)
+			     ? 0
+			     : err_set(e, ERR_USAGE, "%s: expected task ids such as build,test, found '%.100s'",
+				       r->told.name, value);
+		if (!rc && !has_string(to, id))
+			json_append(to, json_new_str(id));
+		free(id);
+		at += n;
+		if (rc || !*at)
+			return rc;
+	}
+}
+
 /* What there is of the member, to add to; an empty one where it is something else. */
 static struct json *grown(const struct json *doc, const char *member, enum json_type type)
 {
@@ -207,6 +245,10 @@ int making_take(struct making *m, const struct usage_option *o, const char *valu
 	case LIST:
 		made = grown(m->members, r->member, JSON_ARRAY);
 		json_append(made, json_new_str(value));
+		break;
+	case IDS:
+		made = grown(m->members, r->member, JSON_ARRAY);
+		rc = take_ids(r, made, value, e);
 		break;
 	case PAIRS:
 	case VARIABLE:
@@ -282,22 +324,15 @@ int making_script(const char *file, char *const *words, int n_words, struct buf 
 
 /* ---- the document ---- */
 
-static bool has_string(const struct json *array, const char *text)
-{
-	const struct json *v = array->child;
-	while (v && (v->type != JSON_STRING || strcmp(v->text, text) != 0))
-		v = v->next;
-	return v != NULL;
-}
-
 void making_apply(const struct making *m, struct json *doc)
 {
 	for (const struct json *v = m->members ? m->members->child : NULL; v; v = v->next) {
 		enum kind kind = row_of(v->name)->kind;
-		struct json *whole =
-		    kind == LIST || kind == PAIRS || kind == VARIABLE ? grown(doc, v->name, v->type) : json_copy(v);
+		struct json *whole = kind == LIST || kind == IDS || kind == PAIRS || kind == VARIABLE
+					 ? grown(doc, v->name, v->type)
+					 : json_copy(v);
 		for (const struct json *x = v->child; x; x = x->next)
-			if (kind != LIST)
+			if (kind != LIST && kind != IDS)
 				json_set(whole, x->name, json_copy(x));
 			else if (!has_string(whole, x->text))
 				json_append(whole, json_copy(x));

@@ -84,7 +84,7 @@ static int cmd_promote(const struct context *ctx, int argc, char **argv, struct 
 	/* Who asks for a task by name wants to know; a round over all that is there did its work. */
 	if (!rc && n && refused)
 		rc = err_set(e, ERR_NO, "%zu of %zu tasks not promoted", refused, s.n);
-	promote_clear(&s);
+	staged_clear(&s);
 	close_grid(&l, &c);
 	return rc;
 }

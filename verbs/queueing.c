@@ -51,12 +51,15 @@ int queue_tasks(struct ledger *l, struct queueing *q, struct err *e)
 	if (q->ended.n && archive_ended(l, &q->ended, e))
 		return -1;
 	size_t n = q->ids.n;
+	bool waits = batch_waits(&q->batch);
 	struct ledger_change *changes = xcalloc(n + 1, sizeof *changes);
 	for (size_t i = 0; i < n; i++)
 		changes[i] = (struct ledger_change){.id = q->ids.v[i],
 						    .to = q->unapproved ? TASK_UNAPPROVED : TASK_QUEUE,
 						    .create = true,
 						    .text = q->texts.v[i],
+						    .edit = waits ? batch_edit : NULL,
+						    .ctx = &q->batch,
 						    .verb = "submit"};
 	int rc = n ? ledger_commit(l, l->git.name, changes, n, NULL, NULL, e) : 0;
 	for (size_t i = 0; !rc && i < n; i++)
@@ -65,6 +68,9 @@ int queue_tasks(struct ledger *l, struct queueing *q, struct err *e)
 	for (size_t i = 0; !rc && i < n; i++)
 		if (changes[i].outcome == CHANGE_REFUSED)
 			rc = err_set(e, ERR_UNAVAILABLE, "task '%s' could not be queued: %s", q->ids.v[i], l->trouble);
+		else if (changes[i].outcome != CHANGE_LANDED && q->batch.gone[0])
+			rc = err_set(e, ERR_DATA, "nothing was queued: '%s', which is waited for, is gone meanwhile",
+				     q->batch.gone);
 		else if (changes[i].outcome != CHANGE_LANDED && !q->pass_by)
 			rc = err_set(e, ERR_DATA, "task '%s' was put into the grid by somebody else meanwhile",
 				     q->ids.v[i]);
@@ -98,6 +104,7 @@ int queue_known(struct ledger *l, const struct strs *ids, const char **where, st
 
 void queueing_clear(struct queueing *q)
 {
+	batch_clear(&q->batch);
 	strs_clear(&q->ids);
 	strs_clear(&q->texts);
 	strs_clear(&q->ended);

@@ -2,10 +2,11 @@
  */
 #ifndef QUEUEING_H
 #define QUEUEING_H
-#include "ledger.h"
+#include "store/batch.h"
 
 struct queueing { /* starts as {0}; one row a task */
 	struct strs ids, texts;
+	struct batch batch; /* the same tasks, judged */
 	struct strs ended;  /* ids that finished tasks have, which go to the archive before */
 	bool unapproved;    /* they are staged, not queued */
 	bool pass_by;	    /* an id that somebody else takes meanwhile is no error */

@@ -1,6 +1,7 @@
 #include "verbs/report.h"
 #include "base/clock.h"
 #include "store/voters.h"
+#include "store/waits.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,7 +193,8 @@ struct pace report_pace(const struct snapshot *s)
 			first = ended < first ? ended : first;
 			p.finished += ended > s->now - PACE_SECONDS;
 		}
-		if (t->state == TASK_QUEUE && created && s->now - created > p.oldest_queued)
+		if (t->state == TASK_QUEUE && created && s->now - created > p.oldest_queued &&
+		    !waits_of(s, t->doc, NULL))
 			p.oldest_queued = s->now - created;
 	}
 	/* What ended before the oldest that is left has been archived. */

@@ -3,6 +3,7 @@
 #include "schema/result.h"
 #include "store/record.h"
 #include "store/voters.h"
+#include "store/waits.h"
 #include "verbs/report.h"
 #include "verbs/verbs.h"
 #include "verbs/watch.h"
@@ -51,6 +52,12 @@ static struct row row_of(const struct snapshot *s, const struct snapshot_task *t
 	struct voters v = {0};
 	if (t->doc && t->state == TASK_QUEUE)
 		voters_of(s, t->doc, true, &v);
+	char waits[240];
+	if (t->doc && t->state == TASK_QUEUE && waits_of(s, t->doc, waits)) {
+		r.status = "waiting";
+		free(r.said);
+		r.said = xasprintf("for %s", waits);
+	}
 	snprintf(r.votes, sizeof r.votes, "voted %zu/%lld", v.votes, (long long)v.terms.replicas);
 	r.voted = v.votes > 0;
 	snprintf(r.code, sizeof r.code, "-");
@@ -170,8 +177,11 @@ static void add_counts(struct buf *out, const struct snapshot *s)
 	int64_t archived = snapshot_total(s, "tasks");
 	for (size_t i = 0; i < s->n_nodes; i++)
 		alive += s->nodes[i].state != NODE_LEFT && s->nodes[i].state != NODE_SILENT;
-	buf_addf(out, "%zu node%s alive; %zu queued, %zu running, %zu completed, %zu failed", alive,
-		 alive == 1 ? "" : "s", s->count[TASK_QUEUE], s->count[TASK_IN_PROGRESS], s->count[TASK_COMPLETED],
+	buf_addf(out, "%zu node%s alive; %zu queued", alive, alive == 1 ? "" : "s", s->count[TASK_QUEUE]);
+	size_t waiting = waits_count(s);
+	if (waiting)
+		buf_addf(out, " (%zu wait%s for others)", waiting, waiting == 1 ? "s" : "");
+	buf_addf(out, ", %zu running, %zu completed, %zu failed", s->count[TASK_IN_PROGRESS], s->count[TASK_COMPLETED],
 		 s->count[TASK_FAILED]);
 	if (s->count[TASK_UNAPPROVED])
 		buf_addf(out, ", %zu unapproved", s->count[TASK_UNAPPROVED]);
@@ -369,7 +379,8 @@ static void add_vote(struct json *row, const struct snapshot *s, const struct sn
 
 static struct json *row_json(const struct snapshot *s, const struct selected *one)
 {
-	static const char *const of_task[] = {"group", "priority", "created_at", "not_before", "labels"},
+	static const char *const of_task[] = {"group",	"priority", "created_at", "not_before",
+					      "labels", "needs",    "after"},
 				 *const of_claim[] = {"claimed_at", "lease_until", "attempt"},
 				 *const of_result[] = {"status",      "exit_code", "signal", "duration_ms",
 						       "finished_at", "attempt",   "reason"};
@@ -386,6 +397,8 @@ static struct json *row_json(const struct snapshot *s, const struct selected *on
 	for (size_t k = 0; k < sizeof of_result / sizeof *of_result; k++)
 		report_copy(row, result, of_result[k]);
 	add_vote(row, s, t);
+	if (t->state == TASK_QUEUE && t->doc && waits_of(s, t->doc, NULL))
+		json_set(row, "waiting", json_new_bool(true));
 	if (!t->doc)
 		json_set(row, "valid", json_new_bool(false));
 	return row;

@@ -261,6 +261,7 @@ static int judge_one(struct submission *w, size_t i, struct ledger *l, const str
 	}
 	int rc = queue_sign(l, c->require_signed_tasks && !w->q.unapproved, text, t.doc, key,
 			    ", or --unapproved for somebody to approve it", p, e);
+	batch_add(&w->q.batch, w->q.ids.v[i], p->file, t.doc);
 	task_clear(&t);
 	return rc;
 }
@@ -295,6 +296,10 @@ static int judge_all(struct submission *w, struct ledger *l, const struct grid_c
 			if (!strcmp(w->q.ids.v[k], id))
 				problem_in(p, 1, 1, "task_id", "'%s' is given twice", id);
 	}
+	w->q.batch.state_of = batch_ledger_state;
+	w->q.batch.ctx = l;
+	if (batch_judge(&w->q.batch, w->q.unapproved, p, e))
+		return -1;
 	return p->n ? err_set(e, ERR_DATA, "nothing was queued:\n%s", p->text.data) : 0;
 }
 

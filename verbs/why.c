@@ -2,6 +2,7 @@
 #include "schema/keys.h"
 #include "store/trust.h"
 #include "store/voters.h"
+#include "store/waits.h"
 #include "verbs/report.h"
 #include "verbs/verbs.h"
 #include <stdarg.h>
@@ -203,11 +204,23 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 			continue;
 		int64_t theirs = json_int(o->doc, "priority", 5);
 		int64_t made = report_time(o->doc, "created_at");
+		if (waits_of(s, o->doc, NULL))
+			continue;
 		ahead += theirs != mine ? theirs > mine : made != created ? made < created : strcmp(o->id, t->id) < 0;
 	}
 	why_given_back(t, r);
 	why_voting(s, t, r);
 	why_revoked(t, r);
+	char waits[240];
+	if (waits_of(s, t->doc, waits)) {
+		because(r, "waits", "it waits for %s", waits);
+		if (strstr(waits, "(ended as "))
+			because(r, "skipped", "what it needs did not succeed: the next worker ends it as skipped");
+		if (strstr(waits, "(not on the branch)"))
+			because(r, "gone",
+				"what it waits for was taken away: cancel it, and submit it anew without that");
+		return;
+	}
 	ask_nodes(s, t->doc, r);
 	if (ahead)
 		because(r, "ahead", "%zu queued task%s go%s first (higher priority or older)", ahead,

@@ -15,12 +15,19 @@ struct chooser_known {
 	enum verdict
 	    verdict; /* OTHERS: wants labels this node does not carry, or has its vote; UNREAD: not read whole */
 	int64_t priority, created, not_before;
+	struct needs needs;
 };
 
 static int by_id(const void *a, const void *b)
 {
 	const struct chooser_known *x = a, *y = b;
 	return strcmp(x->id, y->id);
+}
+
+static void forget(struct chooser_known *k)
+{
+	needs_clear(&k->needs);
+	free(k->id);
 }
 
 static void refuse(struct pick *out, const char *id, const char *reasons, const struct buf *text, const char *node)
@@ -74,6 +81,8 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	k->priority = p.n ? 10 : t.priority; /* what is invalid goes out of the way first */
 	k->created = when && !clock_parse(when, &created) ? created : 0;
 	k->not_before = t.not_before;
+	needs_clear(&k->needs);
+	needs_of(t.doc, &k->needs);
 	if (out) {
 		snprintf(out->id, sizeof out->id, "%s", k->id);
 		out->task = t;
@@ -115,7 +124,7 @@ static int refresh(struct chooser *ch, struct ledger *l, const struct grid_confi
 		struct chooser_known *k = &now[i];
 		struct file_stamp stamp = ledger_stamp(l, TASK_QUEUE, ids.v[i]);
 		while (old < ch->n_known && strcmp(ch->known[old].id, ids.v[i]) < 0)
-			free(ch->known[old++].id);
+			forget(&ch->known[old++]);
 		if (old < ch->n_known && !strcmp(ch->known[old].id, ids.v[i])) {
 			*k = ch->known[old++];
 			if (file_stamp_equal(&k->stamp, &stamp))
@@ -126,7 +135,7 @@ static int refresh(struct chooser *ch, struct ledger *l, const struct grid_confi
 		judge(ch, l, c, node, k, NULL);
 	}
 	while (old < ch->n_known)
-		free(ch->known[old++].id);
+		forget(&ch->known[old++]);
 	free(ch->known);
 	ch->known = now;
 	ch->n_known = ids.n;
@@ -144,6 +153,33 @@ static int by_turn(const void *pa, const void *pb)
 	return by_id(a, b);
 }
 
+/* Which of them wait for others, and which never run. */
+static bool look_at_needs(struct chooser *ch, struct ledger *l, bool *waits)
+{
+	struct waiting_task *v = xcalloc(ch->n_known + 1, sizeof *v);
+	size_t *at = xcalloc(ch->n_known + 1, sizeof *at), n = 0;
+	struct ended_ids ended = {0};
+	struct err e;
+	bool read = true;
+	strs_clear(&ch->skips);
+	for (size_t i = 0; i < ch->n_known; i++)
+		if (ch->known[i].needs.n) {
+			v[n] = (struct waiting_task){.id = ch->known[i].id, .needs = &ch->known[i].needs};
+			at[n++] = i;
+		}
+	if (n && ended_read(l, &ended, &e)) {
+		log_at(LOG_WARN, "worker", "what has ended cannot be read: %s", e.msg);
+		read = false;
+	} else if (n)
+		waiting_judge(&ended, v, n, &ch->skips);
+	for (size_t i = 0; i < n; i++)
+		waits[at[i]] = !read || v[i].state != WAITING_NOT;
+	ended_clear(&ended);
+	free(at);
+	free(v);
+	return read;
+}
+
 static size_t dice(size_t sides)
 {
 	char hex[9];
@@ -158,11 +194,13 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 	struct err e;
 	bool unread = refresh(ch, l, c, node) != 0;
 	struct chooser_known **ready = xcalloc(ch->n_known + 1, sizeof(struct chooser_known *));
+	bool *waits = xcalloc(ch->n_known + 1, sizeof *waits);
+	unread = !look_at_needs(ch, l, waits) || unread;
 	ch->next_ready = 0;
 	for (size_t i = 0; i < ch->n_known; i++) {
 		struct chooser_known *k = &ch->known[i];
 		unread = unread || k->verdict == UNREAD;
-		if (k->verdict == OTHERS || k->verdict == UNREAD)
+		if (k->verdict == OTHERS || k->verdict == UNREAD || waits[i])
 			continue;
 		if (k->not_before > now) {
 			if (!ch->next_ready || k->not_before < ch->next_ready)
@@ -195,6 +233,7 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 			got++;
 	}
 	free(ready);
+	free(waits);
 	ch->unread = unread ? ch->unread + 1 : 0;
 	ch->told_unread = ch->told_unread && unread;
 	if (unread && (!ch->next_ready || ch->next_ready > now + UNREAD_WAIT_SECONDS))
@@ -212,7 +251,7 @@ void pick_clear(struct pick *p)
 void chooser_forget(struct chooser *ch)
 {
 	for (size_t i = 0; i < ch->n_known; i++)
-		free(ch->known[i].id);
+		forget(&ch->known[i]);
 	free(ch->known);
 	ch->known = NULL;
 	ch->n_known = 0;
@@ -221,5 +260,6 @@ void chooser_forget(struct chooser *ch)
 void chooser_clear(struct chooser *ch)
 {
 	chooser_forget(ch);
+	strs_clear(&ch->skips);
 	*ch = (struct chooser){0};
 }

@@ -5,7 +5,7 @@
  */
 #ifndef CHOOSER_H
 #define CHOOSER_H
-#include "ledger.h"
+#include "store/waiting.h"
 
 #define CHOOSER_UNREAD_MAX 10 /* in a row: a worker that is to run once gives up */
 struct chooser {	      /* starts as {0}, labels set */
@@ -21,6 +21,7 @@ struct chooser {	      /* starts as {0}, labels set */
 	bool told_unread;
 	unsigned unread; /* so many times in a row something of the queue could not be read, by this machine's fault */
 	size_t n_known;
+	struct strs skips; /* after choose: those that never run, see waiting.h; in that order */
 	int64_t
 	    next_ready; /* after choose: UTC seconds when a task that waits for its not_before becomes ready; 0: none */
 };

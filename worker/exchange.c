@@ -25,6 +25,7 @@
 #define SWEEP_EVERY_MS (12LL * 3600 * 1000) /* one of the idle nodes, so that one does it, not all */
 #define LOST_RACES_TOLD 40
 #define SIGN_OFF_TRIES 10
+#define SKIPS_MAX 500 /* in one commit */
 
 /* ---- who else is there ---- */
 
@@ -183,6 +184,15 @@ static size_t add_claims(struct worker *w, struct ledger_change *c)
 	return n;
 }
 
+/* What the chooser found never to run. */
+static size_t add_skips(struct worker *w, struct ledger_change *c)
+{
+	size_t n = w->chooser.skips.n < SKIPS_MAX ? w->chooser.skips.n : SKIPS_MAX;
+	for (size_t i = 0; i < n; i++)
+		c[i] = WAITING_SKIP(&w->ledger, w->chooser.skips.v[i]);
+	return n;
+}
+
 /* A full disk is the node's trouble; everybody should see it. */
 static void check_disk(struct worker *w)
 {
@@ -238,17 +248,19 @@ static void settle_claims(const struct ledger_change *c, size_t n, bool unknown)
  * record), -1: e tells why not. */
 static int record(struct worker *w, int64_t began, struct err *e)
 {
-	struct ledger_change *c = xcalloc(w->outbox.n + 2 * (size_t)w->o->slots + 1, sizeof *c);
+	struct ledger_change *c = xcalloc(w->outbox.n + 2 * (size_t)w->o->slots + SKIPS_MAX + 1, sizeof *c);
 	int64_t now = clock_mono_ms();
 	size_t results = outbox_changes(&w->outbox, now, c), claims = results + add_renewals(w, &c[results]),
-	       n = claims;
+	       skips = claims, n = claims;
 	int rc = 0;
 	check_disk(w);
 	unsigned pushes = w->ledger.pushes;
 	if (self_schedule(w, clock_mono_ms()).claim && !outbox_narrow(&w->outbox, now))
-		n += add_claims(w, &c[n]);
+		n = (skips += add_claims(w, &c[n]));
 	else
 		w->times.work_waits = false;
+	if (self_schedule(w, clock_mono_ms()).claim)
+		n += add_skips(w, &c[n]);
 	if (n || !w->times.registered)
 		rc = commit(w, c, results, n, began, e);
 	enum said said = w->ledger.pushes == pushes ? SAID_NOTHING
@@ -266,7 +278,7 @@ static int record(struct worker *w, int64_t began, struct err *e)
 	for (size_t i = results; i < claims; i++)
 		if (c[i].outcome == CHANGE_LANDED)
 			slot_renewed(c[i].ctx);
-	settle_claims(&c[claims], n - claims, rc && e->class != ERR_RETRY && e->class != ERR_PERM);
+	settle_claims(&c[claims], skips - claims, rc && e->class != ERR_RETRY && e->class != ERR_PERM);
 	free(c);
 	return own ? 0 : rc;
 }

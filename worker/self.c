@@ -245,6 +245,7 @@ void self_init(struct worker *w, const struct worker_options *o)
 	w->slots.work_dir = o->work_dir;
 	w->slots.engine = &w->engine;
 	w->slots.config = &w->config;
+	w->slots.ledger = &w->ledger;
 	w->slots.outbox = &w->outbox;
 	w->slots.outputs = &w->outputs;
 	w->slots.inputs = &w->inputs;

@@ -53,6 +53,7 @@ void slot_free(struct slot *s)
 	struct slots *all = s->all;
 	inputs_done(s->want);
 	pick_clear(&s->pick);
+	json_free(s->after);
 	buf_clear(&s->ended.out);
 	buf_clear(&s->ended.err);
 	*s = (struct slot){.all = all};
@@ -226,6 +227,16 @@ static bool find_inputs(struct slot *s, struct engine_input *seen, size_t *n, st
 	return true;
 }
 
+/* How those ended that it comes after: "ID=STATUS ID=STATUS". */
+static void add_after(struct strs *env, const struct json *after)
+{
+	struct buf b = {0};
+	for (const struct json *one = after->child; one; one = one->next)
+		buf_addf(&b, "%s%s=%s", b.len ? " " : "", one->name, one->text);
+	strs_addf(env, "DGRID_AFTER=%s", b.data ? b.data : "");
+	buf_clear(&b);
+}
+
 static void run(struct slot *s)
 {
 	struct slots *all = s->all;
@@ -238,6 +249,8 @@ static void run(struct slot *s)
 	const struct engine_run limits = limits_of(s);
 	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
 		strs_addf(&env, "%s=%s", v->name, v->text);
+	if (s->after)
+		add_after(&env, s->after);
 	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce), *out = NULL;
 	s->out = outputs_limits(t, all->config);
 	bool unseen = all->outputs && all->outputs->unseen, whole = find_inputs(s, seen, &n_seen, &e);
@@ -422,13 +435,19 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	struct slot *s = ctx;
 	int64_t lease = lease_seconds(s);
 	(void)to;
+	json_free(s->after);
+	s->after = NULL;
+	if (!waiting_met(s->all->ledger, doc, &s->after))
+		return CHANGE_DROP;
 	if (vote_has(doc, s->all->node_id) || (s->all->config->require_limits && !s->all->engine->limits))
 		return CHANGE_DROP;
 	s->terms = vote_terms(doc, s->all->config);
 	task_set_claim(doc, s->all->node_id, s->nonce, lease);
 	vote_set_terms(doc, s->terms);
+	if (s->after)
+		task_claim_add(doc, "after", json_copy(s->after));
 	if (s->pick.signer[0])
-		task_set_signer(doc, s->pick.signer);
+		task_claim_add(doc, "signed_by", json_new_str(s->pick.signer));
 	s->lease_until = clock_now() + lease;
 	return CHANGE_APPLY;
 }

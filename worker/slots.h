@@ -23,6 +23,7 @@ struct slot {
 	char nonce[33], digest[96];	     /* digest: of the image it runs in */
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
 	struct vote_terms terms;	     /* of its claim */
+	struct json *after;		     /* of its claim: how those ended that it comes after; NULL: it is alone */
 	struct input_want *want;	     /* NULL: it has no inputs */
 	enum slot_given given;
 	struct attempt *attempt;     /* NULL: not begun, or ended: then ended tells how */
@@ -39,6 +40,7 @@ struct slots {
 	const char *node_id, *instance, *work_dir;
 	const struct engine *engine;
 	const struct grid_config *config;
+	struct ledger *ledger; /* while a change of a slot's is made */
 	struct outbox *outbox;
 	struct outputs *outputs;
 	struct inputs *inputs;

@@ -4,6 +4,7 @@
 #include "git/push.h"
 #include "store/archive.h"
 #include "store/places.h"
+#include "store/waiting.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ size_t upkeep_excess(struct ledger *l, const struct grid_config *c)
 
 struct finished {
 	struct ledger *l;
+	struct strs waited; /* for by others: they stay */
 	struct archive_item *v;
 	size_t n, room;
 	struct err e; /* class not ERR_NONE: one cannot be read */
@@ -42,7 +44,7 @@ static void take(void *ctx, const char *record)
 		return;
 	struct archive_item item = {.failed = strstr(path, "/failed/") != NULL};
 	snprintf(item.id, sizeof item.id, "%.*s", (int)(len - 5), base + 1);
-	if (!task_id_valid(item.id))
+	if (!task_id_valid(item.id) || waiting_among(&f->waited, item.id))
 		return;
 	snprintf(item.oid, sizeof item.oid, "%s", oid);
 	struct err e = {0};
@@ -144,13 +146,14 @@ static void finished_clear(struct finished *f)
 {
 	for (size_t i = 0; i < f->n; i++)
 		json_free(f->v[i].outliers);
+	strs_clear(&f->waited);
 	free(f->v);
 }
 
 /* What ls-tree says of the head's finished tasks. */
 static int list_finished(struct finished *f, const char *const *args, struct err *e)
 {
-	int rc = git_records(&f->l->git, args, take, f, e);
+	int rc = waiting_named(f->l, &f->waited, e) || git_records(&f->l->git, args, take, f, e) ? -1 : 0;
 	if (!rc && f->e.class != ERR_NONE)
 		rc = err_set(e, f->e.class, "%s", f->e.msg);
 	return rc;
@@ -171,6 +174,11 @@ int upkeep_archive_these(struct ledger *l, const char *who, const struct strs *i
 			strs_addf(&args, "tasks/failed/%s.json", ids->v[i]);
 		}
 		rc = list_finished(&f, (const char *const *)args.v, e);
+		for (size_t i = from; i < ids->n && i < from + BATCH && !rc; i++)
+			if (waiting_among(&f.waited, ids->v[i]))
+				rc = err_set(e, ERR_NO,
+					     "other tasks wait for '%s': end those first (see: dgrid graph %s)",
+					     ids->v[i], ids->v[i]);
 		if (!rc && f.n && !(rc = push(l, f.v, f.n, who, e)))
 			rc = ledger_sync(l, e);
 		strs_clear(&args);

@@ -1,0 +1,170 @@
+#include "audit/rules_needs.h"
+#include "schema/need.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool stands(const struct rules *r, const char *id, enum task_state state)
+{
+	const struct world_task *t = world_task(&r->world, id);
+	return t && t->states & 1u << state;
+}
+
+/* The folder that a task leaves in this commit; -1: none, it is new. */
+static int came_from(const struct rule_commit *c, const struct rule_change *ch)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct rule_change *out = &c->changes[i];
+		if (out->kind == RULE_TASK && !out->new_mode && !strcmp(out->id, ch->id))
+			return (int)out->state;
+	}
+	return -1;
+}
+
+/* ---- into the queue ---- */
+
+static bool is_new(const struct rule_commit *c, const struct rule_change *ch)
+{
+	int from = ch->kind == RULE_TASK && ch->state == TASK_QUEUE && ch->new_mode && !ch->old_mode ? came_from(c, ch)
+												     : (int)TASK_FAILED;
+	return from < 0 || from == TASK_UNAPPROVED;
+}
+
+static void judge_known(const struct rules *r, const struct rule_commit *c, const struct rule_change *ch,
+			const struct needs *needs)
+{
+	for (size_t i = 0; i < needs->n; i++) {
+		const struct world_task *t = world_task(&r->world, needs->v[i].id);
+		if (t && t->states & ~(1u << TASK_UNAPPROVED))
+			continue;
+		rule_tell(r, RULE_NEEDS_KNOWN, c, ch->path, "it waits for %s, which %s", needs->v[i].id,
+			  t && t->states ? "is not approved" : "is no task of the branch");
+	}
+}
+
+static void judge_new(const struct rules *r, const struct rule_commit *c)
+{
+	struct need_task *v = xcalloc(c->n + 1, sizeof *v);
+	const struct need_task *first;
+	size_t n = 0;
+	for (size_t i = 0; i < c->n; i++) {
+		const struct rule_change *ch = &c->changes[i];
+		if (!is_new(c, ch))
+			continue;
+		needs_of(rule_doc(&ch->new), &v[n].needs);
+		v[n].id = ch->id;
+		judge_known(r, c, ch, &v[n].needs);
+		n += v[n].needs.n > 0;
+	}
+	char *circle = needs_circle(v, n, &first);
+	if (circle) {
+		char *path = xasprintf("tasks/queue/%s.json", first->id);
+		rule_tell(r, RULE_NEEDS_KNOWN, c, path, "tasks that wait for each other: %s", circle);
+		free(path);
+	}
+	free(circle);
+	for (size_t i = 0; i < n; i++)
+		needs_clear(&v[i].needs);
+	free(v);
+}
+
+/* ---- claims and skips ---- */
+
+static void judge_claim(const struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	const struct json *doc = rule_doc(&ch->new), *after = json_get(json_get(doc, "claim"), "after");
+	struct needs needs;
+	size_t told = 0, ended = 0;
+	needs_of(doc, &needs);
+	for (const struct json *m = after ? after->child : NULL; m; m = m->next)
+		told++;
+	for (size_t i = 0; i < needs.n; i++) {
+		const struct need *need = &needs.v[i];
+		const char *status = need->success ? NULL : json_str(after, need->id);
+		bool good = stands(r, need->id, TASK_COMPLETED), bad = stands(r, need->id, TASK_FAILED);
+		ended += !need->success;
+		if (!good && (need->success || !bad))
+			rule_tell(r, RULE_NEEDS_CLAIM, c, ch->path, "claimed, though %s has not ended%s", need->id,
+				  need->success ? " in success" : "");
+		else if (!need->success && (!status || !strcmp(status, "success") != good))
+			rule_tell(r, RULE_NEEDS_CLAIM, c, ch->path,
+				  "the claim says that %s ended as %.40s, it is in %s", need->id,
+				  status ? status : "nothing", task_state_name(good ? TASK_COMPLETED : TASK_FAILED));
+	}
+	if (told > ended)
+		rule_tell(r, RULE_NEEDS_CLAIM, c, ch->path, "the claim tells of tasks that it does not come after");
+	needs_clear(&needs);
+}
+
+static void judge_skip(const struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	const struct json *doc = rule_doc(&ch->new), *because = json_get(json_get(doc, "result"), "because");
+	const char *id = json_str(because, "task"), *status = json_str(because, "status");
+	struct needs needs;
+	bool named = false;
+	needs_of(doc, &needs);
+	for (size_t i = 0; i < needs.n && id; i++)
+		named = named || (needs.v[i].success && !strcmp(needs.v[i].id, id));
+	needs_clear(&needs);
+	if (!named)
+		rule_tell(r, RULE_NEEDS_SKIP, c, ch->path, "skipped because of %.64s, which it does not need",
+			  id ? id : "nothing");
+	else if (!stands(r, id, TASK_FAILED))
+		rule_tell(r, RULE_NEEDS_SKIP, c, ch->path, "skipped because of %s, which is not in failed", id);
+	else if (!status || !strcmp(status, "success"))
+		rule_tell(r, RULE_NEEDS_SKIP, c, ch->path, "skipped because %s ended as %.40s", id,
+			  status ? status : "nothing");
+}
+
+/* ---- into the archive ---- */
+
+/* The world remembers what tasks that have not ended wait for. */
+static void remember(struct rules *r, const struct rule_change *ch)
+{
+	struct world_task *t = world_task(&r->world, ch->id);
+	bool live = t && t->states & ~(1u << TASK_COMPLETED | 1u << TASK_FAILED);
+	struct needs needs = {0};
+	if (live && ch->new_mode)
+		needs_of(rule_doc(&ch->new), &needs);
+	if (t && (ch->new_mode || !live))
+		world_task_waits(&r->world, t, &needs); /* moves over */
+	else
+		needs_clear(&needs);
+}
+
+static void judge_leaving(const struct rules *r, const struct rule_commit *c)
+{
+	for (size_t i = 0; i < r->world.room_tasks && r->world.n_waiting; i++)
+		for (const struct world_task *t = r->world.tasks[i]; t; t = t->next)
+			for (size_t k = 0; k < t->needs.n; k++) {
+				const struct world_task *other = world_task(&r->world, t->needs.v[k].id);
+				for (size_t n = 0; n < c->n && !other; n++)
+					if (c->changes[n].kind == RULE_TASK && !c->changes[n].new_mode &&
+					    !strcmp(c->changes[n].id, t->needs.v[k].id))
+						rule_tell(r, RULE_NEEDS_KEPT, c, c->changes[n].path,
+							  "taken away, though %s waits for it", t->id);
+			}
+}
+
+void rules_needs(struct rules *r, const struct rule_commit *c)
+{
+	bool leaves = false;
+	for (size_t i = 0; i < c->n; i++) {
+		const struct rule_change *ch = &c->changes[i];
+		if (ch->kind != RULE_TASK)
+			continue;
+		remember(r, ch);
+		leaves = leaves || (!ch->new_mode && !world_task(&r->world, ch->id));
+		if (!c->parent[0] || !ch->new_mode || ch->old_mode)
+			continue;
+		if (ch->state == TASK_IN_PROGRESS)
+			judge_claim(r, c, ch);
+		else if (ch->state == TASK_FAILED &&
+			 rule_text_is(json_get(rule_doc(&ch->new), "result"), "status", "skipped"))
+			judge_skip(r, c, ch);
+	}
+	if (c->parent[0])
+		judge_new(r, c);
+	if (leaves)
+		judge_leaving(r, c);
+}

@@ -1,0 +1,198 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # scripts are for the inner shell; bats sets output and lines
+# Tasks that wait for others: needs (in success, else they are skipped) and after (however those end).
+
+setup() {
+	load sandbox
+	LEAKS=1 sandbox_setup bwrap
+	require_bwrap
+}
+teardown() { common_teardown; }
+
+once() { "$DGRID" worker --node-id "${1:-n1}" --engine bwrap --once --work-dir "$T/w-${1:-n1}" "${@:2}" >>"$T/worker.log" 2>&1; }
+status_of() { "$DGRID" show --json "$1" | jq -r '.result.status // "none"'; }
+state_of() { "$DGRID" why --json "$1" | jq -r .state; }
+file_of() { # ID MEMBERS...: a file ID.json
+	local id=$1
+	shift
+	printf '{"task_id": "%s", "script": "echo %s", "timeout_seconds": 20%s}\n' "$id" "$id" "${*:+, $*}" >"$id.json"
+}
+
+@test "a task waits until what it needs has succeeded, and says for what; its script hears how others ended" {
+	"$DGRID" submit --id build -- 'echo built'
+	"$DGRID" submit --id lint -- 'exit 3'
+	"$DGRID" submit --id test --needs build -- 'echo tested'
+	"$DGRID" submit --id report --after lint,test --after build -- 'echo "$DGRID_AFTER"'
+	run -0 "$DGRID" why test
+	[[ "$output" == *"it waits for build (queued)"* && "$output" != *"ahead"* ]]
+	run -0 "$DGRID" status
+	[[ "$output" == *"4 queued (2 wait for others)"* && "$output" == *"waiting"*"for build (queued)"* ]]
+	"$DGRID" metrics | grep -qx 'dgrid_tasks_waiting 2'
+	[ "$("$DGRID" status --json | jq -r '[.tasks[] | select(.waiting) | .task_id] | join(" ")')" = "report test" ]
+	once n1 --slots 4
+	[ "$("$DGRID" logs report)" = "lint=failed test=success build=success" ]
+	[ "$("$DGRID" show --json report | jq -c '.attempts[0].after')" = '{"lint":"failed","test":"success","build":"success"}' ]
+	# Each began after what it waited for had ended.
+	[ "$(git -C "$ORIGIN" log --reverse --format=%B main | grep -oE '(claim|success|failed) (build|test|report)$' | tr '\n' ' ')" = \
+		"claim build success build claim test success test claim report success report " ]
+	"$DGRID" audit
+}
+
+@test "when one fails, all that need it end as skipped in one commit, and say because of which; what comes after it runs" {
+	file_of a
+	file_of b '"needs": ["a"]'
+	file_of c '"needs": ["b"]'
+	file_of d '"needs": ["c"], "after": ["a"]'
+	file_of e '"after": ["d"]'
+	sed -i 's/echo a/exit 7/' a.json
+	"$DGRID" submit d.json e.json c.json b.json a.json
+	once
+	[ "$(for id in a b c d e; do status_of $id; done | xargs)" = "failed skipped skipped skipped success" ]
+	[ "$("$DGRID" show --json b | jq -c '[.result.because.task, .result.because.status]')" = '["a","failed"]' ]
+	[ "$("$DGRID" show --json d | jq -c '[.result.because.task, .result.because.status]')" = '["c","skipped"]' ]
+	[ "$(git -C "$ORIGIN" log --format=%B main | grep -A8 '^n1: 3 transitions' | grep -c '^skip ')" = 3 ]
+	run -1 "$DGRID" wait a b c d e
+	[[ "$("$DGRID" why c)" == *"skipped, it needs b, which ended as skipped"* ]]
+	"$DGRID" dashboard -o "$T/site"
+	grep -q 'Skipped: a task that it needs did not succeed' "$T/site/t/c.html"
+	"$DGRID" metrics | grep -qx 'dgrid_tasks_by_status{status="skipped"} 3'
+	"$DGRID" audit
+}
+
+@test "without a worker, maintain ends what cannot run any more; a cancelled task counts as one that failed" {
+	"$DGRID" submit --id a -- true
+	"$DGRID" submit --id b --needs a -- true
+	"$DGRID" cancel a
+	[[ "$("$DGRID" why b)" == *"the next worker ends it as skipped"* ]]
+	run -0 "$DGRID" maintain --dry-run
+	[[ "$output" == *"would skip b: what it needs did not succeed"* ]]
+	[ "$(state_of b)" = queue ]
+	run -0 "$DGRID" maintain
+	[[ "$output" == *"skipped b"* ]]
+	[ "$(status_of b)" = skipped ]
+	[ "$("$DGRID" maintain --json | jq -c .skipped)" = '[]' ]
+	"$DGRID" audit
+}
+
+@test "what is not there, has failed, or waits for itself is refused with file, line and column; nothing is queued" {
+	file_of a '
+ "needs": ["b"]'
+	file_of b '"after": ["c"]'
+	file_of c '"needs": ["a"]'
+	run -65 "$DGRID" submit a.json b.json c.json
+	[[ "$output" == *"a.json:2:12: needs: it waits for itself: a needs b, b needs c, c needs a"* ]]
+	run -65 "$DGRID" submit --id x --needs nowhere -- true
+	[[ "$output" == *"there is no task 'nowhere' in this grid"* ]]
+	run -65 "$DGRID" submit --id x --needs x -- true
+	[[ "$output" == *'"x" is the task itself'* ]]
+	file_of twice '"needs": ["a", "a"]'
+	run -65 "$DGRID" validate twice.json
+	[[ "$output" == *'twice.json:1:'*'needs: not valid ("a" is named twice'* ]]
+	file_of bad '"after": "a"'
+	run -65 "$DGRID" validate bad.json
+	[[ "$output" == *"expected an array of task ids"* ]]
+	run -64 "$DGRID" submit --needs 'a,,b' -- true
+	[ "$("$DGRID" status --json | jq '.tasks | length')" = 0 ]
+	"$DGRID" submit --id broken -- 'exit 1'
+	once
+	run -65 "$DGRID" submit --id x --needs broken -- true
+	[[ "$output" == *"'broken' has failed, so this would never run"* ]]
+	"$DGRID" submit --id x --after broken -- true
+	once
+	[ "$(status_of x)" = success ]
+}
+
+@test "graph draws what waits for what" {
+	file_of build
+	file_of lint
+	file_of unit '"needs": ["build"]'
+	file_of ship '"needs": ["unit", "lint"]'
+	file_of alone
+	"$DGRID" submit build.json lint.json unit.json ship.json alone.json
+	run -0 "$DGRID" graph
+	[ "$output" = "build  queued
+└─ unit  waiting
+   └─ ship  waiting  (and after lint)
+lint  queued" ]
+	run -0 "$DGRID" graph --dot unit
+	[[ "$output" == *'"unit" -> "ship";'* && "$output" == *'"lint" -> "ship";'* && "$output" != *alone* ]]
+	[ "$("$DGRID" graph --json | jq -c '[.tasks[] | [.task_id, .level]]')" = '[["build",0],["lint",0],["ship",2],["unit",1]]' ]
+	run -66 "$DGRID" graph nobody
+	run -0 "$DGRID" graph alone
+	[ "$output" = "alone  queued" ]
+}
+
+@test "four workers race through forty tasks in layers: none is claimed before all that it needs has ended" {
+	local layer i needs files=()
+	for layer in 0 1 2 3; do
+		for ((i = 0; i < 10; i++)); do
+			needs=''
+			((layer == 0)) || needs="\"needs\": [\"t$((layer - 1))-$i\", \"t$((layer - 1))-$(((i + 3) % 10))\"]"
+			file_of "t$layer-$i" ${needs:+"$needs"}
+			files+=("t$layer-$i.json")
+		done
+	done
+	"$DGRID" submit "${files[@]}" >/dev/null
+	for i in 1 2 3 4; do
+		spawn "$T/n$i.log" "$DGRID" worker --node-id "n$i" --engine bwrap --slots 2 --work-dir "$T/w$i"
+	done
+	"$DGRID" wait --timeout "$(scaled 120)" $(printf '%s ' "${files[@]%.json}")
+	# The history itself, read by other means than the program's.
+	git -C "$ORIGIN" log --reverse --format=%B main | awk '
+		/^(.*: )?success t/ { done[$NF] = 1 }
+		/^(.*: )?claim t/ {
+			split($NF, at, "[t-]")
+			if (at[2] > 0) {
+				a = "t" at[2] - 1 "-" at[3]; b = "t" at[2] - 1 "-" (at[3] + 3) % 10
+				if (!(a in done) || !(b in done)) { print $NF " before " a " or " b; bad = 1 }
+			}
+			n++
+		}
+		END { exit bad || n != 40 }'
+	"$DGRID" audit
+}
+
+@test "what a task waits for is not archived before that task has ended" {
+	grid_settings '"keep_finished": 1'
+	"$DGRID" submit --id base -- true
+	once
+	"$DGRID" submit --id later --needs base --label nobody -- true
+	for i in 1 2 3 4; do "$DGRID" submit --id "f$i" -- true; done
+	once
+	"$DGRID" maintain
+	[ "$(state_of base)" = completed ]
+	[ "$(state_of f1)" = archived ]
+	"$DGRID" audit
+	"$DGRID" cancel later
+	"$DGRID" submit --id again -- true
+	once
+	"$DGRID" maintain
+	[ "$(state_of base)" = archived ]
+	run -65 "$DGRID" submit --needs base -- true
+	[[ "$output" == *"moved to the archive, leave it out"* ]]
+	"$DGRID" audit
+}
+
+@test "submissions that wait for each other are promoted together; one that waits for nothing there stays, and says so" {
+	tgit clone -q "$ORIGIN" pr
+	mkdir -p pr/tasks/unapproved
+	file_of one '"needs": ["two"]'
+	file_of two
+	file_of lost '"needs": ["nowhere"]'
+	file_of behind '"after": ["lost"]'
+	mv one.json two.json lost.json behind.json pr/tasks/unapproved/
+	tgit -C pr checkout -qb ask
+	tgit -C pr add -A
+	tgit -C pr commit -qm tasks
+	run -65 "$DGRID" -C pr validate --pr main..ask
+	[[ "$output" == *"lost.json:1:"*"there is no task 'nowhere' in this grid"* && "$output" != *"one.json"* ]]
+	tgit -C pr checkout -q main
+	tgit -C pr merge -q --no-ff -m 'merge' ask
+	tgit -C pr push -q origin main
+	run -0 "$DGRID" promote
+	[ "$(for id in one two lost behind; do state_of $id; done | xargs)" = "queue queue unapproved unapproved" ]
+	[[ "$output" == *"it waits for nowhere, which is not on the branch"* ]]
+	once
+	[ "$(status_of one)" = success ]
+	"$DGRID" audit
+}

@@ -1,0 +1,206 @@
+#include "store/waiting.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int ended_read(struct ledger *l, struct ended_ids *out, struct err *e)
+{
+	*out = (struct ended_ids){0};
+	return ledger_ids(l, TASK_COMPLETED, &out->completed, e) || ledger_ids(l, TASK_FAILED, &out->failed, e) ? -1
+														: 0;
+}
+
+void ended_clear(struct ended_ids *x)
+{
+	strs_clear(&x->completed);
+	strs_clear(&x->failed);
+}
+
+static int by_name(const void *key, const void *entry)
+{
+	return strcmp(key, *(char *const *)entry);
+}
+
+static int by_task(const void *key, const void *entry)
+{
+	return strcmp(key, ((const struct waiting_task *)entry)->id);
+}
+
+/* As far as what is found to be skipped so far tells. */
+static enum waiting judge(const struct ended_ids *ended, const struct needs *needs, const struct waiting_task *v,
+			  size_t n)
+{
+	enum waiting state = WAITING_NOT;
+	for (size_t i = 0; i < needs->n; i++) {
+		const struct need *one = &needs->v[i];
+		if (waiting_among(&ended->completed, one->id))
+			continue;
+		bool bad = waiting_among(&ended->failed, one->id);
+		const struct waiting_task *queued = bad ? NULL : bsearch(one->id, v, n, sizeof *v, by_task);
+		if (one->success && (bad || (queued && queued->state == WAITING_NEVER)))
+			return WAITING_NEVER;
+		if (!bad)
+			state = WAITING_FOR;
+	}
+	return state;
+}
+
+void waiting_judge(const struct ended_ids *ended, struct waiting_task *v, size_t n, struct strs *skips)
+{
+	for (size_t i = 0; i < n; i++)
+		v[i].state = WAITING_FOR;
+	for (bool more = true; more;) { /* until nothing follows from what was found */
+		more = false;
+		for (size_t i = 0; i < n; i++) {
+			if (v[i].state == WAITING_NEVER ||
+			    (v[i].state = judge(ended, v[i].needs, v, n)) != WAITING_NEVER)
+				continue;
+			strs_add(skips, v[i].id);
+			more = true;
+		}
+	}
+}
+
+/* How it ended, by its document or by what this commit makes of it; NULL: it has not. The caller's. */
+static char *status_of(struct ledger *l, const char *id, int *state)
+{
+	struct err e;
+	*state = ledger_find(l, id, &e);
+	bool look = *state == TASK_COMPLETED || *state == TASK_FAILED || *state == TASK_QUEUE;
+	struct json *doc = look ? ledger_doc(l, (enum task_state) * state, id, &e) : NULL;
+	const char *status = json_str(json_get(doc, "result"), "status");
+	/* A queued task has a result only where the commit that is being made has just ended it. */
+	if (*state == TASK_QUEUE && status && !strcmp(status, "skipped"))
+		*state = TASK_FAILED;
+	char *copy =
+	    (*state == TASK_COMPLETED || *state == TASK_FAILED) && doc ? xstrdup(status ? status : "failed") : NULL;
+	json_free(doc);
+	return copy;
+}
+
+enum change_verdict waiting_edit_skip(void *ledger, struct json *doc, enum task_state *to)
+{
+	enum change_verdict verdict = CHANGE_DROP;
+	struct needs needs;
+	(void)to;
+	needs_of(doc, &needs);
+	for (size_t i = 0; i < needs.n && verdict == CHANGE_DROP; i++) {
+		int state;
+		char *status = needs.v[i].success ? status_of(ledger, needs.v[i].id, &state) : NULL;
+		if (status && state == TASK_FAILED) {
+			char reason[160];
+			snprintf(reason, sizeof reason, "it needs %s, which ended as %.40s", needs.v[i].id, status);
+			task_set_verdict(doc, "skipped", reason);
+			task_set_because(doc, needs.v[i].id, status);
+			verdict = CHANGE_APPLY;
+		}
+		free(status);
+	}
+	needs_clear(&needs);
+	return verdict;
+}
+
+bool waiting_met(struct ledger *l, const struct json *doc, struct json **after)
+{
+	struct needs needs;
+	bool met = true;
+	needs_of(doc, &needs);
+	*after = NULL;
+	for (size_t i = 0; i < needs.n && met; i++) {
+		int state;
+		char *status = status_of(l, needs.v[i].id, &state);
+		met = status && (state == TASK_COMPLETED || !needs.v[i].success);
+		if (met && !needs.v[i].success) {
+			*after = *after ? *after : json_new(JSON_OBJECT);
+			json_set(*after, needs.v[i].id, json_new_str(status));
+		}
+		free(status);
+	}
+	if (!met) {
+		json_free(*after);
+		*after = NULL;
+	}
+	needs_clear(&needs);
+	return met;
+}
+
+/* Those of a folder's tasks that wait for anything. */
+struct read {
+	struct waiting_task *v;
+	struct needs *needs; /* one each */
+	struct strs ids;
+	size_t n;
+};
+
+static void read_clear(struct read *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		needs_clear(&r->needs[i]);
+	strs_clear(&r->ids);
+	free(r->needs);
+	free(r->v);
+}
+
+static int read_folder(struct ledger *l, enum task_state state, struct read *r, struct err *e)
+{
+	*r = (struct read){0};
+	int rc = ledger_ids(l, state, &r->ids, e);
+	r->v = xcalloc(r->ids.n + 1, sizeof *r->v);
+	r->needs = xcalloc(r->ids.n + 1, sizeof *r->needs);
+	for (size_t i = 0; i < r->ids.n && !rc; i++) {
+		struct json *doc = ledger_doc(l, state, r->ids.v[i], e);
+		if (!doc && !ledger_answered(e))
+			rc = -1;
+		needs_of(doc, &r->needs[r->n]);
+		json_free(doc);
+		r->v[r->n] = (struct waiting_task){.id = r->ids.v[i], .needs = &r->needs[r->n]};
+		r->n += r->needs[r->n].n > 0;
+	}
+	return rc;
+}
+
+int waiting_skip_all(struct ledger *l, const char *who, bool dry, struct strs *ids, struct err *e)
+{
+	struct ended_ids ended = {0};
+	struct read r;
+	int rc = read_folder(l, TASK_QUEUE, &r, e) || (r.n && ended_read(l, &ended, e)) ? -1 : 0;
+	if (!rc && r.n)
+		waiting_judge(&ended, r.v, r.n, ids);
+	if (!rc && !dry && ids->n) {
+		struct ledger_change *c = xcalloc(ids->n, sizeof *c);
+		for (size_t i = 0; i < ids->n; i++)
+			c[i] = WAITING_SKIP(l, ids->v[i]);
+		rc = ledger_commit(l, who, c, ids->n, NULL, NULL, e);
+		free(c);
+	}
+	ended_clear(&ended);
+	read_clear(&r);
+	return rc;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int waiting_named(struct ledger *l, struct strs *ids, struct err *e)
+{
+	static const enum task_state live[] = {TASK_UNAPPROVED, TASK_QUEUE, TASK_IN_PROGRESS};
+	int rc = 0;
+	for (size_t k = 0; k < sizeof live / sizeof *live && !rc; k++) {
+		struct read r;
+		rc = read_folder(l, live[k], &r, e);
+		for (size_t i = 0; i < r.n; i++)
+			for (size_t n = 0; n < r.needs[i].n; n++)
+				strs_add(ids, r.needs[i].v[n].id);
+		read_clear(&r);
+	}
+	if (ids->n)
+		qsort(ids->v, ids->n, sizeof *ids->v, by_text);
+	return rc;
+}
+
+bool waiting_among(const struct strs *ids, const char *id)
+{
+	return ids->n && bsearch(id, ids->v, ids->n, sizeof *ids->v, by_name);
+}

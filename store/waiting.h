@@ -1,0 +1,42 @@
+/* waiting: queued tasks that wait for others (schema/need.h), and those that never run because one that they need did
+ * not succeed. Waiting costs no commit: a task waits in tasks/queue/ like any other.
+ *   ended_read(&l, &ended, &e) -> waiting_judge(&ended, v, n, &skips) -> ledger_commit of waiting_edit_skip
+ *   waiting_met in the edit of a claim: at the very head that it lands on
+ */
+#ifndef WAITING_H
+#define WAITING_H
+#include "ledger.h"
+#include "schema/need.h"
+
+struct ended_ids {		       /* starts as {0} */
+	struct strs completed, failed; /* sorted */
+};
+int ended_read(struct ledger *l, struct ended_ids *out, struct err *e);
+void ended_clear(struct ended_ids *x);
+
+enum waiting { WAITING_NOT, WAITING_FOR, WAITING_NEVER };
+struct waiting_task {
+	const char *id;		   /* borrowed, as needs is */
+	const struct needs *needs; /* of tasks in the queue */
+	enum waiting state;	   /* as it was found */
+};
+/* Sets the state of each; v is sorted by id. skips gets those that never run, each after those it needs. */
+void waiting_judge(const struct ended_ids *ended, struct waiting_task *v, size_t n, struct strs *skips);
+/* The edit that ends one of them as skipped, from queue to failed; ctx is the ledger. Several go into one commit, in
+ * the order of waiting_judge. */
+enum change_verdict waiting_edit_skip(void *ledger, struct json *doc, enum task_state *to);
+#define WAITING_SKIP(l, of)                                                                                            \
+	(struct ledger_change)                                                                                         \
+	{                                                                                                              \
+		.id = (of), .from = TASK_QUEUE, .to = TASK_FAILED, .edit = waiting_edit_skip, .ctx = (l),              \
+		.verb = "skip"                                                                                         \
+	}
+/* All there are, in one commit; dry: none. ids: which they were. */
+int waiting_skip_all(struct ledger *l, const char *who, bool dry, struct strs *ids, struct err *e);
+/* What tasks that have not ended wait for, sorted: none of that is archived. */
+int waiting_named(struct ledger *l, struct strs *ids, struct err *e);
+bool waiting_among(const struct strs *ids, const char *id); /* ids are sorted */
+/* Has all ended that the document waits for, as the work tree shows it? after: how those did that may end in any way,
+ * {"id": "status"}; NULL where there are none; the caller's. */
+bool waiting_met(struct ledger *l, const struct json *doc, struct json **after);
+#endif
