@@ -10,6 +10,7 @@
 #include "schema/node.h"
 #include "store/archive.h"
 #include "store/promote.h"
+#include "store/waiting.h"
 #include "verbs/verbs.h"
 #include "worker/reaper.h"
 #include "worker/slots.h"
@@ -121,6 +122,7 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 	struct ledger_change c[64];
 	struct err e;
 	memset(c, 0, sizeof c);
+	n->slots.ledger = &l;
 	if (stage.ms >= sim.limits_at)
 		sim.config.require_limits = sim.limits;
 	slots_watch(&n->slots, &l);
@@ -155,6 +157,9 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 					      .verb = s->pick.invalid_text ? "invalid" : "claim"};
 		k++;
 	}
+	size_t claimed = k;
+	for (size_t i = 0; want && i < n->chooser.skips.n && k < 60; i++)
+		c[k++] = WAITING_SKIP(&l, n->chooser.skips.v[i]);
 	if (k || !n->joined || leaves) {
 		struct node_facts f = facts(n, leaves ? "left" : "active");
 		struct json *j = node_file(&f);
@@ -166,7 +171,7 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 		free(path);
 	}
 	outbox_settle(&n->outbox, &l, c, out, SAID_LANDED, "");
-	for (size_t i = out; i < k; i++) {
+	for (size_t i = out; i < claimed; i++) {
 		struct slot *s = c[i].ctx;
 		if (i < first) {
 			if (c[i].outcome == CHANGE_LANDED)
@@ -271,6 +276,20 @@ static void node_acts(struct sim_node *n)
 
 /* ---- people ---- */
 
+/* Some of the ids in these folders. */
+static void add_needs(struct buf *b, const char *member, enum task_state from, enum task_state to)
+{
+	struct strs ids = {0};
+	size_t named = 0;
+	for (int s = (int)from; s <= (int)to; s++)
+		ledger_ids(NULL, (enum task_state)s, &ids, NULL);
+	for (size_t i = 0; i < ids.n && named < 3; i++)
+		if (one_in(3))
+			buf_addf(b, "%s\"%s\"", named++ ? ", " : member, ids.v[i]);
+	buf_adds(b, named ? "]" : "");
+	strs_clear(&ids);
+}
+
 static struct json *new_task(const char *id)
 {
 	static const char *const odd[] = {"\"\\u00e9\\ud83d\\ude00\"", "{\"deep\": [1, 2.50, {\"a\": null}]}", "1e3",
@@ -289,6 +308,10 @@ static struct json *new_task(const char *id)
 		buf_adds(&b, ", \"retry_on_failure\": true");
 	if (one_in(4))
 		buf_addf(&b, ", \"priority\": %lld, \"env\": {\"A\": \"b\"}, \"x-of\": 1.0", (long long)below(10));
+	if (one_in(3))
+		add_needs(&b, ", \"needs\": [", TASK_QUEUE, TASK_COMPLETED);
+	if (one_in(5))
+		add_needs(&b, ", \"after\": [", TASK_QUEUE, TASK_FAILED);
 	buf_adds(&b, "}");
 	struct json *doc = json_parse(b.data, b.len, &je);
 	buf_clear(&b);
@@ -411,7 +434,7 @@ static void file(const char *day, const char *id, const char *text)
 /* Both commits of upkeep.c: the oldest finished tasks (only: that one), their totals, and the archive's own. */
 static void archive(const char *who, const char *name, const char *only)
 {
-	struct strs ids = {0}, failed = {0};
+	struct strs ids = {0}, failed = {0}, waited = {0};
 	struct archive_item items[8] = {{.failed = false}};
 	char paths[8][96], *texts[8], *message;
 	size_t n = 0, excess;
@@ -424,8 +447,9 @@ static void archive(const char *who, const char *name, const char *only)
 	excess = only ? 8 : ids.n > (size_t)sim.config.keep_finished ? ids.n - (size_t)sim.config.keep_finished : 0;
 	struct json *totals = stage_json(ARCHIVE_TOTALS);
 	totals = totals ? totals : json_new(JSON_OBJECT);
+	waiting_named(NULL, &waited, NULL);
 	for (size_t i = 0; i < ids.n && n < excess && n < 8; i++) {
-		if (only && strcmp(only, ids.v[i]) != 0)
+		if ((only && strcmp(only, ids.v[i]) != 0) || waiting_among(&waited, ids.v[i]))
 			continue;
 		struct archive_item *a = &items[n];
 		a->failed = i >= completed;
@@ -461,6 +485,7 @@ static void archive(const char *who, const char *name, const char *only)
 		free(texts[i]);
 		json_free(items[i].outliers);
 	}
+	strs_clear(&waited);
 	json_free(totals);
 	strs_clear(&ids);
 }

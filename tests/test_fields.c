@@ -81,6 +81,7 @@ static void tasks(void)
 	task_set_claim(doc, "n1", "0123456789abcdef0123456789abcdef", 60);
 	vote_set_terms(doc, vote_terms(doc, &c));
 	task_claim_add(doc, "signed_by", json_new_str("ann"));
+	task_claim_add(doc, "after", json_new(JSON_OBJECT));
 	covers(FIELD_CLAIM, json_get(doc, "claim"));
 	struct json *again = json_copy(doc), *voted = json_copy(doc);
 	json_set(result, "stderr", json_new_str("oh no\n"));
@@ -107,6 +108,9 @@ static void tasks(void)
 	covers(FIELD_ATTEMPT, json_get(again, "attempts")->child->next);
 	task_set_verdict(doc, "lost", "no sign of life");
 	covers(FIELD_RESULT, json_get(doc, "result"));
+	task_set_because(doc, "b", "oom");
+	covers(FIELD_RESULT, json_get(doc, "result"));
+	covers(FIELD_BECAUSE, json_get(json_get(doc, "result"), "because"));
 	struct json *invalid = task_invalid_doc("a", "no", "{", 1, "n1");
 	covers(FIELD_INVALID, invalid);
 	json_free(invalid);

@@ -21,6 +21,7 @@ import base
 import fraud
 import frauds_place  # the order is that of the list
 import frauds_claim
+import frauds_needs
 import frauds_result
 import frauds_grid
 import frauds_signed
@@ -108,6 +109,8 @@ class Suite:
     def honest(self, grid):
         h = self.history(grid)
         h.go_on()
+        if not h.sign:
+            frauds_needs.honest(h)
         code, said, err = self.audit(self.repository(f"honest-{grid}", h))
         if code or not said or said["violations"] or said["commits"] < 40:
             return f"exit code {code}, {json.dumps(said, indent=1) if said else ''}{err}"
@@ -179,6 +182,8 @@ class Suite:
     def taken(self, grid):
         h = self.history(grid)
         h.go_on()
+        if not h.sign:
+            frauds_needs.honest(h)
         code, said, same = self.push(self.hooked(f"hooked-{grid}"), h, f"honest-{grid}")
         return f"an honest push was not taken: {said}" if code or same else None
 
