@@ -97,7 +97,7 @@ change() {
 	has 'dgrid_tasks_by_status{status="oom"} 1'
 	has 'dgrid_tasks_by_status{status="success"} 0'
 	has 'dgrid_tasks_by_status{status="other"} 2'
-	[ "$(grep -c '^dgrid_tasks_by_status' <<<"$output")" = 10 ]
+	[ "$(grep -c '^dgrid_tasks_by_status' <<<"$output")" = 11 ]
 	run -0 "$DGRID" status
 	[[ "$output" == *"t0 "*" unstartable "*"Range of CPUs"* ]]
 	run -0 "$DGRID" metrics --atom
