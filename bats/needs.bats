@@ -18,6 +18,15 @@ file_of() { # ID MEMBERS...: a file ID.json
 	printf '{"task_id": "%s", "script": "echo %s", "timeout_seconds": 20%s}\n' "$id" "$id" "${*:+, $*}" >"$id.json"
 }
 
+task_files() { # a fails; b, c and d need one another; e comes after d
+	file_of a
+	file_of b '"needs": ["a"]'
+	file_of c '"needs": ["b"]'
+	file_of d '"needs": ["c"], "after": ["a"]'
+	file_of e '"after": ["d"]'
+	sed -i 's/echo a/exit 7/' a.json
+}
+
 @test "a task waits until what it needs has succeeded, and says for what; its script hears how others ended" {
 	"$DGRID" submit --id build -- 'echo built'
 	"$DGRID" submit --id lint -- 'exit 3'
@@ -39,12 +48,7 @@ file_of() { # ID MEMBERS...: a file ID.json
 }
 
 @test "when one fails, all that need it end as skipped in one commit, and say because of which; what comes after it runs" {
-	file_of a
-	file_of b '"needs": ["a"]'
-	file_of c '"needs": ["b"]'
-	file_of d '"needs": ["c"], "after": ["a"]'
-	file_of e '"after": ["d"]'
-	sed -i 's/echo a/exit 7/' a.json
+	task_files
 	"$DGRID" submit d.json e.json c.json b.json a.json
 	once
 	[ "$(for id in a b c d e; do status_of $id; done | xargs)" = "failed skipped skipped skipped success" ]
@@ -100,6 +104,27 @@ file_of() { # ID MEMBERS...: a file ID.json
 	"$DGRID" submit --id x --after broken -- true
 	once
 	[ "$(status_of x)" = success ]
+}
+
+@test "retry and cancel reach what is behind, when told to; what would be skipped again is not queued" {
+	task_files
+	"$DGRID" submit a.json b.json c.json d.json e.json
+	once
+	[ "$(for id in a b c d e; do status_of $id; done | xargs)" = "failed skipped skipped skipped success" ]
+	run -1 "$DGRID" retry c
+	[[ "$output" == *"'c' needs b, which has failed: it would be skipped again (dgrid retry --downstream b)"* ]]
+	run -0 "$DGRID" retry a
+	[ "$(state_of b)" = failed ]
+	once
+	run -0 --separate-stderr "$DGRID" retry --downstream a
+	[ "$(xargs <<<"$output")" = "a b c d" ]
+	[ "$(git -C "$ORIGIN" log -1 --format=%B main | grep -c '^retry ')" = 4 ]
+	run -0 --separate-stderr "$DGRID" cancel --downstream b
+	[ "$(xargs <<<"$output")" = "b c d" ]
+	[ "$(status_of d)" = cancelled ]
+	[ "$(state_of a)" = queue ]
+	run -64 "$DGRID" retry --downstream --script a.json a
+	"$DGRID" audit
 }
 
 @test "graph draws what waits for what" {

@@ -141,6 +141,13 @@ static void read_clear(struct read *r)
 	free(r->v);
 }
 
+static bool is_skipped(const struct json *doc)
+{
+	const char *status = json_str(json_get(doc, "result"), "status");
+	return status && !strcmp(status, "skipped");
+}
+
+/* Of failed/: only what was skipped. */
 static int read_folder(struct ledger *l, enum task_state state, struct read *r, struct err *e)
 {
 	*r = (struct read){0};
@@ -151,7 +158,8 @@ static int read_folder(struct ledger *l, enum task_state state, struct read *r, 
 		struct json *doc = ledger_doc(l, state, r->ids.v[i], e);
 		if (!doc && !ledger_answered(e))
 			rc = -1;
-		needs_of(doc, &r->needs[r->n]);
+		if (state != TASK_FAILED || is_skipped(doc))
+			needs_of(doc, &r->needs[r->n]);
 		json_free(doc);
 		r->v[r->n] = (struct waiting_task){.id = r->ids.v[i], .needs = &r->needs[r->n]};
 		r->n += r->needs[r->n].n > 0;
@@ -174,6 +182,79 @@ int waiting_skip_all(struct ledger *l, const char *who, bool dry, struct strs *i
 		free(c);
 	}
 	ended_clear(&ended);
+	read_clear(&r);
+	return rc;
+}
+
+static bool named(const struct strs *ids, const char *id)
+{
+	for (size_t i = 0; i < ids->n; i++)
+		if (!strcmp(ids->v[i], id))
+			return true;
+	return false;
+}
+
+int waiting_behind(struct ledger *l, struct strs *ids, struct err *e)
+{
+	struct read r;
+	int rc = read_folder(l, TASK_QUEUE, &r, e);
+	for (bool more = !rc; more;) {
+		more = false;
+		for (size_t i = 0; i < r.n; i++)
+			for (size_t k = 0; k < r.v[i].needs->n && !named(ids, r.v[i].id); k++)
+				if (named(ids, r.v[i].needs->v[k].id)) {
+					strs_add(ids, r.v[i].id);
+					more = true;
+				}
+	}
+	read_clear(&r);
+	return rc;
+}
+
+static int failed_of(struct ledger *l, const struct needs *needs, const struct strs *ids, char id[65], struct err *e)
+{
+	id[0] = 0;
+	for (size_t i = 0; i < needs->n && !id[0]; i++) {
+		if (!needs->v[i].success || named(ids, needs->v[i].id))
+			continue;
+		int state = ledger_find(l, needs->v[i].id, e);
+		if (state == LEDGER_UNKNOWN)
+			return -1;
+		if (state == TASK_FAILED)
+			snprintf(id, 65, "%s", needs->v[i].id);
+	}
+	return 0;
+}
+
+int waiting_failed(struct ledger *l, const struct json *doc, const struct strs *ids, char id[65], struct err *e)
+{
+	struct needs needs;
+	needs_of(doc, &needs);
+	int rc = failed_of(l, &needs, ids, id, e);
+	needs_clear(&needs);
+	return rc;
+}
+
+int waiting_skipped(struct ledger *l, struct strs *ids, struct err *e)
+{
+	struct read r;
+	int rc = read_folder(l, TASK_FAILED, &r, e);
+	for (bool more = !rc; more && !rc;) {
+		more = false;
+		for (size_t i = 0; i < r.n && !rc; i++) {
+			char other[65];
+			bool behind = false;
+			for (size_t k = 0; k < r.v[i].needs->n && !behind; k++)
+				behind = r.v[i].needs->v[k].success && named(ids, r.v[i].needs->v[k].id);
+			if (!behind || named(ids, r.v[i].id))
+				continue;
+			rc = failed_of(l, r.v[i].needs, ids, other, e);
+			if (!rc && !other[0]) {
+				strs_add(ids, r.v[i].id);
+				more = true;
+			}
+		}
+	}
 	read_clear(&r);
 	return rc;
 }

@@ -33,6 +33,12 @@ enum change_verdict waiting_edit_skip(void *ledger, struct json *doc, enum task_
 	}
 /* All there are, in one commit; dry: none. ids: which they were. */
 int waiting_skip_all(struct ledger *l, const char *who, bool dry, struct strs *ids, struct err *e);
+/* Adds to ids the queued tasks that wait for any of them; and those that wait for these, and so on. */
+int waiting_behind(struct ledger *l, struct strs *ids, struct err *e);
+/* The same of those that were skipped, as far as what they need may succeed once ids are queued again. */
+int waiting_skipped(struct ledger *l, struct strs *ids, struct err *e);
+/* The first failed task that the document needs and that is not among ids; "": none. */
+int waiting_failed(struct ledger *l, const struct json *doc, const struct strs *ids, char id[65], struct err *e);
 /* What tasks that have not ended wait for, sorted: none of that is archived. */
 int waiting_named(struct ledger *l, struct strs *ids, struct err *e);
 bool waiting_among(const struct strs *ids, const char *id); /* ids are sorted */

@@ -74,12 +74,12 @@ static enum change_verdict edit_now(void *who, struct json *doc, enum task_state
 }
 
 /* Why a task is not touched. */
-enum pass { PASS_NONE, PASS_ENDED, PASS_SUCCESS, PASS_OPEN, PASS_INVALID, PASS_GONE, PASS_N };
+enum pass { PASS_NONE, PASS_ENDED, PASS_SUCCESS, PASS_OPEN, PASS_INVALID, PASS_WAITS, PASS_GONE, PASS_N };
 
 /* What is to be done, to which tasks; those that were named come first, the others were found by options. */
 struct acting {
 	const struct verb *verb;
-	bool retry, force, sign;
+	bool retry, force, sign, downstream;
 	const char *script, *key; /* retry --script, and what to sign with */
 	struct selection of;
 	struct strs ids;
@@ -87,9 +87,10 @@ struct acting {
 	struct buf ended; /* ids of named ones that had */
 };
 
-/* What retry or cancel does to a task in this state. PASS_NONE: c is set; else e says what it would be refused with. */
+/* What retry or cancel does to a task in this state. failed: what it needs and is not queued again, too. PASS_NONE: c
+ * is set; else e says what it would be refused with. */
 static enum pass plan(const struct acting *a, const char *id, int state, bool dead, const struct json *doc,
-		      struct ledger_change *c, struct err *e)
+		      const char *failed, struct ledger_change *c, struct err *e)
 {
 	bool ended = state == TASK_COMPLETED || state == TASK_FAILED, retry = a->retry;
 	const char *status = json_str(json_get(doc, "result"), "status"), *verb = a->verb->name;
@@ -104,6 +105,12 @@ static enum pass plan(const struct acting *a, const char *id, int state, bool de
 			"'%s' was no task that can run (see: dgrid why %s): mend it, and dgrid submit --replace", id,
 			id);
 		return PASS_INVALID;
+	}
+	if (retry && state == TASK_FAILED && status && !strcmp(status, "skipped") && *failed) {
+		err_set(e, ERR_NO,
+			"'%s' needs %s, which has failed: it would be skipped again (dgrid retry --downstream %s)", id,
+			failed, failed);
+		return PASS_WAITS;
 	}
 	if (retry && state == TASK_QUEUE && json_get(doc, "not_before")) {
 		c->from = c->to = TASK_QUEUE;
@@ -161,9 +168,13 @@ static int judge(struct acting *a, struct ledger *l, const struct orphans *dead,
 		*c = (struct ledger_change){.id = id, .ctx = l->git.name, .verb = a->verb->name};
 		bool look = state == TASK_FAILED || state == TASK_QUEUE;
 		struct json *doc = look ? ledger_doc(l, (enum task_state)state, id, e) : NULL;
-		if (state == LEDGER_UNKNOWN || (look && !doc && !ledger_answered(e)))
+		char failed[65];
+		if (state == LEDGER_UNKNOWN || (look && !doc && !ledger_answered(e)) ||
+		    waiting_failed(l, doc, &a->ids, failed, e)) {
+			json_free(doc);
 			return -1;
-		enum pass why = plan(a, id, state, orphan, doc, c, e);
+		}
+		enum pass why = plan(a, id, state, orphan, doc, failed, c, e);
 		json_free(doc);
 		if (why != PASS_NONE && !may_pass(a, i, why))
 			return -1;
@@ -186,6 +197,7 @@ static void tell_passed(const struct acting *a, size_t done)
 						  [PASS_OPEN] = "had not ended",
 						  [PASS_INVALID] =
 						      "could not run (mend them, and dgrid submit --replace)",
+						  [PASS_WAITS] = "need others that failed (--downstream of those)",
 						  [PASS_GONE] = "had left for the archive (submit them anew)"};
 	struct buf b = {0};
 	size_t all = done;
@@ -208,7 +220,7 @@ static int settle(struct acting *a, const struct ledger_change *changes, struct 
 			done++;
 		}
 	fflush(stdout);
-	if (a->of.given)
+	if (a->of.given || a->downstream)
 		tell_passed(a, done);
 	else if (ended)
 		return err_set(e, ERR_NO, "%zu of %zu had ended already%s: %s", ended, n,
@@ -301,6 +313,13 @@ static int again(const struct acting *a, struct ledger *l, const struct grid_con
 	return rc;
 }
 
+static int add_downstream(struct acting *a, struct ledger *l, struct err *e)
+{
+	if (!a->downstream)
+		return 0;
+	return a->retry ? waiting_skipped(l, &a->ids, e) : waiting_behind(l, &a->ids, e);
+}
+
 static int cmd_act(const struct context *ctx, const struct verb *verb, int argc, char **argv, struct err *e)
 {
 	struct usage_scan s = {.verb = verb, .argc = argc, .argv = argv};
@@ -315,11 +334,14 @@ static int cmd_act(const struct context *ctx, const struct verb *verb, int argc,
 			rc = -1;
 		else {
 			a.force = a.force || key == 'f';
+			a.downstream = a.downstream || key == 'd';
 			a.sign = a.sign || key == 'S' || key == 'k';
 			a.script = key == 's' ? s.value : a.script;
 			a.key = key == 'k' ? s.value : a.key;
 		}
-	if (!rc && a.sign && !a.script)
+	if (!rc && a.downstream && a.script)
+		rc = err_set(e, ERR_USAGE, "--downstream and --script exclude each other");
+	else if (!rc && a.sign && !a.script)
 		rc = err_set(e, ERR_USAGE,
 			     "--sign and --key go with --script: what is only run again is signed already");
 	else if (!rc)
@@ -327,8 +349,10 @@ static int cmd_act(const struct context *ctx, const struct verb *verb, int argc,
 	if (!rc && !a.ids.n)
 		tell_passed(&a, 0);
 	else if (!rc)
-		rc = open_grid_to_sign(ctx, &l, &c, e) || (a.script ? again(&a, &l, &c, e) : act(&a, &l, &c, e)) ? -1
-														 : 0;
+		rc = open_grid_to_sign(ctx, &l, &c, e) || add_downstream(&a, &l, e) ||
+			     (a.script ? again(&a, &l, &c, e) : act(&a, &l, &c, e))
+			 ? -1
+			 : 0;
 	close_grid(&l, &c);
 	strs_clear(&a.ids);
 	buf_clear(&a.ended);
@@ -356,7 +380,7 @@ static const struct usage_note cancelled[] = {{"0",
 					    {0}};
 const struct verb verb_cancel = {
     .name = "cancel",
-    .args = "[SELECTION]... [ID]...",
+    .args = "[--downstream] [SELECTION]... [ID]...",
     .summary = "cancel queued or running tasks",
     .about =
 	"Ends tasks before their time. One that is queued or staged, or whose node is dead, moves to failed at "
@@ -364,6 +388,10 @@ const struct verb verb_cancel = {
 	"branch: it stops the sandbox and records what was printed until then. Of a selection those that have ended "
 	"are passed by; how many is said on stderr.",
     .needs = USAGE_WRITES,
+    .options =
+	(const struct usage_option[]){{'d', "--downstream", NULL, NULL,
+				       "also the queued tasks that wait for them, and those that wait for these"},
+				      {0}},
     .shared = select_option_at,
     .operands = "@tasks:queue,in_progress,unapproved",
     .examples = (const struct usage_note[]){{"dgrid cancel hello", ""},
@@ -375,7 +403,7 @@ const struct verb verb_cancel = {
 };
 const struct verb verb_retry = {
     .name = "retry",
-    .args = "[--force] [--script FILE [--sign] [--key FILE]] [SELECTION]... [ID]...",
+    .args = "[--force] [--downstream] [--script FILE [--sign] [--key FILE]] [SELECTION]... [ID]...",
     .summary = "queue finished tasks again",
     .about =
 	"Queues tasks again that have ended without success; with --force also those that succeeded. The old result "
@@ -386,6 +414,8 @@ const struct verb verb_retry = {
 	"are passed by; how many is said on stderr.",
     .needs = USAGE_WRITES,
     .options = (const struct usage_option[]){{'f', "--force", NULL, NULL, "also those that succeeded"},
+					     {'d', "--downstream", NULL, NULL,
+					      "also what was skipped because of them, and because of these"},
 					     {'s', "--script", "FILE", "@files",
 					      "with this script (- is stdin) and all else as it was: as a new task of "
 					      "the id; the old one goes to the archive, with its result"},
@@ -397,6 +427,7 @@ const struct verb verb_retry = {
     .examples =
 	(const struct usage_note[]){{"dgrid retry hello && dgrid wait hello", ""},
 				    {"dgrid retry --group sweep", "what failed of it"},
+				    {"dgrid retry --downstream build", "and what was skipped because of it"},
 				    {"dgrid retry --script mended.sh hello", "the same task, its script mended"},
 				    {0}},
     .exits = retried,
