@@ -57,6 +57,7 @@ static const struct rule rules[RULE_N] = {
 			  "the claim says"},
     [RULE_NEEDS_SKIP] = {"needs.skip", "what is skipped needs a task that is in failed, and names it"},
     [RULE_NEEDS_KEPT] = {"needs.kept", "what a task waits for stays on the branch until that task has ended"},
+    [RULE_INPUT_PINNED] = {"input.pinned", "what a task is given of others is what their results say that they left"},
     [RULE_RESULT_CLAIM] = {"result.claim", "a result stands under the claim's node, nonce and attempt, in a commit of "
 					   "that node's"},
     [RULE_RESULT_TIME] = {"result.time", "a run begins after its claim, ends after it began, and before its commit"},

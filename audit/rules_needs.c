@@ -1,4 +1,5 @@
 #include "audit/rules_needs.h"
+#include "schema/input.h"
 #include "schema/need.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,6 +97,29 @@ static void judge_claim(const struct rules *r, const struct rule_commit *c, cons
 	needs_clear(&needs);
 }
 
+/* What other tasks left, by the claim and by their results, as far as this replay has seen those. */
+static void judge_pins(const struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	const struct json *doc = rule_doc(&ch->new), *pinned = json_get(json_get(doc, "claim"), "inputs");
+	struct input in[INPUTS_MAX];
+	size_t n = inputs_of(doc, in), named = 0, told = 0;
+	for (const struct json *m = pinned ? pinned->child : NULL; m; m = m->next)
+		told++;
+	inputs_pin(in, n, pinned);
+	for (size_t i = 0; i < n; i++) {
+		const struct world_task *other = in[i].task ? world_task(&r->world, in[i].task) : NULL;
+		named += in[i].task && in[i].tree;
+		if (!other || !other->out_known || !(other->states & 1u << TASK_COMPLETED))
+			continue;
+		if (!in[i].tree != !other->out || (in[i].tree && strcmp(in[i].tree, other->out) != 0))
+			rule_tell(r, RULE_INPUT_PINNED, c, ch->path,
+				  "the claim says that %s left %.12s, its result says %.12s", in[i].task,
+				  in[i].tree ? in[i].tree : "nothing", other->out ? other->out : "nothing");
+	}
+	if (told > named)
+		rule_tell(r, RULE_INPUT_PINNED, c, ch->path, "the claim tells of files that the task is not given");
+}
+
 static void judge_skip(const struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
 {
 	const struct json *doc = rule_doc(&ch->new), *because = json_get(json_get(doc, "result"), "because");
@@ -117,6 +141,18 @@ static void judge_skip(const struct rules *r, const struct rule_commit *c, const
 }
 
 /* ---- into the archive ---- */
+
+static void remember_out(struct rules *r, const struct rule_change *ch)
+{
+	struct world_task *t = ch->state == TASK_COMPLETED && ch->new_mode ? world_task(&r->world, ch->id) : NULL;
+	const struct json *out = t ? json_get(json_get(rule_doc(&ch->new), "result"), "out") : NULL;
+	const char *tree = json_str(out, "tree");
+	if (!t)
+		return;
+	free(t->out);
+	t->out = tree && json_str(out, "ref") ? xstrdup(tree) : NULL;
+	t->out_known = true;
+}
 
 /* The world remembers what tasks that have not ended wait for. */
 static void remember(struct rules *r, const struct rule_change *ch)
@@ -154,13 +190,15 @@ void rules_needs(struct rules *r, const struct rule_commit *c)
 		if (ch->kind != RULE_TASK)
 			continue;
 		remember(r, ch);
+		remember_out(r, ch);
 		leaves = leaves || (!ch->new_mode && !world_task(&r->world, ch->id));
 		if (!c->parent[0] || !ch->new_mode || ch->old_mode)
 			continue;
-		if (ch->state == TASK_IN_PROGRESS)
+		if (ch->state == TASK_IN_PROGRESS) {
 			judge_claim(r, c, ch);
-		else if (ch->state == TASK_FAILED &&
-			 rule_text_is(json_get(rule_doc(&ch->new), "result"), "status", "skipped"))
+			judge_pins(r, c, ch);
+		} else if (ch->state == TASK_FAILED &&
+			   rule_text_is(json_get(rule_doc(&ch->new), "result"), "status", "skipped"))
 			judge_skip(r, c, ch);
 	}
 	if (c->parent[0])

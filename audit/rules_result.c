@@ -22,7 +22,7 @@ static const char *or_none(const char *s)
 static void judge_entry(const struct rule_move *m, const struct json *entry)
 {
 	static const char *const same[] = {"node",     "nonce",	 "attempt",   "claimed_at", "lease_until",
-					   "replicas", "quorum", "signed_by", "after"};
+					   "replicas", "quorum", "signed_by", "after",	    "inputs"};
 	if (json_get(m->new, "claim"))
 		rule_say(m, RULE_ATTEMPTS_GROW, "the claim ended, and still stands in the task");
 	for (size_t i = 0; i < sizeof same / sizeof *same; i++)

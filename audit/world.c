@@ -18,6 +18,7 @@ void world_init(struct world *w)
 static void free_task(struct world_task *t)
 {
 	needs_clear(&t->needs);
+	free(t->out);
 	free(t->author);
 	free(t->committer);
 	free(t);

@@ -127,6 +127,33 @@ task_files() { # a fails; b, c and d need one another; e comes after d
 	"$DGRID" audit
 }
 
+@test "what a task leaves is an input of those that wait for it; the claim names the tree, and rerun gives the same" {
+	"$DGRID" submit --id build -- 'mkdir -p /out/bin; echo app >/out/bin/app; echo doc >/out/README'
+	"$DGRID" submit --id test --input app=task:build:bin/app --input all=task:build -- 'cat /in/app; ls /in/all; cp /in/app /out/'
+	"$DGRID" submit --id again --input bin=task:build:bin --workdir bin --after test -- 'cat app; echo "$DGRID_AFTER"'
+	"$DGRID" submit --id odd --input x=task:test:nothing -- true
+	[ "$("$DGRID" show --json test | jq -c .inputs)" = '{"app":{"task":"build","path":"bin/app"},"all":{"task":"build"}}' ]
+	[[ "$("$DGRID" why test)" == *"it waits for build (queued)"* ]]
+	run -0 "$DGRID" show test
+	[[ "$output" == *"/in/app: what task build leaves, of that bin/app"* ]]
+	once
+	[ "$("$DGRID" logs test)" = $'app\nREADME\nbin' ]
+	[ "$("$DGRID" logs again)" = $'app\ntest=success' ]
+	[ "$("$DGRID" show --json test | jq -r .attempts[0].inputs.app.tree)" = "$("$DGRID" show --json build | jq -r .result.out.tree)" ]
+	[ "$(status_of odd)" = unstartable ]
+	[[ "$("$DGRID" why odd)" == *"has no 'nothing'"* ]]
+	[[ "$("$DGRID" rerun test)" == *reproducible ]]
+	[[ "$("$DGRID" rerun again)" == *reproducible ]]
+	"$DGRID" submit --id none -- true
+	"$DGRID" submit --id wants --input x=task:none -- true
+	once
+	[ "$(status_of wants)" = unstartable ]
+	[[ "$("$DGRID" why wants)" == *"input 'x': task none left no files"* ]]
+	"$DGRID" dashboard -o "$T/site"
+	grep -q 'all: what task build leaves' "$T/site/t/test.html"
+	"$DGRID" audit
+}
+
 @test "graph draws what waits for what" {
 	file_of build
 	file_of lint

@@ -1,5 +1,6 @@
 #include "schema/input.h"
 #include "base/tree.h"
+#include "schema/task_edit.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -23,13 +24,48 @@ static bool is_count(const struct json *m, int64_t *n)
 	return !json_to_int(m, n) && *n >= 0;
 }
 
+/* Names with slashes between them. */
+static bool is_path(const struct json *m)
+{
+	char name[65];
+	bool valid = m->type == JSON_STRING && strlen(m->text) == m->len && m->len <= TEXT_MAX;
+	for (const char *at = m->text; valid;) {
+		size_t n = strcspn(at, "/");
+		snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : 0), at);
+		valid = input_name_valid(name);
+		if (!at[n])
+			break;
+		at += n + 1;
+	}
+	return valid;
+}
+
+/* What another task leaves. */
+static const char *wrong_of_task(const struct json *input, const struct json **at)
+{
+	for (const struct json *m = input->child; m; m = m->next) {
+		*at = m;
+		if (!strcmp(m->name, "task")) {
+			if (m->type != JSON_STRING || strlen(m->text) != m->len || !task_id_valid(m->text))
+				return "expected the id of a task, 1-64 of A-Z a-z 0-9 _ -";
+		} else if (!strcmp(m->name, "path")) {
+			if (!is_path(m))
+				return "expected names of 1-64 of A-Z a-z 0-9 . _ -, no dot first, with / between them";
+		} else
+			return "expected \"task\" and \"path\" only";
+	}
+	return NULL;
+}
+
 /* One input; adds what it says of its size. */
 static const char *wrong_in(const struct json *input, const struct json **at, int64_t *files, int64_t *bytes)
 {
 	int64_t n;
 	*at = input;
 	if (input->type != JSON_OBJECT)
-		return "expected an object with \"tree\"";
+		return "expected an object with \"tree\" or \"task\"";
+	if (json_get(input, "task"))
+		return wrong_of_task(input, at);
 	if (!is_oid(json_get(input, "tree"))) {
 		*at = json_get(input, "tree") ? json_get(input, "tree") : input;
 		return "expected \"tree\", an object id of 40 or 64 hex digits (dgrid submit --input makes it)";
@@ -99,8 +135,20 @@ size_t inputs_of(const struct json *doc, struct input out[INPUTS_MAX])
 	     i = i->next)
 		out[n++] = (struct input){.name = i->name,
 					  .tree = json_str(i, "tree"),
+					  .task = json_str(i, "task"),
 					  .path = json_str(i, "path"),
 					  .files = json_int(i, "files", 0),
 					  .bytes = json_int(i, "bytes", 0)};
 	return n;
+}
+
+void inputs_pin(struct input *v, size_t n, const struct json *pinned)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct json *one = v[i].task ? json_get(pinned, v[i].name) : NULL;
+		if (v[i].task) {
+			v[i].tree = json_str(one, "tree");
+			v[i].ref = json_str(one, "ref");
+		}
+	}
 }

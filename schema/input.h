@@ -1,6 +1,7 @@
 /* input: the member `inputs` of a task: what its script sees in /in. Each is a tree of Git's, named by its object id,
- * so that a task is bound to these very bytes, and stands at the remote on refs/dgrid/in/TREE (store/places.h).
- *   inputs_wrong(member, &limits, &at, why) -> inputs_of(doc, inputs)
+ * so that a task is bound to these very bytes, and stands at the remote on refs/dgrid/in/TREE (store/places.h); or it
+ * is what another task leaves in /out, which the claim names when that has ended (`claim.inputs`).
+ *   inputs_valid(member, ..., &at, why) -> n = inputs_of(doc, inputs) -> inputs_pin(inputs, n, claim.inputs)
  */
 #ifndef INPUT_H
 #define INPUT_H
@@ -12,8 +13,10 @@
 
 struct input {		      /* borrowed from the task's document */
 	const char *name;     /* it stands in /in/NAME */
-	const char *tree;     /* object id, 40 or 64 hex digits */
-	const char *path;     /* the file or folder at its top that is meant; NULL: all of it */
+	const char *tree;     /* object id, 40 or 64 hex digits; NULL: of a task, and not pinned */
+	const char *task;     /* whose files they are; NULL: of none */
+	const char *ref;      /* that those stand on; NULL: on the tree's own */
+	const char *path;     /* the file or folder in it that is meant; NULL: all of it */
 	int64_t files, bytes; /* as whoever submitted it counted */
 };
 /* 1-64 of A-Z a-z 0-9 . _ -, no dot first. */
@@ -21,6 +24,8 @@ bool input_name_valid(const char *name);
 /* Is the member well-formed, and is what it says of itself within so many files and MB (0 MB: the grid takes none)?
  * Else false: *at is the value, why what is wrong with it and what was expected. */
 bool inputs_valid(const struct json *inputs, int64_t max_mb, int64_t max_files, const struct json **at, char why[240]);
+/* What tasks left, as a claim names it: {"NAME": {"tree", "ref"}}, which is borrowed, too; NULL: nothing is. */
+void inputs_pin(struct input *v, size_t n, const struct json *pinned);
 /* How many there are. Of a task whose inputs are not valid, any of their members may be NULL. */
 size_t inputs_of(const struct json *doc, struct input out[INPUTS_MAX]);
 #endif

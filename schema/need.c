@@ -1,5 +1,4 @@
 #include "schema/need.h"
-#include "base/buf.h"
 #include "schema/task_edit.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,6 +82,16 @@ void needs_clear(struct needs *n)
 		free(n->v[i].id);
 	free(n->v);
 	*n = (struct needs){0};
+}
+
+void need_add_after(struct strs *env, const struct json *after)
+{
+	struct buf b = {0};
+	for (const struct json *one = after ? after->child : NULL; one; one = one->next)
+		buf_addf(&b, "%s%s=%s", b.len ? " " : "", one->name, one->type == JSON_STRING ? one->text : "?");
+	if (b.len)
+		strs_addf(env, "DGRID_AFTER=%s", b.data);
+	buf_clear(&b);
 }
 
 static const struct json *named(const struct json *list, const char *id)

@@ -5,6 +5,7 @@
  */
 #ifndef NEED_H
 #define NEED_H
+#include "base/buf.h"
 #include "json.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +27,8 @@ bool need_list_valid(const struct json *m, const char *own_id, const struct json
 void needs_of(const struct json *doc, struct needs *out);
 bool needs_any(const struct json *doc); /* would that be any? */
 void needs_clear(struct needs *n);
+/* What its script sees of claim.after (NULL: nothing): DGRID_AFTER="ID=STATUS ID=STATUS". */
+void need_add_after(struct strs *env, const struct json *after);
 /* Where the document names that id, for a message: the value, and in *member what it stands in. NULL: it does not. */
 const struct json *need_at(const struct json *doc, const char *id, const char **member);
 

@@ -108,6 +108,13 @@ int bring_in(const struct filestore *o, const char *tree, struct err *e)
 	return err_set(e, ERR_DATA, PLACE_IN "/%s has another tree: %s", tree, is[0] ? is : "none");
 }
 
+int bring_left(const struct filestore *o, const char *tree, const char *ref, struct err *e)
+{
+	char here[PLACE_MAX];
+	snprintf(here, sizeof here, BRING_HELD "/%s", tree);
+	return bring_out(o, tree, ref, e) || GIT(o, NULL, e, "update-ref", here, tree) ? -1 : 0;
+}
+
 /* The same on every node and each time: nothing of a script's result should come from when it was fetched. */
 static int set_time(const char *path)
 {
@@ -202,13 +209,14 @@ char *bring_path(const char *dir, const char *path)
 
 /* ---- in a process of its own ---- */
 
-void bring_argv(const char *store_dir, const char *tree, const char *dir, const struct bring_limits *limits,
-		struct strs *argv)
+void bring_argv(const char *store_dir, const char *tree, const char *ref, const char *dir,
+		const struct bring_limits *limits, struct strs *argv)
 {
 	strs_add(argv, proc_again());
 	strs_add(argv, WORD);
 	strs_add(argv, store_dir);
 	strs_add(argv, tree);
+	strs_add(argv, ref ? ref : "");
 	strs_add(argv, dir);
 	strs_addf(argv, "%lld", (long long)limits->mb);
 	strs_addf(argv, "%lld", (long long)limits->files);
@@ -216,7 +224,7 @@ void bring_argv(const char *store_dir, const char *tree, const char *dir, const 
 
 bool bring_asked(int argc, char **argv)
 {
-	return argc == 7 && !strcmp(argv[1], WORD);
+	return argc == 8 && !strcmp(argv[1], WORD);
 }
 
 /* The token is for the host that the store is fetched from. */
@@ -245,13 +253,13 @@ static void bound(const struct bring_limits *limits)
 int bring_main(int argc, char **argv, struct err *e)
 {
 	struct filestore o = {.git = {.dir = argv[2], .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"}};
-	const char *tree = argv[3], *dir = argv[4];
-	struct bring_limits limits = {.mb = strtoll(argv[5], NULL, 10), .files = strtoll(argv[6], NULL, 10)};
+	const char *tree = argv[3], *ref = argv[4], *dir = argv[5];
+	struct bring_limits limits = {.mb = strtoll(argv[6], NULL, 10), .files = strtoll(argv[7], NULL, 10)};
 	struct checkout found = {0};
 	(void)argc;
 	settle(&o);
 	bound(&limits);
-	int rc = bring_in(&o, tree, e);
+	int rc = *ref ? bring_left(&o, tree, ref, e) : bring_in(&o, tree, e);
 	if (rc && (strstr(e->msg, "signal 25") || strstr(e->msg, "File too large")))
 		err_set(e, ERR_DATA, "what its ref brings is far more than %lld MB (max_in_mb of grid.json)",
 			(long long)limits.mb);

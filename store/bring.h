@@ -23,6 +23,8 @@ void bring_ahead(const struct filestore *o, const char *const *trees, size_t n);
  * ERR_NOENT: there is no such ref at the remote; ERR_DATA: it holds another tree. */
 #define BRING_HELD "refs/in"
 int bring_in(const struct filestore *o, const char *tree, struct err *e);
+/* What a task left, as an input: held likewise. */
+int bring_left(const struct filestore *o, const char *tree, const char *ref, struct err *e);
 
 /* Writes the tree to dir, which must not be there, whole or not at all; links stay links, nothing may be written to.
  * ERR_DATA: it is more than limits allow, or holds what no task is given (a submodule, a link that leads out). */
@@ -33,8 +35,9 @@ int bring_to(const struct filestore *o, const char *tree, const char *dir, const
 char *bring_path(const char *dir, const char *path);
 /* What brings it in and writes it: ends with 0 and "FILES ENTRIES BYTES" on stdout (entries: files and folders), or
  * with an err_class and the reason on stderr. */
-void bring_argv(const char *store_dir, const char *tree, const char *dir, const struct bring_limits *limits,
-		struct strs *argv);
+/* ref: that a task's files stand on; NULL: the tree is an input with a ref of its own. */
+void bring_argv(const char *store_dir, const char *tree, const char *ref, const char *dir,
+		const struct bring_limits *limits, struct strs *argv);
 /* In main: was this process started by such words? */
 bool bring_asked(int argc, char **argv);
 int bring_main(int argc, char **argv, struct err *e);

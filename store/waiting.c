@@ -1,4 +1,5 @@
 #include "store/waiting.h"
+#include "schema/input.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,6 +123,29 @@ bool waiting_met(struct ledger *l, const struct json *doc, struct json **after)
 	}
 	needs_clear(&needs);
 	return met;
+}
+
+struct json *waiting_inputs(struct ledger *l, const struct json *doc)
+{
+	struct input in[INPUTS_MAX];
+	size_t n = inputs_of(doc, in);
+	struct json *pinned = NULL;
+	struct err e;
+	for (size_t i = 0; i < n; i++) {
+		struct json *other = in[i].task ? ledger_doc(l, TASK_COMPLETED, in[i].task, &e) : NULL,
+			    *one = json_new(JSON_OBJECT);
+		const struct json *out = json_get(json_get(other, "result"), "out");
+		if (in[i].task && !pinned)
+			pinned = json_new(JSON_OBJECT);
+		if (json_str(out, "tree") && json_str(out, "ref")) {
+			json_set(one, "tree", json_new_str(json_str(out, "tree")));
+			json_set(one, "ref", json_new_str(json_str(out, "ref")));
+			json_set(pinned, in[i].name, one);
+		} else
+			json_free(one); /* it left none: nobody can be given it */
+		json_free(other);
+	}
+	return pinned;
 }
 
 /* Those of a folder's tasks that wait for anything. */

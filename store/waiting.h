@@ -45,4 +45,7 @@ bool waiting_among(const struct strs *ids, const char *id); /* ids are sorted */
 /* Has all ended that the document waits for, as the work tree shows it? after: how those did that may end in any way,
  * {"id": "status"}; NULL where there are none; the caller's. */
 bool waiting_met(struct ledger *l, const struct json *doc, struct json **after);
+/* What tasks left that the document is given (schema/input.h), by their results in the work tree: for claim.inputs.
+ * NULL: it is given none. The caller's. */
+struct json *waiting_inputs(struct ledger *l, const struct json *doc);
 #endif

@@ -82,6 +82,7 @@ static void tasks(void)
 	vote_set_terms(doc, vote_terms(doc, &c));
 	task_claim_add(doc, "signed_by", json_new_str("ann"));
 	task_claim_add(doc, "after", json_new(JSON_OBJECT));
+	task_claim_add(doc, "inputs", json_new(JSON_OBJECT));
 	covers(FIELD_CLAIM, json_get(doc, "claim"));
 	struct json *again = json_copy(doc), *voted = json_copy(doc);
 	json_set(result, "stderr", json_new_str("oh no\n"));

@@ -1220,7 +1220,7 @@ int main(void)
 	for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
 		seen_rule[elsewhere[i]] = true;
 	for (int i = 0; i < RULE_N; i++)
-		if ((i < RULE_VOTE_NODE || i > RULE_VOTE_QUORUM) && (i < RULE_NEEDS_KNOWN || i > RULE_NEEDS_KEPT))
+		if ((i < RULE_VOTE_NODE || i > RULE_VOTE_QUORUM) && (i < RULE_NEEDS_KNOWN || i > RULE_INPUT_PINNED))
 			CHECK(seen_rule[i], rule_at((enum rule_id)i)->id);
 	commit_clear();
 	world_clear(&r.world);

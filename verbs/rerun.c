@@ -4,6 +4,7 @@
 #include "base/sig.h"
 #include "runner.h"
 #include "schema/input.h"
+#include "schema/need.h"
 #include "schema/result.h"
 #include "verbs/follow.h"
 #include "verbs/left.h"
@@ -199,12 +200,26 @@ static int find_engine(struct again *a, const struct grid_config *c)
 	return rc;
 }
 
+/* The entry of attempts that the result is of: a copy of its claim. */
+static const struct json *last_claim(const struct json *doc)
+{
+	const struct json *list = json_get(doc, "attempts"), *last = NULL;
+	for (const struct json *x = list && list->type == JSON_ARRAY ? list->child : NULL; x; x = x->next)
+		last = json_str(x, "nonce") ? x : last;
+	return last;
+}
+
 /* What it was given, to folders beside those for what it leaves. */
 static int bring_inputs(struct again *a, struct err *e)
 {
 	const struct bring_limits wide = {.mb = OUT_WIDEST, .files = WIDEST};
 	struct input in[INPUTS_MAX];
 	size_t n = inputs_of(a->doc, in);
+	inputs_pin(in, n, json_get(last_claim(a->doc), "inputs"));
+	for (size_t i = 0; i < n; i++)
+		if (!in[i].tree)
+			return err_set(e, ERR_NOENT, "input '%s': task %s left no files", in[i].name,
+				       in[i].task ? in[i].task : "?");
 	char *below = xasprintf("%s/in-%s", a->outputs.run, a->nonce);
 	int rc = n ? left_store(a->ctx, strlen(in[0].tree) == 64, &a->files, e) : 0;
 	if (!rc && n)
@@ -212,7 +227,7 @@ static int bring_inputs(struct again *a, struct err *e)
 	free(below);
 	for (size_t i = 0; i < n && !rc; i++) {
 		char *dir = xasprintf("%s/in-%s/%zu", a->outputs.run, a->nonce, i);
-		rc = bring_in(&a->files, in[i].tree, e);
+		rc = in[i].ref ? bring_left(&a->files, in[i].tree, in[i].ref, e) : bring_in(&a->files, in[i].tree, e);
 		if (!rc)
 			rc = bring_to(&a->files, in[i].tree, dir, &wide, e);
 		if (!rc && !(a->inputs[i].path = bring_path(dir, in[i].path)))
@@ -268,6 +283,7 @@ static int run(struct again *a, struct err *e)
 	const struct json *vars = json_get(a->doc, "env");
 	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
 		strs_addf(&a->env, "%s=%s", v->name, v->text);
+	need_add_after(&a->env, json_get(last_claim(a->doc), "after"));
 	clock_nonce(a->nonce, 16);
 	char *name = xasprintf("dgrid-rerun-%s-%s", a->id, a->nonce);
 	a->run.name = name;

@@ -30,6 +30,7 @@ struct source {
 	char *name, *from;	 /* from: what it was made of, for people */
 	char *file;		 /* its name in the tree; NULL: the whole tree is meant */
 	char *ref;		 /* of a commit here that has the tree */
+	char *task, *path;	 /* of a task that has not ended: what it will leave, and where in that; else NULL */
 	int64_t files, bytes;
 	bool done, failed; /* of the import */
 	struct err why;
@@ -199,6 +200,12 @@ static int take_outputs(struct source *src, const char *id, const char *path, st
 {
 	struct left l = {0};
 	int rc = left_find(src->ctx, NULL, id, &l, e);
+	if (rc && e->class == ERR_RETRY) {
+		left_clear(&l);
+		src->task = xstrdup(id);
+		src->path = *path ? xstrdup(path) : NULL;
+		return 0;
+	}
 	if (!rc)
 		rc = bring_out(&src->s->store, l.tree, l.ref, e);
 	if (!rc)
@@ -326,13 +333,20 @@ static int add(struct source *src, struct err *e)
 	char tree[72];
 	struct buf commit = {0};
 	char line[72] = "";
+	if (json_get(s->member, src->name))
+		return err_set(e, ERR_USAGE, "'%s' is given twice", src->name);
+	struct json *one = json_new(JSON_OBJECT);
+	json_set(s->member, src->name, one);
+	if (src->task) {
+		json_set(one, "task", json_new_str(src->task));
+		if (src->path)
+			json_set(one, "path", json_new_str(src->path));
+		return 0;
+	}
 	if (!filestore_tree(&s->store, src->ref, tree) || GIT(s, &commit, e, "rev-parse", "--verify", src->ref))
 		return err_set(e, ERR_UNAVAILABLE, "its tree cannot be made");
 	buf_first_line(&commit, line, sizeof line);
 	buf_clear(&commit);
-	if (json_get(s->member, src->name))
-		return err_set(e, ERR_USAGE, "'%s' is given twice", src->name);
-	struct json *one = json_new(JSON_OBJECT);
 	json_set(one, "tree", json_new_str(tree));
 	if (src->file)
 		json_set(one, "path", json_new_str(src->file));
@@ -340,7 +354,6 @@ static int add(struct source *src, struct err *e)
 	json_set(one, "bytes", json_new_int(src->bytes));
 	if (src->from && *src->from)
 		json_set(one, "from", json_new_str(src->from));
-	json_set(s->member, src->name, one);
 	strs_add(&s->trees, tree);
 	strs_add(&s->commits, line);
 	return 0;
@@ -371,6 +384,8 @@ static int make_one(struct sending *s, const struct context *ctx, const struct g
 	free(src.name);
 	free(src.from);
 	free(src.file);
+	free(src.task);
+	free(src.path);
 	GIT(s, NULL, NULL, "update-ref", "-d", src.ref);
 	free(src.ref);
 	return rc;

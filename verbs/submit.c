@@ -235,7 +235,8 @@ static void add_inputs(const struct submission *w, struct json *doc, const struc
 	const char *in = w->workdir ? w->workdir : w->checkout.wanted ? SENDING_CHECKOUT : NULL;
 	if (in && (w->workdir || !json_get(doc, "workdir")))
 		json_set(doc, "workdir", json_new_str(in));
-	if (in && json_get(json_get(w->inputs.member, in), "path")) /* only files have one there */
+	const struct json *is = json_get(w->inputs.member, in ? in : "");
+	if (in && json_get(is, "path") && !json_get(is, "task")) /* only files have one there */
 		problem_in(p, 1, 1, "workdir", "\"%s\" is a file (expected a folder)", in);
 	if (in && !json_get(all, in))
 		problem_in(p, 1, 1, "workdir", "\"%s\" is not valid (expected the name of one of its inputs)", in);

@@ -150,13 +150,18 @@ static void tell(struct input_want *w, const struct err *e)
 /* All who wait for the tree hear what became of it; those who have it go on. */
 static void go_on(struct input_want *w);
 
+static bool waits_for(const struct input_want *w, const char *tree)
+{
+	return w->had < w->n && w->inputs[w->had].tree && !strcmp(w->inputs[w->had].tree, tree);
+}
+
 static void tell_all(struct inputs *all, const char *tree, const struct err *e)
 {
 	bool again = true;
 	while (again) { /* who is told may take the list apart */
 		again = false;
 		for (struct input_want *w = all->wants; w && !again; w = w->next)
-			if (w->on_end && !strcmp(w->inputs[w->had].tree, tree)) {
+			if (w->on_end && waits_for(w, tree)) {
 				struct err why;
 				if (e) {
 					why = *e;
@@ -253,14 +258,14 @@ static struct input_tree *find(struct inputs *all, const char *id)
 	return t;
 }
 
-static int fetch(struct inputs *all, const char *id, const struct bring_limits *limits, struct err *e)
+static int fetch(struct inputs *all, const struct input *in, const struct bring_limits *limits, struct err *e)
 {
 	struct input_tree *t = xcalloc(1, sizeof *t);
 	struct strs argv = {0};
 	*t = (struct input_tree){.next = all->trees, .all = all, .dir = xasprintf("%s/%u", all->dir, all->made++)};
-	snprintf(t->id, sizeof t->id, "%s", id);
+	snprintf(t->id, sizeof t->id, "%s", in->tree);
 	all->trees = t;
-	bring_argv(all->store->git.dir, id, t->dir, limits, &argv);
+	bring_argv(all->store->git.dir, in->tree, in->ref, t->dir, limits, &argv);
 	struct proc_spec spec = {.argv = (const char *const *)argv.v, .ctx = t, .on_end = brought};
 	t->proc = proc_start(&spec, e);
 	strs_clear(&argv);
@@ -293,8 +298,15 @@ static void go_on(struct input_want *w)
 {
 	struct err e = {0};
 	for (; w->had < w->n; w->had++) {
-		struct input_tree *t = find(w->all, w->inputs[w->had].tree);
-		if (!t && fetch(w->all, w->inputs[w->had].tree, &w->limits, &e)) {
+		const struct input *in = &w->inputs[w->had];
+		if (!in->tree) {
+			err_set(&e, ERR_NOENT, "input '%s': task %s left no files", in->name,
+				in->task ? in->task : "?");
+			tell(w, &e);
+			return;
+		}
+		struct input_tree *t = find(w->all, in->tree);
+		if (!t && fetch(w->all, in, &w->limits, &e)) {
 			tell(w, &e);
 			return;
 		}
@@ -308,12 +320,14 @@ static void go_on(struct input_want *w)
 	tell(w, fits ? NULL : &e);
 }
 
-void inputs_want(struct inputs *all, const struct json *doc, const struct bring_limits *limits, struct input_want **out,
-		 void *ctx, void (*on_end)(void *ctx, const struct err *e))
+void inputs_want(struct inputs *all, const struct json *doc, const struct json *pinned,
+		 const struct bring_limits *limits, struct input_want **out, void *ctx,
+		 void (*on_end)(void *ctx, const struct err *e))
 {
 	struct input_want *w = xcalloc(1, sizeof *w);
 	*w = (struct input_want){.next = all->wants, .all = all, .limits = *limits, .ctx = ctx, .on_end = on_end};
 	w->n = inputs_of(doc, w->inputs);
+	inputs_pin(w->inputs, w->n, pinned);
 	all->wants = *out = w;
 	go_on(w);
 }
@@ -328,7 +342,7 @@ static void give_up(struct inputs *all, const char *tree)
 {
 	struct input_tree *t = find(all, tree);
 	for (const struct input_want *w = all->wants; w; w = w->next)
-		if (w->on_end && !strcmp(w->inputs[w->had].tree, tree))
+		if (w->on_end && waits_for(w, tree))
 			return;
 	if (t && t->proc) {
 		t->id[0] = 0;

@@ -28,11 +28,13 @@ int64_t inputs_held(const struct inputs *all); /* bytes on disk of trees that ar
  * another may. */
 bool inputs_may(const struct inputs *all, const struct json *doc);
 
-/* Brings what the task of that document is given. on_end is called once, now or from the event loop: e NULL: all is
- * there; ERR_DATA and ERR_NOENT: it cannot be given to anybody; else this node could not have it now. The want, which
- * is in *out before that, stays until inputs_done, and with it the folders. */
-void inputs_want(struct inputs *all, const struct json *doc, const struct bring_limits *limits, struct input_want **out,
-		 void *ctx, void (*on_end)(void *ctx, const struct err *e));
+/* Brings what the task of that document is given; pinned: what its claim says of other tasks' files, NULL: nothing.
+ * Both stay until inputs_done. on_end is called once, now or from the event loop: e NULL: all is there; ERR_DATA and
+ * ERR_NOENT: it cannot be given to anybody; else this node could not have it now. The want, which is in *out before
+ * that, stays until inputs_done, and with it the folders. */
+void inputs_want(struct inputs *all, const struct json *doc, const struct json *pinned,
+		 const struct bring_limits *limits, struct input_want **out, void *ctx,
+		 void (*on_end)(void *ctx, const struct err *e));
 /* Where the i-th stands; NULL: its tree has no such path. The caller's. */
 char *inputs_path(const struct input_want *w, size_t i);
 void inputs_done(struct input_want *w); /* also before on_end, which is not called then; NULL is fine */

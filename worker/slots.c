@@ -53,6 +53,7 @@ void slot_free(struct slot *s)
 	struct slots *all = s->all;
 	inputs_done(s->want);
 	pick_clear(&s->pick);
+	json_free(s->pinned);
 	json_free(s->after);
 	buf_clear(&s->ended.out);
 	buf_clear(&s->ended.err);
@@ -218,6 +219,7 @@ static bool find_inputs(struct slot *s, struct engine_input *seen, size_t *n, st
 {
 	struct input inputs[INPUTS_MAX];
 	size_t all = s->want ? inputs_of(s->pick.task.doc, inputs) : 0;
+	inputs_pin(inputs, all, s->pinned);
 	for (*n = 0; *n < all; (*n)++) {
 		seen[*n] = (struct engine_input){.name = inputs[*n].name, .path = inputs_path(s->want, *n)};
 		if (!seen[*n].path)
@@ -225,16 +227,6 @@ static bool find_inputs(struct slot *s, struct engine_input *seen, size_t *n, st
 				       inputs[*n].tree, inputs[*n].path) == 0;
 	}
 	return true;
-}
-
-/* How those ended that it comes after: "ID=STATUS ID=STATUS". */
-static void add_after(struct strs *env, const struct json *after)
-{
-	struct buf b = {0};
-	for (const struct json *one = after->child; one; one = one->next)
-		buf_addf(&b, "%s%s=%s", b.len ? " " : "", one->name, one->text);
-	strs_addf(env, "DGRID_AFTER=%s", b.data ? b.data : "");
-	buf_clear(&b);
 }
 
 static void run(struct slot *s)
@@ -249,8 +241,7 @@ static void run(struct slot *s)
 	const struct engine_run limits = limits_of(s);
 	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
 		strs_addf(&env, "%s=%s", v->name, v->text);
-	if (s->after)
-		add_after(&env, s->after);
+	need_add_after(&env, s->after);
 	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce), *out = NULL;
 	s->out = outputs_limits(t, all->config);
 	bool unseen = all->outputs && all->outputs->unseen, whole = find_inputs(s, seen, &n_seen, &e);
@@ -317,7 +308,7 @@ void slot_start(struct slot *s)
 	log_at(LOG_INFO, "worker", "claimed %s, attempt %lld", s->pick.id, (long long)s->attempt_number);
 	s->state = SLOT_FETCHING;
 	if (json_get(t->doc, "inputs"))
-		inputs_want(all->inputs, t->doc, &limits, &s->want, s, brought);
+		inputs_want(all->inputs, t->doc, s->pinned, &limits, &s->want, s, brought);
 	else
 		run(s);
 }
@@ -436,7 +427,8 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	int64_t lease = lease_seconds(s);
 	(void)to;
 	json_free(s->after);
-	s->after = NULL;
+	json_free(s->pinned);
+	s->after = s->pinned = NULL;
 	if (!waiting_met(s->all->ledger, doc, &s->after))
 		return CHANGE_DROP;
 	if (vote_has(doc, s->all->node_id) || (s->all->config->require_limits && !s->all->engine->limits))
@@ -446,6 +438,9 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	vote_set_terms(doc, s->terms);
 	if (s->after)
 		task_claim_add(doc, "after", json_copy(s->after));
+	s->pinned = waiting_inputs(s->all->ledger, doc);
+	if (s->pinned)
+		task_claim_add(doc, "inputs", json_copy(s->pinned));
 	if (s->pick.signer[0])
 		task_claim_add(doc, "signed_by", json_new_str(s->pick.signer));
 	s->lease_until = clock_now() + lease;

@@ -23,6 +23,7 @@ struct slot {
 	char nonce[33], digest[96];	     /* digest: of the image it runs in */
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
 	struct vote_terms terms;	     /* of its claim */
+	struct json *pinned;		     /* of its claim: other tasks' files that it is given; NULL: none */
 	struct json *after;		     /* of its claim: how those ended that it comes after; NULL: it is alone */
 	struct input_want *want;	     /* NULL: it has no inputs */
 	enum slot_given given;

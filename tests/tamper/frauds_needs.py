@@ -32,6 +32,11 @@ def honest(h):
     run(h, "lint", "failed")
     h.do(claim_after(h, "ship", {"lint": "failed"}))
     h.do(h.finish("ship", "n2", "failed"))
+    h.do(h.submit("make"))
+    h.do(h.submit("use", inputs={"x": {"task": "make"}}))
+    left(h, "make", "c")
+    h.do(given(h, "c", "use"))
+    h.do(h.finish("use", "n2"))
     h.do(h.submit("late", needs=["build"]))
     h.do(claim_after(h, "tell", {"ship": "failed"}))
     h.do(h.finish("tell", "n2"))
@@ -147,3 +152,46 @@ def what_is_waited_for_is_archived(h):
 def what_is_waited_for_is_taken_away_in_the_same_push(h):
     pair(h)
     h.fraud(h.person({Q + "first.json": None}), Q + "first.json")
+
+
+# ---- what others left ----
+
+def left(h, task, tree):
+    h.do(h.claim(task))
+    step = h.finish(task)
+    step.doc["result"]["limits"]["out_mb"] = 16
+    step.doc["result"]["out"] = {"tree": tree * 40, "files": 1, "bytes": 3, "ref": f"refs/dgrid/out/{stamp(h.now)[:10]}/n1/1"}
+    h.do(step)
+
+def given(h, tree, task="then"):
+    step = h.claim(task, "n2")
+    step.doc["claim"]["inputs"] = {"x": {"tree": tree * 40, "ref": f"refs/dgrid/out/{stamp(h.now)[:10]}/n1/1"}}
+    return step
+
+@fraud("input.pinned")
+def given_other_files_than_the_task_left(h):
+    pair(h, inputs={"x": {"task": "first"}})
+    left(h, "first", "a")
+    h.fraud(given(h, "b"), P + "then.json")
+
+@fraud("input.pinned")
+def given_files_of_a_task_that_left_none(h):
+    pair(h, inputs={"x": {"task": "first"}})
+    run(h, "first")
+    h.fraud(given(h, "a"), P + "then.json")
+
+@fraud("input.pinned")
+def given_nothing_though_the_task_left_files(h):
+    pair(h, inputs={"x": {"task": "first"}})
+    left(h, "first", "a")
+    h.fraud(h.claim("then", "n2"), P + "then.json")
+
+@fraud("input.pinned")
+def given_files_that_it_does_not_ask_for(h):
+    h.do(h.submit("alone"))
+    h.fraud(given(h, "a", "alone"), P + "alone.json")
+
+@fraud("needs.claim")
+def claimed_before_the_task_whose_files_it_is_given_has_ended(h):
+    pair(h, inputs={"x": {"task": "first"}})
+    h.fraud(given(h, "a"), P + "then.json")
