@@ -88,14 +88,14 @@ completed_all() { [ "$(ledger_ls completed | wc -l)" = "$1" ]; }
 	# One that has the image and cannot start anything.
 	rm "$T/fake/imageless"
 	touch "$T/fake/fails"
-	GIT_USER_NAME=ann "$DGRID" retry t1
+	GIT_USER_NAME=ann "$DGRID" retry --force t1
 	ran_on podman
 	[[ "$output" == *"docker is passed by: a trial script did not run: "*"no space left"* ]]
 	grep -q "^warn  docker .*a worker passes it by: a trial" "$T/doctor"
 	# Asked for by name it is taken, and waits.
 	rm "$T/fake/fails"
 	touch "$T/fake/imageless"
-	GIT_USER_NAME=ann "$DGRID" retry t1
+	GIT_USER_NAME=ann "$DGRID" retry --force t1
 	run -69 "$DGRID" worker --node-id n1 --once --engine docker --work-dir "$T/w1"
 	[[ "$output" == *"no claims until this is mended: engine: image 'alpine:3.20' cannot be had (try: docker pull"* ]]
 	# As is the first where neither can run a task: bwrap, which runs no image, is no substitute.

@@ -71,7 +71,7 @@ change() {
 	"$DGRID" submit --id bad -- 'exit 1'
 	once
 	[ "$(finished)" = '3 1 4 ' ]
-	"$DGRID" retry bad t1
+	"$DGRID" retry --force bad t1
 	[ "$(finished)" = '3 1 2 ' ]
 	once
 	[ "$(finished)" = '4 2 4 ' ]

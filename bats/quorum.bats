@@ -121,7 +121,7 @@ audited() {
 	grep -q 'something else was found by n2' "$T/site/index.html"
 	grep -q 'Found something else</dt><dd>n2<' "$T/site/t/honest.html"
 	# Queued again by hand its votes begin anew.
-	"$DGRID" retry honest
+	"$DGRID" retry --force honest
 	[ "$(field queue honest 'len(t["attempts"]), t["attempts"][3]["outliers"], "result" in t')" = "4 ['n2'] False" ]
 	[ "$(outliers n2)" = 1 ]
 	once n1
@@ -163,7 +163,7 @@ audited() {
 	grep -q 'badge s-disputed' "$T/site/t/odd.html"
 	[ "$(outliers n1) $(outliers n2) $(outliers n3)" = "0 0 0" ]
 	# Whoever has voted may do so again after a retry.
-	"$DGRID" retry odd
+	"$DGRID" retry --force odd
 	once n1
 	[ "$(field queue odd '[a["outcome"] for a in t["attempts"]]')" = "['voted', 'voted', 'disputed', 'retried', 'voted']" ]
 	audited

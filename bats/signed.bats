@@ -80,9 +80,9 @@ verdicts() { # BRANCH
 	submit a1 a2 a3
 	work n1 --drain-after 2
 	work n2
-	"$DGRID" retry a1 2>"$T/no" && false
+	"$DGRID" retry --force a1 2>"$T/no" && false
 	grep -q 'takes signed commits only.*DGRID_SIGNING_KEY' "$T/no"
-	DGRID_SIGNING_KEY=$T/ann "$DGRID" retry a1
+	DGRID_SIGNING_KEY=$T/ann "$DGRID" retry --force a1
 	work n2
 	DGRID_SIGNING_KEY=$T/ann "$DGRID" maintain | grep -q 'archived 1 task'
 	verdicts main >"$T/main"
@@ -171,7 +171,7 @@ verdicts() { # BRANCH
 	[[ "$(jq -r '.reasons[] | select(.code == "not-enrolled").text' <<<"$output")" == "node n1 is not enrolled now ("*"stays good (see: dgrid audit)"*"dgrid rerun slow" ]]
 	key ann
 	"$DGRID" enroll ann "$T/ann.pub"
-	DGRID_SIGNING_KEY=$T/ann "$DGRID" retry slow
+	DGRID_SIGNING_KEY=$T/ann "$DGRID" retry --force slow
 	run -0 "$DGRID" why slow
 	[[ "$output" == *"node n1, which had it last, is not enrolled any more"*"other nodes run it"* ]]
 	settings '"poll_seconds": 5'
@@ -233,7 +233,7 @@ json.dump(t, open(sys.argv[1], "w"))
 PY
 	land 'an old claim'
 	head=$(git -C "$ORIGIN" rev-parse main)
-	for verb in 'heal' 'maintain' 'cancel waits' 'retry merged'; do
+	for verb in 'heal' 'maintain' 'cancel waits' 'retry --force merged'; do
 		# shellcheck disable=SC2086 # a verb and its operand
 		run -77 "$DGRID" $verb
 		[[ "$output" == *'takes signed commits only'* ]]
@@ -249,7 +249,7 @@ PY
 	run -0 "$DGRID" heal
 	[[ "$output" == *'requeue gone'* ]]
 	"$DGRID" cancel waits
-	"$DGRID" retry merged
+	"$DGRID" retry --force merged
 	[ "$(verdicts main | grep -c 'GOOD ann')" = 3 ]
 }
 

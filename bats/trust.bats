@@ -95,7 +95,7 @@ PY
 	refused bare 'not signed'
 	run -1 "$DGRID" wait bare
 	run -1 "$DGRID" retry bare
-	[[ "$output" == *'submit it anew'* ]]
+	[[ "$output" == *'dgrid submit --replace'* ]]
 	run -0 "$DGRID" why bare
 	[[ "$output" == *'not signed'*'submit it anew'* ]]
 }

@@ -18,7 +18,7 @@ enum kind {
 	WHOLE,	  /* a whole number within min and max */
 	NUMBER,	  /* of processors */
 	MEMORY,	  /* in MB, or 512m, 2g */
-	LIST,	  /* one more string of an array */
+	LIST,	  /* one more of an array of such */
 	IDS,	  /* the same; several by commas */
 	PAIRS,	  /* KEY=VALUE, one more member of an object of strings */
 	VARIABLE, /* the same, where the key is a variable's name */
@@ -206,6 +206,13 @@ static int take_ids(const struct making_row *r, struct json *to, const char *val
 	}
 }
 
+static int check_id(const struct usage_option *o, const char *value, struct err *e)
+{
+	if (task_id_valid(value))
+		return 0;
+	return err_set(e, ERR_USAGE, "%s: expected 1-64 of A-Z a-z 0-9 _ -, found '%.100s'", o->name, value);
+}
+
 /* What there is of the member, to add to; an empty one where it is something else. */
 static struct json *grown(const struct json *doc, const char *member, enum json_type type)
 {
@@ -228,9 +235,7 @@ int making_take(struct making *m, const struct usage_option *o, const char *valu
 		break;
 	case ID:
 		made = json_new_str(value);
-		if (!task_id_valid(value))
-			rc = err_set(e, ERR_USAGE, "%s: expected 1-64 of A-Z a-z 0-9 _ -, found '%.100s'", o->name,
-				     value);
+		rc = check_id(o, value, e);
 		break;
 	case WHOLE:
 	case MEMORY:
@@ -245,6 +250,7 @@ int making_take(struct making *m, const struct usage_option *o, const char *valu
 	case LIST:
 		made = grown(m->members, r->member, JSON_ARRAY);
 		json_append(made, json_new_str(value));
+		rc = check_id(o, value, e);
 		break;
 	case IDS:
 		made = grown(m->members, r->member, JSON_ARRAY);
@@ -336,6 +342,8 @@ void making_apply(const struct making *m, struct json *doc)
 				json_set(whole, x->name, json_copy(x));
 			else if (!has_string(whole, x->text))
 				json_append(whole, json_copy(x));
+		whole->line = doc->line; /* what is wrong with it has a place, though it stands nowhere */
+		whole->col = doc->col;
 		json_set(doc, v->name, whole);
 	}
 }

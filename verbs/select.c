@@ -323,8 +323,8 @@ int select_missing(const struct selected_list *l, struct err *e)
 		return 0;
 	if (l->missing.n == 1)
 		return err_set(e, ERR_NOENT, "no task '%s' in this grid", l->missing.v[0]);
-	return err_set(e, ERR_NOENT, "no task '%s' in this grid, and %zu others are not there either", l->missing.v[0],
-		       l->missing.n - 1);
+	return err_set(e, ERR_NOENT, "no task '%s' in this grid, and %zu other%s not there either", l->missing.v[0],
+		       l->missing.n - 1, l->missing.n == 2 ? " is" : "s are");
 }
 
 void selected_clear(struct selected_list *l)
