@@ -66,6 +66,7 @@ hand() { # FILE PYTHON-ON-d MESSAGE: a commit by hand
 	"$DGRID" cancel unwanted
 	work n1 --slots 2
 	"$DGRID" retry fails
+	"$DGRID" submit --replace --id unwanted -- true >/dev/null
 	# A node that dies with a claim; another heals and runs it, while it beats.
 	touch "$T/fake/slow"
 	"$DGRID" submit --id orphan -- 'echo orphan' >/dev/null
@@ -80,7 +81,7 @@ hand() { # FILE PYTHON-ON-d MESSAGE: a commit by hand
 	kill -TERM "$SPAWNED"
 	wait_until 20 pid_ended "$SPAWNED"
 	"$DGRID" maintain
-	[ "$(git -C "$ORIGIN" ls-tree -r --name-only archive | wc -l)" = 5 ]
+	[ "$(git -C "$ORIGIN" ls-tree -r --name-only archive | wc -l)" = 6 ]
 	"$DGRID" audit --record
 	run ! grep -h 'declined\|refused' "$T"/log-*
 	git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/audit

@@ -292,6 +292,7 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	if (doc)
 		facts_vote(b, p);
 	fact_value(b, "Time limit", json_get(doc, "timeout_seconds"), " s");
+	fact_value(b, "Group", json_get(doc, "group"), "");
 	fact_value(b, "Priority", json_get(doc, "priority"), "");
 	fact_labels(b, json_get(doc, "labels"));
 	fact_value(b, "Processors", json_get(doc, "cpus"), "");

@@ -111,6 +111,8 @@ static int64_t newest;		    /* the date of what came before */
 static int64_t past;		    /* until when other images were allowed; 0: never */
 static const char *settings, *file; /* grid.json and n1's file, as they stood before; NULL: the defaults, nothing */
 
+static bool reused;			    /* a task of that id was there before */
+
 /* Judges the commit in a world where task a stands in state (-1: nowhere), nodes n1 and n2 are registered. */
 static void judge(int state)
 {
@@ -134,6 +136,8 @@ static void judge(int state)
 	json_free(doc);
 	world_node_add(&r.world, "n2");
 	world_nonce_new(&r.world, "ffffffffffffffffffffffffffffffff");
+	if (reused)
+		world_nonce_new(&r.world, "id a");
 	rules_judge(&r, &c);
 }
 
@@ -751,6 +755,14 @@ static void places(void)
 	move(NULL, "queue", NULL, TASK);
 	judge(-1);
 	clean("a new task");
+	CHECK(!n_told, "an id that nobody had");
+	reused = true;
+	commit_by("ann", "submit a");
+	move(NULL, "queue", NULL, TASK);
+	judge(-1);
+	clean("an id that is used again");
+	broken(NOTICE_REUSED, "and that is noted");
+	reused = false;
 	commit_by("ann", "submit a");
 	move(NULL, "queue", NULL, TASK);
 	judge(TASK_FAILED);

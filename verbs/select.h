@@ -9,8 +9,6 @@
 #include "store/snapshot.h"
 
 #define SELECT 1001 /* the key of all its options */
-#define SELECT_ARGS                                                                                                    \
-	"[--group G] [--state S] [--label L] [--node N] [--since T] [--failed]" /* how a line of usage says them */
 
 struct selection { /* starts as {0} */
 	struct strs groups, states, labels, nodes;
