@@ -139,6 +139,22 @@ dry() { python3 -c 'import json, sys; t = json.load(sys.stdin); print(('"$1"'))'
 	[[ "$output" == *'no violations'* ]]
 }
 
+@test "what others wait for is not replaced; a task that waits keeps that with another script" {
+	"$DGRID" submit --id first -- true
+	once
+	"$DGRID" submit --id second --needs first --label none -- true
+	run -1 "$DGRID" submit --replace --id first -- false
+	[[ "$output" == *"other tasks wait for 'first': end those first"* ]]
+	[ "$(ledger_ls completed)" = first ]
+	"$DGRID" cancel second
+	run -0 "$DGRID" retry --script - second <<<'echo other'
+	[ "$(field queue second 't["needs"], t["script"]')" = "(['first'], 'echo other\\n')" ]
+	"$DGRID" cancel second
+	"$DGRID" submit --replace --id first -- 'exit 1'
+	run -0 "$DGRID" audit
+	[[ "$output" == *'no violations'* ]]
+}
+
 @test "a file that was no task is mended and replaced under its own id; a racing worker's archive stands in nobody's way" {
 	tgit clone -q "$ORIGIN" c
 	echo '{"task_id": "bad"}' >c/tasks/queue/bad.json

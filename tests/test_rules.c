@@ -111,7 +111,7 @@ static int64_t newest;		    /* the date of what came before */
 static int64_t past;		    /* until when other images were allowed; 0: never */
 static const char *settings, *file; /* grid.json and n1's file, as they stood before; NULL: the defaults, nothing */
 
-static bool reused;			    /* a task of that id was there before */
+static bool reused; /* a task of that id was there before */
 
 /* Judges the commit in a world where task a stands in state (-1: nowhere), nodes n1 and n2 are registered. */
 static void judge(int state)

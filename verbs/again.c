@@ -45,7 +45,7 @@ int again_with(struct ledger *l, const struct grid_config *c, const struct again
 	       struct err *e)
 {
 	struct problems p = {0};
-	struct queueing q = {0};
+	struct queueing q = {.batch = {.state_of = batch_ledger_state, .ctx = l}};
 	struct buf script = {0};
 	int rc = making_script(a->script, NULL, 0, &script, e);
 	for (size_t i = 0; i < ids->n && !rc; i++) {
@@ -59,10 +59,12 @@ int again_with(struct ledger *l, const struct grid_config *c, const struct again
 			strs_add(&q.ids, ids->v[i]);
 			strs_add(&q.texts, text);
 			strs_add(&q.ended, ids->v[i]);
+			batch_add(&q.batch, ids->v[i], p.file, t.doc);
 			free(text);
 			task_clear(&t);
 		}
 	}
+	rc = rc ? rc : batch_judge(&q.batch, false, &p, e);
 	if (!rc && p.n)
 		rc = err_set(e, ERR_DATA, "nothing was queued:\n%s", p.text.data);
 	rc = rc ? rc : queue_tasks(l, &q, e);
