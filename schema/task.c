@@ -437,10 +437,10 @@ static void unknown(const struct checking *k, const struct json *m)
 			best = text_differences(m->name, near);
 		}
 	if (near)
-		problem_in(k->p, m->name_line, m->name_col, m->name,
+		problem_in(k->p, m->name_line ? m->name_line : m->line, m->name_line ? m->name_col : m->col, m->name,
 			   "unknown field (expected \"%s\"? names of your own begin with x-)", near);
 	else
-		problem_in(k->p, m->name_line, m->name_col, m->name,
+		problem_in(k->p, m->name_line ? m->name_line : m->line, m->name_line ? m->name_col : m->col, m->name,
 			   "unknown field (expected one of docs/TASK_FORMAT.md; names of your own begin with x-)");
 }
 
@@ -453,8 +453,8 @@ static void check_member(const struct checking *k, const struct json *m, bool su
 		if (f->check)
 			f->check(k, m);
 		else if (submitted)
-			problem_in(k->p, m->name_line, m->name_col, m->name,
-				   "only dgrid writes this field (expected a task without it)");
+			problem_in(k->p, m->name_line ? m->name_line : m->line, m->name_line ? m->name_col : m->col,
+				   m->name, "only dgrid writes this field (expected a task without it)");
 		return;
 	}
 	if (strncmp(m->name, "x-", 2) != 0)

@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "base/log.h"
+#include "schema/flow.h"
 #include "store/request.h"
 #include "store/trust.h"
 #include "verbs/verbs.h"
@@ -106,6 +107,31 @@ static int check_signature(const struct snapshot *s, const struct json *doc, str
 	return 0;
 }
 
+/* One task of a file; where the grid takes signed ones only, its signatures too. */
+static int check_task(const struct snapshot *s, struct json *doc, const char *id, struct problems *p, struct err *e)
+{
+	struct task t;
+	if (task_judge(&t, doc, id, &s->config, true, p))
+		return 0;
+	int rc = s->config.require_signed_tasks ? check_signature(s, t.doc, p, e) : 0;
+	task_clear(&t);
+	return rc;
+}
+
+/* Of a flow all its tasks, and whether they wait for each other. */
+static int check_flow(const struct snapshot *s, const struct json *doc, const char *stem, struct problems *p,
+		      struct err *e)
+{
+	struct flow flow;
+	int rc = 0;
+	flow_expand(doc, stem, &flow, p);
+	for (size_t i = 0; i < flow.n && !rc; i++)
+		rc = check_task(s, json_copy(flow.v[i].doc), flow.v[i].id, p, e);
+	flow_judge_circle(&flow, p);
+	flow_clear(&flow);
+	return rc;
+}
+
 static int check_files(const struct context *ctx, const struct asked *a, char **paths, size_t n, struct problems *p,
 		       size_t *bad, struct err *e)
 {
@@ -119,7 +145,7 @@ static int check_files(const struct context *ctx, const struct asked *a, char **
 	}
 	for (size_t i = 0; i < n && !rc; i++) {
 		struct buf b = {0};
-		struct task t;
+		struct json *doc;
 		struct err why;
 		size_t before = p->n;
 		char *stem = stem_of(paths[i]);
@@ -128,10 +154,12 @@ static int check_files(const struct context *ctx, const struct asked *a, char **
 			problem_at(p, 1, 1, "%s (expected a readable file of at most %d bytes)", why.msg,
 				   TASK_FILE_MAX);
 			missing += why.class == ERR_NOENT;
-		} else if (!task_parse(&t, b.data ? b.data : "", b.len, stem, &s.config, true, p)) {
-			if (s.config.require_signed_tasks)
-				rc = check_signature(&s, t.doc, p, e);
-			task_clear(&t);
+		} else if ((doc = task_read(b.data ? b.data : "", b.len, p)) != NULL) {
+			if (flow_is(doc)) {
+				rc = check_flow(&s, doc, stem, p, e);
+				json_free(doc);
+			} else
+				rc = check_task(&s, doc, stem, p, e);
 		}
 		*bad += p->n != before;
 		buf_clear(&b);
