@@ -459,6 +459,29 @@ def inputs():
     return {'ratio': given / plain, 'stored_mb': stored, 'changed_mb': more, 'peak_mb': mb}
 
 
+def pipelines():
+    """A chain of 50 tasks that do nothing, by one node; and 1,000 of 0.5 s in layers of 50, each needing two of the layer
+    before, by four nodes of four slots."""
+    def submit(g, tasks):
+        path = os.path.join(g.dir, 'q.json')
+        with open(path, 'w') as f:
+            json.dump({'group': 'q', 'defaults': {'timeout_seconds': 60}, 'tasks': tasks}, f)
+        began = time.monotonic()
+        run(DGRID, '--repo', g.repo, 'submit', path)
+        return time.monotonic() - began
+
+    g = Grid()
+    submit(g, [{'name': f't{i:03}', 'script': 'true', 'needs': [f't{i - 1:03}'] if i else []} for i in range(50)])
+    chain = g.run_all(1, 2, 50)
+    g.gone()
+    g = Grid(settings={'keep_finished': 5000})
+    seconds = submit(g, [{'name': f't{i:04}', 'script': 'sleep 0.5',
+                          'needs': [f't{i // 50 * 50 - 50 + k % 50:04}' for k in (i, i + 7)] if i >= 50 else []} for i in range(1000)])
+    dag = g.run_all(4, 4, 1000)
+    g.gone()
+    return {'link': 1 / chain['rate'], 'ideal': 20 * -(-50 // 16) * 0.5 / (1000 / dag['rate']), 'submit': seconds}
+
+
 def packed():
     """A start of the static program as it is released and as it was before it was packed, in turns."""
     run('make', '-s', 'static')
@@ -512,6 +535,9 @@ FIGURES = {
                         ('stored_mb', '  received and kept, MB', '≤ 25', lambda v: v <= 25),
                         ('changed_mb', '  one file of it changed: received, MB', '≤ 0.1', lambda v: v <= 0.1),
                         ('peak_mb', '  largest process, MB', '≤ 80', lambda v: v <= 80)]),
+    'pipelines': (pipelines, [('link', 'a chain of 50 tasks, one node in a folder: s a link', '≤ 0.5', lambda v: v <= 0.5),
+                              ('ideal', '1,000 tasks in layers of 50, four nodes: ideal makespan ÷ this', '≥ 0.7', lambda v: v >= 0.7),
+                              ('submit', '  to submit them, s', '', None)]),
     'packed': (packed, [('packed_kb', 'the static program, KB', '< 300', lambda v: v < 300),
                         ('packed_ms', '  a start of it, ms', '', None), ('plain_kb', '  not packed, KB', '', None),
                         ('plain_ms', '  a start of it, ms', '', None)]),

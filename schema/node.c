@@ -1,6 +1,7 @@
 #include "schema/node.h"
 #include "base/clock.h"
 #include "base/version.h"
+#include "schema/level.h"
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
@@ -79,6 +80,7 @@ struct json *node_file(const struct node_facts *f)
 		json_set(j, "arch", json_new_str(u.machine));
 	}
 	json_set(j, "dgrid_version", json_new_str(DGRID_VERSION));
+	json_set(j, "task_level", json_new_int(TASK_LEVEL));
 	json_set(j, "tasks_completed", json_new_int((int64_t)f->completed));
 	json_set(j, "tasks_failed", json_new_int((int64_t)f->failed));
 	json_set(j, "tasks_voted", json_new_int((int64_t)f->voted));

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "sandbox/script.h"
 #include "schema/input.h"
+#include "schema/level.h"
 #include "schema/need.h"
 #include "schema/synonyms.h"
 #include "schema/vote.h"
@@ -223,6 +224,17 @@ static void check_group(const struct checking *k, const struct json *m)
 		wrong(k, m, m->name, "a name: 1-64 of A-Z a-z 0-9 _ -");
 }
 
+static void check_schema(const struct checking *k, const struct json *m)
+{
+	int64_t says, any = 1;
+	if (level_newer(k->t->doc, &says))
+		problem_in(k->p, m->line, m->col, m->name,
+			   "%lld is newer than this dgrid knows (expected at most %d: update dgrid)", (long long)says,
+			   TASK_LEVEL);
+	else
+		check_int(k, m, 1, TASK_LEVEL, &any);
+}
+
 static void check_needs(const struct checking *k, const struct json *m)
 {
 	const struct json *at;
@@ -344,6 +356,7 @@ static const struct field {
       "the name of an input, a folder: the script begins in a copy of it that it may write to, in `/tmp`",
       "none: it begins in `/tmp`", false},
      check_workdir},
+    {{"schema", "integer", "1 or 2; a node that knows less passes the task by", "by its members", false}, check_schema},
     {{"needs", "array of ids",
       "at most 256; it waits until all these tasks have ended in success; when one has not, it ends as "
       "`skipped`",

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "schema/keys.h"
+#include "schema/level.h"
 #include "store/trust.h"
 #include "store/voters.h"
 #include "store/waits.h"
@@ -181,9 +182,13 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 	char when[32];
 	struct problems p = {0};
 	struct task parsed;
+	int64_t says;
 	char *text = task_text(t->doc);
 	if (task_parse(&parsed, text, strlen(text), t->id, &s->config, false, &p))
-		because(r, "invalid", "it is no valid task, the next worker moves it to failed (see: dgrid validate)");
+		because(r, "invalid",
+			level_newer(t->doc, &says)
+			    ? "it asks for a newer dgrid than this one: nodes that know more run it"
+			    : "it is no valid task, the next worker moves it to failed (see: dgrid validate)");
 	else
 		task_clear(&parsed);
 	free(text);

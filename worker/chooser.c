@@ -1,6 +1,7 @@
 #include "worker/chooser.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "schema/level.h"
 #include "schema/vote.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,18 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	else
 		task_parse(&t, text.data ? text.data : "", text.len, k->id, c, false, &p);
 	const char *when = json_str(t.doc, "created_at");
+	int64_t says;
+	struct json_error je;
+	struct json *newer = p.n && !unreadable && text.data ? json_parse(text.data, text.len, &je) : NULL;
+	if (newer && level_newer(newer, &says)) { /* for a node that knows more */
+		json_free(newer);
+		problems_clear(&p);
+		buf_clear(&text);
+		k->verdict = OTHERS;
+		needs_clear(&k->needs);
+		return false;
+	}
+	json_free(newer);
 	bool may = !p.n && task_runs_on(&t, ch->labels, ch->n_labels) && !vote_has(t.doc, node);
 	k->verdict = p.n ? INVALID : may ? READY : OTHERS;
 	k->priority = p.n ? 10 : t.priority; /* what is invalid goes out of the way first */
