@@ -450,6 +450,7 @@ static void add_page(void *ctx, size_t index, const struct json *doc)
 			     .queued = c.queued,
 			     .claimed = c.claimed,
 			     .ended = c.ended,
+			     .behind = json_get(x->rows.behind, t->id),
 			     .queued_at = c.queued_at};
 	struct buf body = {0}, page = {0}, title = {0};
 	taskpage_body(&body, &p);

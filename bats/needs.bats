@@ -131,7 +131,7 @@ task_files() { # a fails; b, c and d need one another; e comes after d
 	"$DGRID" submit --id build -- 'mkdir -p /out/bin; echo app >/out/bin/app; echo doc >/out/README'
 	"$DGRID" submit --id test --input app=task:build:bin/app --input all=task:build -- 'cat /in/app; ls /in/all; cp /in/app /out/'
 	"$DGRID" submit --id again --input bin=task:build:bin --workdir bin --after test -- 'cat app; echo "$DGRID_AFTER"'
-	"$DGRID" submit --id odd --input x=task:test:nothing -- true
+	"$DGRID" submit --id odd --max-attempts 1 --input x=task:test:nothing -- true
 	[ "$("$DGRID" show --json test | jq -c .inputs)" = '{"app":{"task":"build","path":"bin/app"},"all":{"task":"build"}}' ]
 	[[ "$("$DGRID" why test)" == *"it waits for build (queued)"* ]]
 	run -0 "$DGRID" show test
@@ -145,12 +145,14 @@ task_files() { # a fails; b, c and d need one another; e comes after d
 	[[ "$("$DGRID" rerun test)" == *reproducible ]]
 	[[ "$("$DGRID" rerun again)" == *reproducible ]]
 	"$DGRID" submit --id none -- true
-	"$DGRID" submit --id wants --input x=task:none -- true
+	"$DGRID" submit --id wants --max-attempts 1 --input x=task:none -- true
 	once
 	[ "$(status_of wants)" = unstartable ]
 	[[ "$("$DGRID" why wants)" == *"input 'x': task none left no files"* ]]
 	"$DGRID" dashboard -o "$T/site"
 	grep -q 'all: what task build leaves' "$T/site/t/test.html"
+	grep -q '<dt>Comes after</dt><dd>test</dd>' "$T/site/t/again.html"
+	grep -q "<dt>Waited for by</dt><dd>\(again, test\|test, again\)</dd>" "$T/site/t/build.html"
 	"$DGRID" audit
 }
 

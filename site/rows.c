@@ -1,6 +1,7 @@
 #include "site/rows.h"
 #include "base/clock.h"
 #include "base/markup.h"
+#include "schema/need.h"
 #include "schema/result.h"
 #include "store/voters.h"
 #include "store/waits.h"
@@ -157,6 +158,19 @@ static void take_events(struct reading *x, const char *id, const struct json *do
 	}
 }
 
+static void take_needs(struct reading *x, const char *id, const struct json *doc)
+{
+	struct needs needs;
+	needs_of(doc, &needs);
+	for (size_t i = 0; i < needs.n; i++) {
+		struct json *list = (struct json *)json_get(x->r->behind, needs.v[i].id);
+		if (!list)
+			json_set(x->r->behind, needs.v[i].id, list = json_new(JSON_ARRAY));
+		json_append(list, json_new_str(id));
+	}
+	needs_clear(&needs);
+}
+
 /* A queued task that no living node may claim. */
 static void match_labels(struct reading *x, const struct json *doc)
 {
@@ -261,6 +275,7 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	if (t->state == TASK_COMPLETED || t->state == TASK_FAILED)
 		count_for_node(x, row);
 	take_events(x, t->id, doc);
+	take_needs(x, t->id, doc);
 	char *said = result_line(result, row->failed);
 	const struct line l = {&row->json, x->r->n == 1 ? &x->r->columns : NULL};
 	buf_adds(l.json, "[");
@@ -325,6 +340,7 @@ int rows_read(struct rows *r, const struct snapshot *s, struct err *e)
 	*r = (struct rows){.v = xcalloc(s->n_tasks + 1, sizeof *r->v),
 			   .done = xcalloc(s->n_nodes + 1, sizeof *r->done),
 			   .failed = xcalloc(s->n_nodes + 1, sizeof *r->failed),
+			   .behind = json_new(JSON_OBJECT),
 			   .outliers = json_new(JSON_OBJECT)};
 	voters_archived(s, r->outliers);
 	struct reading x = {.r = r, .s = s};
@@ -394,6 +410,7 @@ void rows_clear(struct rows *r)
 	free(r->by_id);
 	free(r->done);
 	free(r->failed);
+	json_free(r->behind);
 	json_free(r->outliers);
 	*r = (struct rows){0};
 }

@@ -33,6 +33,7 @@ struct rows {
 	char missing[160];	/* the labels of one of them */
 	size_t short_of;	/* queued tasks that the nodes there are cannot decide by their quorum */
 	size_t nodes_missing;	/* so many more nodes the neediest of them needs, at best */
+	struct json *behind;	/* who waits for whom: {ID: [ID, ...]} */
 	struct json *outliers;	/* how often each node was one: {NODE: times} */
 };
 #define ROWS_EVENTS 50

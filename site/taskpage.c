@@ -293,6 +293,9 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 		facts_vote(b, p);
 	fact_value(b, "Time limit", json_get(doc, "timeout_seconds"), " s");
 	fact_value(b, "Group", json_get(doc, "group"), "");
+	fact_nodes(b, "Needs", json_get(doc, "needs"));
+	fact_nodes(b, "Comes after", json_get(doc, "after"));
+	fact_nodes(b, "Waited for by", p->behind);
 	fact_value(b, "Priority", json_get(doc, "priority"), "");
 	fact_labels(b, json_get(doc, "labels"));
 	fact_value(b, "Processors", json_get(doc, "cpus"), "");

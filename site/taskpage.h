@@ -1,5 +1,5 @@
 /* taskpage: one task as a page of HTML that needs no script to be read. It holds nothing that changes while the task
- * does not, so that the page of a finished task keeps its bytes. */
+ * does not, but which others wait for it: so the page of a finished task keeps its bytes. */
 #ifndef TASKPAGE_H
 #define TASKPAGE_H
 #include "git/forge.h"
@@ -11,6 +11,7 @@ struct taskpage { /* all borrowed */
 	const struct json *doc; /* NULL: its file is no valid JSON */
 	const struct forge *forge;
 	const char *queued, *claimed, *ended; /* commits that moved it there; "" for unknown */
+	const struct json *behind;	      /* ids of tasks that wait, or waited, for it; NULL: none */
 	int64_t queued_at;		      /* UTC seconds; 0: unknown */
 };
 void taskpage_body(struct buf *out, const struct taskpage *p);
