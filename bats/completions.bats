@@ -72,7 +72,7 @@ make_grid() {
 	[ "$(next approve '')" = held ]
 	[ "$(next show '')" = "held part-1 part-2 long ran broke" ]
 	[ "$(next logs -f l)" = long ]
-	[ "$(next show ran '')" = '' ]
+	[ "$(next show ran '')" = "held part-1 part-2 long broke" ]
 	[ "$(next worker --node-id '')" = pi-3 ]
 	cd "$T"
 	[ "$(next show '')" = '' ]

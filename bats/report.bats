@@ -233,9 +233,9 @@ put() {
 	done
 	run -66 "$DGRID" submit echo hi
 	[[ "$output" == *"there is no task file 'echo' (a command goes after --: dgrid submit -- echo hi)"* ]]
-	printf '{"task_id": "a", "script": "true", "timeout": 10, "mem": 64, "needs": ["gpu"]}' >a.json
+	printf '{"task_id": "a", "script": "true", "timeout": 10, "mem": 64, "tags": ["gpu"]}' >a.json
 	run -65 "$DGRID" validate a.json
-	for pair in timeout:timeout_seconds mem:memory_mb needs:labels; do
+	for pair in timeout:timeout_seconds mem:memory_mb tags:labels; do
 		[[ "$output" == *": ${pair%:*}: unknown field (expected \"${pair#*:}\"?"* ]]
 	done
 }
