@@ -66,12 +66,13 @@ ids() { python3 -c 'import json, sys; print(*[t["task_id"] for t in json.load(sy
 	submit --group second --id z -- true
 	[ "$(found --group sweep --group second --state queued)" = 's5 z' ]
 	[ "$(found s1 --group second)" = 's1 z' ]
+	[ "$(found s4 s1 --group sweep)" = 's4 s1 s2 s3 s5' ]
 	run -64 "$DGRID" status --state sleeping
 	[[ "$output" == "dgrid: --state: expected one of unapproved queue queued "*"found 'sleeping'" ]]
 	run -64 "$DGRID" status --since yesterday
 	[[ "$output" == "dgrid: --since: expected a time such as 90m, 2h, 3d, 2026-01-31 or "* ]]
 	run -0 --separate-stderr "$DGRID" show --group sweep --state running
-	[ "$output$stderr" = 'dgrid: no task is such' ]
+	[ "$output$stderr" = 'dgrid: no task matches' ]
 }
 
 @test "logs of several have a head each; those without output are passed by, or named" {
@@ -129,7 +130,7 @@ ids() { python3 -c 'import json, sys; print(*[t["task_id"] for t in json.load(sy
 	[ "$output" = "dgrid: 12 of 12 did not succeed: $(printf 'x%s (cancelled), ' 01 02 03 04 05 06 07 08 09)x10 (cancelled) and 2 more (see: dgrid show ID)" ]
 	run -66 "$DGRID" wait --group nothing
 	run -0 --separate-stderr "$DGRID" wait --group sweep --state running
-	[ "$stderr" = 'dgrid: no task is such' ]
+	[ "$stderr" = 'dgrid: no task matches' ]
 }
 
 @test "wait for a group while two workers race for it, and the archive takes what has ended" {

@@ -36,7 +36,7 @@ static int look(const struct context *ctx, const struct report_options *o, struc
 		bring_ahead(&lot->store, trees, n);
 	free(trees);
 	if (!lot->found.n && !lot->found.missing.n)
-		fputs("dgrid: no task is such\n", stderr);
+		fputs("dgrid: no task matches\n", stderr);
 	return rc;
 }
 

@@ -174,8 +174,17 @@ struct archived {
 	struct snapshot_task **at; /* of the ids that were asked for */
 	char **paths;
 	const char *group; /* NULL: those ids */
+	size_t named;	   /* so many at the list's head were found by their ids */
 	const struct snapshot *s;
 };
+
+static bool is_named(const struct selected_list *l, size_t n, const char *id)
+{
+	size_t i = 0;
+	while (i < n && strcmp(l->v[i].task->id, id) != 0)
+		i++;
+	return i < n;
+}
 
 static struct snapshot_task *archived_task(const struct archive_found *f)
 {
@@ -198,7 +207,7 @@ static void take_archived(void *ctx, const struct archive_found *f)
 	}
 	/* An id that is used again: the newer is the task. */
 	const char *group = json_str(f->doc, "group");
-	if (!group || strcmp(group, a->group) != 0 || snapshot_find(a->s, f->id)) {
+	if (!group || strcmp(group, a->group) != 0 || is_named(a->l, a->named, f->id) || snapshot_find(a->s, f->id)) {
 		json_free(f->doc);
 		return;
 	}
@@ -248,14 +257,6 @@ static int by_id(const void *a, const void *b)
 	return strcmp(((const struct selected *)a)->task->id, ((const struct selected *)b)->task->id);
 }
 
-static bool is_named(const struct selected_list *l, size_t n, const char *id)
-{
-	size_t i = 0;
-	while (i < n && strcmp(l->v[i].task->id, id) != 0)
-		i++;
-	return i < n;
-}
-
 /* Members of the groups, or all where there are none, behind the first n of the list. */
 static int take_others(struct snapshot *s, const struct selection *w, struct selected_list *out, struct err *e)
 {
@@ -268,7 +269,7 @@ static int take_others(struct snapshot *s, const struct selection *w, struct sel
 			add(out, t, task_state_name(t->state), NULL, false);
 	}
 	for (size_t i = 0; i < w->groups.n && snapshot_total(s, "tasks"); i++) {
-		struct archived a = {.l = out, .group = w->groups.v[i], .s = s};
+		struct archived a = {.l = out, .group = w->groups.v[i], .named = named, .s = s};
 		const struct archive_query q = {.docs = true, .word = w->groups.v[i]};
 		if (snapshot_archive_look(s, &q, take_archived, &a, e))
 			return -1;

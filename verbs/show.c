@@ -307,7 +307,7 @@ static int tell(const struct context *ctx, struct telling *t, struct err *e)
 	if (!rc && o->json && (t->told || o->of.given))
 		report_list(o, t->into);
 	if (!rc && !found.n && !found.missing.n)
-		fputs("dgrid: no task is such\n", stderr);
+		fputs("dgrid: no task matches\n", stderr);
 	if (!rc && wrong.class)
 		rc = err_set(e, wrong.class, "%s", wrong.msg);
 	else if (!rc)

@@ -257,7 +257,7 @@ static int cmd_wait(const struct context *ctx, int argc, char **argv, struct err
 		ids = (const char *const *)chosen.v;
 		n = chosen.n;
 		if (!n)
-			fputs("dgrid: no task is such\n", stderr);
+			fputs("dgrid: no task matches\n", stderr);
 	}
 	if (!rc && n)
 		rc = open_grid(ctx, &l, &c, e) ? -1 : wait_for(&l, ids, n, timeout, e);
