@@ -9,6 +9,7 @@
 #include "site/history.h"
 #include "site/rows.h"
 #include "site/taskpage.h"
+#include "store/agenda.h"
 #include "store/record.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 #define ROWS_BYTES 250000  /* of tasks in index.html; the others come from data/tasks.js */
 #define NODES_BYTES 100000 /* of nodes; those that are alive first */
+#define SCHEDULES_MAX 200
 #define BIG 1000000000000000
 
 struct build {
@@ -26,6 +28,7 @@ struct build {
 	struct history history;
 	struct forge forge;
 	struct record audit;
+	struct agenda agenda;
 	char *title, *place; /* place: the repository as a reader may see it */
 	struct buf task_page_csp, index_csp;
 };
@@ -206,6 +209,28 @@ static void put_nodes(struct buf *b, const struct build *x)
 	buf_adds(b, "]");
 }
 
+static void put_schedules(struct buf *b, const struct agenda *a)
+{
+	key(b, "schedules");
+	buf_adds(b, "[");
+	for (size_t i = 0; i < a->n && i < SCHEDULES_MAX; i++) {
+		const struct agenda_row *r = &a->v[i];
+		sep(b);
+		buf_adds(b, "{");
+		put_str(b, "name", r->name, 64);
+		put_str(b, "cron", r->wrong ? "" : r->s.cron_text, 100);
+		put_str(b, "wrong", r->wrong, 300);
+		put_int(b, "paused", !r->wrong && r->s.paused);
+		put_int(b, "next", r->next);
+		put_int(b, "late", r->late);
+		put_int(b, "last", r->s.last);
+		put_str(b, "task", r->task, 64);
+		put_str(b, "result", r->status[0] ? r->status : r->state, 32);
+		buf_adds(b, "}");
+	}
+	buf_adds(b, "]");
+}
+
 /* ---- index.html ---- */
 
 static void put_archive_days(struct build *x)
@@ -278,6 +303,7 @@ static void put_data(struct buf *b, struct build *x, size_t in_page, bool archiv
 	put_counts(b, s);
 	put_audit(b, &x->audit);
 	put_nodes(b, x);
+	put_schedules(b, &x->agenda);
 	key(b, "advice");
 	advice_put(b, s, &x->rows, &x->history);
 	key(b, "events");
@@ -529,6 +555,8 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 	int rc = rows_read(&x.rows, s, e);
 	if (!rc)
 		rc = record_read(s, &x.audit, e);
+	if (!rc)
+		rc = agenda_read(s, &x.agenda, e);
 	if (rc)
 		goto out;
 	history_read(&x.history, s, run_ms, &x);
@@ -547,6 +575,7 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 	rc = add_pages(&x, e);
 out:
 	rows_clear(&x.rows);
+	agenda_clear(&x.agenda);
 	history_clear(&x.history);
 	free(x.title);
 	free(x.place);

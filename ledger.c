@@ -361,11 +361,26 @@ static int edit(struct ledger *l, struct ledger_change *c, char **made, struct e
 	return rc;
 }
 
+static int write_extra(struct ledger *l, const char *rel, const char *text, struct changeset *set, struct err *e)
+{
+	char *path = xasprintf("%s/%s", l->git.dir, rel), *slash = strrchr(path, '/');
+	*slash = 0;
+	int rc = file_mkdirs(path, e);
+	*slash = '/';
+	if (!rc)
+		rc = file_write_in_place(path, text, strlen(text), e);
+	changeset_wrote(set, rel);
+	free(path);
+	return rc;
+}
+
 #define OWN_TROUBLE (-2)
 /* Puts one change into the work tree. 1: applied, 0: no longer legal, -1: error; OWN_TROUBLE: that is the change's
  * alone. */
 static int apply(struct ledger *l, struct ledger_change *c, struct changeset *set, struct err *e)
 {
+	if (c->path)
+		return write_extra(l, c->path, c->text, set, e) ? OWN_TROUBLE : 1;
 	char *src = task_path(l, c->from, c->id), *dst = NULL, *made = NULL, *folder = NULL, *rel_dst = NULL;
 	char *rel_src = xasprintf("tasks/%s/%s.json", task_state_name(c->from), c->id);
 	int rc = OWN_TROUBLE, at = c->create ? ledger_find(l, c->id, e) : LEDGER_NOWHERE;
@@ -420,7 +435,7 @@ out:
 static bool is_bound(const struct ledger_change *c)
 {
 	bool staged = c->from == TASK_UNAPPROVED && !c->create;
-	return c->to == TASK_IN_PROGRESS || c->to == TASK_COMPLETED || (c->to == TASK_FAILED && !staged) ||
+	return c->path || c->to == TASK_IN_PROGRESS || c->to == TASK_COMPLETED || (c->to == TASK_FAILED && !staged) ||
 	       (!c->create && !staged && c->from != TASK_QUEUE);
 }
 
@@ -428,18 +443,24 @@ static bool is_bound(const struct ledger_change *c)
 struct draft {
 	struct changeset set;
 	struct buf body; /* a line for each change */
-	size_t n;	 /* changes */
-	bool bound;	 /* is it something that nodes write? */
+	struct buf notes;
+	size_t n;   /* changes */
+	bool bound; /* is it something that nodes write? */
 };
 
 /* Puts every change into the work tree that is still legal. OWN_TROUBLE: one was refused. */
 static int apply_all(struct ledger *l, struct ledger_change *c, size_t n, bool *applied, struct draft *d, struct err *e)
 {
+	bool whole = false;
+	for (size_t i = 0; i < n; i++)
+		whole = whole || c[i].path;
 	for (size_t i = 0; i < n; i++) {
 		applied[i] = false;
 		if (c[i].outcome != CHANGE_PENDING)
 			continue;
 		int rc = apply(l, &c[i], &d->set, e);
+		if (whole && rc != 1)
+			return rc ? -1 : err_set(e, ERR_RETRY, "'%s' is in the ledger already", c[i].id);
 		if (rc == OWN_TROUBLE) {
 			c[i].outcome = CHANGE_REFUSED;
 			snprintf(l->trouble, sizeof l->trouble, "%.299s", e->msg);
@@ -454,21 +475,10 @@ static int apply_all(struct ledger *l, struct ledger_change *c, size_t n, bool *
 		d->bound = d->bound || is_bound(&c[i]);
 		d->n++;
 		buf_addf(&d->body, "%s %s\n", c[i].verb, c[i].id);
+		if (c[i].note)
+			buf_addf(&d->notes, "%s\n", c[i].note);
 	}
 	return 0;
-}
-
-static int write_extra(struct ledger *l, const char *rel, const char *text, struct changeset *set, struct err *e)
-{
-	char *path = xasprintf("%s/%s", l->git.dir, rel), *slash = strrchr(path, '/');
-	*slash = 0;
-	int rc = file_mkdirs(path, e);
-	*slash = '/';
-	if (!rc)
-		rc = file_write_in_place(path, text, strlen(text), e);
-	changeset_wrote(set, rel);
-	free(path);
-	return rc;
 }
 
 static char *message_of(const char *who, const struct draft *d)
@@ -476,10 +486,11 @@ static char *message_of(const char *who, const struct draft *d)
 	/* The nonce makes the commit one that only we can have made, whatever the clock and the author. */
 	char nonce[17];
 	clock_nonce(nonce, 8);
-	const char *body = d->body.data ? d->body.data : "";
+	const char *body = d->body.data ? d->body.data : "", *notes = d->notes.data ? d->notes.data : "",
+		   *gap = *notes ? "\n" : "";
 	if (d->n == 1)
-		return xasprintf("%s: %s\ndgrid-nonce: %s\n", who, body, nonce);
-	return xasprintf("%s: %zu transitions\n\n%s\ndgrid-nonce: %s\n", who, d->n, body, nonce);
+		return xasprintf("%s: %s\n%s%sdgrid-nonce: %s\n", who, body, notes, gap, nonce);
+	return xasprintf("%s: %zu transitions\n\n%s\n%s%sdgrid-nonce: %s\n", who, d->n, body, notes, gap, nonce);
 }
 
 /* Builds the commit on the current head. 1: made, 0: nothing left to say, -1: error. */
@@ -507,6 +518,7 @@ static int build(struct ledger *l, const char *who, struct ledger_change *c, siz
 out:
 	changeset_clear(&d.set);
 	buf_clear(&d.body);
+	buf_clear(&d.notes);
 	free(message);
 	return rc;
 }

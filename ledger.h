@@ -81,11 +81,13 @@ struct ledger_change {
 	const char *id;
 	enum task_state from, to;
 	bool create;	  /* no source: the id must be nowhere yet */
+	const char *path; /* not a task, but this file becomes text; then all changes land, or none */
 	const char *text; /* non-NULL: the new content whole; NULL: edit() makes it from the current document */
 	/* May also choose another folder to go to. Of one that is created: may it be, at this head? doc is NULL. */
 	enum change_verdict (*edit)(void *ctx, struct json *doc, enum task_state *to);
 	void *ctx;
 	const char *verb; /* for the commit message: claim, finish, ... */
+	const char *note; /* a line for it, below; NULL: none */
 	enum change_outcome outcome;
 };
 /* Lands all changes that are legal in one commit and push, with the file extra_path (NULL: none) set to extra_text.

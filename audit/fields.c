@@ -64,6 +64,7 @@ static const struct {
     {FIELD_STEP, "approved_by", OBJECT, 0, 0, NULL, "`promote.merged`"},
     {FIELD_STEP, "claim", OBJECT, 0, 0, NULL, "`claim.node`, `claim.renewal`"},
     {FIELD_STEP, "attempts", ANY, 0, 0, "array of objects", "`attempts.grow`, `attempts.retry`"},
+    {FIELD_STEP, "schedule", OBJECT, 0, 0, NULL, "`schedule.fire`, " SAME},
     {FIELD_STEP, "not_before", TIME, 0, 0, NULL, "`task.fields`, `claim.task`"},
     {FIELD_STEP, "cancel", OBJECT, 0, 0, NULL, "`cancel.note`"},
     {FIELD_STEP, "result", OBJECT, 0, 0, NULL, "`result.claim`, `result.frozen`"},
@@ -180,6 +181,11 @@ static const struct {
     {FIELD_CANCEL, "by", OUTPUT, 0, 0, NULL, "`cancel.note`"},
     {FIELD_CANCEL, "requested_at", TIME, 0, 0, NULL, "`cancel.note`: the commit's time"},
 
+    {FIELD_SCHEDULE, "name", ID, 0, 0, NULL, "`schedule.fire`"},
+    {FIELD_SCHEDULE, "at", TIME, 0, 0, NULL, "`schedule.fire`: an instant of its cron, or the commit's time"},
+
+    {FIELD_PERIODIC, "last", TIME, 0, 0, NULL, "`schedule.fire`"},
+
     {FIELD_INVALID, "task_id", ID, 0, 0, NULL, "`file.json`"},
     {FIELD_INVALID, "result", OBJECT, 0, 0, NULL, "`place.move`: it was no valid task"},
     {FIELD_INVALID, "x-original", OUTPUT, 0, 0, NULL, "`task.fields`: what stood there"},
@@ -240,6 +246,7 @@ const char *field_doc_name(enum field_doc d)
 						   [FIELD_LIMITS] = "limits",	  [FIELD_QUORUM] = "quorum",
 						   [FIELD_BECAUSE] = "because",	  [FIELD_APPROVED] = "approved_by",
 						   [FIELD_OUT] = "out",		  [FIELD_CANCEL] = "cancel",
+						   [FIELD_SCHEDULE] = "schedule", [FIELD_PERIODIC] = "schedules/NAME",
 						   [FIELD_INVALID] = "invalid",	  [FIELD_NODE] = "node",
 						   [FIELD_TOTALS] = "archive"};
 	return names[d];

@@ -19,7 +19,9 @@ enum field_doc {
 	FIELD_BECAUSE,
 	FIELD_APPROVED,
 	FIELD_CANCEL,
-	FIELD_INVALID, /* the whole document that stands for what was no task */
+	FIELD_SCHEDULE, /* of a task that one had queued */
+	FIELD_PERIODIC, /* the schedule's own file */
+	FIELD_INVALID,	/* the whole document that stands for what was no task */
 	FIELD_NODE,
 	FIELD_TOTALS,
 	FIELD_N

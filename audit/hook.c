@@ -57,7 +57,8 @@ static void refuse(struct push *p, const char *rule, const char *commit, const c
 static bool is_a_persons(enum rule_id notice)
 {
 	return notice == NOTICE_SETTINGS || notice == NOTICE_SIGNERS || notice == NOTICE_KEYS ||
-	       notice == NOTICE_WORKFLOW || notice == NOTICE_REMOVED || notice == NOTICE_EDITED;
+	       notice == NOTICE_SCHEDULE || notice == NOTICE_WORKFLOW || notice == NOTICE_REMOVED ||
+	       notice == NOTICE_EDITED;
 }
 
 static void tell(void *ctx, enum rule_id rule, const struct rule_commit *c, const char *path, const char *text)

@@ -3,6 +3,7 @@
 #include "audit/stream.h"
 #include "base/clock.h"
 #include "base/sig.h"
+#include "store/origin.h"
 #include "store/signed.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,6 +52,16 @@ static int ask_trusted(void *ctx, const struct rule_commit *c, const char *id, c
 	struct run *r = ctx;
 	struct err e;
 	if (!trust_judge(r->p->git, c->parent, NULL, id, doc, v, &e))
+		return 0;
+	stream_fail(r->stream, e.class, e.msg);
+	return -1;
+}
+
+static int ask_origins(void *ctx, const struct rule_commit *c, const char *const *names, size_t n, int64_t *since)
+{
+	struct run *r = ctx;
+	struct err e;
+	if (!origin_find(r->p->git, c->parent, NULL, names, n, since, &e))
 		return 0;
 	stream_fail(r->stream, e.class, e.msg);
 	return -1;
@@ -138,7 +149,7 @@ static void ask_older_settings(void *ctx, int64_t since)
 
 struct base {
 	struct run *run;
-	struct strs node_ids, oids; /* the first oid is that of grid.json, when there is one */
+	struct strs paths, oids;
 	bool settings;
 };
 
@@ -156,12 +167,9 @@ static void take_entry(void *ctx, const char *entry)
 		world_task_add(w, ch.id)->states |= 1u << ch.state;
 	else if (ch.kind == RULE_NODE) {
 		world_node_add(w, ch.id);
-		if (blob) {
-			strs_add(&b->node_ids, ch.id);
-			strs_add(&b->oids, oid);
-		}
-	} else if (ch.kind == RULE_SETTINGS && blob) {
-		strs_add(&b->node_ids, "");
+	}
+	if (blob && (ch.kind == RULE_NODE || ch.kind == RULE_SETTINGS || ch.kind == RULE_SCHEDULE)) {
+		strs_add(&b->paths, ch.path);
 		strs_add(&b->oids, oid);
 	}
 	free(ch.path);
@@ -172,13 +180,18 @@ static void take_base(void *ctx, size_t i, const char *bytes, size_t len)
 	struct base *b = ctx;
 	struct world *w = &b->run->rules.world;
 	struct json_error je;
-	if (!b->node_ids.v[i][0]) {
+	struct rule_change ch = {.path = b->paths.v[i]};
+	rule_change_classify(&ch);
+	if (ch.kind == RULE_SETTINGS) {
 		if (bytes)
 			world_settings(w, bytes, len, 0);
 		return;
 	}
 	struct json *doc = bytes ? json_parse(bytes, len, &je) : NULL;
-	world_node_read(world_node_add(w, b->node_ids.v[i]), doc);
+	if (ch.kind == RULE_SCHEDULE)
+		world_schedule_set(w, ch.id, doc);
+	else
+		world_node_read(world_node_add(w, ch.id), doc);
 	json_free(doc);
 }
 
@@ -200,7 +213,8 @@ static int load_base(struct run *r, const char *commit)
 	struct base b = {.run = r};
 	struct buf dates = {0};
 	const struct git *g = r->p->git;
-	const char *tree[] = {"ls-tree", "-r", "-z", "--full-tree", commit, "tasks/", "nodes/", "grid.json", NULL};
+	const char *tree[] = {"ls-tree", "-r",	   "-z",	"--full-tree",	 commit,
+			      "tasks/",	 "nodes/", "grid.json", PERIODIC_FOLDER, NULL};
 	/* The newest date so far, as far as a look back shows it: commits before this one may be dated anyhow. */
 	const char *when[] = {"log",	      "--first-parent", LOOK_BACK, "--no-show-signature",
 			      "--format=%ct", commit,		"--",	   NULL};
@@ -210,7 +224,7 @@ static int load_base(struct run *r, const char *commit)
 	if (!rc && !(rc = git_run(g, &dates, r->e, when)))
 		note_dates(r, dates.data, commit);
 	snprintf(r->base, sizeof r->base, "%s", commit);
-	strs_clear(&b.node_ids);
+	strs_clear(&b.paths);
 	strs_clear(&b.oids);
 	buf_clear(&dates);
 	return rc;
@@ -385,6 +399,7 @@ int replay_run(struct replay *p, struct err *e)
 				 .tell = tell,
 				 .arrival = ask_arrival,
 				 .trusted = ask_trusted,
+				 .origins = ask_origins,
 				 .older_settings = ask_older_settings,
 				 .aside = ask_aside};
 	p->commits = p->archive_commits = p->violations = p->notices = 0;

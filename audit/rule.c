@@ -22,8 +22,9 @@ static const struct rule rules[RULE_N] = {
 			 "only, by names that no git and no file system reads otherwise: none twice, none "
 			 "that differs from another by upper and lower case alone, none that looks like "
 			 "`tasks`, `nodes`, `grid.json` or `allowed_signers` and is not"},
-    [RULE_FILE_MODE] = {"file.mode", "task files, node files, keys and `grid.json` are plain files (mode 100644): no "
-				     "link, no submodule, not executable"},
+    [RULE_FILE_MODE] = {"file.mode",
+			"task files, node files, keys, schedules and `grid.json` are plain files (mode 100644): no "
+			"link, no submodule, not executable"},
     [RULE_FILE_JSON] = {"file.json", "what dgrid wrote (`in_progress`, `completed`, `failed`, `nodes`) is an object in "
 				     "JSON, under its own name"},
     [RULE_DOC_FIELDS] = {"doc.fields", "claims, entries of `attempts`, results, node files and the like have only the "
@@ -90,10 +91,18 @@ static const struct rule rules[RULE_N] = {
     [RULE_ARCHIVE_TOTALS] = {"archive.totals",
 			     "`tasks/archive.json` changes only with archiving, by exactly what left"},
     [RULE_NODE_FILE] = {"node.file", "`nodes/NODE.json` is written by NODE's own commits only"},
-    [RULE_NODE_SCOPE] = {"node.scope", "a node's commit changes tasks and its own node file, nothing else"},
-    [RULE_SIGNED_COMMIT] = {"signed.commit", "with `require_signed_nodes` whatever changes `in_progress`, `completed`, "
-					     "`failed`, node files or the archive is signed by a key that "
-					     "`nodes/keys/WHO.pub` of the parent commit has"},
+    [RULE_NODE_SCOPE] = {"node.scope",
+			 "a node's commit changes tasks, its own node file and `last` of schedules, nothing else"},
+    [RULE_SCHEDULE_FIRE] = {"schedule.fire",
+			    "a node changes of a schedule only `last`, forward, to an instant of its `cron` that has "
+			    "come, and queues exactly "
+			    "the tasks that `cron`, `missed` and `overlap` give from the old one to that, each equal "
+			    "to the template; no other "
+			    "task says that a schedule had it queued, but one that a person asked for, at that time"},
+    [RULE_SIGNED_COMMIT] = {"signed.commit",
+			    "with `require_signed_nodes` whatever changes `in_progress`, `completed`, "
+			    "`failed`, node files, `last` of a schedule or the archive is signed by a key that "
+			    "`nodes/keys/WHO.pub` of the parent commit has"},
     [RULE_SIGNED_KEY] = {"signed.key", "no node's commit changes `nodes/keys`"},
     [RULE_VOTE_NODE] = {"vote.node", "a node votes once for a task, until somebody retries it"},
     [RULE_VOTE_COMMITMENT] = {"vote.commitment", "a vote carries a well-formed commitment and nothing of its run's "
@@ -113,6 +122,7 @@ static const struct rule rules[RULE_N] = {
 			 "`grid.json` changed; signatures that are required from there on, or no more, are named"},
     [NOTICE_SIGNERS] = {"notice.signers", "`allowed_signers` changed"},
     [NOTICE_KEYS] = {"notice.keys", "`nodes/keys` changed; keys that came and went are named by fingerprint"},
+    [NOTICE_SCHEDULE] = {"notice.schedule", "a person added, changed or removed a schedule"},
     [NOTICE_WORKFLOW] = {"notice.workflow", "a workflow of the host changed"},
     [NOTICE_OUTSIDE] = {"notice.outside", "files outside the ledger changed"},
     [NOTICE_REMOVED] = {"notice.removed", "a person removed a queued task or a node's file"},
@@ -247,6 +257,8 @@ void rule_change_classify(struct rule_change *ch)
 		ch->kind = id_of(p + 6, ch->id) ? RULE_NODE : keeper(p + 6) ? RULE_KEEP : RULE_BAD_PATH;
 	else if (!strcmp(p, "grid.json"))
 		ch->kind = RULE_SETTINGS;
+	else if (starts(p, PERIODIC_FOLDER) && id_of(p + strlen(PERIODIC_FOLDER), ch->id))
+		ch->kind = RULE_SCHEDULE;
 	else if (!strcmp(p, TRUST_LIST))
 		ch->kind = RULE_SIGNERS;
 	else if (starts(p, ".github/") || starts(p, ".gitlab") || starts(p, ".gitea/") || starts(p, ".forgejo/"))
@@ -259,10 +271,10 @@ void rule_change_classify(struct rule_change *ch)
 
 static bool known_verb(const char *verb, size_t len)
 {
-	static const char *const verbs[] = {"submit",  "promote", "approve",	 "claim",     "renew", "release",
-					    "success", "failed",  "timeout",	 "oom",	      "lost",  "requeue",
-					    "cancel",  "retry",	  "invalid",	 "cancelled", "vote",  "disputed",
-					    "enroll",  "revoke",  "unstartable", "skip"};
+	static const char *const verbs[] = {"submit",  "promote", "approve",	 "claim",     "renew",	  "release",
+					    "success", "failed",  "timeout",	 "oom",	      "lost",	  "requeue",
+					    "cancel",  "retry",	  "invalid",	 "cancelled", "vote",	  "disputed",
+					    "enroll",  "revoke",  "unstartable", "skip",      "schedule", "fire"};
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (strlen(verbs[i]) == len && !strncmp(verbs[i], verb, len))
 			return true;

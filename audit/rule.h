@@ -6,6 +6,7 @@
 #define RULE_H
 #include "audit/fields.h"
 #include "audit/world.h"
+#include "schema/periodic.h"
 #include "store/arrival.h"
 #include "store/trust.h"
 
@@ -49,6 +50,7 @@ enum rule_id {
 	RULE_ARCHIVE_TOTALS,
 	RULE_NODE_FILE,
 	RULE_NODE_SCOPE,
+	RULE_SCHEDULE_FIRE,
 	RULE_SIGNED_COMMIT,
 	RULE_SIGNED_KEY,
 	RULE_VOTE_NODE,
@@ -63,6 +65,7 @@ enum rule_id {
 	NOTICE_SETTINGS,
 	NOTICE_SIGNERS,
 	NOTICE_KEYS,
+	NOTICE_SCHEDULE,
 	NOTICE_WORKFLOW,
 	NOTICE_OUTSIDE,
 	NOTICE_REMOVED,
@@ -83,6 +86,7 @@ enum rule_kind {
 	RULE_NODE,     /* nodes/ID.json: id is filled */
 	RULE_KEY,      /* nodes/keys/... */
 	RULE_SETTINGS, /* grid.json */
+	RULE_SCHEDULE, /* schedules/NAME.json: id is its name */
 	RULE_SIGNERS,  /* allowed_signers */
 	RULE_TOTALS,   /* tasks/archive.json */
 	RULE_KEEP,     /* .gitkeep and README of the folders */
@@ -151,6 +155,9 @@ struct rules {
 	 * change (claims, results, node files, the archive's totals)? The newest such into id. 1, 0, -1: it cannot be
 	 * told. NULL: never asked. */
 	int (*aside)(void *ctx, const struct rule_commit *c, char id[72]);
+	/* Since when those schedules are as they are in the commit's parent, n of them, as origin_find has it. 0: since
+	 * is filled, -1: it cannot be told. NULL: never asked. */
+	int (*origins)(void *ctx, const struct rule_commit *c, const char *const *names, size_t n, int64_t *since);
 	/* Adds the settings from before the replay began that held at that time or later (world_past_add). NULL: never
 	 * asked. */
 	void (*older_settings)(void *ctx, int64_t since);

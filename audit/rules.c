@@ -1,6 +1,7 @@
 #include "audit/rules.h"
 #include "audit/rules_archive.h"
 #include "audit/rules_claim.h"
+#include "audit/rules_fire.h"
 #include "audit/rules_grid.h"
 #include "audit/rules_needs.h"
 #include "audit/rules_result.h"
@@ -15,7 +16,8 @@ static bool finished(int state)
 
 void rules_wants(const struct rule_change *ch, bool *old, bool *new)
 {
-	bool doc = ch->kind == RULE_TASK || ch->kind == RULE_TOTALS || ch->kind == RULE_KEY;
+	bool doc =
+	    ch->kind == RULE_TASK || ch->kind == RULE_TOTALS || ch->kind == RULE_KEY || ch->kind == RULE_SCHEDULE;
 	*old = doc && (ch->old_mode & 0170000) == 0100000;
 	*new = (doc || ch->kind == RULE_NODE || ch->kind == RULE_SETTINGS) && (ch->new_mode & 0170000) == 0100000;
 }
@@ -388,7 +390,7 @@ static const struct rule_change *needs_key(const struct rule_commit *c)
 	for (size_t i = 0; i < c->n; i++) {
 		const struct rule_change *ch = &c->changes[i];
 		bool promoted = false;
-		if (ch->kind == RULE_NODE || ch->kind == RULE_TOTALS)
+		if (ch->kind == RULE_NODE || ch->kind == RULE_TOTALS || rules_moves_last(ch))
 			return ch;
 		if (ch->kind != RULE_TASK || ch->state < TASK_IN_PROGRESS)
 			continue;
@@ -420,7 +422,7 @@ bool rules_needs_signature(const struct rule_commit *c)
 	for (size_t i = 0; i < c->n; i++) {
 		enum rule_kind kind = c->changes[i].kind;
 		if (kind == RULE_KEY || kind == RULE_SETTINGS || kind == RULE_SIGNERS || kind == RULE_WORKFLOW ||
-		    by_hand(c, &c->changes[i]))
+		    kind == RULE_SCHEDULE || by_hand(c, &c->changes[i]))
 			return true;
 	}
 	return needs_key(c) != NULL;
@@ -523,6 +525,7 @@ void rules_judge(struct rules *r, struct rule_commit *c)
 	/* A node's key makes no person's commit, whatever the message. */
 	c->node = c->node || (c->signature == RULE_GOOD && world_node(&r->world, c->who));
 	judge_signature(r, c);
+	rules_fire(r, c); /* while the world is still that of before */
 	judge_tasks(r, c);
 	judge_waiting(r, c);
 	judge_date(r, c);

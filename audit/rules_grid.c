@@ -1,4 +1,5 @@
 #include "audit/rules_grid.h"
+#include "audit/rules_fire.h"
 #include "schema/keys.h"
 #include <string.h>
 
@@ -92,7 +93,7 @@ static void judge_other(struct rules *r, const struct rule_commit *c, const stru
 	if (c->node && ch->kind == RULE_KEY)
 		rule_tell(r, RULE_SIGNED_KEY, c, ch->path, "a key was %s by a node, %s",
 			  ch->new_mode ? "written" : "removed", c->who);
-	else if (c->node && ch->kind != RULE_NODE && ch->kind != RULE_TOTALS)
+	else if (c->node && ch->kind != RULE_NODE && ch->kind != RULE_TOTALS && !rules_moves_last(ch))
 		rule_tell(r, RULE_NODE_SCOPE, c, ch->path, "node %s changed it", c->who);
 	for (size_t i = 0; i < sizeof notices / sizeof *notices && c->parent[0]; i++)
 		if (notices[i].kind == ch->kind)

@@ -1,6 +1,7 @@
 #include "audit/world.h"
 #include "base/clock.h"
 #include "schema/node.h"
+#include "schema/periodic.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,9 @@ void world_clear(struct world *w)
 			json_free(n->labels);
 			free(n);
 		}
+	for (size_t i = 0; i < w->n_schedules; i++)
+		json_free(w->schedules[i].doc);
+	free(w->schedules);
 	free(w->tasks);
 	free(w->nodes);
 	free(w->nonces);
@@ -195,6 +199,49 @@ void world_node_read(struct world_node *n, const struct json *doc)
 	const struct json *labels = json_get(doc, "labels");
 	json_free(n->labels);
 	n->labels = labels && labels->child ? json_copy(labels) : NULL;
+}
+
+/* ---- schedules ---- */
+
+struct world_schedule *world_schedule(const struct world *w, const char *name)
+{
+	for (size_t i = 0; i < w->n_schedules; i++)
+		if (!strcmp(w->schedules[i].name, name))
+			return &w->schedules[i];
+	return NULL;
+}
+
+struct world_schedule *world_schedule_set(struct world *w, const char *name, const struct json *doc)
+{
+	struct world_schedule *s = world_schedule(w, name);
+	if (!s) {
+		w->schedules = xrealloc(w->schedules, (w->n_schedules + 1) * sizeof *w->schedules);
+		s = &w->schedules[w->n_schedules++];
+		*s = (struct world_schedule){.doc = NULL};
+		snprintf(s->name, sizeof s->name, "%s", name);
+	}
+	json_free(s->doc);
+	s->doc = doc && doc->type == JSON_OBJECT ? json_copy(doc) : NULL;
+	return s;
+}
+
+void world_schedule_remove(struct world *w, const char *name)
+{
+	struct world_schedule *s = world_schedule(w, name);
+	if (!s)
+		return;
+	json_free(s->doc);
+	*s = w->schedules[--w->n_schedules];
+}
+
+bool world_schedule_busy(const struct world *w, const char *name)
+{
+	const unsigned active = 1u << TASK_QUEUE | 1u << TASK_IN_PROGRESS;
+	for (size_t i = 0; i < w->room_tasks; i++)
+		for (const struct world_task *t = w->tasks[i]; t; t = t->next)
+			if (t->states & active && periodic_id_of(t->id, name))
+				return true;
+	return false;
 }
 
 /* ---- nonces ---- */

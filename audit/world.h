@@ -28,6 +28,12 @@ struct world_node {
 	bool unenforced;	/* likewise: its limits are not enforced */
 	struct json *labels;	/* as its file has them; NULL: none */
 };
+struct world_schedule {
+	char name[65];
+	struct json *doc; /* NULL: nothing that can be read */
+	int64_t since;	  /* when a person wrote it, UTC seconds; 0: the newest commit moved `last` alone */
+	bool known;	  /* since is; else it was there when the replay began */
+};
 #define WORLD_PAST 16
 struct world_past { /* settings that held until then, UTC seconds */
 	struct grid_config config;
@@ -47,6 +53,8 @@ struct world {
 	size_t n_tasks, room_tasks, n_waiting; /* n_waiting: those with needs */
 	struct world_node **nodes;
 	size_t n_nodes, room_nodes;
+	struct world_schedule *schedules; /* in no order */
+	size_t n_schedules;
 	uint64_t *nonces; /* hashes, open addressing; 0: empty */
 	size_t n_nonces, room_nonces;
 	size_t nonces_max;	/* when so many are in memory they move to the file */
@@ -71,6 +79,12 @@ struct world_node *world_node_add(struct world *w, const char *id);
 void world_node_remove(struct world *w, const char *id);
 /* What the node's file says of when it spoke; doc NULL: nothing that can be read. */
 void world_node_read(struct world_node *n, const struct json *doc);
+struct world_schedule *world_schedule(const struct world *w, const char *name);
+/* Of a file as it is now: doc is copied, NULL where it cannot be read. */
+struct world_schedule *world_schedule_set(struct world *w, const char *name, const struct json *doc);
+void world_schedule_remove(struct world *w, const char *name);
+/* Is a task of the schedule queued or running? */
+bool world_schedule_busy(const struct world *w, const char *name);
 bool world_nonce_new(struct world *w, const char *nonce); /* false: it was used before; now it is */
 /* The settings of a commit; what cannot be read stays as it was, as with workers. text NULL: the defaults. The ones
  * before go to the past, which they became at that time (UTC seconds); 0: there were none. */

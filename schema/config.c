@@ -122,6 +122,15 @@ static void parse_promote(struct grid_config *c, const struct json *m, struct pr
 		c->workers_promote = workers;
 }
 
+static void parse_schedule(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	bool maintain = m->type == JSON_STRING && !strcmp(m->text, "maintain");
+	if (!maintain && (m->type != JSON_STRING || strcmp(m->text, "workers") != 0))
+		problem_in(p, m->line, m->col, "schedule", "expected \"workers\" or \"maintain\"");
+	else
+		c->maintain_schedules = maintain;
+}
+
 static void parse_signed_tasks(struct grid_config *c, const struct json *m, struct problems *p)
 {
 	parse_flag(&c->require_signed_tasks, m, p);
@@ -207,6 +216,9 @@ static const struct setting {
     {NUMBER(keep_out_days, 14, 1, 36500), "how long what tasks left in `/out` is kept"},
     {OTHER(promote, parse_promote, "\"workflow\" or \"workers\"", "\"workflow\""),
      "who moves merged submissions to the queue; `workers` lets any idle worker do it too"},
+    {OTHER(schedule, parse_schedule, "\"workers\" or \"maintain\"", "\"workers\""),
+     "who queues the tasks of schedules that are due; with `maintain` workers do not, only `dgrid maintain` and `dgrid "
+     "schedule run`"},
     {NUMBER(max_files_per_request, 1, 1, 1000), "task files that one pull request may add"},
     {OTHER(require_limits, parse_limits, "true or false", "false"),
      "only nodes that enforce limits of memory, processes and processors claim tasks; bubblewrap needs control groups "

@@ -18,7 +18,8 @@ struct grid_config {
 	    max_in_mb, max_in_files,   /* what a task may be given in /in; max_in_mb 0: nothing */
 	    keep_out_days,	       /* how long that is kept */
 	    replicas, quorum;	       /* of tasks that do not say, see vote.h; quorum 0: a majority */
-	bool workers_promote; /* "promote": idle workers move approved tasks to the queue, else a workflow does */
+	bool workers_promote;	 /* "promote": idle workers move approved tasks to the queue, else a workflow does */
+	bool maintain_schedules; /* "schedule": a workflow queues what is due, else workers do */
 	double max_cpus;
 	bool require_signed_tasks; /* workers run only what somebody in allowed_signers has signed */
 	bool require_limits;	   /* only nodes whose engine holds tasks to their limits claim any */

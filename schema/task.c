@@ -427,6 +427,8 @@ static const struct field {
       "votes `commitment`, `duration_ms`, `engine`, `image_digest`",
       NULL, false},
      NULL},
+    {{"schedule", "everywhere", "of a task that a schedule had queued: its `name`, and the instant `at`", NULL, false},
+     NULL},
     {{"not_before", "`queue/`", "a task that failed, or could not be started, waits until then, or for `dgrid retry`",
       NULL, false},
      NULL},

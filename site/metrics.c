@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "schema/result.h"
+#include "store/agenda.h"
 #include "store/voters.h"
 #include "store/waits.h"
 #include <stdio.h>
@@ -253,6 +254,20 @@ static void add_nodes(struct json *list, const struct snapshot *s)
 	json_free(outliers);
 }
 
+static void add_schedules(struct json *list, const struct snapshot *s)
+{
+	struct agenda a;
+	struct err none;
+	struct json *late =
+	    metric(list, "dgrid_schedule_late_seconds", "gauge",
+		   "Since the first instant of a schedule that nobody has queued yet; 0 when none is due.");
+	bool known = !agenda_read(s, &a, &none);
+	for (size_t i = 0; i < a.n && known; i++)
+		if (!a.v[i].wrong)
+			sample(late, "", not_below_zero(a.v[i].late), LABELS("schedule", a.v[i].name));
+	agenda_clear(&a);
+}
+
 static struct json *collect(const struct snapshot *s)
 {
 	struct json *list = json_new(JSON_ARRAY), *m;
@@ -265,6 +280,7 @@ static struct json *collect(const struct snapshot *s)
 	sample(m, "", !s->config_problems.n, NULL);
 	add_tasks(list, s);
 	add_nodes(list, s);
+	add_schedules(list, s);
 	return list;
 }
 

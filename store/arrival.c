@@ -6,9 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEEPEN_FIRST 50
-#define DEEPEN_ROUNDS 12 /* doubling: 200,000 commits; then all the rest */
-#define LOOK_FIRST 250	 /* commits; then four times as many each time */
+#define LOOK_FIRST 250 /* commits; then four times as many each time */
 
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -81,24 +79,13 @@ static void on_change(void *ctx, char status, const char *path)
 	one->added = true;
 }
 
-/* A shallow clone's last commit looks as if it had no parent. So does one that cannot be read, as far as we know. */
-static bool at_the_shore(const struct git *g, const char *commit)
-{
-	struct buf b = {0};
-	bool read = !GIT(g, &b, NULL, "cat-file", "commit", commit) && b.data;
-	char *parent = read ? strstr(b.data, "\nparent ") : NULL, *end = read ? strstr(b.data, "\n\n") : NULL;
-	bool has = !read || (parent && end && parent < end);
-	buf_clear(&b);
-	return has;
-}
-
 static void on_commit(void *ctx, const struct line_commit *c)
 {
 	struct search *s = ctx;
 	s->commits++;
 	snprintf(s->last, sizeof s->last, "%s", c->parent);
 	if (!c->parent[0])
-		s->at_shore = at_the_shore(s->g, c->id);
+		s->at_shore = line_at_shore(s->g, c->id);
 	for (size_t i = 0; i < s->n_touched; i++) {
 		struct sought *one = &s->v[s->touched[i]];
 		bool came = one->added && !one->there; /* else it was there all along, somebody added a second one */
@@ -154,16 +141,6 @@ static int look_back(struct search *s, const char *head, struct err *e)
 	}
 }
 
-/* 1, 0, or -1. */
-static int is_shallow(const struct git *g, struct err *e)
-{
-	struct buf b = {0};
-	int rc = GIT(g, &b, e, "rev-parse", "--is-shallow-repository");
-	int yes = rc ? -1 : b.data && !strncmp(b.data, "true", 4);
-	buf_clear(&b);
-	return yes;
-}
-
 void arrival_clear(struct arrival *a)
 {
 	free(a->author);
@@ -171,22 +148,15 @@ void arrival_clear(struct arrival *a)
 	*a = (struct arrival){0};
 }
 
-/* Only ever deepens: a clone that is made shallow again no longer knows its own landed commits. 1: it did. */
+/* 1: there is more now; 0: that was all there is. */
 static int deepen(const struct git *g, const char *spec, int round, const struct search *s, struct err *e)
 {
-	int cut_off = is_shallow(g, e);
-	if (cut_off <= 0)
-		return cut_off;
-	if (!spec) {
-		for (size_t i = 0; i < s->n; i++)
-			if (!s->v[i].found)
-				return err_set(e, ERR_UNAVAILABLE,
-					       "the history here does not reach back to when '%s' came", s->v[i].id);
-	}
-	char *more = round < DEEPEN_ROUNDS ? xasprintf("--deepen=%d", DEEPEN_FIRST << round) : xstrdup("--unshallow");
-	int rc = GIT(g, NULL, e, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", more, "origin", spec);
-	free(more);
-	return rc ? -1 : 1;
+	int more = line_deepen(g, spec, round, e);
+	for (size_t i = 0; i < s->n && more < 0 && !spec; i++)
+		if (!s->v[i].found)
+			return err_set(e, ERR_UNAVAILABLE, "the history here does not reach back to when '%s' came",
+				       s->v[i].id);
+	return more;
 }
 
 int arrival_find_all(const struct git *g, const char *head, const char *spec, const char *const *ids, size_t n,

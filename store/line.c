@@ -4,6 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define DEEPEN_FIRST 50
+#define DEEPEN_ROUNDS 12 /* doubling: 200,000 commits; then all the rest */
+#define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
+
 struct walk {
 	const struct line *line;
 	struct line_commit now;
@@ -78,4 +82,37 @@ int line_walk(const struct git *g, const char *head, const char *before, int max
 	free(w.now.committer);
 	strs_clear(&argv);
 	return rc;
+}
+
+bool line_at_shore(const struct git *g, const char *commit)
+{
+	struct buf b = {0};
+	bool read = !GIT(g, &b, NULL, "cat-file", "commit", commit) && b.data;
+	char *parent = read ? strstr(b.data, "\nparent ") : NULL, *end = read ? strstr(b.data, "\n\n") : NULL;
+	bool has = !read || (parent && end && parent < end);
+	buf_clear(&b);
+	return has;
+}
+
+/* 1, 0, or -1. */
+static int is_shallow(const struct git *g, struct err *e)
+{
+	struct buf b = {0};
+	int rc = GIT(g, &b, e, "rev-parse", "--is-shallow-repository");
+	int yes = rc ? -1 : b.data && !strncmp(b.data, "true", 4);
+	buf_clear(&b);
+	return yes;
+}
+
+int line_deepen(const struct git *g, const char *spec, int round, struct err *e)
+{
+	int cut_off = is_shallow(g, e);
+	if (cut_off <= 0)
+		return cut_off;
+	if (!spec)
+		return err_set(e, ERR_UNAVAILABLE, "the history here is cut off");
+	char *more = round < DEEPEN_ROUNDS ? xasprintf("--deepen=%d", DEEPEN_FIRST << round) : xstrdup("--unshallow");
+	int rc = GIT(g, NULL, e, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", more, "origin", spec);
+	free(more);
+	return rc ? -1 : 1;
 }

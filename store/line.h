@@ -3,6 +3,7 @@
 #ifndef LINE_H
 #define LINE_H
 #include "git/git.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 struct line_commit {
@@ -21,4 +22,11 @@ struct line {
  * paths (none: all). */
 int line_walk(const struct git *g, const char *head, const char *before, int max, const struct strs *paths,
 	      const struct line *l, struct err *e);
+/* Of a commit without a known parent: a shallow clone's last commit looks as if it had none. So does one that cannot be
+ * read, as far as we know. */
+bool line_at_shore(const struct git *g, const char *commit);
+/* Fetches more of a history that is cut off here, each round twice as much; it is never made shallow again, for such a
+ * clone no longer knows its own landed commits. 1: it did; 0: it was all here; -1, also where spec (what to fetch) is
+ * NULL. */
+int line_deepen(const struct git *g, const char *spec, int round, struct err *e);
 #endif

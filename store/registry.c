@@ -1,5 +1,6 @@
 #include "store/registry.h"
 #include "base/log.h"
+#include "schema/periodic.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,4 +40,33 @@ size_t registry_active(struct ledger *l)
 	}
 	strs_clear(&ids);
 	return n;
+}
+
+int registry_schedules(struct ledger *l, struct strs *out, struct err *e)
+{
+	char *folder = xasprintf("%s/" PERIODIC_FOLDER, l->git.dir);
+	int rc = task_ids_in(folder, out, e);
+	free(folder);
+	return rc;
+}
+
+static char *schedule_path(const struct ledger *l, const char *name)
+{
+	return xasprintf("%s/" PERIODIC_FOLDER "%s.json", l->git.dir, name);
+}
+
+int registry_schedule(struct ledger *l, const char *name, struct buf *out, struct err *e)
+{
+	char *path = schedule_path(l, name);
+	int rc = file_read(path, TASK_FILE_MAX, out, e);
+	free(path);
+	return rc;
+}
+
+struct file_stamp registry_schedule_stamp(const struct ledger *l, const char *name)
+{
+	char *path = schedule_path(l, name);
+	struct file_stamp stamp = file_stamp(path);
+	free(path);
+	return stamp;
 }

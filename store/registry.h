@@ -1,4 +1,5 @@
-/* registry: which nodes the branch knows (nodes/NODE.json), as the ledger's work tree has them. */
+/* registry: which nodes the branch knows (nodes/NODE.json), and which schedules (schedules/NAME.json), as the ledger's
+ * work tree has them. */
 #ifndef REGISTRY_H
 #define REGISTRY_H
 #include "ledger.h"
@@ -7,4 +8,9 @@ void registry_ids(struct ledger *l, struct strs *out); /* of all that are regist
 /* nodes/NODE.json, the caller's; NULL when there is none (ERR_NOENT) or it is no JSON (ERR_DATA). */
 struct json *registry_node(struct ledger *l, const char *node, struct err *e);
 size_t registry_active(struct ledger *l); /* how many are registered, and have not left */
+
+int registry_schedules(struct ledger *l, struct strs *out, struct err *e); /* the names of all, sorted */
+/* The bytes of one; ERR_NOENT: there is none. */
+int registry_schedule(struct ledger *l, const char *name, struct buf *out, struct err *e);
+struct file_stamp registry_schedule_stamp(const struct ledger *l, const char *name);
 #endif

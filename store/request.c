@@ -84,7 +84,9 @@ static char *id_of(const char *path, const char **why)
 {
 	size_t n = strlen(path), at = strlen(FOLDER);
 	if (strncmp(path, FOLDER, at) != 0) {
-		*why = "lies outside " FOLDER;
+		*why = strncmp(path, "schedules/", 10) ? "lies outside " FOLDER
+						       : "is a schedule, which runs again and again: only who may push "
+							 "adds or changes one";
 		return NULL;
 	}
 	char *id = n > at + 5 && !strcmp(path + n - 5, ".json") ? xstrndup(path + at, n - at - 5) : NULL;

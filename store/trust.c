@@ -1,7 +1,9 @@
 #include "store/trust.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "git/shown.h"
 #include "schema/keys.h"
+#include "schema/periodic.h"
 #include "store/arrival.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -385,11 +387,65 @@ static int not_before(const struct git *g, struct arrival *came, struct err *e)
 	return rc;
 }
 
+/* Is it the task that this schedule gives at its instant? What dgrid adds to a task is not compared. */
+static bool made_of(const struct json *template, const char *name, const struct json *doc)
+{
+	int64_t at;
+	const char *when = json_str(json_get(doc, "schedule"), "at");
+	if (!template || template->type != JSON_OBJECT || !when || clock_parse(when, &at))
+		return false;
+	struct json *made = periodic_task(template, name, at);
+	char *is = trust_text(doc), *should = trust_text(made);
+	bool same = !strcmp(is, should);
+	free(is);
+	free(should);
+	json_free(made);
+	return same;
+}
+
+/* A task that a schedule had queued has no signature of its own: that of the schedule counts, as the commit before
+ * shows it. */
+static int judge_scheduled(const struct git *g, const char *head, const struct arrival *by, const struct json *doc,
+			   struct trust_verdict *v, struct err *e)
+{
+	const char *name = json_str(json_get(doc, "schedule"), "name");
+	struct shown shown = {0};
+	struct json_error je;
+	struct json *file = NULL, *part = NULL;
+	int rc = 0;
+	*v = (struct trust_verdict){0};
+	if (name && periodic_name_valid(name) && by->parent[0]) {
+		char *path = xasprintf(PERIODIC_FOLDER "%s.json", name);
+		rc = git_shown(g, by->parent, path, TASK_FILE_MAX, &shown, e);
+		free(path);
+		if (!rc && shown.kind == SHOWN_FILE && shown.text.len)
+			file = json_parse(shown.text.data, shown.text.len, &je);
+	}
+	if (!rc && !file)
+		snprintf(v->why, sizeof v->why, "there was no schedule of that name before the commit that brought it");
+	else if (!rc && !made_of(json_get(file, "task"), name, doc))
+		snprintf(v->why, sizeof v->why, "it is not the task of schedule %.64s", name);
+	else if (!rc) {
+		char why[sizeof v->why];
+		part = periodic_signed(file, name);
+		rc = trust_judge_from(g, head, by, part, v, e);
+		snprintf(why, sizeof why, "schedule %.64s: %.400s", name, v->why);
+		if (!rc && !v->ok)
+			memcpy(v->why, why, sizeof why);
+	}
+	json_free(file);
+	json_free(part);
+	shown_clear(&shown);
+	return rc;
+}
+
 int trust_judge_from(const struct git *g, const char *head, const struct arrival *by, const struct json *doc,
 		     struct trust_verdict *v, struct err *e)
 {
 	struct arrival came = *by;
 	int rc = 0;
+	if (json_get(doc, "schedule"))
+		return judge_scheduled(g, head, by, doc, v, e);
 	if (!is_signed(doc, v))
 		return 0;
 	if (came.parent[0] && (rc = not_before(g, &came, e)) == 0)
@@ -404,7 +460,7 @@ int trust_judge(const struct git *g, const char *head, const char *spec, const c
 		struct trust_verdict *v, struct err *e)
 {
 	struct arrival came;
-	if (!is_signed(doc, v))
+	if (!json_get(doc, "schedule") && !is_signed(doc, v))
 		return 0;
 	if (arrival_find(g, head, spec, id, &came, e)) {
 		if (e->class != ERR_NOENT)

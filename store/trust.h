@@ -6,6 +6,8 @@
  * away again; and today's, so that whoever is struck off no longer counts. A key's valid-after and valid-before are
  * held against the time of the commit that brought the task.
  *
+ * A task that a schedule had queued (periodic.h) has no signature of its own: that of the schedule counts instead.
+ *
  *   trust_sign(doc, key, &err)                          the submitter, the approver
  *   trust_judge(&git, head, spec, id, doc, &v, &err)    the worker, promotion, readers
  */

@@ -6,6 +6,7 @@
  * usage: honest COUNT SEED DIR >stream    refs/h/0/main, refs/h/0/archive, refs/h/1/main, ... DIR: for scratch files
  * The stream has "@" and 39 digits where the id of the commit with that mark is to stand. */
 #include "base/clock.h"
+#include "honest_schedule.h"
 #include "honest_stage.h"
 #include "schema/node.h"
 #include "store/archive.h"
@@ -261,6 +262,10 @@ static void node_acts(struct sim_node *n)
 	case 4:
 		beat(n);
 		heal(n);
+		return;
+	case 5:
+	case 6:
+		play_firing(&n->a, &sim.config);
 		return;
 	default:
 		break;
@@ -529,8 +534,8 @@ static void change_settings(struct actor *a)
 static void person_acts(struct actor *a)
 {
 	stage.acts = a;
-	switch (below(10)) {
-	case 9:
+	switch (below(12)) {
+	case 11:
 		replace(a);
 		break;
 	case 0:
@@ -552,6 +557,10 @@ static void person_acts(struct actor *a)
 		break;
 	case 7:
 		archive(a->id, a->id, NULL);
+		break;
+	case 8:
+	case 9:
+		play_schedules(a);
 		break;
 	default:
 		if (one_in(4))

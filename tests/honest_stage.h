@@ -13,6 +13,7 @@
 
 struct file {
 	char path[96], *text; /* text NULL: free */
+	int64_t since;	      /* when it was set; 0: by a firing */
 };
 struct actor {
 	char id[16];

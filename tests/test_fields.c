@@ -4,6 +4,7 @@
 #include "audit/rule.h"
 #include "base/clock.h"
 #include "schema/node.h"
+#include "schema/periodic.h"
 #include "schema/result.h"
 #include "schema/task.h"
 #include "schema/vote.h"
@@ -112,6 +113,9 @@ static void tasks(void)
 	task_set_because(doc, "b", "oom");
 	covers(FIELD_RESULT, json_get(doc, "result"));
 	covers(FIELD_BECAUSE, json_get(json_get(doc, "result"), "because"));
+	struct json *fired = periodic_task(doc, "nightly", 1000);
+	covers(FIELD_SCHEDULE, json_get(fired, "schedule"));
+	json_free(fired);
 	struct json *invalid = task_invalid_doc("a", "no", "{", 1, "n1");
 	covers(FIELD_INVALID, invalid);
 	json_free(invalid);
@@ -156,7 +160,7 @@ static bool elsewhere(const struct field_row *row)
 {
 	static const char *const names[] = {"evidence", "outliers", "status"};
 	if (row->doc == FIELD_EVIDENCE || row->doc == FIELD_APPROVED || row->doc == FIELD_CANCEL ||
-	    (row->doc == FIELD_INVALID && !strcmp(row->name, "approved_by")))
+	    row->doc == FIELD_PERIODIC || (row->doc == FIELD_INVALID && !strcmp(row->name, "approved_by")))
 		return true;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if ((row->doc == FIELD_ATTEMPT || row->doc == FIELD_QUORUM) && !strcmp(row->name, names[i]))

@@ -29,8 +29,8 @@ static const struct {
 	       MEMBER(f, running),    MEMBER(f, results),      MEMBER(f, lease_due),	 MEMBER(f, barred),
 	       MEMBER(f, fit),	      MEMBER(f, stopping),     MEMBER(f, stops),	 MEMBER(f, hurried),
 	       MEMBER(t, push_at),    MEMBER(f, once),	       MEMBER(f, beating),	 MEMBER(f, overfull),
-	       MEMBER(f, promote_at), MEMBER(f, promote_soon), MEMBER(f, folder),	 MEMBER(f, poll_ms),
-	       MEMBER(f, turns),      MEMBER(f, limited),      MEMBER(f, turn_wait_ms)};
+	       MEMBER(f, promote_at), MEMBER(f, promote_soon), MEMBER(f, fire_at),	 MEMBER(f, folder),
+	       MEMBER(f, poll_ms),    MEMBER(f, turns),	       MEMBER(f, limited),	 MEMBER(f, turn_wait_ms)};
 
 static void set(struct moment *m, const char *name, size_t len, int64_t value)
 {

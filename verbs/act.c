@@ -456,9 +456,10 @@ static void tell_skipped(const struct strs *skipped, bool dry, struct json *into
 		json_free(list);
 }
 
-/* What was (or would be) promoted, healed, archived and deleted; archived < 0: only healing was asked for. */
-static void print_upkeep(const struct staged_list *staged, const struct strs *skipped, const struct orphans *o,
-			 int64_t archived, size_t gone, bool json, bool dry)
+/* What was (or would be) promoted, queued by schedules, healed, archived and deleted; archived < 0: only healing was
+ * asked for. */
+static void print_upkeep(const struct staged_list *staged, const struct firings *fired, const struct strs *skipped,
+			 const struct orphans *o, int64_t archived, size_t gone, bool json, bool dry)
 {
 	struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < o->n; i++) {
@@ -480,14 +481,13 @@ static void print_upkeep(const struct staged_list *staged, const struct strs *sk
 	json_set(all, "schema", json_new_int(1));
 	json_set(all, "dry_run", json_new_bool(dry));
 	json_set(all, "orphans", list);
-	if (archived >= 0)
+	if (archived >= 0) {
 		tell_promoted(staged, dry, json ? all : NULL);
-	if (archived >= 0)
 		tell_skipped(skipped, dry, json ? all : NULL);
-	if (archived >= 0)
+		tell_fired(fired, dry, json ? all : NULL);
 		json_set(all, "archived", json_new_int(archived));
-	if (archived >= 0)
 		json_set(all, "outputs_deleted", json_new_int((int64_t)gone));
+	}
 	if (json)
 		put_json(all);
 	else if (!list->child)
@@ -528,6 +528,7 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 	struct orphans o = {0};
 	struct staged_list staged = {0};
 	struct strs skipped = {0};
+	struct firings fired = {0};
 	bool all = verb == &verb_maintain, dry = false, json = false;
 	int64_t archived = all ? 0 : -1;
 	size_t gone = 0;
@@ -538,15 +539,17 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 	}
 	int rc = key < 0 || usage_operands(&s, 0, e) || open_grid_to_sign(ctx, &l, &c, e) ||
 			 (all && promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e)) ||
+			 (all && firing_all(&l, &c, l.git.name, dry, &fired, e)) ||
 			 reaper_look(&r, &l, &c, NULL, &o, e) || (!dry && reaper_heal(&l, l.git.name, &o, e)) ||
 			 (all && skip(&l, dry, &skipped, e)) || (all && archive(&l, &c, dry, &archived, e)) ||
 			 (all && upkeep_outputs(&l.git, &c, dry, &gone, e))
 		     ? -1
 		     : 0;
 	if (!rc)
-		print_upkeep(&staged, &skipped, &o, archived, gone, json, dry);
+		print_upkeep(&staged, &fired, &skipped, &o, archived, gone, json, dry);
 	strs_clear(&skipped);
 	staged_clear(&staged);
+	firing_clear(&fired);
 	orphans_clear(&o);
 	reaper_clear(&r);
 	close_grid(&l, &c);
@@ -582,9 +585,10 @@ const struct verb verb_heal = {
 const struct verb verb_maintain = {
     .name = "maintain",
     .args = "[--dry-run] [--json]",
-    .summary = "promote, heal, move the oldest finished tasks to the branch archive, delete old outputs",
+    .summary = "promote, queue what schedules have due, heal, archive the oldest finished tasks, delete old outputs",
     .about =
-	"All that a grid needs now and then, in one go: dgrid promote, dgrid heal, and the archive. Beyond "
+	"All that a grid needs now and then, in one go: dgrid promote, dgrid schedule run, dgrid heal, and the "
+	"archive. Beyond "
 	"keep_finished finished tasks (grid.json; 500) the oldest move to the branch archive, where show, logs, why "
 	"and wait still find them. What tasks left in /out is deleted after keep_out_days. Meant for a schedule, every "
 	"five minutes or so; workers heal and archive by "

@@ -1,6 +1,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "schema/flow.h"
+#include "schema/periodic.h"
 #include "store/request.h"
 #include "store/trust.h"
 #include "verbs/verbs.h"
@@ -132,6 +133,28 @@ static int check_flow(const struct snapshot *s, const struct json *doc, const ch
 	return rc;
 }
 
+/* schedules/NAME.json, whatever stands before that. */
+static bool is_schedule(const char *path)
+{
+	const char *base = strrchr(path, '/');
+	size_t n = base ? (size_t)(base + 1 - path) : 0, folder = strlen(PERIODIC_FOLDER);
+	return n >= folder && !strncmp(path + n - folder, PERIODIC_FOLDER, folder) &&
+	       (n == folder || path[n - folder - 1] == '/');
+}
+
+static int check_schedule(const struct snapshot *s, const struct buf *text, const char *name, struct problems *p,
+			  struct err *e)
+{
+	struct periodic one;
+	if (periodic_parse(&one, text->data ? text->data : "", text->len, name, &s->config, p))
+		return 0;
+	struct json *part = periodic_signed(one.doc, name);
+	int rc = s->config.require_signed_tasks ? check_signature(s, part, p, e) : 0;
+	json_free(part);
+	periodic_clear(&one);
+	return rc;
+}
+
 static int check_files(const struct context *ctx, const struct asked *a, char **paths, size_t n, struct problems *p,
 		       size_t *bad, struct err *e)
 {
@@ -154,7 +177,9 @@ static int check_files(const struct context *ctx, const struct asked *a, char **
 			problem_at(p, 1, 1, "%s (expected a readable file of at most %d bytes)", why.msg,
 				   TASK_FILE_MAX);
 			missing += why.class == ERR_NOENT;
-		} else if ((doc = task_read(b.data ? b.data : "", b.len, p)) != NULL) {
+		} else if (is_schedule(paths[i]))
+			rc = check_schedule(&s, &b, stem, p, e);
+		else if ((doc = task_read(b.data ? b.data : "", b.len, p)) != NULL) {
 			if (flow_is(doc)) {
 				rc = check_flow(&s, doc, stem, p, e);
 				json_free(doc);
@@ -254,8 +279,9 @@ static int cmd_validate(const struct context *ctx, int argc, char **argv, struct
 const struct verb verb_validate = {
     .name = "validate",
     .args = "[--json|--github] [--max-files N] (FILE... | --pr BASE..HEAD | --fields)",
-    .summary = "say all that is wrong in task files, or in a pull request; change nothing",
-    .about = "Judges task files by the settings of the grid at hand, or by the defaults where there is none. Every "
+    .summary = "say all that is wrong in task files and schedules, or in a pull request; change nothing",
+    .about = "Judges task files, and schedules (schedules/NAME.json), by the settings of the grid at hand, or by the "
+	     "defaults where there is none. Every "
 	     "problem is one line: FILE:LINE:COLUMN: what is wrong and what was expected.\n\n"
 	     "With --pr it judges a pull request from Git objects alone, by the base's own grid.json: nothing but new, "
 	     "valid task files of new ids in tasks/unapproved passes, or one that adds the public key of one new node "

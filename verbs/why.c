@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "schema/keys.h"
 #include "schema/level.h"
+#include "store/agenda.h"
 #include "store/trust.h"
 #include "store/voters.h"
 #include "store/waits.h"
@@ -351,6 +352,49 @@ static void why_ended(const struct snapshot_task *t, struct reasons *r)
 		because(r, "retry", "dgrid retry %s queues it again", t->id);
 }
 
+/* The task of a schedule's instant that never was. True: there is such a schedule. */
+static bool why_unfired(const struct snapshot *s, const char *id, struct reasons *r)
+{
+	struct agenda a = {0};
+	struct err none;
+	bool known = false;
+	size_t n = strlen(id);
+	int64_t at = 0;
+	if (n > PERIODIC_STAMP + 1) { /* 20261129T0200Z */
+		const char *t = id + n - PERIODIC_STAMP;
+		char *text = xasprintf("%.4s-%.2s-%.2sT%.2s:%.2s:00Z", t, t + 4, t + 6, t + 9, t + 11);
+		at = clock_parse(text, &at) ? 0 : at;
+		free(text);
+	}
+	bool read = at && !agenda_read(s, &a, &none);
+	for (size_t i = 0; read && i < a.n && !known; i++) {
+		const struct agenda_row *row = &a.v[i];
+		known = !row->wrong && periodic_id_of(id, row->name);
+		if (known && cron_latest(&row->s.cron, at) != at)
+			because(r, "schedule", "schedule %s (%s, in UTC) is not due at that time", row->name,
+				row->s.cron_text);
+		else if (known && at <= row->s.last)
+			because(r, "schedule",
+				"schedule %s passed that time by: nobody was there, an earlier task was not done, or "
+				"it was "
+				"not yet written (see: git log -- " PERIODIC_FOLDER "%s.json)",
+				row->name, row->name);
+		else if (known && row->s.paused)
+			because(r, "schedule", "schedule %s is paused (dgrid schedule resume %s)", row->name,
+				row->name);
+		else if (known)
+			because(r, "schedule",
+				at > s->now ? "schedule %s has it queued when that time comes%s"
+					    : "schedule %s is due: %s has it queued",
+				row->name,
+				at > s->now		       ? ""
+				: s->config.maintain_schedules ? "dgrid maintain or dgrid schedule run"
+							       : "any worker");
+	}
+	agenda_clear(&a);
+	return known;
+}
+
 static void why_there(const struct context *ctx, struct snapshot *s, struct snapshot_task *t, struct reasons *r)
 {
 	struct err unread;
@@ -370,6 +414,10 @@ static void why_there(const struct context *ctx, struct snapshot *s, struct snap
 		why_running(s, t, r);
 	else
 		why_ended(t, r);
+	const struct json *of = json_get(t->doc, "schedule");
+	if (json_str(of, "name") && json_str(of, "at"))
+		because(r, "schedule", "schedule %.64s had it queued for %.32s", json_str(of, "name"),
+			json_str(of, "at"));
 	for (size_t i = 0; i < s->n_tasks; i++)
 		if (&s->tasks[i] != t && s->tasks[i].state == TASK_UNAPPROVED && !strcmp(s->tasks[i].id, t->id))
 			because(r, "staged",
@@ -388,7 +436,8 @@ static struct json *as_json(const struct selected *one, const struct reasons *r)
 
 static void print(const struct selected *one, const struct reasons *r)
 {
-	printf(strcmp(one->state, "archived") != 0 ? "%s is in %s\n" : "%s is %s\n", one->task->id, one->state);
+	bool in = strcmp(one->state, "archived") != 0 && strcmp(one->state, "not there") != 0;
+	printf("%s is %s%s\n", one->task->id, in ? "in " : "", one->state);
 	for (const struct json *why = r->list->child; why; why = why->next) {
 		fputs("  ", stdout);
 		put_clean(json_str(why, "text"), 1024);
@@ -404,6 +453,22 @@ static void why(const struct context *ctx, struct snapshot *s, const struct sele
 		why_there(ctx, s, one->task, r);
 	else
 		because(r, "archived", "it ended and was moved to the archive (see: dgrid show %s)", one->task->id);
+}
+
+/* What is nowhere may be the task of a schedule's instant. into: NULL for text. */
+static bool why_absent(const struct snapshot *s, char *id, struct json *into, struct reasons *r)
+{
+	struct snapshot_task task = {.id = id};
+	const struct selected one = {.task = &task, .state = "not there"};
+	json_free(r->list);
+	r->list = json_new(JSON_ARRAY);
+	if (!task_id_valid(id) || !why_unfired(s, id, r))
+		return false;
+	if (into)
+		json_append(into, as_json(&one, r));
+	else
+		print(&one, r);
+	return true;
 }
 
 static int why_all(const struct context *ctx, const struct report_options *o, struct snapshot *s,
@@ -423,7 +488,13 @@ static int why_all(const struct context *ctx, const struct report_options *o, st
 		else
 			print(&found->v[i], r);
 	}
-	if (o->json && (found->n || o->of.given))
+	struct strs nowhere = {0};
+	for (size_t i = 0; i < found->missing.n; i++)
+		if (!why_absent(s, found->missing.v[i], o->json ? list : NULL, r))
+			strs_add(&nowhere, found->missing.v[i]);
+	strs_clear(&found->missing);
+	found->missing = nowhere;
+	if (o->json && (list->child || o->of.given))
 		report_list(o, list);
 	json_free(list);
 	return select_missing(found, e);

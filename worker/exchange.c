@@ -107,6 +107,7 @@ static int read_branch(struct worker *w, struct err *e)
 	if (!w->times.archive_at && w->excess > (size_t)w->config.keep_finished / 4 + 8)
 		w->times.archive_at = clock_mono_ms() + clock_jitter(ARCHIVE_WAIT_MS);
 	promoter_look(&w->promoter, &w->ledger, &w->config);
+	scheduler_look(&w->scheduler, &w->ledger, &w->config);
 	slots_watch(&w->slots, &w->ledger);
 	notice_usurper(w);
 	return 0;
@@ -374,6 +375,15 @@ static void promote(struct worker *w)
 	w->times.behind = true;
 }
 
+static void fire(struct worker *w)
+{
+	struct err e;
+	turns_beat(&w->turns);
+	if (scheduler_work(&w->scheduler, &w->ledger, &w->config, w->o->node_id, &e) && e.class != ERR_RETRY)
+		log_at(LOG_WARN, "worker", "cannot queue what schedules have due: %s", e.msg);
+	w->times.behind = true;
+}
+
 static void archive(struct worker *w)
 {
 	struct err e;
@@ -416,6 +426,8 @@ static void do_upkeep(struct worker *w, int64_t now)
 		heal(w);
 	if (self_schedule(w, now).promote)
 		promote(w);
+	if (self_schedule(w, now).fire)
+		fire(w);
 	if (self_schedule(w, now).archive)
 		archive(w);
 	if (s.tidy)

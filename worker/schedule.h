@@ -43,6 +43,7 @@ struct schedule_facts {
 	bool overfull;		  /* so many tasks have ended that to archive them comes first */
 	int64_t promote_at;	  /* 0: nothing is staged */
 	bool promote_soon;
+	int64_t fire_at;      /* a schedule is due then; 0: none */
 	bool folder;	      /* the remote is a folder on this machine: to look costs nothing */
 	int64_t poll_ms;      /* between two looks at any other */
 	bool turns, limited;  /* the nodes take turns; pushes a minute are counted */
@@ -56,7 +57,7 @@ struct schedule {
 	bool claim;   /* a push may bring claims */
 	enum schedule_read read;
 	bool push;
-	bool heal, promote, archive, tidy;
+	bool heal, promote, fire, archive, tidy;
 	int64_t wait_ms; /* until there is something to do, at most a second */
 };
 struct schedule schedule_decide(const struct schedule_times *t, const struct schedule_facts *f);

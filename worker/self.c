@@ -39,6 +39,7 @@ struct schedule_facts self_facts(const struct worker *w, int64_t now)
 				   .beating = w->heart && heartbeat_busy(w->heart),
 				   .overfull = w->excess > (size_t)w->config.keep_finished,
 				   .promote_at = w->promoter.at,
+				   .fire_at = w->scheduler.at,
 				   .promote_soon = promoter_soon(&w->promoter),
 				   .folder = w->ledger.folder.ref,
 				   .poll_ms = w->o->poll_ms ? w->o->poll_ms : w->config.poll_seconds * 1000,
@@ -267,6 +268,7 @@ void self_clear(struct worker *w)
 	inputs_close(&w->inputs);
 	outputs_close(&w->outputs);
 	chooser_clear(&w->chooser);
+	scheduler_clear(&w->scheduler);
 	selfcheck_clear(&w->fit);
 	free(w->key.path);
 	reaper_clear(&w->reaper);

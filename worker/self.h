@@ -5,6 +5,7 @@
 #ifndef SELF_H
 #define SELF_H
 #include "ledger.h"
+#include "store/firing.h"
 #include "store/heartbeat.h"
 #include "store/promote.h"
 #include "worker/nodekey.h"
@@ -43,6 +44,7 @@ struct worker {
 	struct chooser chooser;
 	struct reaper reaper;
 	struct promoter promoter;
+	struct scheduler scheduler;
 	struct turns turns;
 	struct heartbeat *heart;
 	struct outputs outputs;

@@ -176,6 +176,7 @@
       nodeSort.dir = nodeSort.key === key ? -nodeSort.dir : ['seen', 'slots', 'done', 'failed'].includes(key) ? -1 : 1;
       nodeSort.key = key;
       nodes();
+  schedules();
       $('nodes').querySelector(`[data-key="${key}"]`)?.focus();
     }, key);
     put(box, h('div', { class: 'scroll card', tabindex: 0, role: 'region', 'aria-label': 'Nodes' }, h('table', { class: 'nodes' },
@@ -208,6 +209,19 @@
   function sortHead(text, cls, dir, onclick, key) {
     return h('th', { scope: 'col', class: cls, 'aria-sort': dir > 0 ? 'ascending' : dir < 0 ? 'descending' : 'none' },
       h('button', { type: 'button', class: 'sort', onclick, 'data-key': key }, text, h('span', { class: 'arrow', 'aria-hidden': 'true' }, dir > 0 ? '▲' : dir < 0 ? '▼' : '')));
+  }
+
+  /* ---- schedules ---- */
+  function schedules() {
+    $('schedules').hidden = !D.schedules.length;
+    put($('schedule-table'), h('div', { class: 'scroll card', tabindex: 0, role: 'region', 'aria-label': 'Schedules' }, h('table', { class: 'nodes' },
+      h('thead', {}, h('tr', {}, ['Name', 'Cron (UTC)', 'Next', 'Last', 'Result'].map(t => h('th', { scope: 'col' }, t)))),
+      h('tbody', {}, D.schedules.map(s => h('tr', {},
+        h('th', { scope: 'row' }, s.name),
+        h('td', {}, s.wrong ? h('span', { class: 'bad-text' }, 'not valid: ' + s.wrong.split('\n')[0]) : h('code', {}, s.cron)),
+        h('td', {}, s.paused ? h('span', { class: 'badge' }, 'paused') : s.late ? h('span', { class: 'bad-text' }, `due since ${span(s.late)}`) : timeEl(s.next)),
+        h('td', {}, timeEl(s.last, true)),
+        h('td', {}, !s.task ? '–' : tasks.some(t => t.id === s.task && t.page) ? h('a', { href: `t/${s.task}.html` }, s.result) : s.result)))))));
   }
 
   /* ---- tasks: what is shown stands in the address ---- */
