@@ -59,7 +59,7 @@ class Grid:
     """A bare repository with so many queued, finished and archived tasks; all made by one fast-import."""
     count = 0
 
-    def __init__(self, queued=0, finished=0, archived=0, settings=None, **members):
+    def __init__(self, queued=0, finished=0, archived=0, schedules=0, settings=None, **members):
         Grid.count += 1
         self.dir = os.path.join(WORK, f'g{Grid.count}')
         self.repo = os.path.join(self.dir, 'o.git')
@@ -86,6 +86,8 @@ class Grid:
             add(f'tasks/queue/q{i:06}.json', task(f'q{i:06}'))
         for i in range(finished):
             add(f'tasks/completed/f{i:06}.json', task(f'f{i:06}', result=result(1000000 + i)))
+        for i in range(schedules):  # due since New Year
+            add(f'schedules/s{i:03}.json', json.dumps({'cron': '@yearly', 'task': {'script': 'true', 'timeout_seconds': 60}}))
         if archived:
             add('tasks/archive.json', json.dumps({'schema': 1, 'tasks': archived, 'completed': archived}))
             out.append(begin.format('archive'))
@@ -370,6 +372,27 @@ def hook():
     return {'ratio': hooked / plain, 'hooked_ms': 1000 * hooked, 'plain_ms': 1000 * plain}
 
 
+def schedules():
+    """All due at once, and every worker wants to queue them: each has one task, and its commit says so once."""
+    g = Grid(schedules=100, settings={'keep_finished': 5000})
+
+    def names(*of):
+        said = run('git', '-C', g.repo, *of, 'main').decode()
+        return re.findall(r'(?m)(?:^|: )fire (s\d+-\w+)$', said)
+    began, seconds = time.monotonic(), {}
+    ps = [g.worker(f'w{i}', 2, '--once') for i in range(8)]
+    until(120, lambda: len(names('log', '--format=%s%n%b')) >= 100 or all(p.poll() is not None for p in ps))
+    seconds['queued_s'] = time.monotonic() - began
+    until(120, lambda: all(p.poll() is not None for p in ps))
+    stop(ps)
+    fired = names('log', '--format=%s%n%b')
+    ended = run('git', '-C', g.repo, 'ls-tree', '--name-only', 'main', 'tasks/completed/').decode().count('/s')
+    lost = sum(int(re.search(r'(\d+) rejected', open(os.path.join(g.dir, f'w{i}.log')).read())[1]) for i in range(8))
+    audit = subprocess.run([DGRID, '--repo', g.repo, 'audit'], capture_output=True)
+    g.gone()
+    return {'wrong': abs(len(fired) - 100) + 100 - len(set(fired)) + abs(ended - 100) + audit.returncode, **seconds, 'rejected': lost}
+
+
 def history_of(commits):
     """As a host keeps it, packed; made once for all rounds, for a hundred thousand take minutes."""
     repo = os.path.join(WORK, f'audit-{commits}.git')
@@ -541,6 +564,8 @@ FIGURES = {
     'packed': (packed, [('packed_kb', 'the static program, KB', '< 300', lambda v: v < 300),
                         ('packed_ms', '  a start of it, ms', '', None), ('plain_kb', '  not packed, KB', '', None),
                         ('plain_ms', '  a start of it, ms', '', None)]),
+    'schedules': (schedules, [('wrong', '100 schedules due at once, 8 workers: tasks missing or queued twice', '= 0', lambda v: v == 0),
+                              ('queued_s', '  all of them queued after, s', '≤ 15', lambda v: v <= 15), ('rejected', '  pushes that lost a race', '', None)]),
     'idle': (idle, [('cpu_percent', 'an idle worker, % of a core', '≤ 0.2', lambda v: v <= 0.2),
                     ('idle_mb', '  resident, MB', '≤ 10', lambda v: v <= 10),
                     ('flood_mb', '  resident with 16 tasks flooding output, MB', '≤ 20', lambda v: v <= 20)]),

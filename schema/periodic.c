@@ -108,7 +108,9 @@ static const struct field {
       "them, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`; where both days are restricted either is enough",
       "", true},
      check_cron},
-    {{"task", "object", "required; a task without `task_id` and `created_at`, which each run gets", "", true},
+    {{"task", "object",
+      "required; a task without `task_id` and `created_at`, which each run gets, and without `needs` and `after`", "",
+      true},
      check_task},
     {{"missed", "string",
       "what becomes of instants at which nobody was there: `latest` queues one task for the newest of them, `skip` "

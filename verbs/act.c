@@ -456,8 +456,7 @@ static void tell_skipped(const struct strs *skipped, bool dry, struct json *into
 		json_free(list);
 }
 
-/* What was (or would be) promoted, queued by schedules, healed, archived and deleted; archived < 0: only healing was
- * asked for. */
+/* What was (or would be) done; archived < 0: only healing was asked for. */
 static void print_upkeep(const struct staged_list *staged, const struct firings *fired, const struct strs *skipped,
 			 const struct orphans *o, int64_t archived, size_t gone, bool json, bool dry)
 {
@@ -572,10 +571,10 @@ const struct verb verb_heal = {
     .name = "heal",
     .args = "[--dry-run] [--json]",
     .summary = "give orphaned claims (dead nodes, run-out leases) back to the queue",
-    .about = "A claim is orphaned when its lease has run out or its node has shown no sign of life for too long "
-	     "(orphan_after_seconds of grid.json, with max_clock_skew_seconds to spare). Its task goes back to the "
-	     "queue, or to failed with the status lost when its attempts are used up. Idle workers do this by "
-	     "themselves; this verb is for schedules and for grids without a live worker.",
+    .about =
+	"A claim is orphaned when its lease has run out or its node has shown no sign of life for too long "
+	"(orphan_after_seconds of grid.json, with max_clock_skew_seconds to spare). Its task goes back to the queue, "
+	"or to failed with the status lost when its attempts are used up. Idle workers do this too.",
     .needs = USAGE_WRITES,
     .options = upkeep_options,
     .examples = (const struct usage_note[]){{"dgrid heal --dry-run", "what is orphaned?"}, {"dgrid heal", ""}, {0}},
@@ -588,11 +587,9 @@ const struct verb verb_maintain = {
     .summary = "promote, queue what schedules have due, heal, archive the oldest finished tasks, delete old outputs",
     .about =
 	"All that a grid needs now and then, in one go: dgrid promote, dgrid schedule run, dgrid heal, and the "
-	"archive. Beyond "
-	"keep_finished finished tasks (grid.json; 500) the oldest move to the branch archive, where show, logs, why "
-	"and wait still find them. What tasks left in /out is deleted after keep_out_days. Meant for a schedule, every "
-	"five minutes or so; workers heal and archive by "
-	"themselves too.",
+	"archive: beyond keep_finished finished tasks the oldest move there, where show, logs, why and wait still "
+	"find them. What tasks left in /out is deleted after keep_out_days. Meant for every five minutes or so, by "
+	"cron or a workflow.",
     .needs = USAGE_WRITES,
     .options = upkeep_options,
     .examples = (const struct usage_note[]){{"dgrid maintain", ""},

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "store/registry.h"
 #include "store/trust.h"
+#include "verbs/directives.h"
 #include "verbs/land.h"
 #include "verbs/making.h"
 #include "verbs/verbs.h"
@@ -15,6 +16,7 @@ struct asked {
 	const char *cron, *missed, *overlap, *script_file, *given_key, *at;
 	struct making made; /* what options say of the task */
 	struct json *task;  /* the template */
+	struct strs lines;  /* of the script, which its options are in */
 	char **rest, **words;
 	int n_rest, n_words; /* what follows the name; words: after -- */
 	bool json, dry, fields, replace, sign, options_of_task;
@@ -280,13 +282,36 @@ static int build(struct ledger *l, void *ctx, struct err *e)
 
 /* ---- add ---- */
 
+/* At the head of the script. */
+static int take_directive(void *ctx, int key, struct usage_scan *s, struct err *e)
+{
+	if (key != MAKING)
+		return err_set(e, ERR_USAGE, "%s is for the command line alone", s->option->name);
+	return making_take(ctx, s->option, s->value, e);
+}
+
+/* The command line goes before it. */
+static int read_directives(struct asked *a, const char *script, struct err *e)
+{
+	struct making said = {0};
+	const char *where = strcmp(a->script_file, "-") ? a->script_file : "stdin";
+	int rc = directives_read(&verb_schedule, where, script, &a->lines, take_directive, &said, e);
+	making_over(&said, &a->made);
+	making_clear(&a->made);
+	a->made = said;
+	return rc;
+}
+
 static int read_template(struct asked *a, const char *by, struct err *e)
 {
 	struct buf b = {0};
 	struct json_error je;
 	int rc;
 	if (!a->n_rest) {
-		if (!(rc = making_script(a->script_file, a->words, a->n_words, &b, e)))
+		rc = making_script(a->script_file, a->words, a->n_words, &b, e);
+		if (!rc && a->script_file)
+			rc = read_directives(a, b.data ? b.data : "", e);
+		if (!rc)
 			a->task = making_task(&a->made, "x", b.data ? b.data : "", by);
 	} else if (!(rc = file_read_named(a->rest[0], TASK_FILE_MAX, &b, e))) {
 		a->task = json_parse(b.data ? b.data : "", b.len, &je);
@@ -454,18 +479,15 @@ static int cmd_schedule(const struct context *ctx, int argc, char **argv, struct
 					     : run_due(ctx, &a, e);
 	json_free(a.task);
 	making_clear(&a.made);
+	strs_clear(&a.lines);
 	return rc;
 }
 
 const struct verb verb_schedule = {
     .name = "schedule",
-    .args =
-	"[list] [--json] [--at REV|DATE] | add NAME --cron CRON [--missed M] [--overlap O] [--timeout N] [--priority "
-	"N] "
-	"[--image I] [--replicas N] [--quorum N] [--label L] [--env NAME=VALUE] [--description D] [--replace] [--sign] "
-	"[--key FILE] (FILE | --script FILE | -- CMD) | pause|resume|remove NAME | sign NAME [--key FILE] | run NAME | "
-	"run "
-	"[--dry-run] [--json] | --fields",
+    .args = "[list] [--json] [--at REV|DATE] | add NAME --cron CRON [--missed M] [--overlap O] [--replace] [--sign] "
+	    "[--key FILE] [TASK-OPTION]... (FILE | --script FILE | -- CMD) | pause|resume|remove NAME | "
+	    "sign NAME [--key FILE] | run NAME | run [--dry-run] [--json] | --fields",
     .summary = "tasks that are queued by the clock: list, add, pause, resume, run, remove, sign",
     .about =
 	"A schedule is a file schedules/NAME.json on the grid's branch: a task, and when it is queued, by the five "

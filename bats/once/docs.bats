@@ -52,6 +52,15 @@ verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
 	[[ "$output" == *"x.json:1:"*"untold: unknown field"* ]]
 }
 
+@test "SCHEDULES' table is the program's own, and its example a valid schedule" {
+	"$DGRID" schedule --fields >"$T/known"
+	[ "$(wc -l <"$T/known")" -gt 6 ]
+	grep -E '^\| `' "$REPO_ROOT/docs/SCHEDULES.md" | diff "$T/known" -
+	mkdir schedules
+	sed -n '/^```json/,/^```/p' "$REPO_ROOT/docs/SCHEDULES.md" | sed '1d;$d' >schedules/nightly.json
+	run -0 "$DGRID" validate schedules/nightly.json
+}
+
 @test "TASK_FORMAT's example is a valid task" {
 	sed -n '/^```json/,/^```/p' "$REPO_ROOT/docs/TASK_FORMAT.md" | sed '1d;$d' >"$T/nightly-report.json"
 	run -0 "$DGRID" validate "$T/nightly-report.json"
