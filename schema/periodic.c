@@ -1,6 +1,7 @@
 #include "schema/periodic.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "schema/need.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,23 +61,24 @@ static void check_paused(const struct checking *k, const struct json *m)
 
 static void check_task(const struct checking *k, const struct json *m)
 {
-	static const char *const not [][2] = {
-	    {"task_id", "dgrid writes it into each task of a schedule (expected a task without it)"},
-	    {"created_at", "dgrid writes it into each task of a schedule (expected a task without it)"},
-	    {"needs", "a task of a schedule waits for no other (expected a task without it)"},
-	    {"after", "a task of a schedule waits for no other (expected a task without it)"}};
+	static const char *const own[] = {"task_id", "created_at"};
 	struct task t;
 	if (m->type != JSON_OBJECT) {
 		wrong(k, m, "an object: a task without task_id");
 		return;
 	}
 	struct json *doc = json_copy(m);
-	for (size_t i = 0; i < sizeof not / sizeof *not ; i++) {
-		const struct json *own = json_get(m, not [i][0]);
-		if (own)
-			problem_in(k->p, own->name_line, own->name_col, own->name, "%s", not [i][1]);
-		json_remove(doc, not [i][0]);
+	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+		const struct json *there = json_get(m, own[i]);
+		if (there)
+			problem_in(k->p, there->name_line, there->name_col, there->name,
+				   "dgrid writes it into each task of a schedule (expected a task without it)");
+		json_remove(doc, own[i]);
 	}
+	if (needs_any(m)) /* what it names may be long gone when it is queued */
+		problem_in(
+		    k->p, m->line, m->col, m->name,
+		    "it waits for other tasks (expected one without \"needs\", \"after\" and inputs of other tasks)");
 	json_set(doc, "task_id", json_new_str("x"));
 	if (!task_judge(&t, doc, NULL, k->c, true, k->p))
 		task_clear(&t);
@@ -109,7 +111,7 @@ static const struct field {
       "", true},
      check_cron},
     {{"task", "object",
-      "required; a task without `task_id` and `created_at`, which each run gets, and without `needs` and `after`", "",
+      "required; a task without `task_id` and `created_at`, which each run gets, and which waits for no other", "",
       true},
      check_task},
     {{"missed", "string",

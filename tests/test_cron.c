@@ -160,6 +160,8 @@ static void documents(void)
 	     "a", "task_id: dgrid writes it into each task of a schedule");
 	says("{\"cron\": \"@daily\", \"task\": {\"script\": \"true\", \"timeout_seconds\": 60, \"claim\": 1}}", "a",
 	     "claim: only dgrid writes this field");
+	says("{\"cron\": \"@daily\", \"task\": {\"script\": \"true\", \"timeout_seconds\": 60, \"needs\": [\"b\"]}}",
+	     "a", "s.json:1:27: task: it waits for other tasks");
 }
 
 static void tasks(void)
