@@ -223,7 +223,7 @@ static void put_schedules(struct buf *b, const struct agenda *a)
 		put_int(b, "paused", !r->wrong && r->s.paused);
 		put_int(b, "next", r->next);
 		put_int(b, "late", r->late);
-		put_int(b, "last", r->s.last);
+		put_int(b, "last", r->fired);
 		put_str(b, "task", r->task, 64);
 		put_str(b, "result", r->status[0] ? r->status : r->state, 32);
 		buf_adds(b, "}");

@@ -51,6 +51,8 @@ static void find_times(const struct snapshot *s, struct agenda *a)
 	struct err none;
 	for (size_t i = 0; i < a->n; i++) {
 		struct agenda_row *row = &a->v[i];
+		if (!row->wrong && row->s.last && cron_latest(&row->s.cron, row->s.last) == row->s.last)
+			row->fired = row->s.last; /* else when a person wrote it */
 		if (row->wrong || row->s.paused)
 			continue;
 		row->next = cron_next(&row->s.cron, s->now);

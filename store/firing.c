@@ -33,6 +33,19 @@ void firing_clear(struct firings *f)
 
 /* ---- what is due ---- */
 
+static struct scheduler_known *known_of(const struct scheduler *s, const char *name)
+{
+	size_t lo = 0, hi = s->n;
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		int order = strcmp(s->known[mid].name, name);
+		if (!order)
+			return &s->known[mid];
+		*(order < 0 ? &lo : &hi) = order < 0 ? mid + 1 : mid;
+	}
+	return NULL;
+}
+
 static int read_all(struct ledger *l, const struct grid_config *c, struct firings *out, struct err *e)
 {
 	struct strs names = {0};
@@ -60,7 +73,7 @@ static int read_all(struct ledger *l, const struct grid_config *c, struct firing
 static bool may_be_due(const struct firing *f, int64_t now)
 {
 	int64_t next = f->wrong || f->s.paused ? 0 : periodic_next(&f->s, 0);
-	return next && next <= now;
+	return next && next <= now && f->not_before <= now;
 }
 
 /* Since when those are as they are that may be due. */
@@ -130,11 +143,25 @@ static void make_tasks(struct firing *f, struct firings *all, const struct strs 
 	f->note = note.len ? buf_detach(&note) : NULL;
 }
 
-int firing_look(struct ledger *l, const struct grid_config *c, int64_t now, struct firings *out, struct err *e)
+/* As a worker found out before. */
+static void set_bounds(struct ledger *l, const struct scheduler *known, struct firings *f)
+{
+	for (size_t i = 0; i < f->n && known; i++) {
+		const struct scheduler_known *k = known_of(known, f->v[i].name);
+		struct file_stamp stamp = registry_schedule_stamp(l, f->v[i].name);
+		if (k && file_stamp_equal(&k->stamp, &stamp))
+			f->v[i].not_before = k->next;
+	}
+}
+
+int firing_look(struct ledger *l, const struct grid_config *c, const struct scheduler *known, int64_t now,
+		struct firings *out, struct err *e)
 {
 	struct strs ids[TASK_N_STATES] = {{0}};
 	*out = (struct firings){0};
-	int rc = read_all(l, c, out, e) || find_origins(l, now, out, e) ? -1 : 0;
+	int rc = read_all(l, c, out, e);
+	set_bounds(l, known, out);
+	rc = rc || find_origins(l, now, out, e) ? -1 : 0;
 	bool due = false;
 	for (size_t i = 0; i < out->n; i++)
 		due = due || may_be_due(&out->v[i], now);
@@ -230,7 +257,7 @@ int firing_all(struct ledger *l, const struct grid_config *c, const char *who, b
 	*out = (struct firings){0};
 	for (int lost = 0; lost < ROUNDS;) {
 		struct firings f = {0};
-		int rc = firing_look(l, c, clock_now(), &f, e);
+		int rc = firing_look(l, c, NULL, clock_now(), &f, e);
 		bool due = !rc && any_due(&f);
 		if (rc || !due || dry) {
 			if (!rc)
@@ -280,19 +307,6 @@ static int64_t next_of(struct ledger *l, const char *name)
 	json_free(doc);
 	buf_clear(&text);
 	return next;
-}
-
-static struct scheduler_known *known_of(struct scheduler *s, const char *name)
-{
-	size_t lo = 0, hi = s->n;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		int order = strcmp(s->known[mid].name, name);
-		if (!order)
-			return &s->known[mid];
-		*(order < 0 ? &lo : &hi) = order < 0 ? mid + 1 : mid;
-	}
-	return NULL;
 }
 
 static void refresh(struct scheduler *s, struct ledger *l, const struct strs *names)
@@ -361,7 +375,7 @@ int scheduler_work(struct scheduler *s, struct ledger *l, const struct grid_conf
 {
 	struct firings f = {0};
 	int64_t now = clock_now();
-	int rc = firing_look(l, c, now, &f, e);
+	int rc = firing_look(l, c, s, now, &f, e);
 	if (!rc)
 		rc = firing_land(l, node, &f, e);
 	for (size_t i = 0; i < f.n && !rc; i++) {
@@ -371,9 +385,10 @@ int scheduler_work(struct scheduler *s, struct ledger *l, const struct grid_conf
 			continue;
 		tell(k, one);
 		one->s.last = one->plan.last ? one->plan.last : one->s.last;
-		k->next = one->wrong	  ? now + WORKER_AGAIN_MS / 1000
-			  : one->s.paused ? 0
-					  : periodic_next(&one->s, one->since);
+		k->next = one->wrong				   ? now + WORKER_AGAIN_MS / 1000
+			  : one->s.paused			   ? 0
+			  : one->plan.last || may_be_due(one, now) ? periodic_next(&one->s, one->since)
+								   : k->next;
 		k->stamp = registry_schedule_stamp(l, k->name);
 	}
 	s->again_at = rc && e->class != ERR_RETRY ? clock_mono_ms() + WORKER_AGAIN_MS : 0;

@@ -12,7 +12,8 @@
 struct firing {
 	char name[65];
 	struct periodic s;
-	int64_t since; /* when a person wrote it, see origin.h; asked only of what may be due */
+	int64_t not_before; /* it is not due before; 0: nothing is known */
+	int64_t since;	    /* when a person wrote it, see origin.h; asked only of what may be due */
 	struct periodic_plan plan;
 	struct strs ids, texts; /* of the tasks that are made */
 	char *note;		/* what the commit says besides; NULL: nothing */
@@ -23,8 +24,11 @@ struct firings {
 	struct firing *v;
 	size_t n;
 };
-/* All schedules at the ledger's head, and what each gives at a time (UTC seconds). */
-int firing_look(struct ledger *l, const struct grid_config *c, int64_t now, struct firings *out, struct err *e);
+struct scheduler;
+/* All schedules at the ledger's head, and what each gives at a time (UTC seconds). known: what of them cannot be due,
+ * so that the history is not asked of it; NULL: nothing is known. */
+int firing_look(struct ledger *l, const struct grid_config *c, const struct scheduler *known, int64_t now,
+		struct firings *out, struct err *e);
 /* What is due goes into the ledger in one commit, or none of it. ERR_RETRY: somebody else pushed meanwhile, sync and
  * look again. */
 int firing_land(struct ledger *l, const char *who, struct firings *f, struct err *e);

@@ -11,7 +11,7 @@ void play_firing(const struct actor *node, const struct grid_config *c)
 	struct firings f = {0};
 	struct err e;
 	ledger_open(&l, "/nowhere", "main", NULL, "dgrid", "x@localhost", &e);
-	if (!firing_look(&l, c, clock_now(), &f, &e))
+	if (!firing_look(&l, c, NULL, clock_now(), &f, &e))
 		firing_land(&l, node->id, &f, &e);
 	firing_clear(&f);
 	ledger_close(&l);

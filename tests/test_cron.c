@@ -161,7 +161,7 @@ static void documents(void)
 	says("{\"cron\": \"@daily\", \"task\": {\"script\": \"true\", \"timeout_seconds\": 60, \"claim\": 1}}", "a",
 	     "claim: only dgrid writes this field");
 	says("{\"cron\": \"@daily\", \"task\": {\"script\": \"true\", \"timeout_seconds\": 60, \"needs\": [\"b\"]}}",
-	     "a", "s.json:1:27: task: it waits for other tasks");
+	     "a", "s.json:1:28: task: it waits for other tasks");
 }
 
 static void tasks(void)

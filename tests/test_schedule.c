@@ -65,7 +65,7 @@ static struct moment moment(const char *words)
 struct row {
 	const char *what, *when;
 	/* What is due, a letter each: b an exchange may begin, h reads the head, B the branch; p pushes; c would claim;
-	 * H heals, P promotes, A archives, T tidies up. */
+	 * H heals, P promotes, F queues of schedules, A archives, T tidies up. */
 	const char *due;
 	int64_t wait_ms;
 };
@@ -124,6 +124,12 @@ static const struct row rows[] = {
     {"heals not while it drains", "heal_at=+0 busy=1 stopping", "b", 1000},
     {"heals not without a key", "heal_at=+0 barred !fit", "b", 1000},
     {"heals in its turn", "heal_at=+0 busy=1 turns turn_wait_ms=600", "bc", 600},
+    {"a schedule is due: asks first", "fire_at=+0", "bhcF", 0},
+    {"a schedule is due, all slots taken", "busy=2 running=2 fire_at=+0", "bhF", 0},
+    {"a schedule is due soon", "fire_at=+300", "bc", 300},
+    {"a schedule is due, and the branch moved", "fire_at=+0 behind", "bBcF", 0},
+    {"a schedule is due while it drains", "fire_at=+0 stopping", "b", 1000},
+    {"a schedule is due, not its turn", "fire_at=+0 turns turn_wait_ms=600", "bc", 600},
     {"promotes", "promote_at=+0", "bcP", 0},
     {"promotes with all slots taken", "busy=2 running=2 promote_at=+0", "bP", 0},
     {"nothing to promote while it drains", "promote_at=+0 stopping", "b", 1000},
@@ -139,11 +145,12 @@ static const struct row rows[] = {
 
 static void walk(const struct row *m)
 {
-	static const char letter[] = "bhBpcHPAT";
+	static const char letter[] = "bhBpcHPFAT";
 	const struct moment at = moment(m->when);
 	struct schedule s = schedule_decide(&at.t, &at.f);
 	const bool is[] = {
-	    s.begin, s.read == READ_HEAD, s.read == READ_BRANCH, s.push, s.claim, s.heal, s.promote, s.archive, s.tidy};
+	    s.begin, s.read == READ_HEAD, s.read == READ_BRANCH, s.push, s.claim, s.heal, s.promote, s.fire, s.archive,
+	    s.tidy};
 	char due[sizeof letter] = "", said[200];
 	for (size_t i = 0, n = 0; letter[i]; i++)
 		if (is[i])
@@ -175,6 +182,8 @@ static const struct {
     {"once: after trouble", "retry_at=+300 once", END_NOT_YET},
     {"once: work waits", "work_waits once", END_NOT_YET},
     {"once: a task's time comes", "ready_at=+300 once", END_NOT_YET},
+    {"once: a schedule is due soon", "once fire_at=+2000", END_NOT_YET},
+    {"once: a schedule is due later", "once fire_at=+9000", END_DONE},
     {"once: something is staged", "once promote_soon", END_NOT_YET},
     {"once: a result waits", "once results=1", END_NOT_YET},
     {"once: it can claim nothing", "work_waits once !fit", END_DONE},

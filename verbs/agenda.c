@@ -12,9 +12,9 @@ static void find_last(const struct snapshot *s, struct agenda_row *row)
 {
 	char path[128], id[65];
 	struct err none;
-	if (row->task[0] || !row->s.last)
+	if (row->task[0] || !row->fired)
 		return;
-	struct json *old = snapshot_archived(s, periodic_id(row->name, row->s.last, id), path, &none);
+	struct json *old = snapshot_archived(s, periodic_id(row->name, row->fired, id), path, &none);
 	const char *status = json_str(json_get(old, "result"), "status");
 	snprintf(row->status, sizeof row->status, "%.23s", status ? status : "");
 	snprintf(row->task, sizeof row->task, "%s", old ? id : "");
@@ -46,7 +46,7 @@ static struct json *as_json(const struct snapshot *s, const struct agenda *a)
 			json_set(row, "paused", json_new_bool(r->s.paused));
 			json_set(row, "signed", json_new_bool(task_signatures(r->s.doc) > 0));
 			set_time(row, "next", r->next);
-			set_time(row, "last", r->s.last);
+			set_time(row, "last", r->fired);
 			json_set(row, "late_seconds", json_new_int(r->late));
 			json_set(row, "last_task", r->task[0] ? json_new_str(r->task) : json_new(JSON_NULL));
 			json_set(row, "last_state", r->state[0] ? json_new_str(r->state) : json_new(JSON_NULL));
@@ -82,7 +82,7 @@ static void print_table(const struct agenda *a)
 		table_cell(&t, r->wrong ? "not valid" : r->s.cron_text, r->wrong ? PAINT_RED : PAINT_NONE);
 		table_cell(&t, !r->wrong && r->s.paused ? "paused" : next,
 			   r->late || (!r->wrong && r->s.paused) ? PAINT_YELLOW : PAINT_NONE);
-		table_cell(&t, r->s.last ? clock_format(r->s.last, when) : "-", PAINT_NONE);
+		table_cell(&t, r->fired ? clock_format(r->fired, when) : "-", PAINT_NONE);
 		table_cell(&t, *status ? status : "-", report_paint(status));
 		if (r->wrong) {
 			char *first = xasprintf("  %.*s", (int)strcspn(r->wrong, "\n"), r->wrong);

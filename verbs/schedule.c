@@ -201,6 +201,13 @@ static int commit(struct ledger *l, const struct change *x, const char *text, co
 	return rc ? -1 : 1;
 }
 
+/* Nothing of before now is queued, as the history says too: but then nobody has to ask the history. */
+static void begin_now(struct json *doc)
+{
+	char when[32];
+	json_set(doc, "last", json_new_str(clock_format(clock_now(), when)));
+}
+
 /* A file system may take one name for another. */
 static int other_case(struct ledger *l, const char *name, struct err *e)
 {
@@ -225,6 +232,7 @@ static int build_add(struct ledger *l, struct change *x, bool there, struct err 
 		return -1;
 	char *text = NULL, *detail = xasprintf("cron: %s\n", s.cron_text);
 	int rc = sign(l, x, s.doc, e);
+	begin_now(s.doc);
 	if (!rc)
 		rc = commit(l, x, text = task_text(s.doc), detail, e);
 	periodic_clear(&s);
@@ -254,6 +262,8 @@ static int build_change(struct ledger *l, struct change *x, const char *old, str
 		json_remove(doc, "paused");
 	else
 		json_set(doc, "paused", json_new_bool(true));
+	if (rc > 0)
+		begin_now(doc);
 	char *text = rc > 0 ? task_text(doc) : NULL;
 	if (rc > 0)
 		rc = commit(l, x, text, "", e);
@@ -500,7 +510,7 @@ const struct verb verb_schedule = {
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
-	    {'c', "--cron", "CRON", "@hourly @daily @weekly @monthly @yearly",
+	    {'c', "--cron", "CRON", NULL,
 	     "minute, hour, day of the month, month, weekday, as in '0 2 * * mon-fri', or @hourly, @daily, @weekly, "
 	     "@monthly, @yearly; UTC"},
 	    {'m', "--missed", "M", "latest skip all",
