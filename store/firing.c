@@ -397,3 +397,8 @@ int scheduler_work(struct scheduler *s, struct ledger *l, const struct grid_conf
 	firing_clear(&f);
 	return rc;
 }
+
+bool scheduler_soon(const struct scheduler *s)
+{
+	return s->at && s->at <= clock_mono_ms() + WORKER_LATE_MS;
+}

@@ -56,5 +56,6 @@ struct scheduler {
 void scheduler_look(struct scheduler *s, struct ledger *l, const struct grid_config *c);
 /* Looks and lands once, and logs it. */
 int scheduler_work(struct scheduler *s, struct ledger *l, const struct grid_config *c, const char *node, struct err *e);
+bool scheduler_soon(const struct scheduler *s); /* within the time that this node may be late */
 void scheduler_clear(struct scheduler *s);
 #endif

@@ -4,7 +4,6 @@
 #define TURN_PAUSE_MS 5000
 #define POLL_STRETCH 6 /* an idle node polls up to so many times less often */
 #define WAIT_MAX_MS 1000
-#define SOON_MS 3000	    /* who would leave waits so long for a schedule */
 #define LEAVE_WAIT_MS 30000 /* how long a stopping node tries to reach a dead remote */
 
 static bool may_claim(const struct schedule_times *t, const struct schedule_facts *f)
@@ -103,8 +102,8 @@ enum schedule_end schedule_end(const struct schedule_times *t, const struct sche
 		return END_UNSAID;
 	if (!f->once || !idle || t->behind || f->now < t->retry_at)
 		return END_NOT_YET;
-	bool fires = f->fire_at && f->fire_at <= f->now + SOON_MS;
-	return !f->fit || (!t->work_waits && !t->ready_at && !f->promote_soon && !fires) ? END_DONE : END_NOT_YET;
+	return !f->fit || (!t->work_waits && !t->ready_at && !f->promote_soon && !f->fire_soon) ? END_DONE
+												: END_NOT_YET;
 }
 
 int64_t schedule_backoff(enum schedule_setback why, int64_t last_ms)

@@ -40,6 +40,7 @@ struct schedule_facts self_facts(const struct worker *w, int64_t now)
 				   .overfull = w->excess > (size_t)w->config.keep_finished,
 				   .promote_at = w->promoter.at,
 				   .fire_at = w->scheduler.at,
+				   .fire_soon = scheduler_soon(&w->scheduler),
 				   .promote_soon = promoter_soon(&w->promoter),
 				   .folder = w->ledger.folder.ref,
 				   .poll_ms = w->o->poll_ms ? w->o->poll_ms : w->config.poll_seconds * 1000,
