@@ -1,8 +1,8 @@
 #include "runner.h"
 #include "base/clock.h"
+#include "base/collect.h"
 #include "base/log.h"
 #include "base/proc.h"
-#include "base/sha256.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/watch.h"
 #include <signal.h>
@@ -19,21 +19,12 @@
 #define CLIENT_FAILED 125   /* the client's exit code for troubles of its own */
 #define CLI_LINGER_MS 10000 /* how long `docker run` may take to notice that its container is gone */
 
-/* Head and tail of a stream in bounded memory: head fills first, then tail is a ring. */
-struct collector {
-	struct buf head;
-	char *ring;
-	size_t half, at;
-	uint64_t total;
-	struct sha256 sum;
-};
-
 static bool user_taken[ENGINE_USERS];
 
 enum stop { STOP_NONE, STOP_TIMEOUT, STOP_CANCEL, STOP_OOM, STOP_OUT };
 struct attempt {
 	struct attempt_spec spec;
-	char *name, *out_dir;
+	char *name, *out_dir, *all_out;
 	struct proc *run;
 	struct loop_timer *deadline, *grace, *look, *linger, *again;
 	struct watch *watch; /* bwrap without control groups: its memory */
@@ -59,80 +50,9 @@ const char *attempt_status_name(enum attempt_status s)
 	return names[s];
 }
 
-static void collect(struct collector *c, const char *bytes, size_t len)
-{
-	c->total += len;
-	sha256_add(&c->sum, bytes, len);
-	if (c->head.len < c->half) {
-		size_t n = c->half - c->head.len < len ? c->half - c->head.len : len;
-		buf_add(&c->head, bytes, n);
-		bytes += n;
-		len -= n;
-	}
-	if (len > c->half) { /* only the end can survive */
-		c->at = (c->at + (len - c->half)) % c->half;
-		bytes += len - c->half;
-		len = c->half;
-	}
-	while (len) {
-		size_t n = c->half - c->at < len ? c->half - c->at : len;
-		memcpy(c->ring + c->at, bytes, n);
-		c->at = (c->at + n) % c->half;
-		bytes += n;
-		len -= n;
-	}
-}
-
-static bool collected(struct collector *c, struct buf *out)
-{
-	uint64_t after = c->total - c->head.len;
-	bool cut = after > c->half;
-	buf_add(out, c->head.data ? c->head.data : "", c->head.len);
-	if (cut) {
-		buf_addf(out, "\n[... %llu bytes left out ...]\n", (unsigned long long)(after - c->half));
-		buf_add(out, c->ring + c->at, c->half - c->at);
-		buf_add(out, c->ring, c->at);
-	} else
-		buf_add(out, c->ring, (size_t)after);
-	buf_clear(&c->head);
-	free(c->ring);
-	return cut;
-}
-
-/* Bytes at the end of a character that has begun but not ended. */
-static size_t unfinished(const char *bytes, size_t len)
-{
-	for (size_t n = 1; n <= 3 && n <= len; n++) {
-		unsigned char c = (unsigned char)bytes[len - n];
-		if ((c & 0xC0) == 0x80)
-			continue;
-		size_t whole = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : c >= 0xC0 ? 2 : 1;
-		return whole > n ? n : 0;
-	}
-	return 0;
-}
-
 uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struct buf *out)
 {
-	const struct collector *c = of_stderr ? &a->err : &a->out;
-	uint64_t after = c->total - c->head.len, end = c->total;
-	struct buf kept = {0}; /* what comes last, without a gap */
-	buf_add(&kept, "", 0);
-	if (after > c->half) {
-		buf_add(&kept, c->ring + c->at, c->half - c->at);
-		buf_add(&kept, c->ring, c->at);
-	} else {
-		buf_add(&kept, c->head.data ? c->head.data : "", c->head.len);
-		buf_add(&kept, c->ring, (size_t)after);
-	}
-	size_t cut = unfinished(kept.data, kept.len), len = kept.len - cut, from = len > max ? len - max : 0;
-	end -= cut;
-	/* The rest of a character whose beginning is gone. */
-	for (int i = 0; i < 3 && end - (len - from) > 0 && from < len && (kept.data[from] & 0xC0) == 0x80; i++)
-		from++;
-	buf_add(out, kept.data + from, len - from);
-	buf_clear(&kept);
-	return end;
+	return collector_tail(of_stderr ? &a->err : &a->out, max, out);
 }
 
 uint64_t attempt_printed(const struct attempt *a)
@@ -190,6 +110,7 @@ static void attempt_free(struct attempt *a)
 		user_taken[a->user - ENGINE_USER] = false;
 	free(a->name);
 	free(a->out_dir);
+	free(a->all_out);
 	free(a);
 }
 
@@ -200,13 +121,11 @@ static void finish(struct attempt *a)
 	r->finished_at = clock_now();
 	r->out_bytes = a->out.total;
 	r->err_bytes = a->err.total;
-	sha256_end(&a->out.sum, r->out_sha256);
-	sha256_end(&a->err.sum, r->err_sha256);
 	bool whole = ended_whole(a), ran = a->state_known && a->state.ran;
 	if (!ran || (!whole && a->stop == STOP_NONE))
 		tell_trouble(a, r->message);
-	r->out_truncated = collected(&a->out, &r->out);
-	r->err_truncated = collected(&a->err, &r->err);
+	r->out_truncated = collector_end(&a->out, &r->out, r->out_sha256);
+	r->err_truncated = collector_end(&a->err, &r->err, r->err_sha256);
 	if (!whole) /* we ended it, and its client did not see the end */
 		r->out_truncated = r->err_truncated = true;
 	r->exit_code = -1;
@@ -451,10 +370,12 @@ static void over_memory(void *ctx)
 static void took(void *ctx, enum proc_stream s, const char *bytes, size_t len)
 {
 	struct attempt *a = ctx;
+	if (s != PROC_STATUS && a->spec.on_output)
+		a->spec.on_output(a->spec.ctx, s == PROC_ERR, bytes, len);
 	if (s == PROC_OUT)
-		collect(&a->out, bytes, len);
+		collector_add(&a->out, bytes, len);
 	else if (s == PROC_ERR)
-		collect(&a->err, bytes, len);
+		collector_add(&a->err, bytes, len);
 	else if (a->status.len < 4096) {
 		buf_add(&a->status, bytes, len);
 		const char *pid = a->child ? NULL : strstr(a->status.data, "\"child-pid\":");
@@ -481,7 +402,7 @@ static void look_at_out(void *ctx)
 {
 	struct attempt *a = ctx;
 	a->look = NULL;
-	a->res.over = tree_measure(a->spec.run.out_dir, &a->spec.out);
+	a->res.over = tree_measure(a->all_out ? a->all_out : a->out_dir, &a->spec.out);
 	if (a->res.over)
 		stop(a, STOP_OUT);
 	else
@@ -506,11 +427,8 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	const char *const bare[] = {path, NULL}, *const scrubbed[] = {"GIT_TOKEN", NULL};
 	a->spec = *spec;
 	a->name = xstrdup(spec->run.name);
-	sha256_init(&a->out.sum);
-	sha256_init(&a->err.sum);
-	a->out.half = a->err.half = spec->output_limit / 2;
-	a->out.ring = xcalloc(1, a->out.half);
-	a->err.ring = xcalloc(1, a->err.half);
+	collector_init(&a->out, spec->output_limit);
+	collector_init(&a->err, spec->output_limit);
 	struct engine_run run = spec->run;
 	if (bwrap) {
 		/* One process more than the script may have: the sandbox's outer half. */
@@ -522,6 +440,7 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 		run.user = a->user = take_user(run.instance);
 	}
 	a->spec.run.out_dir = a->out_dir = run.out_dir ? xstrdup(run.out_dir) : NULL;
+	a->all_out = spec->all_out ? xstrdup(spec->all_out) : NULL;
 	int rc = may_start(a, &run, e);
 	engine_start_argv(spec->engine, &run, &argv);
 	struct proc_spec p = {.argv = (const char *const *)argv.v,
@@ -538,8 +457,8 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	free(path);
 	if (!a->run) {
 		cgroup_remove(&a->group);
-		free(a->out.ring);
-		free(a->err.ring);
+		collector_clear(&a->out);
+		collector_clear(&a->err);
 		attempt_free(a);
 		return NULL;
 	}
@@ -552,4 +471,12 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 void attempt_cancel(struct attempt *a)
 {
 	stop(a, STOP_CANCEL);
+}
+
+void attempt_more_time(struct attempt *a, int64_t ms)
+{
+	if (!a->deadline)
+		return;
+	loop_timer_stop(a->deadline);
+	a->deadline = loop_after(ms, deadline, a);
 }

@@ -348,7 +348,7 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 		strs_add(argv, "--env=DGRID_OUT=/out");
 	bind_inputs(g, r, argv);
 	strs_add(argv, r->image);
-	script_argv(r->script, r->workdir, argv);
+	script_argv(r->script, r->workdir, r->turns, argv);
 }
 
 static void bind_system(struct strs *argv, const char *dir)
@@ -412,7 +412,7 @@ static void bwrap_argv(const struct engine *g, const struct engine_run *r, struc
 		strs_addf(argv, "ulimit -u %d 2>/dev/null || ulimit -p %d || exit 125; exec \"$@\"", r->pids, r->pids);
 		strs_add(argv, "sh");
 	}
-	script_argv(r->script, r->workdir, argv);
+	script_argv(r->script, r->workdir, r->turns, argv);
 }
 
 void engine_start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
@@ -430,6 +430,13 @@ int engine_make_out(const struct engine *g, const char *dir, struct err *e)
 		return err_set(e, errno == ENOSPC || errno == EDQUOT ? ERR_UNAVAILABLE : ERR_PERM,
 			       "cannot make the folder '%s': %s", dir, strerror(errno));
 	return 0;
+}
+
+int engine_make_out_of(const struct engine *g, const char *all, const char *dir, struct err *e)
+{
+	if (g->kind == ENGINE_BWRAP && geteuid() == 0 && chmod(all, 0711)) /* its user goes through */
+		return err_set(e, ERR_PERM, "cannot open '%s' to the sandbox's user: %s", all, strerror(errno));
+	return engine_make_out(g, dir, e);
 }
 
 int engine_make_in(const struct engine *g, const char *dir, struct err *e)

@@ -5,6 +5,7 @@
 #ifndef ENGINE_H
 #define ENGINE_H
 #include "base/buf.h"
+#include "sandbox/script.h"
 #include <stdbool.h>
 #include <stdint.h>
 /* Root is exempt from the process limit, so a root worker's sandboxes run under unprivileged users of the host, each
@@ -24,6 +25,7 @@ struct engine_run {				    /* all borrowed */
 	const char *name;			    /* container name, unique an attempt */
 	const char *node, *instance, *task, *nonce; /* labels; instance: the worker's process */
 	const char *image, *script;
+	const struct script_turns *turns; /* NULL: the script runs once */
 	const char *const *env; /* NULL-terminated NAME=value */
 	double cpus;
 	int memory_mb, pids, tmp_mb;
@@ -70,6 +72,8 @@ int engine_parse_state(const char *text, size_t len, struct engine_state *out); 
 
 /* Makes a new, empty folder that may be an engine_run's out_dir: only whoever runs in a sandbox may write to it. */
 int engine_make_out(const struct engine *g, const char *dir, struct err *e);
+/* The same in a folder that engine_make_out made, which is then all that several runs leave. */
+int engine_make_out_of(const struct engine *g, const char *all, const char *dir, struct err *e);
 /* Makes the folder below which the folders of inputs are to be: none but sandboxes and this worker go through it. */
 int engine_make_in(const struct engine *g, const char *dir, struct err *e);
 /* The last step before it is started: the out_dir becomes the run's user's. */

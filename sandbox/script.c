@@ -16,6 +16,14 @@ static const char copier[] =
     "(PATH=/usr/bin:/bin; cp -RP \"/in/$1/.\" \"" SCRIPT_WORK "/$1\" && chmod -R u+w \"" SCRIPT_WORK
     "/$1\") && cd \"" SCRIPT_WORK "/$1\" && shift || exit 125; exec \"$@\"";
 
+/* Before it, in the text, stand how many words the script's own command has and the token, and $1 is what to do first.
+ * The last words are that command; those before it, one a turn, set its variables. No name of sh's is used, for each may
+ * be the task's; what stands in the parentheses may leave by any way; and what this sh says of that is nobody's output. */
+static const char turner[] =
+    "eval \"$1\"; shift; exec 3>&2 2>/dev/null; while [ $# -gt %zu ]; do "
+    "(exec 2>&3 3>&-; eval \"$1\"; shift $(($# - %zu)); exec \"$@\"); set -- $? \"$@\"; "
+    "printf '\\036dgrid-%s %%d\\n' \"$1\"; printf '\\036dgrid-%s %%d\\n' \"$1\" >&3; shift 2; done";
+
 /* Of "#! PROGRAM ARGUMENT": where both stand, as the kernel cuts them; all after PROGRAM is one argument. */
 struct interpreter {
 	const char *program, *argument;
@@ -37,12 +45,47 @@ static bool find_interpreter(const char *script, struct interpreter *in)
 	return true;
 }
 
-void script_argv(const char *script, const char *workdir, struct strs *argv)
+void script_export(struct buf *out, const char *name, const char *value)
 {
-	struct interpreter in;
+	buf_addf(out, "export %s='", name);
+	for (; *value; value++)
+		buf_addf(out, *value == '\'' ? "'\\''" : "%c", *value);
+	buf_adds(out, "';");
+}
+
+static void command_argv(const char *script, struct strs *argv);
+
+static void turns_argv(const char *script, const struct script_turns *turns, struct strs *argv)
+{
+	struct strs command = {0};
+	command_argv(script, &command);
+	strs_add(argv, "/bin/sh");
+	strs_add(argv, "-c");
+	strs_add(argv, "--");
+	strs_addf(argv, turner, command.n, command.n, turns->token, turns->token);
+	strs_add(argv, "sh");
+	strs_add(argv, turns->first);
+	for (size_t i = 0; i < turns->each->n; i++)
+		strs_add(argv, turns->each->v[i]);
+	for (size_t i = 0; i < command.n; i++)
+		strs_add(argv, command.v[i]);
+	strs_clear(&command);
+}
+
+void script_argv(const char *script, const char *workdir, const struct script_turns *turns, struct strs *argv)
+{
 	const char *const copy[] = {"/bin/sh", "-c", "--", copier, "sh", workdir};
 	for (size_t i = 0; workdir && i < sizeof copy / sizeof *copy; i++)
 		strs_add(argv, copy[i]);
+	if (turns)
+		turns_argv(script, turns, argv);
+	else
+		command_argv(script, argv);
+}
+
+static void command_argv(const char *script, struct strs *argv)
+{
+	struct interpreter in;
 	strs_add(argv, "/bin/sh"); /* whatever PATH the task has */
 	strs_add(argv, "-c");
 	strs_add(argv, "--"); /* what follows is no option, whatever it begins with */

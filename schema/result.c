@@ -1,6 +1,7 @@
 #include "schema/result.h"
 #include "base/clock.h"
 #include "base/sha256.h"
+#include "schema/points.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,15 +64,56 @@ static struct json *limits(const struct engine_run *r, const struct result_facts
 	return j;
 }
 
+static void set_end(struct json *r, const struct attempt_result *a)
+{
+	json_set(r, "status", json_new_str(attempt_status_name(a->status)));
+	json_set(r, "exit_code", a->exit_code < 0 ? json_new(JSON_NULL) : json_new_int(a->exit_code));
+	json_set(r, "signal", a->signal ? json_new_int(a->signal) : json_new(JSON_NULL));
+}
+
+struct json *result_point(const struct attempt_result *a, int64_t index)
+{
+	struct json *r = json_new(JSON_OBJECT);
+	json_set(r, "point", json_new_int(index));
+	set_end(r, a);
+	json_set(r, "duration_ms", json_new_int(a->duration_ms));
+	if (a->out_bytes) /* mostly one of the two is silent, and there are many points */
+		set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, a->out_sha256);
+	if (a->err_bytes)
+		set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated, a->err_sha256);
+	return r;
+}
+
+struct json *result_skipped(int64_t index)
+{
+	struct json *r = json_new(JSON_OBJECT);
+	json_set(r, "point", json_new_int(index));
+	json_set(r, "status", json_new_str("skipped"));
+	return r;
+}
+
+static bool good(const struct json *point)
+{
+	const char *status = json_str(point, "status");
+	return status && !strcmp(status, "success");
+}
+
+static void set_points(struct json *r, const struct json *points)
+{
+	int64_t failed = 0;
+	for (const struct json *p = points->child; p; p = p->next)
+		failed += !good(p);
+	json_set(r, "points_failed", json_new_int(failed));
+	json_set(r, "points", json_copy(points));
+}
+
 struct json *result_json(const struct attempt_result *a, const struct result_facts *f)
 {
 	char when[32];
 	uint8_t script[32];
 	bool bwrap = f->engine->kind == ENGINE_BWRAP;
 	struct json *r = json_new(JSON_OBJECT);
-	json_set(r, "status", json_new_str(attempt_status_name(a->status)));
-	json_set(r, "exit_code", a->exit_code < 0 ? json_new(JSON_NULL) : json_new_int(a->exit_code));
-	json_set(r, "signal", a->signal ? json_new_int(a->signal) : json_new(JSON_NULL));
+	set_end(r, a);
 	json_set(r, "node", json_new_str(f->node));
 	json_set(r, "attempt", json_new_int(f->attempt));
 	json_set(r, "nonce", json_new_str(f->nonce));
@@ -85,8 +127,12 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 	json_set(r, "limits", limits(f->run, f, a->unenforced));
 	sha256(f->script, strlen(f->script), script);
 	set_hash(r, "script_sha256", script);
-	set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, a->out_sha256);
-	set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated, a->err_sha256);
+	if (f->points)
+		set_points(r, f->points);
+	else {
+		set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, a->out_sha256);
+		set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated, a->err_sha256);
+	}
 	if (f->reason && *f->reason)
 		json_set(r, "reason", json_new_str(f->reason));
 	if (f->out)
@@ -96,8 +142,28 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 	return r;
 }
 
+static char *points_line(const struct json *points)
+{
+	const struct json *first = NULL;
+	long n = 0, bad = 0;
+	for (const struct json *p = points->child; p; p = p->next, n++)
+		if (!good(p)) {
+			bad++;
+			first = first ? first : p;
+		}
+	char *said = first ? result_line(first, true) : NULL,
+	     *line = said && *said ? xasprintf("%ld of %ld points; %lld: %s", n - bad, n,
+					       (long long)json_int(first, "point", 0), said)
+				   : xasprintf("%ld of %ld points", n - bad, n);
+	free(said);
+	return line;
+}
+
 char *result_line(const struct json *result, bool failed)
 {
+	const struct json *points = json_get(result, "points");
+	if (points && points->type == JSON_ARRAY)
+		return points_line(points);
 	const char *out = json_str(result, "stdout"), *err = json_str(result, "stderr");
 	size_t n = err ? strlen(err) : 0, from;
 	while (n && strchr(" \t\r\n", err[n - 1]))
@@ -195,6 +261,89 @@ bool result_sound(const struct json *result, const char *status, char why[200])
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (!json_get(result, all[i]))
 			return wrong(why, "the result of a run has no %s", all[i]);
-	return result_end_sound(result, status, why) && result_stream_sound(result, "stdout", why) &&
-	       result_stream_sound(result, "stderr", why);
+	return result_end_sound(result, status, why) &&
+	       (json_get(result, "points") ||
+		(result_stream_sound(result, "stdout", why) && result_stream_sound(result, "stderr", why)));
+}
+
+/* One point that ran; last: the one that the end of the whole ended. */
+static bool point_sound(const struct json *p, const char *status, char why[200])
+{
+	static const char *const may[] = {"success", "failed", "timeout", "oom", "cancelled"};
+	bool known = false;
+	for (size_t i = 0; i < sizeof may / sizeof *may && !known; i++)
+		known = status && !strcmp(status, may[i]);
+	if (!known || !json_get(p, "exit_code") || !json_get(p, "signal") || !json_get(p, "duration_ms"))
+		return wrong(why, "it does not say how it ended");
+	return result_end_sound(p, status, why) &&
+	       (!json_get(p, "stdout_sha256") || result_stream_sound(p, "stdout", why)) &&
+	       (!json_get(p, "stderr_sha256") || result_stream_sound(p, "stderr", why));
+}
+
+/* What the whole says of itself, as the points have it. */
+static bool whole_sound(const struct json *result, const char *status, int64_t bad, const struct json *first,
+			bool stopped, char why[200])
+{
+	static const char *const same[] = {"exit_code", "signal"};
+	bool success = !strcmp(status, "success"), cancelled = !strcmp(status, "cancelled");
+	const char *reason = json_str(result, "reason");
+	if (json_int(result, "points_failed", -1) != bad)
+		return wrong(why, "points_failed is not %lld, as the points have it", (long long)bad);
+	if (!success && !cancelled && strcmp(status, "failed") != 0)
+		return wrong(why, "points that ended as %.40s together", status);
+	if (success && bad)
+		return wrong(why, "success with %lld points that did not", (long long)bad);
+	if (stopped && !cancelled && !reason)
+		return wrong(why, "points were skipped or cancelled, and nobody cancelled the task");
+	if (!success && !bad && !reason)
+		return wrong(why, "%s, and all points are a success", status);
+	for (size_t i = 0; i < 2 && !success && !cancelled && !reason; i++) {
+		const struct json *x = json_get(result, same[i]), *y = json_get(first, same[i]);
+		int64_t n = -1, m = -1;
+		if (x && x->type == JSON_NUMBER && json_to_int(x, &n))
+			n = -2;
+		if (y && y->type == JSON_NUMBER && json_to_int(y, &m))
+			m = -2;
+		if (n != m)
+			return wrong(why, "%s is not that of the first point that failed", same[i]);
+	}
+	return true;
+}
+
+bool result_points_sound(const struct json *task, const struct json *result, const char *status, char why[200])
+{
+	struct point all[POINTS_MAX];
+	const struct json *points = json_get(result, "points"), *first = NULL;
+	size_t n = points_of(task, all), i = 0;
+	int64_t bad = 0, ms = 0;
+	bool ended = false;
+	if (!n && (points || json_get(result, "points_failed")))
+		return wrong(why, "the result has points, and the task has none");
+	if (!n)
+		return true;
+	if (!points || points->type != JSON_ARRAY)
+		return wrong(why, "the task has points, and its result has none");
+	for (const struct json *p = points->child; p; p = p->next, i++) {
+		const char *is = json_str(p, "status");
+		char what[200];
+		if (i == n || json_int(p, "point", -1) != all[i].index)
+			return wrong(why, "entry %zu of its points is not of the task's point there", i);
+		bool skipped = is && !strcmp(is, "skipped");
+		if (skipped ? p->child && p->child->next && p->child->next->next != NULL : !point_sound(p, is, what))
+			return wrong(why, "point %lld: %.150s", (long long)all[i].index,
+				     skipped ? "it was skipped, and says how it ran" : what);
+		if (ended && !skipped)
+			return wrong(why, "point %lld ran after one that was skipped or cancelled",
+				     (long long)all[i].index);
+		ended = ended || skipped || !strcmp(is, "cancelled");
+		first = first || good(p) ? first : p;
+		bad += !good(p);
+		ms += json_int(p, "duration_ms", 0);
+	}
+	if (i != n)
+		return wrong(why, "%zu of its %zu points have no entry", n - i, n);
+	if (ms > json_int(result, "duration_ms", 0) + (int64_t)n)
+		return wrong(why, "its points took %lld ms, and all of them together %lld", (long long)ms,
+			     (long long)json_int(result, "duration_ms", 0));
+	return whole_sound(result, status, bad, first, ended, why);
 }

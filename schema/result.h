@@ -13,14 +13,19 @@ struct result_facts { /* borrowed */
 	int64_t attempt;
 	const struct json *out; /* what it left in /out, NULL: nothing; copied */
 	const char *out_error;	/* why that could not be kept, "" or NULL: it was */
+	const struct json *points; /* what became of each, NULL: it has none; copied. It has no streams of its own then */
 	const char *reason;	/* why it was ended, beside its status; "" or NULL: none */
 };
 struct json *result_json(const struct attempt_result *a, const struct result_facts *f); /* the caller's */
+/* How one point ended, and how one that did not run because the whole ended before it. The caller's. */
+struct json *result_point(const struct attempt_result *r, int64_t index);
+struct json *result_skipped(int64_t index);
 /* How the ledger says that a task ended. Its index in that list; RESULT_N_STATUSES: it is none of them. */
 enum { RESULT_N_STATUSES = 10 };
 extern const char *const result_statuses[RESULT_N_STATUSES];
 size_t result_status_index(const char *status); /* may be NULL */
-/* What a result says in one line: of a failure the last words on stderr, else the first on stdout. The caller's. */
+/* What a result says in one line: of a failure the last words on stderr, else the first on stdout; of points how many
+ * succeeded, and of the first that did not the same. The caller's. */
 char *result_line(const struct json *result, bool failed);
 
 /* Do the parts of a run's result agree with each other: exit code and signal with the status, the kept output with its
@@ -29,5 +34,7 @@ char *result_line(const struct json *result, bool failed);
 bool result_sound(const struct json *result, const char *status, char why[200]);
 /* The same of exit code and signal alone, which the story of an attempt has too; one that is missing agrees. */
 bool result_end_sound(const struct json *of, const char *status, char why[200]);
+/* Are the points of a run's result those of its task, each sound in itself, and does the whole follow from them? */
+bool result_points_sound(const struct json *task, const struct json *result, const char *status, char why[200]);
 bool result_stream_sound(const struct json *result, const char *stream, char why[200]); /* "stdout", "stderr" */
 #endif

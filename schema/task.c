@@ -6,6 +6,7 @@
 #include "schema/input.h"
 #include "schema/level.h"
 #include "schema/need.h"
+#include "schema/points.h"
 #include "schema/synonyms.h"
 #include "schema/vote.h"
 #include <stdio.h>
@@ -184,8 +185,7 @@ static void check_env(const struct checking *k, const struct json *m)
 	if (all > TASK_ENV_MAX)
 		problem_in(k->p, m->line, m->col, m->name, "%zu variables (expected at most %d)", all, TASK_ENV_MAX);
 	for (const struct json *v = m->child; v && all <= TASK_ENV_MAX; v = v->next) {
-		size_t n = strspn(v->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
-		if (!n || v->name[n] || n != v->name_len || (v->name[0] >= '0' && v->name[0] <= '9'))
+		if (!points_variable(v))
 			problem_in(k->p, v->name_line, v->name_col, m->name,
 				   "\"%.80s\" is no variable name (expected letters, digits and _, no digit first)",
 				   v->name);
@@ -243,11 +243,35 @@ static void check_needs(const struct checking *k, const struct json *m)
 		problem_in(k->p, at->line, at->col, m->name, "not valid (%s)", why);
 }
 
-static void check_bool(const struct checking *k, const struct json *m)
+static void check_bool(const struct checking *k, const struct json *m, bool *out)
 {
 	if (m->type != JSON_BOOL)
 		wrong(k, m, m->name, "true or false");
-	k->t->retry_on_failure = m->boolean;
+	*out = m->boolean;
+}
+
+static void check_retry(const struct checking *k, const struct json *m)
+{
+	check_bool(k, m, &k->t->retry_on_failure);
+}
+
+static void check_share(const struct checking *k, const struct json *m)
+{
+	check_bool(k, m, &k->t->share_sandbox);
+}
+
+static void check_points(const struct checking *k, const struct json *m)
+{
+	const struct json *at;
+	char why[240];
+	if (!points_valid(m, json_int(k->t->doc, "first_point", 0), &at, why))
+		problem_in(k->p, at->line, at->col, m->name, "%s", why);
+}
+
+static void check_first_point(const struct checking *k, const struct json *m)
+{
+	int64_t first;
+	check_int(k, m, 0, POINT_INDEX_MAX, &first);
 }
 
 static void check_string(const struct checking *k, const struct json *m)
@@ -368,6 +392,16 @@ static const struct field {
       "...`",
       "none", false},
      check_needs},
+    {{"points", "integer or array of objects",
+      "1-256; the script runs once for each, and each is an object of variables beside those of `env`; at most 32,000 "
+      "bytes a point, 262,144 in all",
+      "none: it runs once", false},
+     check_points},
+    {{"first_point", "integer", "0-999,999,999; the index of the first point; only beside `points`", "0", false},
+     check_first_point},
+    {{"share_sandbox", "boolean", "its points run in one sandbox, one after the other; only beside `points`", "false",
+      false},
+     check_share},
     {{"priority", "integer", "0-9; higher runs first, then the oldest", "5", false}, check_priority},
     {{"max_attempts", "integer",
       "1-10; attempts lost with their node, those that a node could not start, and failed ones with "
@@ -377,7 +411,7 @@ static const struct field {
      check_attempts},
     {{"retry_on_failure", "boolean", "try again after a failure, timeout or out-of-memory, with growing waits", "false",
       false},
-     check_bool},
+     check_retry},
     {{"replicas", "integer",
       "1-9; so many nodes run it, one after the other, until `quorum` of them found the same; not with "
       "`retry_on_failure`",
@@ -489,6 +523,12 @@ static void check_terms(const struct checking *k)
 		problem_in(k->p, quorum->line, quorum->col, "quorum",
 			   "%lld is not valid (expected a whole number from %lld to %lld: more than half of replicas)",
 			   (long long)t->quorum, (long long)least, (long long)t->replicas);
+	for (size_t i = 0; i < 2 && !json_get(t->doc, "points"); i++) {
+		const struct json *lone = json_get(t->doc, i ? "share_sandbox" : "first_point");
+		if (lone)
+			problem_in(k->p, lone->line, lone->col, lone->name,
+				   "without \"points\" (expected both, or neither)");
+	}
 	int64_t replicas = vote_terms(t->doc, k->c).replicas;
 	if (t->retry_on_failure && replicas > 1)
 		problem_in(k->p, retry->line, retry->col, "retry_on_failure",

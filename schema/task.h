@@ -35,7 +35,7 @@ struct task {
 	const char *workdir; /* the input that it begins in a copy of; NULL: none */
 	int64_t out_mb;	     /* what it may leave in /out; 0: there is none */
 	double cpus;
-	bool retry_on_failure;
+	bool retry_on_failure, share_sandbox;
 	int64_t replicas, quorum; /* as the task has them; 0: it does not say */
 	int64_t not_before;	  /* UTC seconds; 0: at once */
 };

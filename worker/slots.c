@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "schema/points.h"
 #include "schema/result.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,7 @@ void slot_free(struct slot *s)
 	json_free(s->after);
 	buf_clear(&s->ended.out);
 	buf_clear(&s->ended.err);
+	json_free(s->points);
 	*s = (struct slot){.all = all};
 }
 
@@ -71,6 +73,12 @@ static struct engine_run limits_of(const struct slot *s)
 						    : (int)t->memory_mb,
 				   .pids = (int)t->pids,
 				   .tmp_mb = (int)all->config->tmp_mb};
+}
+
+static size_t output_limit(const struct slot *s)
+{
+	const struct grid_config *c = s->all->config;
+	return (size_t)(json_get(s->pick.task.doc, "points") ? c->point_output_bytes : c->output_limit_bytes);
 }
 
 /* When a task is tried again that has just used an attempt. */
@@ -139,7 +147,8 @@ static void conclude(void *ctx, const struct harvest *h)
 					 .script = s->pick.task.script,
 					 .engine = all->engine,
 					 .run = &run,
-					 .output_limit = (size_t)all->config->output_limit_bytes,
+					 .output_limit = output_limit(s),
+					 .points = s->points,
 					 .out_mb = s->out.bytes ? s->pick.task.out_mb : 0,
 					 .attempt = s->attempt_number,
 					 .out = out,
@@ -180,11 +189,12 @@ static void conclude(void *ctx, const struct harvest *h)
 	slot_free(s);
 }
 
-static void attempt_done(void *ctx, struct attempt_result *a)
+static void run_done(void *ctx, struct attempt_result *a, struct json *points)
 {
 	struct slot *s = ctx;
 	struct harvest none = {0};
-	s->attempt = NULL;
+	s->run = NULL;
+	s->points = points ? json_copy(points) : NULL;
 	s->ended = *a; /* moves over */
 	a->out = a->err = (struct buf){0};
 	s->state = SLOT_COLLECTING;
@@ -210,8 +220,14 @@ static void end_early(struct slot *s, enum attempt_status status, bool unstarted
 	r.started_at = r.finished_at = status == ATT_CANCELLED ? clock_now() : 0;
 	sha256("", 0, r.out_sha256);
 	sha256("", 0, r.err_sha256);
+	struct point points[POINTS_MAX];
+	size_t n = points_of(s->pick.task.doc, points);
+	struct json *none = n ? json_new(JSON_ARRAY) : NULL;
+	for (size_t i = 0; i < n; i++)
+		json_append(none, result_skipped(points[i].index));
 	snprintf(r.message, sizeof r.message, "%.250s", why);
-	attempt_done(s, &r);
+	run_done(s, &r, none);
+	json_free(none);
 }
 
 /* The folders that its script sees in /in. false: one of them is not what the task says. */
@@ -244,8 +260,8 @@ static void run(struct slot *s)
 	need_add_after(&env, s->after);
 	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce), *out = NULL;
 	s->out = outputs_limits(t, all->config);
-	bool unseen = all->outputs && all->outputs->unseen, whole = find_inputs(s, seen, &n_seen, &e);
-	bool fit = whole && (!s->out.bytes || unseen || (out = outputs_begin(all->outputs, s->nonce, &e)) != NULL);
+	bool unseen = all->outputs && all->outputs->unseen, given = find_inputs(s, seen, &n_seen, &e);
+	bool fit = given && (!s->out.bytes || unseen || (out = outputs_begin(all->outputs, s->nonce, &e)) != NULL);
 	struct attempt_spec spec = {.engine = all->engine,
 				    .run = {.name = name,
 					    .node = all->node_id,
@@ -269,13 +285,17 @@ static void run(struct slot *s)
 				    .out = s->out,
 				    .timeout_ms = t->timeout_seconds * 1000,
 				    .grace_ms = GRACE_MS,
-				    .output_limit = (size_t)all->config->output_limit_bytes,
-				    .ctx = s,
-				    .on_done = attempt_done};
+				    .output_limit = (size_t)all->config->output_limit_bytes};
+	const struct series_spec whole = {.attempt = spec,
+					  .task = t->doc,
+					  .share = t->share_sandbox,
+					  .point_output = (size_t)all->config->point_output_bytes,
+					  .ctx = s,
+					  .on_done = run_done};
 	s->state = SLOT_RUNNING;
-	s->given = whole ? GIVEN : GIVEN_BY_NONE;
-	s->attempt = fit ? attempt_start(&spec, &e) : NULL;
-	if (!s->attempt)
+	s->given = given ? GIVEN : GIVEN_BY_NONE;
+	s->run = fit ? series_start(&whole, &e) : NULL;
+	if (!s->run)
 		end_early(s, ATT_ENGINE, true, e.msg);
 	for (size_t i = 0; i < n_seen; i++)
 		free((char *)seen[i].path);
@@ -316,8 +336,8 @@ void slot_start(struct slot *s)
 /* Its claim goes, or it is no longer wanted. */
 static void stop(struct slot *s)
 {
-	if (s->attempt)
-		attempt_cancel(s->attempt);
+	if (s->run)
+		series_cancel(s->run);
 	else if (s->state == SLOT_FETCHING)
 		end_early(s, ATT_CANCELLED, false, "");
 }
@@ -328,11 +348,11 @@ void slots_stop(struct slots *s)
 		stop(&s->v[i]);
 }
 
-static void add_stream(struct json *task, const struct attempt *a, bool of_stderr, size_t max)
+static void add_stream(struct json *task, const struct series *run, bool of_stderr, size_t max)
 {
 	const char *name = of_stderr ? "stderr" : "stdout";
 	struct buf b = {0};
-	uint64_t end = attempt_tail(a, of_stderr, max, &b);
+	uint64_t end = series_tail(run, of_stderr, max, &b);
 	char *from = xasprintf("%s_from", name), *bytes = xasprintf("%s_bytes", name);
 	json_set(task, name, json_new_strn(b.data ? b.data : "", b.len));
 	json_set(task, from, json_new_int((int64_t)(end - b.len)));
@@ -344,7 +364,7 @@ static void add_stream(struct json *task, const struct attempt *a, bool of_stder
 
 static bool shows(const struct slot *s)
 {
-	return s->attempt && !s->lost && s->terms.replicas < 2;
+	return s->run && !s->lost && s->terms.replicas < 2;
 }
 
 static struct json *tails_of(const struct slots *s, size_t max)
@@ -358,8 +378,8 @@ static struct json *tails_of(const struct slots *s, size_t max)
 		struct json *t = json_new(JSON_OBJECT);
 		json_set(t, "task_id", json_new_str(one->pick.id));
 		json_set(t, "nonce", json_new_str(one->nonce));
-		add_stream(t, one->attempt, false, max);
-		add_stream(t, one->attempt, true, max);
+		add_stream(t, one->run, false, max);
+		add_stream(t, one->run, true, max);
 		json_append(tasks, t);
 	}
 	json_set(doc, "schema", json_new_int(1));
@@ -372,7 +392,7 @@ bool slots_news(const struct slots *s)
 {
 	bool news = false;
 	for (int i = 0; i < s->n && !news && s->config->live_tail_bytes; i++)
-		news = shows(&s->v[i]) && attempt_printed(s->v[i].attempt) > s->v[i].told;
+		news = shows(&s->v[i]) && series_printed(s->v[i].run) > s->v[i].told;
 	return news;
 }
 
@@ -382,7 +402,7 @@ struct json *slots_tails(struct slots *s)
 	for (int i = 0; i < s->n; i++)
 		if (shows(&s->v[i])) {
 			running++;
-			s->v[i].told = attempt_printed(s->v[i].attempt);
+			s->v[i].told = series_printed(s->v[i].run);
 		}
 	if (!running || !max)
 		return NULL;
@@ -403,7 +423,8 @@ static int64_t lease_seconds(const struct slot *s)
 {
 	const struct slots *all = s->all;
 	return all->config->lease_seconds ? all->config->lease_seconds
-					  : s->pick.task.timeout_seconds + LEASE_GRACE_SECONDS;
+					  : points_seconds(s->pick.task.doc, s->pick.task.timeout_seconds) +
+						LEASE_GRACE_SECONDS;
 }
 
 int slot_lease_due(const struct slot *s)

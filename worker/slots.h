@@ -5,7 +5,6 @@
  */
 #ifndef SLOTS_H
 #define SLOTS_H
-#include "runner.h"
 #include "schema/vote.h"
 #include "worker/chooser.h"
 #include "worker/courier.h"
@@ -13,6 +12,7 @@
 #include "worker/outbox.h"
 #include "worker/outputs.h"
 #include "worker/selfcheck.h"
+#include "worker/series.h"
 
 enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_FETCHING, SLOT_RUNNING, SLOT_COLLECTING };
 enum slot_given { GIVEN, GIVEN_BY_NONE, GIVEN_NOT_NOW }; /* could inputs be had? by no node; not now by this one */
@@ -27,8 +27,9 @@ struct slot {
 	struct json *after;		     /* of its claim: how those ended that it comes after; NULL: it is alone */
 	struct input_want *want;	     /* NULL: it has no inputs */
 	enum slot_given given;
-	struct attempt *attempt;     /* NULL: not begun, or ended: then ended tells how */
+	struct series *run;	     /* NULL: not begun, or ended: then ended tells how */
 	struct attempt_result ended; /* while what it left in /out is taken in */
+	struct json *points;	     /* the same of each point; NULL: it has none */
 	struct tree_limits out;	     /* of what it may leave; bytes 0: it has no /out */
 	uint64_t told;		     /* bytes printed when its tails were taken last */
 	bool cancel_seen, lost;	     /* lost: the ledger no longer shows our claim */
