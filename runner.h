@@ -31,17 +31,17 @@ struct attempt_spec {
 	int64_t timeout_ms, grace_ms; /* grace between SIGTERM and SIGKILL */
 	size_t output_limit;	      /* bytes a stream */
 	struct tree_limits out;	      /* of run.out_dir, where there is one */
-	const char *all_out;	      /* the folder that these limits are of, where out_dir is one of several in it; or NULL */
+	const char *all_out; /* the folder that these limits are of, where out_dir is one of several in it; or NULL */
 	void *ctx;
 	void (*on_output)(void *ctx, bool of_stderr, const char *bytes, size_t len); /* NULL: nobody wants to see it */
-	void (*on_done)(void *ctx, struct attempt_result *r); /* r is freed after the call */
+	void (*on_done)(void *ctx, struct attempt_result *r);			     /* r is freed after the call */
 };
 struct attempt;
 struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e);
 /* The last bytes, at most max, that it printed so far on one stream, where UTF-8 characters begin and end. Returns how
  * many bytes the stream had up to their end. */
 uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struct buf *out);
-uint64_t attempt_printed(const struct attempt *a); /* bytes so far, on both streams */
+uint64_t attempt_printed(const struct attempt *a);     /* bytes so far, on both streams */
 void attempt_more_time(struct attempt *a, int64_t ms); /* its deadline is so far away from now */
-void attempt_cancel(struct attempt *a);		   /* TERM, grace, KILL; ends as ATT_CANCELLED */
+void attempt_cancel(struct attempt *a);		       /* TERM, grace, KILL; ends as ATT_CANCELLED */
 #endif

@@ -138,17 +138,57 @@ static void compare_files(const struct json *a, const struct json *b, struct jso
 		is ? json_new_str(is) : json_new(JSON_NULL));
 }
 
+static void compare_status(const char *was, const char *is, struct json *list)
+{
+	if (strcmp(was ? was : "", is ? is : "") != 0)
+		differs(list, "status", was ? json_new_str(was) : json_new(JSON_NULL),
+			is ? json_new_str(is) : json_new(JSON_NULL));
+}
+
+/* A stream without a byte stands nowhere. */
+static void compare_point_stream(const struct json *a, const struct json *b, const char *name, struct json *list)
+{
+	bool was = json_get(a, name), is = json_get(b, name);
+	if (was && is)
+		compare_stream(a, b, name, list);
+	else if (was || is)
+		tell_line(a, b, name, list);
+}
+
+/* Point by point: what differs says which. */
+static void compare_points(const struct json *was, const struct json *is, struct json *list)
+{
+	const struct json *a = was ? was->child : NULL, *b = is ? is->child : NULL;
+	for (; a || b; a = a ? a->next : NULL, b = b ? b->next : NULL) {
+		struct json *one = json_new(JSON_ARRAY);
+		int64_t index = json_int(a ? a : b, "point", 0);
+		compare_status(json_str(a, "status"), json_str(b, "status"), one);
+		compare_number(a, b, "exit_code", one);
+		compare_number(a, b, "signal", one);
+		compare_point_stream(a, b, "stdout", one);
+		compare_point_stream(a, b, "stderr", one);
+		for (const struct json *d = one->child; d; d = d->next) {
+			struct json *copy = json_copy(d);
+			char *what = xasprintf("point %lld: %s", (long long)index, json_str(d, "what"));
+			json_set(copy, "what", json_new_str(what));
+			json_append(list, copy);
+			free(what);
+		}
+		json_free(one);
+	}
+}
+
 enum rerun_verdict rerun_compare(const struct json *recorded, const struct json *now, struct json *differences,
 				 char why[256])
 {
-	const char *was = rerun_status(recorded), *is = json_str(now, "status");
-	if (strcmp(was ? was : "", is ? is : "") != 0)
-		differs(differences, "status", was ? json_new_str(was) : json_new(JSON_NULL),
-			is ? json_new_str(is) : json_new(JSON_NULL));
+	const struct json *points = json_get(recorded, "points");
+	compare_status(rerun_status(recorded), json_str(now, "status"), differences);
 	compare_number(recorded, now, "exit_code", differences);
 	compare_number(recorded, now, "signal", differences);
-	bool out = compare_stream(recorded, now, "stdout", differences),
-	     err = compare_stream(recorded, now, "stderr", differences);
+	bool out = points || compare_stream(recorded, now, "stdout", differences),
+	     err = points || compare_stream(recorded, now, "stderr", differences);
+	if (points)
+		compare_points(points, json_get(now, "points"), differences);
 	compare_files(recorded, now, differences);
 	why[0] = 0;
 	if (differences->child)

@@ -64,6 +64,9 @@ static const struct rule rules[RULE_N] = {
     [RULE_RESULT_TIME] = {"result.time", "a run begins after its claim, ends after it began, and before its commit"},
     [RULE_RESULT_PARTS] = {"result.parts", "a run's status, exit code and signal agree, its output is what its length "
 					   "and hash say, and it took no longer than it may have"},
+    [RULE_RESULT_POINTS] = {"result.points",
+			    "a result has an entry for each point of its task, in order, each as sound as "
+			    "a result; the whole follows from them"},
     [RULE_RESULT_TASK] = {"result.task", "a result is of the task's script, in an image that the task or the settings "
 					 "name, within the limits that they give"},
     [RULE_RESULT_FOLDER] = {"result.folder", "success stands in completed, every other known status in failed"},

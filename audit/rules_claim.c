@@ -1,6 +1,7 @@
 #include "audit/rules_claim.h"
 #include "audit/rules_vote.h"
 #include "schema/node.h"
+#include "schema/points.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static int64_t lease_max(const struct rule_move *m)
 	for (size_t n = 0; (c = rule_settings(m, n, m->c->at)); n++) {
 		int64_t timeout = json_int(m->new, "timeout_seconds", c->max_timeout_seconds), lease;
 		timeout = timeout > c->max_timeout_seconds ? c->max_timeout_seconds : timeout;
-		lease = c->lease_seconds ? c->lease_seconds : timeout + LEASE_GRACE_SECONDS;
+		lease = c->lease_seconds ? c->lease_seconds : points_seconds(m->new, timeout) + LEASE_GRACE_SECONDS;
 		most = lease > most ? lease : most;
 	}
 	return most + LEASE_SLACK_SECONDS;

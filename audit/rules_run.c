@@ -73,8 +73,9 @@ static void judge_limits(const struct rule_move *m, const struct json *result, i
 	if (!rule_fields(m, FIELD_LIMITS, given))
 		return;
 	for (size_t n = 0; (c = rule_settings(m, n, claimed)); n++) {
-		const double gives[] = {c->max_cpus,	   (double)c->max_memory_mb,	  (double)c->max_pids,
-					(double)c->tmp_mb, (double)c->output_limit_bytes, (double)c->max_out_mb};
+		int64_t output = json_get(m->old, "points") ? c->point_output_bytes : c->output_limit_bytes;
+		const double gives[] = {c->max_cpus,	   (double)c->max_memory_mb, (double)c->max_pids,
+					(double)c->tmp_mb, (double)output,	     (double)c->max_out_mb};
 		for (size_t i = 0; i < sizeof gives / sizeof *gives; i++)
 			most[i] = gives[i] > most[i] ? gives[i] : most[i];
 	}
@@ -91,6 +92,19 @@ static void judge_limits(const struct rule_move *m, const struct json *result, i
 	}
 }
 
+static void judge_points(const struct rule_move *m, const struct json *result, const char *status)
+{
+	const struct json *points = json_get(result, "points");
+	char why[200];
+	if (!result_points_sound(m->old, result, status, why)) {
+		rule_say(m, RULE_RESULT_POINTS, "%s", why);
+		return;
+	}
+	for (const struct json *p = points ? points->child : NULL; p; p = p->next)
+		if (!rule_fields(m, FIELD_POINT, p))
+			return;
+}
+
 void rules_run_result(const struct rule_move *m, const struct json *result)
 {
 	const char *status = rerun_status(result);
@@ -104,6 +118,7 @@ void rules_run_result(const struct rule_move *m, const struct json *result)
 		       rule_time(result, "finished_at"));
 	if (m->old && rerun_script_changed(m->new))
 		rule_say(m, RULE_RESULT_TASK, "script_sha256 is not the hash of the task's script");
+	judge_points(m, result, status ? status : "");
 	judge_image(m, result, claimed);
 	judge_limits(m, result, claimed);
 	const struct json *held = json_get(json_get(result, "limits"), "enforced");

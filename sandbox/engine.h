@@ -26,7 +26,7 @@ struct engine_run {				    /* all borrowed */
 	const char *node, *instance, *task, *nonce; /* labels; instance: the worker's process */
 	const char *image, *script;
 	const struct script_turns *turns; /* NULL: the script runs once */
-	const char *const *env; /* NULL-terminated NAME=value */
+	const char *const *env;		  /* NULL-terminated NAME=value */
 	double cpus;
 	int memory_mb, pids, tmp_mb;
 	const char *out_dir; /* the worker's folder that the script sees as /out; NULL: there is none */

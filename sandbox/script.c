@@ -17,8 +17,9 @@ static const char copier[] =
     "/$1\") && cd \"" SCRIPT_WORK "/$1\" && shift || exit 125; exec \"$@\"";
 
 /* Before it, in the text, stand how many words the script's own command has and the token, and $1 is what to do first.
- * The last words are that command; those before it, one a turn, set its variables. No name of sh's is used, for each may
- * be the task's; what stands in the parentheses may leave by any way; and what this sh says of that is nobody's output. */
+ * The last words are that command; those before it, one a turn, set its variables. No name of sh's is used, for each
+ * may be the task's; what stands in the parentheses may leave by any way; and what this sh says of that is nobody's
+ * output. */
 static const char turner[] =
     "eval \"$1\"; shift; exec 3>&2 2>/dev/null; while [ $# -gt %zu ]; do "
     "(exec 2>&3 3>&-; eval \"$1\"; shift $(($# - %zu)); exec \"$@\"); set -- $? \"$@\"; "

@@ -37,7 +37,24 @@ static struct json *say(const struct node_facts *f)
 
 struct json *node_beat(const struct node_facts *f)
 {
-	return say(f);
+	struct json *j = say(f);
+	if (f->points_done)
+		json_set(j, "points_done", json_copy(f->points_done));
+	return j;
+}
+
+/* So many tasks a beat tells of. */
+#define PROGRESS_MAX 256
+
+static struct json *progress_of(const struct json *told)
+{
+	struct json *kept = json_new(JSON_OBJECT);
+	int64_t n;
+	int count = 0;
+	for (const struct json *v = told->child; v && count < PROGRESS_MAX; v = v->next, count++)
+		if (v->name && v->name_len <= 64 && !json_to_int(v, &n) && n >= 0)
+			json_set(kept, v->name, json_new_int(n));
+	return kept;
 }
 
 struct json *node_beat_of(const struct json *doc)
@@ -51,6 +68,9 @@ struct json *node_beat_of(const struct json *doc)
 		if (v && !v->child)
 			json_set(beat, members[i], json_copy(v));
 	}
+	const struct json *progress = beat ? json_get(doc, "points_done") : NULL;
+	if (progress && progress->type == JSON_OBJECT)
+		json_set(beat, "points_done", progress_of(progress));
 	return beat;
 }
 

@@ -20,7 +20,8 @@ struct node_facts {
 	uint64_t late;	   /* results that nobody wanted any more: the task had been given to another */
 	const char *turns; /* how pushes are scheduled: "free" or "turns of N ms, K of M" */
 	int64_t turn_ms;   /* how long an exchange with the remote takes this node, rounded up; 0: not known */
-	int64_t spoke_ms;  /* under pushes_per_minute: when this was said, ms since 1970; else 0 */
+	const struct json *points_done; /* of tasks with points that run: {ID: how many}; NULL: none do */
+	int64_t spoke_ms;		/* under pushes_per_minute: when this was said, ms since 1970; else 0 */
 };
 /* Adds this machine's specs (cores, memory, disk, os, arch, dgrid's version). The caller frees. */
 struct json *node_file(const struct node_facts *f);

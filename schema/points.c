@@ -40,7 +40,8 @@ static bool variables_valid(const struct json *vars, size_t *all, const struct j
 	for (const struct json *v = vars->child; v; v = v->next) {
 		*at = v;
 		if (!points_variable(v))
-			return wrong(why, "\"%.80s\" is no variable name (expected letters, digits and _, no digit first)",
+			return wrong(why,
+				     "\"%.80s\" is no variable name (expected letters, digits and _, no digit first)",
 				     v->name);
 		if (v->type != JSON_STRING || strlen(v->text) != v->len)
 			return wrong(why, "%.80s is not valid (expected a string without NUL)", v->name);
@@ -71,13 +72,14 @@ bool points_valid(const struct json *points, int64_t first, const struct json **
 		if (count == POINTS_MAX)
 			return wrong(why, "more than %d points (expected fewer in one task)", POINTS_MAX);
 		if (p->type != JSON_OBJECT)
-			return wrong(why, "point %zu is %s (expected an object of variables)", count,
+			return wrong(why, "point %zu: %s (expected an object of variables)", count,
 				     json_type_name(p->type));
 		if (!variables_valid(p, &bytes, at, why))
 			return false;
 		own = own_index(p);
 		if (own == -2 || (own >= 0 && own < next))
-			return wrong(why, POINT_INDEX " of point %zu is not valid (expected digits, and more than before)",
+			return wrong(why,
+				     POINT_INDEX " of point %zu is not valid (expected digits, and more than before)",
 				     count);
 		next = (own >= 0 ? own : next) + 1;
 	}

@@ -332,6 +332,11 @@ bool result_points_sound(const struct json *task, const struct json *result, con
 		if (skipped ? p->child && p->child->next && p->child->next->next != NULL : !point_sound(p, is, what))
 			return wrong(why, "point %lld: %.150s", (long long)all[i].index,
 				     skipped ? "it was skipped, and says how it ran" : what);
+		if (!skipped && !strcmp(is, "timeout") &&
+		    json_int(p, "duration_ms", 0) / 1000 + 1 < json_int(task, "timeout_seconds", 0))
+			return wrong(why, "point %lld: a timeout after %lld ms, and it has %lld s",
+				     (long long)all[i].index, (long long)json_int(p, "duration_ms", 0),
+				     (long long)json_int(task, "timeout_seconds", 0));
 		if (ended && !skipped)
 			return wrong(why, "point %lld ran after one that was skipped or cancelled",
 				     (long long)all[i].index);

@@ -13,8 +13,9 @@ struct result_facts { /* borrowed */
 	int64_t attempt;
 	const struct json *out; /* what it left in /out, NULL: nothing; copied */
 	const char *out_error;	/* why that could not be kept, "" or NULL: it was */
-	const struct json *points; /* what became of each, NULL: it has none; copied. It has no streams of its own then */
-	const char *reason;	/* why it was ended, beside its status; "" or NULL: none */
+	const struct json
+	    *points;	    /* what became of each, NULL: it has none; copied. It has no streams of its own then */
+	const char *reason; /* why it was ended, beside its status; "" or NULL: none */
 };
 struct json *result_json(const struct attempt_result *a, const struct result_facts *f); /* the caller's */
 /* How one point ended, and how one that did not run because the whole ended before it. The caller's. */

@@ -130,25 +130,48 @@ static void add_number(struct buf *b, const struct json *n)
 	buf_addf(b, "%s\n", n && n->type == JSON_NUMBER ? n->text : "-");
 }
 
+/* Of a result with points: what each found. */
+static bool add_points(struct buf *b, const struct json *points)
+{
+	static const char *const streams[] = {"stdout_sha256", "stderr_sha256"};
+	for (const struct json *p = points->child; p; p = p->next) {
+		const char *status = json_str(p, "status");
+		add_number(b, json_get(p, "point"));
+		buf_addf(b, "%s\n", status ? status : "-");
+		add_number(b, json_get(p, "exit_code"));
+		add_number(b, json_get(p, "signal"));
+		for (size_t i = 0; i < 2; i++) {
+			const struct json *hash = json_get(p, streams[i]);
+			if (hash && (hash->type != JSON_STRING || !vote_commitment_valid(hash->text)))
+				return false;
+			buf_addf(b, "%s\n", hash ? hash->text : "-"); /* a stream without a byte has none */
+		}
+	}
+	return points->type == JSON_ARRAY && points->child;
+}
+
 bool vote_commitment(const struct json *result, const char *node, const char *nonce, char out[VOTE_COMMITMENT])
 {
 	const char *status = ended_as(result), *stdout_hash = json_str(result, "stdout_sha256"),
 		   *stderr_hash = json_str(result, "stderr_sha256");
 	struct buf b = {0};
 	uint8_t hash[32];
-	if (!status || !vote_commitment_valid(stdout_hash) || !vote_commitment_valid(stderr_hash))
+	const struct json *points = json_get(result, "points");
+	if (!status || (!points && (!vote_commitment_valid(stdout_hash) || !vote_commitment_valid(stderr_hash))))
 		return false;
 	buf_addf(&b, "dgrid-vote\n%s\n%s\n%s\n", node, nonce, status);
 	add_number(&b, json_get(result, "exit_code"));
 	add_number(&b, json_get(result, "signal"));
-	buf_addf(&b, "%s\n%s\n", stdout_hash, stderr_hash);
+	bool told = !points || add_points(&b, points);
+	if (!points)
+		buf_addf(&b, "%s\n%s\n", stdout_hash, stderr_hash);
 	const char *tree = json_str(json_get(result, "out"), "tree"); /* whoever left files commits to them */
 	if (tree)
 		buf_addf(&b, "%s\n", tree);
 	sha256(b.data, b.len, hash);
 	sha256_hex(hash, out);
 	buf_clear(&b);
-	return true;
+	return told;
 }
 
 static bool agrees(const struct json *vote, const struct json *result)

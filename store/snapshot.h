@@ -80,6 +80,8 @@ int snapshot_history(const struct snapshot *s, int64_t since, struct git *g, boo
 int64_t snapshot_total(const struct snapshot *s, const char *name);
 void snapshot_close(struct snapshot *s);
 const char *node_state_name(enum node_state s);
+/* How many points of a running task are done, as its node's beat says. -1: that says nothing of it. */
+int64_t snapshot_points_done(const struct snapshot *s, const char *id, const struct json *doc);
 /* The task's document without the schema; e names file, line and column when there is none. */
 int snapshot_doc(struct snapshot *s, struct snapshot_task *t, struct err *e);
 #endif

@@ -63,6 +63,35 @@ static struct json *a_result(void)
 	return result;
 }
 
+static void points(void)
+{
+	struct attempt_result r = {.status = ATT_FAILED, .exit_code = 137, .signal = 9, .out_bytes = 1, .err_bytes = 1};
+	buf_adds(&r.out, "a");
+	buf_adds(&r.err, "b");
+	struct json *one = result_point(&r, 3), *skipped = result_skipped(4), *all = json_new(JSON_ARRAY);
+	covers(FIELD_POINT, one);
+	covers(FIELD_POINT, skipped);
+	json_append(all, one);
+	json_append(all, skipped);
+	const struct engine docker = {.kind = ENGINE_DOCKER};
+	const struct engine_run run = {.cpus = 1};
+	const struct result_facts f = {.node = "n1",
+				       .nonce = "0123456789abcdef0123456789abcdef",
+				       .image = "alpine:3.20",
+				       .image_digest = "",
+				       .script = "true",
+				       .engine = &docker,
+				       .run = &run,
+				       .points = all,
+				       .attempt = 1};
+	struct json *whole = result_json(&r, &f);
+	covers(FIELD_RESULT, whole);
+	json_free(whole);
+	json_free(all);
+	buf_clear(&r.out);
+	buf_clear(&r.err);
+}
+
 static void tasks(void)
 {
 	struct json_error je;
@@ -192,6 +221,7 @@ static void held(void)
 
 int main(void)
 {
+	points();
 	tasks();
 	others();
 	held();

@@ -425,6 +425,32 @@ static void outputs(void)
 	broken(RULE_OUT_FORM, "more than it was allowed");
 }
 
+static void try_points(const char *members, const char *to, const char *status, const char *points)
+{
+	char *whole =
+	    text("%.*s,\"points_failed\":0,\"points\":[%s]}", (int)strlen(result(status, "n1", NONCE, -49, -1)) - 1,
+		 result(status, "n1", NONCE, -49, -1), points);
+	char *old = text("%s,\"claim\":{%s}", members, claim_core("n1", 1, NONCE, -50, 70)),
+	     *new = text("%s,\"attempts\":[%s],%s", members, entry(text("\"outcome\":\"%s\"", status)), whole);
+	commit_by("n1", "success a");
+	move("in_progress", to, with(old), with(new));
+	judge(TASK_IN_PROGRESS);
+}
+
+static void points(void)
+{
+#define POINT(n) "{\"point\":" n ",\"status\":\"success\",\"exit_code\":0,\"signal\":null,\"duration_ms\":0}"
+	try_points("\"points\":2,\"first_point\":5", "completed", "success", POINT("5") "," POINT("6"));
+	clean("a result with points");
+	try_points("\"points\":3,\"first_point\":5", "completed", "success", POINT("5") "," POINT("6"));
+	broken(RULE_RESULT_POINTS, "a point without an entry");
+	try_points("\"points\":2", "completed", "success", POINT("5") "," POINT("6"));
+	broken(RULE_RESULT_POINTS, "other points than the task's");
+	try_points("\"points\":1", "completed", "success",
+		   "{\"point\":0,\"status\":\"success\",\"exit_code\":0,\"signal\":null,\"duration_ms\":0,\"x\":1}");
+	broken(RULE_DOC_FIELDS, "a member that dgrid does not write");
+}
+
 static void results(void)
 {
 	try_end("n1", "completed", "success", result("success", "n1", NONCE, -49, -1));
@@ -1216,6 +1242,7 @@ int main(void)
 	claims();
 	renewals();
 	results();
+	points();
 	runs();
 	limits();
 	outputs();

@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/sig.h"
-#include "runner.h"
 #include "schema/input.h"
 #include "schema/need.h"
 #include "schema/result.h"
@@ -11,6 +10,7 @@
 #include "verbs/report.h"
 #include "verbs/verbs.h"
 #include "worker/outputs.h"
+#include "worker/series.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,6 +35,7 @@ struct again {
 	bool narrower;		     /* than it says it ran with */
 	struct json *now;	     /* the new result */
 	struct attempt_result ended; /* until what it left is taken in */
+	struct json *points;	     /* what became of each; NULL: it has none */
 	const struct context *ctx;
 	struct filestore files; /* this reader's, that inputs come through */
 	struct engine_input inputs[INPUTS_MAX];
@@ -59,6 +60,7 @@ static void concluded(void *ctx, const struct harvest *h)
 				 .engine = &a->engine,
 				 .run = &a->run,
 				 .output_limit = a->output_limit,
+				 .points = a->points,
 				 .out_mb = a->out_mb,
 				 .attempt = 1,
 				 .out = out,
@@ -80,9 +82,10 @@ static void concluded(void *ctx, const struct harvest *h)
 	json_free(out);
 }
 
-static void on_done(void *ctx, struct attempt_result *r)
+static void on_done(void *ctx, struct attempt_result *r, struct json *points)
 {
 	struct again *a = ctx;
+	a->points = points ? json_copy(points) : NULL;
 	struct harvest none = {.over = r->over};
 	a->ended = *r; /* moves over */
 	r->out = r->err = (struct buf){0};
@@ -305,22 +308,26 @@ static int run(struct again *a, struct err *e)
 				    .out = a->out,
 				    .timeout_ms = a->seconds * 1000,
 				    .grace_ms = GRACE_MS,
-				    .output_limit = a->output_limit,
-				    .ctx = a,
-				    .on_done = on_done};
+				    .output_limit = a->output_limit};
+	const struct series_spec whole = {.attempt = spec,
+					  .task = a->doc,
+					  .share = a->task.share_sandbox,
+					  .point_output = a->output_limit,
+					  .ctx = a,
+					  .on_done = on_done};
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "running it again with %s (at most %lld s)\n", engine_name(a->engine.kind),
 			(long long)a->seconds);
-	struct attempt *attempt = ready ? attempt_start(&spec, e) : NULL;
+	struct series *series = ready ? series_start(&whole, e) : NULL;
 	bool told = false;
-	if (!attempt) {
+	if (!series) {
 		a->broken = true;
 		snprintf(a->why, sizeof a->why, "%.500s", e->msg);
 	}
-	while (attempt && !a->done) {
+	while (series && !a->done) {
 		if (sig_stops() && !told) {
 			told = true;
-			attempt_cancel(attempt); /* and wait until nothing of it is left */
+			series_cancel(series); /* and wait until nothing of it is left */
 		}
 		loop_step(1000);
 	}
@@ -508,6 +515,7 @@ static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct er
 	}
 	json_free(differences);
 	json_free(a.now);
+	json_free(a.points);
 	task_clear(&a.task);
 	config_clear(&a.wide);
 	strs_clear(&a.env);

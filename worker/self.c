@@ -101,8 +101,13 @@ char *self_text(const struct worker *w, const char *status)
 
 static struct json *beat_text(void *ctx)
 {
-	struct node_facts f = describe(ctx, NULL);
-	return node_beat(&f);
+	const struct worker *w = ctx;
+	struct node_facts f = describe(w, NULL);
+	struct json *points = slots_points_done(&w->slots);
+	f.points_done = points->child ? points : NULL;
+	struct json *beat = node_beat(&f);
+	json_free(points);
+	return beat;
 }
 
 static struct json *tails(void *ctx)

@@ -9,11 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TAIL_BYTES 16384	     /* of all points together, for those who follow */
-#define CLIENT_BYTES 1024	     /* kept of what a shared sandbox's engine says */
+#define TAIL_BYTES 16384		 /* of all points together, for those who follow */
+#define CLIENT_BYTES 1024		 /* kept of what a shared sandbox's engine says */
 #define RESULT_BYTES (TASK_FILE_MAX / 2) /* of the streams of all points, as they stand in the file */
-#define LEAST_BYTES 128		     /* of each stream, however many points and however much they print */
-#define ESCAPED 6		     /* bytes of JSON for one, at most */
+#define LEAST_BYTES 128			 /* of each stream, however many points and however much they print */
+#define ESCAPED 6			 /* bytes of JSON for one, at most */
 
 /* A stream of a shared sandbox, cut where a turn ends. */
 struct cutter {
@@ -441,8 +441,7 @@ static void copy_spec(struct series *s, const struct series_spec *spec)
 	s->out_dir = run->out_dir ? xstrdup(run->out_dir) : NULL;
 	s->inputs = xcalloc(run->n_inputs + 1, sizeof *s->inputs);
 	for (size_t i = 0; i < run->n_inputs; i++)
-		s->inputs[i] =
-		    (struct engine_input){.name = run->inputs[i].name, .path = xstrdup(run->inputs[i].path)};
+		s->inputs[i] = (struct engine_input){.name = run->inputs[i].name, .path = xstrdup(run->inputs[i].path)};
 }
 
 struct series *series_start(const struct series_spec *spec, struct err *e)

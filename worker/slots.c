@@ -388,6 +388,16 @@ static struct json *tails_of(const struct slots *s, size_t max)
 	return doc;
 }
 
+struct json *slots_points_done(const struct slots *s)
+{
+	struct json *all = json_new(JSON_OBJECT);
+	size_t done;
+	for (int i = 0; i < s->n; i++)
+		if (shows(&s->v[i]) && series_points(s->v[i].run, &done))
+			json_set(all, s->v[i].pick.id, json_new_int((int64_t)done));
+	return all;
+}
+
 bool slots_news(const struct slots *s)
 {
 	bool news = false;
@@ -422,9 +432,9 @@ struct json *slots_tails(struct slots *s)
 static int64_t lease_seconds(const struct slot *s)
 {
 	const struct slots *all = s->all;
-	return all->config->lease_seconds ? all->config->lease_seconds
-					  : points_seconds(s->pick.task.doc, s->pick.task.timeout_seconds) +
-						LEASE_GRACE_SECONDS;
+	return all->config->lease_seconds
+		   ? all->config->lease_seconds
+		   : points_seconds(s->pick.task.doc, s->pick.task.timeout_seconds) + LEASE_GRACE_SECONDS;
 }
 
 int slot_lease_due(const struct slot *s)

@@ -70,6 +70,9 @@ void slots_watch(struct slots *s, struct ledger *l);
 /* The end of what each running task has printed, for heartbeat_tails (see tails.h); NULL when there is none or the grid
  * wants none. Not of tasks that other nodes run too: they could copy it. The caller's. */
 struct json *slots_tails(struct slots *s);
+/* How far those with points are, {ID: points done}; as for tails, not of tasks that other nodes run too. The caller's.
+ */
+struct json *slots_points_done(const struct slots *s);
 bool slots_news(const struct slots *s); /* has one that is shown printed anything since? */
 
 /* The claim landed: bring what it is given, then run it. */
