@@ -3,9 +3,11 @@
 #include "schema/input.h"
 #include "store/trust.h"
 #include "verbs/directives.h"
+#include "verbs/failed.h"
 #include "verbs/making.h"
 #include "verbs/queueing.h"
 #include "verbs/sending.h"
+#include "verbs/sweep.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,8 @@ struct submission {
 	const char *workdir;
 	struct strs lines; /* what directives said */
 	struct sending inputs;
+	struct sweep sweep;
+	char *group; /* of a sweep */
 	struct queueing q;
 	struct strs paths; /* of its rows; none: it was made */
 	struct strs there; /* passed by, for they are there already */
@@ -35,6 +39,8 @@ static void submission_clear(struct submission *w)
 	sending_clear(&w->inputs);
 	strs_clear(&w->sources);
 	strs_clear(&w->lines);
+	sweep_clear(&w->sweep);
+	free(w->group);
 	queueing_clear(&w->q);
 	strs_clear(&w->paths);
 	strs_clear(&w->there);
@@ -43,6 +49,9 @@ static void submission_clear(struct submission *w)
 static int take_option(void *ctx, int key, struct usage_scan *s, struct err *e)
 {
 	struct submission *w = ctx;
+	int taken = sweep_take(&w->sweep, key, s->value, e);
+	if (taken <= 0)
+		return taken;
 	switch (key) {
 	case MAKING:
 		return making_take(&w->made, s->option, s->value, e);
@@ -124,8 +133,14 @@ static int read_command_line(struct submission *w, struct usage_scan *s, struct 
 		return err_set(e, ERR_USAGE, "--id goes with -- CMD or --script FILE; a task file has its own");
 	if (w->replace && w->skip)
 		return err_set(e, ERR_USAGE, "--replace and --skip-existing exclude each other");
-	if (!files && !w->words && !w->script_file)
+	bool script = w->words || w->script_file;
+	if (w->sweep.failed_of && (files || script))
+		return err_set(e, ERR_USAGE,
+			       "--failed-of GROUP takes the tasks of the group (expected no script and no file)");
+	if (!files && !script && !w->sweep.failed_of)
 		return err_set(e, ERR_USAGE, "submit needs task files, --script FILE, or -- CMD");
+	if (files && (sweep_wanted(&w->sweep) || w->sweep.chunk))
+		return err_set(e, ERR_USAGE, "--array, --matrix, --points and --chunk go with -- CMD or --script FILE");
 	if (files)
 		usage_distinct(s);
 	return 0;
@@ -134,7 +149,7 @@ static int read_command_line(struct submission *w, struct usage_scan *s, struct 
 /* What a script cannot say of itself. */
 static int take_directive(void *ctx, int key, struct usage_scan *s, struct err *e)
 {
-	if (strchr("swnreukS", key))
+	if (strchr("swnreukSF", key))
 		return err_set(e, ERR_USAGE, "%s is for the command line alone", s->option->name);
 	return take_option(ctx, key, s, e);
 }
@@ -167,6 +182,12 @@ static int read_directives(struct submission *w, const char *script, struct err 
 		w->workdir = w->workdir ? w->workdir : said.workdir;
 		if (!w->checkout.wanted)
 			w->checkout = said.checkout;
+		w->sweep.chunk = w->sweep.chunk ? w->sweep.chunk : said.sweep.chunk;
+		if (!sweep_wanted(&w->sweep)) {
+			said.sweep.chunk = w->sweep.chunk;
+			w->sweep = said.sweep;
+			said.sweep = (struct sweep){0};
+		}
 	}
 	submission_clear(&said);
 	return rc;
@@ -181,18 +202,55 @@ static int check_inputs(const struct submission *w, struct err *e)
 	return 0;
 }
 
-/* The one task of options and a script. */
-static void make_task(struct submission *w, const char *script, const char *by)
+/* The tasks of a sweep. Its group is told by --group, else by --id, else it gets a fresh name. */
+static int make_sweep(struct submission *w, struct json *doc, struct err *e)
+{
+	char fresh[24] = "sweep-";
+	const char *group = json_str(doc, "group");
+	clock_nonce(fresh + 6, 4);
+	w->group = xstrdup(group ? group : w->id ? w->id : fresh);
+	if (sweep_read(&w->sweep, e))
+		return -1;
+	return sweep_cut(&w->sweep, &doc, w->id ? w->id : w->group, w->group, &w->q.ids, &w->q.texts, e);
+}
+
+/* --failed-of: what failed of a group, as a sweep of its own; the options apply. */
+static int make_failed(struct submission *w, struct ledger *l, struct err *e)
+{
+	struct failed f = {0};
+	int rc = failed_read(&f, l, w->sweep.failed_of, &w->sweep, e);
+	for (size_t i = 0; i < f.n; i++)
+		making_apply(&w->made, f.docs[i]);
+	if (!rc) {
+		const char *group = f.n ? json_str(w->made.members, "group") : NULL;
+		w->group = xstrdup(group ? group : f.group);
+		rc = sweep_cut(&w->sweep, f.docs, w->id ? w->id : w->group, w->group, &w->q.ids, &w->q.texts, e);
+	}
+	failed_clear(&f);
+	return rc;
+}
+
+/* The one task of options and a script, or the tasks of a sweep. */
+static int make_tasks(struct submission *w, const char *script, const char *by, struct err *e)
 {
 	char fresh[24] = "t-";
 	clock_nonce(fresh + 2, 6);
 	const char *id = w->id ? w->id : fresh;
 	struct json *doc = making_task(&w->made, id, script ? script : "", by);
+	int rc = 0;
+	if (sweep_wanted(&w->sweep)) {
+		rc = make_sweep(w, doc, e);
+		json_free(doc);
+		return rc;
+	}
+	if (w->sweep.chunk)
+		rc = err_set(e, ERR_USAGE, "--chunk goes with --array, --matrix or --points");
 	char *text = task_text(doc);
 	strs_add(&w->q.ids, id);
 	strs_add(&w->q.texts, text);
 	free(text);
 	json_free(doc);
+	return rc;
 }
 
 static int read_file(struct submission *w, const char *path, struct err *e)
@@ -343,7 +401,12 @@ static int finish(struct submission *w, struct ledger *l, struct err *e)
 	}
 	if (w->q.ids.n && (sending_push(&w->inputs, e) || queue_tasks(l, &w->q, e)))
 		return -1;
-	for (size_t i = 0; i < w->q.landed.n; i++)
+	if (w->group) { /* one name finds them all */
+		puts(w->group);
+		fprintf(stderr, "dgrid: %zu point%s in %zu task%s of group %s\n", w->sweep.n,
+			w->sweep.n == 1 ? "" : "s", w->q.ids.n, w->q.ids.n == 1 ? "" : "s", w->group);
+	}
+	for (size_t i = 0; i < w->q.landed.n && !w->group; i++)
 		puts(w->q.landed.v[i]);
 	fflush(stdout);
 	for (size_t i = 0; i < w->q.ids.n; i++)
@@ -369,8 +432,10 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 	if ((w.script_file && script.data && read_directives(&w, script.data, e)) || check_inputs(&w, e) ||
 	    (w.replace ? open_grid_to_sign : open_grid)(ctx, &l, &c, e))
 		goto out;
-	if (one)
-		make_task(&w, script.data, l.git.name);
+	if (one && make_tasks(&w, script.data, l.git.name, e))
+		goto out;
+	if (w.sweep.failed_of && make_failed(&w, &l, e))
+		goto out;
 	for (int i = s.rest; !one && i < s.argc; i++)
 		if (read_file(&w, s.argv[i], e))
 			goto out;
@@ -395,7 +460,9 @@ const struct verb verb_submit = {
     .name = "submit",
     .args = "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] [--dry-run] "
 	    "[--replace | --skip-existing] [--unapproved] [--sign] [--key FILE] [--wait] [TASK-OPTION]... (FILE... | "
-	    "[--id ID] (--script FILE | -- CMD))",
+	    "[--id ID] "
+	    "[--array LIST | --matrix NAME=V,V... | --points FILE] [--chunk N] (--script FILE | -- CMD) | --failed-of "
+	    "GROUP)",
     .summary = "validate and queue tasks; --wait waits for its end",
     .about =
 	"Queues tasks: those in FILE..., each a JSON document whose name without .json is its id (dgrid-task(5)), or "
@@ -403,7 +470,11 @@ const struct verb verb_submit = {
 	"with file, line and column. Prints the ids, one a line.\n\n"
 	"After --, one argument is a script as it stands; several are a command and its arguments, and they are quoted "
 	"so that what runs is what you typed. A script that begins with #! is run by the program named there, any "
-	"other by sh.",
+	"other by sh.\n\n"
+	"With --array, --matrix or --points the script runs once for each point of a sweep, and finds the point's "
+	"index "
+	"in DGRID_POINT. The points are cut into tasks of one group, whose name is printed instead of ids: that of "
+	"--group, else of --id, else a fresh one. dgrid logs --group NAME --table shows all points.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
@@ -431,17 +502,28 @@ const struct verb verb_submit = {
 	    {'S', "--sign", NULL, NULL, "sign it with your SSH key (see dgrid approve)"},
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
 	    {'w', "--wait", NULL, NULL, "wait until all have ended, and tell by the exit code how, as dgrid wait does"},
+	    {'A', "--array", "LIST", NULL, "points with these indexes: 0-99, 0-99:10 (every tenth), 1,5,9"},
+	    {'M', "--matrix", "NAME=V,V...", NULL,
+	     "points with each of these values of a variable, written as a row of CSV; given again, each with each"},
+	    {'P', "--points", "FILE", "@files",
+	     "a point a line: CSV whose header names the variables, or JSON objects; - is stdin"},
+	    {'C', "--chunk", "N", NULL,
+	     "points a task, 1 to 256; default: so that there are at most 256 tasks of an hour"},
+	    {'F', "--failed-of", "GROUP", NULL,
+	     "the points of a sweep that were no success, as group GROUP-r1, then -r2"},
 	    {'s', "--script", "FILE", "@files", "the file that holds the script, at most 65,536 bytes; - is stdin"},
 	    {0}},
     .shared = making_option_at,
     .operands = "@files",
-    .examples = (const struct usage_note[]){{"dgrid submit --id hello --wait -- 'echo hello'", ""},
-					    {"dgrid submit --script nightly.sh --timeout 300 --label arm64", ""},
-					    {"dgrid submit --input data.csv -- 'wc -l /in/data.csv'", ""},
-					    {"dgrid submit --checkout -- 'make test'",
-					     "in a copy of the repository you stand in"},
-					    {"dgrid submit tasks/*.json", "files, validated together"},
-					    {0}},
+    .examples =
+	(const struct usage_note[]){
+	    {"dgrid submit --id hello --wait -- 'echo hello'", ""},
+	    {"dgrid submit --script nightly.sh --timeout 300 --label arm64", ""},
+	    {"dgrid submit --input data.csv -- 'wc -l /in/data.csv'", ""},
+	    {"dgrid submit --checkout -- 'make test'", "in a copy of the repository you stand in"},
+	    {"dgrid submit tasks/*.json", "files, validated together"},
+	    {"dgrid submit --id fit --matrix A=1,2,3 --matrix B=10,20 --script fit.sh", "six points"},
+	    {0}},
     .exits = (const struct usage_note[]){{"0", "queued; with --wait: and all succeeded"},
 					 {"1", "with --wait: one failed"},
 					 {"3", "with --wait: one was cancelled"},
