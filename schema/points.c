@@ -117,3 +117,19 @@ int64_t points_seconds(const struct json *task, int64_t timeout_seconds)
 	size_t n = points_count(task);
 	return timeout_seconds * (n ? (int64_t)n : 1);
 }
+
+const char *points_words(const struct json *task, int64_t done, char out[64])
+{
+	size_t n = points_count(task);
+	const char *s = n == 1 ? "" : "s";
+	const struct json *result = json_get(task, "result");
+	int64_t failed = json_int(result, "points_failed", -1);
+	out[0] = 0;
+	if (n && failed >= 0 && failed <= (int64_t)n)
+		snprintf(out, 64, "%lld of %zu point%s succeeded", (long long)((int64_t)n - failed), n, s);
+	else if (n && done >= 0 && done <= (int64_t)n && !result)
+		snprintf(out, 64, "%lld of %zu point%s done", (long long)done, n, s);
+	else if (n)
+		snprintf(out, 64, "%zu point%s", n, s);
+	return out;
+}

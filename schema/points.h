@@ -24,6 +24,9 @@ struct point { /* borrowed from the document */
 /* Into out; how many. 0: the script runs once, and there are none. */
 size_t points_of(const struct json *task, struct point out[POINTS_MAX]);
 size_t points_count(const struct json *task);
+/* "40 points", "12 of 40 points done", "38 of 40 points succeeded"; "" of a task without. done: how many of a running
+ * one, -1: unknown. */
+const char *points_words(const struct json *task, int64_t done, char out[64]);
 /* How long all its points together may run; of a task without points its own timeout_seconds. */
 int64_t points_seconds(const struct json *task, int64_t timeout_seconds);
 #endif

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/markup.h"
 #include "schema/need.h"
+#include "schema/points.h"
 #include "schema/result.h"
 #include "store/voters.h"
 #include "store/waits.h"
@@ -238,6 +239,15 @@ static void count_for_node(struct reading *x, const struct row *row)
 		}
 }
 
+/* What it says of itself, behind how many points it has and how far they are. */
+static char *description_of(const struct snapshot *s, const char *id, const struct json *doc)
+{
+	char points[64];
+	const char *own = json_str(doc, "description");
+	points_words(doc, doc ? snapshot_points_done(s, id, doc) : -1, points);
+	return xasprintf("%s%s%s", points, points[0] && own && *own ? ": " : "", own ? own : "");
+}
+
 static void take_doc(void *ctx, size_t index, const struct json *doc)
 {
 	struct reading *x = ctx;
@@ -291,7 +301,9 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	put_number(column(&l, "signal"), number(result, "signal", 0));
 	put_number(column(&l, "priority"), number(doc, "priority", 5));
 	put_labels(column(&l, "labels"), json_get(doc, "labels"));
-	put_text(column(&l, "text"), json_str(doc, "description"), 160);
+	char *about = description_of(x->s, t->id, doc);
+	put_text(column(&l, "text"), about, 160);
+	free(about);
 	put_number(column(&l, "tries"), attempts_made(doc));
 	put_number(column(&l, "max"), task_max_attempts(doc));
 	put_number(column(&l, "timeout"), number(doc, "timeout_seconds", 0));

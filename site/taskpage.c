@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/markup.h"
 #include "schema/input.h"
+#include "schema/points.h"
 #include "schema/result.h"
 #include "schema/vote.h"
 #include "site/rows.h"
@@ -42,6 +43,7 @@ void taskpage_words(struct buf *out, enum task_state state, const struct json *d
 	const char *status = json_str(result, "status");
 	int64_t code = json_int(result, "exit_code", -1), sig = json_int(result, "signal", 0),
 		ms = json_int(result, "duration_ms", -1);
+	char points[64];
 	if (!doc)
 		buf_adds(out, "Its file is no valid JSON: dgrid show tells line and column.");
 	else if (state == TASK_UNAPPROVED)
@@ -54,6 +56,8 @@ void taskpage_words(struct buf *out, enum task_state state, const struct json *d
 	else if (!status)
 		buf_adds(out, state == TASK_COMPLETED ? "Completed; its file holds no result."
 						      : "Failed; its file holds no result.");
+	else if (json_get(result, "points") && strcmp(status, "cancelled") != 0)
+		buf_addf(out, "%s%s.", strcmp(status, "success") ? "Failed: " : "", points_words(doc, -1, points));
 	else if (!strcmp(status, "success"))
 		buf_adds(out, "Succeeded: exit code 0.");
 	else if (!strcmp(status, "timeout"))
@@ -291,11 +295,13 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact_value(b, "Attempts at most", json_get(doc, "max_attempts"), "");
 	if (doc)
 		facts_vote(b, p);
-	fact_value(b, "Time limit", json_get(doc, "timeout_seconds"), " s");
 	fact_value(b, "Group", json_get(doc, "group"), "");
 	fact_nodes(b, "Needs", json_get(doc, "needs"));
 	fact_nodes(b, "Comes after", json_get(doc, "after"));
 	fact_nodes(b, "Waited for by", p->behind);
+	char points[64];
+	fact(b, "Points", points_words(doc, snapshot_points_done(p->s, p->task->id, doc), points));
+	fact_value(b, "Time limit", json_get(doc, "timeout_seconds"), points[0] ? " s a point" : " s");
 	fact_value(b, "Priority", json_get(doc, "priority"), "");
 	fact_labels(b, json_get(doc, "labels"));
 	fact_value(b, "Processors", json_get(doc, "cpus"), "");
@@ -317,7 +323,8 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 		}
 	buf_adds(b, "</dl>\n");
 	int64_t claimed = row_time(claim, "claimed_at"), limit = json_int(doc, "timeout_seconds", 0);
-	if (p->task->state == TASK_IN_PROGRESS && claimed && limit > 0 && limit <= 86400)
+	limit = limit > 0 && limit <= 86400 ? points_seconds(doc, limit) : 0;
+	if (p->task->state == TASK_IN_PROGRESS && claimed && limit > 0)
 		buf_addf(b,
 			 "<div class=\"run\" data-claimed=\"%lld\" data-timeout=\"%lld\" data-lease=\"%lld\"></div>\n",
 			 (long long)claimed, (long long)limit, (long long)row_time(claim, "lease_until"));
@@ -422,6 +429,63 @@ static void put_stream(struct buf *b, const struct json *result, const char *nam
 	free(cut);
 }
 
+/* The variables of a point, each as NAME=value. */
+static void put_variables(struct buf *b, const struct json *vars)
+{
+	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
+		if (v->type == JSON_STRING && strcmp(v->name, POINT_INDEX) != 0) {
+			buf_adds(b, "<code>");
+			markup_html(b, v->name, markup_cut(v->name, strlen(v->name), 64));
+			buf_adds(b, "=");
+			markup_html(b, v->text, markup_cut(v->text, v->len, 80));
+			buf_adds(b, "</code> ");
+		}
+}
+
+static void put_point(struct buf *b, const struct point *p, const struct json *end)
+{
+	const char *status = json_str(end, "status");
+	bool bad = !status || strcmp(status, "success") != 0;
+	char *said = result_line(end, bad);
+	int64_t code = json_int(end, "exit_code", -1), ms = json_int(end, "duration_ms", -1);
+	buf_addf(b, "<tr><td class=\"num\">%lld</td><td><span class=\"badge s-%s\">", (long long)p->index,
+		 status && !strcmp(status, "success") ? "completed" : badge_class(status));
+	markup_html(b, status ? status : "?", markup_cut(status ? status : "?", status ? strlen(status) : 1, 24));
+	buf_adds(b, "</span></td><td class=\"num\">");
+	if (code >= 0)
+		buf_addf(b, "%lld", (long long)code);
+	buf_adds(b, "</td><td class=\"num\">");
+	if (ms >= 0 && ms < 1000000000000)
+		buf_addf(b, "%.2f s", (double)ms / 1000);
+	buf_adds(b, "</td><td>");
+	put_variables(b, p->vars);
+	buf_adds(b, "</td><td>");
+	markup_html(b, said, markup_cut(said, strlen(said), 200));
+	buf_adds(b, "</td></tr>\n");
+	free(said);
+}
+
+/* Those that failed first. */
+static void put_points(struct buf *b, const struct json *doc, const struct json *points)
+{
+	static const char *const heads[] = {"Point", "Status", "Exit code", "Time", "Variables", "Output"};
+	struct point all[POINTS_MAX];
+	size_t n = points_of(doc, all);
+	buf_adds(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Points\"><table><thead><tr>");
+	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+		buf_addf(b, "<th scope=\"col\">%s</th>", heads[i]);
+	buf_adds(b, "</tr></thead>\n<tbody>\n");
+	for (int good = 0; good < 2; good++) {
+		const struct json *end = points->type == JSON_ARRAY ? points->child : NULL;
+		for (size_t i = 0; i < n && end; i++, end = end->next) {
+			const char *status = json_str(end, "status");
+			if ((status && !strcmp(status, "success")) == good)
+				put_point(b, &all[i], end);
+		}
+	}
+	buf_adds(b, "</tbody></table></div>\n");
+}
+
 /* What the page has not shown: environment, metadata, names of one's own. */
 static void put_rest(struct buf *b, const struct json *doc)
 {
@@ -454,6 +518,8 @@ void taskpage_body(struct buf *out, const struct taskpage *p)
 	}
 	if (result) {
 		buf_adds(out, "<section aria-labelledby=\"h-out\"><h2 id=\"h-out\">Output</h2>\n");
+		if (json_get(result, "points"))
+			put_points(out, doc, json_get(result, "points"));
 		put_stream(out, result, "stdout", "Standard output");
 		put_stream(out, result, "stderr", "Standard error");
 		buf_adds(out, "</section>\n");

@@ -239,6 +239,9 @@ void follow_stream(bool to_stderr, const struct json *result)
 	const struct json *text = json_get(result, name),
 			  *cut = json_get(result, to_stderr ? "stderr_truncated" : "stdout_truncated");
 	int64_t total = json_int(result, to_stderr ? "stderr_bytes" : "stdout_bytes", -1), left = 0;
+	const struct json *points = json_get(result, "points");
+	for (const struct json *p = points ? points->child : NULL; p; p = p->next)
+		follow_stream(to_stderr, p);
 	if (!text || text->type != JSON_STRING)
 		return;
 	size_t marker = 0;
@@ -258,11 +261,19 @@ void follow_stream(bool to_stderr, const struct json *result)
 	follow_print(to_stderr, gap + marker, text->len - head - marker);
 }
 
-static void print_rest(struct following *f, int k, const struct json *result)
+/* Of what the run, or one of its points, printed on a stream: what comes after the first `had` bytes. */
+static void print_rest(struct following *f, int k, const struct json *result, int64_t had)
 {
 	const struct json *text = json_get(result, stream(k));
 	const struct json *cut = json_get(result, k ? "stderr_truncated" : "stdout_truncated");
-	int64_t total = json_int(result, k ? "stderr_bytes" : "stdout_bytes", -1), left = 0, had = f->printed[k];
+	int64_t total = json_int(result, k ? "stderr_bytes" : "stdout_bytes", -1), left = 0;
+	const struct json *points = json_get(result, "points");
+	for (const struct json *p = points ? points->child : NULL; p; p = p->next) {
+		int64_t own = json_int(p, k ? "stderr_bytes" : "stdout_bytes", 0);
+		if (had < own)
+			print_rest(f, k, p, had);
+		had = had < own ? 0 : had - own;
+	}
 	if (!text || text->type != JSON_STRING)
 		return;
 	const char *body = text->text;
@@ -300,8 +311,8 @@ static int finish(struct following *f, struct err *e)
 	hide_clock(f);
 	if (!nonce || strcmp(nonce, f->nonce) != 0) /* of another attempt than the one that was followed */
 		f->printed[0] = f->printed[1] = 0;
-	print_rest(f, 0, result);
-	print_rest(f, 1, result);
+	print_rest(f, 0, result, f->printed[0]);
+	print_rest(f, 1, result, f->printed[1]);
 	if (!result) {
 		/* The well-known attempt kept results beside the task, in ID.json.log. */
 		char *log = xasprintf("%s.log", f->path);
