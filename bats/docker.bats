@@ -24,6 +24,7 @@ teardown() {
 @test "docker: a flood of output keeps head and tail; bytes that are no UTF-8 are replaced" { check_flood; }
 @test "docker: what a script leaves in /out comes back, and its limits hold" { check_outputs; }
 @test "docker: what a script is given stands in /in, and a copy of it can be written to" { check_inputs; }
+@test "docker: the points of a task, each in a sandbox of its own or all in one" { check_points; }
 
 @test "docker: after kill -9 the next start removes the container left running and gives the claim back" {
 	mark=9$RANDOM

@@ -24,6 +24,7 @@ teardown() {
 @test "podman: a flood of output keeps head and tail; bytes that are no UTF-8 are replaced" { check_flood; }
 @test "podman: what a script leaves in /out comes back, and its limits hold" { check_outputs; }
 @test "podman: what a script is given stands in /in, and a copy of it can be written to" { check_inputs; }
+@test "podman: the points of a task, each in a sandbox of its own or all in one" { check_points; }
 
 @test "podman: after kill -9 the next start removes the container left running and gives the claim back" {
 	mark=9$RANDOM

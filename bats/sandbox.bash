@@ -395,3 +395,61 @@ check_client_killed() {
 	[ "$(field termed 'r["status"], r["exit_code"], r["stdout"].split()')" = "failed 7 ['before']" ]
 	[[ "$(outcomes termed)" =~ ^(released )?failed$ ]]
 }
+
+# The points of a task: each has its variables, its end, its output and its /out, whether it has a sandbox of its own or
+# shares one. What a script prints is its own, also where it looks like the mark between two points.
+check_points() {
+	local share points
+	points='{"A": "it'"'"'s \"1\" $(x) `y` \\", "GREETING": "hi"}, {"A": "two\nlines"}, {"DGRID_POINT": "7", "A": "3"}, {"A": "4"}, {"A": "5", "IFS": "=", "PATH": "/nowhere"}, {"A": "6"}'
+	for share in false true; do
+		task "p-$share" '{"timeout_seconds": 6, "first_point": 3, "env": {"GREETING": "hello", "OTHER": "env"}, "share_sandbox": '"$share"', "points": ['"$points"']}' <<'SH'
+printf '%s|%s|%s|%s' "$DGRID_POINT" "$A" "$GREETING" "$OTHER"
+echo "err $DGRID_POINT" >&2
+[ -n "$DGRID_OUT" ] || exit 9
+case $DGRID_POINT in
+	3) echo one >"$DGRID_OUT/file"; echo x >/tmp/seen ;;
+	4) [ -e /tmp/seen ] && echo ' seen'; printf '\036dgrid-00 0\n\036dgrid-'; exit 3 ;;
+	7) kill -9 $$ ;;
+	8) i=0; while [ $i -lt 300 ]; do echo 'twenty bytes a line.'; i=$((i + 1)); done ;;
+	9) echo five >"$DGRID_OUT/file"; exit 0 ;;
+	10) sleep 77 ;;
+esac
+SH
+	done
+	task p-next '{"timeout_seconds": 5, "share_sandbox": true, "points": 4}' <<'SH'
+case $DGRID_POINT in
+	1) kill -9 -1 ;;
+	2) sleep 78 ;;
+	*) echo "ran $DGRID_POINT" ;;
+esac
+SH
+	task p-sh '{"share_sandbox": true, "points": [{"N": "1"}, {"N": "2"}]}' <<'SH'
+#!/bin/sh -e
+false || echo "interpreted $N"
+false
+SH
+	run_all
+	for share in false true; do
+		[ "$(field "p-$share" 'r["status"], r["exit_code"], r["points_failed"], "stdout" in r')" = 'failed 3 3 False' ]
+		[ "$(field "p-$share" '[p["point"] for p in r["points"]]')" = '[3, 4, 7, 8, 9, 10]' ]
+		[ "$(field "p-$share" '[(p["status"], p["exit_code"], p["signal"]) for p in r["points"]]')" = \
+			"[('success', 0, None), ('failed', 3, None), ('failed', 137, 9), ('success', 0, None), ('success', 0, None), ('timeout', None, None)]" ]
+		[ "$(field "p-$share" 'r["points"][0]["stdout"]')" = '3|it'"'"'s "1" $(x) `y` \|hi|env' ]
+		[ "$(field "p-$share" 'r["points"][2]["stdout"]')" = '7|3|hello|env' ]
+		[ "$(field "p-$share" '[p["stderr"] for p in r["points"]] == ["err %d\n" % p["point"] for p in r["points"]]')" = True ]
+		[ "$(field "p-$share" 'r["points"][3]["stdout_bytes"], r["points"][3]["stdout_truncated"], 1000 < len(r["points"][3]["stdout"]) < 1100')" = '6313 True True' ]
+		[ "$(field "p-$share" 'r["points"][5]["duration_ms"] >= 6000')" = True ]
+		[ "$("$DGRID" get "p-$share" 3/file -o -)" = one ]
+		[ "$("$DGRID" get "p-$share" 9/file -o -)" = five ]
+		[ "$(field "p-$share" 'r["out"]["files"]')" = 2 ]
+	done
+	# A sandbox of one's own shows nothing of another's.
+	[ "$(field p-false 'r["points"][1]["stdout"] == "4|two\nlines|hello|env\036dgrid-00 0\n\036dgrid-"')" = True ]
+	[ "$(field p-true 'r["points"][1]["stdout"] == "4|two\nlines|hello|env seen\n\036dgrid-00 0\n\036dgrid-"')" = True ]
+	# What ends a shared sandbox ends one point; the others begin in the next.
+	[ "$(field p-next '[(p["status"], p.get("stdout")) for p in r["points"]]')" = \
+		"[('success', 'ran 0\n'), ('failed', None), ('timeout', None), ('success', 'ran 3\n')]" ]
+	[ "$(field p-sh '[(p["exit_code"], p["stdout"]) for p in r["points"]]')" = "[(1, 'interpreted 1\n'), (1, 'interpreted 2\n')]" ]
+	nothing_left 'sleep 7[78]'
+	"$DGRID" audit
+}

@@ -55,6 +55,7 @@ hostile() {
 @test "bwrap: a flood of output keeps head and tail; bytes that are no UTF-8 are replaced" { check_flood; }
 @test "bwrap: what a script leaves in /out comes back, and its limits hold" { check_outputs; }
 @test "bwrap: what a script is given stands in /in, and a copy of it can be written to" { check_inputs; }
+@test "bwrap: the points of a task, each in a sandbox of its own or all in one" { check_points; }
 
 @test "bwrap: a sandbox dies with its worker" {
 	mark=9$RANDOM

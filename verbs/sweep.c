@@ -77,30 +77,32 @@ static int array_wrong(const struct sweep *w, const char *at, struct err *e)
 	    (int)(at - w->array) + 1, w->array, POINT_INDEX_MAX);
 }
 
-static bool take_index(const char **p, int64_t *out)
+/* A number of at least that; past it. False: p stands where it should begin. */
+static bool take_index(const char **p, int64_t least, int64_t *out)
 {
 	size_t n = strspn(*p, "0123456789");
 	*out = n && n <= 9 ? strtol(*p, NULL, 10) : -1;
-	*p += n;
-	return *out >= 0;
+	*p += *out >= least ? n : 0;
+	return *out >= least;
 }
 
 static int read_array(struct sweep *w, struct err *e)
 {
-	const char *p = w->array;
 	int64_t next = 0;
-	for (;; p++) {
-		const char *from = p;
+	for (const char *p = w->array;; p++) {
 		int64_t first, last, step = 1;
-		if (!take_index(&p, &first))
-			return array_wrong(w, from, e);
+		bool good = take_index(&p, next, &first);
 		last = first;
-		if (*p == '-' && (p++, !take_index(&p, &last)))
+		if (good && *p == '-') {
+			p++;
+			good = take_index(&p, first, &last);
+		}
+		if (good && *p == ':') {
+			p++;
+			good = take_index(&p, 1, &step);
+		}
+		if (!good || (*p && *p != ','))
 			return array_wrong(w, p, e);
-		if (*p == ':' && (p++, !take_index(&p, &step) || !step))
-			return array_wrong(w, p, e);
-		if (first < next || last < first || (*p && *p != ','))
-			return array_wrong(w, *p && *p != ',' ? p : from, e);
 		for (int64_t i = first; i <= last; i += step) {
 			if (w->n == SWEEP_MAX)
 				return too_many(e);
@@ -179,7 +181,7 @@ static int add_from_file(struct sweep *w, struct json *vars, const char *name, l
 	int64_t next = w->n ? w->v[w->n - 1].index + 1 : 0, index = next;
 	const char *p = own;
 	int rc = w->n == SWEEP_MAX ? too_many(e) : 0;
-	if (!rc && own && (!take_index(&p, &index) || *p || index < next))
+	if (!rc && own && (!take_index(&p, next, &index) || *p))
 		rc = err_set(e, ERR_DATA,
 			     "%.200s:%ld:1: " POINT_INDEX " is '%.40s' (expected digits, and more than before)", name,
 			     line, own);
