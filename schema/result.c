@@ -151,6 +151,8 @@ static char *points_line(const struct json *points)
 			bad++;
 			first = first ? first : p;
 		}
+	if (n == 1)
+		return result_line(points->child, bad > 0);
 	char *said = first ? result_line(first, true) : NULL,
 	     *line = said && *said ? xasprintf("%ld of %ld points; %lld: %s", n - bad, n,
 					       (long long)json_int(first, "point", 0), said)

@@ -34,8 +34,11 @@ static int check(struct report_options *o, struct usage_scan *s, enum report_ope
 	if (o->watch && (o->json || o->markdown || o->at))
 		return err_set(e, ERR_USAGE,
 			       "--watch shows the grid as it is, on a terminal: not with --json, --markdown or --at");
-	if (o->follow && (o->json || o->at))
-		return err_set(e, ERR_USAGE, "--follow shows what is printed now: not with --json or --at");
+	if (o->follow && (o->json || o->at || o->table || o->csv))
+		return err_set(e, ERR_USAGE,
+			       "--follow shows what is printed now: not with --json, --at, --table or --csv");
+	if (o->csv && (o->json || o->table))
+		return err_set(e, ERR_USAGE, "--csv or %s, not both", o->json ? "--json" : "--table");
 	return 0;
 }
 
@@ -58,6 +61,12 @@ int report_options(struct report_options *o, const struct verb *v, int argc, cha
 			break;
 		case 'f':
 			o->follow = true;
+			break;
+		case 'T':
+			o->table = true;
+			break;
+		case 'V':
+			o->csv = true;
 			break;
 		case 'A':
 			o->atom = s.value ? s.value : "";

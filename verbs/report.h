@@ -7,7 +7,7 @@
 #include "verbs/select.h"
 
 struct report_options {
-	bool json, all, markdown, follow;
+	bool json, all, markdown, follow, table, csv;
 	const char *at;
 	const char *atom; /* base URL of the feed, "" for none; NULL: no feed is asked for */
 	long limit;	  /* rows of queued, and of finished tasks, unless --all or --limit says else */
@@ -19,8 +19,8 @@ struct report_options {
 };
 enum report_operands { REPORT_NONE, REPORT_ANY, REPORT_ONE, REPORT_MANY };
 /* The options of such a verb, by these keys: j --json, t --at, a --all, m --markdown, l --limit, w --watch,
- * f --follow, A --atom, and those of select.h. REPORT_MANY: ids, or one of the latter; REPORT_ANY: if any. report_clear
- * also after an error.
+ * f --follow, A --atom, T --table, V --csv, and those of select.h. REPORT_MANY: ids, or one of the latter; REPORT_ANY:
+ * if any. report_clear also after an error.
  */
 int report_options(struct report_options *o, const struct verb *v, int argc, char **argv, enum report_operands takes,
 		   struct err *e);

@@ -1,8 +1,10 @@
 #include "base/text.h"
 #include "schema/input.h"
+#include "schema/points.h"
 #include "schema/result.h"
 #include "schema/vote.h"
 #include "verbs/follow.h"
+#include "verbs/pointlist.h"
 #include "verbs/report.h"
 #include "verbs/verbs.h"
 #include <stdint.h>
@@ -11,6 +13,18 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Several tasks, told one after the other. */
+struct telling {
+	struct report_options o;
+	struct snapshot s;
+	struct json *into;   /* with --json: a list; NULL: text */
+	size_t told, silent; /* silent: those that have nothing to tell yet */
+	struct pointlist points;
+	/* 0: told; 1: silent; -1: e is filled */
+	int (*one)(struct telling *t, const struct selected *one, struct err *e);
+	void (*all)(struct telling *t); /* once, after them; NULL: nothing more */
+};
 
 /* ---- one task ---- */
 
@@ -79,6 +93,8 @@ static void show_asked(const struct json *doc)
 					      "quorum",
 					      "labels",
 					      "workdir",
+					      "first_point",
+					      "share_sandbox",
 					      NULL};
 	struct input inputs[INPUTS_MAX];
 	size_t n = inputs_of(doc, inputs);
@@ -198,7 +214,24 @@ static void show_attempts(const struct json *attempts)
 	}
 }
 
-static void show_text(const struct json *doc, const char *state, const char *path)
+/* How far its points are; those that failed first. */
+static void show_points(const struct json *doc, const char *state, const struct report_options *o)
+{
+	struct pointlist l = {0};
+	struct buf out = {0};
+	int width, rows;
+	if (!points_count(doc))
+		return;
+	pointlist_add(&l, "", state, doc);
+	pointlist_sort(&l, true);
+	table_terminal(&width, &rows);
+	pointlist_table(&l, (size_t)o->limit, width, table_colour(), &out);
+	printf("\npoints:\n%s", out.data);
+	buf_clear(&out);
+	pointlist_clear(&l);
+}
+
+static void show_text(const struct telling *t, const struct json *doc, const char *state, const char *path)
 {
 	const struct json *result = json_get(doc, "result"), *claim = json_get(doc, "claim"),
 			  *attempts = json_get(doc, "attempts"), *script = json_get(doc, "script");
@@ -213,6 +246,9 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 	if (json_str(doc, "submitted_by"))
 		line("by", json_str(doc, "submitted_by"));
 	show_asked(doc);
+	char points[64];
+	if (*points_words(doc, snapshot_points_done(&t->s, json_str(doc, "task_id"), doc), points))
+		line("points", points);
 	const struct json *approved = json_get(doc, "approved_by");
 	if (json_str(approved, "author"))
 		line("approved by", json_str(approved, "author"));
@@ -258,19 +294,10 @@ static void show_text(const struct json *doc, const char *state, const char *pat
 	show_attempts(attempts);
 	if (script && script->type == JSON_STRING)
 		block("script", script->text, script->len);
+	show_points(doc, state, &t->o);
 	show_stream(result, "stdout");
 	show_stream(result, "stderr");
 }
-
-/* Several tasks, told one after the other. */
-struct telling {
-	struct report_options o;
-	struct snapshot s;
-	struct json *into;   /* with --json: a list; NULL: text */
-	size_t told, silent; /* silent: those that have nothing to tell yet */
-	/* 0: told; 1: silent; -1: e is filled */
-	int (*one)(struct telling *t, const struct selected *one, struct err *e);
-};
 
 /* One of several begins below an empty line. */
 static int show_one(struct telling *t, const struct selected *one, struct err *e)
@@ -286,7 +313,7 @@ static int show_one(struct telling *t, const struct selected *one, struct err *e
 	}
 	if (t->told)
 		putchar('\n');
-	show_text(doc, one->state, one->path);
+	show_text(t, doc, one->state, one->path);
 	return 0;
 }
 
@@ -304,7 +331,9 @@ static int tell(const struct context *ctx, struct telling *t, struct err *e)
 		t->told += !got;
 		t->silent += got > 0;
 	}
-	if (!rc && o->json && (t->told || o->of.given))
+	if (!rc && t->all && (t->told || o->of.given))
+		t->all(t);
+	else if (!rc && o->json && (t->told || o->of.given))
 		report_list(o, t->into);
 	if (!rc && !found.n && !found.missing.n)
 		fputs("dgrid: no task matches\n", stderr);
@@ -313,6 +342,7 @@ static int tell(const struct context *ctx, struct telling *t, struct err *e)
 	else if (!rc)
 		rc = select_missing(&found, e);
 	json_free(t->into);
+	pointlist_clear(&t->points);
 	selected_clear(&found);
 	snapshot_close(&t->s);
 	return rc;
@@ -328,17 +358,24 @@ static int cmd_show(const struct context *ctx, int argc, char **argv, struct err
 
 /* ---- what it printed ---- */
 
-static struct json *logs_json(const char *id, const struct json *result, const struct buf *old)
+static struct json *logs_json(const struct selected *one, const struct json *doc, const struct buf *old)
 {
+	const struct json *result = json_get(doc, "result");
 	static const char *const kept[] = {"status",	    "exit_code",    "stdout",		"stderr",
 					   "stdout_bytes",  "stderr_bytes", "stdout_truncated", "stderr_truncated",
 					   "stdout_sha256", "stderr_sha256"};
 	struct json *all = json_new(JSON_OBJECT);
-	json_set(all, "task_id", json_new_str(id));
+	json_set(all, "task_id", json_new_str(one->task->id));
 	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
 		report_copy(all, result, kept[i]);
 	if (old->len)
 		json_set(all, "stdout", json_new_strn(old->data, old->len));
+	if (json_get(result, "points")) {
+		struct pointlist l = {0};
+		pointlist_add(&l, one->task->id, one->state, doc);
+		json_set(all, "points", pointlist_json(&l));
+		pointlist_clear(&l);
+	}
 	return all;
 }
 
@@ -379,7 +416,7 @@ static int logs_one(struct telling *t, const struct selected *one, struct err *e
 				       id, one->state, vote_count(doc) ? ", for votes show none" : "", id);
 	}
 	if (t->into)
-		json_append(t->into, logs_json(id, result, &old));
+		json_append(t->into, logs_json(one, doc, &old));
 	else {
 		if (t->o.of.given || t->o.n_ids > 1)
 			put_head(id, !t->told, result);
@@ -392,11 +429,50 @@ static int logs_one(struct telling *t, const struct selected *one, struct err *e
 	return 0;
 }
 
+/* --table, --csv: a row a point. */
+static int points_one(struct telling *t, const struct selected *one, struct err *e)
+{
+	struct json *doc = selected_doc(&t->s, one, e);
+	/* What was archived is called so, and has a result that tells how it ended. */
+	if (doc)
+		pointlist_add(&t->points, one->task->id, one->state, doc);
+	return doc ? 0 : -1;
+}
+
+static void points_all(struct telling *t)
+{
+	struct buf out = {0};
+	int width, rows;
+	pointlist_sort(&t->points, false);
+	table_terminal(&width, &rows);
+	if (t->o.json) {
+		struct json *all = json_new(JSON_OBJECT);
+		json_set(all, "schema", json_new_int(1));
+		json_set(all, "points", pointlist_json(&t->points));
+		put_json(all);
+		json_free(all);
+		return;
+	}
+	if (t->o.csv)
+		pointlist_csv(&t->points, &out);
+	else
+		pointlist_table(&t->points, 0, width, table_colour(), &out);
+	if (t->o.csv)
+		follow_print(false, out.data, out.len);
+	else
+		fwrite(out.data, 1, out.len, stdout);
+	buf_clear(&out);
+}
+
 static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct telling t = {.one = logs_one};
 	struct report_options *o = &t.o;
 	int rc = report_options(o, &verb_logs, argc, argv, REPORT_MANY, e);
+	if (o->table || o->csv) {
+		t.one = points_one;
+		t.all = points_all;
+	}
 	if (!rc && o->follow && (o->of.given || o->n_ids > 1))
 		rc = err_set(e, ERR_USAGE, "--follow shows one task (expected one id)");
 	else if (!rc && o->follow)
@@ -427,7 +503,7 @@ const struct verb verb_show = {
 };
 const struct verb verb_logs = {
     .name = "logs",
-    .args = "[-f | --follow] [--json] [--at REV|DATE] [SELECTION]... [ID]...",
+    .args = "[-f | --follow] [--json] [--table | --csv] [--at REV|DATE] [SELECTION]... [ID]...",
     .summary = "what tasks printed: stdout to stdout, stderr to stderr; -f follows it to its end",
     .about = "Prints what a task that has ended printed. Where its middle was not kept (output_limit_bytes of "
 	     "grid.json), a line "
@@ -438,16 +514,24 @@ const struct verb verb_logs = {
 	     "With -f it waits for the task to start, prints what its node sends along with its beats (live_tail_bytes "
 	     "of grid.json, the newest of each stream), and ends with the task.",
     .needs = USAGE_READS,
-    .options = (const struct usage_option[]){{'f', "-f, --follow", NULL, NULL,
-					      "print while it runs, until it has ended; not with --json or --at"},
-					     USAGE_JSON,
-					     USAGE_AT,
-					     {0}},
+    .options =
+	(const struct usage_option[]){
+	    {'f', "-f, --follow", NULL, NULL, "print while it runs, until it has ended; not with --json or --at"},
+	    {'T', "--table", NULL, NULL,
+	     "a row a point: index, status, variables, the first line of its output; "
+	     "with --json as data"},
+	    {'V', "--csv", NULL, NULL,
+	     "the same as CSV for a plot; where points print an object of JSON on a line, "
+	     "its members are columns"},
+	    USAGE_JSON,
+	    USAGE_AT,
+	    {0}},
     .shared = select_option_at,
     .operands = "@tasks",
     .examples = (const struct usage_note[]){{"dgrid logs hello >out 2>err", ""},
 					    {"dgrid logs -f hello", ""},
 					    {"dgrid logs --group sweep --failed", "of each that failed"},
+					    {"dgrid logs --group sweep --csv >sweep.csv", "a row a point"},
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "printed; with -f: the task succeeded"},
 					 {"1", "with -f: the task failed"},

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/text.h"
+#include "schema/points.h"
 #include "schema/result.h"
 #include "store/record.h"
 #include "store/voters.h"
@@ -48,6 +49,11 @@ static struct row row_of(const struct snapshot *s, const struct snapshot_task *t
 	if (!*r.said && reason) {
 		free(r.said);
 		r.said = xstrndup(reason, strcspn(reason, "\n"));
+	}
+	char points[64];
+	if (t->doc && !*r.said && *points_words(t->doc, snapshot_points_done(s, t->id, t->doc), points)) {
+		free(r.said);
+		r.said = xstrdup(points);
 	}
 	struct voters v = {0};
 	if (t->doc && t->state == TASK_QUEUE)
@@ -358,6 +364,18 @@ static struct json *throughput_json(const struct snapshot *s)
 	return j;
 }
 
+static void add_points(struct json *row, const struct snapshot *s, const struct snapshot_task *t)
+{
+	size_t n = points_count(t->doc);
+	int64_t done = snapshot_points_done(s, t->id, t->doc);
+	if (!n)
+		return;
+	json_set(row, "points", json_new_int((int64_t)n));
+	report_copy(row, json_get(t->doc, "result"), "points_failed");
+	if (done >= 0)
+		json_set(row, "points_done", json_new_int(done));
+}
+
 /* How far the vote of a task is that several nodes run, or what came of it. */
 static void add_vote(struct json *row, const struct snapshot *s, const struct snapshot_task *t)
 {
@@ -396,6 +414,7 @@ static struct json *row_json(const struct snapshot *s, const struct selected *on
 		report_copy(row, claim, of_claim[k]);
 	for (size_t k = 0; k < sizeof of_result / sizeof *of_result; k++)
 		report_copy(row, result, of_result[k]);
+	add_points(row, s, t);
 	add_vote(row, s, t);
 	if (t->state == TASK_QUEUE && t->doc && waits_of(s, t->doc, NULL))
 		json_set(row, "waiting", json_new_bool(true));

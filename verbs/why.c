@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "schema/keys.h"
 #include "schema/level.h"
+#include "schema/points.h"
 #include "store/agenda.h"
 #include "store/trust.h"
 #include "store/voters.h"
@@ -292,9 +293,11 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 	const struct json *claim = json_get(t->doc, "claim");
 	const char *node = json_str(claim, "node"), *since = json_str(claim, "claimed_at");
 	int64_t lease = task_lease_until(t->doc);
-	char when[32], what[160];
+	char when[32], what[160], points[64];
 	because(r, "running", "node %s claimed it at %s, attempt %lld of %lld", node ? node : "?", since ? since : "?",
 		(long long)json_int(claim, "attempt", 1), (long long)task_max_attempts(t->doc));
+	if (*points_words(t->doc, snapshot_points_done(s, t->id, t->doc), points))
+		because(r, "points", "it runs its points: %s", points);
 	why_voting(s, t, r);
 	if (not_enrolled(r, node, what))
 		because(
