@@ -154,7 +154,7 @@ refused() { # EXIT MESSAGE ARGUMENTS...: nothing is queued
 
 @test "a worker that is killed in the midst of a task's points loses what was done; another runs all of them" {
 	grid_settings '"heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 0, "poll_seconds": 1, "lease_seconds": 5, "min_timeout_seconds": 1'
-	"$DGRID" submit --array 0-3 --chunk 4 --id kill --timeout 60 -- 'if [ $DGRID_POINT = 2 ] && ! [ -e /usr/bin/never ]; then sleep 40; fi; echo $DGRID_POINT'
+	"$DGRID" submit --array 0-3 --chunk 4 --id kill --timeout 60 -- 'if [ $DGRID_POINT = 2 ]; then sleep 20; fi; echo $DGRID_POINT'
 	worker n1
 	first=$SPAWNED
 	wait_until 20 ledger_has in_progress kill-0000
@@ -252,4 +252,63 @@ refused() { # EXIT MESSAGE ARGUMENTS...: nothing is queued
 	[ "$(ledger_json completed flood-0000 | wc -c)" -lt 1048576 ]
 	[ "$(field flood-0000 'len(r["points"]), {p["stdout_bytes"] for p in r["points"]}, min(len(p["stderr"]) for p in r["points"]) >= 128')" = '256 {20000} True' ]
 	audited
+}
+
+@test "all points of a group in a table, as CSV and as JSON: what waits, what runs, what failed" {
+	"$DGRID" submit --matrix A=1,2,3 --matrix 'B="x,y",z' --chunk 2 --id t --timeout 10 -- 'echo log; echo "{\"y\": $((A * 2)), \"at\": \"$B\"}"; if [ $A = 2 ]; then echo oops >&2; exit 4; fi'
+	run -0 "$DGRID" logs --group t --table
+	[[ "${lines[0]}" == "POINT  STATUS"*"A"*"B"*"OUTPUT"* ]]
+	[[ "${lines[1]}" == *"0  queued "*"1  x,y"* ]]
+	once n1
+	run -0 "$DGRID" logs --group t --table
+	[ "${#lines[@]}" = 7 ]
+	[[ "${lines[3]}" == *"2  failed"*" 4  2  x,y  oops"* ]]
+	run -0 "$DGRID" logs --group t --csv
+	[ "${lines[0]}" = 'task,point,status,exit_code,duration_ms,A,B,y,at' ]
+	[ "$(sed -E 's/,[0-9]+,([0-9],)/,MS,\1/' <<<"${lines[1]}")" = 't-0000,0,success,0,MS,1,"x,y",2,"x,y"' ]
+	python3 -c 'import csv,sys
+rows = list(csv.DictReader(sys.stdin))
+assert [r["point"] for r in rows] == list("012345"), rows
+assert [r["y"] for r in rows] == ["2", "2", "4", "4", "6", "6"], rows
+assert [r["status"] for r in rows][2:4] == ["failed"] * 2, rows' <<<"$output"
+	[ "$("$DGRID" logs --group t --table --json | python3 -c 'import json,sys; p=json.load(sys.stdin)["points"]; print(len(p), p[3]["variables"], p[3]["printed"]["y"], p[3]["exit_code"])')" = "6 {'A': '2', 'B': 'z'} 4 4" ]
+	[ "$("$DGRID" logs --json t-0001 | python3 -c 'import json,sys; print([p["stderr"] for p in json.load(sys.stdin)["points"]])')" = "['oops\n', 'oops\n']" ]
+	run -64 "$DGRID" logs --group t --csv --json
+	run -64 "$DGRID" logs -f t-0001 --table
+	# Others in the group are rows too; without JSON there is one column for what was printed.
+	"$DGRID" submit --group t --id plain -- 'echo just this'
+	once n1
+	run -0 "$DGRID" logs --group t --csv
+	[ "${lines[0]}" = 'task,point,status,exit_code,duration_ms,A,B,output' ]
+	grep -q '^plain,,success,0,[0-9]*,,,just this$' <<<"$output"
+	run -0 "$DGRID" logs --group t --table
+	[[ "${lines[0]}" == TASK*POINT* ]]
+}
+
+@test "a running task tells how many points are done; show has those that failed first" {
+	grid_settings '"heartbeat_seconds": 1, "poll_seconds": 1, "min_timeout_seconds": 1'
+	"$DGRID" submit --array 0-3 --chunk 4 --id run --timeout 60 --description mine -- 'echo "at $DGRID_POINT"; [ $DGRID_POINT != 1 ] || exit 5; [ $DGRID_POINT != 2 ] || sleep 15'
+	run -0 "$DGRID" status
+	[[ "$output" == *"run-0000"*"4 points"* ]]
+	worker n1
+	told() { "$DGRID" why run-0000 | grep -q 'its points: 2 of 4 points done'; }
+	wait_until 40 told
+	run -0 "$DGRID" status
+	[[ "$output" == *"run-0000"*running*"2 of 4 points done"* ]]
+	run -0 "$DGRID" show run-0000
+	[[ "$output" == *"points      2 of 4 points done"* ]]
+	[ "$("$DGRID" status --json | python3 -c 'import json,sys; t=json.load(sys.stdin)["tasks"][0]; print(t["points"], t["points_done"])')" = '4 2' ]
+	"$DGRID" dashboard --output "$T/site" >/dev/null
+	grep -q '2 of 4 points done: mine' "$T/site/index.html"
+	grep -q '2 of 4 points done' "$T/site/t/run-0000.html"
+	spawn "$T/follow" "$DGRID" logs -f run-0000
+	follower=$SPAWNED
+	wait_until 60 ledger_has failed run-0000
+	wait_until 20 pid_ended "$follower"
+	[ "$(grep -c '^at [0-3]$' "$T/follow")" = 4 ]
+	run -0 "$DGRID" show run-0000
+	[[ "$output" == *"points      3 of 4 points succeeded"*"points:"*"    1  failed      5  at 1"*"    0  success"* ]]
+	"$DGRID" dashboard --output "$T/site" >/dev/null
+	grep -q '3 of 4 points succeeded: mine' "$T/site/index.html"
+	grep -A9 'aria-label="Points"' "$T/site/t/run-0000.html" | grep -q '<td class="num">1</td>.*failed.*at 1'
 }
