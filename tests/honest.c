@@ -196,12 +196,27 @@ static void heal(struct sim_node *n)
 	ledger_close(&l);
 }
 
+/* Who is killed frees nothing. */
 static void forget_runs(struct sim_node *n)
 {
+	static struct series **lost;
+	static size_t n_lost;
 	for (int i = 0; i < SLOTS; i++) {
-		free(n->slots.v[i].attempt);
+		if (n->slots.v[i].run) {
+			lost = xrealloc(lost, (n_lost + 1) * sizeof(struct series *));
+			lost[n_lost++] = n->slots.v[i].run;
+			free(stage_attempt(n->slots.v[i].run));
+		}
 		slot_free(&n->slots.v[i]);
 	}
+}
+
+/* Ends what runs now: the whole, one point, or those that share its sandbox. */
+static void end_one(struct slot *s)
+{
+	struct attempt *a = s->run ? stage_attempt(s->run) : NULL;
+	if (a)
+		stage_end(a);
 }
 
 static void start(struct sim_node *n)
@@ -228,11 +243,11 @@ static void start(struct sim_node *n)
 static void stop(struct sim_node *n, bool drain)
 {
 	for (int i = 0; i < SLOTS; i++)
-		if (n->slots.v[i].attempt) {
+		while (n->slots.v[i].run) {
 			if (!drain)
-				attempt_cancel(n->slots.v[i].attempt);
+				series_cancel(n->slots.v[i].run);
 			stage.ms += 1000 * below(3);
-			stage_end(n->slots.v[i].attempt);
+			end_one(&n->slots.v[i]);
 		}
 	speak(n, false, true);
 	json_free(n->beat->doc);
@@ -271,8 +286,8 @@ static void node_acts(struct sim_node *n)
 		break;
 	}
 	for (int i = 0; i < SLOTS; i++)
-		if (n->slots.v[i].attempt && (n->slots.v[i].attempt->cancelled || one_in(2)))
-			stage_end(n->slots.v[i].attempt);
+		for (int k = 0; k < 3 && (stage_cancelled(n->slots.v[i].run) || one_in(2)); k++)
+			end_one(&n->slots.v[i]);
 	if (one_in(3))
 		stage.ms += 1000 * below(4); /* the exchange takes its time */
 	speak(n, !one_in(4), false);
@@ -317,6 +332,11 @@ static struct json *new_task(const char *id)
 		add_needs(&b, ", \"needs\": [", TASK_QUEUE, TASK_COMPLETED);
 	if (one_in(5))
 		add_needs(&b, ", \"after\": [", TASK_QUEUE, TASK_FAILED);
+	if (one_in(4))
+		buf_addf(&b, ", \"points\": %s, \"first_point\": %lld",
+			 one_in(2) ? "3" : "[{\"A\": \"1\"}, {\"DGRID_POINT\": \"70\"}, {}, {}]", (long long)below(60));
+	if (strstr(b.data, "points") && one_in(2))
+		buf_adds(&b, ", \"share_sandbox\": true");
 	buf_adds(&b, "}");
 	struct json *doc = json_parse(b.data, b.len, &je);
 	buf_clear(&b);

@@ -45,9 +45,14 @@ void stage_set(const char *path, const char *text); /* to tree and stream; text 
 void stage_data(const char *text);		    /* to the stream alone */
 
 struct attempt {
+	struct attempt *next;
 	struct attempt_spec spec;
-	int64_t began;
+	int64_t began, began_ms;
 	bool cancelled;
+	char token[40]; /* of turns in one sandbox, and how many there are; 0: the script runs once */
+	size_t turns;
 };
+struct attempt *stage_attempt(const void *owner); /* that runs for it, which forgets it; NULL: none */
+bool stage_cancelled(const void *owner);
 void stage_end(struct attempt *a); /* calls on_done and frees */
 #endif
