@@ -508,7 +508,8 @@ const struct verb verb_submit = {
 	    {'P', "--points", "FILE", "@files",
 	     "a point a line: CSV whose header names the variables, or JSON objects; - is stdin"},
 	    {'C', "--chunk", "N", NULL,
-	     "points a task, 1 to 256; default: so that there are at most 256 tasks of an hour"},
+	     "points a task, 1 to 256; default: so many that there are 256 tasks, or 32 with --share-sandbox, but at "
+	     "most 64 and an hour"},
 	    {'F', "--failed-of", "GROUP", NULL,
 	     "the points of a sweep that were no success, as group GROUP-r1, then -r2"},
 	    {'s', "--script", "FILE", "@files", "the file that holds the script, at most 65,536 bytes; - is stdin"},

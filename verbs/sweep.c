@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define FILE_MAX (64 << 20) /* bytes of --points */
+#define TASKS_SHARED 32	    /* the same where points share sandboxes, for they are short */
 #define TASKS_USUAL 256	    /* a sweep becomes at most so many, */
 #define CHUNK_USUAL 64	    /* but for tasks of no more points than this, */
 #define CHUNK_SECONDS 3600  /* and of no longer than this */
@@ -328,9 +329,12 @@ void sweep_add_failed(struct sweep *w, const struct json *doc, size_t model)
 /* ---- tasks ---- */
 
 /* How many points each has, where nobody says. */
-static size_t usual_chunk(size_t points, int64_t seconds)
+static size_t usual_chunk(size_t points, const struct json *doc)
 {
-	size_t n = (points + TASKS_USUAL - 1) / TASKS_USUAL, most = CHUNK_USUAL;
+	const struct json *share = json_get(doc, "share_sandbox");
+	size_t tasks = share && share->type == JSON_BOOL && share->boolean ? TASKS_SHARED : TASKS_USUAL,
+	       n = (points + tasks - 1) / tasks, most = CHUNK_USUAL;
+	int64_t seconds = json_int(doc, "timeout_seconds", 0);
 	if (seconds > 0 && (size_t)(CHUNK_SECONDS / seconds) < most)
 		most = (size_t)(CHUNK_SECONDS / seconds);
 	n = n < most ? n : most;
@@ -383,8 +387,7 @@ int sweep_cut(const struct sweep *w, struct json *const *docs, const char *name,
 			       NAME_MAX_LEN);
 	for (size_t from = 0, to; from < w->n; from = to) {
 		struct json *doc = json_copy(docs[w->v[from].model]);
-		int64_t seconds = json_int(doc, "timeout_seconds", 0);
-		to = end_of(w, from, w->chunk ? (size_t)w->chunk : usual_chunk(w->n, seconds));
+		to = end_of(w, from, w->chunk ? (size_t)w->chunk : usual_chunk(w->n, doc));
 		char *id = xasprintf("%s-%04zu", name, ids->n);
 		json_set(doc, "task_id", json_new_str(id));
 		json_set(doc, "group", json_new_str(group));
