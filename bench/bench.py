@@ -264,26 +264,29 @@ def overhead_of(engine, alone, **members):
     return {engine: took / alone_took, engine + '_dgrid_ms': took * 20, engine + '_alone_ms': alone_took * 20}
 
 
+def bare_sandboxes(n):
+    """ms that each of n took."""
+    took = []
+    for _ in range(n):
+        began = time.monotonic()
+        os.waitpid(os.posix_spawnp('bwrap', BWRAP + ['sh', '-c', 'true'], ENV), 0)
+        took.append((time.monotonic() - began) * 1000)
+    return took
+
+
+def middle(took):
+    return statistics.mean(sorted(took)[len(took) // 4:-(len(took) // 4)])
+
+
 def attempts():
     """50 attempts at a script that does nothing, one after the other, each from its start to its end as the result says,
     between two halves of bwrap alone. Of each the middle half counts: what else the machine does shows at the ends."""
-    def sandboxes(n):
-        took = []
-        for _ in range(n):
-            began = time.monotonic()
-            os.waitpid(os.posix_spawnp('bwrap', BWRAP + ['sh', '-c', 'true'], ENV), 0)
-            took.append((time.monotonic() - began) * 1000)
-        return took
-
-    def middle(took):
-        return statistics.mean(sorted(took)[len(took) // 4:-(len(took) // 4)])
-
-    sandboxes(5)
-    alone = sandboxes(25)
+    bare_sandboxes(5)
+    alone = bare_sandboxes(25)
     g = Grid(queued=50)
     p = g.worker('w0', 1, '--once')
     until(120, lambda: g.completed() == 50)
-    alone += sandboxes(25)
+    alone += bare_sandboxes(25)
     stop([p])
     took = [json.loads(run('git', '-C', g.repo, 'show', f'main:tasks/completed/q{i:06}.json'))['result']['duration_ms'] for i in range(50)]
     g.gone()
@@ -505,6 +508,42 @@ def pipelines():
     return {'link': 1 / chain['rate'], 'ideal': 20 * -(-50 // 16) * 0.5 / (1000 / dag['rate']), 'submit': seconds}
 
 
+def sweep():
+    """A sweep of 10,000 points: submitted, cloned, read. And what a point costs: 64 in one sandbox that they share; 50 in sandboxes
+    of their own, between two halves of bwrap alone, of each the middle half."""
+    def timed(g, *argv):
+        began = time.monotonic()
+        run(DGRID, '--repo', g.repo, *argv)
+        return time.monotonic() - began
+
+    def result(g, name):
+        return json.loads(run('git', '-C', g.repo, 'show', f'main:tasks/completed/{name}-0000.json'))['result']
+
+    g = Grid()
+    before = int(run('git', '-C', g.repo, 'rev-list', '--count', 'main'))
+    submit = timed(g, 'submit', '--array', '0-9999', '--id', 'sweep', '--', './fit --seed $DGRID_POINT')
+    commits = int(run('git', '-C', g.repo, 'rev-list', '--count', 'main')) - before
+    run('git', 'clone', '-q', '--bare', '--depth', '1', 'file://' + g.repo, os.path.join(g.dir, 'clone'))
+    clone = size_of(os.path.join(g.dir, 'clone', 'objects')) * 1000
+    status = statistics.median(timed(g, 'status', '--group', 'sweep') for _ in range(5))
+    dashboard = statistics.median(timed(g, 'dashboard', '-o', os.path.join(g.dir, 'site')) for _ in range(3))
+    g.gone()
+    g = Grid()
+    timed(g, 'submit', '--array', '0-63', '--chunk', '64', '--share-sandbox', '--id', 'shared', '--', 'true')
+    timed(g, 'submit', '--array', '0-49', '--chunk', '50', '--id', 'own', '--', 'true')
+    bare_sandboxes(5)
+    bare = bare_sandboxes(25)
+    p = g.worker('w0', 1, '--once')
+    until(120, lambda: p.poll() is not None)
+    bare += bare_sandboxes(25)
+    stop([p])
+    shared = result(g, 'shared')['duration_ms'] / 64
+    own = middle([point['duration_ms'] for point in result(g, 'own')['points']])
+    g.gone()
+    return {'submit_s': submit, 'commits': commits, 'clone_kb': clone, 'status_s': status, 'dashboard_s': dashboard, 'shared_ms': shared,
+            'own': own / middle(bare), 'own_ms': own, 'bare_ms': middle(bare)}
+
+
 def packed():
     """A start of the static program as it is released and as it was before it was packed, in turns."""
     run('make', '-s', 'static')
@@ -561,6 +600,14 @@ FIGURES = {
     'pipelines': (pipelines, [('link', 'a chain of 50 tasks, one node in a folder: s a link', '≤ 0.5', lambda v: v <= 0.5),
                               ('ideal', '1,000 tasks in layers of 50, four nodes: ideal makespan ÷ this', '≥ 0.7', lambda v: v >= 0.7),
                               ('submit', '  to submit them, s', '', None)]),
+    'sweep': (sweep, [('submit_s', '`submit` of 10,000 points, s', '≤ 2', lambda v: v <= 2),
+                      ('commits', '  commits', '1', lambda v: v == 1),
+                      ('clone_kb', '  a shallow clone with them, KB', '≤ 50', lambda v: v <= 50),
+                      ('status_s', '  `status --group`, s', '≤ 0.3', lambda v: v <= 0.3),
+                      ('dashboard_s', '  `dashboard`, s', '≤ 1', lambda v: v <= 1),
+                      ('shared_ms', 'a point in a shared sandbox, ms', '≤ 3', lambda v: v <= 3),
+                      ('own', 'a point in a sandbox of its own ÷ `bwrap` alone', '≤ 1.3', lambda v: v <= 1.3),
+                      ('own_ms', '  the point, ms', '', None), ('bare_ms', '  bwrap, ms', '', None)]),
     'packed': (packed, [('packed_kb', 'the static program, KB', '< 300', lambda v: v < 300),
                         ('packed_ms', '  a start of it, ms', '', None), ('plain_kb', '  not packed, KB', '', None),
                         ('plain_ms', '  a start of it, ms', '', None)]),

@@ -22,6 +22,7 @@ import fraud
 import frauds_place  # the order is that of the list
 import frauds_claim
 import frauds_needs
+import frauds_points
 import frauds_result
 import frauds_grid
 import frauds_schedule
@@ -113,6 +114,7 @@ class Suite:
         h.go_on()
         if not h.sign:
             frauds_needs.honest(h)
+            frauds_points.honest(h)
         code, said, err = self.audit(self.repository(f"honest-{grid}", h))
         if code or not said or said["violations"] or said["commits"] < 40:
             return f"exit code {code}, {json.dumps(said, indent=1) if said else ''}{err}"
@@ -186,6 +188,7 @@ class Suite:
         h.go_on()
         if not h.sign:
             frauds_needs.honest(h)
+            frauds_points.honest(h)
         code, said, same = self.push(self.hooked(f"hooked-{grid}"), h, f"honest-{grid}")
         return f"an honest push was not taken: {said}" if code or same else None
 
