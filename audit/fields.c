@@ -259,15 +259,23 @@ static const struct {
 
 const char *field_doc_name(enum field_doc d)
 {
-	static const char *const names[FIELD_N] = {[FIELD_TASK] = "task",	  [FIELD_STEP] = "task",
-						   [FIELD_CLAIM] = "claim",	  [FIELD_ATTEMPT] = "attempts[]",
-						   [FIELD_EVIDENCE] = "evidence", [FIELD_RESULT] = "result",
-						   [FIELD_LIMITS] = "limits",	  [FIELD_QUORUM] = "quorum",
-						   [FIELD_BECAUSE] = "because",	  [FIELD_APPROVED] = "approved_by",
+	static const char *const names[FIELD_N] = {[FIELD_TASK] = "task",
+						   [FIELD_STEP] = "task",
+						   [FIELD_CLAIM] = "claim",
+						   [FIELD_ATTEMPT] = "attempts[]",
+						   [FIELD_EVIDENCE] = "evidence",
+						   [FIELD_RESULT] = "result",
+						   [FIELD_LIMITS] = "limits",
+						   [FIELD_QUORUM] = "quorum",
+						   [FIELD_BECAUSE] = "because",
+						   [FIELD_APPROVED] = "approved_by",
 						   [FIELD_POINT] = "points[]",
-						   [FIELD_OUT] = "out",		  [FIELD_CANCEL] = "cancel",
-						   [FIELD_SCHEDULE] = "schedule", [FIELD_PERIODIC] = "schedules/NAME",
-						   [FIELD_INVALID] = "invalid",	  [FIELD_NODE] = "node",
+						   [FIELD_OUT] = "out",
+						   [FIELD_CANCEL] = "cancel",
+						   [FIELD_SCHEDULE] = "schedule",
+						   [FIELD_PERIODIC] = "schedules/NAME",
+						   [FIELD_INVALID] = "invalid",
+						   [FIELD_NODE] = "node",
 						   [FIELD_TOTALS] = "archive"};
 	return names[d];
 }

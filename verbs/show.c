@@ -80,21 +80,11 @@ static void show_stream(const struct json *result, const char *name)
 /* What it asks for besides its script. */
 static void show_asked(const struct json *doc)
 {
-	static const char *const members[] = {"group",
-					      "image",
-					      "env",
-					      "cpus",
-					      "memory_mb",
-					      "pids",
-					      "priority",
-					      "max_attempts",
-					      "retry_on_failure",
-					      "replicas",
-					      "quorum",
-					      "labels",
-					      "workdir",
-					      "first_point",
-					      "share_sandbox",
+	static const char *const members[] = {"group",	  "image",	  "env",
+					      "cpus",	  "memory_mb",	  "pids",
+					      "priority", "max_attempts", "retry_on_failure",
+					      "replicas", "quorum",	  "labels",
+					      "workdir",  "first_point",  "share_sandbox",
 					      NULL};
 	struct input inputs[INPUTS_MAX];
 	size_t n = inputs_of(doc, inputs);
