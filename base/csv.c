@@ -11,6 +11,11 @@ static int wrong(const struct csv *c, long line, long col, struct err *e, const 
 	return err_set(e, ERR_DATA, "%.200s:%ld:%ld: %s", c->name, line, col, what);
 }
 
+static long column(const struct csv *c)
+{
+	return (long)(c->at - c->start) + 1;
+}
+
 static bool ends_row(const struct csv *c, size_t at)
 {
 	return at == c->len || c->text[at] == '\n' ||
@@ -18,16 +23,19 @@ static bool ends_row(const struct csv *c, size_t at)
 }
 
 /* From the quote on; at stands behind the closing one after it. */
-static int quoted(struct csv *c, size_t line_start, long line, struct buf *cell, struct err *e)
+static int quoted(struct csv *c, long line, struct buf *cell, struct err *e)
 {
-	long col = (long)(c->at - line_start) + 1;
+	long col = column(c);
 	for (c->at++;; c->at++) {
 		if (c->at == c->len)
 			return wrong(c, line, col, e, "a quote that is not closed (expected \" before the end)");
 		if (c->text[c->at] == '"' && (c->at + 1 == c->len || c->text[c->at + 1] != '"'))
 			break;
 		c->at += c->text[c->at] == '"';
-		c->line += c->text[c->at] == '\n';
+		if (c->text[c->at] == '\n') {
+			c->line++;
+			c->start = c->at + 1;
+		}
 		buf_add(cell, c->text + c->at, 1);
 	}
 	c->at++;
@@ -37,24 +45,23 @@ static int quoted(struct csv *c, size_t line_start, long line, struct buf *cell,
 	return 0;
 }
 
-static int plain(struct csv *c, size_t line_start, struct buf *cell, struct err *e)
+static int plain(struct csv *c, struct buf *cell, struct err *e)
 {
 	for (; !ends_row(c, c->at) && c->text[c->at] != ','; c->at++) {
 		if (c->text[c->at] == '"')
-			return wrong(c, c->line, (long)(c->at - line_start) + 1, e,
+			return wrong(c, c->line, column(c), e,
 				     "a quote within a cell (expected the whole cell in quotes, and two for one)");
 		buf_add(cell, c->text + c->at, 1);
 	}
 	return 0;
 }
 
-static int cell(struct csv *c, struct csv_row *row, size_t line_start, struct err *e)
+static int cell(struct csv *c, struct csv_row *row, struct err *e)
 {
 	struct buf b = {0};
-	long col = (long)(c->at - line_start) + 1, line = c->line;
+	long col = column(c), line = c->line;
 	buf_add(&b, "", 0);
-	int rc =
-	    c->at < c->len && c->text[c->at] == '"' ? quoted(c, line_start, line, &b, e) : plain(c, line_start, &b, e);
+	int rc = c->at < c->len && c->text[c->at] == '"' ? quoted(c, line, &b, e) : plain(c, &b, e);
 	if (!rc && strlen(b.data) != b.len)
 		rc = wrong(c, line, col, e, "a NUL in a cell (expected text)");
 	else if (!rc && utf8_valid(b.data, b.len) != b.len)
@@ -83,9 +90,9 @@ int csv_next(struct csv *c, struct csv_row *row, struct err *e)
 		end_row(c);
 	if (c->at == c->len)
 		return 0;
-	size_t start = c->at;
+	c->start = c->at;
 	row->line = ++c->line;
-	while (!cell(c, row, start, e)) {
+	while (!cell(c, row, e)) {
 		if (ends_row(c, c->at)) {
 			end_row(c);
 			return 1;

@@ -7,15 +7,15 @@
 #include "base/buf.h"
 
 struct csv {
-	const char *name; /* of the file, for errors */
-	const char *text; /* borrowed */
-	size_t len, at;
-	long line; /* of what comes next, less one */
+	const char *name;      /* of the file, for errors */
+	const char *text;      /* borrowed */
+	size_t len, at, start; /* start: of the line */
+	long line;	       /* of what comes next, less one */
 };
 struct csv_row {
 	struct strs cells;
 	long line;  /* where it begins, from 1 */
-	long *cols; /* where each cell begins; one in quotes that spans lines counts from the line it begins in */
+	long *cols; /* where each cell begins, in its line: one in quotes may span several */
 };
 /* 1: a row (lines without anything are passed by), 0: no more, -1: e names file, line and column. */
 int csv_next(struct csv *c, struct csv_row *row, struct err *e);

@@ -36,9 +36,11 @@ static int64_t own_index(const struct json *vars)
 
 static bool variables_valid(const struct json *vars, size_t *all, const struct json **at, char why[240])
 {
-	size_t bytes = 0;
+	size_t bytes = 0, n = 0;
 	for (const struct json *v = vars->child; v; v = v->next) {
 		*at = v;
+		if (++n > POINT_VARIABLES)
+			return wrong(why, "more than %d variables (expected fewer in a point)", POINT_VARIABLES);
 		if (!points_variable(v))
 			return wrong(why,
 				     "\"%.80s\" is no variable name (expected letters, digits and _, no digit first)",

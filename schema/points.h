@@ -9,6 +9,7 @@
 #define POINTS_BYTES 262144 /* of all names and values together */
 /* One word of the command that a shared sandbox runs, quoted, has to stay below Linux' 128 KiB. */
 #define POINT_BYTES 32000
+#define POINT_VARIABLES 256 /* of a point: bubblewrap takes no more beside those of env */
 #define POINT_INDEX_MAX 999999999
 #define POINT_INDEX "DGRID_POINT" /* the script finds its index there; a point that has such a variable sets it */
 

@@ -393,8 +393,8 @@ static const struct field {
       "none", false},
      check_needs},
     {{"points", "integer or array of objects",
-      "1-256; the script runs once for each, and each is an object of variables beside those of `env`; at most 32,000 "
-      "bytes a point, 262,144 in all",
+      "1-256; the script runs once for each, and each is an object of at most 256 variables beside those of `env`; at "
+      "most 32,000 bytes a point, 262,144 in all",
       "none: it runs once", false},
      check_points},
     {{"first_point", "integer", "0-999,999,999; the index of the first point; only beside `points`", "0", false},

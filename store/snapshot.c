@@ -589,7 +589,7 @@ int64_t snapshot_total(const struct snapshot *s, const char *name)
 int64_t snapshot_points_done(const struct snapshot *s, const char *id, const struct json *doc)
 {
 	const char *node = json_str(json_get(doc, "claim"), "node");
-	for (size_t i = 0; node && i < s->n_nodes; i++)
+	for (size_t i = 0; node && id && i < s->n_nodes; i++)
 		if (!strcmp(s->nodes[i].id, node))
 			return json_int(json_get(s->nodes[i].beat, "points_done"), id, -1);
 	return -1;

@@ -11,7 +11,8 @@ NONCE = '0123456789abcdef' * 2
 WHEN = '2026-11-25T01:00:00Z'
 NAMES = '''task_id script timeout_seconds claim attempts result cancel approved_by not_before node nonce attempt claimed_at lease_until
 outcome ended_at status by evidence left seen_at next_due finished_at started_at quorum replicas agreed outliers commitment signatures
-retry_on_failure max_attempts node_id last_heartbeat days tasks completed x-original stdout_sha256 exit_code commit author'''.split()
+retry_on_failure max_attempts node_id last_heartbeat days tasks completed x-original stdout_sha256 exit_code commit author
+points first_point points_failed points_done point'''.split()
 PATHS = [f'tasks/{folder}/{name}.json' for folder in 'unapproved queue in_progress completed failed'.split() for name in 'abA'] + \
     'nodes/n1.json nodes/n2.json nodes/keys/n1.pub grid.json tasks/archive.json allowed_signers tasks/x .github/w'.split()
 ARCHIVED = ['2026/11/25/a.json', '2026/11/25/b.2.json', 'x', '2026/11/25/a.json/b']
@@ -59,6 +60,12 @@ def document():
         doc['result'] = {'status': pick(['success', 'failed', 'lost', 'cancelled', 'invalid', 'disputed', None, 3]), 'node': 'n1',
                          'nonce': NONCE, 'attempt': 1, 'quorum': value(), 'stdout_sha256': 'f' * 64, 'started_at': WHEN,
                          'finished_at': WHEN}
+    if dice.random() < .3:
+        doc['points'] = pick([2, 999, [{'A': 'x'}, {'DGRID_POINT': pick(['7', 'x', '0'])}], value()])
+        if 'result' in doc and isinstance(doc['result'], dict):
+            doc['result'].update(points_failed=pick([0, 1, None]), points=pick([
+                value(), [{'point': pick([0, 7, None]), 'status': pick(['success', 'skipped', 'failed', 3]), 'exit_code': pick([0, 300, None]),
+                           'duration_ms': pick([5, -1, 10**18])} for _ in range(dice.randrange(4))]]))
     return json.dumps(doc).encode()
 
 

@@ -55,6 +55,11 @@ static void schema(void)
 	valid("\"share_sandbox\": true", "without \"points\"");
 	valid("\"points\": 2, \"share_sandbox\": 1", "share_sandbox");
 	struct buf many = {0};
+	for (int i = 0; i <= POINT_VARIABLES; i++)
+		buf_addf(&many, "%s\"V%d\": \"\"", i ? ", " : "\"points\": [{", i);
+	buf_adds(&many, "}]");
+	valid(many.data, "more than 256 variables");
+	buf_reset(&many);
 	buf_adds(&many, "\"points\": [{}");
 	for (int i = 1; i < POINTS_MAX; i++)
 		buf_adds(&many, ", {}");
