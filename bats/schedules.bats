@@ -103,6 +103,10 @@ audited() {
 	[[ "$output" == *"schedule pause needs the name"* ]]
 	run -64 "$DGRID" schedule pause a --cron @daily
 	[[ "$output" == *"schedule pause takes no task"* ]]
+	run -64 "$DGRID" schedule run a --dry-run
+	[[ "$output" == *"--dry-run is not for schedule run NAME"* ]]
+	run -64 "$DGRID" schedule pause a --json
+	[[ "$output" == *"--json is not for schedule pause"* ]]
 	run -64 "$DGRID" schedule pose a
 	[[ "$output" == *"expected add, list, pause, resume, run, remove or sign, found 'pose'"* ]]
 	mkdir schedules

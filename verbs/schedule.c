@@ -122,6 +122,14 @@ static int check_command_line(const struct asked *a, struct err *e)
 			       a->name ? "schedule list takes no name, found '%.200s'"
 				       : "schedule %s needs the name of a schedule",
 			       a->name ? a->name : a->what);
+	bool list = !strcmp(a->what, "list"), all_due = run && !a->name, signs = add || !strcmp(a->what, "sign");
+	if ((a->dry && !all_due) || (a->json && !all_due && !list) || (a->at && !list) || (a->sign && !signs))
+		return err_set(e, ERR_USAGE, "%s is not for schedule %s%s",
+			       a->dry && !all_due	      ? "--dry-run"
+			       : a->json && !all_due && !list ? "--json"
+			       : a->at && !list		      ? "--at"
+							      : "--sign",
+			       a->what, run ? " NAME" : "");
 	if (a->name && !periodic_name_valid(a->name))
 		return err_set(e, ERR_USAGE, "NAME: expected 1-%d of A-Z a-z 0-9 _ -, no - first, found '%.200s'",
 			       PERIODIC_NAME_MAX, a->name);
