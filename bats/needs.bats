@@ -250,3 +250,58 @@ lint  queued" ]
 	[ "$(status_of one)" = success ]
 	"$DGRID" audit
 }
+
+@test "a flow: one file holds a pipeline, its names are its own, and all of it is queued in one commit" {
+	cat >nightly.json <<-'JSON'
+		{
+		  "defaults": {"timeout_seconds": 60, "env": {"WHO": "all"}},
+		  "tasks": [
+		    {"name": "build", "script": "echo app >/out/app; echo $WHO"},
+		    {"name": "unit", "script": "cat /in/app; echo $WHO", "inputs": {"app": {"task": "build", "path": "app"}}, "env": {"WHO": "me"}},
+		    {"name": "report", "script": "echo $DGRID_AFTER", "after": ["unit"]}
+		  ]
+		}
+	JSON
+	"$DGRID" validate nightly.json
+	run -0 "$DGRID" submit --priority 7 nightly.json
+	[ "$(xargs <<<"$output")" = "nightly-build nightly-unit nightly-report" ]
+	[ "$("$DGRID" show --json nightly-unit | jq -c '[.group, .needs, .priority]')" = '["nightly",null,7]' ]
+	once
+	[ "$("$DGRID" logs nightly-build)" = all ]
+	[ "$("$DGRID" logs nightly-unit)" = $'app\nme' ]
+	[ "$("$DGRID" logs nightly-report)" = "nightly-unit=success" ]
+	run -0 "$DGRID" submit --group again --dry-run nightly.json
+	[ "$(jq -r .task_id <<<"$output" | xargs)" = "again-build again-unit again-report" ]
+	run -65 "$DGRID" submit nightly.json
+	[[ "$output" == *"'nightly-build' is already in this grid"* ]]
+	sed -i 's/"after": \["unit"\]/"needs": ["report"], "cpu": 1/' nightly.json
+	run -65 "$DGRID" validate nightly.json
+	[[ "$output" == *"nightly.json:6:"*'needs: not valid ("nightly-report" is the task itself'* && "$output" == *'nightly.json:6:'*'cpu: unknown field (expected "cpus"'* ]]
+	run -65 "$DGRID" submit --group other nightly.json
+	[[ "$output" == *"nothing was queued"*"nightly.json:6:"* ]]
+	"$DGRID" audit
+}
+
+@test "nodes that are too old for a task: submit names them, and a newer task than a node knows is passed by" {
+	spawn "$T/worker.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/w1"
+	"$DGRID" submit --id first -- true
+	"$DGRID" wait --timeout "$(scaled 60)" first
+	git -C "$ORIGIN" show main:nodes/n1.json | jq -e '.task_level == 2'
+	# Another, of an older version, that lives.
+	tgit clone -q "$ORIGIN" old
+	jq --arg now "$(date -u +%FT%TZ)" --arg due "$(date -u -d '+10 min' +%FT%TZ)" \
+		'del(.task_level) | .node_id = "old" | .dgrid_version = "0.1.0" | .last_heartbeat = $now | .next_due = $due' old/nodes/n1.json >old/nodes/old.json
+	jq '.task_id = "future" | .schema = 9 | del(.attempts, .result) | .dance = true' old/tasks/completed/first.json >old/tasks/queue/future.json
+	tgit -C old add -A
+	tgit -C old commit -qm 'an old node, and a task of tomorrow'
+	tgit -C old push -q origin HEAD:main
+	run -65 "$DGRID" submit --id b --needs first -- true
+	[[ "$output" == *"some nodes are too old for it, and would call it invalid: old (dgrid 0.1.0)"* ]]
+	"$DGRID" submit --id plain -- true
+	"$DGRID" submit --id b --needs first --force -- true
+	"$DGRID" wait --timeout "$(scaled 60)" plain b
+	[ "$(state_of future)" = queue ]
+	[[ "$("$DGRID" why future)" == *"it asks for a newer dgrid than this one"* ]]
+	run -65 "$DGRID" validate old/tasks/queue/future.json
+	[[ "$output" == *"schema: 9 is newer than this dgrid knows (expected at most 2: update dgrid)"* ]]
+}

@@ -1,10 +1,13 @@
 #include "verbs/queueing.h"
+#include "schema/level.h"
 #include "store/archive.h"
+#include "store/registry.h"
 #include "store/trust.h"
 #include "verbs/commands.h"
 #include "worker/upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ROUNDS 20 /* others push meanwhile */
 
@@ -99,6 +102,49 @@ int queue_known(struct ledger *l, const struct strs *ids, const char **where, st
 	const struct archive_query q = {.ids = ids->v, .n = ids->n};
 	int rc = open_archive(l, &g, e) ? -1 : archive_look(&g, &q, found_archived, where, e);
 	archive_close(&g);
+	return rc;
+}
+
+/* By the files in the branch, which cost nothing to look at: is there any that might not? */
+static bool any_below(struct ledger *l, int64_t level)
+{
+	struct strs ids = {0};
+	bool any = false;
+	registry_ids(l, &ids);
+	for (size_t i = 0; i < ids.n && !any; i++) {
+		struct err none;
+		struct json *doc = registry_node(l, ids.v[i], &none);
+		const char *status = json_str(doc, "status");
+		any = doc && level_of_node(doc) < level && status && strcmp(status, "left") != 0;
+		json_free(doc);
+	}
+	strs_clear(&ids);
+	return any;
+}
+
+int queue_nodes_know(const struct context *ctx, struct ledger *l, int64_t level, struct err *e)
+{
+	struct snapshot s = {0};
+	struct buf names = {0};
+	int rc = 0;
+	if (level < 2 || !any_below(l, level))
+		return 0;
+	rc = open_snapshot(ctx, NULL, &s, e);
+	for (size_t i = 0; i < s.n_nodes && !rc; i++) {
+		const struct snapshot_node *n = &s.nodes[i];
+		const char *version = json_str(n->file, "dgrid_version");
+		if (n->state != NODE_LEFT && n->state != NODE_SILENT && level_of_node(n->file) < level &&
+		    names.len < 300)
+			buf_addf(&names, "%s%.64s (dgrid %.20s)", names.len ? ", " : "", n->id,
+				 version ? version : "?");
+	}
+	if (!rc && names.len)
+		rc = err_set(e, ERR_DATA,
+			     "nothing was queued: some nodes are too old for it, and would call it invalid: %s. Update "
+			     "them, or stop them (--force: queue it all the same)",
+			     names.data);
+	buf_clear(&names);
+	snapshot_close(&s);
 	return rc;
 }
 

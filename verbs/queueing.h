@@ -3,6 +3,7 @@
 #ifndef QUEUEING_H
 #define QUEUEING_H
 #include "store/batch.h"
+#include "verbs/commands.h"
 
 struct queueing { /* starts as {0}; one row a task */
 	struct strs ids, texts;
@@ -20,5 +21,7 @@ int queue_sign(struct ledger *l, bool required, char **text, const struct json *
 int queue_tasks(struct ledger *l, struct queueing *q, struct err *e);
 /* where[i]: the folder that ids[i] stands in, or "the archive"; NULL: nowhere yet. */
 int queue_known(struct ledger *l, const struct strs *ids, const char **where, struct err *e);
+/* Do all living nodes know what the tasks ask for (schema/level.h)? ERR_DATA, with the nodes' names: not all. */
+int queue_nodes_know(const struct context *ctx, struct ledger *l, int64_t level, struct err *e);
 void queueing_clear(struct queueing *q);
 #endif

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "schema/input.h"
+#include "schema/level.h"
 #include "store/trust.h"
 #include "verbs/directives.h"
 #include "verbs/failed.h"
@@ -8,6 +9,7 @@
 #include "verbs/queueing.h"
 #include "verbs/sending.h"
 #include "verbs/sweep.h"
+#include "verbs/taskfiles.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +22,7 @@ struct submission {
 	struct making made;			  /* of the options */
 	char **words;				  /* after --, as typed; NULL: there is no -- */
 	int n_words;
-	bool wait, sign, dry, replace, skip;
+	bool wait, sign, dry, replace, skip, force;
 	struct strs sources; /* of --input */
 	struct sending_tree checkout;
 	const char *workdir;
@@ -29,8 +31,9 @@ struct submission {
 	struct sweep sweep;
 	char *group; /* of a sweep */
 	struct queueing q;
-	struct strs paths; /* of its rows; none: it was made */
-	struct strs there; /* passed by, for they are there already */
+	struct taskfiles files; /* of its rows; none: it was made */
+	int64_t level;		/* of what the tasks ask for */
+	struct strs there;	/* passed by, for they are there already */
 };
 
 static void submission_clear(struct submission *w)
@@ -42,7 +45,7 @@ static void submission_clear(struct submission *w)
 	sweep_clear(&w->sweep);
 	free(w->group);
 	queueing_clear(&w->q);
-	strs_clear(&w->paths);
+	taskfiles_clear(&w->files);
 	strs_clear(&w->there);
 }
 
@@ -82,6 +85,9 @@ static int take_option(void *ctx, int key, struct usage_scan *s, struct err *e)
 		break;
 	case 'r':
 		w->replace = true;
+		break;
+	case 'f':
+		w->force = true;
 		break;
 	case 'e':
 		w->skip = true;
@@ -149,7 +155,7 @@ static int read_command_line(struct submission *w, struct usage_scan *s, struct 
 /* What a script cannot say of itself. */
 static int take_directive(void *ctx, int key, struct usage_scan *s, struct err *e)
 {
-	if (strchr("swnreukSF", key))
+	if (strchr("swnreufkSF", key))
 		return err_set(e, ERR_USAGE, "%s is for the command line alone", s->option->name);
 	return take_option(ctx, key, s, e);
 }
@@ -253,27 +259,6 @@ static int make_tasks(struct submission *w, const char *script, const char *by, 
 	return rc;
 }
 
-static int read_file(struct submission *w, const char *path, struct err *e)
-{
-	struct buf b = {0};
-	int rc = file_read_named(path, TASK_FILE_MAX, &b, e);
-	const char *dot = strrchr(path, '.');
-	if (rc && e->class == ERR_NOENT && (!dot || strcmp(dot, ".json") != 0))
-		err_set(e, ERR_NOENT,
-			"there is no task file '%.200s' (a command goes after --: dgrid submit -- echo hi)", path);
-	if (!rc && b.len && strlen(b.data) != b.len)
-		rc = err_set(e, ERR_DATA, "'%.200s' holds a NUL byte (expected JSON)", path);
-	if (!rc) {
-		char *stem = stem_of(path);
-		strs_add(&w->q.ids, stem);
-		strs_add(&w->paths, path);
-		strs_add(&w->q.texts, b.data ? b.data : "");
-		free(stem);
-	}
-	buf_clear(&b);
-	return rc;
-}
-
 /* Beside those that the task has itself. */
 static void add_inputs(const struct submission *w, struct json *doc, const struct grid_config *c, struct problems *p)
 {
@@ -306,8 +291,8 @@ static int judge_one(struct submission *w, size_t i, struct ledger *l, const str
 {
 	struct task t;
 	char **text = &w->q.texts.v[i];
-	struct json *doc = task_read(*text, strlen(*text), p);
-	bool changed = doc && w->paths.n && w->made.members;
+	struct json *doc = taskfiles_doc(&w->files, w->q.ids.v[i], *text, p);
+	bool changed = doc && w->files.paths.n && w->made.members;
 	if (changed)
 		making_apply(&w->made, doc);
 	if (!doc || task_judge(&t, doc, w->q.ids.v[i], c, true, p))
@@ -321,6 +306,8 @@ static int judge_one(struct submission *w, size_t i, struct ledger *l, const str
 	int rc = queue_sign(l, c->require_signed_tasks && !w->q.unapproved, text, t.doc, key,
 			    ", or --unapproved for somebody to approve it", p, e);
 	batch_add(&w->q.batch, w->q.ids.v[i], p->file, t.doc);
+	int64_t level = level_of_task(t.doc);
+	w->level = level > w->level ? level : w->level;
 	task_clear(&t);
 	return rc;
 }
@@ -346,7 +333,7 @@ static int judge_all(struct submission *w, struct ledger *l, const struct grid_c
 	for (size_t i = 0; i < w->q.ids.n; i++) {
 		const char *id = w->q.ids.v[i];
 		int state = task_id_valid(id) ? ledger_find(l, id, e) : LEDGER_NOWHERE;
-		p->file = w->paths.n ? w->paths.v[i] : id;
+		p->file = w->files.paths.n ? w->files.paths.v[i] : id;
 		if (state == LEDGER_UNKNOWN || judge_one(w, i, l, c, key, p, e))
 			return -1;
 		if (state >= 0)
@@ -378,14 +365,14 @@ static int pass_by(struct submission *w, struct ledger *l, struct err *e)
 		}
 		strs_add(&left.ids, id);
 		strs_add(&left.texts, w->q.texts.v[i]);
-		if (w->paths.n)
-			strs_add(&paths, w->paths.v[i]);
+		if (w->files.paths.n)
+			strs_add(&paths, w->files.paths.v[i]);
 	}
 	free(where);
 	queueing_clear(&w->q);
-	strs_clear(&w->paths);
+	strs_clear(&w->files.paths);
 	w->q = left;
-	w->paths = paths;
+	w->files.paths = paths;
 	return rc;
 }
 
@@ -436,15 +423,17 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 		goto out;
 	if (w.sweep.failed_of && make_failed(&w, &l, e))
 		goto out;
+	w.files.group = json_str(w.made.members, "group");
+	w.files.by = l.git.name;
 	for (int i = s.rest; !one && i < s.argc; i++)
-		if (read_file(&w, s.argv[i], e))
+		if (taskfiles_read(&w.files, s.argv[i], &w.q.ids, &w.q.texts, &p, e))
 			goto out;
 	if (w.skip && pass_by(&w, &l, e))
 		goto out;
 	if (w.sign && !(key = w.given_key ? xstrdup(w.given_key) : trust_default_key(&l.git, e)))
 		goto out;
 	if (sending_make(&w.inputs, ctx, &c, strlen(l.head) == 64, &w.checkout, w.sources.v, w.sources.n, e) ||
-	    judge_all(&w, &l, &c, key, &p, e))
+	    judge_all(&w, &l, &c, key, &p, e) || (!w.force && queue_nodes_know(ctx, &l, w.level, e)))
 		goto out;
 	rc = finish(&w, &l, e);
 out:
@@ -459,7 +448,8 @@ out:
 const struct verb verb_submit = {
     .name = "submit",
     .args = "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] [--dry-run] "
-	    "[--replace | --skip-existing] [--unapproved] [--sign] [--key FILE] [--wait] [TASK-OPTION]... (FILE... | "
+	    "[--replace | --skip-existing] [--force] [--unapproved] [--sign] [--key FILE] [--wait] [TASK-OPTION]... "
+	    "(FILE... | "
 	    "[--id ID] "
 	    "[--array LIST | --matrix NAME=V,V... | --points FILE] [--chunk N] (--script FILE | -- CMD) | --failed-of "
 	    "GROUP)",
@@ -501,6 +491,8 @@ const struct verb verb_submit = {
 	    {'u', "--unapproved", NULL, NULL, "stage it in unapproved, for somebody to promote or approve"},
 	    {'S', "--sign", NULL, NULL, "sign it with your SSH key (see dgrid approve)"},
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
+	    {'f', "--force", NULL, NULL,
+	     "queue them although there are nodes that do not know all they ask for, and would call them invalid"},
 	    {'w', "--wait", NULL, NULL, "wait until all have ended, and tell by the exit code how, as dgrid wait does"},
 	    {'A', "--array", "LIST", NULL, "points with these indexes: 0-99, 0-99:10 (every tenth), 1,5,9"},
 	    {'M', "--matrix", "NAME=V,V...", NULL,
