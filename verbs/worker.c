@@ -142,6 +142,9 @@ static void from_flags(struct settings *s, int argc, char **argv)
 		case 'b':
 			o->cache_mb = number(s, "--cache-mb", scan.value, 0, 1 << 20);
 			break;
+		case 'N':
+			o->notify = scan.value;
+			break;
 		case 'm':
 			o->max_memory_mb = memory(s, "--max-memory", scan.value);
 			break;
@@ -208,7 +211,8 @@ out:
 const struct verb verb_worker = {
     .name = "worker",
     .args = "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--drain-after N] "
-	    "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--signing-key FILE] "
+	    "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
+	    "[--signing-key FILE] "
 	    "[--take-over]",
     .summary = "run tasks: the node",
     .about =
@@ -237,6 +241,9 @@ const struct verb verb_worker = {
 	    {'m', "--max-memory", "512m", NULL, "memory a task gets at most here: 512m, 1g, 16m to 1024g"},
 	    {'b', "--cache-mb", "N", NULL,
 	     "megabytes of tasks' inputs that it keeps for the next task that names them, up to 1048576; default 2048"},
+	    {'N', "--notify", "CMD", NULL,
+	     "a command that prints a line when there is something new, such as ssh HOST dgrid notify --repo DIR: the "
+	     "worker looks at once, and polls six times less often while it is told"},
 	    {'k', "--signing-key", "FILE", "@files",
 	     "the SSH key it signs its commits with, which has to stand in nodes/keys/ID.pub on the branch; default: "
 	     "none, or node_key in its work folder (made at need) where grid.json has require_signed_nodes"},

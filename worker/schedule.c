@@ -23,6 +23,8 @@ int64_t schedule_poll_ms(const struct schedule_times *t, const struct schedule_f
 	int64_t stretch = 1 + t->idle_polls / 4;
 	if (f->folder) /* with all slots taken only a cancel could be news */
 		return f->busy < f->slots ? FOLDER_POLL_MS : 10 * FOLDER_POLL_MS;
+	if (f->notified)
+		return f->poll_ms * POLL_STRETCH;
 	return f->poll_ms * (stretch < POLL_STRETCH ? stretch : POLL_STRETCH);
 }
 

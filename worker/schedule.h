@@ -46,6 +46,7 @@ struct schedule_facts {
 	int64_t fire_at;      /* a schedule is due then; 0: none */
 	bool fire_soon;	      /* who would leave waits for it */
 	bool folder;	      /* the remote is a folder on this machine: to look costs nothing */
+	bool notified;	      /* somebody tells when there is something new */
 	int64_t poll_ms;      /* between two looks at any other */
 	bool turns, limited;  /* the nodes take turns; pushes a minute are counted */
 	int64_t turn_wait_ms; /* until this node may push; 0: now */

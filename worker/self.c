@@ -43,6 +43,7 @@ struct schedule_facts self_facts(const struct worker *w, int64_t now)
 				   .fire_soon = scheduler_soon(&w->scheduler),
 				   .promote_soon = promoter_soon(&w->promoter),
 				   .folder = w->ledger.folder.ref,
+				   .notified = notify_alive(&w->notify),
 				   .poll_ms = w->o->poll_ms ? w->o->poll_ms : w->config.poll_seconds * 1000,
 				   .turns = turns_taken(&w->turns),
 				   .limited = w->turns.per_minute,

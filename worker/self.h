@@ -9,6 +9,7 @@
 #include "store/heartbeat.h"
 #include "store/promote.h"
 #include "worker/nodekey.h"
+#include "worker/notify.h"
 #include "worker/reaper.h"
 #include "worker/schedule.h"
 #include "worker/slots.h"
@@ -27,7 +28,8 @@ struct worker_options { /* all borrowed */
 	int heartbeat_seconds; /* 0: from grid.json */
 	double max_cpus;       /* this node's own ceilings below grid.json's; 0: none */
 	int max_memory_mb;
-	int64_t cache_mb; /* of inputs that no task uses any more */
+	const char *notify; /* a command, see notify.h; NULL: none */
+	int64_t cache_mb;   /* of inputs that no task uses any more */
 };
 
 struct worker {
@@ -45,6 +47,7 @@ struct worker {
 	struct reaper reaper;
 	struct promoter promoter;
 	struct scheduler scheduler;
+	struct notify notify;
 	struct turns turns;
 	struct heartbeat *heart;
 	struct outputs outputs;

@@ -165,6 +165,8 @@ static int loop(struct worker *w)
 		obey_signals(w, &told);
 		if (w->fit.check_at && now >= w->fit.check_at)
 			self_check(w);
+		if (notify_news(&w->notify))
+			w->times.poll_at = now;
 		exchange_run(w, now);
 		exchange_show_news(w);
 		settle(w);
@@ -347,11 +349,13 @@ static int work(struct worker *w)
 	tell_limits(w);
 	in_a_hurry = w;
 	proc_give_up_when(give_up);
+	w->notify.command = w->o->notify;
 	exchange_begin(w);
 	self_check(w);
 	int code = loop(w);
 	if (!w->hurry_until)
 		w->hurry_until = clock_mono_ms() + LEAVE_MS;
+	notify_stop(&w->notify);
 	courier_stop(w->courier);
 	w->courier = w->slots.courier = NULL;
 	heartbeat_stop(w->heart, !w->usurped && !w->config.pushes_per_minute && !give_up(), give_up);

@@ -1,0 +1,69 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154 # bats sets output and lines
+# Being told instead of asking: dgrid notify where the repository is, worker --notify elsewhere.
+
+setup() {
+	load sandbox
+	sandbox_setup bwrap
+	require_bwrap
+}
+teardown() { common_teardown; }
+
+lines_in() { [ "$(wc -l <"$1")" -ge "$2" ]; }
+ended() { git -C "$ORIGIN" cat-file -e "main:tasks/completed/$1.json"; }
+over_ssh() { # a worker that would ask once in ten minutes
+	local port=${SSH_URL##*@127.0.0.1:}
+	NOTIFY="$GIT_SSH_COMMAND -p ${port%%/*} 127.0.0.1 exec $DGRID notify --repo $ORIGIN"
+	spawn "$T/worker.log" "$DGRID" --repo "$SSH_URL" worker --node-id n1 --engine bwrap --poll-ms 100000 --work-dir "$T/w1" --notify "${1:-$NOTIFY}"
+	WORKER=$SPAWNED
+	wait_until 30 grep -q 'node n1: engine' "$T/worker.log"
+}
+
+@test "notify prints the head at once and whenever the branch moves, packed or not; elsewhere it says where to run it" {
+	spawn "$T/told" "$DGRID" notify --repo "$ORIGIN"
+	wait_until 10 lines_in "$T/told" 1
+	[ "$(tail -n 1 "$T/told")" = "$(git -C "$ORIGIN" rev-parse main)" ]
+	"$DGRID" submit --id a -- true
+	wait_until 10 lines_in "$T/told" 2
+	[ "$(tail -n 1 "$T/told")" = "$(git -C "$ORIGIN" rev-parse main)" ]
+	git -C "$ORIGIN" pack-refs --all
+	"$DGRID" submit --id b -- true
+	wait_until 10 lines_in "$T/told" 3
+	[ "$(tail -n 1 "$T/told")" = "$(git -C "$ORIGIN" rev-parse main)" ]
+	kill "$SPAWNED"
+	wait_until 5 pid_ended "$SPAWNED"
+	run -64 "$DGRID" notify --repo https://example.invalid/grid.git
+	[[ "$output" == *"run this where the repository is: ssh HOST dgrid notify --repo DIR"* ]]
+	run -64 "$DGRID" notify --repo "$T/nowhere"
+}
+
+@test "over SSH a worker that is told starts a task long before it would have asked, and ends its command with itself" {
+	start_sshd
+	over_ssh
+	"$DGRID" submit --id first -- true
+	wait_until 30 ended first
+	"$DGRID" submit --id second -- true
+	wait_until 30 ended second
+	kill "$WORKER"
+	wait_until 30 pid_ended "$WORKER"
+	no_notify() { ! pgrep -f "dgrid notify --repo $ORIGIN" >"$T/left"; }
+	wait_until 10 no_notify
+}
+
+@test "a command that ends is started again with growing waits, and told of; a flood of lines causes a look a second" {
+	start_sshd
+	echo 0 >"$T/starts"
+	over_ssh "echo \$((\$(cat $T/starts) + 1)) >$T/starts; echo hello; echo 'no route to host' >&2; exit 3"
+	restarted() { (($(<"$T/starts") >= 3)); }
+	wait_until 30 restarted
+	[ "$(grep -c 'no route to host' "$T/worker.log")" = 1 ]
+	grep -q 'the command ended (exit code 3); the remote is polled as usual, it is started again in' "$T/worker.log"
+	"$DGRID" submit --id a -- true
+	wait_until 60 ended a
+	kill "$WORKER"
+	wait_until 30 pid_ended "$WORKER"
+	over_ssh 'yes'
+	"$DGRID" submit --id b -- true
+	wait_until 30 ended b
+	[ "$(ps -o cputimes= -p "$WORKER" | tr -d ' ')" -lt "$(scaled 10)" ]
+}
