@@ -458,7 +458,9 @@ static int apply_all(struct ledger *l, struct ledger_change *c, size_t n, bool *
 		applied[i] = false;
 		if (c[i].outcome != CHANGE_PENDING)
 			continue;
+		l->draft = (struct ledger_draft){c, applied, i};
 		int rc = apply(l, &c[i], &d->set, e);
+		l->draft.n = 0;
 		if (whole && rc != 1)
 			return rc ? -1 : err_set(e, ERR_RETRY, "'%s' is in the ledger already", c[i].id);
 		if (rc == OWN_TROUBLE) {

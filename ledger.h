@@ -11,6 +11,13 @@
 #include "git/shown.h"
 #include "schema/task.h"
 
+struct ledger_change;
+/* What an edit may see of the commit that is being made: its first n changes, those in it so far with applied. */
+struct ledger_draft {
+	const struct ledger_change *c;
+	const bool *applied;
+	size_t n;
+};
 struct ledger {
 	struct git git;
 	char *url, *branch;
@@ -26,6 +33,7 @@ struct ledger {
 	bool dirty;			       /* the work tree may hold files that git does not know */
 	bool temporary;			       /* ledger_close removes the clone */
 	char *sign_key, *sign_public, *no_key; /* see ledger_sign_with */
+	struct ledger_draft draft;	       /* n 0: none is being made */
 	char trouble[300];		       /* why a change was refused last */
 	bool signed_only;		       /* require_signed_nodes, as the last valid grid.json had it */
 };

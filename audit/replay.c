@@ -149,8 +149,7 @@ static void ask_older_settings(void *ctx, int64_t since)
 
 struct base {
 	struct run *run;
-	struct strs paths, oids;
-	bool settings;
+	struct strs paths, oids; /* a row a blob that is read */
 };
 
 /* "MODE TYPE OID\tPATH" */
@@ -163,12 +162,14 @@ static void take_entry(void *ctx, const char *entry)
 	struct rule_change ch = {.path = tab ? xstrdup(tab + 1) : xstrdup("")};
 	rule_change_classify(&ch);
 	bool blob = sscanf(entry, "%*s blob %71s", oid) == 1;
+	bool runs = ch.kind == RULE_TASK && ch.state == TASK_IN_PROGRESS;
 	if (ch.kind == RULE_TASK)
 		world_task_add(w, ch.id)->states |= 1u << ch.state;
-	else if (ch.kind == RULE_NODE) {
+	else if (ch.kind == RULE_NODE)
 		world_node_add(w, ch.id);
-	}
-	if (blob && (ch.kind == RULE_NODE || ch.kind == RULE_SETTINGS || ch.kind == RULE_SCHEDULE)) {
+	if (runs && !blob)
+		world_runs(w, ch.id, NULL);
+	if (blob && (runs || ch.kind == RULE_NODE || ch.kind == RULE_SETTINGS || ch.kind == RULE_SCHEDULE)) {
 		strs_add(&b->paths, ch.path);
 		strs_add(&b->oids, oid);
 	}
@@ -190,6 +191,8 @@ static void take_base(void *ctx, size_t i, const char *bytes, size_t len)
 	struct json *doc = bytes ? json_parse(bytes, len, &je) : NULL;
 	if (ch.kind == RULE_SCHEDULE)
 		world_schedule_set(w, ch.id, doc);
+	else if (ch.kind == RULE_TASK)
+		world_runs(w, ch.id, doc);
 	else
 		world_node_read(world_node_add(w, ch.id), doc);
 	json_free(doc);

@@ -15,7 +15,8 @@ static const struct rule rules[RULE_N] = {
     [RULE_PLACE_MOVE] =
 	{"place.move", "a task moves as dgrid moves it: into unapproved or the queue; unapproved to queue (promoted, "
 		       "approved) or failed (invalid, cancelled); queue to in_progress (claimed) or failed (cancelled, "
-		       "invalid); in_progress to completed or failed (ended), or back (released, lost, unstartable, "
+		       "invalid, expired: its `deadline` has passed); in_progress to completed or failed (ended), or "
+		       "back (released, lost, unstartable, "
 		       "tried again, voted); completed or failed to the queue (retried) or into the archive"},
     [RULE_PLACE_PATH] = {"place.path",
 			 "below `tasks/` stand `FOLDER/ID.json` and the folders' `.gitkeep` and README "
@@ -42,8 +43,10 @@ static const struct rule rules[RULE_N] = {
     [RULE_CLAIM_ATTEMPT] = {"claim.attempt", "a claim's attempt is the next one, and within `max_attempts`"},
     [RULE_CLAIM_TIME] = {"claim.time", "`claimed_at` is the time of the claim's commit, `lease_until` lies after it "
 				       "and not beyond what the settings give"},
-    [RULE_CLAIM_TASK] = {"claim.task", "what is claimed is a valid task by the settings, whose `not_before` has come, "
-				       "and the node carries its labels"},
+    [RULE_CLAIM_TASK] = {"claim.task",
+			 "what is claimed is a valid task by the settings, whose `not_before` and "
+			 "`start_after` have come and whose `deadline` has not passed, and the node carries "
+			 "its labels"},
     [RULE_CLAIM_LIMITS] = {"claim.limits",
 			   "with `require_limits` a node whose file says that it does not enforce limits "
 			   "claims nothing, and no run goes without them"},
@@ -59,6 +62,9 @@ static const struct rule rules[RULE_N] = {
     [RULE_NEEDS_SKIP] = {"needs.skip", "what is skipped needs a task that is in failed, and names it"},
     [RULE_NEEDS_KEPT] = {"needs.kept", "what a task waits for stays on the branch until that task has ended"},
     [RULE_INPUT_PINNED] = {"input.pinned", "what a task is given of others is what their results say that they left"},
+    [RULE_GROUP_LIMIT] = {"group.limit",
+			  "with what a commit claims, no more run of a concurrency group, with a label or of a "
+			  "submitter than `grid.json` of its parent and the claimed task's `max_running` give"},
     [RULE_RESULT_CLAIM] = {"result.claim", "a result stands under the claim's node, nonce and attempt, in a commit of "
 					   "that node's"},
     [RULE_RESULT_TIME] = {"result.time", "a run begins after its claim, ends after it began, and before its commit"},
@@ -274,10 +280,10 @@ void rule_change_classify(struct rule_change *ch)
 
 static bool known_verb(const char *verb, size_t len)
 {
-	static const char *const verbs[] = {"submit",  "promote", "approve",	 "claim",     "renew",	  "release",
-					    "success", "failed",  "timeout",	 "oom",	      "lost",	  "requeue",
-					    "cancel",  "retry",	  "invalid",	 "cancelled", "vote",	  "disputed",
-					    "enroll",  "revoke",  "unstartable", "skip",      "schedule", "fire"};
+	static const char *const verbs[] = {
+	    "submit", "promote", "approve",	"claim",  "renew",    "release", "success",   "failed", "timeout",
+	    "oom",    "lost",	 "requeue",	"cancel", "retry",    "invalid", "cancelled", "vote",	"disputed",
+	    "enroll", "revoke",	 "unstartable", "skip",	  "schedule", "fire",	 "expired"};
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (strlen(verbs[i]) == len && !strncmp(verbs[i], verb, len))
 			return true;

@@ -3,6 +3,7 @@
 #include "audit/rules_claim.h"
 #include "audit/rules_fire.h"
 #include "audit/rules_grid.h"
+#include "audit/rules_limit.h"
 #include "audit/rules_needs.h"
 #include "audit/rules_result.h"
 #include <stdio.h>
@@ -317,6 +318,8 @@ static void judge_id(struct rules *r, const struct rule_commit *c, const struct 
 		} else if (!ch[i]->old_mode) {
 			came |= bit;
 			in = ch[i];
+			if (ch[i]->state == TASK_IN_PROGRESS)
+				world_runs(&r->world, ch[i]->id, rule_doc(&ch[i]->new));
 		} else if (!begin)
 			judge_task(r, c, ch[i], ch[i]);
 	}
@@ -329,6 +332,8 @@ static void judge_id(struct rules *r, const struct rule_commit *c, const struct 
 		judge_task(r, c, out, in);
 	else if (in && in->new_mode != 0100644)
 		rule_tell(r, RULE_FILE_MODE, c, in->path, "mode %06o (expected 100644, a plain file)", in->new_mode);
+	if (!(after & 1u << TASK_IN_PROGRESS))
+		world_rests(&r->world, ch[0]->id);
 	t->states = after;
 	if (!after)
 		world_task_remove(&r->world, ch[0]->id);
@@ -374,8 +379,10 @@ static void judge_tasks(struct rules *r, const struct rule_commit *c)
 		if (end - i == 1 && finished((int)task[i]->state) && !task[i]->new_mode)
 			leaving[n_leaving++] = task[i];
 	}
-	if (c->parent[0])
+	if (c->parent[0]) {
+		rules_limit(r, c);
 		rules_archiving(r, c, leaving, n_leaving);
+	}
 	rules_needs(r, c);
 	free(task);
 	free(leaving);

@@ -18,6 +18,8 @@ static int64_t lease_max(const struct rule_move *m)
 		int64_t timeout = json_int(m->new, "timeout_seconds", c->max_timeout_seconds), lease;
 		timeout = timeout > c->max_timeout_seconds ? c->max_timeout_seconds : timeout;
 		lease = c->lease_seconds ? c->lease_seconds : points_seconds(m->new, timeout) + LEASE_GRACE_SECONDS;
+		if (json_get(m->new, "concurrency_group") && lease < c->orphan_after_seconds)
+			lease = c->orphan_after_seconds;
 		most = lease > most ? lease : most;
 	}
 	return most + LEASE_SLACK_SECONDS;
@@ -168,13 +170,17 @@ static void judge_task(const struct rule_move *m, const struct json *claim)
 {
 	char what[160] = "";
 	const char *node = json_str(claim, "node");
-	int64_t wait = rule_time(m->old, "not_before"), at = rule_time(claim, "claimed_at");
+	int64_t wait = task_ready_at(m->old), at = rule_time(claim, "claimed_at"), until = task_deadline(m->old),
+		skew = m->rules->world.config.max_clock_skew_seconds;
 	if (!m->old || !m->out->old.bytes)
 		return;
 	if (!valid(m, what))
 		rule_say(m, RULE_CLAIM_TASK, "claimed, though it is no valid task: %s", what);
-	else if (wait && at + m->rules->world.config.max_clock_skew_seconds < wait)
-		rule_say(m, RULE_CLAIM_TASK, "claimed %lld s before its not_before", (long long)(wait - at));
+	else if (wait && at + skew < wait)
+		rule_say(m, RULE_CLAIM_TASK, "claimed %lld s before its %s", (long long)(wait - at),
+			 wait == task_not_before(m->old) ? "not_before" : "start_after");
+	else if (until && at > until + skew)
+		rule_say(m, RULE_CLAIM_TASK, "claimed %lld s after its deadline", (long long)(at - until));
 	else if (node && !carries(labels_of(m, node), json_get(m->old, "labels")))
 		rule_say(m, RULE_CLAIM_TASK, "claimed by %s, which does not carry its labels", node);
 }

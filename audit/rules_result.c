@@ -312,8 +312,8 @@ void rules_end(const struct rule_move *m)
 		judge_verdict(m, result, entry);
 	else if (!strcmp(status, "invalid"))
 		rule_say(m, RULE_PLACE_MOVE, "what was claimed was a valid task");
-	else if (!strcmp(status, "skipped"))
-		rule_say(m, RULE_PLACE_MOVE, "what was claimed has ended as skipped");
+	else if (!strcmp(status, "skipped") || !strcmp(status, "expired"))
+		rule_say(m, RULE_PLACE_MOVE, "what was claimed has ended as %s", status);
 	else
 		judge_run(m, result);
 	rules_vote_end(m, result);
@@ -360,6 +360,18 @@ static void judge_invalid(const struct rule_move *m)
 	problems_clear(&p);
 }
 
+/* Nobody claimed it in time: was that time over? */
+static void judge_expired(const struct rule_move *m)
+{
+	int64_t deadline = task_deadline(m->old);
+	if (m->from != TASK_QUEUE || !deadline)
+		rule_say(m, RULE_PLACE_MOVE, "%s ended as expired",
+			 m->from == TASK_QUEUE ? "a task without a deadline" : "a task that was not queued");
+	else if (m->c->at + m->rules->world.config.max_clock_skew_seconds < deadline)
+		rule_say(m, RULE_PLACE_MOVE, "ended as expired %lld s before its deadline",
+			 (long long)(deadline - m->c->at));
+}
+
 void rules_refuse(const struct rule_move *m)
 {
 	const struct json *result = json_get(m->new, "result");
@@ -374,16 +386,19 @@ void rules_refuse(const struct rule_move *m)
 		judge_invalid(m);
 		return;
 	}
-	bool skipped = status && !strcmp(status, "skipped") && m->from == TASK_QUEUE;
+	bool skipped = status && !strcmp(status, "skipped") && m->from == TASK_QUEUE,
+	     expired = status && !strcmp(status, "expired");
 	if (skipped)
 		rule_fields(m, FIELD_BECAUSE, json_get(result, "because"));
 	else if (json_get(result, "because"))
 		rule_say(m, RULE_RESULT_PARTS, "because in the result of what was not skipped");
-	if (!skipped && (!status || strcmp(status, "cancelled") != 0)) {
+	if (!skipped && !expired && (!status || strcmp(status, "cancelled") != 0)) {
 		rule_say(m, RULE_PLACE_MOVE, "a task that was never claimed ended as %.40s", or_none(status));
 		return;
 	}
-	if (skipped)
+	if (expired)
+		judge_expired(m);
+	if (skipped || expired)
 		rule_kept(m, "cancel", RULE_CANCEL_NOTE);
 	else
 		rule_cancel_note(m);

@@ -41,6 +41,9 @@ void world_clear(struct world *w)
 	for (size_t i = 0; i < w->n_schedules; i++)
 		json_free(w->schedules[i].doc);
 	free(w->schedules);
+	for (size_t i = 0; i < w->n_running; i++)
+		json_free(w->running[i].brief);
+	free(w->running);
 	free(w->tasks);
 	free(w->nodes);
 	free(w->nonces);
@@ -137,6 +140,26 @@ const struct world_task *world_task_like(const struct world *w, const char *id)
 	while (t && (!t->states || !strcmp(t->id, id) || strcasecmp(t->id, id) != 0))
 		t = t->next;
 	return t;
+}
+
+void world_rests(struct world *w, const char *id)
+{
+	size_t i = 0;
+	while (i < w->n_running && strcmp(w->running[i].id, id) != 0)
+		i++;
+	if (i == w->n_running)
+		return;
+	json_free(w->running[i].brief);
+	w->running[i] = w->running[--w->n_running];
+}
+
+void world_runs(struct world *w, const char *id, const struct json *doc)
+{
+	world_rests(w, id);
+	w->running = xrealloc(w->running, (w->n_running + 1) * sizeof *w->running);
+	struct world_running *one = &w->running[w->n_running++];
+	*one = (struct world_running){.brief = limit_brief(doc, NULL)};
+	snprintf(one->id, sizeof one->id, "%s", id);
 }
 
 /* ---- nodes ---- */
@@ -351,7 +374,9 @@ static bool read_settings(struct grid_config *out, const char *text, size_t len)
 void world_settings(struct world *w, const char *text, size_t len, int64_t at)
 {
 	struct grid_config fresh = {0};
-	if (!read_settings(&fresh, text, len))
+	w->unread = !read_settings(&fresh, text, len);
+	w->unknown = w->unread && (w->unknown || !at);
+	if (w->unread)
 		return;
 	if (!at)
 		config_clear(&w->config);

@@ -5,6 +5,7 @@
  */
 #ifndef WORLD_H
 #define WORLD_H
+#include "schema/limit.h"
 #include "schema/need.h"
 #include "schema/task.h"
 #include <stdio.h>
@@ -39,6 +40,10 @@ struct world_past { /* settings that held until then, UTC seconds */
 	struct grid_config config;
 	int64_t until;
 };
+struct world_running {
+	char id[65];
+	struct json *brief; /* what limits ask of it, see limit_brief */
+};
 struct world_run { /* sorted hashes */
 	size_t at, n;
 	uint64_t *fences; /* the first hash of every page */
@@ -47,6 +52,10 @@ struct world {
 	struct grid_config config;
 	struct world_past past[WORLD_PAST]; /* the newest first; a node may work by settings that held a while ago */
 	size_t n_past;
+	bool unread;  /* the newest grid.json is not valid: what was before holds, as far as nodes saw it */
+	bool unknown; /* and what that was is not known */
+	struct world_running *running; /* what is claimed */
+	size_t n_running;
 	int64_t newest; /* the latest date of a commit so far that a commit may have; UTC seconds, 0: none */
 	char newest_id[72];
 	struct world_task **tasks;	       /* chains */
@@ -74,6 +83,8 @@ void world_task_waits(struct world *w, struct world_task *t, struct needs *needs
 void world_task_remove(struct world *w, const char *id);			   /* forgets it */
 /* Another live task whose id a file system may take for this one's; NULL: none. */
 const struct world_task *world_task_like(const struct world *w, const char *id);
+void world_runs(struct world *w, const char *id, const struct json *doc); /* claimed, with this document; NULL: none */
+void world_rests(struct world *w, const char *id);			  /* no longer */
 struct world_node *world_node(const struct world *w, const char *id);
 struct world_node *world_node_add(struct world *w, const char *id);
 void world_node_remove(struct world *w, const char *id);

@@ -23,8 +23,18 @@ static void clear_links(struct grid_config *c)
 	}
 }
 
+static void clear_concurrency(struct grid_config *c)
+{
+	for (size_t i = 0; i < c->n_concurrency; i++)
+		free(c->concurrency[i].name);
+	free(c->concurrency);
+	c->concurrency = NULL;
+	c->n_concurrency = 0;
+}
+
 void config_clear(struct grid_config *c)
 {
+	clear_concurrency(c);
 	free(c->branch);
 	c->branch = NULL;
 	clear_images(c);
@@ -88,6 +98,47 @@ static void parse_links(struct grid_config *c, const struct json *m, struct prob
 	}
 }
 
+/* A group's name, "label:NAME", "submitter:NAME" or "submitter:*". */
+static bool is_limit(const char *key)
+{
+	static const char submitter[] = "submitter:", label[] = "label:";
+	size_t n = strlen(submitter);
+	if (!strncmp(key, submitter, n)) {
+		for (const char *p = key + n; *p; p++)
+			if ((unsigned char)*p < ' ' || *p == 127)
+				return false;
+		return key[n] && strlen(key + n) <= 120;
+	}
+	key += strncmp(key, label, strlen(label)) ? 0 : strlen(label);
+	n = strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+	return n >= 1 && n <= 64 && !key[n];
+}
+
+static void parse_concurrency(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	if (m->type != JSON_OBJECT) {
+		problem_in(p, m->line, m->col, m->name, "expected an object of whole numbers");
+		return;
+	}
+	clear_concurrency(c);
+	for (const struct json *v = m->child; v; v = v->next) {
+		int64_t most;
+		if (strlen(v->name) != v->name_len || !is_limit(v->name))
+			problem_in(
+			    p, v->name_line, v->name_col, m->name,
+			    "\"%.80s\" is not valid (expected a group's name of A-Z a-z 0-9 _ -, \"label:NAME\", "
+			    "\"submitter:NAME\" or \"submitter:*\")",
+			    v->name);
+		else if (json_to_int(v, &most) || most < 0 || most > CONFIG_CONCURRENCY_MAX)
+			problem_in(p, v->line, v->col, m->name, "%.80s: expected a whole number from 0 to %d", v->name,
+				   CONFIG_CONCURRENCY_MAX);
+		else {
+			c->concurrency = xrealloc(c->concurrency, (c->n_concurrency + 1) * sizeof *c->concurrency);
+			c->concurrency[c->n_concurrency++] = (struct config_concurrency){xstrdup(v->name), most};
+		}
+	}
+}
+
 static void parse_flag(bool *flag, const struct json *m, struct problems *p)
 {
 	if (m->type != JSON_BOOL)
@@ -144,6 +195,11 @@ static void parse_limits(struct grid_config *c, const struct json *m, struct pro
 static void parse_signed_nodes(struct grid_config *c, const struct json *m, struct problems *p)
 {
 	parse_flag(&c->require_signed_nodes, m, p);
+}
+
+static void parse_fair_share(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	parse_flag(&c->fair_share, m, p);
 }
 
 static void parse_title(struct grid_config *c, const struct json *m, struct problems *p)
@@ -215,6 +271,12 @@ static const struct setting {
     {NUMBER(max_in_mb, 64, 0, 2048), "the most that a task may be given in `/in`, all its inputs together; 0: none"},
     {NUMBER(max_in_files, 10000, 1, 100000), "files and folders that a task may be given there"},
     {NUMBER(keep_out_days, 14, 1, 36500), "how long what tasks left in `/out` is kept"},
+    {OTHER(concurrency, parse_concurrency, "object of whole numbers, 0-100000", "{}"),
+     "how many tasks may run at a time, by concurrency group (one that is not named: 1), `label:NAME`, "
+     "`submitter:NAME` "
+     "or `submitter:*` (each of the others)"},
+    {OTHER(fair_share, parse_fair_share, "true or false", "false"),
+     "among tasks of the same priority, those of who has the fewest running go first"},
     {OTHER(promote, parse_promote, "\"workflow\" or \"workers\"", "\"workflow\""),
      "who moves merged submissions to the queue; `workers` lets any idle worker do it too"},
     {OTHER(schedule, parse_schedule, "\"workers\" or \"maintain\"", "\"workers\""),

@@ -4,6 +4,8 @@
 #include "base/problem.h"
 #include "json.h"
 
+#define CONFIG_CONCURRENCY_MAX 100000
+
 struct grid_config {
 	char *branch;
 	char *images[16]; /* NULL-terminated; the first is the default */
@@ -25,7 +27,13 @@ struct grid_config {
 	bool require_signed_tasks; /* workers run only what somebody in allowed_signers has signed */
 	bool require_limits;	   /* only nodes whose engine holds tasks to their limits claim any */
 	bool require_signed_nodes; /* what nodes commit is signed with a key of nodes/keys/NODE.pub */
-	char *title;		   /* of the dashboard; NULL: none */
+	bool fair_share;	   /* among equal priority the submitter with the fewest running tasks first */
+	struct config_concurrency {
+		char *name;
+		int64_t most;
+	} * concurrency; /* how many tasks may run at a time, see limit.h */
+	size_t n_concurrency;
+	char *title; /* of the dashboard; NULL: none */
 	struct config_link {
 		char *text, *url;
 	} links[10]; /* shown on the dashboard; ends with the first without text */

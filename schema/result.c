@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const result_statuses[RESULT_N_STATUSES] = {"success", "failed",   "timeout",     "oom",	 "cancelled",
-							"lost",	   "disputed", "unstartable", "invalid", "skipped"};
+const char *const result_statuses[RESULT_N_STATUSES] = {"success",   "failed",	"timeout",  "oom",
+							"cancelled", "lost",	"disputed", "unstartable",
+							"expired",   "invalid", "skipped"};
 
 size_t result_status_index(const char *status)
 {

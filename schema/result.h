@@ -22,7 +22,7 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 struct json *result_point(const struct attempt_result *r, int64_t index);
 struct json *result_skipped(int64_t index);
 /* How the ledger says that a task ended. Its index in that list; RESULT_N_STATUSES: it is none of them. */
-enum { RESULT_N_STATUSES = 10 };
+enum { RESULT_N_STATUSES = 11 };
 extern const char *const result_statuses[RESULT_N_STATUSES];
 size_t result_status_index(const char *status); /* may be NULL */
 /* What a result says in one line: of a failure the last words on stderr, else the first on stdout; of points how many

@@ -30,7 +30,14 @@ static const char *const others[][2] = {{"id", "task_id"},
 					{"requires", "needs"},
 					{"node_selector", "labels"},
 					{"retries", "max_attempts"},
-					{"retry", "retry_on_failure"}};
+					{"retry", "retry_on_failure"},
+					{"concurrency", "concurrency_group"},
+					{"resource_group", "concurrency_group"},
+					{"lock", "concurrency_group"},
+					{"mutex", "concurrency_group"},
+					{"begin", "start_after"},
+					{"expires", "deadline"},
+					{"expires_at", "deadline"}};
 
 const char *synonym_of(const char *name)
 {

@@ -5,6 +5,7 @@
 #include "sandbox/script.h"
 #include "schema/input.h"
 #include "schema/level.h"
+#include "schema/limit.h"
 #include "schema/need.h"
 #include "schema/points.h"
 #include "schema/synonyms.h"
@@ -12,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define SIGNATURE_HEAD "-----BEGIN SSH SIGNATURE-----\n"
 
 static const char *const state_names[] = {"unapproved", "queue", "in_progress", "completed", "failed"};
 
@@ -274,6 +273,18 @@ static void check_first_point(const struct checking *k, const struct json *m)
 	check_int(k, m, 0, POINT_INDEX_MAX, &first);
 }
 
+static void check_max_running(const struct checking *k, const struct json *m)
+{
+	check_int(k, m, 1, CONFIG_CONCURRENCY_MAX, &k->t->max_running);
+}
+
+static void check_supersede(const struct checking *k, const struct json *m)
+{
+	if (m->type != JSON_BOOL)
+		wrong(k, m, m->name, "true or false");
+	k->t->supersede = m->boolean;
+}
+
 static void check_string(const struct checking *k, const struct json *m)
 {
 	if (m->type != JSON_STRING)
@@ -285,47 +296,6 @@ static void check_time(const struct checking *k, const struct json *m)
 	int64_t t;
 	if (!clean_string(m) || clock_parse(m->text, &t))
 		wrong(k, m, m->name, "a time in RFC 3339, such as 2026-01-31T09:00:00Z; or leave the field out");
-}
-
-size_t task_signatures(const struct json *doc)
-{
-	const struct json *all = json_get(doc, "signatures");
-	size_t n = 0;
-	for (const struct json *s = all ? all->child : NULL; s; s = s->next)
-		n++;
-	return n;
-}
-
-bool task_armored(const char *text)
-{
-	return !strncmp(text, SIGNATURE_HEAD, strlen(SIGNATURE_HEAD)) && strstr(text, "-----END SSH SIGNATURE-----") &&
-	       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=- \n") == strlen(text);
-}
-
-const char *task_signatures_wrong(const struct json *signatures, const struct json **at)
-{
-	size_t n = 0;
-	*at = signatures;
-	if (signatures->type != JSON_ARRAY)
-		return "expected an array of objects with \"signature\"";
-	for (const struct json *s = signatures->child; s; s = s->next) {
-		*at = s;
-		if (++n > TASK_SIGNATURES_MAX)
-			return "at most 8 signatures";
-		if (s->type != JSON_OBJECT || !json_get(s, "signature"))
-			return "expected an object with \"signature\"";
-		for (const struct json *m = s->child; m; m = m->next) {
-			bool key = !strcmp(m->name, "key"), signature = !strcmp(m->name, "signature");
-			*at = m;
-			if (!key && !signature)
-				return "expected \"signature\" and \"key\" only";
-			if (m->type != JSON_STRING || strlen(m->text) != m->len || m->len > TASK_SIGNATURE_MAX)
-				return "expected a string of at most 4096 bytes without NUL";
-			if (signature && !task_armored(m->text))
-				return "expected an armored SSH signature (-----BEGIN SSH SIGNATURE-----...)";
-		}
-	}
-	return NULL;
 }
 
 static void check_signatures(const struct checking *k, const struct json *m)
@@ -427,6 +397,24 @@ static const struct field {
       "all",
       "none", false},
      check_group},
+    {{"concurrency_group", "string",
+      "1-64 of `A-Z a-z 0-9 _ -`; no more of the group's tasks run at a time than `concurrency` of `grid.json` says, "
+      "or "
+      "one",
+      "none", false},
+     check_group},
+    {{"max_running", "integer",
+      "1-100000; it is claimed only while fewer of its `concurrency_group` run; set by `dgrid submit --max-running`",
+      "none", false},
+     check_max_running},
+    {{"supersede", "boolean",
+      "`dgrid submit` cancels what is queued of its `concurrency_group` when it queues this one", "false", false},
+     check_supersede},
+    {{"start_after", "string", "RFC 3339; not claimed before", "at once", false}, check_time},
+    {{"deadline", "string",
+      "RFC 3339, later than `start_after`; if it is still queued then, it ends as `expired`; `dgrid retry` lifts it",
+      "none", false},
+     check_time},
     {{"description", "string", "", "", false}, check_string},
     {{"submitted_by", "string", "set by `dgrid submit` from the command line", "", false}, check_string},
     {{"created_at", "string", "RFC 3339; decides who is oldest; set by `dgrid submit` from the command line",
@@ -572,8 +560,10 @@ int task_judge(struct task *t, struct json *doc, const char *file_id, const stru
 		if (fields[i].told.required && !json_get(doc, fields[i].told.name))
 			problem_in(p, doc->line, doc->col, fields[i].told.name, "missing (expected in every task)");
 	check_terms(&k);
+	limit_judge(doc, p);
 	if (p->n == before) {
-		t->not_before = task_not_before(doc);
+		t->not_before = task_ready_at(doc);
+		t->deadline = task_deadline(doc);
 		return 0;
 	}
 	task_clear(t);
@@ -606,28 +596,4 @@ bool task_runs_on(const struct task *t, char *const *labels, size_t n_labels)
 			return false;
 	}
 	return true;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void take_id(void *ctx, const char *name)
-{
-	size_t n = strlen(name);
-	if (n <= 5 || strcmp(name + n - 5, ".json") != 0)
-		return;
-	char *id = xstrndup(name, n - 5);
-	if (task_id_valid(id))
-		strs_add(ctx, id);
-	free(id);
-}
-
-int task_ids_in(const char *folder, struct strs *out, struct err *e)
-{
-	int rc = file_names(folder, take_id, out, e);
-	if (out->n)
-		qsort(out->v, out->n, sizeof *out->v, by_name);
-	return rc;
 }

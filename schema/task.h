@@ -3,6 +3,7 @@
 #ifndef TASK_H
 #define TASK_H
 #include "schema/config.h"
+#include "schema/signatures.h"
 #include "schema/task_edit.h"
 
 #define TASK_FILE_MAX (1 << 20) /* bytes of a task file */
@@ -11,8 +12,6 @@
  * bubblewrap takes no more than 9,000 arguments, three a variable. */
 #define TASK_ENV_BYTES 131000
 #define TASK_ENV_MAX 2000
-#define TASK_SIGNATURES_MAX 8
-#define TASK_SIGNATURE_MAX 4096 /* bytes */
 
 enum task_state { TASK_UNAPPROVED, TASK_QUEUE, TASK_IN_PROGRESS, TASK_COMPLETED, TASK_FAILED, TASK_N_STATES };
 const char *task_state_name(enum task_state s); /* the folder under tasks/ */
@@ -37,7 +36,10 @@ struct task {
 	double cpus;
 	bool retry_on_failure, share_sandbox;
 	int64_t replicas, quorum; /* as the task has them; 0: it does not say */
-	int64_t not_before;	  /* UTC seconds; 0: at once */
+	int64_t not_before;	  /* UTC seconds, of its start_after and what dgrid wrote the later; 0: at once */
+	int64_t deadline;	  /* UTC seconds; 0: none, or none any more */
+	int64_t max_running;
+	bool supersede;
 };
 /* Parses and checks; file_id is the name the file has without .json (NULL: any). submitted: also refuse the fields only
  * dgrid writes (claim, attempts, result, approved_by, ...). All that is wrong goes to p; returns 0 when nothing was.
@@ -52,9 +54,4 @@ int task_judge(struct task *t, struct json *doc, const char *file_id, const stru
 void task_clear(struct task *t);
 bool task_runs_on(const struct task *t, char *const *labels, size_t n_labels); /* the node carries all its labels */
 
-/* Is `signatures` an array of objects with `signature` (armored) and at most `key`? NULL: yes; else what is wrong, with
- * the value that is in *at. */
-const char *task_signatures_wrong(const struct json *signatures, const struct json **at);
-size_t task_signatures(const struct json *doc); /* how many there are */
-bool task_armored(const char *text);		/* looks like an SSH signature */
 #endif

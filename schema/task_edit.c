@@ -108,6 +108,23 @@ int64_t task_not_before(const struct json *doc)
 	return get_time(doc, "not_before");
 }
 
+int64_t task_ready_at(const struct json *doc)
+{
+	int64_t wait = task_not_before(doc), start = get_time(doc, "start_after");
+	return wait > start ? wait : start;
+}
+
+int64_t task_deadline(const struct json *doc)
+{
+	const struct json *list = json_get(doc, "attempts");
+	for (const struct json *a = list ? list->child : NULL; a; a = a->next) {
+		const char *outcome = json_str(a, "outcome");
+		if (outcome && !strcmp(outcome, "retried"))
+			return 0;
+	}
+	return get_time(doc, "deadline");
+}
+
 int64_t task_max_attempts(const struct json *doc)
 {
 	return json_int(doc, "max_attempts", TASK_MAX_ATTEMPTS);
@@ -197,6 +214,23 @@ void task_set_because(struct json *doc, const char *id, const char *status)
 	json_set(because, "status", json_new_str(status));
 	json_set(result, "because", because);
 	json_set(doc, "result", result);
+}
+
+bool task_expire(struct json *doc, int64_t now)
+{
+	int64_t deadline = task_deadline(doc);
+	if (!deadline || now < deadline)
+		return false;
+	task_set_verdict(doc, "expired", "it was still queued at its deadline");
+	return true;
+}
+
+void task_note_cancel(struct json *doc, const char *who)
+{
+	struct json *note = json_new(JSON_OBJECT);
+	json_set(note, "by", json_new_str(who));
+	set_time(note, "requested_at", clock_now());
+	json_set(doc, "cancel", note);
 }
 
 struct json *task_invalid_doc(const char *id, const char *reasons, const char *text, size_t len, const char *node)

@@ -33,6 +33,12 @@ void task_fault_engine(struct json *doc);
 int64_t task_engine_faults(const struct json *doc);
 void task_set_not_before(struct json *doc, int64_t utc_seconds);
 int64_t task_not_before(const struct json *doc); /* 0: none */
+/* Before that it is not claimed: not_before or start_after, the later; 0: at once. */
+int64_t task_ready_at(const struct json *doc);
+/* Still queued then, it ends as expired; 0: never, also once somebody has queued it again by hand. */
+int64_t task_deadline(const struct json *doc);
+bool task_expire(struct json *doc, int64_t now); /* ends a queued one whose deadline has passed; false: it has not */
+void task_note_cancel(struct json *doc, const char *who);
 int64_t task_max_attempts(const struct json *doc);
 /* What stands in failed/ for a file that is not a valid task: the reasons and (head of) the original text. */
 struct json *task_invalid_doc(const char *id, const char *reasons, const char *text, size_t len, const char *node);

@@ -4,6 +4,7 @@
 #include "base/version.h"
 #include "schema/result.h"
 #include "store/agenda.h"
+#include "store/standing.h"
 #include "store/voters.h"
 #include "store/waits.h"
 #include <stdio.h>
@@ -268,6 +269,26 @@ static void add_schedules(struct json *list, const struct snapshot *s)
 	agenda_clear(&a);
 }
 
+/* Those that the settings name: groups that only tasks name come and go. */
+static void add_limits(struct json *list, const struct snapshot *s)
+{
+	struct standings all;
+	struct json *most =
+			metric(list, "dgrid_limit_tasks", "gauge", "How many tasks may run at a time, by the setting."),
+		    *running = metric(list, "dgrid_limit_running_tasks", "gauge", "How many do."),
+		    *waiting = metric(list, "dgrid_limit_queued_tasks", "gauge", "How many queued ones are under it.");
+	standing_of(s, &all);
+	for (size_t i = 0; i < all.n; i++) {
+		const char *const *own = LABELS("limit", all.v[i].name);
+		if (!all.v[i].set)
+			continue;
+		sample(most, "", (double)all.v[i].most, own);
+		sample(running, "", (double)all.v[i].running, own);
+		sample(waiting, "", (double)all.v[i].waiting, own);
+	}
+	standing_clear(&all);
+}
+
 static struct json *collect(const struct snapshot *s)
 {
 	struct json *list = json_new(JSON_ARRAY), *m;
@@ -279,6 +300,7 @@ static struct json *collect(const struct snapshot *s)
 	m = metric(list, "dgrid_settings_valid", "gauge", "1 when grid.json is valid.");
 	sample(m, "", !s->config_problems.n, NULL);
 	add_tasks(list, s);
+	add_limits(list, s);
 	add_nodes(list, s);
 	add_schedules(list, s);
 	return list;

@@ -76,6 +76,8 @@ void taskpage_words(struct buf *out, enum task_state state, const struct json *d
 		buf_adds(out, "Disputed: the nodes that ran it found too different things.");
 	else if (!strcmp(status, "skipped"))
 		buf_adds(out, "Skipped: a task that it needs did not succeed.");
+	else if (!strcmp(status, "expired"))
+		buf_adds(out, "Expired: it was still queued at its deadline.");
 	else if (!strcmp(status, "invalid"))
 		buf_adds(out, "Not a valid task: it never ran.");
 	else if (!strcmp(status, "failed") && sig) {
@@ -287,6 +289,8 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact_time(b, "Claimed", row_time(claim, "claimed_at"));
 	fact_time(b, "Lease until", row_time(claim, "lease_until"));
 	fact_time(b, "Not before", row_time(doc, "not_before"));
+	fact_time(b, "Start after", row_time(doc, "start_after"));
+	fact_time(b, "Deadline", row_time(doc, "deadline"));
 	fact_time(b, "Started", row_time(result, "started_at"));
 	fact_time(b, "Ended", row_time(result, "finished_at"));
 	fact_value(b, "Exit code", json_get(result, "exit_code"), "");
@@ -304,6 +308,8 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact_value(b, "Time limit", json_get(doc, "timeout_seconds"), points[0] ? " s a point" : " s");
 	fact_value(b, "Priority", json_get(doc, "priority"), "");
 	fact_labels(b, json_get(doc, "labels"));
+	fact(b, "Concurrency group", json_str(doc, "concurrency_group"));
+	fact_value(b, "Runs beside at most", json_get(doc, "max_running"), " of its group, itself included");
 	fact_value(b, "Processors", json_get(doc, "cpus"), "");
 	fact_value(b, "Memory", json_get(doc, "memory_mb"), " MB");
 	fact(b, "Submitted by", json_str(doc, "submitted_by"));

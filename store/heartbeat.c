@@ -44,6 +44,7 @@ struct heartbeat {
 	bool tail_empty, tail_declined;
 	int64_t no_tails_until;	 /* monotonic ms */
 	int64_t beat_at, due_at; /* monotonic ms: when the last began, when the next will */
+	int64_t shown_at;	 /* when the last that landed began */
 	unsigned pushes;
 };
 
@@ -188,6 +189,7 @@ static void pushed(void *ctx, const struct proc_result *res)
 	h->told = false;
 	h->busy = false;
 	h->shown = true;
+	h->shown_at = h->beat_at;
 	h->followed = h->forward;
 	snprintf(h->last, sizeof h->last, "%s", h->commit);
 	/* A little early and late, so that a grid started at once does not beat at once. */
@@ -325,6 +327,11 @@ void heartbeat_put_off(struct heartbeat *h)
 bool heartbeat_shown(const struct heartbeat *h)
 {
 	return h->shown;
+}
+
+int64_t heartbeat_shown_at(const struct heartbeat *h)
+{
+	return h->shown_at;
 }
 
 bool heartbeat_busy(const struct heartbeat *h)

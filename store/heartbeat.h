@@ -22,7 +22,8 @@ void heartbeat_tails(struct heartbeat *h, struct json *(*tails)(void *ctx));
 void heartbeat_news(struct heartbeat *h, int64_t least_ms);
 void heartbeat_put_off(struct heartbeat *h);	 /* life was shown otherwise: the next beat is a whole interval away */
 bool heartbeat_shown(const struct heartbeat *h); /* the first beat has been published */
-bool heartbeat_busy(const struct heartbeat *h);	 /* git is at work for it */
+int64_t heartbeat_shown_at(const struct heartbeat *h); /* when the last one was made that was, monotonic ms; 0: none */
+bool heartbeat_busy(const struct heartbeat *h);	       /* git is at work for it */
 void heartbeat_every(struct heartbeat *h, int64_t every_ms); /* from the next beat on */
 void heartbeat_now(struct heartbeat *h);		     /* as soon as the one under way has ended */
 unsigned heartbeat_pushes(const struct heartbeat *h);

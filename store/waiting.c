@@ -1,4 +1,5 @@
 #include "store/waiting.h"
+#include "base/clock.h"
 #include "schema/input.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,6 +189,40 @@ static int read_folder(struct ledger *l, enum task_state state, struct read *r, 
 		r->v[r->n] = (struct waiting_task){.id = r->ids.v[i], .needs = &r->needs[r->n]};
 		r->n += r->needs[r->n].n > 0;
 	}
+	return rc;
+}
+
+enum change_verdict waiting_edit_expire(void *ctx, struct json *doc, enum task_state *to)
+{
+	(void)ctx;
+	(void)to;
+	return task_expire(doc, clock_now()) ? CHANGE_APPLY : CHANGE_DROP;
+}
+
+int waiting_expire_all(struct ledger *l, const char *who, bool dry, struct strs *ids, struct err *e)
+{
+	struct strs queued = {0};
+	int rc = ledger_sync(l, e) || ledger_ids(l, TASK_QUEUE, &queued, e) ? -1 : 0;
+	struct ledger_change *c = xcalloc(queued.n + 1, sizeof *c);
+	size_t n = 0;
+	for (size_t i = 0; i < queued.n && !rc; i++) {
+		struct json *doc = ledger_doc(l, TASK_QUEUE, queued.v[i], e);
+		rc = doc || ledger_answered(e) ? 0 : -1;
+		if (task_expire(doc, clock_now()))
+			c[n++] = (struct ledger_change){.id = queued.v[i],
+							.from = TASK_QUEUE,
+							.to = TASK_FAILED,
+							.edit = waiting_edit_expire,
+							.verb = "expired"};
+		json_free(doc);
+	}
+	if (!rc && n && !dry)
+		rc = ledger_commit(l, who, c, n, NULL, NULL, e);
+	for (size_t i = 0; i < n && !rc; i++)
+		if (dry || c[i].outcome == CHANGE_LANDED)
+			strs_add(ids, c[i].id);
+	free(c);
+	strs_clear(&queued);
 	return rc;
 }
 

@@ -31,6 +31,10 @@ enum change_verdict waiting_edit_skip(void *ledger, struct json *doc, enum task_
 		.id = (of), .from = TASK_QUEUE, .to = TASK_FAILED, .edit = waiting_edit_skip, .ctx = (l),              \
 		.verb = "skip"                                                                                         \
 	}
+/* The edit that ends a queued one whose deadline has passed as expired; ctx is not looked at. */
+enum change_verdict waiting_edit_expire(void *ctx, struct json *doc, enum task_state *to);
+/* The same of all there are, for grids in which no worker does; dry: of none. ids: which they were. */
+int waiting_expire_all(struct ledger *l, const char *who, bool dry, struct strs *ids, struct err *e);
 /* All there are, in one commit; dry: none. ids: which they were. */
 int waiting_skip_all(struct ledger *l, const char *who, bool dry, struct strs *ids, struct err *e);
 /* Adds to ids the queued tasks that wait for any of them; and those that wait for these, and so on. */

@@ -141,6 +141,9 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 	size_t first = k, want = claims ? (size_t)(SLOTS - slots_busy(&n->slots)) : 0;
 	struct pick picks[SLOTS];
 	memset(picks, 0, sizeof picks);
+	n->slots.seats = &n->chooser.seats;
+	n->chooser.said = c;
+	n->chooser.n_said = out;
 	size_t got = want ? choose(&n->chooser, &l, &sim.config, n->a.id, clock_now(), want, 8, picks) : 0;
 	for (int i = 0; i < SLOTS && k - first < got; i++) {
 		struct slot *s = &n->slots.v[i];
@@ -151,11 +154,13 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 		clock_nonce(s->nonce, 16);
 		c[k] = (struct ledger_change){.id = s->pick.id,
 					      .from = TASK_QUEUE,
-					      .to = s->pick.invalid_text ? TASK_FAILED : TASK_IN_PROGRESS,
+					      .to = pick_runs(&s->pick) ? TASK_IN_PROGRESS : TASK_FAILED,
 					      .text = s->pick.invalid_text,
-					      .edit = slot_edit_claim,
+					      .edit = s->pick.expired ? waiting_edit_expire : slot_edit_claim,
 					      .ctx = s,
-					      .verb = s->pick.invalid_text ? "invalid" : "claim"};
+					      .verb = s->pick.invalid_text ? "invalid"
+						      : s->pick.expired	   ? "expired"
+									   : "claim"};
 		k++;
 	}
 	size_t claimed = k;
@@ -177,7 +182,7 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 		if (i < first) {
 			if (c[i].outcome == CHANGE_LANDED)
 				slot_renewed(s);
-		} else if (c[i].outcome == CHANGE_LANDED && !s->pick.invalid_text)
+		} else if (c[i].outcome == CHANGE_LANDED && pick_runs(&s->pick))
 			slot_start(s);
 		else
 			slot_free(s);
@@ -337,6 +342,17 @@ static struct json *new_task(const char *id)
 			 one_in(2) ? "3" : "[{\"A\": \"1\"}, {\"DGRID_POINT\": \"70\"}, {}, {}]", (long long)below(60));
 	if (strstr(b.data, "points") && one_in(2))
 		buf_adds(&b, ", \"share_sandbox\": true");
+	if (one_in(2))
+		buf_addf(&b, ", \"concurrency_group\": \"g%lld\"", (long long)below(2));
+	else if (one_in(4))
+		buf_addf(&b, ", \"concurrency_group\": \"m\", \"max_running\": %lld", (long long)(1 + below(3)));
+	if (one_in(2))
+		buf_addf(&b, ", \"submitted_by\": \"%s\"", one_in(2) ? "alice" : "bob");
+	char when[32];
+	if (one_in(6))
+		buf_addf(&b, ", \"start_after\": \"%s\"", clock_format(clock_now() + below(120), when));
+	else if (one_in(6))
+		buf_addf(&b, ", \"deadline\": \"%s\"", clock_format(clock_now() + below(120), when));
 	buf_adds(&b, "}");
 	struct json *doc = json_parse(b.data, b.len, &je);
 	buf_clear(&b);
@@ -537,6 +553,30 @@ static void replace(struct actor *a)
 	ledger_close(&l);
 }
 
+/* How many may run at a time: nodes see that with the branch. */
+static void draw_concurrency(struct json *doc)
+{
+	struct json *all = json_new(JSON_OBJECT), *only = json_new(JSON_OBJECT);
+	struct problems p = {0};
+	if (one_in(2))
+		json_set(all, "g0", json_new_int(below(4)));
+	if (one_in(2))
+		json_set(all, "submitter:*", json_new_int(1 + below(4)));
+	if (one_in(3))
+		json_set(all, "submitter:bob", json_new_int(1 + below(2)));
+	json_set(only, "concurrency", json_copy(all));
+	json_set(only, "fair_share", json_new_bool(one_in(2)));
+	char *text = task_text(only);
+	config_parse(&sim.config, text, strlen(text), &p);
+	json_set(doc, "concurrency", all);
+	json_set(doc, "fair_share", json_copy(json_get(only, "fair_share")));
+	for (int i = 0; i < NODES; i++)
+		chooser_forget(&sim.nodes[i].chooser);
+	problems_clear(&p);
+	json_free(only);
+	free(text);
+}
+
 /* require_limits comes or goes; nodes see it now or a while later. */
 static void change_settings(struct actor *a)
 {
@@ -544,6 +584,7 @@ static void change_settings(struct actor *a)
 	sim.limits = !sim.limits;
 	sim.limits_at = stage.ms + (one_in(2) ? 0 : 1000 * below(600));
 	json_set(doc, "require_limits", json_new_bool(sim.limits));
+	draw_concurrency(doc);
 	char *text = task_text(doc);
 	stage_commit("main", a->id, "Other settings\n");
 	stage_set("grid.json", text);

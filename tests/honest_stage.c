@@ -342,13 +342,17 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 		  const char *extra_text, struct err *e)
 {
 	char **texts = xcalloc(n + 1, sizeof *texts), nonce[17];
+	bool *applied = xcalloc(n + 1, sizeof *applied);
 	struct buf body = {0};
 	size_t said = 0;
 	(void)e;
 	for (size_t i = 0; i < n; i++) {
 		if (c[i].outcome != CHANGE_PENDING)
 			continue;
-		if (!apply(l, &c[i], &texts[i])) {
+		l->draft = (struct ledger_draft){c, applied, i};
+		applied[i] = apply(l, &c[i], &texts[i]);
+		l->draft.n = 0;
+		if (!applied[i]) {
 			c[i].outcome = CHANGE_DROPPED;
 			continue;
 		}
@@ -385,6 +389,7 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 	for (size_t i = 0; i < n; i++)
 		free(texts[i]);
 	free(texts);
+	free(applied);
 	buf_clear(&body);
 	return 0;
 }

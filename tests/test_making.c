@@ -73,6 +73,16 @@ static void values(void)
 	makes("--group", "", NULL);
 	makes("--retry-on-failure", NULL, "{\"retry_on_failure\":true}");
 	makes("--max-attempts", "11", NULL);
+	makes("--concurrency-group", "deploy-db", "{\"concurrency_group\":\"deploy-db\"}");
+	makes("--concurrency-group", "label:gpu", NULL);
+	makes("--max-running", "3", "{\"max_running\":3}");
+	makes("--max-running", "0", NULL);
+	makes("--start-after", "2026-11-23T02:00:00+01:00", "{\"start_after\":\"2026-11-23T01:00:00Z\"}");
+	makes("--deadline", "2026-11-23T02:00:00Z", "{\"deadline\":\"2026-11-23T02:00:00Z\"}");
+	static const char *const no_times[] = {"",    "+",    "+1",	   "+h",       "1h",
+					       "+1w", "+1hh", "+9999999s", "tomorrow", "2026-11-23"};
+	for (size_t i = 0; i < sizeof no_times / sizeof *no_times; i++)
+		makes("--start-after", no_times[i], NULL);
 }
 
 /* Each option makes a member that the schema knows as a submitter's, and every member has an option, or says why not.
@@ -81,7 +91,7 @@ static void table(void)
 {
 	static const char *const without[] = {"task_id",    "script",	  "inputs", "workdir", "submitted_by",
 					      "created_at", "signatures", "schema", "points",  "first_point"};
-	static const char *const values[] = {"1", "a", "A=b"};
+	static const char *const values[] = {"1", "a", "A=b", "+1h"};
 	const struct usage_option *o;
 	const struct task_field *f;
 	struct making all = {0};
@@ -89,9 +99,9 @@ static void table(void)
 	for (size_t i = 0; (o = making_option_at(i)); i++) {
 		size_t k = 0;
 		CHECK(o->key == MAKING, o->name);
-		while (k < 3 && making_take(&all, o, values[k], &e))
+		while (k < 4 && making_take(&all, o, values[k], &e))
 			k++;
-		CHECK(k < 3, o->name);
+		CHECK(k < 4, o->name);
 	}
 	for (size_t i = 0; (f = task_field_at(i)); i++) {
 		bool named = false;
@@ -120,6 +130,33 @@ static void is(const struct json *doc, const char *expected)
 	json_write(&b, doc, 0);
 	CHECK(!strcmp(b.data, expected), b.data);
 	buf_clear(&b);
+}
+
+/* What limits how many run names a group, whichever there is. */
+static void limited(void)
+{
+	static const struct {
+		const char *group, *first, *doc, *expected;
+	} cases[] = {
+	    {NULL, NULL, "{\"task_id\":\"a\"}", "a"},
+	    {NULL, "b", "{\"task_id\":\"a\"}", "b"},
+	    {NULL, "b", "{\"task_id\":\"a\",\"group\":\"g\"}", "g"},
+	    {NULL, "b", "{\"task_id\":\"a\",\"concurrency_group\":\"c\"}", "c"},
+	    {"d", "b", "{\"task_id\":\"a\",\"concurrency_group\":\"c\"}", "d"},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct making m = {.members = json_new(JSON_OBJECT), .first = cases[i].first};
+		json_set(m.members, "max_running", json_new_int(2));
+		if (cases[i].group)
+			json_set(m.members, "concurrency_group", json_new_str(cases[i].group));
+		struct json *doc = parsed(cases[i].doc);
+		making_apply(&m, doc);
+		const char *group = json_str(doc, "concurrency_group");
+		CHECK(group && !strcmp(group, cases[i].expected), cases[i].expected);
+		CHECK(json_int(doc, "max_running", 0) == 2, "its limit");
+		json_free(doc);
+		making_clear(&m);
+	}
 }
 
 static void applied(void)
@@ -208,6 +245,7 @@ int main(void)
 {
 	values();
 	table();
+	limited();
 	applied();
 	directives();
 	return test_end("test_making");

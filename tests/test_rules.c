@@ -107,8 +107,10 @@ static void move(const char *from, const char *to, const char *old, const char *
 	}
 }
 
+static char *text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 static int64_t newest;		    /* the date of what came before */
 static int64_t past;		    /* until when other images were allowed; 0: never */
+static const char *others[4];	    /* what runs besides, NULL-terminated */
 static const char *settings, *file; /* grid.json and n1's file, as they stood before; NULL: the defaults, nothing */
 
 static bool reused; /* a task of that id was there before */
@@ -134,6 +136,11 @@ static void judge(int state)
 	if (doc)
 		world_node_read(n, doc);
 	json_free(doc);
+	for (size_t i = 0; i < 4 && others[i]; i++) {
+		struct json *runs = json_parse(others[i], strlen(others[i]), &je);
+		world_runs(&r.world, text("o%zu", i), runs);
+		json_free(runs);
+	}
 	world_node_add(&r.world, "n2");
 	world_nonce_new(&r.world, "ffffffffffffffffffffffffffffffff");
 	if (reused)
@@ -210,7 +217,6 @@ static char *claim_core(const char *node, int attempt, const char *nonce, int64_
 	return to;
 }
 
-static char *text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #include <stdarg.h>
 static char *text(const char *fmt, ...)
 {
@@ -617,6 +623,151 @@ static void runs(void)
 			clean("by settings of a minute ago");
 	}
 	past = 0;
+}
+
+/* How many may run at a time. */
+static void concurrency(void)
+{
+	static const char g[] = "{\"concurrency_group\":\"g\"}", gpu[] = "{\"labels\":[\"x\",\"gpu\"]}",
+			  ann[] = "{\"submitted_by\":\"ann\"}",
+			  signer[] = "{\"submitted_by\":\"bob\",\"claim\":{\"signed_by\":\"ann\"}}";
+	static const struct {
+		const char *what, *settings, *task, *others[4];
+		bool fraud;
+	} cases[] = {
+	    {"the first of its group", NULL, "\"concurrency_group\":\"g\"", {NULL}, false},
+	    {"beside another group", NULL, "\"concurrency_group\":\"h\"", {g, g}, false},
+	    {"the second, where one may run", NULL, "\"concurrency_group\":\"g\"", {g}, true},
+	    {"the second of two", "{\"concurrency\":{\"g\":2}}", "\"concurrency_group\":\"g\"", {g}, false},
+	    {"the third of two", "{\"concurrency\":{\"g\":2}}", "\"concurrency_group\":\"g\"", {g, g}, true},
+	    {"where none may", "{\"concurrency\":{\"g\":0}}", "\"concurrency_group\":\"g\"", {NULL}, true},
+	    {"by its own max_running", NULL, "\"concurrency_group\":\"g\",\"max_running\":3", {g, g}, false},
+	    {"beyond it", NULL, "\"concurrency_group\":\"g\",\"max_running\":3", {g, g, g}, true},
+	    {"which is no more than the settings give",
+	     "{\"concurrency\":{\"g\":2}}",
+	     "\"concurrency_group\":\"g\",\"max_running\":3",
+	     {g, g},
+	     true},
+	    {"a label's first", "{\"concurrency\":{\"label:gpu\":1}}", "\"labels\":[\"gpu\"]", {g, ann}, false},
+	    {"and second", "{\"concurrency\":{\"label:gpu\":1}}", "\"labels\":[\"gpu\"]", {gpu}, true},
+	    {"a submitter's", "{\"concurrency\":{\"submitter:*\":2}}", "\"submitted_by\":\"ann\"", {ann}, false},
+	    {"one too many", "{\"concurrency\":{\"submitter:*\":1}}", "\"submitted_by\":\"ann\"", {ann}, true},
+	    {"of another", "{\"concurrency\":{\"submitter:*\":1}}", "\"submitted_by\":\"bob\"", {ann, signer}, false},
+	    {"by who signed it", "{\"concurrency\":{\"submitter:*\":1}}", "\"submitted_by\":\"ann\"", {signer}, true},
+	    {"by name",
+	     "{\"concurrency\":{\"submitter:*\":1,\"submitter:ann\":2}}",
+	     "\"submitted_by\":\"ann\"",
+	     {ann},
+	     false},
+	};
+	file = "{\"node_id\":\"n1\",\"labels\":[\"gpu\"]}";
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		memcpy(others, cases[i].others, sizeof others);
+		settings = cases[i].settings;
+		commit_by("n1", "claim a");
+		move("queue", "in_progress", with(cases[i].task),
+		     with(text("%s,\"claim\":{%s}", cases[i].task, claim_core("n1", 1, NONCE, 0, 120))));
+		judge(TASK_QUEUE);
+		if (cases[i].fraud)
+			broken(RULE_GROUP_LIMIT, cases[i].what);
+		else
+			clean(cases[i].what);
+	}
+	/* What ends with the same commit makes room, and what it claims besides takes it. */
+	memset(others, 0, sizeof others);
+	others[0] = g;
+	settings = NULL;
+	for (int both = 0; both < 2; both++) {
+		static const char member[] = "\"concurrency_group\":\"g\"";
+		commit_by("n1", "2 transitions");
+		move("queue", "in_progress", with(member),
+		     with(text("%s,\"claim\":{%s}", member, claim_core("n1", 1, NONCE, 0, 120))));
+		change("tasks/in_progress/o0.json", "{\"task_id\":\"o0\"}", NULL);
+		if (both)
+			change("tasks/in_progress/o1.json", NULL, "{\"task_id\":\"o1\",\"concurrency_group\":\"g\"}");
+		judge(TASK_QUEUE);
+		bool told_limit = false;
+		for (size_t i = 0; i < n_told; i++)
+			told_limit = told_limit || told[i].rule == RULE_GROUP_LIMIT;
+		CHECK(told_limit == both, "one goes, one comes, or two");
+	}
+	/* A lease is as long as others wait, at least. */
+	settings = "{\"lease_seconds\":5,\"orphan_after_seconds\":7200}";
+	others[0] = NULL;
+	for (int group = 0; group < 2; group++) {
+		const char *member = group ? "\"concurrency_group\":\"g\"" : "\"priority\":1";
+		commit_by("n1", "claim a");
+		move("queue", "in_progress", with(member),
+		     with(text("%s,\"claim\":{%s}", member, claim_core("n1", 1, NONCE, 0, 7200))));
+		judge(TASK_QUEUE);
+		if (group)
+			clean("the lease of a group's");
+		else
+			broken(RULE_CLAIM_TIME, "such a lease of any other");
+	}
+	/* Settings that are not valid: as nodes may have seen them before. */
+	for (int never = 0; never < 2; never++) {
+		settings = never ? "{" : "{\"concurrency\":{\"g\":2}}";
+		commit_by("ann", NULL);
+		change("grid.json", settings, "{");
+		judge(TASK_QUEUE);
+		CHECK(r.world.unread && r.world.unknown == never, "what is not valid is noted");
+	}
+	memset(others, 0, sizeof others);
+	settings = file = NULL;
+}
+
+/* Not before start_after, not after the deadline; who waits longer ends. */
+static void times(void)
+{
+	static const struct {
+		const char *what, *member;
+		int64_t from; /* of the member's time */
+		bool fraud;
+	} claims_at[] = {{"start_after has come", "start_after", -10, false},
+			 {"it comes in a moment, by another clock", "start_after", 30, false},
+			 {"it has not come", "start_after", 900, true},
+			 {"before its deadline", "deadline", 10, false},
+			 {"at it, by another clock", "deadline", -30, false},
+			 {"after its deadline", "deadline", -900, true}};
+	for (size_t i = 0; i < sizeof claims_at / sizeof *claims_at; i++) {
+		const char *member = text("\"%s\":\"%s\"", claims_at[i].member, at(claims_at[i].from));
+		commit_by("n1", "claim a");
+		move("queue", "in_progress", with(member),
+		     with(text("%s,\"claim\":{%s}", member, claim_core("n1", 1, NONCE, 0, 120))));
+		judge(TASK_QUEUE);
+		if (claims_at[i].fraud)
+			broken(RULE_CLAIM_TASK, claims_at[i].what);
+		else
+			clean(claims_at[i].what);
+	}
+	static const struct {
+		const char *what, *who, *more;
+		int64_t deadline; /* 0: none */
+		int from;
+		bool fraud;
+	} ends[] = {
+	    {"ended by a node", "n1", "", -10, TASK_QUEUE, false},
+	    {"ended by a person", "ann", "", -10, TASK_QUEUE, false},
+	    {"before it, by another clock", "n1", "", 30, TASK_QUEUE, false},
+	    {"long before it", "n1", "", 900, TASK_QUEUE, true},
+	    {"without one", "n1", "", 0, TASK_QUEUE, true},
+	    {"what was queued again by hand", "n1", ",\"attempts\":[{\"outcome\":\"retried\"}]", -10, TASK_QUEUE, true},
+	    {"what is not queued yet", "n1", "", -10, TASK_UNAPPROVED, true}};
+	for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+		const char *member = text("\"deadline\":\"%s\"%s", at(ends[i].deadline), ends[i].more);
+		if (!ends[i].deadline)
+			member = "\"priority\":1";
+		commit_by(ends[i].who, "expired a");
+		move(task_state_name((enum task_state)ends[i].from), "failed", with(member),
+		     with(text("%s,\"result\":{\"status\":\"expired\",\"reason\":\"x\",\"finished_at\":\"%s\"}", member,
+			       at(0))));
+		judge(ends[i].from);
+		if (ends[i].fraud)
+			broken(RULE_PLACE_MOVE, ends[i].what);
+		else
+			clean(ends[i].what);
+	}
 }
 
 static void limits(void)
@@ -1245,6 +1396,8 @@ int main(void)
 	points();
 	runs();
 	limits();
+	concurrency();
+	times();
 	outputs();
 	orphans();
 	places();

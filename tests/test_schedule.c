@@ -23,15 +23,15 @@ static const struct moment at_ease = {.t = {.registered = true, .poll_at = NEVER
 static const struct {
 	const char *name;
 	size_t at, size;
-} members[] = {MEMBER(t, retry_at),    MEMBER(t, poll_at),	MEMBER(t, ready_at),	  MEMBER(t, heal_at),
-	       MEMBER(t, archive_at),  MEMBER(t, tidy_at),	MEMBER(t, leaving_since), MEMBER(t, behind),
-	       MEMBER(t, work_waits),  MEMBER(t, registered),	MEMBER(t, unsettled),	  MEMBER(f, busy),
-	       MEMBER(f, running),     MEMBER(f, results),	MEMBER(f, lease_due),	  MEMBER(f, barred),
-	       MEMBER(f, fit),	       MEMBER(f, stopping),	MEMBER(f, stops),	  MEMBER(f, hurried),
-	       MEMBER(t, push_at),     MEMBER(f, once),		MEMBER(f, beating),	  MEMBER(f, overfull),
-	       MEMBER(f, promote_at),  MEMBER(f, promote_soon), MEMBER(f, fire_at),	  MEMBER(f, fire_soon),
-	       MEMBER(f, folder),      MEMBER(f, poll_ms),	MEMBER(f, turns),	  MEMBER(f, limited),
-	       MEMBER(f, turn_wait_ms)};
+} members[] = {MEMBER(t, retry_at),	MEMBER(t, poll_at),	 MEMBER(t, ready_at),	   MEMBER(t, heal_at),
+	       MEMBER(t, archive_at),	MEMBER(t, tidy_at),	 MEMBER(t, leaving_since), MEMBER(t, behind),
+	       MEMBER(t, work_waits),	MEMBER(t, registered),	 MEMBER(t, unsettled),	   MEMBER(f, busy),
+	       MEMBER(f, running),	MEMBER(f, results),	 MEMBER(f, lease_due),	   MEMBER(f, barred),
+	       MEMBER(f, fit),		MEMBER(f, stopping),	 MEMBER(f, stops),	   MEMBER(f, hurried),
+	       MEMBER(t, push_at),	MEMBER(f, once),	 MEMBER(f, beating),	   MEMBER(f, overfull),
+	       MEMBER(f, promote_at),	MEMBER(f, promote_soon), MEMBER(f, fire_at),	   MEMBER(f, fire_soon),
+	       MEMBER(f, folder),	MEMBER(f, poll_ms),	 MEMBER(f, turns),	   MEMBER(f, limited),
+	       MEMBER(f, turn_wait_ms), MEMBER(t, tries_wait)};
 
 static void set(struct moment *m, const char *name, size_t len, int64_t value)
 {
@@ -182,7 +182,8 @@ static const struct {
     {"once: not read yet", "behind once", END_NOT_YET},
     {"once: after trouble", "retry_at=+300 once", END_NOT_YET},
     {"once: work waits", "work_waits once", END_NOT_YET},
-    {"once: a task's time comes", "ready_at=+300 once", END_NOT_YET},
+    {"once: a task is to be tried again", "ready_at=+300 tries_wait once", END_NOT_YET},
+    {"once: a task's time comes some day", "ready_at=+300 once", END_DONE},
     {"once: a schedule is due soon", "once fire_at=+2000 fire_soon", END_NOT_YET},
     {"once: a schedule is due later", "once fire_at=+9000", END_DONE},
     {"once: something is staged", "once promote_soon", END_NOT_YET},

@@ -14,20 +14,11 @@
 
 /* ---- cancel and retry ---- */
 
-static void note_cancel(struct json *doc, const char *who)
-{
-	char when[32];
-	struct json *note = json_new(JSON_OBJECT);
-	json_set(note, "by", json_new_str(who));
-	json_set(note, "requested_at", json_new_str(clock_format(clock_now(), when)));
-	json_set(doc, "cancel", note);
-}
-
 /* Its node sees the note at its next poll and stops the container. */
 static enum change_verdict edit_ask_cancel(void *who, struct json *doc, enum task_state *to)
 {
 	(void)to;
-	note_cancel(doc, who);
+	task_note_cancel(doc, who);
 	return CHANGE_APPLY;
 }
 
@@ -46,7 +37,7 @@ static enum change_verdict edit_cancelled(void *ctx, struct json *doc, enum task
 	if (d->claim && (strcmp(d->claim->nonce, task_claim_nonce(doc) ? task_claim_nonce(doc) : "") != 0 ||
 			 d->claim->lease_until != task_lease_until(doc)))
 		return CHANGE_DROP;
-	note_cancel(doc, d->who);
+	task_note_cancel(doc, d->who);
 	task_set_verdict(doc, "cancelled", NULL);
 	if (d->claim)
 		reaper_note(doc, d->claim);
@@ -442,23 +433,25 @@ static int skip(struct ledger *l, bool dry, struct strs *skipped, struct err *e)
 	return (!dry && ledger_sync(l, e)) || waiting_skip_all(l, l->git.name, dry, skipped, e) ? -1 : 0;
 }
 
-static void tell_skipped(const struct strs *skipped, bool dry, struct json *into)
+/* Which queued tasks were ended: a line each, or the member of into. */
+static void tell_ended(const struct strs *ids, const char *member, const char *verb, const char *why, struct json *into)
 {
 	struct json *list = json_new(JSON_ARRAY);
-	for (size_t i = 0; i < skipped->n; i++) {
-		json_append(list, json_new_str(skipped->v[i]));
+	for (size_t i = 0; i < ids->n; i++) {
+		json_append(list, json_new_str(ids->v[i]));
 		if (!into)
-			printf("%s %s: what it needs did not succeed\n", dry ? "would skip" : "skipped", skipped->v[i]);
+			printf("%s %s%s\n", verb, ids->v[i], why);
 	}
 	if (into)
-		json_set(into, "skipped", list);
+		json_set(into, member, list);
 	else
 		json_free(list);
 }
 
 /* What was (or would be) done; archived < 0: only healing was asked for. */
 static void print_upkeep(const struct staged_list *staged, const struct firings *fired, const struct strs *skipped,
-			 const struct orphans *o, int64_t archived, size_t gone, bool json, bool dry)
+			 const struct strs *expired, const struct orphans *o, int64_t archived, size_t gone, bool json,
+			 bool dry)
 {
 	struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < o->n; i++) {
@@ -482,7 +475,10 @@ static void print_upkeep(const struct staged_list *staged, const struct firings 
 	json_set(all, "orphans", list);
 	if (archived >= 0) {
 		tell_promoted(staged, dry, json ? all : NULL);
-		tell_skipped(skipped, dry, json ? all : NULL);
+		tell_ended(skipped, "skipped", dry ? "would skip" : "skipped", ": what it needs did not succeed",
+			   json ? all : NULL);
+		tell_ended(expired, "expired", dry ? "would end" : "ended", ", which was queued beyond its deadline",
+			   json ? all : NULL);
 		tell_fired(fired, dry, json ? all : NULL);
 		json_set(all, "archived", json_new_int(archived));
 		json_set(all, "outputs_deleted", json_new_int((int64_t)gone));
@@ -526,7 +522,7 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 	struct reaper r = {0};
 	struct orphans o = {0};
 	struct staged_list staged = {0};
-	struct strs skipped = {0};
+	struct strs skipped = {0}, expired = {0};
 	struct firings fired = {0};
 	bool all = verb == &verb_maintain, dry = false, json = false;
 	int64_t archived = all ? 0 : -1;
@@ -536,17 +532,19 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 		dry = dry || key == 'd';
 		json = json || key == 'j';
 	}
-	int rc = key < 0 || usage_operands(&s, 0, e) || open_grid_to_sign(ctx, &l, &c, e) ||
-			 (all && promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e)) ||
-			 (all && firing_all(&l, &c, l.git.name, dry, &fired, e)) ||
-			 reaper_look(&r, &l, &c, NULL, &o, e) || (!dry && reaper_heal(&l, l.git.name, &o, e)) ||
-			 (all && skip(&l, dry, &skipped, e)) || (all && archive(&l, &c, dry, &archived, e)) ||
-			 (all && upkeep_outputs(&l.git, &c, dry, &gone, e))
-		     ? -1
-		     : 0;
+	int rc =
+	    key < 0 || usage_operands(&s, 0, e) || open_grid_to_sign(ctx, &l, &c, e) ||
+		    (all && promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e)) ||
+		    (all && firing_all(&l, &c, l.git.name, dry, &fired, e)) || reaper_look(&r, &l, &c, NULL, &o, e) ||
+		    (!dry && reaper_heal(&l, l.git.name, &o, e)) || (all && skip(&l, dry, &skipped, e)) ||
+		    (all && waiting_expire_all(&l, l.git.name, dry, &expired, e)) ||
+		    (all && archive(&l, &c, dry, &archived, e)) || (all && upkeep_outputs(&l.git, &c, dry, &gone, e))
+		? -1
+		: 0;
 	if (!rc)
-		print_upkeep(&staged, &fired, &skipped, &o, archived, gone, json, dry);
+		print_upkeep(&staged, &fired, &skipped, &expired, &o, archived, gone, json, dry);
 	strs_clear(&skipped);
+	strs_clear(&expired);
 	staged_clear(&staged);
 	firing_clear(&fired);
 	orphans_clear(&o);
@@ -584,9 +582,11 @@ const struct verb verb_heal = {
 const struct verb verb_maintain = {
     .name = "maintain",
     .args = "[--dry-run] [--json]",
-    .summary = "promote, queue what schedules have due, heal, archive the oldest finished tasks, delete old outputs",
+    .summary =
+	"promote, queue what schedules have due, heal, expire, archive the oldest finished tasks, delete old outputs",
     .about =
-	"All that a grid needs now and then, in one go: dgrid promote, dgrid schedule run, dgrid heal, and the "
+	"All that a grid needs now and then, in one go: dgrid promote, dgrid schedule run, dgrid heal, an end "
+	"for what is queued beyond its deadline, and the "
 	"archive: beyond keep_finished finished tasks the oldest move there, where show, logs, why and wait still "
 	"find them. What tasks left in /out is deleted after keep_out_days. Meant for every five minutes or so, by "
 	"cron or a workflow.",

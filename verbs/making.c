@@ -18,6 +18,7 @@ enum kind {
 	WHOLE,	  /* a whole number within min and max */
 	NUMBER,	  /* of processors */
 	MEMORY,	  /* in MB, or 512m, 2g */
+	WHEN,	  /* a time, or how long from now */
 	LIST,	  /* one more of an array of such */
 	IDS,	  /* the same; several by commas */
 	PAIRS,	  /* KEY=VALUE, one more member of an object of strings */
@@ -91,6 +92,34 @@ static const struct making_row {
      TRUE,
      0,
      0},
+    {{MAKING, "--concurrency-group", "G", NULL,
+      "no more tasks of this group run at a time than the grid's concurrency says; default: one"},
+     "concurrency_group",
+     ID,
+     0,
+     0},
+    {{MAKING, "--max-running", "N", NULL,
+      "it runs only while fewer of its concurrency group do; without one that is named by --group, or by the first id"},
+     "max_running",
+     WHOLE,
+     1,
+     CONFIG_CONCURRENCY_MAX},
+    {{MAKING, "--supersede", NULL, NULL, "cancel what is queued of its concurrency group when it is queued"},
+     "supersede",
+     TRUE,
+     0,
+     0},
+    {{MAKING, "--start-after", "WHEN", NULL,
+      "not before a time (2026-11-23T02:00:00Z), or +30s, +10m, +2h, +1d from now"},
+     "start_after",
+     WHEN,
+     0,
+     0},
+    {{MAKING, "--deadline", "WHEN", NULL, "end it as expired if it is still queued then; a time, or as above"},
+     "deadline",
+     WHEN,
+     0,
+     0},
     {{MAKING, "--max-attempts", "N", NULL, "how often it is tried when its node is lost; 1 to 10, default 3"},
      "max_attempts",
      WHOLE,
@@ -149,6 +178,25 @@ static int take_memory(const struct making_row *r, const char *value, long *n, s
 	return rc ? err_set(e, ERR_USAGE, "%s: expected megabytes, or memory such as 512m or 2g, found '%.100s'",
 			    r->told.name, value)
 		  : 0;
+}
+
+static struct json *take_when(const struct making_row *r, const char *value, struct err *e)
+{
+	static const char units[] = "smhd";
+	static const int64_t seconds[] = {1, 60, 3600, 86400};
+	size_t digits = *value == '+' ? strspn(value + 1, "0123456789") : 0;
+	const char *unit = digits && digits < 7 && value[1 + digits] ? strchr(units, value[1 + digits]) : NULL;
+	int64_t at;
+	char text[32];
+	if (unit && !value[2 + digits])
+		at = clock_now() + strtoll(value + 1, NULL, 10) * seconds[unit - units];
+	else if (clock_parse(value, &at)) {
+		err_set(e, ERR_USAGE,
+			"%s: expected a time such as 2026-11-23T02:00:00Z, or +30s, +10m, +2h, +1d, found '%.100s'",
+			r->told.name, value);
+		return NULL;
+	}
+	return json_new_str(clock_format(at, text));
 }
 
 static struct json *take_number(const struct making_row *r, const char *value, struct err *e)
@@ -250,7 +298,8 @@ int making_take(struct making *m, const struct usage_option *o, const char *valu
 		made = json_new_int(n);
 		break;
 	case NUMBER:
-		made = take_number(r, value, e);
+	case WHEN:
+		made = r->kind == WHEN ? take_when(r, value, e) : take_number(r, value, e);
 		rc = made ? 0 : -1;
 		break;
 	case LIST:
@@ -352,6 +401,11 @@ void making_apply(const struct making *m, struct json *doc)
 		whole->col = doc->col;
 		json_set(doc, v->name, whole);
 	}
+	/* Who limits how many run, and names no group, means these together. */
+	const char *group = json_str(doc, "group");
+	group = group ? group : m->first ? m->first : json_str(doc, "task_id");
+	if (json_get(m->members, "max_running") && !json_get(doc, "concurrency_group") && group)
+		json_set(doc, "concurrency_group", json_new_str(group));
 }
 
 void making_over(struct making *m, const struct making *over)

@@ -15,6 +15,7 @@
 
 struct making {
 	struct json *members; /* what the options gave; NULL: none were */
+	const char *first;    /* borrowed: the first of the ids that are made together; NULL: each by its own */
 };
 const struct usage_option *making_option_at(size_t i);
 int making_take(struct making *m, const struct usage_option *o, const char *value, struct err *e);

@@ -4,6 +4,7 @@
 #include "store/registry.h"
 #include "store/trust.h"
 #include "verbs/commands.h"
+#include "verbs/supersede.h"
 #include "worker/upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +65,11 @@ int queue_tasks(struct ledger *l, struct queueing *q, struct err *e)
 						    .edit = waits ? batch_edit : NULL,
 						    .ctx = &q->batch,
 						    .verb = "submit"};
-	int rc = n ? ledger_commit(l, l->git.name, changes, n, NULL, NULL, e) : 0;
+	int rc = 0;
+	if (n && !q->unapproved && supersede_any(&q->texts))
+		rc = supersede_commit(l, changes, &q->texts, e);
+	else if (n)
+		rc = ledger_commit(l, l->git.name, changes, n, NULL, NULL, e);
 	for (size_t i = 0; !rc && i < n; i++)
 		if (changes[i].outcome == CHANGE_LANDED)
 			strs_add(&q->landed, q->ids.v[i]);

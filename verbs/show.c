@@ -80,11 +80,24 @@ static void show_stream(const struct json *result, const char *name)
 /* What it asks for besides its script. */
 static void show_asked(const struct json *doc)
 {
-	static const char *const members[] = {"group",	  "image",	  "env",
-					      "cpus",	  "memory_mb",	  "pids",
-					      "priority", "max_attempts", "retry_on_failure",
-					      "replicas", "quorum",	  "labels",
-					      "workdir",  "first_point",  "share_sandbox",
+	static const char *const members[] = {"group",
+					      "image",
+					      "env",
+					      "cpus",
+					      "memory_mb",
+					      "pids",
+					      "priority",
+					      "max_attempts",
+					      "retry_on_failure",
+					      "replicas",
+					      "quorum",
+					      "labels",
+					      "concurrency_group",
+					      "max_running",
+					      "supersede",
+					      "workdir",
+					      "first_point",
+					      "share_sandbox",
 					      NULL};
 	struct input inputs[INPUTS_MAX];
 	size_t n = inputs_of(doc, inputs);
@@ -250,6 +263,10 @@ static void show_text(const struct telling *t, const struct json *doc, const cha
 	}
 	if (json_str(doc, "not_before"))
 		line("not before", json_str(doc, "not_before"));
+	if (json_str(doc, "start_after"))
+		line("start after", json_str(doc, "start_after"));
+	if (json_str(doc, "deadline"))
+		line("deadline", json_str(doc, "deadline"));
 	if (result) {
 		line("status", json_str(result, "status"));
 		if (json_str(result, "reason"))

@@ -3,6 +3,7 @@
 #include "schema/points.h"
 #include "schema/result.h"
 #include "store/record.h"
+#include "store/standing.h"
 #include "store/voters.h"
 #include "store/waits.h"
 #include "verbs/report.h"
@@ -159,6 +160,26 @@ static struct table tasks_table(const struct page *p)
 }
 
 /* "2 nodes alive; 1 queued, 0 running, ..." and, in the next line, how fast it goes. */
+/* Limits that are reached, and what waits for room. */
+static void add_full(struct buf *out, const struct snapshot *s)
+{
+	struct standings all;
+	size_t told = 0;
+	standing_of(s, &all);
+	for (size_t i = 0; i < all.n; i++) {
+		const struct standing *one = &all.v[i];
+		if (!one->waiting || (int64_t)one->running < one->most || told++ > 3)
+			continue;
+		if (told == 4)
+			buf_adds(out, ", ... (see: dgrid limits)");
+		else
+			buf_addf(out, "%s%s: %zu of %lld, %zu wait%s", told > 1 ? "; " : "limits reached: ", one->name,
+				 one->running, (long long)one->most, one->waiting, one->waiting == 1 ? "s" : "");
+	}
+	buf_adds(out, told ? "\n" : "");
+	standing_clear(&all);
+}
+
 /* Queued tasks that cannot be decided by the nodes there are. */
 static void add_missing(struct buf *out, const struct snapshot *s)
 {
@@ -197,6 +218,7 @@ static void add_counts(struct buf *out, const struct snapshot *s)
 	if (!s->n_tasks)
 		return;
 	add_missing(out, s);
+	add_full(out, s);
 	buf_addf(out, "%.1f tasks/min over the last %s", p.per_minute, report_span(p.seconds, age));
 	if (p.oldest_queued >= 0)
 		buf_addf(out, "; the oldest queued task has waited for %s", report_span(p.oldest_queued, age));
@@ -397,8 +419,8 @@ static void add_vote(struct json *row, const struct snapshot *s, const struct sn
 
 static struct json *row_json(const struct snapshot *s, const struct selected *one)
 {
-	static const char *const of_task[] = {"group",	"priority", "created_at", "not_before",
-					      "labels", "needs",    "after"},
+	static const char *const of_task[] = {"group", "priority", "created_at",  "not_before", "labels",
+					      "needs", "after",	   "start_after", "deadline",	"concurrency_group"},
 				 *const of_claim[] = {"claimed_at", "lease_until", "attempt"},
 				 *const of_result[] = {"status",      "exit_code", "signal", "duration_ms",
 						       "finished_at", "attempt",   "reason"};

@@ -8,6 +8,7 @@
 #include "verbs/making.h"
 #include "verbs/queueing.h"
 #include "verbs/sending.h"
+#include "verbs/supersede.h"
 #include "verbs/sweep.h"
 #include "verbs/taskfiles.h"
 #include "verbs/verbs.h"
@@ -330,6 +331,7 @@ static void judge_taken(struct submission *w, const char *id, int state, struct 
 static int judge_all(struct submission *w, struct ledger *l, const struct grid_config *c, const char *key,
 		     struct problems *p, struct err *e)
 {
+	w->made.first = w->q.ids.n ? w->q.ids.v[0] : NULL;
 	for (size_t i = 0; i < w->q.ids.n; i++) {
 		const char *id = w->q.ids.v[i];
 		int state = task_id_valid(id) ? ledger_find(l, id, e) : LEDGER_NOWHERE;
@@ -416,18 +418,20 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 	bool one = w.words || w.script_file;
 	if (one && making_script(w.script_file, w.words, w.n_words, &script, e))
 		goto out;
-	if ((w.script_file && script.data && read_directives(&w, script.data, e)) || check_inputs(&w, e) ||
-	    (w.replace ? open_grid_to_sign : open_grid)(ctx, &l, &c, e))
+	if ((w.script_file && script.data && read_directives(&w, script.data, e)) || check_inputs(&w, e))
+		goto out;
+	w.files.group = json_str(w.made.members, "group");
+	w.files.by = ctx->name;
+	for (int i = s.rest; !one && i < s.argc; i++)
+		if (taskfiles_read(&w.files, s.argv[i], &w.q.ids, &w.q.texts, &p, e))
+			goto out;
+	bool ends = w.replace || json_get(w.made.members, "supersede") || supersede_any(&w.q.texts);
+	if ((ends ? open_grid_to_sign : open_grid)(ctx, &l, &c, e))
 		goto out;
 	if (one && make_tasks(&w, script.data, l.git.name, e))
 		goto out;
 	if (w.sweep.failed_of && make_failed(&w, &l, e))
 		goto out;
-	w.files.group = json_str(w.made.members, "group");
-	w.files.by = l.git.name;
-	for (int i = s.rest; !one && i < s.argc; i++)
-		if (taskfiles_read(&w.files, s.argv[i], &w.q.ids, &w.q.texts, &p, e))
-			goto out;
 	if (w.skip && pass_by(&w, &l, e))
 		goto out;
 	if (w.sign && !(key = w.given_key ? xstrdup(w.given_key) : trust_default_key(&l.git, e)))

@@ -3,6 +3,7 @@
 #include "schema/level.h"
 #include "schema/points.h"
 #include "store/agenda.h"
+#include "store/standing.h"
 #include "store/trust.h"
 #include "store/voters.h"
 #include "store/waits.h"
@@ -17,6 +18,7 @@
 /* Why a task is where it is: reasons collected as {code, text}, the strongest first. */
 struct reasons {
 	struct json *list;
+	bool waits;	     /* it is to wait, whoever has a free slot */
 	bool signed_only;    /* nodes have to sign what they commit: */
 	struct keyring keys; /* who may */
 };
@@ -103,7 +105,7 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 			"no living node carries all its labels (%s): start one with dgrid worker --labels %s", all,
 			all);
 		free(all);
-	} else if (free_slots)
+	} else if (free_slots && !r->waits)
 		because(r, "soon",
 			"nothing stands in its way: %zu node%s with a free slot should take it at the next poll",
 			free_slots, free_slots == 1 ? "" : "s");
@@ -179,9 +181,28 @@ static void why_given_back(const struct snapshot_task *t, struct reasons *r)
 			unstartable || !reason ? "" : ": ", unstartable || !reason ? "" : reason);
 }
 
-static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
+/* What it is to wait for, and how long it may. */
+static void why_times(const struct snapshot *s, const struct json *doc, struct reasons *r)
 {
 	char when[32];
+	int64_t ready = task_ready_at(doc), deadline = task_deadline(doc);
+	r->waits = ready > s->now;
+	if (ready > s->now && ready == task_not_before(doc))
+		because(r, "not-before", "it waits after a failed attempt until %s, %lld s from now",
+			clock_format(ready, when), (long long)(ready - s->now));
+	else if (ready > s->now)
+		because(r, "start-after", "it starts after %s, %lld s from now", clock_format(ready, when),
+			(long long)(ready - s->now));
+	if (deadline && deadline <= s->now)
+		because(r, "expired", "its deadline was %s: the next worker, or dgrid maintain, ends it as expired",
+			clock_format(deadline, when));
+	else if (deadline)
+		because(r, "deadline", "it ends as expired if nobody takes it until %s, %lld s from now",
+			clock_format(deadline, when), (long long)(deadline - s->now));
+}
+
+static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
+{
 	struct problems p = {0};
 	struct task parsed;
 	int64_t says;
@@ -195,10 +216,13 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 		task_clear(&parsed);
 	free(text);
 	problems_clear(&p);
-	int64_t not_before = task_not_before(t->doc), mine = json_int(t->doc, "priority", 5);
-	if (not_before > s->now)
-		because(r, "not-before", "it waits after a failed attempt until %s, %lld s from now",
-			clock_format(not_before, when), (long long)(not_before - s->now));
+	int64_t mine = json_int(t->doc, "priority", 5);
+	why_times(s, t->doc, r);
+	char full[320];
+	if (standing_full(s, t->doc, full)) {
+		r->waits = true;
+		because(r, "limit", "it waits: %s", full);
+	}
 	for (size_t i = 0; i < s->n_tasks; i++)
 		if (s->tasks[i].state != TASK_QUEUE && !strcmp(s->tasks[i].id, t->id))
 			because(r, "twice", "tasks/%s/ has a task of the same id: nobody takes it until one is removed",
@@ -478,7 +502,7 @@ static int why_all(const struct context *ctx, const struct report_options *o, st
 		   struct selected_list *found, struct reasons *r, struct err *e)
 {
 	if (open_snapshot(ctx, NULL, s, e) || select_tasks(s, &o->of, o->ids, o->n_ids, found, e) ||
-	    snapshot_load(s, 1u << TASK_QUEUE, e))
+	    snapshot_load(s, 1u << TASK_QUEUE | 1u << TASK_IN_PROGRESS, e))
 		return -1;
 	r->signed_only = s->config.require_signed_nodes;
 	if (r->signed_only && keyring_read(&s->git, s->commit, &r->keys, e))

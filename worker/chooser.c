@@ -15,10 +15,14 @@ struct chooser_known {
 	struct file_stamp stamp;
 	enum verdict
 	    verdict; /* OTHERS: wants labels this node does not carry, or has its vote; UNREAD: not read whole */
-	int64_t priority, created, not_before;
+	int64_t priority, created, not_before, deadline;
 	struct needs needs;
+	int64_t back_off;   /* of not_before: after an attempt */
+	struct json *brief; /* what limits ask of it; NULL: nothing */
+	bool vouched;	    /* and who signed it stands there, if that counts */
+	bool expired;	    /* now */
+	size_t share;	    /* its submitter's, in shares */
 };
-
 static int by_id(const void *a, const void *b)
 {
 	const struct chooser_known *x = a, *y = b;
@@ -28,6 +32,7 @@ static int by_id(const void *a, const void *b)
 static void forget(struct chooser_known *k)
 {
 	needs_clear(&k->needs);
+	json_free(k->brief);
 	free(k->id);
 }
 
@@ -49,6 +54,14 @@ static bool is_true(struct ledger *l, const char *id, const struct buf *text, bo
 	bool so = !rc && (!unreadable || shown.kind == SHOWN_OTHER || shown.kind == SHOWN_LARGE);
 	shown_clear(&shown);
 	return so;
+}
+
+/* Only where it may matter: long queues stand in memory. */
+static void keep_brief(struct chooser_known *k, const struct grid_config *c, const struct json *doc, const char *signer)
+{
+	json_free(k->brief);
+	bool asked = c->n_concurrency || c->fair_share || json_get(doc, "concurrency_group");
+	k->brief = doc && asked ? limit_brief(doc, signer) : NULL;
 }
 
 /* Reads and parses a queue file. Fills what is known of it, and out when the caller wants the task itself.
@@ -96,8 +109,15 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	k->not_before = t.not_before;
 	needs_clear(&k->needs);
 	needs_of(t.doc, &k->needs);
+	k->back_off = task_not_before(t.doc);
+	k->deadline = t.deadline;
+	if (!out) {
+		keep_brief(k, c, t.doc, NULL);
+		k->vouched = false;
+	}
 	if (out) {
 		snprintf(out->id, sizeof out->id, "%s", k->id);
+		out->expired = k->expired && !p.n;
 		out->task = t;
 		out->invalid_text = NULL;
 		if (p.n && !is_true(l, k->id, &text, unreadable)) {
@@ -106,7 +126,7 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 			can_run = false;
 		} else if (p.n)
 			refuse(out, k->id, p.text.data, &text, node);
-		else if (ch->trusted) {
+		else if (ch->trusted && !out->expired) {
 			struct buf why = {0};
 			int rc = ch->trusted(ch->ctx, &out->task, out->signer, &why);
 			if (!rc)
@@ -156,11 +176,16 @@ static int refresh(struct chooser *ch, struct ledger *l, const struct grid_confi
 	return 0;
 }
 
+static int64_t rank(const struct chooser_known *k)
+{
+	return k->expired ? 10 : k->priority;
+}
+
 static int by_turn(const void *pa, const void *pb)
 {
 	const struct chooser_known *a = *(struct chooser_known *const *)pa, *b = *(struct chooser_known *const *)pb;
-	if (a->priority != b->priority)
-		return a->priority > b->priority ? -1 : 1;
+	if (rank(a) != rank(b))
+		return rank(a) > rank(b) ? -1 : 1;
 	if (a->created != b->created)
 		return a->created < b->created ? -1 : 1;
 	return by_id(a, b);
@@ -200,58 +225,213 @@ static size_t dice(size_t sides)
 	return (size_t)(strtoul(hex, NULL, 16) % sides);
 }
 
+/* ---- who has how many running, where that counts ---- */
+
+struct share {
+	char *who;
+	size_t running;
+};
+struct shares {
+	struct share *v;
+	size_t n, room;
+	bool fair; /* it counts */
+};
+
+static size_t share_of(struct shares *s, const struct json *task)
+{
+	const char *who = limit_submitter(task);
+	size_t i = 0;
+	while (i < s->n && strcmp(s->v[i].who, who) != 0)
+		i++;
+	if (i == s->n && s->n == s->room) {
+		s->room = s->room ? 2 * s->room : 16;
+		s->v = xrealloc(s->v, s->room * sizeof *s->v);
+	}
+	if (i == s->n)
+		s->v[s->n++] = (struct share){.who = xstrdup(who)};
+	return i;
+}
+
+/* ---- the line of those that could run now ---- */
+
+struct line {
+	struct chooser_known **v;
+	size_t n, first; /* first: who stands before it was looked at */
+	struct shares shares;
+};
+
+static size_t running(const struct line *q, const struct chooser_known *k)
+{
+	return q->shares.fair && !k->expired ? q->shares.v[k->share].running : 0;
+}
+
+/* Draws among the first `spread` of the same priority, with the fewest running of their submitters where that counts;
+ * whoever it is stands at `first` then. */
+static struct chooser_known *draw(struct line *q, size_t spread)
+{
+	size_t first = q->first, end = first, least = SIZE_MAX, n = 0;
+	for (; end < q->n && rank(q->v[end]) == rank(q->v[first]) && (q->shares.fair || end < first + spread); end++)
+		least = running(q, q->v[end]) < least ? running(q, q->v[end]) : least;
+	for (size_t i = first; i < end; i++)
+		n += running(q, q->v[i]) == least;
+	size_t at = first, chosen = dice(n < spread ? n : spread);
+	while (running(q, q->v[at]) != least || chosen--)
+		at++;
+	struct chooser_known *k = q->v[at];
+	memmove(&q->v[first + 1], &q->v[first], (at - first) * sizeof *q->v);
+	return q->v[first] = k;
+}
+
+/* Takes those out for which there is no room beside what runs. */
+static void pass_by_full(struct line *q, const struct grid_config *c, const struct seats *s)
+{
+	size_t n = q->first;
+	for (size_t i = q->first; i < q->n; i++) {
+		struct chooser_known *k = q->v[i];
+		if (!k->brief || k->expired || limit_room(c, k->brief, s->v, s->n, NULL))
+			q->v[n++] = k;
+	}
+	q->n = n;
+}
+
+static void sooner(int64_t *at, int64_t then, int64_t now)
+{
+	if (then > now && (!*at || then < *at))
+		*at = then;
+}
+
+static bool is_skipped(const struct chooser *ch, const char *id)
+{
+	size_t i = 0;
+	while (i < ch->skips.n && strcmp(ch->skips.v[i], id) != 0)
+		i++;
+	return i < ch->skips.n;
+}
+
+/* Everything that this node could take or end now. False: something could not be read. */
+static bool line_up(struct chooser *ch, struct ledger *l, int64_t now, bool seen, const struct grid_config *c,
+		    struct line *q)
+{
+	bool *waits = xcalloc(ch->n_known + 1, sizeof *waits);
+	bool whole = look_at_needs(ch, l, waits);
+	ch->next_ready = 0;
+	ch->tries_wait = false;
+	for (size_t i = 0; i < ch->n_known; i++) {
+		struct chooser_known *k = &ch->known[i];
+		whole = whole && k->verdict != UNREAD;
+		k->expired = k->deadline && k->deadline <= now && (k->verdict == READY || k->verdict == OTHERS) &&
+			     !is_skipped(ch, k->id);
+		if (k->verdict == READY || k->verdict == OTHERS)
+			sooner(&ch->next_ready, k->deadline, now);
+		if (!k->expired && (k->verdict == OTHERS || k->verdict == UNREAD || waits[i]))
+			continue;
+		if (!k->expired && k->not_before > now) {
+			sooner(&ch->next_ready, k->not_before, now);
+			ch->tries_wait = ch->tries_wait || (k->verdict == READY && k->back_off == k->not_before);
+			continue;
+		}
+		if (!seen && k->brief && !k->expired)
+			continue;
+		if (q->shares.fair)
+			k->share = share_of(&q->shares, k->brief);
+		q->v[q->n++] = k;
+	}
+	free(waits);
+	qsort(q->v, q->n, sizeof *q->v, by_turn);
+	pass_by_full(q, c, &ch->seats);
+	return whole;
+}
+
+/* Who was found to have signed it counts from now on. False: that is somebody with more running than who it says has
+ * submitted it, so it has to stand in line anew. */
+static bool vouch(struct chooser_known *k, const struct grid_config *c, const struct pick *p, struct line *q)
+{
+	size_t before = running(q, k);
+	if (!k->brief || k->vouched || !p->signer[0] || !pick_runs(p))
+		return true;
+	keep_brief(k, c, p->task.doc, p->signer);
+	k->vouched = true;
+	if (q->shares.fair)
+		k->share = share_of(&q->shares, k->brief);
+	return running(q, k) <= before;
+}
+
+static void begin_line(struct line *q, struct chooser *ch, const struct grid_config *c)
+{
+	q->v = xcalloc(ch->n_known + 1, sizeof *q->v);
+	q->shares.fair = c->fair_share;
+	for (size_t i = 0; i < ch->seats.n && q->shares.fair; i++) {
+		size_t share = share_of(&q->shares, ch->seats.v[i]);
+		q->shares.v[share].running++;
+	}
+}
+
+static void end_line(struct line *q)
+{
+	for (size_t i = 0; i < q->shares.n; i++)
+		free(q->shares.v[i].who);
+	free(q->shares.v);
+	free(q->v);
+}
+
+/* Does the one at `first` go? It is in p then. whole: false when something could not be read. */
+static bool goes(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node, struct line *q,
+		 struct pick *p, bool *whole)
+{
+	struct chooser_known *k = q->v[q->first++];
+	struct err e;
+	/* Some other hand put the id into two folders: nothing could be recorded. */
+	int elsewhere = ledger_elsewhere(l, TASK_QUEUE, k->id, &e);
+	*whole = *whole && elsewhere >= 0;
+	if (elsewhere)
+		return false;
+	bool known = judge(ch, l, c, node, k, p);
+	*whole = *whole && k->verdict != UNREAD;
+	if (known && !vouch(k, c, p, q))
+		q->first--;
+	else if (known && (!pick_runs(p) || !ch->can_run || ch->can_run(ch->ctx, &p->task)) &&
+		 (!pick_runs(p) || !k->brief || limit_room(c, k->brief, ch->seats.v, ch->seats.n, NULL)))
+		return true;
+	pick_clear(p);
+	return false;
+}
+
 size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node, int64_t now,
 	      size_t want, size_t spread, struct pick *picks)
 {
-	size_t n = 0, got = 0;
+	size_t got = 0;
 	struct err e;
-	bool unread = refresh(ch, l, c, node) != 0;
-	struct chooser_known **ready = xcalloc(ch->n_known + 1, sizeof(struct chooser_known *));
-	bool *waits = xcalloc(ch->n_known + 1, sizeof *waits);
-	unread = !look_at_needs(ch, l, waits) || unread;
-	ch->next_ready = 0;
-	for (size_t i = 0; i < ch->n_known; i++) {
-		struct chooser_known *k = &ch->known[i];
-		unread = unread || k->verdict == UNREAD;
-		if (k->verdict == OTHERS || k->verdict == UNREAD || waits[i])
+	struct line q = {0};
+	bool seen = !seats_look(&ch->seats, l, &e), whole = !refresh(ch, l, c, node) && seen;
+	if (!seen)
+		log_at(LOG_WARN, "worker", "what runs cannot be read, so nothing that has a limit is claimed: %s",
+		       e.msg);
+	seats_take(&ch->seats, ch->said, NULL, ch->n_said);
+	begin_line(&q, ch, c);
+	whole = line_up(ch, l, now, seen, c, &q) && whole;
+	while (got < want && q.first < q.n) {
+		struct chooser_known *k = draw(&q, spread ? spread : 1);
+		if (!goes(ch, l, c, node, &q, &picks[got], &whole))
 			continue;
-		if (k->not_before > now) {
-			if (!ch->next_ready || k->not_before < ch->next_ready)
-				ch->next_ready = k->not_before;
-			continue;
+		if (pick_runs(&picks[got++]) && k->brief) {
+			seats_add(&ch->seats, k->brief);
+			if (q.shares.fair)
+				q.shares.v[k->share].running++;
+			pass_by_full(&q, c, &ch->seats);
 		}
-		ready[n++] = k;
 	}
-	qsort(ready, n, sizeof *ready, by_turn);
-	for (size_t first = 0; got < want && first < n; first++) {
-		/* Draw among the first `spread` of the same priority. */
-		size_t end = first;
-		while (end < n && end < first + (spread ? spread : 1) && ready[end]->priority == ready[first]->priority)
-			end++;
-		size_t at = first + dice(end - first);
-		struct chooser_known *k = ready[at];
-		memmove(&ready[first + 1], &ready[first], (at - first) * sizeof *ready);
-		ready[first] = k;
-		struct pick *p = &picks[got];
-		/* Some other hand put the id into two folders: nothing could be recorded. */
-		int elsewhere = ledger_elsewhere(l, TASK_QUEUE, k->id, &e);
-		unread = unread || elsewhere < 0;
-		if (elsewhere)
-			continue;
-		bool known = judge(ch, l, c, node, k, p);
-		unread = unread || k->verdict == UNREAD;
-		if (!known || (!p->invalid_text && ch->can_run && !ch->can_run(ch->ctx, &p->task)))
-			pick_clear(p);
-		else
-			got++;
-	}
-	free(ready);
-	free(waits);
-	ch->unread = unread ? ch->unread + 1 : 0;
-	ch->told_unread = ch->told_unread && unread;
-	if (unread && (!ch->next_ready || ch->next_ready > now + UNREAD_WAIT_SECONDS))
+	end_line(&q);
+	ch->unread = whole ? 0 : ch->unread + 1;
+	ch->told_unread = ch->told_unread && !whole;
+	ch->tries_wait = ch->tries_wait || !whole;
+	if (!whole && (!ch->next_ready || ch->next_ready > now + UNREAD_WAIT_SECONDS))
 		ch->next_ready = now + UNREAD_WAIT_SECONDS;
 	return got;
+}
+
+bool pick_runs(const struct pick *p)
+{
+	return !p->invalid_text && !p->expired;
 }
 
 void pick_clear(struct pick *p)
@@ -274,5 +454,6 @@ void chooser_clear(struct chooser *ch)
 {
 	chooser_forget(ch);
 	strs_clear(&ch->skips);
+	seats_clear(&ch->seats);
 	*ch = (struct chooser){0};
 }

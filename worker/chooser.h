@@ -1,11 +1,12 @@
-/* chooser: which queued tasks a node takes next. Higher priority first, then the oldest; among the `spread` first of
- * those at random, so that racing nodes do not all want the same ones. Remembers what it read: a queue file is parsed
- * again only after it changed.
- *   n = choose(&ch, &ledger, &config, now, want, spread, picks) ... chooser_clear
+/* chooser: which queued tasks a node takes next. Higher priority first, then (with fair_share) those of the submitter
+ * with the fewest running, then the oldest; among the `spread` first of those at random, so that racing nodes do not
+ * all want the same ones. What may not run beside what runs is passed by. Remembers what it read: a queue file is
+ * parsed again only after it changed. n = choose(&ch, &ledger, &config, now, want, spread, picks) ... chooser_clear
  */
 #ifndef CHOOSER_H
 #define CHOOSER_H
 #include "store/waiting.h"
+#include "worker/seats.h"
 
 #define CHOOSER_UNREAD_MAX 10 /* in a row: a worker that is to run once gives up */
 struct chooser {	      /* starts as {0}, labels set */
@@ -17,24 +18,31 @@ struct chooser {	      /* starts as {0}, labels set */
 	 * May wait and serve the loop. */
 	int (*trusted)(void *ctx, const struct task *t, char signer[128], struct buf *why);
 	void *ctx;
+	/* What the commit says before the claims: these end some. The caller sets it before each choose. */
+	const struct ledger_change *said;
+	size_t n_said;
+	struct seats seats;
 	struct chooser_known *known; /* sorted by id */
 	bool told_unread;
 	unsigned unread; /* so many times in a row something of the queue could not be read, by this machine's fault */
 	size_t n_known;
-	struct strs skips; /* after choose: those that never run, see waiting.h; in that order */
-	int64_t
-	    next_ready; /* after choose: UTC seconds when a task that waits for its not_before becomes ready; 0: none */
+	struct strs skips;  /* after choose: those that never run, see waiting.h; in that order */
+	int64_t next_ready; /* after choose: UTC seconds when a task that waits for a time becomes ready, or one's
+			       deadline passes; 0: none */
+	bool tries_wait;    /* and one of them waits for its next attempt, or cannot be read now */
 };
 struct pick {
 	char id[65];
 	struct task task;   /* the caller clears it; empty when invalid */
 	char signer[128];   /* whose signature it bears; "": nobody asked */
+	bool expired;	    /* its deadline has passed: it is to be ended */
 	char *invalid_text; /* not NULL: the file is no valid task; what to put into failed/ instead (owned) */
 };
 /* Fills at most want picks from the queue in the ledger's work tree. node: who judges invalid files. */
 size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node, int64_t now,
 	      size_t want, size_t spread, struct pick *picks);
 void pick_clear(struct pick *p);
+bool pick_runs(const struct pick *p);	 /* false: it goes to failed/ at once */
 void chooser_forget(struct chooser *ch); /* after the settings changed: read all anew */
 void chooser_clear(struct chooser *ch);
 #endif

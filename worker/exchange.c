@@ -4,6 +4,7 @@
 #include "base/sig.h"
 #include "git/push.h"
 #include "worker/identity.h"
+#include "worker/live.h"
 #include "worker/upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,7 +148,8 @@ static size_t add_renewals(struct worker *w, struct ledger_change *c)
 	return n;
 }
 
-static size_t add_claims(struct worker *w, struct ledger_change *c)
+/* said: the first of the commit's changes, which end claims. */
+static size_t add_claims(struct worker *w, struct ledger_change *c, const struct ledger_change *said, size_t n_said)
 {
 	struct pick *picks = xcalloc((size_t)w->o->slots, sizeof *picks);
 	size_t want = (size_t)(w->o->slots - slots_busy(&w->slots)), next = 0, n = 0;
@@ -156,9 +158,12 @@ static size_t add_claims(struct worker *w, struct ledger_change *c)
 		want = (size_t)(w->o->drain_after - ended);
 	/* Alone, a node takes the oldest; where others race, they should not all want the same. */
 	size_t spread = w->turns.n > 1 ? 4 * (size_t)w->o->slots + 16 : 1;
+	w->chooser.said = said;
+	w->chooser.n_said = n_said;
 	size_t got = choose(&w->chooser, &w->ledger, &w->config, w->o->node_id, clock_now(), want, spread, picks);
 	w->times.work_waits = got == want && got > 0;
 	w->times.ready_at = 0;
+	w->times.tries_wait = w->chooser.tries_wait;
 	if (w->chooser.next_ready)
 		w->times.ready_at = clock_mono_ms() + (w->chooser.next_ready - clock_now()) * 1000 + 200;
 	for (int i = 0; i < w->o->slots && next < got; i++) {
@@ -178,6 +183,10 @@ static size_t add_claims(struct worker *w, struct ledger_change *c)
 			c[n].to = TASK_FAILED;
 			c[n].text = s->pick.invalid_text;
 			c[n].verb = "invalid";
+		} else if (s->pick.expired) {
+			c[n].to = TASK_FAILED;
+			c[n].edit = waiting_edit_expire;
+			c[n].verb = "expired";
 		}
 		n++;
 	}
@@ -213,14 +222,17 @@ static int commit(struct worker *w, struct ledger_change *c, size_t results, siz
 {
 	/* What is said last says goodbye too. */
 	bool last = self_stopping(w) && slots_busy(&w->slots) == 0 && results == w->outbox.n;
+	int64_t said_at = clock_mono_ms();
 	char *node = self_text(w, last ? "left" : NULL);
 	unsigned pushes = w->ledger.pushes, rejected = w->ledger.rejected;
 	int rc = ledger_commit(&w->ledger, w->o->node_id, c, n, w->node_path, node, e);
 	ledger_unlock(&w->ledger); /* the others need not wait until the scripts are started */
 	free(node);
 	bool pushed = w->ledger.pushes > pushes;
-	if (pushed && !rc)
+	if (pushed && !rc) {
 		push_taken(w);
+		w->remote.said_at = said_at;
+	}
 	w->signed_off = last && pushed && !rc;
 	if (pushed) {
 		w->remote.exchange_ms = clock_mono_ms() - began;
@@ -238,9 +250,9 @@ static void settle_claims(const struct ledger_change *c, size_t n, bool unknown)
 {
 	for (size_t i = 0; i < n; i++) {
 		struct slot *s = c[i].ctx;
-		if (c[i].outcome == CHANGE_LANDED && !s->pick.invalid_text)
+		if (c[i].outcome == CHANGE_LANDED && pick_runs(&s->pick))
 			slot_start(s);
-		else if (c[i].outcome != CHANGE_PENDING || !unknown || s->pick.invalid_text)
+		else if (c[i].outcome != CHANGE_PENDING || !unknown || !pick_runs(&s->pick))
 			slot_free(s);
 	}
 }
@@ -257,7 +269,7 @@ static int record(struct worker *w, int64_t began, struct err *e)
 	check_disk(w);
 	unsigned pushes = w->ledger.pushes;
 	if (self_schedule(w, clock_mono_ms()).claim && !outbox_narrow(&w->outbox, now))
-		n = (skips += add_claims(w, &c[n]));
+		n = (skips += add_claims(w, &c[n], c, results));
 	else
 		w->times.work_waits = false;
 	if (self_schedule(w, clock_mono_ms()).claim)
@@ -521,7 +533,7 @@ int64_t exchange_wait(const struct worker *w)
  * not counted. Anywhere else a beat more is a push more over somebody's line. */
 void exchange_show_news(struct worker *w)
 {
-	if (w->ledger.folder.ref && !w->config.pushes_per_minute && slots_news(&w->slots))
+	if (w->ledger.folder.ref && !w->config.pushes_per_minute && live_news(&w->slots))
 		heartbeat_news(w->heart, NEWS_MS);
 }
 

@@ -104,8 +104,8 @@ enum schedule_end schedule_end(const struct schedule_times *t, const struct sche
 		return END_UNSAID;
 	if (!f->once || !idle || t->behind || f->now < t->retry_at)
 		return END_NOT_YET;
-	return !f->fit || (!t->work_waits && !t->ready_at && !f->promote_soon && !f->fire_soon) ? END_DONE
-												: END_NOT_YET;
+	bool waits = t->work_waits || (t->ready_at && t->tries_wait) || f->promote_soon || f->fire_soon;
+	return !f->fit || !waits ? END_DONE : END_NOT_YET;
 }
 
 int64_t schedule_backoff(enum schedule_setback why, int64_t last_ms)

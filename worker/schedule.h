@@ -16,6 +16,7 @@ struct schedule_times {
 	int64_t push_at, push_wait_ms;	      /* no push before: the host refused the last without a race */
 	int64_t poll_at;		      /* when the remote is asked whether the branch moved */
 	int64_t ready_at;		      /* when a queued task that waits for its time becomes ready */
+	bool tries_wait;		      /* for one that waits for its next attempt --once waits too */
 	int64_t heal_at, archive_at, tidy_at; /* archive_at 0: there is nothing to archive */
 	int64_t sweep_at;		      /* with a tidying after that, old outputs are deleted */
 	int64_t leaving_since;		      /* a stopping node has nothing left to run */

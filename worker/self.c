@@ -5,6 +5,7 @@
 #include "schema/node.h"
 #include "store/registry.h"
 #include "store/trust.h"
+#include "worker/live.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +105,7 @@ static struct json *beat_text(void *ctx)
 {
 	const struct worker *w = ctx;
 	struct node_facts f = describe(w, NULL);
-	struct json *points = slots_points_done(&w->slots);
+	struct json *points = live_points_done(&w->slots);
 	f.points_done = points->child ? points : NULL;
 	struct json *beat = node_beat(&f);
 	json_free(points);
@@ -113,7 +114,15 @@ static struct json *beat_text(void *ctx)
 
 static struct json *tails(void *ctx)
 {
-	return slots_tails(&((struct worker *)ctx)->slots);
+	return live_tails(&((struct worker *)ctx)->slots);
+}
+
+/* When the last sign of life that stands at the remote was made, monotonic ms. */
+static int64_t shown_at(void *ctx)
+{
+	const struct worker *w = ctx;
+	int64_t beat = w->heart ? heartbeat_shown_at(w->heart) : 0;
+	return beat > w->remote.said_at ? beat : w->remote.said_at;
 }
 
 /* Where pushes are scarce a beat takes a turn of this node, and not one that is needed for more. */
@@ -260,6 +269,10 @@ void self_init(struct worker *w, const struct worker_options *o)
 	w->outputs.node_id = o->node_id;
 	w->outputs.engine = &w->engine;
 	w->slots.fit = &w->fit;
+	w->slots.seats = &w->chooser.seats;
+	w->slots.beat_ms = &w->beat_ms;
+	w->slots.shown_at = shown_at;
+	w->slots.ctx = w;
 	w->slots.max_cpus = o->max_cpus;
 	w->slots.max_memory_mb = o->max_memory_mb;
 	w->key = (struct nodekey){

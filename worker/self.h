@@ -65,6 +65,7 @@ struct worker {
 	bool signed_off;     /* its file says that it left */
 	/* the remote */
 	struct {
+		int64_t said_at;     /* when its file was made that stands there, monotonic ms; 0: none does */
 		int64_t reached_at;  /* when it answered last, UTC seconds */
 		char trouble[256];   /* that with it now; "" for none */
 		unsigned lost_races; /* in a row */

@@ -1,6 +1,7 @@
 #include "worker/slots.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/proc.h"
 #include "base/sha256.h"
 #include "schema/points.h"
 #include "schema/result.h"
@@ -11,7 +12,7 @@
 #define GRACE_MS 3000
 #define LEASE_GRACE_SECONDS 60 /* start, removal, push */
 #define RETRY_MAX_SECONDS 3600
-#define TAILS_MAX 32768 /* bytes of all tails together */
+#define WATCH_MS 250
 
 void slots_init(struct slots *s, int n)
 {
@@ -22,6 +23,7 @@ void slots_init(struct slots *s, int n)
 
 void slots_clear(struct slots *s)
 {
+	loop_timer_stop(s->watch);
 	for (int i = 0; i < s->n; i++)
 		slot_free(&s->v[i]);
 	free(s->v);
@@ -56,10 +58,78 @@ void slot_free(struct slot *s)
 	pick_clear(&s->pick);
 	json_free(s->pinned);
 	json_free(s->after);
+	json_free(s->brief);
 	buf_clear(&s->ended.out);
 	buf_clear(&s->ended.err);
 	json_free(s->points);
 	*s = (struct slot){.all = all};
+}
+
+/* ---- when others may be given its claim ---- */
+
+/* Only one of its group is to run, so it has to end before that. */
+static bool exclusive(const struct slot *s)
+{
+	return json_get(s->pick.task.doc, "concurrency_group") != NULL;
+}
+
+static int64_t lease_seconds(const struct slot *s)
+{
+	const struct grid_config *c = s->all->config;
+	int64_t lease = c->lease_seconds
+			    ? c->lease_seconds
+			    : points_seconds(s->pick.task.doc, s->pick.task.timeout_seconds) + LEASE_GRACE_SECONDS;
+	return exclusive(s) && lease < c->orphan_after_seconds ? c->orphan_after_seconds : lease;
+}
+
+/* How long others wait for a sign of life. */
+static int64_t silence_ms(const struct slots *all)
+{
+	int64_t patience = all->config->orphan_after_seconds * 1000, beat = all->beat_ms ? *all->beat_ms + 1000 : 0;
+	return patience > beat ? patience : beat;
+}
+
+/* From the signal to end to the one to die. */
+static int64_t grace_ms(const struct slot *s)
+{
+	int64_t quarter = silence_ms(s->all) / 4;
+	return exclusive(s) && quarter < GRACE_MS ? quarter : GRACE_MS;
+}
+
+/* Monotonic ms: when it has to begin to end. Times in documents are whole seconds. */
+static int64_t ends_at(const struct slot *s)
+{
+	const struct slots *all = s->all;
+	int64_t at = s->lease_ends, shown = all->shown_at ? all->shown_at(all->ctx) : 0;
+	if (shown && shown + silence_ms(all) < at)
+		at = shown + silence_ms(all);
+	return at - grace_ms(s) - 1000;
+}
+
+static void stop(struct slot *s);
+
+static void watch(void *ctx)
+{
+	struct slots *all = ctx;
+	bool more = false;
+	all->watch = NULL;
+	for (int i = 0; i < all->n; i++) {
+		struct slot *s = &all->v[i];
+		bool runs = s->state == SLOT_RUNNING || s->state == SLOT_FETCHING;
+		if (!runs || s->overdue || !exclusive(s))
+			continue;
+		if (clock_mono_ms() < ends_at(s))
+			more = true;
+		else if (!s->lost) {
+			log_at(LOG_WARN, "worker",
+			       "%s is ended: the grid is out of reach, and another node may be given its claim",
+			       s->pick.id);
+			s->overdue = true;
+			stop(s);
+		}
+	}
+	if (more && !all->watch)
+		all->watch = loop_after(WATCH_MS, watch, all);
 }
 
 /* What the task asks for, as far as this node gives it. */
@@ -98,7 +168,9 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 	o->engine = a->status == ATT_ENGINE && s->given == GIVEN;
 	snprintf(o->status, sizeof o->status, s->given == GIVEN_BY_NONE ? "unstartable" : "released");
 	snprintf(o->reason, sizeof o->reason, "%s",
-		 a->status == ATT_ENGINE ? a->message : "the worker was told to stop at once");
+		 a->status == ATT_ENGINE ? a->message
+		 : s->overdue ? "it was ended before another could be given the claim: the grid was out of reach"
+			      : "the worker was told to stop at once");
 	if (s->given == GIVEN_BY_NONE)
 		o->retry_at = next_try(s);
 	if (!o->engine)
@@ -284,7 +356,7 @@ static void run(struct slot *s)
 				    .limited = all->config->require_limits,
 				    .out = s->out,
 				    .timeout_ms = t->timeout_seconds * 1000,
-				    .grace_ms = GRACE_MS,
+				    .grace_ms = grace_ms(s),
 				    .output_limit = (size_t)all->config->output_limit_bytes};
 	const struct series_spec whole = {.attempt = spec,
 					  .task = t->doc,
@@ -327,6 +399,8 @@ void slot_start(struct slot *s)
 	s->attempt_number = task_attempts_used(t->doc) + 1;
 	log_at(LOG_INFO, "worker", "claimed %s, attempt %lld", s->pick.id, (long long)s->attempt_number);
 	s->state = SLOT_FETCHING;
+	if (exclusive(s) && !all->watch)
+		all->watch = loop_after(WATCH_MS, watch, all);
 	if (json_get(t->doc, "inputs"))
 		inputs_want(all->inputs, t->doc, s->pinned, &limits, &s->want, s, brought);
 	else
@@ -348,95 +422,6 @@ void slots_stop(struct slots *s)
 		stop(&s->v[i]);
 }
 
-static void add_stream(struct json *task, const struct series *run, bool of_stderr, size_t max)
-{
-	const char *name = of_stderr ? "stderr" : "stdout";
-	struct buf b = {0};
-	uint64_t end = series_tail(run, of_stderr, max, &b);
-	char *from = xasprintf("%s_from", name), *bytes = xasprintf("%s_bytes", name);
-	json_set(task, name, json_new_strn(b.data ? b.data : "", b.len));
-	json_set(task, from, json_new_int((int64_t)(end - b.len)));
-	json_set(task, bytes, json_new_int((int64_t)end));
-	free(from);
-	free(bytes);
-	buf_clear(&b);
-}
-
-static bool shows(const struct slot *s)
-{
-	return s->run && !s->lost && s->terms.replicas < 2;
-}
-
-static struct json *tails_of(const struct slots *s, size_t max)
-{
-	char when[32];
-	struct json *doc = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY);
-	for (int i = 0; i < s->n; i++) {
-		const struct slot *one = &s->v[i];
-		if (!shows(one))
-			continue;
-		struct json *t = json_new(JSON_OBJECT);
-		json_set(t, "task_id", json_new_str(one->pick.id));
-		json_set(t, "nonce", json_new_str(one->nonce));
-		add_stream(t, one->run, false, max);
-		add_stream(t, one->run, true, max);
-		json_append(tasks, t);
-	}
-	json_set(doc, "schema", json_new_int(1));
-	json_set(doc, "at", json_new_str(clock_format(clock_now(), when)));
-	json_set(doc, "tasks", tasks);
-	return doc;
-}
-
-struct json *slots_points_done(const struct slots *s)
-{
-	struct json *all = json_new(JSON_OBJECT);
-	size_t done;
-	for (int i = 0; i < s->n; i++)
-		if (shows(&s->v[i]) && series_points(s->v[i].run, &done))
-			json_set(all, s->v[i].pick.id, json_new_int((int64_t)done));
-	return all;
-}
-
-bool slots_news(const struct slots *s)
-{
-	bool news = false;
-	for (int i = 0; i < s->n && !news && s->config->live_tail_bytes; i++)
-		news = shows(&s->v[i]) && series_printed(s->v[i].run) > s->v[i].told;
-	return news;
-}
-
-struct json *slots_tails(struct slots *s)
-{
-	size_t running = 0, max = (size_t)s->config->live_tail_bytes;
-	for (int i = 0; i < s->n; i++)
-		if (shows(&s->v[i])) {
-			running++;
-			s->v[i].told = series_printed(s->v[i].run);
-		}
-	if (!running || !max)
-		return NULL;
-	max = max < TAILS_MAX / 2 / running ? max : TAILS_MAX / 2 / running;
-	for (;; max /= 2) {
-		struct json *doc = tails_of(s, max);
-		struct buf b = {0};
-		json_write(&b, doc, 0); /* control bytes are six each in JSON */
-		size_t len = b.len;
-		buf_clear(&b);
-		if (len <= 2 * TAILS_MAX || !max)
-			return doc;
-		json_free(doc);
-	}
-}
-
-static int64_t lease_seconds(const struct slot *s)
-{
-	const struct slots *all = s->all;
-	return all->config->lease_seconds
-		   ? all->config->lease_seconds
-		   : points_seconds(s->pick.task.doc, s->pick.task.timeout_seconds) + LEASE_GRACE_SECONDS;
-}
-
 int slot_lease_due(const struct slot *s)
 {
 	if (s->state <= SLOT_CLAIMING || s->lost)
@@ -450,17 +435,42 @@ int slot_lease_due(const struct slot *s)
 void slot_renewed(struct slot *s)
 {
 	s->lease_until = clock_now() + lease_seconds(s);
+	s->lease_ends = s->renewed_at + lease_seconds(s) * 1000;
+}
+
+/* Is there room for it beside what runs, with what this commit ends and claims so far? */
+static bool has_room(struct slot *s, const struct json *doc)
+{
+	struct slots *all = s->all;
+	const struct ledger_draft *d = &all->ledger->draft;
+	struct limit l;
+	struct err e;
+	json_free(s->brief);
+	s->brief = limit_brief(doc, s->pick.signer);
+	if (!limit_at(all->config, s->brief, 0, &l))
+		return true;
+	if (seats_look(all->seats, all->ledger, &e)) {
+		log_at(LOG_WARN, "worker", "%s is not claimed: what runs cannot be read: %s", s->pick.id, e.msg);
+		return false;
+	}
+	seats_take(all->seats, d->c, d->applied, d->n);
+	for (size_t i = 0; i < d->n; i++)
+		if (d->applied[i] && d->c[i].edit == slot_edit_claim && !d->c[i].text)
+			seats_add(all->seats, ((const struct slot *)d->c[i].ctx)->brief);
+	return limit_room(all->config, s->brief, all->seats->v, all->seats->n, NULL);
 }
 
 enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state *to)
 {
 	struct slot *s = ctx;
-	int64_t lease = lease_seconds(s);
+	int64_t lease = lease_seconds(s), now = clock_now(), deadline = task_deadline(doc);
 	(void)to;
+	s->lease_ends = clock_mono_ms() + lease * 1000;
 	json_free(s->after);
 	json_free(s->pinned);
 	s->after = s->pinned = NULL;
-	if (!waiting_met(s->all->ledger, doc, &s->after))
+	if (task_ready_at(doc) > now || (deadline && now >= deadline) || !waiting_met(s->all->ledger, doc, &s->after) ||
+	    !has_room(s, doc))
 		return CHANGE_DROP;
 	if (vote_has(doc, s->all->node_id) || (s->all->config->require_limits && !s->all->engine->limits))
 		return CHANGE_DROP;
@@ -485,6 +495,7 @@ enum change_verdict slot_edit_renew(void *ctx, struct json *doc, enum task_state
 	(void)to;
 	if (!nonce || strcmp(nonce, s->nonce) != 0)
 		return CHANGE_DROP;
+	s->renewed_at = clock_mono_ms();
 	task_renew_claim(doc, lease_seconds(s));
 	return CHANGE_APPLY;
 }

@@ -22,6 +22,7 @@ struct slot {
 	struct pick pick;
 	char nonce[33], digest[96];	     /* digest: of the image it runs in */
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
+	int64_t lease_ends, renewed_at;	     /* monotonic ms; renewed_at: when the renewal was made that is under way */
 	struct vote_terms terms;	     /* of its claim */
 	struct json *pinned;		     /* of its claim: other tasks' files that it is given; NULL: none */
 	struct json *after;		     /* of its claim: how those ended that it comes after; NULL: it is alone */
@@ -32,7 +33,9 @@ struct slot {
 	struct json *points;	     /* the same of each point; NULL: it has none */
 	struct tree_limits out;	     /* of what it may leave; bytes 0: it has no /out */
 	uint64_t told;		     /* bytes printed when its tails were taken last */
+	struct json *brief;	     /* of its claim, as limits ask */
 	bool cancel_seen, lost;	     /* lost: the ledger no longer shows our claim */
+	bool overdue;		     /* it is ended, for another may be given its claim */
 };
 #define DOUBTFUL_MAX 64
 struct slots {
@@ -42,11 +45,16 @@ struct slots {
 	const char *node_id, *instance, *work_dir;
 	const struct engine *engine;
 	const struct grid_config *config;
-	struct ledger *ledger; /* while a change of a slot's is made */
 	struct outbox *outbox;
 	struct outputs *outputs;
 	struct inputs *inputs;
-	struct courier *courier; /* NULL: what is left is not brought anywhere yet */
+	struct ledger *ledger;
+	struct seats *seats;
+	const int64_t *beat_ms;		/* between two signs of life */
+	int64_t (*shown_at)(void *ctx); /* when the last that others saw was made, monotonic ms; NULL: no matter */
+	void *ctx;
+	struct loop_timer *watch; /* NULL: nothing runs that has to end when others may be given its claim */
+	struct courier *courier;  /* NULL: what is left is not brought anywhere yet */
 	struct selfcheck *fit;
 	double max_cpus; /* the node's own ceilings; 0: none */
 	int max_memory_mb;
@@ -66,14 +74,6 @@ uint64_t slots_ended(const struct slots *s); /* all attempts that ended */
 void slots_stop(struct slots *s);	     /* cancels every attempt; the claims go back */
 /* After a fetch: is each claim still ours, is it to be cancelled, did a doubtful one land? */
 void slots_watch(struct slots *s, struct ledger *l);
-
-/* The end of what each running task has printed, for heartbeat_tails (see tails.h); NULL when there is none or the grid
- * wants none. Not of tasks that other nodes run too: they could copy it. The caller's. */
-struct json *slots_tails(struct slots *s);
-/* How far those with points are, {ID: points done}; as for tails, not of tasks that other nodes run too. The caller's.
- */
-struct json *slots_points_done(const struct slots *s);
-bool slots_news(const struct slots *s); /* has one that is shown printed anything since? */
 
 /* The claim landed: bring what it is given, then run it. */
 void slot_start(struct slot *s);

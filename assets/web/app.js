@@ -7,7 +7,7 @@
   const plural = (n, one, many) => `${n.toLocaleString('en')} ${n === 1 ? one : many || one + 's'}`;
   const clock = () => D.past ? D.now : Math.max(D.now, now());
   const STATES = [...D.states, 'archived'];
-  const STATUSES = new Set(['success', 'failed', 'timeout', 'oom', 'cancelled', 'lost', 'invalid', 'orphaned', 'disputed', 'unstartable']);
+  const STATUSES = new Set(['success', 'failed', 'timeout', 'oom', 'cancelled', 'lost', 'invalid', 'orphaned', 'disputed', 'unstartable', 'expired']);
   const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
   /* ---- the data ---- */

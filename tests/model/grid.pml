@@ -7,8 +7,12 @@
  *
  * Checked: at most one result a task, ever (assert in RECORD); a task is always in exactly one place (its state is one
  * variable); every task ends although workers die, as long as one lives (no invalid end state).
+ * Both tasks are of one concurrency group, of which one may run. A claim counts what runs at the head that it goes on top of,
+ * and one commit may claim both; checked: never more run than may (assert in CLAIM). The group changes nothing else here, for
+ * each worker runs one task at a time.
  * With -DNO_FENCING a result is recorded without a look at the nonce; with -DNO_SETTLE a lost answer is taken for a failure
- * and the result is recorded again. Both must fail.
+ * and the result is recorded again. With -DEARLY_COUNT what runs is counted when the task is chosen, and the claim is made again
+ * on a head that has moved; with -DCOUNT_APART each claim of one commit counts what ran before it. All four must fail.
  */
 #define WORKERS 3
 #define TASKS 2
@@ -28,9 +32,11 @@ bool silent[WORKERS]; /* frozen or dead: others may take its claims */
 byte owner[TASKS];   /* worker + 1 of the claim */
 
 #define ALL_DONE (state[0] == DONE && state[1] == DONE)
+#define LIMIT 1
+#define RUNS ((state[0] == RUNNING) + (state[1] == RUNNING))
 
 /* What a landed push does, at the server, in one step. */
-inline CLAIM(t, me, n) { state[t] = RUNNING; nonce[t] = n; owner[t] = me + 1; head++ }
+inline CLAIM(t, me, n) { state[t] = RUNNING; nonce[t] = n; owner[t] = me + 1; head++; assert(RUNS <= LIMIT) }
 inline RECORD(t) { results[t]++; assert(results[t] <= 1); state[t] = DONE; nonce[t] = 0; owner[t] = 0; head++ }
 
 proctype worker(byte me)
@@ -41,8 +47,8 @@ idle:
 	silent[me] = false;
 	if
 	:: ALL_DONE -> goto leave
-	:: d_step { state[0] == QUEUE -> t = 0; base = head }
-	:: d_step { state[1] == QUEUE -> t = 1; base = head }
+	:: d_step { state[0] == QUEUE && RUNS < LIMIT -> t = 0; base = head }
+	:: d_step { state[1] == QUEUE && RUNS < LIMIT -> t = 1; base = head }
 	/* heal: an orphan of a silent worker goes back to the queue, by the same compare-and-swap */
 	:: atomic { state[0] == RUNNING && silent[owner[0] - 1] -> state[0] = QUEUE; nonce[0] = 0; owner[0] = 0; head++; goto idle }
 	:: atomic { state[1] == RUNNING && silent[owner[1] - 1] -> state[1] = QUEUE; nonce[1] = 0; owner[1] = 0; head++; goto idle }
@@ -51,7 +57,15 @@ idle:
 	atomic {
 		mine = fresh;
 		if
-		:: base == head && state[t] == QUEUE -> fresh++; CLAIM(t, me, mine)
+#ifdef COUNT_APART
+		:: base == head && state[0] == QUEUE && state[1] == QUEUE && RUNS < LIMIT ->
+			fresh = fresh + 2; CLAIM(0, me, mine); CLAIM(1, me, mine + 1)
+#endif
+#ifdef EARLY_COUNT
+		:: state[t] == QUEUE -> fresh++; CLAIM(t, me, mine)
+#else
+		:: base == head && state[t] == QUEUE && RUNS < LIMIT -> fresh++; CLAIM(t, me, mine)
+#endif
 		:: else -> goto idle /* rejected: fetch and choose again */
 		fi
 	}

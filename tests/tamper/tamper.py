@@ -25,13 +25,15 @@ import frauds_needs
 import frauds_points
 import frauds_result
 import frauds_grid
+import frauds_limit
 import frauds_schedule
 import frauds_signed
 from history import History
 from store import Store
 
 GRIDS = {"plain": lambda h: None, "signed_tasks": frauds_signed.grid_signed_tasks, "signed": frauds_signed.grid_signed,
-         "votes": frauds_signed.grid_votes, "schedules": frauds_schedule.grid_schedules,
+         "votes": frauds_signed.grid_votes, "limits": frauds_limit.grid_limits,
+          "schedules": frauds_schedule.grid_schedules,
          "signed_schedules": lambda h: (frauds_schedule.grid_schedules(h, False), frauds_signed.grid_signed(h))}
 # What git's own checks say of trees that it would not make.
 ODD = re.compile(r"fsck|empty filename|full pathname|duplicate|not properly sorted|contains '\.\.'|hasDot|treeNotSorted|corrupt|malformed")

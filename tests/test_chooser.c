@@ -1,0 +1,194 @@
+/* What a node takes next of a queue: order, limits, fair share, times. The ledger is a folder without git. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "test.h"
+#include "worker/chooser.h"
+#include <stdlib.h>
+
+#define NOW 1800000000
+#define SLOTS 8
+
+static struct ledger l;
+static struct grid_config config;
+static struct chooser ch;
+
+static void put(const char *folder, const char *id, const char *members)
+{
+	struct err e;
+	char *path = xasprintf("%s/tasks/%s/%s.json", l.git.dir, folder, id),
+	     *text = xasprintf("{\"task_id\": \"%s\", \"script\": \"true\", \"timeout_seconds\": 60%s%s}\n", id,
+			       *members ? ", " : "", members);
+	CHECK(!file_write(path, text, strlen(text), &e), path);
+	free(path);
+	free(text);
+}
+
+static void begin(const char *settings)
+{
+	struct err e;
+	struct problems p = {0};
+	static const char *const folders[] = {"queue", "in_progress", "completed", "failed", "unapproved"};
+	l = (struct ledger){.git = {.dir = file_temp_dir(&e)}};
+	for (size_t i = 0; i < 5; i++) {
+		char *path = xasprintf("%s/tasks/%s", l.git.dir, folders[i]);
+		CHECK(!file_mkdirs(path, &e), path);
+		free(path);
+	}
+	config_defaults(&config);
+	config_parse(&config, settings, strlen(settings), &p);
+	CHECK(!p.n, settings);
+	problems_clear(&p);
+}
+
+static void end(void)
+{
+	struct err e;
+	chooser_clear(&ch);
+	config_clear(&config);
+	file_remove_tree(l.git.dir, &e);
+	free(l.git.dir);
+}
+
+/* Who is taken, in order: "a b"; "a!": it has expired. */
+static void takes(size_t want, const char *expected)
+{
+	struct pick picks[SLOTS] = {0};
+	struct buf said = {0};
+	size_t got = choose(&ch, &l, &config, "n1", NOW, want, 1, picks);
+	for (size_t i = 0; i < got; i++) {
+		buf_addf(&said, "%s%s%s", i ? " " : "", picks[i].id, picks[i].expired ? "!" : "");
+		pick_clear(&picks[i]);
+	}
+	CHECK(!strcmp(said.data ? said.data : "", expected), expected);
+	if (strcmp(said.data ? said.data : "", expected) != 0)
+		printf("  got: %s\n", said.data ? said.data : "");
+	buf_clear(&said);
+}
+
+static void order(void)
+{
+	begin("{}");
+	put("queue", "late", "\"created_at\": \"2026-01-02T00:00:00Z\"");
+	put("queue", "early", "\"created_at\": \"2026-01-01T00:00:00Z\"");
+	put("queue", "first", "\"created_at\": \"2026-01-03T00:00:00Z\", \"priority\": 9");
+	takes(8, "first early late");
+	takes(2, "first early");
+	end();
+}
+
+#define G(n) "\"concurrency_group\": \"g\", \"created_at\": \"2026-01-0" n "T00:00:00Z\""
+static void groups(void)
+{
+	begin("{\"concurrency\": {\"two\": 2, \"label:gpu\": 1}}");
+	put("queue", "g1", G("1"));
+	put("queue", "g2", G("2"));
+	put("queue", "g3", G("3") ", \"priority\": 9");
+	put("queue", "free", "\"created_at\": \"2026-01-05T00:00:00Z\"");
+	takes(8, "g3 free"); /* one of the group: the most important, not the oldest */
+	put("in_progress", "runs", "\"concurrency_group\": \"g\"");
+	takes(8, "free");
+	/* What this commit ends makes room. */
+	const struct ledger_change said = {.id = "runs", .from = TASK_IN_PROGRESS};
+	ch.said = &said;
+	ch.n_said = 1;
+	takes(8, "g3 free");
+	ch.n_said = 0;
+	/* What is in_progress is read again when it is another. */
+	put("in_progress", "runs", "\"concurrency_group\": \"other\"");
+	takes(8, "g3 free");
+	end();
+
+	begin("{\"concurrency\": {\"two\": 2, \"label:gpu\": 1, \"submitter:*\": 1}}");
+	char *labels[] = {(char *)"gpu"};
+	ch.labels = labels;
+	ch.n_labels = 1;
+	put("queue", "a", "\"labels\": [\"gpu\"], \"submitted_by\": \"a\"");
+	put("queue", "b", "\"labels\": [\"gpu\"], \"submitted_by\": \"b\"");
+	put("queue", "c", "\"submitted_by\": \"c\", \"concurrency_group\": \"two\"");
+	put("queue", "d", "\"submitted_by\": \"c\", \"concurrency_group\": \"two\"");
+	put("queue", "e", "\"submitted_by\": \"e\", \"concurrency_group\": \"two\"");
+	put("queue", "f", "\"submitted_by\": \"f\", \"concurrency_group\": \"two\"");
+	takes(8, "a c e");
+	end();
+
+	begin("{}");
+	put("queue", "m1", "\"concurrency_group\": \"g\", \"max_running\": 2");
+	put("queue", "m2", "\"concurrency_group\": \"g\", \"max_running\": 2");
+	put("queue", "m3", "\"concurrency_group\": \"g\", \"max_running\": 2");
+	put("queue", "one", "\"concurrency_group\": \"g\"");
+	takes(8, "m1 m2");
+	end();
+}
+
+static void shares(void)
+{
+	begin("{\"fair_share\": true}");
+	put("in_progress", "x1", "\"submitted_by\": \"ann\"");
+	put("in_progress", "x2", "\"submitted_by\": \"ann\"");
+	put("in_progress", "x3", "\"submitted_by\": \"bob\"");
+	put("queue", "a1", "\"submitted_by\": \"ann\", \"created_at\": \"2026-01-01T00:00:00Z\"");
+	put("queue", "a2", "\"submitted_by\": \"ann\", \"created_at\": \"2026-01-02T00:00:00Z\"");
+	put("queue", "b1", "\"submitted_by\": \"bob\", \"created_at\": \"2026-01-03T00:00:00Z\"");
+	put("queue", "b2", "\"submitted_by\": \"bob\", \"created_at\": \"2026-01-04T00:00:00Z\"");
+	put("queue", "c1", "\"submitted_by\": \"cy\", \"created_at\": \"2026-01-05T00:00:00Z\"");
+	put("queue", "p1", "\"submitted_by\": \"ann\", \"created_at\": \"2026-01-06T00:00:00Z\", \"priority\": 7");
+	/* Priority first; then cy has none, bob one, and each claim counts. */
+	takes(8, "p1 c1 b1 b2 a1 a2");
+	end();
+}
+
+/* Who signed counts, not who it says: found out one by one. */
+static int signed_by(void *ctx, const struct task *t, char signer[128], struct buf *why)
+{
+	(void)ctx;
+	(void)why;
+	snprintf(signer, 128, "%.1s", t->id);
+	return 1;
+}
+
+static void signers(void)
+{
+	begin("{\"fair_share\": true, \"concurrency\": {\"submitter:*\": 2}}");
+	ch.trusted = signed_by;
+	put("in_progress", "x1", "\"submitted_by\": \"z\", \"claim\": {\"signed_by\": \"a\"}");
+	put("queue", "a1", "\"submitted_by\": \"new-1\", \"created_at\": \"2026-01-01T00:00:00Z\"");
+	put("queue", "a2", "\"submitted_by\": \"new-2\", \"created_at\": \"2026-01-02T00:00:00Z\"");
+	put("queue", "a3", "\"submitted_by\": \"new-3\", \"created_at\": \"2026-01-03T00:00:00Z\"");
+	put("queue", "b1", "\"submitted_by\": \"new-4\", \"created_at\": \"2026-01-04T00:00:00Z\"");
+	takes(1, "b1");
+	takes(8, "b1 a1");
+	end();
+}
+
+static void times(void)
+{
+	char when[32];
+	begin("{}");
+	char *later = xasprintf("\"start_after\": \"%s\"", clock_format(NOW + 100, when));
+	char *over = xasprintf("\"deadline\": \"%s\", \"labels\": [\"nobody\"]", clock_format(NOW - 1, when));
+	char *soon = xasprintf("\"deadline\": \"%s\"", clock_format(NOW + 50, when));
+	put("queue", "later", later);
+	put("queue", "soon", soon);
+	put("queue", "over", over);
+	takes(8, "over! soon");
+	CHECK(ch.next_ready == NOW + 50 && !ch.tries_wait, "the next moment is a deadline");
+	char *again = xasprintf("\"not_before\": \"%s\"", clock_format(NOW + 20, when));
+	put("queue", "again", again);
+	takes(8, "over! soon");
+	CHECK(ch.next_ready == NOW + 20 && ch.tries_wait, "or one that is tried again");
+	free(later);
+	free(over);
+	free(soon);
+	free(again);
+	end();
+}
+
+int main(void)
+{
+	order();
+	groups();
+	shares();
+	signers();
+	times();
+	return test_end("test_chooser");
+}
