@@ -3,7 +3,8 @@
 
 usage: check.py REPOSITORY BRANCH TASKS
 Every commit, in order: each task in exactly one state; only legal moves; a result only under the nonce of the claim before
-it; attempts only grow; what ended stays as it is. At the end: every task that was ever queued has ended, with one result; of
+it; attempts only grow; what ended stays as it is; nothing is claimed before what it waits for has ended as it must, or beyond
+its concurrency group's limit, nothing is skipped without a reason, and a result has all the task's points. At the end: every task that was ever queued has ended, with one result; of
 those that several nodes ran, no node voted twice, and the result opens as many commitments as its quorum wants.
 """
 import hashlib
@@ -63,7 +64,7 @@ def votes_wrong(doc):
     attempts, result = doc.get("attempts", []), doc.get("result", {})
     votes = [a for a in attempts if a.get("outcome") == "voted"]
     terms = attempts[-1] if attempts else {}
-    if terms.get("replicas", 1) == 1 or result.get("status") in ("lost", "cancelled", "invalid", "unstartable"):
+    if terms.get("replicas", 1) == 1 or result.get("status") in ("lost", "cancelled", "invalid", "unstartable", "skipped"):
         return ["a quorum that nobody asked for"] if "quorum" in result else []
     wrong, told = [], result.get("quorum", {})
     nodes = [v["node"] for v in votes] + [result["node"]]
@@ -78,6 +79,29 @@ def votes_wrong(doc):
     return wrong
 
 
+LIMITS = {"few": 2}
+
+
+def waiting_wrong(task, old, state, last):
+    """What is wrong with a task that moved just now, beside the others as the commit leaves them."""
+    doc, now = last[task], state[task]
+    needs, after = doc.get("needs", []), doc.get("after", [])
+    result = doc.get("result", {})
+    if (old, now) == ("queue", "in_progress"):
+        early = [n for n in needs if state.get(n) != "completed"] + [a for a in after if state.get(a) not in ("completed", "failed")]
+        if early:
+            yield f"claimed before {early}"
+        group = doc.get("concurrency_group")
+        running = [t for t, s in state.items() if s == "in_progress" and last[t].get("concurrency_group") == group]
+        if group and len(running) > LIMITS[group]:
+            yield f"claimed as one of {running}, all of {group}"
+    if result.get("status") == "skipped" and not any(state.get(n) == "failed" for n in needs):
+        yield "skipped, though none that it needs has failed"
+    if now in ("completed", "failed") and result.get("nonce") and result.get("status") in ("success", "failed") and "points" in doc:
+        if [p["point"] for p in result.get("points", [])] != list(range(doc["points"])):
+            yield f"the result has other points than {doc['points']}"
+
+
 def main():
     repository, branch, expected = sys.argv[1], sys.argv[2], int(sys.argv[3])
     history = list(steps(repository, branch))
@@ -86,7 +110,7 @@ def main():
     waited = 0
     for commit, changes in history:
         commits += 1
-        gone, came = {}, {}
+        gone, came, moved = {}, {}, []
         for path, oid in changes:
             parts = path.split("/")
             if len(parts) != 3 or not parts[2].endswith(".json"):
@@ -126,6 +150,8 @@ def main():
                 if attempt.get("nonce") != before.get("claim", {}).get("nonce"):
                     wrong.append(f"{commit[:10]} {task}: an attempt ended that was not the claim's")
             state[task], last[task] = new, doc
+            moved.append((task, old))
+        wrong += [f"{commit[:10]} {task}: {what}" for task, old in moved for what in waiting_wrong(task, old, state, last)]
     for task, where in state.items():
         if where not in ("completed", "failed"):
             wrong.append(f"end {task}: still in {where}")
@@ -153,6 +179,9 @@ def main():
     print(f"votes: {sum(a.get('outcome') == 'voted' for d in last.values() for a in d.get('attempts', []))}; "
           f"tasks ended by a quorum: {sum(r['status'] != 'disputed' for r in shared)}; "
           f"disputed: {sum(r['status'] == 'disputed' for r in shared)}")
+    statuses = [d.get("result", {}).get("status") for d in last.values()]
+    print(f"waited: {sum(bool(d.get('needs') or d.get('after')) for d in last.values())}; skipped: {statuses.count('skipped')}; "
+          f"points: {sum(len(d.get('result', {}).get('points', [])) for d in last.values())}")
     for line in wrong[:50]:
         print("WRONG " + line)
     return 1 if wrong else 0

@@ -40,20 +40,30 @@ git init -q --bare -b main "$origin"
 git clone -q "$origin" "$work/c"
 cat >"$work/c/grid.json" <<-JSON
 	{"schema": 1, "heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 1, "lease_seconds": 8,
-	 "min_timeout_seconds": 1, "retry_backoff_seconds": 1}
+	 "min_timeout_seconds": 1, "retry_backoff_seconds": 1, "concurrency": {"few": 2}}
 JSON
 git -C "$work/c" -c user.name=c -c user.email=c@invalid commit -qam settings
 git -C "$work/c" push -q origin HEAD:main
 mkdir "$work/tasks"
+name_of() { # I: docker cannot start what is named poison
+	if (($1 % 20 == 7)); then echo "poison$1"; else echo "t$1"; fi
+}
 for i in $(seq "$tasks"); do
 	script="echo $i >>/dev/null; sleep $((RANDOM % 3)).$((RANDOM % 10)); echo done $i"
 	((i % 10)) || script="echo fails; exit 3"
 	several=''
 	((i % 6)) || several=', "replicas": 3'
-	name=t most=10
-	((i % 20 != 7)) || name=poison most=2
-	printf '{"task_id": "%s%d", "script": "%s", "timeout_seconds": 30, "max_attempts": %d%s}' "$name" "$i" "$script" "$most" "$several" \
-		>"$work/tasks/$name$i.json"
+	most=10
+	[[ $(name_of "$i") == t* ]] || most=2
+	# Some wait for those before them, some run once a point, of some two at a time may run.
+	case $((i % 8)) in
+	3) several+=", \"needs\": [\"$(name_of $((i - 1)))\", \"$(name_of $((i - 2)))\"]" ;;
+	4) several+=", \"needs\": [\"$(name_of $((i - 1)))\"], \"after\": [\"$(name_of $((i - 3)))\"]" ;;
+	5) several+=', "points": 3' ;;
+	6) several+=', "concurrency_group": "few"' ;;
+	esac
+	printf '{"task_id": "%s", "script": "%s", "timeout_seconds": 30, "max_attempts": %d%s}' "$(name_of "$i")" "$script" "$most" "$several" \
+		>"$work/tasks/$(name_of "$i").json"
 done
 "$dgrid" submit "$work"/tasks/*.json >/dev/null || exit 1
 
