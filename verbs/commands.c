@@ -185,7 +185,7 @@ int open_grid(const struct context *ctx, struct ledger *l, struct grid_config *c
 	return rc;
 }
 
-static void sign_commits(struct ledger *l, const struct grid_config *c)
+void sign_commits(struct ledger *l, const struct grid_config *c)
 {
 	struct err e;
 	if (!c->require_signed_nodes)

@@ -26,6 +26,7 @@ void close_grid(struct ledger *l, struct grid_config *c);
 /* The same; and where the grid takes signed commits only: sign as a person does, with trust_default_key. Having none is
  * an error only when something is committed that needs one. */
 int open_grid_to_sign(const struct context *ctx, struct ledger *l, struct grid_config *c, struct err *e);
+void sign_commits(struct ledger *l, const struct grid_config *c); /* of a grid that is open */
 /* The archive of a ledger's grid: archive_close also after an error. */
 int open_archive(const struct ledger *l, struct git *g, struct err *e);
 /* Follows the tasks to their end (wait.c); timeout in seconds, 0: none. 0 when all succeeded, else ERR_NO,

@@ -420,18 +420,19 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 		goto out;
 	if ((w.script_file && script.data && read_directives(&w, script.data, e)) || check_inputs(&w, e))
 		goto out;
-	w.files.group = json_str(w.made.members, "group");
-	w.files.by = ctx->name;
-	for (int i = s.rest; !one && i < s.argc; i++)
-		if (taskfiles_read(&w.files, s.argv[i], &w.q.ids, &w.q.texts, &p, e))
-			goto out;
-	bool ends = w.replace || json_get(w.made.members, "supersede") || supersede_any(&w.q.texts);
-	if ((ends ? open_grid_to_sign : open_grid)(ctx, &l, &c, e))
+	if ((w.replace ? open_grid_to_sign : open_grid)(ctx, &l, &c, e))
 		goto out;
 	if (one && make_tasks(&w, script.data, l.git.name, e))
 		goto out;
 	if (w.sweep.failed_of && make_failed(&w, &l, e))
 		goto out;
+	w.files.group = json_str(w.made.members, "group");
+	w.files.by = l.git.name;
+	for (int i = s.rest; !one && i < s.argc; i++)
+		if (taskfiles_read(&w.files, s.argv[i], &w.q.ids, &w.q.texts, &p, e))
+			goto out;
+	if (json_get(w.made.members, "supersede") || supersede_any(&w.q.texts))
+		sign_commits(&l, &c);
 	if (w.skip && pass_by(&w, &l, e))
 		goto out;
 	if (w.sign && !(key = w.given_key ? xstrdup(w.given_key) : trust_default_key(&l.git, e)))
