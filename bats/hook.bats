@@ -70,7 +70,7 @@ hand() { # FILE PYTHON-ON-d MESSAGE: a commit by hand
 	# A node that dies with a claim; another heals and runs it, while it beats.
 	touch "$T/fake/slow"
 	"$DGRID" submit --id orphan -- 'echo orphan' >/dev/null
-	spawn "$T/log-n2" "$DGRID" worker --node-id n2 --slots 2 --engine docker --work-dir "$T/w-n2"
+	spawn "$T/log-n2" "$DGRID" worker --node-id n2 --slots 3 --engine docker --work-dir "$T/w-n2"
 	wait_until 20 ledger_has in_progress orphan
 	kill -KILL "$SPAWNED"
 	rm "$T/fake/slow"
