@@ -86,7 +86,7 @@ task_files() { # a fails; b, c and d need one another; e comes after d
 	run -65 "$DGRID" submit a.json b.json c.json
 	[[ "$output" == *"a.json:2:12: needs: it waits for itself: a needs b, b needs c, c needs a"* ]]
 	run -65 "$DGRID" submit --id x --needs nowhere -- true
-	[[ "$output" == *"there is no task 'nowhere' in this grid"* ]]
+	[[ "$output" == *"there is no task and no group 'nowhere' in this grid"* ]]
 	run -65 "$DGRID" submit --id x --needs x -- true
 	[[ "$output" == *'"x" is the task itself'* ]]
 	file_of twice '"needs": ["a", "a"]'
@@ -239,7 +239,7 @@ lint  queued" ]
 	tgit -C pr add -A
 	tgit -C pr commit -qm tasks
 	run -65 "$DGRID" -C pr validate --pr main..ask
-	[[ "$output" == *"lost.json:1:"*"there is no task 'nowhere' in this grid"* && "$output" != *"one.json"* ]]
+	[[ "$output" == *"lost.json:1:"*"there is no task and no group 'nowhere' in this grid"* && "$output" != *"one.json"* ]]
 	tgit -C pr checkout -q main
 	tgit -C pr merge -q --no-ff -m 'merge' ask
 	tgit -C pr push -q origin main
@@ -304,4 +304,50 @@ lint  queued" ]
 	[[ "$("$DGRID" why future)" == *"it asks for a newer dgrid than this one"* ]]
 	run -65 "$DGRID" validate old/tasks/queue/future.json
 	[[ "$output" == *"schema: 9 is newer than this dgrid knows (expected at most 2: update dgrid)"* ]]
+}
+
+@test "a whole sweep is waited for by its group's name; and verbs take that name where they take ids" {
+	sweep=$("$DGRID" submit --array 0-5 --chunk 2 --id fit -- 'echo "$DGRID_POINT"; [ "$DGRID_POINT" != 3 ] || exit 4')
+	[ "$sweep" = fit ]
+	"$DGRID" submit --id plot --after "$sweep" -- 'echo "$DGRID_AFTER"'
+	"$DGRID" submit --id strict --needs "$sweep" -- true
+	[ "$("$DGRID" show --json strict | jq -c .needs)" = '["fit-0000","fit-0001","fit-0002"]' ]
+	once
+	[ "$("$DGRID" logs plot)" = "fit-0000=success fit-0001=failed fit-0002=success" ]
+	[ "$(status_of strict)" = skipped ]
+	run -1 "$DGRID" wait "$sweep"
+	[ "$("$DGRID" logs "$sweep" 2>/dev/null | grep -c '^==> fit-')" = 3 ]
+	run -66 "$DGRID" wait nobody
+	[[ "$output" == *"no task and no group 'nobody' in this grid"* ]]
+	run -66 "$DGRID" cancel "$sweep"
+	[[ "$output" == *"of a group: --group fit"* ]]
+	run -0 --separate-stderr "$DGRID" logs strict
+	[[ "$stderr" == *"strict printed nothing: skipped, it needs fit-0001, which ended as failed"* ]]
+	# The whole of it anew: none of the old may stay among the new.
+	run -64 "$DGRID" submit --array 0-5 --id fit --skip-existing -- true
+	run -65 "$DGRID" submit --array 0-5 --chunk 3 --id fit --replace -- 'echo "$DGRID_POINT"'
+	[[ "$output" == *"'fit-0002' would stay in this group beside what replaces the others"* ]]
+	"$DGRID" submit --array 0-5 --chunk 2 --id fit --replace -- 'echo "$DGRID_POINT"'
+	once
+	[ "$("$DGRID" logs fit --csv | tail -n +2 | wc -l)" = 6 ]
+	"$DGRID" wait fit
+	"$DGRID" audit
+}
+
+@test "what waits for a task that has left the branch is not queued again, and says so" {
+	grid_settings '"keep_finished": 2'
+	"$DGRID" submit --id base -- true
+	"$DGRID" submit --id later --needs base -- 'exit 1'
+	once
+	"$DGRID" submit --id f2 -- 'exit 1'
+	once
+	"$DGRID" maintain
+	[ "$(state_of base)" = archived ]
+	[ "$(state_of later)" = failed ]
+	run -1 "$DGRID" retry later
+	[[ "$output" == *"'later' waits for base, which has left the branch: it would wait for ever (submit it anew)"* ]]
+	run -0 --separate-stderr "$DGRID" retry --failed
+	[ "$output" = f2 ]
+	[[ "$stderr" == *"1 wait for what has left the branch (submit them anew)"* ]]
+	"$DGRID" audit
 }

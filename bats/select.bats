@@ -46,7 +46,7 @@ ids() { python3 -c 'import json, sys; print(*[t["task_id"] for t in json.load(sy
 	run -66 "$DGRID" status --group swepe
 	[ "$output" = "dgrid: no task of group 'swepe' in this grid" ]
 	run -66 "$DGRID" status s5 s99
-	[[ "$output" == *"dgrid: no task 's99' in this grid" ]]
+	[[ "$output" == *"dgrid: no task and no group 's99' in this grid" ]]
 }
 
 @test "what finds tasks: state, label, node, time, failure; together they narrow it down" {
@@ -107,7 +107,7 @@ ids() { python3 -c 'import json, sys; print(*[t["task_id"] for t in json.load(sy
 	[[ "$output" == *'s5 is in queue'*'s1 is '* ]]
 	[ "$("$DGRID" why --json --group sweep --state queued --state archived | ids | wc -w)" -ge 2 ]
 	run -66 "$DGRID" why s1 s99
-	[[ "$output" == *'s1 is '*"no task 's99' in this grid" ]]
+	[[ "$output" == *'s1 is '*"no task and no group 's99' in this grid" ]]
 }
 
 @test "wait for a group names what did not succeed, at most ten" {

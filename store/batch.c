@@ -51,9 +51,10 @@ static int judge_one(const struct batch *b, const struct batch_task *t, size_t i
 	if (state == LEDGER_UNKNOWN)
 		return -1;
 	if (state == LEDGER_NOWHERE)
-		what = xasprintf("there is no task '%s' in this grid (expected one that is there, or that is submitted "
-				 "with this one; of a task that has moved to the archive, leave it out)",
-				 need->id);
+		what = xasprintf(
+		    "there is no task and no group '%s' in this grid (expected one that is there, or that is submitted "
+		    "with this one; of a task that has moved to the archive, leave it out)",
+		    need->id);
 	else if (state == TASK_UNAPPROVED && !staged)
 		what =
 		    xasprintf("'%s' waits for approval (expected a task that is queued, runs or has ended)", need->id);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ROOT_STEPS 1000 /* of a chain of skipped tasks */
+
 int ended_read(struct ledger *l, struct ended_ids *out, struct err *e)
 {
 	*out = (struct ended_ids){0};
@@ -285,11 +287,37 @@ static int failed_of(struct ledger *l, const struct needs *needs, const struct s
 	return 0;
 }
 
-int waiting_failed(struct ledger *l, const struct json *doc, const struct strs *ids, char id[65], struct err *e)
+/* What a skipped task was skipped because of, in the end. */
+static void find_root(struct ledger *l, char id[65])
+{
+	for (int steps = 0; steps < ROOT_STEPS; steps++) {
+		struct err none;
+		struct json *doc = ledger_doc(l, TASK_FAILED, id, &none);
+		const char *next =
+		    is_skipped(doc) ? json_str(json_get(json_get(doc, "result"), "because"), "task") : NULL;
+		if (next)
+			snprintf(id, 65, "%s", next);
+		json_free(doc);
+		if (!next)
+			return;
+	}
+}
+
+int waiting_obstacle(struct ledger *l, const struct json *doc, const struct strs *ids, struct waiting_obstacle *out,
+		     struct err *e)
 {
 	struct needs needs;
 	needs_of(doc, &needs);
-	int rc = failed_of(l, &needs, ids, id, e);
+	*out = (struct waiting_obstacle){"", ""};
+	int rc = failed_of(l, &needs, ids, out->failed, e);
+	for (size_t i = 0; i < needs.n && !rc && !out->gone[0]; i++) {
+		int state = ledger_find(l, needs.v[i].id, e);
+		rc = state == LEDGER_UNKNOWN ? -1 : 0;
+		if (state == LEDGER_NOWHERE || state == TASK_UNAPPROVED)
+			snprintf(out->gone, sizeof out->gone, "%s", needs.v[i].id);
+	}
+	if (out->failed[0])
+		find_root(l, out->failed);
 	needs_clear(&needs);
 	return rc;
 }

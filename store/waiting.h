@@ -41,8 +41,13 @@ int waiting_skip_all(struct ledger *l, const char *who, bool dry, struct strs *i
 int waiting_behind(struct ledger *l, struct strs *ids, struct err *e);
 /* The same of those that were skipped, as far as what they need may succeed once ids are queued again. */
 int waiting_skipped(struct ledger *l, struct strs *ids, struct err *e);
-/* The first failed task that the document needs and that is not among ids; "": none. */
-int waiting_failed(struct ledger *l, const struct json *doc, const struct strs *ids, char id[65], struct err *e);
+/* What keeps the document from ever running when it is queued again, beside ids. "": nothing. gone: it waits for this,
+ * which is no longer on the branch; failed: it needs this, which has failed, or what that was skipped because of. */
+struct waiting_obstacle {
+	char gone[65], failed[65];
+};
+int waiting_obstacle(struct ledger *l, const struct json *doc, const struct strs *ids, struct waiting_obstacle *out,
+		     struct err *e);
 /* What tasks that have not ended wait for, sorted: none of that is archived. */
 int waiting_named(struct ledger *l, struct strs *ids, struct err *e);
 bool waiting_among(const struct strs *ids, const char *id); /* ids are sorted */

@@ -64,7 +64,7 @@ static enum change_verdict edit_now(void *who, struct json *doc, enum task_state
 }
 
 /* Why a task is not touched. */
-enum pass { PASS_NONE, PASS_ENDED, PASS_SUCCESS, PASS_OPEN, PASS_INVALID, PASS_WAITS, PASS_GONE, PASS_N };
+enum pass { PASS_NONE, PASS_ENDED, PASS_SUCCESS, PASS_OPEN, PASS_INVALID, PASS_WAITS, PASS_ALONE, PASS_GONE, PASS_N };
 
 /* What is to be done, to which tasks; those that were named come first, the others were found by options. */
 struct acting {
@@ -77,16 +77,17 @@ struct acting {
 	struct buf ended; /* ids of named ones that had */
 };
 
-/* What retry or cancel does to a task in this state. failed: what it needs and is not queued again, too. PASS_NONE: c
+/* What retry or cancel does to a task in this state. kept: what would keep it from running again. PASS_NONE: c
  * is set; else e says what it would be refused with. */
 static enum pass plan(const struct acting *a, const char *id, int state, bool dead, const struct json *doc,
-		      const char *failed, struct ledger_change *c, struct err *e)
+		      const struct waiting_obstacle *kept, struct ledger_change *c, struct err *e)
 {
+	const char *failed = kept->failed;
 	bool ended = state == TASK_COMPLETED || state == TASK_FAILED, retry = a->retry;
 	const char *status = json_str(json_get(doc, "result"), "status"), *verb = a->verb->name;
 	if (state < 0) {
-		err_set(e, ERR_NOENT, "no task '%s' on the branch%s", id,
-			retry ? " (an archived task is submitted anew)" : "");
+		err_set(e, ERR_NOENT, "no task '%s' on the branch (%sof a group: --group %s)", id,
+			retry ? "an archived task is submitted anew; " : "", id);
 		return PASS_GONE;
 	}
 	/* It stands in failed/ as a stub with the reasons, for there was nothing to run. */
@@ -95,6 +96,12 @@ static enum pass plan(const struct acting *a, const char *id, int state, bool de
 			"'%s' was no task that can run (see: dgrid why %s): mend it, and dgrid submit --replace", id,
 			id);
 		return PASS_INVALID;
+	}
+	if (retry && ended && kept->gone[0]) {
+		err_set(e, ERR_NO,
+			"'%s' waits for %s, which has left the branch: it would wait for ever (submit it anew)", id,
+			kept->gone);
+		return PASS_ALONE;
 	}
 	if (retry && state == TASK_FAILED && status && !strcmp(status, "skipped") && *failed) {
 		err_set(e, ERR_NO,
@@ -156,15 +163,15 @@ static int judge(struct acting *a, struct ledger *l, const struct orphans *dead,
 		int state = task_id_valid(id) ? ledger_find(l, id, e) : LEDGER_NOWHERE;
 		const struct orphan *orphan = orphan_of(dead, id);
 		*c = (struct ledger_change){.id = id, .ctx = l->git.name, .verb = a->verb->name};
-		bool look = state == TASK_FAILED || state == TASK_QUEUE;
+		bool look = state == TASK_FAILED || state == TASK_COMPLETED || state == TASK_QUEUE;
 		struct json *doc = look ? ledger_doc(l, (enum task_state)state, id, e) : NULL;
-		char failed[65];
+		struct waiting_obstacle kept;
 		if (state == LEDGER_UNKNOWN || (look && !doc && !ledger_answered(e)) ||
-		    waiting_failed(l, doc, &a->ids, failed, e)) {
+		    waiting_obstacle(l, doc, &a->ids, &kept, e)) {
 			json_free(doc);
 			return -1;
 		}
-		enum pass why = plan(a, id, state, orphan, doc, failed, c, e);
+		enum pass why = plan(a, id, state, orphan, doc, &kept, c, e);
 		json_free(doc);
 		if (why != PASS_NONE && !may_pass(a, i, why))
 			return -1;
@@ -188,6 +195,7 @@ static void tell_passed(const struct acting *a, size_t done)
 						  [PASS_INVALID] =
 						      "could not run (mend them, and dgrid submit --replace)",
 						  [PASS_WAITS] = "need others that failed (--downstream of those)",
+						  [PASS_ALONE] = "wait for what has left the branch (submit them anew)",
 						  [PASS_GONE] = "had left for the archive (submit them anew)"};
 	struct buf b = {0};
 	size_t all = done;

@@ -65,8 +65,7 @@ int again_with(struct ledger *l, const struct grid_config *c, const struct again
 		}
 	}
 	rc = rc ? rc : batch_judge(&q.batch, false, &p, e);
-	if (!rc && p.n)
-		rc = err_set(e, ERR_DATA, "nothing was queued:\n%s", p.text.data);
+	rc = rc ? rc : queue_refused(&p, e);
 	rc = rc ? rc : queue_tasks(l, &q, e);
 	for (size_t i = 0; i < q.landed.n; i++)
 		puts(q.landed.v[i]);

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROUNDS 20 /* others push meanwhile */
+#define TOLD_BYTES 700 /* what an error has room for */
+#define ROUNDS 20      /* others push meanwhile */
 
 int queue_sign(struct ledger *l, bool required, char **text, const struct json *doc, const char *key, const char * or,
 	       struct problems *p, struct err *e)
@@ -26,6 +27,17 @@ int queue_sign(struct ledger *l, bool required, char **text, const struct json *
 		problem_in(p, 1, 1, "signatures", "%s (expected --sign with a key that counts%s)", v.why, or);
 	json_free(copy);
 	return rc;
+}
+
+int queue_refused(const struct problems *p, struct err *e)
+{
+	if (!p->n)
+		return 0;
+	if (p->text.len <= TOLD_BYTES)
+		return err_set(e, ERR_DATA, "nothing was queued:\n%s", p->text.data);
+	fputs(p->text.data, stderr);
+	return err_set(e, ERR_DATA, "nothing was queued: %zu mistakes%s", p->n,
+		       p->told < p->n ? ", the first of them above" : "");
 }
 
 /* Those of ended that stand on the branch as finished go; whoever was there before us is no trouble. */

@@ -17,6 +17,8 @@ struct queueing { /* starts as {0}; one row a task */
  * would end as invalid is a problem now; or: what else could be done, in the words that follow on --sign. */
 int queue_sign(struct ledger *l, bool required, char **text, const struct json *doc, const char *key, const char * or,
 	       struct problems *p, struct err *e);
+/* 0: nothing is wrong; else all of it is told, on stderr where it is more than an error holds. */
+int queue_refused(const struct problems *p, struct err *e);
 /* All in one commit, or none. What ended before stands in the archive then, also after an error. */
 int queue_tasks(struct ledger *l, struct queueing *q, struct err *e);
 /* where[i]: the folder that ids[i] stands in, or "the archive"; NULL: nowhere yet. */

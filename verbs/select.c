@@ -136,8 +136,7 @@ static bool fits(const struct selection *w, const struct selected *one)
 {
 	const struct json *doc = one->task->doc, *result = json_get(doc, "result"), *claim = json_get(doc, "claim");
 	const char *status = json_str(result, "status");
-	bool failed = status && strcmp(status, "success") != 0 && strcmp(status, "cancelled") != 0 &&
-		      strcmp(status, "skipped") != 0;
+	bool failed = status && strcmp(status, "success") != 0 && strcmp(status, "cancelled") != 0;
 	if (!in_state(&w->states, one) || !has_labels(&w->labels, json_get(doc, "labels")) || (w->failed && !failed))
 		return false;
 	if (w->nodes.n && !among(&w->nodes, json_str(claim ? claim : result, "node")))
@@ -287,11 +286,37 @@ static int take_others(struct snapshot *s, const struct selection *w, struct sel
 	return 0;
 }
 
+/* What is no task may be a group: submit prints the name of a sweep's, so that is what is at hand. */
+static int take_groups(struct snapshot *s, struct selected_list *out, struct err *e)
+{
+	struct strs names = out->missing;
+	int rc = 0;
+	out->missing = (struct strs){0};
+	for (size_t i = 0; i < names.n; i++) {
+		struct selection group = {.given = true};
+		struct err none;
+		if (!rc && task_id_valid(names.v[i])) {
+			strs_add(&group.groups, names.v[i]);
+			rc = take_others(s, &group, out, &none);
+			strs_clear(&group.groups);
+			if (!rc)
+				continue;
+			if (none.class != ERR_NOENT)
+				*e = none;
+			rc = none.class == ERR_NOENT ? 0 : -1;
+		}
+		strs_add(&out->missing, names.v[i]);
+	}
+	strs_clear(&names);
+	return rc;
+}
+
 int select_tasks(struct snapshot *s, const struct selection *w, char *const *ids, size_t n, struct selected_list *out,
 		 struct err *e)
 {
 	size_t kept = 0;
-	if ((n && take_named(s, ids, n, out, e)) || ((w->groups.n || !n) && take_others(s, w, out, e)))
+	if ((n && take_named(s, ids, n, out, e)) || (out->missing.n && take_groups(s, out, e)) ||
+	    ((w->groups.n || !n) && take_others(s, w, out, e)))
 		return -1;
 	for (size_t i = 0; i < out->n; i++)
 		if (w->given && !fits(w, &out->v[i]))
@@ -323,7 +348,7 @@ int select_missing(const struct selected_list *l, struct err *e)
 	if (!l->missing.n)
 		return 0;
 	if (l->missing.n == 1)
-		return err_set(e, ERR_NOENT, "no task '%s' in this grid", l->missing.v[0]);
+		return err_set(e, ERR_NOENT, "no task and no group '%s' in this grid", l->missing.v[0]);
 	return err_set(e, ERR_NOENT, "no task '%s' in this grid, and %zu other%s not there either", l->missing.v[0],
 		       l->missing.n - 1, l->missing.n == 2 ? " is" : "s are");
 }

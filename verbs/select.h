@@ -30,8 +30,9 @@ struct selected_list {	    /* starts as {0} */
 	size_t n;
 	struct strs missing; /* ids that are nowhere */
 };
-/* Of the ids, and the members of the groups, those that the other options leave; where neither are given, of all tasks
- * on the branch. Their documents are read, as far as there are any. ERR_NOENT: a group that no task is in. */
+/* An id that is no task's may be a group's name. Of the ids, and the members of the groups, those that the other
+ * options leave; where neither are given, of all tasks on the branch. Their documents are read, as far as there are
+ * any. ERR_NOENT: a group that no task is in. */
 int select_tasks(struct snapshot *s, const struct selection *w, char *const *ids, size_t n, struct selected_list *out,
 		 struct err *e);
 /* The document of one, an object; NULL with e filled. */

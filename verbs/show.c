@@ -80,25 +80,12 @@ static void show_stream(const struct json *result, const char *name)
 /* What it asks for besides its script. */
 static void show_asked(const struct json *doc)
 {
-	static const char *const members[] = {"group",
-					      "image",
-					      "env",
-					      "cpus",
-					      "memory_mb",
-					      "pids",
-					      "priority",
-					      "max_attempts",
-					      "retry_on_failure",
-					      "replicas",
-					      "quorum",
-					      "labels",
-					      "concurrency_group",
-					      "max_running",
-					      "supersede",
-					      "workdir",
-					      "first_point",
-					      "share_sandbox",
-					      NULL};
+	static const char *const members[] = {"group",	       "needs",	    "after",	    "timeout_seconds",
+					      "image",	       "env",	    "cpus",	    "memory_mb",
+					      "pids",	       "priority",  "max_attempts", "retry_on_failure",
+					      "replicas",      "quorum",    "labels",	    "concurrency_group",
+					      "max_running",   "supersede", "workdir",	    "first_point",
+					      "share_sandbox", NULL};
 	struct input inputs[INPUTS_MAX];
 	size_t n = inputs_of(doc, inputs);
 	for (size_t i = 0; i < n; i++) {
@@ -425,12 +412,22 @@ static int logs_one(struct telling *t, const struct selected *one, struct err *e
 	if (t->into)
 		json_append(t->into, logs_json(one, doc, &old));
 	else {
-		if (t->o.of.given || t->o.n_ids > 1)
+		if (t->o.of.given || t->o.n_ids > 1 || !one->named)
 			put_head(id, !t->told, result);
 		if (old.len)
 			follow_print(false, old.data, old.len);
 		follow_stream(false, result);
 		follow_stream(true, result);
+		/* It never ran, or was given up: that is all there is to say. */
+		if (result && !json_get(result, "stdout_bytes") && !json_get(result, "points")) {
+			fflush(stdout);
+			struct buf why = {0};
+			const char *status = json_str(result, "status"), *reason = json_str(result, "reason");
+			text_clean(&why, reason ? reason : "it never ran", SIZE_MAX, 300);
+			fprintf(stderr, "dgrid: %s printed nothing: %.20s, %s\n", id, status ? status : "ended",
+				why.data);
+			buf_clear(&why);
+		}
 	}
 	buf_clear(&old);
 	return 0;

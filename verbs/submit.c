@@ -5,6 +5,7 @@
 #include "store/trust.h"
 #include "verbs/directives.h"
 #include "verbs/failed.h"
+#include "verbs/grouped.h"
 #include "verbs/making.h"
 #include "verbs/queueing.h"
 #include "verbs/sending.h"
@@ -32,6 +33,7 @@ struct submission {
 	struct sweep sweep;
 	char *group; /* of a sweep */
 	struct queueing q;
+	struct grouped groups;
 	struct taskfiles files; /* of its rows; none: it was made */
 	int64_t level;		/* of what the tasks ask for */
 	struct strs there;	/* passed by, for they are there already */
@@ -46,6 +48,7 @@ static void submission_clear(struct submission *w)
 	sweep_clear(&w->sweep);
 	free(w->group);
 	queueing_clear(&w->q);
+	grouped_clear(&w->groups);
 	taskfiles_clear(&w->files);
 	strs_clear(&w->there);
 }
@@ -136,6 +139,10 @@ static int read_command_line(struct submission *w, struct usage_scan *s, struct 
 		return err_set(e, ERR_USAGE,
 			       "unexpected '%.200s' beside %s (expected one of FILE..., --script FILE, -- CMD)",
 			       s->argv[s->rest], w->words ? "-- CMD" : "--script");
+	if (w->skip && (sweep_wanted(&w->sweep) || w->sweep.failed_of))
+		return err_set(e, ERR_USAGE,
+			       "--skip-existing goes by ids, and those of a sweep say nothing of its points (expected "
+			       "--replace, or another name)");
 	if (w->id && files)
 		return err_set(e, ERR_USAGE, "--id goes with -- CMD or --script FILE; a task file has its own");
 	if (w->replace && w->skip)
@@ -296,6 +303,13 @@ static int judge_one(struct submission *w, size_t i, struct ledger *l, const str
 	bool changed = doc && w->files.paths.n && w->made.members;
 	if (changed)
 		making_apply(&w->made, doc);
+	if (doc && (json_get(doc, "needs") || json_get(doc, "after"))) { /* which may be of groups */
+		changed = true;
+		if (grouped_expand(&w->groups, doc, &w->q.ids, e)) {
+			json_free(doc);
+			return -1;
+		}
+	}
 	if (!doc || task_judge(&t, doc, w->q.ids.v[i], c, true, p))
 		return 0;
 	if (w->inputs.member)
@@ -327,11 +341,38 @@ static void judge_taken(struct submission *w, const char *id, int state, struct 
 			   state == TASK_COMPLETED || state == TASK_FAILED ? ", or --replace it" : "");
 }
 
+/* With --replace: a sweep or flow takes the place of all of its group, or old results would be among the new. */
+static int replace_rest(struct submission *w, const char *group, struct problems *p, struct err *e)
+{
+	char other[65];
+	if (grouped_other(&w->groups, group, &w->q.ids, other, e))
+		return -1;
+	p->file = group;
+	if (other[0])
+		problem_in(p, 1, 1, "group",
+			   "'%s' would stay in this group beside what replaces the others (expected another --group)",
+			   other);
+	return 0;
+}
+
+static int replace_groups(struct submission *w, struct problems *p, struct err *e)
+{
+	const char *last = "";
+	int rc = w->replace && w->group ? replace_rest(w, w->group, p, e) : 0;
+	for (size_t i = 0; i < w->files.flow.n && w->replace && !rc; i++) {
+		const char *group = json_str(w->files.flow.v[i].doc, "group");
+		if (group && strcmp(group, last) != 0)
+			rc = replace_rest(w, last = group, p, e);
+	}
+	return rc;
+}
+
 /* All tasks; everything that is wrong with any goes to p. */
 static int judge_all(struct submission *w, struct ledger *l, const struct grid_config *c, const char *key,
 		     struct problems *p, struct err *e)
 {
 	w->made.first = w->q.ids.n ? w->q.ids.v[0] : NULL;
+	w->groups.l = l;
 	for (size_t i = 0; i < w->q.ids.n; i++) {
 		const char *id = w->q.ids.v[i];
 		int state = task_id_valid(id) ? ledger_find(l, id, e) : LEDGER_NOWHERE;
@@ -346,9 +387,9 @@ static int judge_all(struct submission *w, struct ledger *l, const struct grid_c
 	}
 	w->q.batch.state_of = batch_ledger_state;
 	w->q.batch.ctx = l;
-	if (batch_judge(&w->q.batch, w->q.unapproved, p, e))
+	if (replace_groups(w, p, e) || batch_judge(&w->q.batch, w->q.unapproved, p, e))
 		return -1;
-	return p->n ? err_set(e, ERR_DATA, "nothing was queued:\n%s", p->text.data) : 0;
+	return queue_refused(p, e);
 }
 
 /* --skip-existing: takes out the rows whose ids are in the grid, or were, before anything is said of them. */

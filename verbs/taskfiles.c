@@ -44,6 +44,10 @@ int taskfiles_read(struct taskfiles *f, const char *path, struct strs *ids, stru
 	if (rc && e->class == ERR_NOENT && (!dot || strcmp(dot, ".json") != 0))
 		err_set(e, ERR_NOENT,
 			"there is no task file '%.200s' (a command goes after --: dgrid submit -- echo hi)", path);
+	if (!rc && b.len > 2 && !strncmp(b.data, "#!", 2))
+		rc = err_set(e, ERR_DATA,
+			     "'%.200s' is a script (expected JSON; of a script: dgrid submit --script %.200s)", path,
+			     path);
 	if (!rc && b.len && strlen(b.data) != b.len)
 		rc = err_set(e, ERR_DATA, "'%.200s' holds a NUL byte (expected JSON)", path);
 	if (!rc) {

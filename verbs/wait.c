@@ -253,6 +253,11 @@ static int cmd_wait(const struct context *ctx, int argc, char **argv, struct err
 	const char *const *ids = (const char *const *)argv + s.rest;
 	if (!rc && !n && !of.given)
 		rc = err_set(e, ERR_USAGE, "wait needs at least one task id");
+	if (!rc && n)
+		rc = open_grid(ctx, &l, &c, e);
+	/* What is no task on the branch is in the archive, or a group. */
+	for (size_t i = 0; i < n && !rc && !of.given; i++)
+		of.given = !task_id_valid(ids[i]) || ledger_find(&l, ids[i], e) == LEDGER_NOWHERE;
 	if (!rc && of.given && !(rc = choose(ctx, &of, argv + s.rest, n, &chosen, e))) {
 		ids = (const char *const *)chosen.v;
 		n = chosen.n;
@@ -260,7 +265,7 @@ static int cmd_wait(const struct context *ctx, int argc, char **argv, struct err
 			fputs("dgrid: no task matches\n", stderr);
 	}
 	if (!rc && n)
-		rc = open_grid(ctx, &l, &c, e) ? -1 : wait_for(&l, ids, n, timeout, e);
+		rc = (!l.head[0] && open_grid(ctx, &l, &c, e)) || wait_for(&l, ids, n, timeout, e) ? -1 : 0;
 	close_grid(&l, &c);
 	strs_clear(&chosen);
 	selection_clear(&of);

@@ -348,7 +348,23 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 			clock_format(lease, when));
 }
 
-static void why_ended(const struct snapshot_task *t, struct reasons *r)
+/* What a skipped task was skipped because of, in the end. */
+static const char *root_of(struct snapshot *s, const struct snapshot_task *t)
+{
+	const char *root = t->id;
+	for (size_t i = 0; t && i < s->n_tasks; i++) {
+		struct err none;
+		const char *next = json_str(json_get(json_get(t->doc, "result"), "because"), "task");
+		struct snapshot_task *other = next ? snapshot_find(s, next) : NULL;
+		if (!other || snapshot_doc(s, other, &none))
+			break;
+		t = other;
+		root = t->id;
+	}
+	return root;
+}
+
+static void why_ended(struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
 {
 	const struct json *result = json_get(t->doc, "result");
 	const char *status = json_str(result, "status"), *at = json_str(result, "finished_at"),
@@ -375,6 +391,9 @@ static void why_ended(const struct snapshot_task *t, struct reasons *r)
 		because(r, "unstartable", "the nodes that tried can start other tasks: what it asks for is the reason");
 	if (status && !strcmp(status, "invalid"))
 		because(r, "submit", "there was nothing to run: mend it and submit it anew");
+	else if (status && !strcmp(status, "skipped"))
+		because(r, "retry", "dgrid retry --downstream %s queues it again, with all that was skipped",
+			root_of(s, t));
 	else if (t->state == TASK_FAILED)
 		because(r, "retry", "dgrid retry %s queues it again", t->id);
 }
@@ -440,7 +459,7 @@ static void why_there(const struct context *ctx, struct snapshot *s, struct snap
 	} else if (t->state == TASK_IN_PROGRESS)
 		why_running(s, t, r);
 	else
-		why_ended(t, r);
+		why_ended(s, t, r);
 	const struct json *of = json_get(t->doc, "schedule");
 	if (json_str(of, "name") && json_str(of, "at"))
 		because(r, "schedule", "schedule %.64s had it queued for %.32s", json_str(of, "name"),

@@ -176,7 +176,6 @@
       nodeSort.dir = nodeSort.key === key ? -nodeSort.dir : ['seen', 'slots', 'done', 'failed'].includes(key) ? -1 : 1;
       nodeSort.key = key;
       nodes();
-  schedules();
       $('nodes').querySelector(`[data-key="${key}"]`)?.focus();
     }, key);
     put(box, h('div', { class: 'scroll card', tabindex: 0, role: 'region', 'aria-label': 'Nodes' }, h('table', { class: 'nodes' },
@@ -429,6 +428,7 @@
   advice();
   segments();
   nodes();
+  schedules();
   filters();
   showFilters();
   table();

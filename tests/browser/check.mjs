@@ -70,6 +70,16 @@ const counted = page => page.locator('#count').innerText();
 const chip = (page, name) => page.locator(`.chip input[value="${name}"]`);
 const press = (page, name) => page.locator(`.chip:has(input[value="${name}"])`).click();
 
+await test('schedules stand in a table of their own, what is no schedule with its reason', async () => {
+  const page = await open(file('large'));
+  const rows = await page.locator('#schedule-table tbody tr').allInnerTexts();
+  same(rows.length, 2);
+  assert(/^broken\s+not valid: /.test(rows[0]) && /^nightly\s+0 2 \* \* \*/.test(rows[1]), rows);
+  await close(page);
+  const none = await open(file('empty'));
+  assert(await none.locator('#schedules').isHidden(), 'without schedules there is no such section');
+  await close(none);
+});
 await test('a site in a folder opens without an error, a violated policy or a request to elsewhere', async () => {
   for (const site of ['demo', 'large', 'empty', 'past']) {
     const page = await open(file(site));

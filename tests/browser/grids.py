@@ -62,6 +62,8 @@ def large():
             'task_id': f'f{i:06}', 'script': 'true', 'timeout_seconds': 60, 'created_at': iso(NOW - 50000 + i), 'result': {
                 'status': 'failed' if bad else 'success', 'exit_code': 1 if bad else 0, 'duration_ms': 5 + i, 'node': f'n{i % 7}',
                 'stdout': 'x' * 200, 'started_at': iso(NOW - 40000 + i * 60), 'finished_at': iso(NOW - 40000 + i * 60)}}
+    main['schedules/nightly.json'] = {'schema': 1, 'cron': '0 2 * * *', 'last': iso(NOW // 86400 * 86400), 'task': {'script': 'true', 'timeout_seconds': 60}}
+    main['schedules/broken.json'] = {'schema': 1, 'cron': '99 <b> * * *', 'task': {}}
     for i in range(7):
         main[f'nodes/n{i}.json'] = {'node_id': f'n{i}', 'status': 'active', 'last_heartbeat': iso(NOW - 10), 'next_due': iso(NOW + 60), 'slots': 4, 'busy': 4,
                                     'engine': 'docker', 'engine_version': '24.0.7', 'labels': ['trusted']}
