@@ -177,12 +177,12 @@ lint  queued" ]
 }
 
 @test "four workers race through forty tasks in layers: none is claimed before all that it needs has ended" {
-	local layer i needs files=()
+	local layer i needs=() files=()
 	for layer in 0 1 2 3; do
 		for ((i = 0; i < 10; i++)); do
-			needs=''
-			((layer == 0)) || needs="\"needs\": [\"t$((layer - 1))-$i\", \"t$((layer - 1))-$(((i + 3) % 10))\"]"
-			file_of "t$layer-$i" ${needs:+"$needs"}
+			needs=()
+			((layer == 0)) || needs=("\"needs\": [\"t$((layer - 1))-$i\", \"t$((layer - 1))-$(((i + 3) % 10))\"]")
+			file_of "t$layer-$i" "${needs[@]}"
 			files+=("t$layer-$i.json")
 		done
 	done
@@ -190,7 +190,7 @@ lint  queued" ]
 	for i in 1 2 3 4; do
 		spawn "$T/n$i.log" "$DGRID" worker --node-id "n$i" --engine bwrap --slots 2 --work-dir "$T/w$i"
 	done
-	"$DGRID" wait --timeout "$(scaled 120)" $(printf '%s ' "${files[@]%.json}")
+	"$DGRID" wait --timeout "$(scaled 120)" "${files[@]%.json}"
 	# The history itself, read by other means than the program's.
 	git -C "$ORIGIN" log --reverse --format=%B main | awk '
 		/^(.*: )?success t/ { done[$NF] = 1 }
