@@ -200,7 +200,8 @@ change() {
 }
 
 @test "docs/METRICS.md has every metric with its type, and no other" {
-	"$DGRID" config concurrency '{"label:gpu": 1}' # some are there only with one
+	"$DGRID" config concurrency '{"label:gpu": 1}' # some are there only with one of these
+	"$DGRID" schedule add nightly --cron @daily -- true
 	"$DGRID" submit --id bad -- 'exit 1'
 	once
 	"$DGRID" metrics | sed -n 's/^# TYPE //p' | sort >"$T/known"

@@ -112,7 +112,7 @@ task_files() { # a fails; b, c and d need one another; e comes after d
 	once
 	[ "$(for id in a b c d e; do status_of $id; done | xargs)" = "failed skipped skipped skipped success" ]
 	run -1 "$DGRID" retry c
-	[[ "$output" == *"'c' needs b, which has failed: it would be skipped again (dgrid retry --downstream b)"* ]]
+	[[ "$output" == *"'c' needs a, which has failed: it would be skipped again (dgrid retry --downstream a)"* ]]
 	run -0 "$DGRID" retry a
 	[ "$(state_of b)" = failed ]
 	once

@@ -74,7 +74,7 @@ verbs() { "$DGRID" help | sed -n -E 's/^  ([a-z]+) +.*/\1/p'; }
 	sed -n '/^## Settings/,/^## A worker/p' "$REPO_ROOT/docs/REFERENCE.md" | grep -E '^\| `' | diff "$T/known" -
 	for key in $(cut -d '`' -f 2 "$T/known"); do
 		tgit clone -q "$ORIGIN" "$T/c"
-		printf '{"%s": {"a b": {}}}' "$key" >"$T/c/grid.json"
+		printf '{"%s": [1]}' "$key" >"$T/c/grid.json"
 		tgit -C "$T/c" commit -qam x
 		tgit -C "$T/c" push -q origin HEAD:main
 		rm -rf "$T/c"
