@@ -1,6 +1,8 @@
 #include "audit/rules_needs.h"
 #include "schema/input.h"
 #include "schema/need.h"
+#include "schema/result.h"
+#include "store/places.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,14 @@ static bool stands(const struct rules *r, const char *id, enum task_state state)
 {
 	const struct world_task *t = world_task(&r->world, id);
 	return t && t->states & 1u << state;
+}
+
+/* Did it end so? Where the replay has not seen it: is that a way to end at all? */
+static bool is_how(const struct rules *r, const char *id, const char *status)
+{
+	const struct world_task *t = world_task(&r->world, id);
+	bool known = t && t->status && t->states & (1u << TASK_COMPLETED | 1u << TASK_FAILED);
+	return status && (known ? !strcmp(t->status, status) : result_status_index(status) < RESULT_N_STATUSES);
 }
 
 /* The folder that a task leaves in this commit; -1: none, it is new. */
@@ -87,7 +97,8 @@ static void judge_claim(const struct rules *r, const struct rule_commit *c, cons
 		if (!good && (need->success || !bad))
 			rule_tell(r, RULE_NEEDS_CLAIM, c, ch->path, "claimed, though %s has not ended%s", need->id,
 				  need->success ? " in success" : "");
-		else if (!need->success && (!status || !strcmp(status, "success") != good))
+		else if (!need->success &&
+			 (!strcmp(status ? status : "", "success") != good || !is_how(r, need->id, status)))
 			rule_tell(r, RULE_NEEDS_CLAIM, c, ch->path,
 				  "the claim says that %s ended as %.40s, it is in %s", need->id,
 				  status ? status : "nothing", task_state_name(good ? TASK_COMPLETED : TASK_FAILED));
@@ -95,6 +106,20 @@ static void judge_claim(const struct rules *r, const struct rule_commit *c, cons
 	if (told > ended)
 		rule_tell(r, RULE_NEEDS_CLAIM, c, ch->path, "the claim tells of tasks that it does not come after");
 	needs_clear(&needs);
+}
+
+/* "TREE REF" as the claim has it; NULL: nothing, or not so. The caller's. */
+static char *pin_of(const struct json *pinned, const char *name)
+{
+	const struct json *one = json_get(pinned, name);
+	const char *tree = json_str(one, "tree"), *ref = json_str(one, "ref");
+	struct place_out place;
+	size_t members = 0;
+	for (const struct json *m = one ? one->child : NULL; m; m = m->next)
+		members++;
+	return members == 2 && place_oid_valid(tree) && ref && place_out_parse(ref, &place)
+		   ? xasprintf("%s %s", tree, ref)
+		   : NULL;
 }
 
 /* What other tasks left, by the claim and by their results, as far as this replay has seen those. */
@@ -105,19 +130,20 @@ static void judge_pins(const struct rules *r, const struct rule_commit *c, const
 	size_t n = inputs_of(doc, in), named = 0, told = 0;
 	for (const struct json *m = pinned ? pinned->child : NULL; m; m = m->next)
 		told++;
-	inputs_pin(in, n, pinned);
 	for (size_t i = 0; i < n; i++) {
 		const struct world_task *other = in[i].task ? world_task(&r->world, in[i].task) : NULL;
-		named += in[i].task && in[i].tree;
-		if (!other || !other->out_known || !(other->states & 1u << TASK_COMPLETED))
-			continue;
-		if (!in[i].tree != !other->out || (in[i].tree && strcmp(in[i].tree, other->out) != 0))
+		char *pin = in[i].task ? pin_of(pinned, in[i].name) : NULL;
+		named += pin != NULL;
+		if (other && other->status && other->states & 1u << TASK_COMPLETED &&
+		    strcmp(pin ? pin : "", other->out ? other->out : "") != 0)
 			rule_tell(r, RULE_INPUT_PINNED, c, ch->path,
 				  "the claim says that %s left %.12s, its result says %.12s", in[i].task,
-				  in[i].tree ? in[i].tree : "nothing", other->out ? other->out : "nothing");
+				  pin ? pin : "nothing", other->out ? other->out : "nothing");
+		free(pin);
 	}
 	if (told > named)
-		rule_tell(r, RULE_INPUT_PINNED, c, ch->path, "the claim tells of files that the task is not given");
+		rule_tell(r, RULE_INPUT_PINNED, c, ch->path,
+			  "the claim tells of files that the task is not given, or not as trees on their refs");
 }
 
 static void judge_skip(const struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
@@ -135,23 +161,25 @@ static void judge_skip(const struct rules *r, const struct rule_commit *c, const
 			  id ? id : "nothing");
 	else if (!stands(r, id, TASK_FAILED))
 		rule_tell(r, RULE_NEEDS_SKIP, c, ch->path, "skipped because of %s, which is not in failed", id);
-	else if (!status || !strcmp(status, "success"))
+	else if (!is_how(r, id, status) || !strcmp(status, "success"))
 		rule_tell(r, RULE_NEEDS_SKIP, c, ch->path, "skipped because %s ended as %.40s", id,
 			  status ? status : "nothing");
 }
 
 /* ---- into the archive ---- */
 
-static void remember_out(struct rules *r, const struct rule_change *ch)
+static void remember_end(struct rules *r, const struct rule_change *ch)
 {
-	struct world_task *t = ch->state == TASK_COMPLETED && ch->new_mode ? world_task(&r->world, ch->id) : NULL;
-	const struct json *out = t ? json_get(json_get(rule_doc(&ch->new), "result"), "out") : NULL;
-	const char *tree = json_str(out, "tree");
+	bool ends = ch->new_mode && (ch->state == TASK_COMPLETED || ch->state == TASK_FAILED);
+	struct world_task *t = ends ? world_task(&r->world, ch->id) : NULL;
+	const struct json *result = t ? json_get(rule_doc(&ch->new), "result") : NULL, *out = json_get(result, "out");
+	const char *tree = json_str(out, "tree"), *ref = json_str(out, "ref"), *status = json_str(result, "status");
 	if (!t)
 		return;
 	free(t->out);
-	t->out = tree && json_str(out, "ref") ? xstrdup(tree) : NULL;
-	t->out_known = true;
+	free(t->status);
+	t->out = tree && ref && ch->state == TASK_COMPLETED ? xasprintf("%s %s", tree, ref) : NULL;
+	t->status = xstrdup(status ? status : ch->state == TASK_FAILED ? "failed" : "success");
 }
 
 /* The world remembers what tasks that have not ended wait for. */
@@ -185,14 +213,17 @@ static void judge_leaving(const struct rules *r, const struct rule_commit *c)
 void rules_needs(struct rules *r, const struct rule_commit *c)
 {
 	bool leaves = false;
-	for (size_t i = 0; i < c->n; i++) {
+	for (size_t i = 0; i < c->n; i++) { /* all of them, before any is judged by another */
 		const struct rule_change *ch = &c->changes[i];
 		if (ch->kind != RULE_TASK)
 			continue;
 		remember(r, ch);
-		remember_out(r, ch);
+		remember_end(r, ch);
 		leaves = leaves || (!ch->new_mode && !world_task(&r->world, ch->id));
-		if (!c->parent[0] || !ch->new_mode || ch->old_mode)
+	}
+	for (size_t i = 0; i < c->n && c->parent[0]; i++) {
+		const struct rule_change *ch = &c->changes[i];
+		if (ch->kind != RULE_TASK || !ch->new_mode || ch->old_mode)
 			continue;
 		if (ch->state == TASK_IN_PROGRESS) {
 			judge_claim(r, c, ch);

@@ -20,6 +20,7 @@ static void free_task(struct world_task *t)
 {
 	needs_clear(&t->needs);
 	free(t->out);
+	free(t->status);
 	free(t->author);
 	free(t->committer);
 	free(t);

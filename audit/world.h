@@ -17,8 +17,9 @@ struct world_task {
 	char commit[72];	  /* which brought it; "": it was there when the replay began */
 	char *author, *committer; /* of that commit; NULL: not known */
 	int64_t at;		  /* when that was committed, UTC seconds */
-	char *out;		  /* of one that completed: the tree of its files; NULL: none, or not known */
-	bool out_known;
+	/* Of one that has ended, as far as the replay has seen it: how (NULL: not known), and of one that completed
+	 * "TREE REF" of its files (NULL: it left none). */
+	char *status, *out;
 	struct needs needs; /* what it waits for, of one that has not ended and that the replay has seen */
 };
 struct world_node {

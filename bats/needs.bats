@@ -351,3 +351,34 @@ lint  queued" ]
 	[[ "$stderr" == *"1 wait for what has left the branch (submit them anew)"* ]]
 	"$DGRID" audit
 }
+
+@test "a result whose tree is no object id is nobody's option: what is given it cannot start, and rerun refuses" {
+	local evil="--upload-pack=touch $T/pwned; git-upload-pack" long
+	long=$(printf 'a%.0s' {1..100})
+	"$DGRID" submit --id src -- 'echo x >/out/f'
+	"$DGRID" submit --id use --input in=task:src --max-attempts 1 -- 'cat /in/in/f'
+	once
+	[ "$("$DGRID" logs use)" = x ]
+	tgit clone -q "$ORIGIN" evil
+	forge() { # FILE JQ-FILTER
+		tgit -C evil pull -q --rebase
+		jq --arg evil "$evil" "$2" "evil/$1" >new.json
+		mv new.json "evil/$1"
+		tgit -C evil commit -qam forged
+		tgit -C evil push -q origin HEAD:main
+	}
+	forge tasks/completed/use.json '.attempts[-1].inputs.in.tree = $evil'
+	run -69 "$DGRID" rerun use
+	[[ "$output" == *"input 'in': task src left no files"* ]]
+	for evil in "$evil" "$long"; do
+		forge tasks/completed/src.json '.result.out.tree = $evil'
+		"$DGRID" submit --id "next-${#evil}" --input in=task:src --max-attempts 1 -- 'cat /in/in/f' && false
+		jq -n --arg id "next-${#evil}" '{task_id: $id, script: "cat /in/in/f", timeout_seconds: 20, max_attempts: 1, inputs: {in: {task: "src"}}}' >"evil/tasks/queue/next-${#evil}.json"
+		tgit -C evil add -A
+		tgit -C evil commit -qm by-hand
+		tgit -C evil push -q origin HEAD:main
+		timeout "$(scaled 60)" "$DGRID" worker --node-id n1 --engine bwrap --once --work-dir "$T/w-n1" >>"$T/worker.log" 2>&1
+		[ "$(status_of "next-${#evil}")" = unstartable ]
+	done
+	[ ! -e pwned ]
+}

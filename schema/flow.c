@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FLOW_TASKS_MAX 5000
+#define FLOW_BYTES_MAX (32 << 20) /* that defaults become in all tasks */
+
 bool flow_is(const struct json *doc)
 {
 	return json_get(doc, "tasks") != NULL;
@@ -15,39 +18,70 @@ static bool is_id(const struct json *m)
 	return m && m->type == JSON_STRING && strlen(m->text) == m->len && task_id_valid(m->text);
 }
 
-/* One of the file's own names: its id; else NULL. The caller's. */
-static char *id_of(const struct json *tasks, const char *group, const char *name)
+/* The file's own names, sorted. */
+struct names {
+	const struct json **v;
+	size_t n;
+	const char *group;
+};
+
+static int by_text(const void *a, const void *b)
 {
-	for (const struct json *t = tasks->child; t; t = t->next) {
-		const struct json *own = json_get(t, "name");
-		if (is_id(own) && !strcmp(own->text, name))
-			return xasprintf("%s-%s", group, name);
-	}
-	return NULL;
+	return strcmp((*(const struct json *const *)a)->text, (*(const struct json *const *)b)->text);
+}
+
+static void collect(struct names *names, const struct json *tasks)
+{
+	size_t n = 0;
+	for (const struct json *t = tasks->child; t; t = t->next)
+		n++;
+	names->v = xcalloc(n + 1, sizeof(const struct json *));
+	for (const struct json *t = tasks->child; t; t = t->next)
+		if (is_id(json_get(t, "name")))
+			names->v[names->n++] = json_get(t, "name");
+	if (names->n)
+		qsort(names->v, names->n, sizeof *names->v, by_text);
+}
+
+static const struct json **find(const struct names *names, const struct json *name)
+{
+	return names->n ? bsearch(&name, names->v, names->n, sizeof *names->v, by_text) : NULL;
+}
+
+/* Is there another of that name before it in the file? */
+static bool is_second(const struct names *names, const struct json *name)
+{
+	const struct json **at = find(names, name), **first = names->v, **last = names->v + names->n - 1;
+	while (at > first && !strcmp(at[-1]->text, name->text))
+		at--;
+	for (; at <= last && !strcmp((*at)->text, name->text); at++)
+		if (*at != name && ((*at)->line < name->line || ((*at)->line == name->line && (*at)->col < name->col)))
+			return true;
+	return false;
 }
 
 /* In place: the value becomes the id that it stands for. */
-static void rename_one(struct json *value, const struct json *tasks, const char *group)
+static void rename_one(struct json *value, const struct names *names)
 {
-	char *id = is_id(value) ? id_of(tasks, group, value->text) : NULL;
-	if (!id)
+	if (!is_id(value) || !find(names, value))
 		return;
+	char *id = xasprintf("%s-%s", names->group, value->text);
 	free(value->text);
 	value->text = id;
 	value->len = strlen(id);
 }
 
-static void rename_list(struct json *doc, const char *member, const struct json *tasks, const char *group)
+static void rename_list(struct json *doc, const char *member, const struct names *names)
 {
 	struct json *list = json_copy(json_get(doc, member));
 	if (!list)
 		return;
 	for (struct json *v = list->type == JSON_ARRAY ? list->child : NULL; v; v = v->next)
-		rename_one(v, tasks, group);
+		rename_one(v, names);
 	json_set(doc, member, list);
 }
 
-static void rename_inputs(struct json *doc, const struct json *tasks, const char *group)
+static void rename_inputs(struct json *doc, const struct names *names)
 {
 	struct json *inputs = json_copy(json_get(doc, "inputs"));
 	if (!inputs)
@@ -55,7 +89,7 @@ static void rename_inputs(struct json *doc, const struct json *tasks, const char
 	for (struct json *i = inputs->type == JSON_OBJECT ? inputs->child : NULL; i; i = i->next)
 		for (struct json *m = i->type == JSON_OBJECT ? i->child : NULL; m; m = m->next)
 			if (!strcmp(m->name, "task"))
-				rename_one(m, tasks, group);
+				rename_one(m, names);
 	json_set(doc, "inputs", inputs);
 }
 
@@ -77,9 +111,10 @@ static void add_defaults(struct json *doc, const struct json *defaults)
 	}
 }
 
-static void add_task(struct flow *out, const struct json *task, const struct json *tasks, const struct json *defaults,
-		     const char *group, struct problems *p)
+static void add_task(struct flow *out, const struct json *task, const struct names *names, const struct json *defaults,
+		     struct problems *p)
 {
+	const char *group = names->group;
 	const struct json *name = json_get(task, "name"), *id = json_get(task, "task_id");
 	size_t room = strlen(group) < 63 ? 63 - strlen(group) : 0;
 	if (task->type != JSON_OBJECT)
@@ -95,13 +130,10 @@ static void add_task(struct flow *out, const struct json *task, const struct jso
 		problem_in(p, id->name_line, id->name_col, "task_id",
 			   "not in a flow (expected \"name\" alone: the id is made of the group and that)");
 	else {
-		for (const struct json *t = tasks->child; t != task; t = t->next) {
-			const struct json *other = json_get(t, "name");
-			if (is_id(other) && !strcmp(other->text, name->text)) {
-				problem_in(p, name->line, name->col, "name", "\"%s\" is there twice (expected once)",
-					   name->text);
-				return;
-			}
+		if (is_second(names, name)) {
+			problem_in(p, name->line, name->col, "name", "\"%s\" is there twice (expected once)",
+				   name->text);
+			return;
 		}
 		struct flow_task *one;
 		out->v = xrealloc(out->v, (out->n + 1) * sizeof *out->v);
@@ -109,13 +141,23 @@ static void add_task(struct flow *out, const struct json *task, const struct jso
 		*one = (struct flow_task){xasprintf("%s-%s", group, name->text), json_copy(task)};
 		add_defaults(one->doc, defaults);
 		json_remove(one->doc, "name");
-		rename_list(one->doc, "needs", tasks, group);
-		rename_list(one->doc, "after", tasks, group);
-		rename_inputs(one->doc, tasks, group);
+		rename_list(one->doc, "needs", names);
+		rename_list(one->doc, "after", names);
+		rename_inputs(one->doc, names);
 		json_set(one->doc, "task_id", json_new_str(one->id));
 		if (!json_get(one->doc, "group"))
 			json_set(one->doc, "group", json_new_str(group));
 	}
+}
+
+static size_t size_of(const struct json *defaults)
+{
+	struct buf b = {0};
+	if (defaults)
+		json_write(&b, defaults, 0);
+	size_t n = b.len;
+	buf_clear(&b);
+	return n;
 }
 
 void flow_expand(const struct json *doc, const char *group, struct flow *out, struct problems *p)
@@ -139,8 +181,20 @@ void flow_expand(const struct json *doc, const char *group, struct flow *out, st
 	if (tasks->type != JSON_ARRAY || !tasks->child)
 		problem_in(p, tasks->line, tasks->col, "tasks", "%s (expected an array of tasks)",
 			   tasks->type == JSON_ARRAY ? "empty" : json_type_name(tasks->type));
+	if (p->n != before)
+		return;
+	struct names names = {.group = named ? named->text : group};
+	size_t n = 0;
+	for (const struct json *t = tasks->child; t; t = t->next)
+		n++;
+	if (n > FLOW_TASKS_MAX || n * size_of(defaults) > FLOW_BYTES_MAX)
+		problem_in(p, tasks->line, tasks->col, "tasks",
+			   "%zu tasks, each with %zu bytes of defaults (expected at most %d, and %d MB in all)", n,
+			   size_of(defaults), FLOW_TASKS_MAX, FLOW_BYTES_MAX >> 20);
+	collect(&names, tasks);
 	for (const struct json *t = p->n == before ? tasks->child : NULL; t; t = t->next)
-		add_task(out, t, tasks, defaults, named ? named->text : group, p);
+		add_task(out, t, &names, defaults, p);
+	free(names.v);
 }
 
 void flow_judge_circle(const struct flow *f, struct problems *p)

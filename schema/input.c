@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define TEXT_MAX 1024
+#define REF_MAX 175
 #define MB (1 << 20)
 
 bool input_name_valid(const char *name)
@@ -17,6 +18,12 @@ static bool is_oid(const struct json *m)
 {
 	return m && m->type == JSON_STRING && (m->len == 40 || m->len == 64) &&
 	       strspn(m->text, "0123456789abcdef") == m->len;
+}
+
+static bool is_ref(const struct json *m)
+{
+	return m && m->type == JSON_STRING && m->len <= REF_MAX && !strncmp(m->text, "refs/", 5) &&
+	       strspn(m->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_/-") == m->len;
 }
 
 static bool is_count(const struct json *m, int64_t *n)
@@ -146,9 +153,10 @@ void inputs_pin(struct input *v, size_t n, const struct json *pinned)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct json *one = v[i].task ? json_get(pinned, v[i].name) : NULL;
+		bool good = is_oid(json_get(one, "tree")) && is_ref(json_get(one, "ref"));
 		if (v[i].task) {
-			v[i].tree = json_str(one, "tree");
-			v[i].ref = json_str(one, "ref");
+			v[i].tree = good ? json_str(one, "tree") : NULL;
+			v[i].ref = good ? json_str(one, "ref") : NULL;
 		}
 	}
 }

@@ -24,7 +24,8 @@ bool input_name_valid(const char *name);
 /* Is the member well-formed, and is what it says of itself within so many files and MB (0 MB: the grid takes none)?
  * Else false: *at is the value, why what is wrong with it and what was expected. */
 bool inputs_valid(const struct json *inputs, int64_t max_mb, int64_t max_files, const struct json **at, char why[240]);
-/* What tasks left, as a claim names it: {"NAME": {"tree", "ref"}}, which is borrowed, too; NULL: nothing is. */
+/* What tasks left, as a claim names it: {"NAME": {"tree", "ref"}}, which is borrowed, too; NULL: nothing is. What is
+ * no object id on a ref is left out: others wrote it. */
 void inputs_pin(struct input *v, size_t n, const struct json *pinned);
 /* How many there are. Of a task whose inputs are not valid, any of their members may be NULL. */
 size_t inputs_of(const struct json *doc, struct input out[INPUTS_MAX]);

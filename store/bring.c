@@ -22,7 +22,13 @@ bool bring_at_hand(const struct filestore *o, const char *tree)
 {
 	struct err none;
 	/* Everything below it, and not from the remote. */
-	return !GIT(o, NULL, &none, "rev-list", "--objects", "--quiet", tree);
+	return place_oid_valid(tree) && !GIT(o, NULL, &none, "rev-list", "--objects", "--quiet", tree);
+}
+
+/* Whoever wrote the document: no word of it becomes an option of git's. */
+static int check(const char *tree, struct err *e)
+{
+	return place_oid_valid(tree) ? 0 : err_set(e, ERR_DATA, "'%.80s' is no object id of a tree", tree);
 }
 
 /* ref of the remote as another one here. However long it takes. how: NULL, or an option. */
@@ -41,6 +47,8 @@ int bring_out(const struct filestore *o, const char *tree, const char *ref, stru
 {
 	struct place_out place;
 	struct err first;
+	if (check(tree, e))
+		return -1;
 	if (bring_at_hand(o, tree))
 		return 0;
 	if (!GIT(o, NULL, &first, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", tree) &&
@@ -89,6 +97,8 @@ int bring_in(const struct filestore *o, const char *tree, struct err *e)
 {
 	char here[PLACE_MAX], there[PLACE_MAX], is[72];
 	int rc = -1;
+	if (check(tree, e))
+		return -1;
 	snprintf(here, sizeof here, BRING_HELD "/%s", tree);
 	if (filestore_tree(o, here, is) && !strcmp(is, tree) && bring_at_hand(o, tree))
 		return 0;
@@ -111,6 +121,8 @@ int bring_in(const struct filestore *o, const char *tree, struct err *e)
 int bring_left(const struct filestore *o, const char *tree, const char *ref, struct err *e)
 {
 	char here[PLACE_MAX];
+	if (check(tree, e))
+		return -1;
 	snprintf(here, sizeof here, BRING_HELD "/%s", tree);
 	return bring_out(o, tree, ref, e) || GIT(o, NULL, e, "update-ref", here, tree) ? -1 : 0;
 }

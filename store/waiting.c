@@ -1,6 +1,7 @@
 #include "store/waiting.h"
 #include "base/clock.h"
 #include "schema/input.h"
+#include "store/places.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,8 +77,12 @@ static char *status_of(struct ledger *l, const char *id, int *state)
 	/* A queued task has a result only where the commit that is being made has just ended it. */
 	if (*state == TASK_QUEUE && status && !strcmp(status, "skipped"))
 		*state = TASK_FAILED;
-	char *copy =
-	    (*state == TASK_COMPLETED || *state == TASK_FAILED) && doc ? xstrdup(status ? status : "failed") : NULL;
+	bool ended = *state == TASK_COMPLETED || *state == TASK_FAILED;
+	/* What cannot be read as a document has ended all the same, as its folder says. */
+	char *copy = ended && (doc || ledger_answered(&e)) ? xstrdup(status		     ? status
+								     : *state == TASK_FAILED ? "failed"
+											     : "success")
+							   : NULL;
 	json_free(doc);
 	return copy;
 }
@@ -140,9 +145,11 @@ struct json *waiting_inputs(struct ledger *l, const struct json *doc)
 		const struct json *out = json_get(json_get(other, "result"), "out");
 		if (in[i].task && !pinned)
 			pinned = json_new(JSON_OBJECT);
-		if (json_str(out, "tree") && json_str(out, "ref")) {
-			json_set(one, "tree", json_new_str(json_str(out, "tree")));
-			json_set(one, "ref", json_new_str(json_str(out, "ref")));
+		const char *tree = json_str(out, "tree"), *ref = json_str(out, "ref");
+		struct place_out place;
+		if (place_oid_valid(tree) && ref && place_out_parse(ref, &place)) {
+			json_set(one, "tree", json_new_str(tree));
+			json_set(one, "ref", json_new_str(ref));
 			json_set(pinned, in[i].name, one);
 		} else
 			json_free(one); /* it left none: nobody can be given it */

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "store/places.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -299,7 +300,7 @@ static void go_on(struct input_want *w)
 	struct err e = {0};
 	for (; w->had < w->n; w->had++) {
 		const struct input *in = &w->inputs[w->had];
-		if (!in->tree) {
+		if (!place_oid_valid(in->tree)) {
 			err_set(&e, ERR_NOENT, "input '%s': task %s left no files", in->name,
 				in->task ? in->task : "?");
 			tell(w, &e);

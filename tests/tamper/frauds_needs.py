@@ -1,5 +1,5 @@
 """Frauds with tasks that wait for others."""
-from fraud import F, P, Q, fraud
+from fraud import C, F, P, Q, fraud
 from history import Step, stamp
 
 
@@ -195,3 +195,42 @@ def given_files_that_it_does_not_ask_for(h):
 def claimed_before_the_task_whose_files_it_is_given_has_ended(h):
     pair(h, inputs={"x": {"task": "first"}})
     h.fraud(given(h, "a"), P + "then.json")
+
+
+@fraud("input.pinned")
+def given_files_on_another_ref(h):
+    pair(h, inputs={"x": {"task": "first"}})
+    left(h, "first", "a")
+    step = given(h, "a")
+    step.doc["claim"]["inputs"]["x"]["ref"] = "refs/heads/archive"
+    h.fraud(step, P + "then.json")
+
+@fraud("input.pinned")
+def given_files_and_more_words(h):
+    pair(h, inputs={"x": {"task": "first"}})
+    left(h, "first", "a")
+    step = given(h, "a")
+    step.doc["claim"]["inputs"]["x"]["note"] = "--upload-pack=touch pwned"
+    h.fraud(step, P + "then.json")
+
+@fraud("out.form")
+def files_whose_id_is_an_option(h):
+    h.do(h.submit("first"))
+    h.do(h.claim("first"))
+    step = h.finish("first")
+    step.doc["result"]["limits"]["out_mb"] = 16
+    step.doc["result"]["out"] = {"tree": "--upload-pack=touch pwned; git-upload-pack", "files": 1, "bytes": 3,
+                                 "ref": f"refs/dgrid/out/{stamp(h.now)[:10]}/n1/1"}
+    h.fraud(step, C + "first.json")
+
+@fraud("needs.claim")
+def a_claim_that_calls_one_failure_another(h):
+    pair(h, after=["first"])
+    run(h, "first", "failed")
+    h.fraud(claim_after(h, "then", {"first": "timeout"}), P + "then.json")
+
+@fraud("needs.skip")
+def skipped_because_of_another_end_than_there_was(h):
+    pair(h)
+    run(h, "first", "failed")
+    h.fraud(skip(h, "then", status="oom"), F + "then.json")
