@@ -31,9 +31,8 @@ static int by_task(const void *key, const void *entry)
 	return strcmp(key, ((const struct waiting_task *)entry)->id);
 }
 
-/* As far as what is found to be skipped so far tells. */
-static enum waiting judge(const struct ended_ids *ended, const struct needs *needs, const struct waiting_task *v,
-			  size_t n)
+/* By what has ended alone. */
+static enum waiting judge(const struct ended_ids *ended, const struct needs *needs)
 {
 	enum waiting state = WAITING_NOT;
 	for (size_t i = 0; i < needs->n; i++) {
@@ -41,8 +40,7 @@ static enum waiting judge(const struct ended_ids *ended, const struct needs *nee
 		if (waiting_among(&ended->completed, one->id))
 			continue;
 		bool bad = waiting_among(&ended->failed, one->id);
-		const struct waiting_task *queued = bad ? NULL : bsearch(one->id, v, n, sizeof *v, by_task);
-		if (one->success && (bad || (queued && queued->state == WAITING_NEVER)))
+		if (bad && one->success)
 			return WAITING_NEVER;
 		if (!bad)
 			state = WAITING_FOR;
@@ -50,20 +48,50 @@ static enum waiting judge(const struct ended_ids *ended, const struct needs *nee
 	return state;
 }
 
+/* Who needs whom among those that wait: of the i-th, to[first[i]] up to to[first[i + 1]]. */
+struct behind {
+	size_t *first, *to;
+};
+
+static struct behind find_behind(const struct waiting_task *v, size_t n)
+{
+	struct behind b = {.first = xcalloc(n + 2, sizeof *b.first)};
+	for (int fill = 0; fill < 2; fill++) {
+		for (size_t i = 0; i < n; i++)
+			for (size_t k = 0; k < v[i].needs->n; k++) {
+				const struct need *one = &v[i].needs->v[k];
+				const struct waiting_task *t =
+				    one->success ? bsearch(one->id, v, n, sizeof *v, by_task) : NULL;
+				if (t && fill)
+					b.to[b.first[t - v + 1]++] = i;
+				else if (t)
+					b.first[t - v + 2]++;
+			}
+		for (size_t i = 1; i <= n && !fill; i++)
+			b.first[i + 1] += b.first[i];
+		b.to = fill ? b.to : xcalloc(b.first[n + 1] + 1, sizeof *b.to);
+	}
+	return b;
+}
+
 void waiting_judge(const struct ended_ids *ended, struct waiting_task *v, size_t n, struct strs *skips)
 {
+	struct behind behind = find_behind(v, n);
+	size_t *line = xcalloc(n + 1, sizeof *line), in_line = 0;
 	for (size_t i = 0; i < n; i++)
-		v[i].state = WAITING_FOR;
-	for (bool more = true; more;) { /* until nothing follows from what was found */
-		more = false;
-		for (size_t i = 0; i < n; i++) {
-			if (v[i].state == WAITING_NEVER ||
-			    (v[i].state = judge(ended, v[i].needs, v, n)) != WAITING_NEVER)
-				continue;
-			strs_add(skips, v[i].id);
-			more = true;
-		}
+		if ((v[i].state = judge(ended, v[i].needs)) == WAITING_NEVER)
+			line[in_line++] = i;
+	for (size_t at = 0; at < in_line; at++) { /* and what needs those, and so on */
+		strs_add(skips, v[line[at]].id);
+		for (size_t k = behind.first[line[at]]; k < behind.first[line[at] + 1]; k++)
+			if (v[behind.to[k]].state != WAITING_NEVER) {
+				v[behind.to[k]].state = WAITING_NEVER;
+				line[in_line++] = behind.to[k];
+			}
 	}
+	free(behind.first);
+	free(behind.to);
+	free(line);
 }
 
 /* How it ended, by its document or by what this commit makes of it; NULL: it has not. The caller's. */
