@@ -269,7 +269,20 @@ bool result_sound(const struct json *result, const char *status, char why[200])
 		(result_stream_sound(result, "stdout", why) && result_stream_sound(result, "stderr", why)));
 }
 
-/* One point that ran; last: the one that the end of the whole ended. */
+/* A stream on which it printed nothing is not there at all. */
+static bool point_stream_sound(const struct json *p, const char *stream, char why[200])
+{
+	bool there = false;
+	for (const struct json *m = p->child; m; m = m->next)
+		there = there || !strncmp(m->name, stream, strlen(stream));
+	char *name = xasprintf("%s_bytes", stream);
+	int64_t bytes = json_int(p, name, -1);
+	free(name);
+	return !there || (result_stream_sound(p, stream, why) &&
+			  (bytes > 0 || wrong(why, "it has %s, and printed nothing there", stream)));
+}
+
+/* One point that ran. */
 static bool point_sound(const struct json *p, const char *status, char why[200])
 {
 	static const char *const may[] = {"success", "failed", "timeout", "oom", "cancelled"};
@@ -278,9 +291,8 @@ static bool point_sound(const struct json *p, const char *status, char why[200])
 		known = status && !strcmp(status, may[i]);
 	if (!known || !json_get(p, "exit_code") || !json_get(p, "signal") || !json_get(p, "duration_ms"))
 		return wrong(why, "it does not say how it ended");
-	return result_end_sound(p, status, why) &&
-	       (!json_get(p, "stdout_sha256") || result_stream_sound(p, "stdout", why)) &&
-	       (!json_get(p, "stderr_sha256") || result_stream_sound(p, "stderr", why));
+	return result_end_sound(p, status, why) && point_stream_sound(p, "stdout", why) &&
+	       point_stream_sound(p, "stderr", why);
 }
 
 /* What the whole says of itself, as the points have it. */

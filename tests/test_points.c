@@ -103,7 +103,8 @@ static void indexes(void)
 
 /* ---- results ---- */
 
-#define HASH "98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4" /* of "hi\n" */
+#define HASH "98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4"	   /* of "hi\n" */
+#define NOTHING "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" /* of no bytes */
 #define HI "\"stdout\": \"hi\\n\", \"stdout_bytes\": 3, \"stdout_truncated\": false, \"stdout_sha256\": \"" HASH "\""
 #define GOOD(n) "{\"point\": " n ", \"status\": \"success\", \"exit_code\": 0, \"signal\": null, \"duration_ms\": 5}"
 #define SAYS(n)                                                                                                        \
@@ -164,6 +165,20 @@ static void results(void)
 				      "\"duration_ms\": 1, \"stdout\": \"ha\\n\", \"stdout_bytes\": 3, "
 				      "\"stdout_truncated\": false, \"stdout_sha256\": \"" HASH "\"}",
 	      "is not what stdout_sha256");
+	static const char *const lone[] = {"\"stdout\": \"hi\\n\"", "\"stdout_bytes\": 3",
+					   "\"stderr_truncated\": false",
+					   "\"stderr\": \"hi\\n\", \"stderr_bytes\": 3, \"stderr_truncated\": false"};
+	for (size_t i = 0; i < sizeof lone / sizeof *lone; i++) {
+		char *points =
+		    xasprintf("%.*s, %s},%s,%s", (int)strlen(GOOD("4")) - 1, GOOD("4"), lone[i], GOOD("5"), GOOD("6"));
+		sound("success", OK, points, "does not say what it printed on std");
+		free(points);
+	}
+	sound("success", OK,
+	      GOOD("4") "," GOOD("5") ",{\"point\": 6, \"status\": \"success\", \"exit_code\": 0, \"signal\": null, "
+				      "\"duration_ms\": 1, \"stdout\": \"\", \"stdout_bytes\": 0, "
+				      "\"stdout_truncated\": false, \"stdout_sha256\": \"" NOTHING "\"}",
+	      "printed nothing");
 	struct json *none = parse("{}"), *result = parse("{\"points\": []}");
 	char why[200];
 	CHECK(!result_points_sound(none, result, "success", why), "points of a task without");

@@ -74,6 +74,14 @@ def a_quorum_that_found_another_output_in_one_point(h):
     h.fraud(decided(h, "sweep", [point(5), point(6, "else\n"), point(7)]), C + "sweep.json")
 
 
+@fraud(*RULE)
+def a_quorums_point_with_an_output_that_no_hash_covers(h):
+    """The commitments are of a point that printed nothing."""
+    silent = {"point": 6, "status": "success", "exit_code": 0, "signal": None, "duration_ms": 10}
+    voted(h, "sweep", [point(5), silent, point(7)])
+    h.fraud(decided(h, "sweep", [point(5), silent | {"stdout": "0.99\n"}, point(7)]), C + "sweep.json")
+
+
 # ---- a result ----
 
 def fraud_of(name, points, status="success", rules=RULE, **result):
@@ -97,6 +105,9 @@ fraud_of("points_skipped_that_nobody_cancelled", [failed(5), {"point": 6, "statu
          exit_code=3)
 fraud_of("a_points_forged_output", [point(5), point(6, stdout="no\n"), point(7)])
 fraud_of("a_points_output_of_another_length", [point(5), point(6, stdout_bytes=4000), point(7)])
+fraud_of("a_point_with_an_output_and_no_hash", [point(5), {k: v for k, v in point(6).items() if k != "stdout_sha256"}, point(7)])
+fraud_of("a_point_with_bytes_and_no_output", [point(5), failed(6) | {"stderr_bytes": 7}, point(7)], "failed", exit_code=3)
+fraud_of("a_point_with_a_stream_of_no_bytes", [point(5), point(6, ""), point(7)])
 fraud_of("a_points_success_with_exit_code_7", [point(5), point(6, exit_code=7), point(7)])
 fraud_of("a_point_that_timed_out_at_once", [point(5), failed(6) | {"status": "timeout", "exit_code": None}, point(7)], "failed", exit_code=None)
 fraud_of("points_of_more_time_than_the_run", [point(5), point(6, duration_ms=3600000), point(7)])
