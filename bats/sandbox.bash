@@ -400,7 +400,7 @@ check_client_killed() {
 # shares one. What a script prints is its own, also where it looks like the mark between two points.
 check_points() {
 	local share points
-	points='{"A": "it'"'"'s \"1\" $(x) `y` \\", "GREETING": "hi"}, {"A": "two\nlines"}, {"DGRID_POINT": "7", "A": "3"}, {"A": "4"}, {"A": "5", "IFS": "=", "PATH": "/nowhere"}, {"A": "6"}'
+	points='{"A": "it'"'"'s \"1\" $(x) `y` \\", "GREETING": "hi"}, {"A": "two\nlines"}, {"DGRID_POINT": "7", "A": "3"}, {"A": "4"}, {"A": "5", "IFS": "=0123456789", "PATH": "/nowhere"}, {"A": "6"}'
 	for share in false true; do
 		task "p-$share" '{"timeout_seconds": 6, "first_point": 3, "env": {"GREETING": "hello", "OTHER": "env"}, "share_sandbox": '"$share"', "points": ['"$points"']}' <<'SH'
 printf '%s|%s|%s|%s' "$DGRID_POINT" "$A" "$GREETING" "$OTHER"

@@ -18,11 +18,11 @@ static const char copier[] =
 
 /* Before it, in the text, stand how many words the script's own command has and the token, and $1 is what to do first.
  * The last words are that command; those before it, one a turn, set its variables. No name of sh's is used, for each
- * may be the task's; what stands in the parentheses may leave by any way; and what this sh says of that is nobody's
- * output. */
+ * may be the task's, IFS too, so every word is quoted; what stands in the parentheses may leave by any way; and what
+ * this sh says of that is nobody's output. */
 static const char turner[] =
-    "eval \"$1\"; shift; exec 3>&2 2>/dev/null; while [ $# -gt %zu ]; do "
-    "(exec 2>&3 3>&-; eval \"$1\"; shift $(($# - %zu)); exec \"$@\"); set -- $? \"$@\"; "
+    "eval \"$1\"; shift; exec 3>&2 2>/dev/null; while [ \"$#\" -gt %zu ]; do "
+    "(exec 2>&3 3>&-; eval \"$1\"; shift \"$(($# - %zu))\"; exec \"$@\"); set -- \"$?\" \"$@\"; "
     "printf '\\036dgrid-%s %%d\\n' \"$1\"; printf '\\036dgrid-%s %%d\\n' \"$1\" >&3; shift 2; done";
 
 /* Of "#! PROGRAM ARGUMENT": where both stand, as the kernel cuts them; all after PROGRAM is one argument. */
