@@ -312,3 +312,43 @@ assert [r["status"] for r in rows][2:4] == ["failed"] * 2, rows' <<<"$output"
 	grep -q '3 of 4 points succeeded: mine' "$T/site/index.html"
 	grep -A9 'aria-label="Points"' "$T/site/t/run-0000.html" | grep -q '<td class="num">1</td>.*failed.*at 1'
 }
+
+@test "a result finds room beside a large document, whatever was printed; a larger one is not taken" {
+	grid_settings '"point_output_bytes": 16384, "output_limit_bytes": 262144'
+	large() { # ID BYTES MEMBERS: its streams are control bytes, which JSON writes six-fold
+		python3 -c '
+import json, sys
+id, n, more = sys.argv[1:]
+say = "head -c 100000 /dev/zero | tr \"\\\\0\" \"\\\\1\""
+t = {"task_id": id, "script": say + "; " + say + " >&2; exit 3", "timeout_seconds": 10, **json.loads(more)}
+t["metadata"] = {"m": "x" * (int(n) - len(json.dumps(t, indent=2)) - 30)}
+print(json.dumps(t, indent=2))' "$@" >"$T/$1.json"
+	}
+	large over 270000 '{}'
+	run -65 "$DGRID" submit "$T/over.json"
+	[[ "$output" == *"over.json:1:1: "*" bytes as dgrid writes it (expected at most 262144 in a submission)"* ]]
+	run -65 "$DGRID" validate "$T/over.json"
+	run -65 "$DGRID" schedule add over --cron '* * * * *' "$T/over.json"
+	[[ "$output" == *"in a submission"* ]] || { echo "$output"; false; }
+	large points 200000 '{"points": 256, "share_sandbox": true}'
+	large plain 250000 '{"retry_on_failure": true, "max_attempts": 2}'
+	"$DGRID" submit "$T/points.json" "$T/plain.json"
+	# What a grid of an older version may have in its queue.
+	large older 600000 '{"points": 256, "share_sandbox": true}'
+	large oldest 1020000 '{}'
+	tgit clone -q "$ORIGIN" "$T/c"
+	cp "$T/older.json" "$T/oldest.json" "$T/c/tasks/queue/"
+	tgit -C "$T/c" add .
+	tgit -C "$T/c" commit -qm older
+	tgit -C "$T/c" push -q origin HEAD:main
+	once n1
+	for id in points plain older; do
+		[ "$(field $id 'r["status"], r["exit_code"]')" = 'failed 3' ]
+		[ "$(ledger_json failed $id | wc -c)" -lt 1048576 ]
+	done
+	[ "$(field points 'all(p["stdout_bytes"] == 100000 and p["stdout_truncated"] and p["stdout"][:9] == p["stdout"][-9:] for p in r["points"])')" = True ]
+	[ "$(field plain 'r["stderr_bytes"], r["stderr_truncated"], len(r["stderr"]) > 16000')" = '100000 True True' ]
+	[ "$(field oldest 't["state"], t["attempts"][-1]["reason"]')" = "failed its result does not fit into a file of 1048576 bytes beside the task" ]
+	[ -z "$(ledger_ls in_progress)" ]
+	audited
+}

@@ -8,7 +8,8 @@
 #include "schema/signatures.h"
 #include "schema/task_edit.h"
 
-#define TASK_FILE_MAX (1 << 20) /* bytes of a task file */
+#define TASK_FILE_MAX (1 << 20)	  /* bytes of a task file */
+#define TASK_SUBMIT_MAX (1 << 18) /* of one that is submitted, as dgrid writes it: its story and result come to it */
 #define TASK_SCRIPT_MAX 65536
 /* Linux hands a program no string beyond 128 KiB; the rest is for what an engine's command puts around a variable. And
  * bubblewrap takes no more than 9,000 arguments, three a variable. */

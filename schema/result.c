@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define REPLACED "\xEF\xBF\xBD" /* U+FFFD, for what was no UTF-8 */
+#define KEEP_MOST 131072	/* of each end of a stream that is cut to fit, */
+#define KEEP_LEAST 16		/* and at least so much of it */
+#define MARK_BYTES 64		/* more than the mark between them takes */
+
 const char *const result_statuses[RESULT_N_STATUSES] = {"success",   "failed",	"timeout",  "oom",
 							"cancelled", "lost",	"disputed", "unstartable",
 							"expired",   "invalid", "skipped"};
@@ -211,23 +216,31 @@ bool result_end_sound(const struct json *of, const char *status, char why[200])
 	return true;
 }
 
-/* The mark where the middle of a long output was left out, see collected() in runner.c. */
-static bool cut_there(const struct json *text, int64_t bytes, bool exact)
+/* The mark where the middle of a long output was left out, see collected() in runner.c. NULL: it is nowhere; *behind is
+ * what follows it. */
+static const char *cut_mark(const struct json *text, int64_t bytes, bool exact, const char **behind)
 {
-	static const char mark[] = "\n[... ", behind[] = " bytes left out ...]\n";
+	static const char mark[] = "\n[... ", words[] = " bytes left out ...]\n";
 	for (const char *at = text->text;
 	     (at = memmem(at, (size_t)(text->text + text->len - at), mark, sizeof mark - 1)); at++) {
 		char *end;
 		const char *digits = at + sizeof mark - 1;
 		int64_t left = strtoll(digits, &end, 10);
-		size_t rest = (size_t)(text->text + text->len - end), words = sizeof behind - 1;
-		if (end == digits || rest < words || memcmp(end, behind, words) != 0)
+		size_t rest = (size_t)(text->text + text->len - end), n = sizeof words - 1;
+		if (end == digits || rest < n || memcmp(end, words, n) != 0)
 			continue;
-		int64_t kept = (int64_t)(at - text->text) + (int64_t)(rest - words);
+		int64_t kept = (int64_t)(at - text->text) + (int64_t)(rest - n);
+		*behind = end + n;
 		if (left > 0 && left < bytes && (!exact || left == bytes - kept))
-			return true;
+			return at;
 	}
-	return false;
+	return NULL;
+}
+
+/* What is no UTF-8 was replaced, and then its own bytes are nowhere. */
+static bool is_exact(const struct json *text)
+{
+	return !memmem(text->text, text->len, REPLACED, sizeof REPLACED - 1);
 }
 
 bool result_stream_sound(const struct json *result, const char *stream, char why[200])
@@ -241,10 +254,10 @@ bool result_stream_sound(const struct json *result, const char *stream, char why
 		free(names[i]);
 	if (!text || text->type != JSON_STRING || bytes < 0 || !cut || cut->type != JSON_BOOL || !said)
 		return wrong(why, "it does not say what it printed on %s, how much, and its hash", stream);
-	/* What is no UTF-8 was replaced, and then its own bytes are nowhere. */
-	bool exact = !memmem(text->text, text->len, "\xEF\xBF\xBD", 3);
+	const char *behind;
+	bool exact = is_exact(text);
 	if (cut->boolean)
-		return cut_there(text, bytes, exact) ||
+		return cut_mark(text, bytes, exact, &behind) ||
 		       wrong(why, "%s is said to be cut, and what is kept and left out is not its %lld bytes", stream,
 			     (long long)bytes);
 	if (exact ? (int64_t)text->len != bytes : (int64_t)text->len < bytes)
@@ -366,4 +379,77 @@ bool result_points_sound(const struct json *task, const struct json *result, con
 		return wrong(why, "its points took %lld ms, and all of them together %lld", (long long)ms,
 			     (long long)json_int(result, "duration_ms", 0));
 	return whole_sound(result, status, bad, first, ended, why);
+}
+
+/* ---- room in a file ---- */
+
+/* Of a stream's text n bytes of each end, or less where a character would be halved. */
+static void cut_stream(struct json *of, const char *stream, size_t n)
+{
+	char *bytes_name = xasprintf("%s_bytes", stream), *cut_name = xasprintf("%s_truncated", stream);
+	const struct json *text = json_get(of, stream), *cut = json_get(of, cut_name);
+	int64_t bytes = json_int(of, bytes_name, 0), left;
+	const char *from = NULL, *behind = NULL;
+	struct buf kept = {0};
+	if (!text || text->type != JSON_STRING || text->len <= 2 * n + MARK_BYTES)
+		goto out;
+	if (cut && cut->type == JSON_BOOL && cut->boolean)
+		from = cut_mark(text, bytes, is_exact(text), &behind);
+	const char *end = text->text + text->len;
+	size_t head = from ? (size_t)(from - text->text) : text->len, tail = from ? (size_t)(end - behind) : text->len;
+	head = head < n ? head : n;
+	tail = tail < n ? tail : n;
+	for (int i = 0; i < 3 && head && ((unsigned char)text->text[head] & 0xC0) == 0x80; i++)
+		head--;
+	for (int i = 0; i < 3 && tail && ((unsigned char)*(end - tail) & 0xC0) == 0x80; i++)
+		tail--;
+	buf_add(&kept, text->text, head);
+	buf_add(&kept, end - tail, tail);
+	left = bytes - (int64_t)kept.len;
+	for (size_t i = 0; i + 2 < kept.len; i++) /* three bytes stand there for one */
+		left += memcmp(kept.data + i, REPLACED, 3) ? 0 : 2;
+	left = left < 1 ? 1 : left < bytes ? left : bytes - 1;
+	buf_reset(&kept);
+	buf_add(&kept, text->text, head);
+	buf_addf(&kept, "\n[... %lld bytes left out ...]\n", (long long)left);
+	buf_add(&kept, end - tail, tail);
+	json_set(of, stream, json_new_strn(kept.data, kept.len));
+	json_set(of, cut_name, json_new_bool(true));
+out:
+	buf_clear(&kept);
+	free(bytes_name);
+	free(cut_name);
+}
+
+static void cut_streams(struct json *result, size_t n)
+{
+	const struct json *points = json_get(result, "points");
+	cut_stream(result, "stdout", n);
+	cut_stream(result, "stderr", n);
+	for (struct json *p = points && points->type == JSON_ARRAY ? points->child : NULL; p; p = p->next) {
+		cut_stream(p, "stdout", n);
+		cut_stream(p, "stderr", n);
+	}
+}
+
+static size_t bytes_in_file(const struct json *result)
+{
+	struct json *file = json_new(JSON_OBJECT);
+	struct buf b = {0};
+	json_set(file, "result", json_copy(result));
+	json_write(&b, file, 2);
+	size_t n = b.len;
+	buf_clear(&b);
+	json_free(file);
+	return n;
+}
+
+bool result_fit(struct json *result, size_t bytes)
+{
+	bool fits = bytes_in_file(result) <= bytes;
+	for (size_t n = KEEP_MOST; !fits && n >= KEEP_LEAST; n /= 2) {
+		cut_streams(result, n);
+		fits = bytes_in_file(result) <= bytes;
+	}
+	return fits;
 }

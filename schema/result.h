@@ -21,6 +21,9 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 /* How one point ended, and how one that did not run because the whole ended before it. The caller's. */
 struct json *result_point(const struct attempt_result *r, int64_t index);
 struct json *result_skipped(int64_t index);
+/* Cuts the middle out of its streams until it takes at most so many bytes of a task's file, however many escapes they
+ * need there. False: it takes more whatever is cut. */
+bool result_fit(struct json *result, size_t bytes);
 /* How the ledger says that a task ended. Its index in that list; RESULT_N_STATUSES: it is none of them. */
 enum { RESULT_N_STATUSES = 11 };
 extern const char *const result_statuses[RESULT_N_STATUSES];

@@ -38,6 +38,17 @@ static void check_terms(const struct members *k)
 			   (long long)replicas);
 }
 
+/* What is submitted leaves room in its file for what becomes of it. */
+static void check_size(const struct json *doc, struct problems *p)
+{
+	char *text = task_text(doc);
+	size_t n = strlen(text);
+	free(text);
+	if (n > TASK_SUBMIT_MAX)
+		problem_at(p, doc->line, doc->col, "%zu bytes as dgrid writes it (expected at most %d in a submission)",
+			   n, TASK_SUBMIT_MAX);
+}
+
 struct json *task_read(const char *text, size_t len, struct problems *p)
 {
 	struct json_error je;
@@ -71,6 +82,8 @@ int task_judge(struct task *t, struct json *doc, const char *file_id, const stru
 	for (const struct json *m = doc->child; m; m = m->next)
 		member_check(&k, m, submitted);
 	members_required(&k);
+	if (submitted)
+		check_size(doc, p);
 	check_terms(&k);
 	limit_judge(doc, p);
 	if (p->n == before) {

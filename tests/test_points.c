@@ -1,5 +1,6 @@
 /* Points: which are valid, what indexes they have, and when a result's points are sound. */
 #include "audit/rerun.h"
+#include "base/sha256.h"
 #include "schema/points.h"
 #include "schema/result.h"
 #include "schema/task.h"
@@ -187,6 +188,51 @@ static void results(void)
 	json_free(result);
 }
 
+/* A file has an end: streams are cut until they fit, and stay sound. */
+static void room(void)
+{
+	static const char *const of[] = {"a", "\\u0001", "\xC3\xA4", "\xEF\xBF\xBD", "\xF0\x9F\x98\x80!"};
+	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
+		struct buf text = {0};
+		buf_adds(&text, "{\"stdout\": \"");
+		for (int k = 0; k < 20000; k++)
+			buf_adds(&text, of[i]);
+		buf_adds(&text, "\"}");
+		struct json *r = parse(text.data);
+		const struct json *all = json_get(r, "stdout");
+		int64_t bytes = (int64_t)all->len;
+		char why[200] = "", hex[SHA256_HEX];
+		uint8_t hash[32];
+		sha256(all->text, all->len, hash);
+		sha256_hex(hash, hex);
+		json_set(r, "stdout_bytes", json_new_int(bytes));
+		json_set(r, "stdout_truncated", json_new_bool(false));
+		json_set(r, "stdout_sha256", json_new_str(hex));
+		CHECK(result_fit(r, 1 << 20) && !json_get(r, "stdout_truncated")->boolean, "it fits as it is");
+		static const size_t sizes[] = {9000, 3000, 1000};
+		for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) { /* what was cut is cut again */
+			struct buf now = {0};
+			CHECK(result_fit(r, sizes[k]), of[i]);
+			json_write(&now, r, 2);
+			CHECK(now.len <= sizes[k] && now.len > sizes[k] / 4, now.data);
+			CHECK(json_get(r, "stdout_truncated")->boolean && result_stream_sound(r, "stdout", why), why);
+			CHECK(json_int(r, "stdout_bytes", 0) == bytes && !strcmp(json_str(r, "stdout_sha256"), hex),
+			      "kept");
+			struct json *again = parse(now.data);
+			CHECK(again != NULL, "valid UTF-8");
+			json_free(again);
+			buf_clear(&now);
+		}
+		CHECK(!result_fit(r, 100), "too little for anything");
+		json_free(r);
+		buf_clear(&text);
+	}
+	struct json *r = parse("{\"points\": [" SAYS("4") "," GOOD("5") "]}");
+	CHECK(!result_fit(r, 200) && !strcmp(json_str(json_get(r, "points")->child, "stdout"), "hi\n"),
+	      "short ones stay");
+	json_free(r);
+}
+
 static void lines(void)
 {
 	struct json *r = parse("{\"points\": [" GOOD("4") "," BAD("5") "]}");
@@ -263,6 +309,7 @@ int main(void)
 	schema();
 	indexes();
 	results();
+	room();
 	lines();
 	commitments();
 	reruns();

@@ -351,9 +351,38 @@ static void outlives(void)
 	problems_clear(&p);
 }
 
+/* What is submitted has an end; what dgrid wrote, or took when it had another, is read. */
+static void sizes(void)
+{
+	struct grid_config c;
+	struct problems p = {0};
+	struct task t;
+	config_defaults(&c);
+	char *wide = xasprintf("%0*d", TASK_SUBMIT_MAX - 100, 0), /* fits with what else is there, and not with more */
+	    *fits =
+		xasprintf("{\"task_id\": \"t\", \"script\": \"true\", \"timeout_seconds\": 10, \"x-a\": \"%s\"}", wide),
+	     *over = xasprintf("{\"task_id\": \"t\", \"script\": \"true\", \"timeout_seconds\": 10, \"x-a\": \"%s\", "
+			       "\"x-b\": \"0123456789012345678901234567890123456789\"}",
+			       wide);
+	struct buf said = {0};
+	CHECK(!problems(fits, &said), said.data);
+	CHECK(problems(over, &said) == 1 &&
+		  strstr(said.data, "bytes as dgrid writes it (expected at most 262144 in a submission)"),
+	      said.data);
+	CHECK(!task_parse(&t, over, strlen(over), "t", &c, false, &p), "in a queue");
+	task_clear(&t);
+	problems_clear(&p);
+	buf_clear(&said);
+	config_clear(&c);
+	free(wide);
+	free(fits);
+	free(over);
+}
+
 int main(void)
 {
 	outlives();
+	sizes();
 	schema();
 	inputs();
 	life();

@@ -14,6 +14,7 @@
 #define TASKS_USUAL 256	    /* a sweep becomes at most so many, */
 #define CHUNK_USUAL 64	    /* but for tasks of no more points than this, */
 #define CHUNK_SECONDS 3600  /* and of no longer than this */
+#define AROUND 1024	    /* bytes for the other members that each task of a sweep gets */
 #define NAME_MAX_LEN 56	    /* of what ids begin with */
 
 int sweep_take(struct sweep *w, int key, const char *value, struct err *e)
@@ -341,6 +342,20 @@ static size_t usual_chunk(size_t points, const struct json *doc)
 	return n ? n : 1;
 }
 
+/* Of its text in the task's file. */
+static size_t written_of(const struct sweep_point *p)
+{
+	struct buf b = {0};
+	size_t n = 64; /* for its index, and what stands around it */
+	for (const struct json *v = p->vars ? p->vars->child : NULL; v; v = v->next)
+		n += 8; /* indented as deep as it stands */
+	if (p->vars)
+		json_write(&b, p->vars, 2);
+	n += b.len;
+	buf_clear(&b);
+	return n;
+}
+
 static size_t bytes_of(const struct sweep_point *p)
 {
 	size_t n = 32; /* for its index */
@@ -369,12 +384,15 @@ static struct json *members(const struct sweep *w, size_t from, size_t to)
 	return list;
 }
 
-/* Where the task ends that begins at from. */
-static size_t end_of(const struct sweep *w, size_t from, size_t chunk)
+/* Where the task ends that begins at from; doc: what it has beside its points. */
+static size_t end_of(const struct sweep *w, size_t from, size_t chunk, const struct json *doc)
 {
-	size_t to = from + 1, bytes = bytes_of(&w->v[from]);
+	char *text = task_text(doc);
+	size_t to = from + 1, bytes = bytes_of(&w->v[from]), all = strlen(text) + AROUND + written_of(&w->v[from]);
+	free(text);
 	while (to < w->n && to - from < chunk && w->v[to].model == w->v[from].model &&
-	       w->v[to].index > w->v[to - 1].index && (bytes += bytes_of(&w->v[to])) <= POINTS_BYTES)
+	       w->v[to].index > w->v[to - 1].index && (bytes += bytes_of(&w->v[to])) <= POINTS_BYTES &&
+	       (all += written_of(&w->v[to])) <= TASK_SUBMIT_MAX)
 		to++;
 	return to;
 }
@@ -387,7 +405,7 @@ int sweep_cut(const struct sweep *w, struct json *const *docs, const char *name,
 			       NAME_MAX_LEN);
 	for (size_t from = 0, to; from < w->n; from = to) {
 		struct json *doc = json_copy(docs[w->v[from].model]);
-		to = end_of(w, from, w->chunk ? (size_t)w->chunk : usual_chunk(w->n, doc));
+		to = end_of(w, from, w->chunk ? (size_t)w->chunk : usual_chunk(w->n, doc), doc);
 		char *id = xasprintf("%s-%04zu", name, ids->n);
 		json_set(doc, "task_id", json_new_str(id));
 		json_set(doc, "group", json_new_str(group));

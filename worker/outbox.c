@@ -2,6 +2,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "schema/result.h"
+#include "schema/task.h"
 #include "schema/vote.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,7 @@
 #define REFUSED_MAX_MS 300000
 #define STUCK 3
 #define FREE_FAULTS 3		   /* so often an engine may fail with a task at no cost */
+#define ROOM_BYTES 65536	   /* of a task's file, for what else is written into it, its retries too */
 #define OUTCOME_FILE_MAX (8 << 20) /* two streams of the largest output_limit_bytes, each byte escaped */
 
 static char *path_of(const struct outbox *o, const char *nonce)
@@ -253,6 +256,23 @@ static enum change_verdict finish_vote(struct outcome *item, struct json *doc, e
 	return CHANGE_APPLY;
 }
 
+/* A file has an end: beside a large document less is kept of what the run printed. A result that would not fit at all
+ * is as one that cannot be had. */
+static void make_room(struct outcome *item, const struct json *doc)
+{
+	char *text = task_text(doc);
+	size_t used = strlen(text) + ROOM_BYTES;
+	free(text);
+	if (!item->result || result_fit(item->result, used < TASK_FILE_MAX ? TASK_FILE_MAX - used : 0))
+		return;
+	json_free(item->result);
+	item->result = NULL;
+	item->waits = false;
+	snprintf(item->status, sizeof item->status, "unstartable");
+	snprintf(item->reason, sizeof item->reason, "its result does not fit into a file of %d bytes beside the task",
+		 TASK_FILE_MAX);
+}
+
 static enum change_verdict edit_finish(void *ctx, struct json *doc, enum task_state *to)
 {
 	struct outcome *item = ctx;
@@ -260,6 +280,7 @@ static enum change_verdict edit_finish(void *ctx, struct json *doc, enum task_st
 	item->wanted = false;
 	if (!nonce || strcmp(nonce, item->nonce) != 0)
 		return CHANGE_DROP; /* fencing: the claim is no longer ours */
+	make_room(item, doc);
 	item->shared = item->result && vote_claim_terms(json_get(doc, "claim")).replicas > 1;
 	if (item->shared && strcmp(item->status, "cancelled") != 0) {
 		return finish_vote(item, doc, to);
