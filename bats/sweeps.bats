@@ -115,6 +115,25 @@ refused() { # EXIT MESSAGE ARGUMENTS...: nothing is queued
 	[[ "$output" == *"no task of a group 'nothing'"* ]]
 }
 
+@test "points together run no longer than the grid allows, whoever writes them" {
+	run -65 "$DGRID" submit --array 0-255 --chunk 256 --timeout 60 --id long -- true
+	[[ "$output" == *"points: 256 points of 60 s each (expected at most 3600 s together, as max_points_seconds of grid.json has it)"* ]]
+	"$DGRID" submit --array 0-255 --chunk 256 --timeout 14 --id right -- true
+	grid_settings '"max_points_seconds": 100'
+	"$DGRID" submit --array 0-999 --timeout 30 --id cut -- true
+	[ "$(every '{d["points"] for d in docs if d["group"] == "cut"} == {3, 1}')" = True ]
+	"$DGRID" submit --array 0-1 --chunk 1 --timeout 101 --id one -- true
+	[ "$(every '[d["points"] for d in docs if d["group"] == "one"]')" = '[1, 1]' ]
+	# A stranger's request.
+	tgit clone -q "$ORIGIN" "$T/c"
+	mkdir -p "$T/c/tasks/unapproved"
+	echo '{"task_id": "x", "script": "true", "timeout_seconds": 51, "points": 2}' >"$T/c/tasks/unapproved/x.json"
+	tgit -C "$T/c" add .
+	tgit -C "$T/c" commit -qm request
+	run -65 "$DGRID" --repo "$T/c" validate --pr origin/main..HEAD
+	[[ "$output" == *"tasks/unapproved/x.json:1:"*": points: 2 points of 51 s each"* ]]
+}
+
 @test "a script may say its own sweep; the command line goes before it" {
 	printf '#!/bin/sh\n#DGRID --array 1-4 --chunk 2 --timeout 10\necho $DGRID_POINT\n' >"$T/s.sh"
 	[ "$("$DGRID" submit --script "$T/s.sh" --id own)" = own ]
@@ -247,7 +266,7 @@ refused() { # EXIT MESSAGE ARGUMENTS...: nothing is queued
 
 @test "what all points print stays below what a file may hold" {
 	grid_settings '"point_output_bytes": 16384, "max_timeout_seconds": 300'
-	"$DGRID" submit --array 0-255 --chunk 256 --share-sandbox --id flood --timeout 60 -- 'head -c 20000 /dev/zero | tr "\0" "\1"; head -c 20000 /dev/zero | tr "\0" "\1" >&2'
+	"$DGRID" submit --array 0-255 --chunk 256 --share-sandbox --id flood --timeout 14 -- 'head -c 20000 /dev/zero | tr "\0" "\1"; head -c 20000 /dev/zero | tr "\0" "\1" >&2'
 	once n1
 	[ "$(ledger_json completed flood-0000 | wc -c)" -lt 1048576 ]
 	[ "$(field flood-0000 'len(r["points"]), {p["stdout_bytes"] for p in r["points"]}, min(len(p["stderr"]) for p in r["points"]) >= 128')" = '256 {20000} True' ]

@@ -529,7 +529,7 @@ def sweep():
     dashboard = statistics.median(timed(g, 'dashboard', '-o', os.path.join(g.dir, 'site')) for _ in range(3))
     g.gone()
     g = Grid()
-    timed(g, 'submit', '--array', '0-63', '--chunk', '64', '--share-sandbox', '--id', 'shared', '--', 'true')
+    timed(g, 'submit', '--array', '0-63', '--chunk', '64', '--timeout', '30', '--share-sandbox', '--id', 'shared', '--', 'true')
     timed(g, 'submit', '--array', '0-49', '--chunk', '50', '--id', 'own', '--', 'true')
     bare_sandboxes(5)
     bare = bare_sandboxes(25)

@@ -245,6 +245,8 @@ static const struct setting {
     {NUMBER(tmp_mb, 64, 1, 65536), "the size of a task's `/tmp`"},
     {NUMBER(output_limit_bytes, 10240, 256, 262144), "kept of each stream of a task: its beginning and its end"},
     {NUMBER(point_output_bytes, 1024, 128, 16384), "the same of each point of a task with `points`"},
+    {NUMBER(max_points_seconds, 3600, 10, 22118400),
+     "the longest that the points of a task may run together: how many they are times its time limit"},
     {NUMBER(poll_seconds, 5, 1, 3600),
      "how often a worker looks for work, up to six times as long with nothing to do; a folder on the same machine is "
      "watched instead"},

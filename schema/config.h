@@ -12,6 +12,7 @@ struct grid_config {
 	int64_t min_timeout_seconds, max_timeout_seconds, output_limit_bytes, heartbeat_seconds, orphan_after_seconds,
 	    max_clock_skew_seconds, poll_seconds, keep_finished, max_memory_mb, max_pids, tmp_mb,
 	    point_output_bytes,	       /* of each stream of a point */
+	    max_points_seconds,	       /* all points of a task together */
 	    pushes_per_minute,	       /* for the whole grid; 0: no limit */
 	    lease_seconds,	       /* a claim's lease, renewed while the task runs; 0: its timeout and a grace */
 	    live_tail_bytes,	       /* of each running task's streams, shown to who follows; 0: none */

@@ -1,5 +1,6 @@
 #include "schema/task.h"
 #include "schema/limit.h"
+#include "schema/points.h"
 #include "schema/vote.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,12 @@ static void check_terms(const struct members *k)
 			problem_in(k->p, lone->line, lone->col, lone->name,
 				   "without \"points\" (expected both, or neither)");
 	}
+	size_t points = points_count(t->doc);
+	if (points > 1 && points_seconds(t->doc, t->timeout_seconds) > k->c->max_points_seconds)
+		problem_in(k->p, json_get(t->doc, "points")->line, json_get(t->doc, "points")->col, "points",
+			   "%zu points of %lld s each (expected at most %lld s together, as max_points_seconds of "
+			   "grid.json has it)",
+			   points, (long long)t->timeout_seconds, (long long)k->c->max_points_seconds);
 	int64_t replicas = vote_terms(t->doc, k->c).replicas;
 	if (t->retry_on_failure && replicas > 1)
 		problem_in(k->p, retry->line, retry->col, "retry_on_failure",

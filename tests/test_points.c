@@ -86,6 +86,34 @@ static void schema(void)
 	free(wide);
 }
 
+/* All points together have their own limit; one point alone has that of any task. */
+static void together(void)
+{
+	static const struct {
+		const char *members;
+		bool valid;
+	} tasks[] = {{"\"timeout_seconds\": 10, \"points\": 10", true},
+		     {"\"timeout_seconds\": 10, \"points\": 11", false},
+		     {"\"timeout_seconds\": 60, \"points\": [{}, {}]", false},
+		     {"\"timeout_seconds\": 300, \"points\": 1", true},
+		     {"\"timeout_seconds\": 300", true}};
+	for (size_t i = 0; i < sizeof tasks / sizeof *tasks; i++) {
+		struct grid_config c;
+		struct task t;
+		struct problems p = {0};
+		char *text = xasprintf("{\"task_id\": \"t\", \"script\": \"true\", %s}", tasks[i].members);
+		config_defaults(&c);
+		CHECK(c.max_points_seconds == 3600, "the default");
+		c.max_points_seconds = 100;
+		CHECK(!task_parse(&t, text, strlen(text), "t", &c, false, &p) == tasks[i].valid, text);
+		CHECK(tasks[i].valid || strstr(p.text.data, "s each (expected at most 100 s together"), text);
+		task_clear(&t);
+		problems_clear(&p);
+		config_clear(&c);
+		free(text);
+	}
+}
+
 static void indexes(void)
 {
 	struct point all[POINTS_MAX];
@@ -307,6 +335,7 @@ static void reruns(void)
 int main(void)
 {
 	schema();
+	together();
 	indexes();
 	results();
 	room();

@@ -4,6 +4,7 @@
 #include "base/sig.h"
 #include "schema/input.h"
 #include "schema/need.h"
+#include "schema/points.h"
 #include "schema/result.h"
 #include "verbs/follow.h"
 #include "verbs/left.h"
@@ -109,6 +110,7 @@ static int read_task(struct again *a, const struct grid_config *c)
 	a->wide.images[0] = xstrdup(asked ? asked : image && *image && *image != '-' ? image : c->images[0]);
 	a->wide.min_timeout_seconds = 1;
 	a->wide.max_timeout_seconds = 86400;
+	a->wide.max_points_seconds = 86400 * (int64_t)POINTS_MAX;
 	a->wide.max_out_mb = a->wide.max_in_mb = OUT_WIDEST;
 	a->wide.max_in_files = WIDEST;
 	a->wide.max_memory_mb = a->wide.tmp_mb = WIDEST;

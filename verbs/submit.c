@@ -217,7 +217,7 @@ static int check_inputs(const struct submission *w, struct err *e)
 }
 
 /* The tasks of a sweep. Its group is told by --group, else by --id, else it gets a fresh name. */
-static int make_sweep(struct submission *w, struct json *doc, struct err *e)
+static int make_sweep(struct submission *w, struct json *doc, const struct grid_config *c, struct err *e)
 {
 	char fresh[24] = "sweep-";
 	const char *group = json_str(doc, "group");
@@ -225,11 +225,11 @@ static int make_sweep(struct submission *w, struct json *doc, struct err *e)
 	w->group = xstrdup(group ? group : w->id ? w->id : fresh);
 	if (sweep_read(&w->sweep, e))
 		return -1;
-	return sweep_cut(&w->sweep, &doc, w->id ? w->id : w->group, w->group, &w->q.ids, &w->q.texts, e);
+	return sweep_cut(&w->sweep, &doc, c, w->id ? w->id : w->group, w->group, &w->q.ids, &w->q.texts, e);
 }
 
 /* --failed-of: what failed of a group, as a sweep of its own; the options apply. */
-static int make_failed(struct submission *w, struct ledger *l, struct err *e)
+static int make_failed(struct submission *w, struct ledger *l, const struct grid_config *c, struct err *e)
 {
 	struct failed f = {0};
 	int rc = failed_read(&f, l, w->sweep.failed_of, &w->sweep, e);
@@ -238,14 +238,15 @@ static int make_failed(struct submission *w, struct ledger *l, struct err *e)
 	if (!rc) {
 		const char *group = f.n ? json_str(w->made.members, "group") : NULL;
 		w->group = xstrdup(group ? group : f.group);
-		rc = sweep_cut(&w->sweep, f.docs, w->id ? w->id : w->group, w->group, &w->q.ids, &w->q.texts, e);
+		rc = sweep_cut(&w->sweep, f.docs, c, w->id ? w->id : w->group, w->group, &w->q.ids, &w->q.texts, e);
 	}
 	failed_clear(&f);
 	return rc;
 }
 
 /* The one task of options and a script, or the tasks of a sweep. */
-static int make_tasks(struct submission *w, const char *script, const char *by, struct err *e)
+static int make_tasks(struct submission *w, const char *script, const struct grid_config *c, const char *by,
+		      struct err *e)
 {
 	char fresh[24] = "t-";
 	clock_nonce(fresh + 2, 6);
@@ -253,7 +254,7 @@ static int make_tasks(struct submission *w, const char *script, const char *by, 
 	struct json *doc = making_task(&w->made, id, script ? script : "", by);
 	int rc = 0;
 	if (sweep_wanted(&w->sweep)) {
-		rc = make_sweep(w, doc, e);
+		rc = make_sweep(w, doc, c, e);
 		json_free(doc);
 		return rc;
 	}
@@ -463,9 +464,9 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 		goto out;
 	if ((w.replace ? open_grid_to_sign : open_grid)(ctx, &l, &c, e))
 		goto out;
-	if (one && make_tasks(&w, script.data, l.git.name, e))
+	if (one && make_tasks(&w, script.data, &c, l.git.name, e))
 		goto out;
-	if (w.sweep.failed_of && make_failed(&w, &l, e))
+	if (w.sweep.failed_of && make_failed(&w, &l, &c, e))
 		goto out;
 	w.files.group = json_str(w.made.members, "group");
 	w.files.by = l.git.name;

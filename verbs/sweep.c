@@ -330,14 +330,15 @@ void sweep_add_failed(struct sweep *w, const struct json *doc, size_t model)
 /* ---- tasks ---- */
 
 /* How many points each has, where nobody says. */
-static size_t usual_chunk(size_t points, const struct json *doc)
+static size_t usual_chunk(size_t points, const struct json *doc, int64_t most_seconds)
 {
 	const struct json *share = json_get(doc, "share_sandbox");
 	size_t tasks = share && share->type == JSON_BOOL && share->boolean ? TASKS_SHARED : TASKS_USUAL,
 	       n = (points + tasks - 1) / tasks, most = CHUNK_USUAL;
 	int64_t seconds = json_int(doc, "timeout_seconds", 0);
-	if (seconds > 0 && (size_t)(CHUNK_SECONDS / seconds) < most)
-		most = (size_t)(CHUNK_SECONDS / seconds);
+	int64_t together = most_seconds < CHUNK_SECONDS ? most_seconds : CHUNK_SECONDS;
+	if (seconds > 0 && (size_t)(together / seconds) < most)
+		most = (size_t)(together / seconds);
 	n = n < most ? n : most;
 	return n ? n : 1;
 }
@@ -397,15 +398,15 @@ static size_t end_of(const struct sweep *w, size_t from, size_t chunk, const str
 	return to;
 }
 
-int sweep_cut(const struct sweep *w, struct json *const *docs, const char *name, const char *group, struct strs *ids,
-	      struct strs *texts, struct err *e)
+int sweep_cut(const struct sweep *w, struct json *const *docs, const struct grid_config *c, const char *name,
+	      const char *group, struct strs *ids, struct strs *texts, struct err *e)
 {
 	if (strlen(name) > NAME_MAX_LEN)
 		return err_set(e, ERR_USAGE, "'%.80s' is too long for the ids of a sweep (expected at most %d)", name,
 			       NAME_MAX_LEN);
 	for (size_t from = 0, to; from < w->n; from = to) {
 		struct json *doc = json_copy(docs[w->v[from].model]);
-		to = end_of(w, from, w->chunk ? (size_t)w->chunk : usual_chunk(w->n, doc), doc);
+		to = end_of(w, from, w->chunk ? (size_t)w->chunk : usual_chunk(w->n, doc, c->max_points_seconds), doc);
 		char *id = xasprintf("%s-%04zu", name, ids->n);
 		json_set(doc, "task_id", json_new_str(id));
 		json_set(doc, "group", json_new_str(group));

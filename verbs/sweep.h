@@ -5,6 +5,7 @@
 #ifndef SWEEP_H
 #define SWEEP_H
 #include "json.h"
+#include "schema/config.h"
 
 struct sweep_point {
 	int64_t index;
@@ -29,7 +30,7 @@ int sweep_read(struct sweep *w, struct err *e);
  * document number `model`. */
 void sweep_add_failed(struct sweep *w, const struct json *doc, size_t model);
 /* Tasks out of them: of each document as many as its points take, named NAME-0000 and on, of this group. */
-int sweep_cut(const struct sweep *w, struct json *const *docs, const char *name, const char *group, struct strs *ids,
-	      struct strs *texts, struct err *e);
+int sweep_cut(const struct sweep *w, struct json *const *docs, const struct grid_config *c, const char *name,
+	      const char *group, struct strs *ids, struct strs *texts, struct err *e);
 void sweep_clear(struct sweep *w);
 #endif

@@ -1,6 +1,6 @@
 """Frauds in the points of a result: points that nobody ran or that another task had, a whole that does not follow from them, a
 commitment that covers other ones."""
-from fraud import C, F, fraud
+from fraud import C, F, P, fraud
 from frauds_signed import vclaim
 from history import sha256
 
@@ -113,6 +113,12 @@ fraud_of("a_point_that_timed_out_at_once", [point(5), failed(6) | {"status": "ti
 fraud_of("points_of_more_time_than_the_run", [point(5), point(6, duration_ms=3600000), point(7)])
 fraud_of("a_point_lost_within_a_run", [point(5), {"point": 6, "status": "lost"}, point(7)], "failed", exit_code=None)
 fraud_of("a_point_with_a_member_of_its_own", [point(5), point(6, note="trust me"), point(7)], rules=("doc.fields",))
+
+
+@fraud("claim.task")
+def a_claim_of_points_that_run_longer_than_the_grid_allows(h):
+    h.do(h.submit("sweep", points=256))
+    h.fraud(h.claim("sweep"), P + "sweep.json")
 
 
 @fraud(*RULE)
