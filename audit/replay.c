@@ -169,7 +169,8 @@ static void take_entry(void *ctx, const char *entry)
 		world_node_add(w, ch.id);
 	if (runs && !blob)
 		world_runs(w, ch.id, NULL);
-	if (blob && (runs || ch.kind == RULE_NODE || ch.kind == RULE_SETTINGS || ch.kind == RULE_SCHEDULE)) {
+	bool fired = ch.kind == RULE_TASK && ch.state == TASK_QUEUE && periodic_stem(ch.id);
+	if (blob && (runs || fired || ch.kind == RULE_NODE || ch.kind == RULE_SETTINGS || ch.kind == RULE_SCHEDULE)) {
 		strs_add(&b->paths, ch.path);
 		strs_add(&b->oids, oid);
 	}
@@ -191,9 +192,11 @@ static void take_base(void *ctx, size_t i, const char *bytes, size_t len)
 	struct json *doc = bytes ? json_parse(bytes, len, &je) : NULL;
 	if (ch.kind == RULE_SCHEDULE)
 		world_schedule_set(w, ch.id, doc);
-	else if (ch.kind == RULE_TASK)
-		world_runs(w, ch.id, doc);
-	else
+	else if (ch.kind == RULE_TASK) {
+		world_task_read(world_task_add(w, ch.id), doc);
+		if (ch.state == TASK_IN_PROGRESS)
+			world_runs(w, ch.id, doc);
+	} else
 		world_node_read(world_node_add(w, ch.id), doc);
 	json_free(doc);
 }

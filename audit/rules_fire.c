@@ -61,7 +61,7 @@ static void find_given(const struct fire *f, struct given *g)
 	const struct periodic *s = &g->s;
 	int64_t slack = rule_tolerance(f->r), skew = f->r->world.config.max_clock_skew_seconds,
 		from = s->last > g->since ? s->last : g->since, early = g->last - f->c->at;
-	bool busy = world_schedule_busy(&f->r->world, g->ch->id);
+	bool busy = world_schedule_busy(&f->r->world, g->ch->id, g->last);
 	if (s->paused)
 		snprintf(g->why, sizeof g->why, "it is paused");
 	else if (!g->last || g->last <= s->last)

@@ -1,6 +1,7 @@
 #include "audit/rules_needs.h"
 #include "schema/input.h"
 #include "schema/need.h"
+#include "schema/periodic.h"
 #include "schema/result.h"
 #include "store/places.h"
 #include <stdio.h>
@@ -182,7 +183,7 @@ static void remember_end(struct rules *r, const struct rule_change *ch)
 	t->status = xstrdup(status ? status : ch->state == TASK_FAILED ? "failed" : "success");
 }
 
-/* The world remembers what tasks that have not ended wait for. */
+/* The world remembers what tasks that have not ended wait for, and whether a schedule had them queued. */
 static void remember(struct rules *r, const struct rule_change *ch)
 {
 	struct world_task *t = world_task(&r->world, ch->id);
@@ -190,6 +191,8 @@ static void remember(struct rules *r, const struct rule_change *ch)
 	struct needs needs = {0};
 	if (live && ch->new_mode)
 		needs_of(rule_doc(&ch->new), &needs);
+	if (live && ch->new_mode && periodic_stem(ch->id))
+		world_task_read(t, rule_doc(&ch->new));
 	if (t && (ch->new_mode || !live))
 		world_task_waits(&r->world, t, &needs); /* moves over */
 	else

@@ -258,14 +258,23 @@ void world_schedule_remove(struct world *w, const char *name)
 	*s = w->schedules[--w->n_schedules];
 }
 
-bool world_schedule_busy(const struct world *w, const char *name)
+bool world_schedule_busy(const struct world *w, const char *name, int64_t before)
 {
+	char first[65]; /* ids of one schedule are in the order of their instants */
+	periodic_id(name, before, first);
 	const unsigned active = 1u << TASK_QUEUE | 1u << TASK_IN_PROGRESS;
 	for (size_t i = 0; i < w->room_tasks; i++)
 		for (const struct world_task *t = w->tasks[i]; t; t = t->next)
-			if (t->states & active && periodic_id_of(t->id, name))
+			if (t->states & active && t->fired && periodic_id_of(t->id, name) && strcmp(t->id, first) < 0)
 				return true;
 	return false;
+}
+
+void world_task_read(struct world_task *t, const struct json *doc)
+{
+	char name[65];
+	snprintf(name, sizeof name, "%.*s", (int)periodic_stem(t->id), t->id);
+	t->fired = periodic_made(doc, t->id, name);
 }
 
 /* ---- nonces ---- */

@@ -20,6 +20,7 @@ struct world_task {
 	/* Of one that has ended, as far as the replay has seen it: how (NULL: not known), and of one that completed
 	 * "TREE REF" of its files (NULL: it left none). */
 	char *status, *out;
+	bool fired; /* its document says that a schedule of its id's name had it queued; of one that has not ended */
 	struct needs needs; /* what it waits for, of one that has not ended and that the replay has seen */
 };
 struct world_node {
@@ -95,8 +96,10 @@ struct world_schedule *world_schedule(const struct world *w, const char *name);
 /* Of a file as it is now: doc is copied, NULL where it cannot be read. */
 struct world_schedule *world_schedule_set(struct world *w, const char *name, const struct json *doc);
 void world_schedule_remove(struct world *w, const char *name);
-/* Is a task of the schedule queued or running? */
-bool world_schedule_busy(const struct world *w, const char *name);
+/* Is a task that the schedule had queued for an instant before that one queued or running? */
+bool world_schedule_busy(const struct world *w, const char *name, int64_t before);
+/* Of a task's document, while the task has not ended. */
+void world_task_read(struct world_task *t, const struct json *doc);
 bool world_nonce_new(struct world *w, const char *nonce); /* false: it was used before; now it is */
 /* The settings of a commit; what cannot be read stays as it was, as with workers. text NULL: the defaults. The ones
  * before go to the past, which they became at that time (UTC seconds); 0: there were none. */

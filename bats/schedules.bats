@@ -229,15 +229,15 @@ audited() {
 }
 
 @test "overlap: no second task while one is not done, unless it says so" {
-	put 4 skip '0 0 * * *' '' queue '0 0 * * *' ', "overlap": "queue"'
+	put 4 skip '0 0 * * *' ', "missed": "all", "overlap": "queue"' queue '0 0 * * *' ', "missed": "all", "overlap": "queue"'
 	"$DGRID" schedule run >/dev/null
-	# A person says that yesterday's was the last, so today's is due again; the task of it is there, and an earlier one too.
+	# A person takes today's away, has one overlap no more, and says that yesterday's was the last, so today's is due again.
 	tgit clone -q "$ORIGIN" "$T/c"
+	for name in skip queue; do tgit -C "$T/c" rm -q "tasks/queue/$name-${TODAY}T0000Z.json" "tasks/queue/$name-$(day 2)T0000Z.json" "tasks/queue/$name-$(day 3)T0000Z.json"; done
+	sed -i '/"missed"/d; s/"overlap": "queue"/"overlap": "skip"/' "$T/c/schedules/skip.json"
+	tgit -C "$T/c" commit -qam 'not beside each other'
 	for name in skip queue; do
 		sed -i "s/\"last\": .*/\"last\": \"$(date -u -d '1 day ago' +%Y-%m-%dT00:00:00Z)\"/" "$T/c/schedules/$name.json"
-		sed "s/${TODAY}T0000Z/$(day 1)T0000Z/" "$T/c/tasks/queue/$name-${TODAY}T0000Z.json" >"$T/$name"
-		tgit -C "$T/c" rm -q "tasks/queue/$name-${TODAY}T0000Z.json"
-		python3 -c 'import json,sys; t = json.load(sys.stdin); del t["schedule"]; json.dump(t, sys.stdout)' <"$T/$name" >"$T/c/tasks/queue/$name-$(day 1)T0000Z.json"
 	done
 	tgit -C "$T/c" add -A
 	tgit -C "$T/c" commit -qm 'as of yesterday'
@@ -291,12 +291,45 @@ audited() {
 }
 
 @test "an id that is taken is left alone, and the schedule goes on" {
-	put 1 daily '0 0 * * *'
 	"$DGRID" submit --id "DAILY-${TODAY}T0000Z" -- 'echo mine' >/dev/null
+	put 1 daily '0 0 * * *'
 	run -0 "$DGRID" schedule run
 	[ "$output" = "daily-${TODAY}T0000Z: the id is taken" ]
 	[ "$(of daily 's["last"]')" = "$MIDNIGHT" ]
 	[ "$(tasks)" = "DAILY-${TODAY}T0000Z" ]
+	audited
+}
+
+@test "an id of a schedule's tasks is nobody else's: submit, validate, a pull request and promote refuse it, and one that is there stops nothing" {
+	local mine=DAILY-20300101T0000Z
+	put 1 daily '0 0 * * *'
+	run -65 "$DGRID" submit --id "$mine" -- 'echo mine'
+	[[ "$output" == *"task_id \"$mine\" is one that schedule \"daily\" gives its own tasks (expected another)"* ]]
+	"$DGRID" submit --id dail-20300101T0000Z -- 'echo mine' >/dev/null
+	mine=daily-20300101T0000Z
+	tgit clone -q "$ORIGIN" "$T/c"
+	tgit -C "$T/c" checkout -q -b offer
+	printf '{"task_id": "%s", "script": "echo evil", "timeout_seconds": 60, "labels": ["nobody"]}' "$mine" >"$T/c/tasks/unapproved/$mine.json"
+	run -65 "$DGRID" validate "$T/c/tasks/unapproved/$mine.json"
+	[[ "$output" == *"is one that schedule \"daily\" gives its own tasks"* ]]
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm offer
+	cd "$T/c"
+	run -65 "$DGRID" validate --pr main..offer
+	[[ "$output" == *"is one that schedule \"daily\" gives its own tasks"* ]]
+	# Merged all the same.
+	tgit push -q origin HEAD:main
+	run "$DGRID" promote
+	[[ "$output" == *"its id is one that schedule daily gives its own tasks"* ]]
+	# Pushed into the queue: one of a time to come, and one of before that no schedule had queued.
+	for id in daily-20300102T0000Z daily-20200101T0000Z; do sed "s/$mine/$id/" "tasks/unapproved/$mine.json" >"tasks/queue/$id.json"; done
+	tgit add -A
+	tgit commit -qm 'by hand'
+	tgit push -q origin HEAD:main
+	run -0 "$DGRID" schedule run
+	[ "$output" = "queued daily-${TODAY}T0000Z" ]
+	run -0 "$DGRID" schedule --json
+	[ "$(json 'o["schedules"][0]["last_task"], o["schedules"][0]["last_state"]')" = "daily-${TODAY}T0000Z queue" ]
 	audited
 }
 

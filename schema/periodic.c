@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct checking {
 	struct periodic *s;
@@ -245,6 +246,36 @@ bool periodic_id_of(const char *id, const char *name)
 			return false;
 	}
 	return true;
+}
+
+bool periodic_made(const struct json *doc, const char *id, const char *name)
+{
+	const char *of = json_str(json_get(doc, "schedule"), "name");
+	return of && !strcmp(of, name) && periodic_id_of(id, name);
+}
+
+size_t periodic_stem(const char *id)
+{
+	char stamp[PERIODIC_STAMP + 3] = "s-";
+	size_t n = strlen(id);
+	if (n < PERIODIC_STAMP + 2)
+		return 0;
+	for (size_t i = 0; i < PERIODIC_STAMP; i++) {
+		char c = id[n - PERIODIC_STAMP + i];
+		stamp[2 + i] = c;
+		if (c == 't' || c == 'z')
+			stamp[2 + i] = c == 't' ? 'T' : 'Z';
+	}
+	return id[n - PERIODIC_STAMP - 1] == '-' && periodic_id_of(stamp, "s") ? n - PERIODIC_STAMP - 1 : 0;
+}
+
+const char *periodic_owner(const struct strs *names, const char *id)
+{
+	size_t n = periodic_stem(id);
+	for (size_t i = 0; i < names->n && n; i++)
+		if (strlen(names->v[i]) == n && !strncasecmp(names->v[i], id, n))
+			return names->v[i];
+	return NULL;
 }
 
 struct json *periodic_task(const struct json *template, const char *name, int64_t at)

@@ -42,6 +42,12 @@ void periodic_clear(struct periodic *s);
 const char *periodic_id(const char *name, int64_t at, char out[65]);
 /* Is it the id of a task of this schedule, of an instant of its cron? */
 bool periodic_id_of(const char *id, const char *name);
+/* Such an id, and the document says that this schedule had it queued. */
+bool periodic_made(const struct json *doc, const char *id, const char *name);
+size_t
+periodic_stem(const char *id); /* how long NAME is in an id of that form, in upper or lower case; 0: no such id */
+/* Which of the schedules gives its own tasks an id of that form, in upper or lower case; NULL: none. */
+const char *periodic_owner(const struct strs *names, const char *id);
 /* The task of an instant: the template with its id, created_at and schedule. The caller's. */
 struct json *periodic_task(const struct json *template, const char *name, int64_t at);
 /* What of the document a person signs: all but last and paused, under its name. The caller's. */

@@ -1,4 +1,5 @@
 #include "store/agenda.h"
+#include "base/clock.h"
 #include "store/origin.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,20 @@ static void take_entry(void *ctx, const char *entry)
 	r->a->v = xrealloc(r->a->v, (r->a->n + 1) * sizeof *r->a->v);
 	r->a->v[r->a->n++] = row;
 	strs_add(&r->oids, oid);
+}
+
+/* PATH */
+static void take_name(void *ctx, const char *path)
+{
+	size_t n = strlen(path), folder = strlen(PERIODIC_FOLDER);
+	if (n > folder + 5 && !strcmp(path + n - 5, ".json"))
+		strs_addf(ctx, "%.*s", (int)(n - folder - 5), path + folder);
+}
+
+int agenda_names(const struct git *g, const char *commit, struct strs *out, struct err *e)
+{
+	const char *tree[] = {"ls-tree", "-z", "--full-tree", "--name-only", commit, PERIODIC_FOLDER, NULL};
+	return git_records(g, tree, take_name, out, e);
 }
 
 static void take_text(void *ctx, size_t i, const char *bytes, size_t len)
@@ -72,43 +87,75 @@ static void find_times(const struct snapshot *s, struct agenda *a)
 	free(since);
 }
 
-/* The newest task of each, and what became of it. */
+/* ---- their tasks ---- */
+
+/* A task that may be its newest, whose document tells. */
+struct candidate {
+	struct agenda_row *row;
+	const struct snapshot_task *task;
+};
 struct newest {
-	struct agenda *a;
-	size_t *row; /* of the documents that are read */
-	size_t n;
+	struct candidate *v;
+	size_t n, taken;
 };
 
 static void take_doc(void *ctx, size_t index, const struct json *doc)
 {
 	struct newest *w = ctx;
-	const char *status = json_str(json_get(doc, "result"), "status");
-	(void)index; /* they come in the order asked for */
-	snprintf(w->a->v[w->row[w->n++]].status, sizeof w->a->v->status, "%.23s", status ? status : "");
+	struct candidate *c = &w->v[w->taken++]; /* they come in the order asked for */
+	const char *status = json_str(json_get(doc, "result"), "status"),
+		   *at = json_str(json_get(doc, "schedule"), "at");
+	bool ended = c->task->state == TASK_COMPLETED || c->task->state == TASK_FAILED;
+	(void)index;
+	if (!periodic_made(doc, c->task->id, c->row->name) || !at ||
+	    (!c->row->fired && clock_parse(at, &c->row->fired)))
+		return;
+	snprintf(c->row->task, sizeof c->row->task, "%s", c->task->id);
+	snprintf(c->row->state, sizeof c->row->state, "%s", task_state_name(c->task->state));
+	snprintf(c->row->status, sizeof c->row->status, "%.23s", ended && status ? status : "");
 }
 
+/* That of the instant in `last`; where that is none, the newest before `below`, and none of a time to come. */
+static const struct snapshot_task *candidate_of(const struct snapshot *s, const struct agenda_row *row,
+						const struct snapshot_task *below)
+{
+	const struct snapshot_task *newest = NULL;
+	char last[65];
+	periodic_id(row->name, row->fired ? row->fired : s->now - s->now % 60, last);
+	for (size_t i = 0; i < s->n_tasks; i++) {
+		const struct snapshot_task *t = &s->tasks[i];
+		int order = periodic_id_of(t->id, row->name) && t->regular ? strcmp(t->id, last) : 1;
+		if ((row->fired ? order == 0 : order <= 0) && (!below || strcmp(t->id, below->id) < 0) &&
+		    (!newest || strcmp(newest->id, t->id) < 0))
+			newest = t;
+	}
+	return newest;
+}
+
+/* Anybody's task may have such an id: the document counts. */
 static int find_tasks(const struct snapshot *s, struct agenda *a, struct err *e)
 {
-	struct newest w = {.a = a, .row = xcalloc(a->n + 1, sizeof *w.row)};
+	struct newest w = {.v = xcalloc(a->n + 1, sizeof *w.v)};
 	size_t *which = xcalloc(a->n + 1, sizeof *which), n = 0;
-	for (size_t k = 0; k < a->n; k++) {
-		const struct snapshot_task *newest = NULL;
-		for (size_t i = 0; i < s->n_tasks; i++)
-			if (periodic_id_of(s->tasks[i].id, a->v[k].name) &&
-			    (!newest || strcmp(newest->id, s->tasks[i].id) < 0))
-				newest = &s->tasks[i];
-		if (!newest)
-			continue;
-		snprintf(a->v[k].task, sizeof a->v[k].task, "%s", newest->id);
-		snprintf(a->v[k].state, sizeof a->v[k].state, "%s", task_state_name(newest->state));
-		if ((newest->state == TASK_COMPLETED || newest->state == TASK_FAILED) && newest->regular) {
-			w.row[n] = k;
-			which[n++] = (size_t)(newest - s->tasks);
+	int rc = 0;
+	for (size_t k = 0; k < a->n; k++)
+		w.v[w.n++].row = &a->v[k];
+	do {
+		n = 0;
+		for (size_t k = 0; k < w.n; k++) {
+			struct candidate c = w.v[k];
+			c.task = c.row->task[0] ? NULL : candidate_of(s, c.row, c.task);
+			if (!c.task)
+				continue;
+			which[n] = (size_t)(c.task - s->tasks);
+			w.v[n++] = c;
 		}
-	}
-	int rc = n ? snapshot_stream(s, which, n, take_doc, &w, e) : 0;
+		w.n = n;
+		w.taken = 0;
+		rc = n ? snapshot_stream(s, which, n, take_doc, &w, e) : 0;
+	} while (n && !rc);
 	free(which);
-	free(w.row);
+	free(w.v);
 	return rc;
 }
 

@@ -159,6 +159,15 @@ int archive_lists(const struct git *g, const char *ref, const char *id, char pat
 	return rc;
 }
 
+int archive_lists_here(const struct git *g, const char *id, char path[128], struct err *e)
+{
+	static const char *const refs[] = {"refs/heads/" ARCHIVE_BRANCH, "refs/remotes/origin/" ARCHIVE_BRANCH};
+	int found = 0;
+	for (size_t i = 0; i < sizeof refs / sizeof *refs && !found; i++)
+		found = archive_lists(g, refs[i], id, path, e);
+	return found;
+}
+
 struct json *archive_find(const struct git *g, const char *id, char path[128], struct err *e)
 {
 	struct buf text = {0};

@@ -23,6 +23,8 @@ void archive_close(struct git *g);
 struct json *archive_find(const struct git *g, const char *id, char path[128], struct err *e);
 /* The same without its text, by any ref of any repository: 1 (path is filled), 0 (not there, or no such ref), -1. */
 int archive_lists(const struct git *g, const char *ref, const char *id, char path[128], struct err *e);
+/* The same of the archive as a person's clone has it, their own or origin's. */
+int archive_lists_here(const struct git *g, const char *id, char path[128], struct err *e);
 
 /* Many at once: of each id the newest. */
 struct archive_query {

@@ -104,13 +104,26 @@ static bool taken(const struct strs *ids, const char *id)
 	return false;
 }
 
-static bool busy(const struct strs *ids, const char *name)
+/* Is a task that the schedule had queued for an instant before that one queued or running? By its document: an id
+ * alone is anybody's. -1: it cannot be told. */
+static int busy(struct ledger *l, const struct strs *ids, const char *name, int64_t before, struct err *e)
 {
+	char first[65]; /* ids of one schedule are in the order of their instants */
+	periodic_id(name, before, first);
 	for (int s = TASK_QUEUE; s <= TASK_IN_PROGRESS; s++)
-		for (size_t i = 0; i < ids[s].n; i++)
-			if (periodic_id_of(ids[s].v[i], name))
-				return true;
-	return false;
+		for (size_t i = 0; i < ids[s].n; i++) {
+			const char *id = ids[s].v[i];
+			if (!periodic_id_of(id, name) || strcmp(id, first) >= 0)
+				continue;
+			struct json *doc = ledger_doc(l, (enum task_state)s, id, e);
+			if (!doc && !ledger_answered(e))
+				return -1;
+			bool made = periodic_made(doc, id, name);
+			json_free(doc);
+			if (made)
+				return 1;
+		}
+	return 0;
 }
 
 static void make_tasks(struct firing *f, struct firings *all, const struct strs *ids)
@@ -171,8 +184,13 @@ int firing_look(struct ledger *l, const struct grid_config *c, const struct sche
 		struct firing *f = &out->v[i];
 		if (!may_be_due(f, now))
 			continue;
-		periodic_plan(&f->s, f->since, now, busy(ids, f->name), &f->plan);
-		if (f->plan.last)
+		periodic_plan(&f->s, f->since, now, false, &f->plan);
+		int waits = f->plan.n && !f->s.queues ? busy(l, ids, f->name, f->plan.last, e) : 0;
+		if (waits < 0)
+			rc = -1;
+		else if (waits)
+			periodic_plan(&f->s, f->since, now, true, &f->plan);
+		if (f->plan.last && !rc)
 			make_tasks(f, out, ids);
 	}
 	for (int s = 0; s < TASK_N_STATES; s++)

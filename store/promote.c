@@ -1,7 +1,9 @@
 #include "store/promote.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "schema/periodic.h"
 #include "store/line.h"
+#include "store/registry.h"
 #include "store/trust.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +46,22 @@ static struct json *approved_by(const struct arrival *by)
 	return a;
 }
 
+/* Why its id is a schedule's, or may be; NULL when it is not. */
+static char *owned_because(struct ledger *l, const char *id)
+{
+	struct strs names = {0};
+	struct err e;
+	char *why = NULL;
+	if (periodic_stem(id) && registry_schedules(l, &names, &e))
+		why = xasprintf("the schedules cannot be read now: %s", e.msg);
+	const char *owner = why ? NULL : periodic_owner(&names, id);
+	if (owner)
+		why = xasprintf("its id is one that schedule %s gives its own tasks (remove it, or give it another id)",
+				owner);
+	strs_clear(&names);
+	return why;
+}
+
 /* Why no signature of it counts; NULL when one does. Such a task waits: somebody may yet approve it. */
 static char *unsigned_because(struct ledger *l, const char *id, const struct arrival *by, const struct json *doc)
 {
@@ -68,6 +86,8 @@ void promote_judge(struct ledger *l, const struct grid_config *c, const struct s
 	char other[160];
 	elsewhere(all, s->id, other);
 	s->verdict = STAGED_LEFT;
+	if (!other[0] && (s->why = owned_because(l, s->id)))
+		return;
 	if (other[0] || !by->commit[0]) {
 		s->why = other[0] ? xasprintf("%s (remove the one or the other)", other)
 				  : xstrdup("no commit of the branch's first-parent line added it");

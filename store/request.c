@@ -3,6 +3,7 @@
 #include "git/trees.h"
 #include "schema/keys.h"
 #include "schema/task.h"
+#include "store/agenda.h"
 #include "store/archive.h"
 #include "store/batch.h"
 #include "store/trust.h"
@@ -31,6 +32,7 @@ struct judging {
 	char base[72], head[72], fork[72]; /* fork: the merge base */
 	struct batch batch;		   /* what the files wait for */
 	struct strs base_ids;		   /* of all folders of the base, sorted without regard to case */
+	struct strs schedules;		   /* the base's */
 	struct strs base_paths;		   /* FOLDER's files at the fork, sorted */
 	bool has_settings;
 	struct grid_config config;
@@ -304,6 +306,8 @@ static int read_base(struct judging *j, struct err *e)
 	struct buf text = {0};
 	int rc = git_records(&j->r->git, tree, take_base, j, e);
 	if (!rc)
+		rc = agenda_names(&j->r->git, j->base, &j->schedules, e);
+	if (!rc)
 		rc = git_records(&j->r->git, at_fork, take_path, j, e);
 	sort(&j->base_ids, by_case);
 	sort(&j->base_paths, by_name);
@@ -418,27 +422,16 @@ static void take_file(void *ctx, size_t i, const char *bytes, size_t len)
 	memset(j->files[i].oid, 0, sizeof j->files[i].oid);
 }
 
-static int in_archive(struct judging *j, const char *id, char path[128], struct err *e)
-{
-	static const char *const refs[] = {"refs/heads/" ARCHIVE_BRANCH, "refs/remotes/origin/" ARCHIVE_BRANCH};
-	for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
-		int found = archive_lists(&j->r->git, refs[i], id, path, e);
-		if (found)
-			return found;
-	}
-	return 0;
-}
-
 static int judge_ids(struct judging *j, struct err *e)
 {
 	for (size_t i = 0; i < j->n_files; i++) {
 		const struct added *a = &j->files[i];
-		const char *there = find(&j->base_ids, a->id, by_case);
+		const char *there = find(&j->base_ids, a->id, by_case), *owner = periodic_owner(&j->schedules, a->id);
 		char path[128];
 		for (size_t k = 0; k < i && !there; k++)
 			if (!strcasecmp(j->files[k].id, a->id))
 				there = j->files[k].id;
-		int archived = there ? 0 : in_archive(j, a->id, path, e);
+		int archived = there ? 0 : archive_lists_here(&j->r->git, a->id, path, e);
 		if (archived < 0)
 			return -1;
 		if (there && !strcmp(there, a->id))
@@ -452,6 +445,10 @@ static int judge_ids(struct judging *j, struct err *e)
 		else if (archived)
 			tell(j, a->path, "task_id \"%s\" is already in the archive, %s (expected a new one)", a->id,
 			     path);
+		else if (owner)
+			tell(j, a->path,
+			     "task_id \"%s\" is one that schedule \"%s\" gives its own tasks (expected another)", a->id,
+			     owner);
 	}
 	return 0;
 }
@@ -592,6 +589,7 @@ int request_judge(struct request *r, struct problems *p, struct err *e)
 	free(j.key.path);
 	free(j.key.id);
 	strs_clear(&j.base_ids);
+	strs_clear(&j.schedules);
 	strs_clear(&j.base_paths);
 	batch_clear(&j.batch);
 	config_clear(&j.config);

@@ -175,7 +175,18 @@ static void tasks(void)
 	CHECK(!strcmp(id, "nightly-20261129T020001Z"), id);
 	CHECK(!periodic_id_of("nightly-20261129T0200z", "nightly"), "lower case");
 	CHECK(!periodic_id_of("nightly-x-20261129T0200Z", "nightly"), "another's");
+	char *both[] = {(char *)"night", (char *)"nightly"};
+	const struct strs names = {.v = both, .n = 2};
+	const char *owner = periodic_owner(&names, "NIGHTLY-20261129t0200z");
+	CHECK(owner && !strcmp(owner, "nightly"), "whatever the letters");
+	CHECK(!periodic_owner(&names, "nightly-20261129T020001Z") && !periodic_owner(&names, "x-20261129T0200Z") &&
+		  !periodic_owner(&names, "-20261129T0200Z") && !periodic_owner(&names, "nightly"),
+	      "nobody's");
 	struct json *task = periodic_task(s.task, "nightly", t);
+	CHECK(periodic_made(task, "nightly-20261129T0200Z", "nightly") &&
+		  !periodic_made(task, "night-20261129T0200Z", "night") &&
+		  !periodic_made(s.task, "nightly-20261129T0200Z", "nightly"),
+	      "by the document");
 	char *text = task_text(task);
 	struct task parsed_task;
 	struct problems p = {0};

@@ -79,8 +79,11 @@ static void begin(const char *old, const char *there, const char *who, const cha
 		world_schedule_set(&r.world, "s", doc);
 		json_free(doc);
 	}
-	if (there)
-		world_task_add(&r.world, there)->states = 1u << TASK_IN_PROGRESS;
+	if (there) { /* '!' before it: its document does not say that a schedule had it queued */
+		struct world_task *t = world_task_add(&r.world, there + (*there == '!'));
+		t->states = 1u << TASK_IN_PROGRESS;
+		t->fired = *there != '!';
+	}
 	static char subject[64], author[64];
 	snprintf(subject, sizeof subject, "%s: 2 transitions", who);
 	snprintf(author, sizeof author, "%s <%s@example.org>", who, who);
@@ -155,6 +158,8 @@ static void nodes(void)
 	fires("", NULL, t10, "2026-11-29T02:10:02Z", TASKS(t10), NULL, "");
 	fires("", NULL, t30, "2026-11-29T02:31:00Z", TASKS(t30), NULL, "");
 	fires("", "s-20261129T0200Z", t10, "2026-11-29T02:10:02Z", TASKS(NULL), NULL, ""); /* overlaps */
+	fires("", "!s-20261129T0200Z", t10, "2026-11-29T02:10:02Z", TASKS(t10), NULL, ""); /* anybody's */
+	fires("", "s-20300101T0000Z", t10, "2026-11-29T02:10:02Z", TASKS(t10), NULL, "");  /* a later instant's */
 	fires("", "s-x-20261129T0200Z", t10, "2026-11-29T02:10:02Z", TASKS(t10), NULL, "");
 	fires(",\"overlap\":\"queue\"", "s-20261129T0200Z", t10, "2026-11-29T02:10:02Z", TASKS(t10), NULL, "");
 	fires(",\"missed\":\"skip\"", NULL, t10, "2026-11-29T03:09:00Z", TASKS(NULL), NULL,

@@ -2,6 +2,8 @@
 #include "base/file.h"
 #include "schema/input.h"
 #include "schema/level.h"
+#include "schema/periodic.h"
+#include "store/registry.h"
 #include "store/trust.h"
 #include "verbs/directives.h"
 #include "verbs/failed.h"
@@ -368,6 +370,23 @@ static int replace_groups(struct submission *w, struct problems *p, struct err *
 	return rc;
 }
 
+/* Ids that schedules give their own tasks are theirs. */
+static int judge_owners(struct submission *w, struct ledger *l, struct problems *p, struct err *e)
+{
+	struct strs names = {0};
+	int rc = registry_schedules(l, &names, e);
+	for (size_t i = 0; i < w->q.ids.n && !rc; i++) {
+		const char *id = w->q.ids.v[i], *owner = periodic_owner(&names, id);
+		p->file = w->files.paths.n ? w->files.paths.v[i] : id;
+		if (owner)
+			problem_at(p, 1, 1,
+				   "task_id \"%s\" is one that schedule \"%s\" gives its own tasks (expected another)",
+				   id, owner);
+	}
+	strs_clear(&names);
+	return rc;
+}
+
 /* All tasks; everything that is wrong with any goes to p. */
 static int judge_all(struct submission *w, struct ledger *l, const struct grid_config *c, const char *key,
 		     struct problems *p, struct err *e)
@@ -386,6 +405,8 @@ static int judge_all(struct submission *w, struct ledger *l, const struct grid_c
 			if (!strcmp(w->q.ids.v[k], id))
 				problem_in(p, 1, 1, "task_id", "'%s' is given twice", id);
 	}
+	if (judge_owners(w, l, p, e))
+		return -1;
 	w->q.batch.state_of = batch_ledger_state;
 	w->q.batch.ctx = l;
 	if (replace_groups(w, p, e) || batch_judge(&w->q.batch, w->q.unapproved, p, e))

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "schema/flow.h"
 #include "schema/periodic.h"
+#include "store/agenda.h"
 #include "store/request.h"
 #include "store/trust.h"
 #include "verbs/verbs.h"
@@ -108,13 +109,28 @@ static int check_signature(const struct snapshot *s, const struct json *doc, str
 	return 0;
 }
 
+/* An id that a schedule of the grid gives its own tasks would keep one of them from being queued. */
+static int check_id(const struct snapshot *s, const char *id, struct problems *p, struct err *e)
+{
+	struct strs names = {0};
+	int rc = s->commit[0] && periodic_stem(id) ? agenda_names(&s->git, s->commit, &names, e) : 0;
+	const char *owner = periodic_owner(&names, id);
+	if (!rc && owner)
+		problem_at(p, 1, 1, "task_id \"%s\" is one that schedule \"%s\" gives its own tasks (expected another)",
+			   id, owner);
+	strs_clear(&names);
+	return rc;
+}
+
 /* One task of a file; where the grid takes signed ones only, its signatures too. */
 static int check_task(const struct snapshot *s, struct json *doc, const char *id, struct problems *p, struct err *e)
 {
 	struct task t;
+	int rc = check_id(s, id, p, e);
 	if (task_judge(&t, doc, id, &s->config, true, p))
-		return 0;
-	int rc = s->config.require_signed_tasks ? check_signature(s, t.doc, p, e) : 0;
+		return rc;
+	if (!rc && s->config.require_signed_tasks)
+		rc = check_signature(s, t.doc, p, e);
 	task_clear(&t);
 	return rc;
 }

@@ -98,6 +98,14 @@ def last_moved_and_nothing_queued(h):
     h.fraud(fire(h, newest(h)))
 
 @fraud("schedule.fire", grid="schedules")
+def a_task_left_out_for_one_that_anybody_queued(h):
+    """An id alone makes no task a schedule's."""
+    path, doc = task_of(h, newest(h) - 5 * TEN)
+    del doc["schedule"]
+    h.do(h.person({path: doc}))
+    h.fraud(fire(h, newest(h)))
+
+@fraud("schedule.fire", grid="schedules")
 def two_tasks_where_one_is_due(h):
     h.fraud(fire(h, newest(h), newest(h), newest(h) - 5 * TEN))
 
