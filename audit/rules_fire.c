@@ -71,9 +71,9 @@ static void find_given(const struct fire *f, struct given *g)
 	else if (g->last <= from)
 		snprintf(g->why, sizeof g->why, "last is an instant from before it was written or changed");
 	else if (!periodic_given(s, g->since, g->last, f->c->at, busy, &g->must) ||
-		 !periodic_given(s, g->since, g->last, f->c->at - slack, busy, &g->may))
+		 (!periodic_given(s, g->since, g->last, f->c->at - slack, busy, &g->may) && !g->may.over))
 		snprintf(g->why, sizeof g->why, "last is no instant of its cron, or more are due than a commit queues");
-	else if ((s->missed != MISSED_ALL || g->must.n < PERIODIC_MOST) &&
+	else if ((s->missed != MISSED_ALL || g->may.n < PERIODIC_MOST) &&
 		 cron_latest(&s->cron, f->c->at - slack) > g->last)
 		snprintf(g->why, sizeof g->why, "last is not the newest instant that had come");
 }

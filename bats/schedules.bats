@@ -228,6 +228,18 @@ audited() {
 	audited
 }
 
+@test "all, and far behind: the newest 1,000 instants, and a call that ends" {
+	put 3 all '* * * * *' ', "missed": "all", "overlap": "queue"'
+	run -0 "$DGRID" schedule run
+	[ "$(tasks | wc -l)" = 120 ]
+	[[ "$output" == *"all: "*" missed and passed by"* ]]
+	[[ "$(tasks | head -n 1)" > "all-$(date -u -d '1010 minutes ago' +%Y%m%dT%H%MZ)" ]]
+	audited
+	run -0 "$DGRID" maintain
+	[ "$(tasks | wc -l)" = 240 ]
+	audited
+}
+
 @test "overlap: no second task while one is not done, unless it says so" {
 	put 4 skip '0 0 * * *' ', "missed": "all", "overlap": "queue"' queue '0 0 * * *' ', "missed": "all", "overlap": "queue"'
 	"$DGRID" schedule run >/dev/null

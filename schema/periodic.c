@@ -343,6 +343,15 @@ static int64_t count(const struct cron *c, int64_t from, int64_t to)
 	return n;
 }
 
+/* Of all that are missed, what is as old as this is passed by. */
+static int64_t floor_of_all(const struct periodic *s, int64_t from, int64_t now)
+{
+	int64_t t = cron_latest(&s->cron, now);
+	for (int i = 0; i < PERIODIC_BACK && t > from; i++)
+		t = cron_latest(&s->cron, t - 1);
+	return later(from, t);
+}
+
 bool periodic_given(const struct periodic *s, int64_t since, int64_t last, int64_t now, bool busy,
 		    struct periodic_plan *out)
 {
@@ -352,6 +361,8 @@ bool periodic_given(const struct periodic *s, int64_t since, int64_t last, int64
 		return false;
 	if (s->missed != MISSED_ALL) /* what is older gets no task, unless it is the last */
 		begin = later(from, (last < fresh ? last : fresh) - 1);
+	else
+		begin = floor_of_all(s, from, now);
 	out->passed = count(&s->cron, from, begin);
 	for (int64_t t = cron_next(&s->cron, begin); t && t <= last; t = cron_next(&s->cron, t)) {
 		bool one = t == last;
@@ -359,8 +370,10 @@ bool periodic_given(const struct periodic *s, int64_t since, int64_t last, int64
 			one = s->missed == MISSED_ALL || t >= fresh;
 		else if (s->missed == MISSED_SKIP)
 			one = one && t >= fresh;
-		if (one && out->n == PERIODIC_MOST)
-			return false;
+		if (one && out->n == PERIODIC_MOST) {
+			memmove(&out->at[0], &out->at[1], --out->n * sizeof out->at[0]);
+			out->over = true;
+		}
 		if (one)
 			out->at[out->n++] = t;
 		else
@@ -370,13 +383,13 @@ bool periodic_given(const struct periodic *s, int64_t since, int64_t last, int64
 		out->n = 0;
 		out->overlaps = true;
 	}
-	return true;
+	return !out->over;
 }
 
 /* The 24th instant after the one, or the newest up to now. */
 static int64_t last_of_all(const struct periodic *s, int64_t from, int64_t now)
 {
-	int64_t last = 0, t = cron_next(&s->cron, from);
+	int64_t last = 0, t = cron_next(&s->cron, floor_of_all(s, from, now));
 	for (int i = 0; i < PERIODIC_MOST && t && t <= now; i++, t = cron_next(&s->cron, t))
 		last = t;
 	return last;

@@ -15,6 +15,7 @@
 #define PERIODIC_NAME_MAX 47	   /* its tasks' ids have their time besides */
 #define PERIODIC_FRESH_SECONDS 600 /* with "missed": "skip" an instant may be so late */
 #define PERIODIC_MOST 24	   /* tasks that one commit queues of one schedule */
+#define PERIODIC_BACK 1000	   /* with "missed": "all": instants, the newest; older ones are passed by */
 
 enum periodic_missed { MISSED_LATEST, MISSED_SKIP, MISSED_ALL };
 struct periodic {
@@ -60,6 +61,7 @@ struct periodic_plan {
 	int64_t at[PERIODIC_MOST];
 	size_t n;
 	int64_t passed; /* instants that were missed and get no task; at most PERIODIC_COUNTED are counted */
+	bool over;	/* more are due than one commit may queue: these are the newest of them */
 	bool overlaps;	/* the one that was due gets none, for an earlier one is not done */
 };
 #define PERIODIC_COUNTED 10000
@@ -67,7 +69,7 @@ struct periodic_plan {
  * of an earlier instant is queued or runs. */
 void periodic_plan(const struct periodic *s, int64_t since, int64_t now, bool busy, struct periodic_plan *out);
 /* The same when `last` becomes that instant and no other; false: that is none of them, or they are more than one commit
- * may queue. */
+ * may queue (over). */
 bool periodic_given(const struct periodic *s, int64_t since, int64_t last, int64_t now, bool busy,
 		    struct periodic_plan *out);
 /* The first instant that was not dealt with. 0: none. */

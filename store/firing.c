@@ -8,7 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define ROUNDS 60 /* lost in a row */
+#define ROUNDS 60	/* lost in a row */
+#define ROUNDS_LANDED 5 /* so that it ends, however much was missed */
 #define ROUND_WAIT_MS 500
 #define WORKER_LATE_MS 3000   /* at most: so that one node does it, not all */
 #define WORKER_AGAIN_MS 60000 /* after trouble */
@@ -148,8 +149,8 @@ static void make_tasks(struct firing *f, struct firings *all, const struct strs 
 		free(text);
 	}
 	if (f->plan.passed)
-		buf_addf(&note, "%s%s: %lld missed and passed by", note.len ? "\n" : "", f->name,
-			 (long long)f->plan.passed);
+		buf_addf(&note, "%s%s: %s%lld missed and passed by", note.len ? "\n" : "", f->name,
+			 f->plan.passed < PERIODIC_COUNTED ? "" : "at least ", (long long)f->plan.passed);
 	if (f->plan.overlaps)
 		buf_addf(&note, "%s%s: not queued, the task of an earlier instant is not done", note.len ? "\n" : "",
 			 f->name);
@@ -273,7 +274,7 @@ int firing_all(struct ledger *l, const struct grid_config *c, const char *who, b
 	       struct err *e)
 {
 	*out = (struct firings){0};
-	for (int lost = 0; lost < ROUNDS;) {
+	for (int lost = 0, landed = 0; lost < ROUNDS;) {
 		struct firings f = {0};
 		int rc = firing_look(l, c, NULL, clock_now(), &f, e);
 		bool due = !rc && any_due(&f);
@@ -287,6 +288,8 @@ int firing_all(struct ledger *l, const struct grid_config *c, const char *who, b
 		if (!rc) {
 			lost = 0;
 			keep(&f, false, out); /* there may be more: only so many go into one commit */
+			if (++landed == ROUNDS_LANDED)
+				return 0;
 			continue;
 		}
 		firing_clear(&f);

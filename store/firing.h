@@ -32,7 +32,8 @@ int firing_look(struct ledger *l, const struct grid_config *c, const struct sche
 /* What is due goes into the ledger in one commit, or none of it. ERR_RETRY: somebody else pushed meanwhile, sync and
  * look again. */
 int firing_land(struct ledger *l, const char *who, struct firings *f, struct err *e);
-/* Looks and lands until nothing is due; dry: looks only. out: what is no schedule, and what was (or would be) queued.
+/* Looks and lands until nothing is due, a few commits at most; dry: looks only. out: what is no schedule, and what was
+ * (or would be) queued.
  */
 int firing_all(struct ledger *l, const struct grid_config *c, const char *who, bool dry, struct firings *out,
 	       struct err *e);

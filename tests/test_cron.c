@@ -262,6 +262,11 @@ static void plans(void)
 	periodic_plan(&s, 0, at("2026-11-30T02:00:00Z"), false, &p);
 	CHECK(p.n == PERIODIC_MOST && p.last == at("2026-11-29T06:00:00Z"), "24 at most");
 	CHECK(!periodic_given(&s, 0, at("2026-11-29T06:10:00Z"), at("2026-11-30T02:00:00Z"), false, &p), "25 in one");
+	int64_t now = at("2026-12-30T02:00:00Z"); /* a month later: the newest 1,000 */
+	periodic_plan(&s, 0, now, false, &p);
+	CHECK(p.n == PERIODIC_MOST && p.at[0] == now - 999 * 600 && p.last == p.at[0] + 23 * 600 &&
+		  p.passed == 31 * 144 - 1000,
+	      "no older ones");
 	periodic_clear(&s);
 	s = parsed(",\"last\":\"1990-01-01T00:00:00Z\"");
 	periodic_plan(&s, 0, at("2026-11-30T02:00:00Z"), false, &p);

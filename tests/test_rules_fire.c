@@ -10,9 +10,9 @@
 
 static struct rules r;
 static struct rule_commit c;
-static struct rule_change changes[8];
-static struct json *docs[16];
-static char *texts[16];
+static struct rule_change changes[32];
+static struct json *docs[64];
+static char *texts[64];
 static size_t n_docs;
 static char told[1024];
 static int64_t since;
@@ -151,6 +151,21 @@ static void fires(const char *more, const char *there, const char *last, const c
 }
 #define TASKS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+/* Everything was missed for weeks; then n queued from that instant on. */
+static void far_behind(const char *when, const char *first, int n, const char *expected)
+{
+	char last[32], text[32],
+	    *old = schedule(LAST, ",\"missed\":\"all\",\"overlap\":\"queue\""),
+	    *new = schedule(clock_format(at(first) + (n - 1) * 600, last), ",\"missed\":\"all\",\"overlap\":\"queue\"");
+	begin(old, NULL, "n1", when);
+	add("schedules/s.json", old, new);
+	for (int i = 0; i < n; i++)
+		add_task(old, clock_format(at(first) + i * 600, text), NULL);
+	ends(expected, first);
+	free(old);
+	free(new);
+}
+
 static void nodes(void)
 {
 	const char *t10 = "2026-11-29T02:10:00Z", *t20 = "2026-11-29T02:20:00Z", *t30 = "2026-11-29T02:30:00Z";
@@ -181,6 +196,12 @@ static void nodes(void)
 	fires(",\"paused\":true", NULL, t10, "2026-11-29T02:10:02Z", TASKS(t10), NULL, BAD "it is paused");
 	fires(",\"missed\":\"all\",\"overlap\":\"queue\"", NULL, t30, "2026-11-29T02:31:00Z", TASKS(t10, t30), NULL,
 	      BAD "it does not queue");
+	/* Of all that were missed the newest 1,000, from six days on; the nodes' clocks may differ. */
+	far_behind("2026-12-20T00:00:00Z", "2026-12-13T01:30:00Z", 24, "");
+	far_behind("2026-12-20T00:00:00Z", "2026-12-13T01:30:00Z", 12, BAD "last is not the newest");
+	far_behind("2026-12-20T00:00:10Z", "2026-12-13T01:20:00Z", 24, "");
+	far_behind("2026-12-20T00:00:00Z", "2026-11-29T02:10:00Z", 24, BAD "last is not the newest");
+	far_behind("2026-12-20T00:00:00Z", "2026-12-13T01:40:00Z", 24, BAD "last is no instant");
 	/* Written meanwhile: it looks forward from there. */
 	since = at("2026-11-29T02:25:00Z");
 	fires("", NULL, t20, "2026-11-29T02:26:00Z", TASKS(t20), NULL, BAD "last is an instant from before");
