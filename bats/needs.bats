@@ -297,6 +297,9 @@ lint  queued" ]
 	tgit -C old push -q origin HEAD:main
 	run -65 "$DGRID" submit --id b --needs first -- true
 	[[ "$output" == *"some nodes are too old for it, and would call it invalid: old (dgrid 0.1.0)"* ]]
+	run -65 "$DGRID" schedule add nightly --cron @daily -- true
+	[[ "$output" == *"some nodes are too old for it, and would call it invalid: old (dgrid 0.1.0)"* ]]
+	"$DGRID" schedule add nightly --cron @daily --force -- true
 	"$DGRID" submit --id plain -- true
 	"$DGRID" submit --id b --needs first --force -- true
 	"$DGRID" wait --timeout "$(scaled 60)" plain b

@@ -240,6 +240,26 @@ audited() {
 	audited
 }
 
+@test "what ran last is told of a schedule that was paused, resumed or changed since" {
+	put 1 daily '0 0 * * *'
+	once n1
+	last() { run -0 "$DGRID" schedule --json; json '[o["schedules"][0][k] for k in ("last", "last_task", "last_result")]'; }
+	ran="['$MIDNIGHT', 'daily-${TODAY}T0000Z', 'success']"
+	[ "$(last)" = "$ran" ]
+	"$DGRID" schedule pause daily
+	[ "$(last)" = "$ran" ]
+	run -0 "$DGRID" schedule list
+	[[ "${lines[1]}" == daily*paused*"$MIDNIGHT"*success ]]
+	"$DGRID" schedule resume daily
+	[ "$(last)" = "$ran" ]
+	# Of an instant that was dealt with before, there is no result: that of another is not shown for it.
+	tgit clone -q "$ORIGIN" "$T/c"
+	sed -i "s/\"last\": .*/\"last\": \"$(date -u -d '1 day ago' +%Y-%m-%dT00:00:00Z)\"/" "$T/c/schedules/daily.json"
+	tgit -C "$T/c" commit -qam 'as of yesterday'
+	tgit -C "$T/c" push -q origin HEAD:main
+	[ "$(last)" = "['$(date -u -d '1 day ago' +%Y-%m-%dT00:00:00Z)', None, None]" ]
+}
+
 @test "overlap: no second task while one is not done, unless it says so" {
 	put 4 skip '0 0 * * *' ', "missed": "all", "overlap": "queue"' queue '0 0 * * *' ', "missed": "all", "overlap": "queue"'
 	"$DGRID" schedule run >/dev/null

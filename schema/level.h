@@ -6,7 +6,8 @@
 #define LEVEL_H
 #include "json.h"
 
-#define TASK_LEVEL 2 /* of this program. 1: 0.1.0, whose nodes do not say */
+#define TASK_LEVEL 2	  /* of this program. 1: 0.1.0, whose nodes do not say */
+#define LEVEL_SCHEDULES 2 /* from that on nodes know the tasks of schedules */
 
 int64_t level_of_task(const struct json *doc);		 /* by its members, and by what it says */
 int64_t level_of_node(const struct json *node_doc);	 /* of a node's file */

@@ -1,10 +1,12 @@
 /* schedule: tasks that are queued again and again; makes and changes their files, shows them, queues what is due. */
 #include "base/clock.h"
+#include "schema/level.h"
 #include "store/registry.h"
 #include "store/trust.h"
 #include "verbs/directives.h"
 #include "verbs/land.h"
 #include "verbs/making.h"
+#include "verbs/queueing.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +21,7 @@ struct asked {
 	struct strs lines;  /* of the script, which its options are in */
 	char **rest, **words;
 	int n_rest, n_words; /* what follows the name; words: after -- */
-	bool json, dry, fields, replace, sign, options_of_task;
+	bool json, dry, fields, replace, force, sign, options_of_task;
 };
 
 /* The rows of the table in docs/SCHEDULES.md. */
@@ -49,6 +51,9 @@ static int read_option(struct asked *a, int key, const struct usage_option *o, c
 		break;
 	case 'R':
 		a->replace = true;
+		break;
+	case 'F':
+		a->force = true;
 		break;
 	case 'S':
 		a->sign = true;
@@ -134,7 +139,7 @@ static int check_command_line(const struct asked *a, struct err *e)
 		return err_set(e, ERR_USAGE, "NAME: expected 1-%d of A-Z a-z 0-9 _ -, no - first, found '%.200s'",
 			       PERIODIC_NAME_MAX, a->name);
 	int sources = (a->words != NULL) + (a->script_file != NULL) + a->n_rest;
-	if (!add && (sources || a->cron || a->missed || a->overlap || a->options_of_task || a->replace))
+	if (!add && (sources || a->cron || a->missed || a->overlap || a->options_of_task || a->replace || a->force))
 		return err_set(e, ERR_USAGE, "schedule %s takes no task, nor what says when it is due", a->what);
 	if (add && (!a->cron || sources != 1))
 		return err_set(e, ERR_USAGE,
@@ -370,6 +375,8 @@ static int change(const struct context *ctx, struct asked *a, struct err *e)
 	int rc = open_grid_to_sign(ctx, &l, &c, e);
 	if (!rc && add && !(rc = read_template(a, l.git.name, e)))
 		x.text = file_text(a);
+	if (!rc && add && !a->force) /* which know no task of a schedule */
+		rc = queue_nodes_know(ctx, &l, LEVEL_SCHEDULES, e);
 	if (!rc && signs && !(x.key = a->given_key ? xstrdup(a->given_key) : trust_default_key(&l.git, e)))
 		rc = -1;
 	if (!rc)
@@ -503,7 +510,8 @@ static int cmd_schedule(const struct context *ctx, int argc, char **argv, struct
 
 const struct verb verb_schedule = {
     .name = "schedule",
-    .args = "[list] [--json] [--at REV|DATE] | add NAME --cron CRON [--missed M] [--overlap O] [--replace] [--sign] "
+    .args = "[list] [--json] [--at REV|DATE] | add NAME --cron CRON [--missed M] [--overlap O] [--replace] [--force] "
+	    "[--sign] "
 	    "[--key FILE] [TASK-OPTION]... (FILE | --script FILE | -- CMD) | pause|resume|remove NAME | "
 	    "sign NAME [--key FILE] | run NAME | run [--dry-run] [--json] | --fields",
     .summary = "tasks that are queued by the clock: list, add, pause, resume, run, remove, sign",
@@ -529,6 +537,7 @@ const struct verb verb_schedule = {
 	     "while the task of an earlier instant is queued or runs: skip (the default), or queue beside it"},
 	    {'s', "--script", "FILE", "@files", "the file that holds the script; - is stdin"},
 	    {'R', "--replace", NULL, NULL, "put it in the place of the one that has its name"},
+	    {'F', "--force", NULL, NULL, "add it even though some nodes are too old for its tasks"},
 	    {'S', "--sign", NULL, NULL, "sign it with your SSH key, where the grid runs signed tasks only"},
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
 	    {'d', "--dry-run", NULL, NULL, "of run: say what is due and change nothing"},
@@ -543,11 +552,13 @@ const struct verb verb_schedule = {
 					    {"dgrid schedule run nightly", "one now"},
 					    {"dgrid schedule pause nightly", ""},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "done, also when there was nothing to do"},
-					 {"65", "the schedule is not valid, or its name is taken"},
-					 {"66", "there is no such schedule, or no such file"},
-					 {"77", "it is not signed so that it would run, or the host declined the push"},
-					 {0}},
+    .exits =
+	(const struct usage_note[]){
+	    {"0", "done, also when there was nothing to do"},
+	    {"65", "the schedule is not valid, its name is taken, or some nodes are too old for it"},
+	    {"66", "there is no such schedule, or no such file"},
+	    {"77", "it is not signed so that it would run, or the host declined the push"},
+	    {0}},
     .environment = (const struct usage_note[]){{"DGRID_SIGNING_KEY", "the key for --sign"}, {0}},
     .run = cmd_schedule,
 };
