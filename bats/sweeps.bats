@@ -284,7 +284,7 @@ refused() { # EXIT MESSAGE ARGUMENTS...: nothing is queued
 	[[ "${lines[3]}" == *"2  failed"*" 4  2  x,y  oops"* ]]
 	run -0 "$DGRID" logs --group t --csv
 	[ "${lines[0]}" = 'task,point,status,exit_code,duration_ms,A,B,y,at' ]
-	[ "$(sed -E 's/,[0-9]+,([0-9],)/,MS,\1/' <<<"${lines[1]}")" = 't-0000,0,success,0,MS,1,"x,y",2,"x,y"' ]
+	[ "$(sed -E 's/,(success|failed),([0-9]+),[0-9]+,/,\1,\2,MS,/' <<<"${lines[1]}")" = 't-0000,0,success,0,MS,1,"x,y",2,"x,y"' ]
 	python3 -c 'import csv,sys
 rows = list(csv.DictReader(sys.stdin))
 assert [r["point"] for r in rows] == list("012345"), rows
