@@ -75,7 +75,7 @@ sum_of() { # FIELD of the workers' last lines: pushes or rejected
 	run -1 "$DGRID" wait a b
 	run -66 "$DGRID" wait a nowhere
 	run -66 "$DGRID" show nowhere
-	[ "$output" = "dgrid: no task 'nowhere' in this grid" ]
+	[ "$output" = "dgrid: no task and no group 'nowhere' in this grid" ]
 	# Nothing more to do, and the past still shows them where they stood.
 	run -0 "$DGRID" maintain
 	[[ "$output" == *"archived 0 tasks"* ]]

@@ -104,7 +104,7 @@ hostile() {
 		task("bigger", {"BIG": "x" * (131000 - 3)})
 		task("many", {f"N{i}": "" for i in range(2000)})
 		task("more", {f"N{i}": "" for i in range(2001)})
-		task("most", {f"N{i}": "y" * 500 for i in range(1900)})
+		task("most", {f"N{i}": "y" * 100 for i in range(1900)})
 	PY
 	"$DGRID" submit "$T/big.json" "$T/many.json" "$T/most.json"
 	run -65 "$DGRID" submit "$T/bigger.json" "$T/more.json"

@@ -419,7 +419,8 @@ static int logs_one(struct telling *t, const struct selected *one, struct err *e
 		follow_stream(false, result);
 		follow_stream(true, result);
 		/* It never ran, or was given up: that is all there is to say. */
-		if (result && !json_get(result, "stdout_bytes") && !json_get(result, "points")) {
+		if (result && !json_get(result, "stdout_bytes") && !json_get(result, "stdout") &&
+		    !json_get(result, "stderr") && !json_get(result, "points")) {
 			fflush(stdout);
 			struct buf why = {0};
 			const char *status = json_str(result, "status"), *reason = json_str(result, "reason");
