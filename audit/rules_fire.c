@@ -130,7 +130,7 @@ static bool taken(const struct fire *f, const struct given *g, int64_t at, const
 	return false;
 }
 
-/* Does it queue what it must? What it queues besides is told of the task. */
+/* Does it queue what it must? What it queues beyond that is told where the task is judged. */
 static const char *missing(const struct fire *f, const struct given *g, char id[65])
 {
 	for (size_t i = 0; i < g->must.n; i++)

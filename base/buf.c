@@ -127,6 +127,14 @@ void strs_addf(struct strs *l, const char *fmt, ...)
 	strs_take(l, buf_detach(&b));
 }
 
+bool strs_has(const struct strs *l, const char *s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!strcmp(l->v[i], s))
+			return true;
+	return false;
+}
+
 void strs_clear(struct strs *l)
 {
 	for (size_t i = 0; i < l->n; i++)

@@ -2,6 +2,7 @@
  * A buf starts as {0}; data is NUL-terminated once anything was added; buf_clear frees. */
 #ifndef BUF_H
 #define BUF_H
+#include <stdbool.h>
 #include <stddef.h>
 
 struct buf {
@@ -22,6 +23,7 @@ struct strs {
 };
 void strs_add(struct strs *l, const char *s);
 void strs_addf(struct strs *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+bool strs_has(const struct strs *l, const char *s); /* the same bytes; looks at all of them, in turn */
 void strs_clear(struct strs *l);
 
 void *xcalloc(size_t n, size_t size);

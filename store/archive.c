@@ -448,14 +448,6 @@ static void take_name(void *ctx, const char *path)
 	strs_add(&((struct taken *)ctx)->names, path);
 }
 
-static bool has(const struct strs *s, const char *path)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (!strcmp(s->v[i], path))
-			return true;
-	return false;
-}
-
 /* Which of the paths we want are there already. */
 static int taken_paths(const struct git *g, const struct archive_item *items, size_t n, struct taken *out,
 		       struct err *e)
@@ -485,7 +477,7 @@ static char *free_path(const struct git *g, const struct archive_item *item, con
 	struct buf b = {0};
 	archive_day(item->finished_at, '/', day);
 	char *path = xasprintf("%s/%s.json", day, item->id);
-	for (int k = 2; k == 2 ? has(taken, path) : b.len > 0; k++) {
+	for (int k = 2; k == 2 ? strs_has(taken, path) : b.len > 0; k++) {
 		free(path);
 		path = xasprintf("%s/%s.%d.json", day, item->id, k);
 		buf_reset(&b);

@@ -456,12 +456,8 @@ static int judge_ids(struct judging *j, struct err *e)
 /* Any folder will do: what is staged, or has failed, may yet succeed. */
 static int state_in_base(void *ctx, const char *id, struct err *e)
 {
-	const struct strs *ids = &((struct judging *)ctx)->base_ids;
 	(void)e;
-	for (size_t i = 0; i < ids->n; i++)
-		if (!strcmp(ids->v[i], id))
-			return TASK_UNAPPROVED;
-	return LEDGER_NOWHERE;
+	return strs_has(&((struct judging *)ctx)->base_ids, id) ? TASK_UNAPPROVED : LEDGER_NOWHERE;
 }
 
 /* A task without a signature may still be approved; one with a signature that does not count is a mistake, or worse. */

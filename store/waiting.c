@@ -282,14 +282,6 @@ int waiting_skip_all(struct ledger *l, const char *who, bool dry, struct strs *i
 	return rc;
 }
 
-static bool named(const struct strs *ids, const char *id)
-{
-	for (size_t i = 0; i < ids->n; i++)
-		if (!strcmp(ids->v[i], id))
-			return true;
-	return false;
-}
-
 int waiting_behind(struct ledger *l, struct strs *ids, struct err *e)
 {
 	struct read r;
@@ -297,8 +289,8 @@ int waiting_behind(struct ledger *l, struct strs *ids, struct err *e)
 	for (bool more = !rc; more;) {
 		more = false;
 		for (size_t i = 0; i < r.n; i++)
-			for (size_t k = 0; k < r.v[i].needs->n && !named(ids, r.v[i].id); k++)
-				if (named(ids, r.v[i].needs->v[k].id)) {
+			for (size_t k = 0; k < r.v[i].needs->n && !strs_has(ids, r.v[i].id); k++)
+				if (strs_has(ids, r.v[i].needs->v[k].id)) {
 					strs_add(ids, r.v[i].id);
 					more = true;
 				}
@@ -311,7 +303,7 @@ static int failed_of(struct ledger *l, const struct needs *needs, const struct s
 {
 	id[0] = 0;
 	for (size_t i = 0; i < needs->n && !id[0]; i++) {
-		if (!needs->v[i].success || named(ids, needs->v[i].id))
+		if (!needs->v[i].success || strs_has(ids, needs->v[i].id))
 			continue;
 		int state = ledger_find(l, needs->v[i].id, e);
 		if (state == LEDGER_UNKNOWN)
@@ -367,8 +359,8 @@ int waiting_skipped(struct ledger *l, struct strs *ids, struct err *e)
 			char other[65];
 			bool behind = false;
 			for (size_t k = 0; k < r.v[i].needs->n && !behind; k++)
-				behind = r.v[i].needs->v[k].success && named(ids, r.v[i].needs->v[k].id);
-			if (!behind || named(ids, r.v[i].id))
+				behind = r.v[i].needs->v[k].success && strs_has(ids, r.v[i].needs->v[k].id);
+			if (!behind || strs_has(ids, r.v[i].id))
 				continue;
 			rc = failed_of(l, r.v[i].needs, ids, other, e);
 			if (!rc && !other[0]) {

@@ -201,7 +201,7 @@ static void heal(struct sim_node *n)
 	ledger_close(&l);
 }
 
-/* Who is killed frees nothing. */
+/* A worker that is killed gives nothing back. */
 static void forget_runs(struct sim_node *n)
 {
 	static struct series **lost;

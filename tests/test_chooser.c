@@ -49,7 +49,7 @@ static void end(void)
 	free(l.git.dir);
 }
 
-/* Who is taken, in order: "a b"; "a!": it has expired. */
+/* The tasks chosen, in order: "a b"; "a!" is one that has expired. */
 static void takes(size_t want, const char *expected)
 {
 	struct pick picks[SLOTS] = {0};

@@ -25,14 +25,6 @@ static int read_all(struct grouped *g, struct err *e)
 	return rc;
 }
 
-static bool among(const struct strs *l, const char *id)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (!strcmp(l->v[i], id))
-			return true;
-	return false;
-}
-
 /* One member of the document. */
 static int expand(struct grouped *g, struct json *doc, const char *member, const struct strs *batch, struct err *e)
 {
@@ -42,7 +34,7 @@ static int expand(struct grouped *g, struct json *doc, const char *member, const
 	int rc = 0;
 	for (const struct json *v = list && list->type == JSON_ARRAY ? list->child : NULL; v && !rc; v = v->next) {
 		const char *name = v->type == JSON_STRING && strlen(v->text) == v->len ? v->text : "";
-		bool known = !task_id_valid(name) || among(batch, name);
+		bool known = !task_id_valid(name) || strs_has(batch, name);
 		int state = known ? TASK_QUEUE : ledger_find(g->l, name, e);
 		size_t found = 0;
 		rc = state == LEDGER_UNKNOWN || (state == LEDGER_NOWHERE && read_all(g, e)) ? -1 : 0;
@@ -73,7 +65,7 @@ int grouped_other(struct grouped *g, const char *group, const struct strs *batch
 	if (read_all(g, e))
 		return -1;
 	for (size_t i = 0; i < g->ids.n && !id[0]; i++)
-		if (!strcmp(g->groups.v[i], group) && !among(batch, g->ids.v[i]))
+		if (!strcmp(g->groups.v[i], group) && !strs_has(batch, g->ids.v[i]))
 			snprintf(id, 65, "%s", g->ids.v[i]);
 	return 0;
 }

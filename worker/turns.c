@@ -77,14 +77,6 @@ static void count_in(struct census *c, const char *id, const struct json *doc)
 	c->before += strcmp(id, c->self) < 0;
 }
 
-static bool has(const struct strs *s, const char *id)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (!strcmp(s->v[i], id))
-			return true;
-	return false;
-}
-
 static void say_state(struct turns *t)
 {
 	int64_t now = clock_mono_ms();
@@ -128,7 +120,7 @@ void turns_look(struct turns *t, struct ledger *l, const struct beats *newcomers
 		json_free(doc);
 	}
 	for (size_t i = 0; newcomers && i < newcomers->n; i++)
-		if (task_id_valid(newcomers->v[i].node) && !has(&ids, newcomers->v[i].node))
+		if (task_id_valid(newcomers->v[i].node) && !strs_has(&ids, newcomers->v[i].node))
 			count_in(&c, newcomers->v[i].node, newcomers->v[i].doc);
 	strs_clear(&ids);
 	hear(t, c.heard_ms);
