@@ -76,7 +76,7 @@ static void stop_timers(struct attempt *a)
 static bool ended_whole(const struct attempt *a)
 {
 	return a->state_known && a->state.ended &&
-	       (a->spec.engine->kind == ENGINE_BWRAP || (a->exited && a->client_code == a->state.exit_code));
+	       (!engine_client(a->spec.engine) || (a->exited && a->client_code == a->state.exit_code));
 }
 
 /* Why an attempt ended without a result of its script. */
@@ -93,7 +93,7 @@ static void tell_trouble(const struct attempt *a, char message[256])
 	int len = (int)strcspn(first, "\n");
 	if (a->state.error[0])
 		snprintf(message, 256, "%.*s", (int)strcspn(a->state.error, "\n"), a->state.error);
-	else if (a->state_known && a->state.ran && a->spec.engine->kind != ENGINE_BWRAP)
+	else if (a->state_known && a->state.ran && engine_client(a->spec.engine))
 		snprintf(message, 256, "%s run ended with %s%d %s, its output is not whole: %.120s", name,
 			 a->exited ? "" : "signal ", a->client_code,
 			 a->state.ended ? "and not as the script did" : "while the script still ran", line);
@@ -247,7 +247,7 @@ static void state_read(void *ctx, const struct proc_result *res)
 {
 	struct attempt *a = ctx;
 	if (res->end == PROC_EXITED && res->code == 0 && res->out.data)
-		a->state_known = !engine_parse_state(res->out.data, res->out.len, &a->state);
+		a->state_known = !engine_parse_state(a->spec.engine, res->out.data, res->out.len, &a->state);
 	else if (!a->err.total) /* else the client said why */
 		snprintf(a->state.error, sizeof a->state.error, "the container is gone: %.200s",
 			 res->err.data ? res->err.data : "");
@@ -277,7 +277,7 @@ static void run_ended(void *ctx, const struct proc_result *res)
 	a->res.duration_ms = clock_mono_ms() - a->started_ms;
 	a->exited = res->end == PROC_EXITED;
 	a->client_code = res->code;
-	if (a->spec.engine->kind != ENGINE_BWRAP) {
+	if (engine_client(a->spec.engine)) {
 		look(a);
 		return;
 	}
@@ -327,7 +327,7 @@ static void kill_now(void *ctx)
 	a->killed = true;
 	if (!a->run)
 		return;
-	if (a->spec.engine->kind == ENGINE_BWRAP) {
+	if (!engine_client(a->spec.engine)) {
 		/* The end of its init takes the whole pid namespace along, daemons too. */
 		if (a->child)
 			kill((pid_t)a->child, SIGKILL);
@@ -347,7 +347,7 @@ static void stop(struct attempt *a, enum stop why)
 		kill_now(a);
 		return;
 	}
-	if (a->spec.engine->kind == ENGINE_BWRAP) {
+	if (!engine_client(a->spec.engine)) {
 		if (a->child)
 			watch_signal(a->child, SIGTERM);
 	} else
@@ -422,7 +422,7 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	struct attempt *a = xcalloc(1, sizeof *a);
 	struct strs argv = {0};
 	char *path = xasprintf("PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
-	bool bwrap = spec->engine->kind == ENGINE_BWRAP;
+	bool direct = !engine_client(spec->engine);
 	/* The engine's client needs its own variables (DOCKER_HOST, HOME), never the token. */
 	const char *const bare[] = {path, NULL}, *const scrubbed[] = {"GIT_TOKEN", NULL};
 	a->spec = *spec;
@@ -430,7 +430,7 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	collector_init(&a->out, spec->output_limit);
 	collector_init(&a->err, spec->output_limit);
 	struct engine_run run = spec->run;
-	if (bwrap) {
+	if (direct) {
 		/* One process more than the script may have: the sandbox's outer half. */
 		char *group = xasprintf("dgrid-%s-%s", run.instance, run.nonce);
 		a->grouped = cgroup_make(&a->group, group, run.memory_mb, run.pids + 1, run.cpus);
@@ -444,9 +444,9 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	int rc = may_start(a, &run, e);
 	engine_start_argv(spec->engine, &run, &argv);
 	struct proc_spec p = {.argv = (const char *const *)argv.v,
-			      .env = bwrap ? bare : scrubbed,
-			      .clean_env = bwrap,
-			      .status_pipe = bwrap,
+			      .env = direct ? bare : scrubbed,
+			      .clean_env = direct,
+			      .status_pipe = direct,
 			      .ctx = a,
 			      .on_output = took,
 			      .on_end = run_ended};

@@ -4,43 +4,16 @@
  */
 #ifndef ENGINE_H
 #define ENGINE_H
-#include "base/buf.h"
-#include "sandbox/script.h"
-#include <stdbool.h>
-#include <stdint.h>
-/* Root is exempt from the process limit, so a root worker's sandboxes run under unprivileged users of the host, each
- * under its own: what the kernel counts a user (inotify, message queues, keys) no task can take from another. */
-#define ENGINE_USER 64000
-#define ENGINE_USERS 1000
-/* All of them are in it, and nobody else: what tasks are given is theirs to read. */
-#define ENGINE_GROUP (ENGINE_USER + ENGINE_USERS)
-enum engine_kind { ENGINE_DOCKER, ENGINE_PODMAN, ENGINE_BWRAP };
-struct engine {
-	enum engine_kind kind;
-	char version[64];
-	bool disable_userns; /* bwrap can forbid user namespaces inside, beside the filter of system calls */
-	bool limits;	     /* memory, processes and processors are held to, not just watched (control groups) */
-};
-struct engine_run {				    /* all borrowed */
-	const char *name;			    /* container name, unique an attempt */
-	const char *node, *instance, *task, *nonce; /* labels; instance: the worker's process */
-	const char *image, *script;
-	const struct script_turns *turns; /* NULL: the script runs once */
-	const char *const *env;		  /* NULL-terminated NAME=value */
-	double cpus;
-	int memory_mb, pids, tmp_mb;
-	const char *out_dir; /* the worker's folder that the script sees as /out; NULL: there is none */
-	int out_lost_mb;     /* out_dir NULL: an /out of that size which nobody sees afterwards; 0: none */
-	const struct engine_input {
-		const char *name, *path;
-	} * inputs; /* path, of the worker's, is seen as /in/NAME, which cannot be written to */
-	size_t n_inputs;
-	const char *workdir;	   /* the name of the input that it begins in a copy of; NULL: none */
-	int64_t out_mb;		   /* what it may leave in out_dir, which bounds each file elsewhere too; 0: no limit */
-	const struct strs *groups; /* bwrap: control groups that hold its limits; NULL: there are none */
-	int user; /* bwrap as root: the user id on this machine that it runs under, ENGINE_USERS of them */
-};
+#include "sandbox/engine_kind.h"
+
 const char *engine_name(enum engine_kind k);
+bool engine_images(enum engine_kind k); /* it runs images; else a script sees this machine's own /usr */
+/* What engine_start_argv starts is the engine's client, which does not end with the script for sure: engine_state_argv
+ * asks. Else it is the sandbox. */
+bool engine_client(const struct engine *g);
+bool engine_foreign(const struct engine *g);	    /* sandboxes run under other users of this machine than we do */
+const char *engine_enforce(const struct engine *g); /* what to do where it holds nothing to its limits */
+void engine_lacks(const struct engine *g, struct buf *why); /* what scripts have less of here than elsewhere, or "" */
 int engine_probe(enum engine_kind k, struct engine *out, struct err *e); /* does it answer, and which version is it? */
 /* want: auto, docker, podman, bwrap. Tries for real that it answers. ERR_UNAVAILABLE says which were tried and why each
  * failed. */
@@ -61,14 +34,8 @@ void engine_state_argv(const struct engine *g, const char *name, struct strs *ar
 /* Removes every container that carries this node's label: what an earlier process of the node left running. bwrap
  * leaves nothing (its sandboxes die with their parent). Returns how many, -1 on error. */
 int engine_remove_leftovers(const struct engine *g, const char *node, struct err *e);
-struct engine_state {
-	bool ran;   /* the script was started at all */
-	bool ended; /* and has ended: while this is false oom and exit_code say nothing */
-	bool oom;
-	int exit_code;	 /* as the engine reports it: 128+N for signal N */
-	char error[256]; /* the engine's own error, "" if none */
-};
-int engine_parse_state(const char *text, size_t len, struct engine_state *out); /* -1: not understood */
+int engine_parse_state(const struct engine *g, const char *text, size_t len,
+		       struct engine_state *out); /* -1: not understood */
 
 /* Makes a new, empty folder that may be an engine_run's out_dir: only whoever runs in a sandbox may write to it. */
 int engine_make_out(const struct engine *g, const char *dir, struct err *e);

@@ -117,7 +117,7 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 {
 	char when[32];
 	uint8_t script[32];
-	bool bwrap = f->engine->kind == ENGINE_BWRAP;
+	bool images = engine_images(f->engine->kind);
 	struct json *r = json_new(JSON_OBJECT);
 	set_end(r, a);
 	json_set(r, "node", json_new_str(f->node));
@@ -128,7 +128,7 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 	json_set(r, "duration_ms", json_new_int(a->duration_ms));
 	json_set(r, "engine", json_new_str(engine_name(f->engine->kind)));
 	/* bubblewrap runs no image: the script sees the host's own /usr. */
-	json_set(r, "image", json_new_str(bwrap ? "host:/usr" : f->image));
+	json_set(r, "image", json_new_str(images ? f->image : "host:/usr"));
 	json_set(r, "image_digest", json_new_str(f->image_digest));
 	json_set(r, "limits", limits(f->run, f, a->unenforced));
 	sha256(f->script, strlen(f->script), script);

@@ -11,10 +11,12 @@
 
 #define STARTED "\"StartedAt\":\"2026-11-29T21:10:37.2Z\",\"Error\":\"\","
 
+static const struct engine client = {.kind = ENGINE_DOCKER};
+
 static struct engine_state state(const char *text)
 {
 	struct engine_state s;
-	CHECK(!engine_parse_state(text, strlen(text), &s), text);
+	CHECK(!engine_parse_state(&client, text, strlen(text), &s), text);
 	return s;
 }
 
@@ -39,7 +41,8 @@ static void ends(void)
 	CHECK(s.ran && !s.ended, "an end without an exit code is none");
 	s = state("{}");
 	CHECK(!s.ran && !s.ended, "nothing is said");
-	CHECK(engine_parse_state("[]", 2, &s) && engine_parse_state("{\"Sta", 5, &s) && engine_parse_state("", 0, &s),
+	CHECK(engine_parse_state(&client, "[]", 2, &s) && engine_parse_state(&client, "{\"Sta", 5, &s) &&
+		  engine_parse_state(&client, "", 0, &s),
 	      "what is no answer");
 }
 

@@ -2,7 +2,6 @@
 #include "base/file.h"
 #include "git/push.h"
 #include "sandbox/engine.h"
-#include "sandbox/enter.h"
 #include "schema/keys.h"
 #include "store/cache.h"
 #include "store/trust.h"
@@ -422,20 +421,14 @@ static bool check_engines(struct findings *f, const char *want, const struct gri
 
 static void check_limits(struct findings *f, const struct engine *g, const struct grid_config *c)
 {
-	const char *mend =
-	    g->kind == ENGINE_PODMAN
-		? "boot with control groups of version 2 (systemd.unified_cgroup_hierarchy=1), or run it as root"
-		: "run the worker as root, or in control groups of its own (systemd-run --user --scope -p "
-		  "Delegate=yes dgrid worker ...)";
 	struct buf less = {0};
 	if (g->limits)
 		found(f, OK, "limits", "", "memory, processes and processors of tasks are enforced");
 	else
-		found(f, c->require_limits ? FAIL : WARN, "limits", mend,
+		found(f, c->require_limits ? FAIL : WARN, "limits", engine_enforce(g),
 		      "limits not enforced here: memory, processes and processors of tasks are only watched%s",
 		      c->require_limits ? ", and the grid's require_limits asks for more" : "");
-	if (g->kind == ENGINE_BWRAP)
-		enter_short(&less);
+	engine_lacks(g, &less);
 	if (less.len)
 		found(f, WARN, "limits", "raise the hard limits of whoever starts the worker (ulimit -H)",
 		      "scripts have more elsewhere: %s", less.data);
@@ -451,7 +444,7 @@ static void check_sandbox(struct findings *f, const struct trial *t, const struc
 		if (engine_image(g, c->images[i], NULL, &e)) {
 			images = images && i;
 			found(f, i ? WARN : FAIL, "image", MEND_IMAGE, "%s", e.msg);
-		} else if (g->kind != ENGINE_BWRAP)
+		} else if (engine_images(g->kind))
 			found(f, OK, "image", "", "%s is here", c->images[i]);
 	if (!images)
 		return;

@@ -353,7 +353,7 @@ static const char *note_of(const struct again *a)
 		       "was then)";
 	if (status && !strcmp(status, "timeout"))
 		return "it ran into its deadline: what it had printed until then depends on how fast the machine is";
-	if (a->now && a->engine.kind == ENGINE_BWRAP)
+	if (a->now && !engine_images(a->engine.kind))
 		return "bubblewrap shows a script the machine's own /usr: other versions of its tools may print "
 		       "something "
 		       "else";

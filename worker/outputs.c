@@ -86,7 +86,7 @@ int outputs_open(struct outputs *o, const char *work_dir, const char *url, bool 
 {
 	/* git runs elsewhere: a relative name would be another folder's. */
 	char *whole = realpath(work_dir, NULL), *store = xasprintf("%s/store.git", whole ? whole : work_dir);
-	bool foreign = o->engine->kind == ENGINE_BWRAP && geteuid() == 0;
+	bool foreign = engine_foreign(o->engine);
 	int rc = whole ? filestore_open(&o->store, store, url, sha256, NULL, name, email, e)
 		       : err_set(e, ERR_UNAVAILABLE, "cannot read '%s': %s", work_dir, strerror(errno));
 	if (!rc)
@@ -116,7 +116,7 @@ void outputs_close(struct outputs *o)
 char *outputs_begin(struct outputs *o, const char *nonce, struct err *e)
 {
 	char *folder = folder_of(o, nonce), *out = xasprintf("%s/out", folder);
-	bool foreign = o->engine->kind == ENGINE_BWRAP && geteuid() == 0;
+	bool foreign = engine_foreign(o->engine);
 	if (mkdir(folder, 0700) || (foreign && chmod(folder, 0711)))
 		err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", folder, strerror(errno));
 	else if (!engine_make_out(o->engine, out, e)) {

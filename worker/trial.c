@@ -80,8 +80,8 @@ int trial_choose(const struct grid_config *c, const struct engine *first, struct
 		if (t[k].answers && ++n == 1)
 			taken = k;
 	}
-	for (int k = 0; k < ENGINE_BWRAP && n > 1; k++) {
-		if (!t[k].answers)
+	for (int k = 0; k < ENGINES && n > 1; k++) {
+		if (!t[k].answers || !engine_images((enum engine_kind)k))
 			continue;
 		t[k].has_image = !engine_image(&t[k].engine, c->images[0], NULL, &e);
 		t[k].ran = t[k].has_image && !trial_run(&t[k].engine, c, &e);

@@ -6,7 +6,7 @@
 #include "sandbox/engine.h"
 #include "schema/config.h"
 
-#define TRIAL_ENGINES (ENGINE_BWRAP + 1)
+#define TRIAL_ENGINES ENGINES
 
 /* Runs a script that does nothing in a sandbox of the grid's ceilings and first image, which is there already. 0: it
  * ran; -1: e says what came instead. Serves the event loop. */

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/sig.h"
-#include "sandbox/enter.h"
 #include "worker/exchange.h"
 #include "worker/health.h"
 #include "worker/identity.h"
@@ -222,8 +221,7 @@ static void choose_engine(struct worker *w)
 static void tell_limits(const struct worker *w)
 {
 	struct buf less = {0};
-	if (w->engine.kind == ENGINE_BWRAP)
-		enter_short(&less);
+	engine_lacks(&w->engine, &less);
 	if (!w->engine.limits)
 		log_at(LOG_WARN, "worker",
 		       "limits of memory, processes and processors are not enforced here, only watched (see: "

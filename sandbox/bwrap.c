@@ -1,0 +1,156 @@
+#include "base/file.h"
+#include "base/proc.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/engine_kind.h"
+#include "sandbox/enter.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SPACE 4		 /* address space a process may have, in memory_mb: interpreters reserve more than they use */
+#define DISABLE_USERNS 8 /* bubblewrap 0.8 can forbid user namespaces inside */
+
+/* The version says so: older ones end at an option that they do not know. */
+static bool knows_disable_userns(const struct engine *g)
+{
+	int major = 0, minor = 0;
+	return sscanf(g->version, "%d.%d", &major, &minor) == 2 && (major > 0 || minor >= DISABLE_USERNS);
+}
+
+static void bind_system(struct strs *argv, const char *dir)
+{
+	struct stat st;
+	char target[256];
+	if (lstat(dir, &st))
+		return;
+	if (S_ISLNK(st.st_mode)) {
+		ssize_t n = readlink(dir, target, sizeof target - 1);
+		target[n > 0 ? n : 0] = 0;
+		ENGINE_ADD(argv, "--symlink", target, dir);
+	} else
+		ENGINE_ADD(argv, "--ro-bind", dir, dir);
+}
+
+static void start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
+{
+	/* Of /etc only what Debian's commands in /usr/bin are links to. */
+	static const char *const system_dirs[] = {"/bin", "/sbin", "/lib", "/lib64", "/etc/alternatives"};
+	/* Without a control group the address space of each process is the backstop of the memory watch. */
+	enter_argv(&(struct enter){.groups = r->groups,
+				   .user = geteuid() == 0 ? r->user : 0,
+				   .also = r->n_inputs ? ENGINE_GROUP : 0,
+				   .memory_mb = r->groups ? 0 : r->memory_mb * SPACE,
+				   .file_mb = engine_file_mb(r)},
+		   argv);
+	ENGINE_ADD(argv, "bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname",
+		   "dgrid", "--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME",
+		   "/tmp", "--ro-bind", "/usr", "/usr");
+	if (g->disable_userns)
+		strs_add(argv, "--disable-userns");
+	if (enter_filters())
+		ENGINE_ADD(argv, "--seccomp", ENTER_FILTER_WORD);
+	for (size_t i = 0; i < sizeof system_dirs / sizeof *system_dirs; i++)
+		bind_system(argv, system_dirs[i]);
+	for (const char *const *v = r->env; v && *v; v++) {
+		const char *eq = strchr(*v, '=');
+		strs_add(argv, "--setenv");
+		strs_addf(argv, "%.*s", (int)(eq - *v), *v);
+		strs_add(argv, eq + 1);
+	}
+	if (r->out_dir)
+		ENGINE_ADD(argv, "--bind", r->out_dir, "/out", "--setenv", "DGRID_OUT", "/out");
+	for (size_t i = 0; i < r->n_inputs; i++) {
+		ENGINE_ADD(argv, "--ro-bind", r->inputs[i].path);
+		strs_addf(argv, "/in/%s", r->inputs[i].name);
+	}
+	if (r->n_inputs)
+		ENGINE_ADD(argv, "--setenv", "DGRID_IN", "/in");
+	ENGINE_ADD(argv, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size");
+	strs_addf(argv, "%lld", (long long)engine_shm_mb(r) << 20);
+	ENGINE_ADD(argv, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--perms", "1777", "--size");
+	strs_addf(argv, "%lld", (long long)r->tmp_mb << 20);
+	ENGINE_ADD(argv, "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/", "--die-with-parent",
+		   "--new-session", "--cap-drop", "ALL", "--json-status-fd", "3", "--");
+	if (!r->groups) {
+		/* The number of processes is limited inside: there it counts this sandbox's alone. bash calls that
+		 * limit -u, dash and busybox -p. */
+		ENGINE_ADD(argv, "/bin/sh", "-c");
+		strs_addf(argv, "ulimit -u %d 2>/dev/null || ulimit -p %d || exit 125; exec \"$@\"", r->pids, r->pids);
+		strs_add(argv, "sh");
+	}
+	script_argv(r->script, r->workdir, r->turns, argv);
+}
+
+/* The kernel may forbid what the program can do: runs something, with a fork under the process limit. */
+static int try_bwrap(const struct engine *g, struct err *e)
+{
+	struct engine_run r = {.name = "probe",
+			       .script = "(true) && (true) && echo ready",
+			       .cpus = 1,
+			       .memory_mb = 64,
+			       .pids = 10,
+			       .tmp_mb = 1,
+			       .user = ENGINE_USER};
+	struct strs argv = {0};
+	struct proc_result res;
+	char *path = xasprintf("PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+	const char *env[] = {path, NULL};
+	start_argv(g, &r, &argv);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v,
+				 .env = env,
+				 .clean_env = true,
+				 .status_pipe = true,
+				 .timeout_ms = ENGINE_PROBE_MS};
+	int rc = proc_run(&spec, &res, e);
+	if (!rc && (res.end != PROC_EXITED || res.code || !res.out.data || strncmp(res.out.data, "ready", 5) != 0))
+		rc = err_set(e, ERR_UNAVAILABLE, "bwrap cannot make a sandbox here: %.200s",
+			     res.err.data ? res.err.data : "no output");
+	proc_result_clear(&res);
+	strs_clear(&argv);
+	free(path);
+	return rc;
+}
+
+static int probe(struct engine *out, struct err *e)
+{
+	char line[128];
+	const char *version[] = {"bwrap", "--version", NULL};
+	if (engine_ask(version, ENGINE_PROBE_MS, line, sizeof line, e))
+		return -1;
+	snprintf(out->version, sizeof out->version, "%.63s", strchr(line, ' ') ? strchr(line, ' ') + 1 : line);
+	out->disable_userns = knows_disable_userns(out);
+	int rc = try_bwrap(out, e);
+	if (rc && out->disable_userns && enter_filters()) {
+		/* It wants a /proc/sys that may be written, as a container has not; the filter of system calls does as
+		 * well. */
+		out->disable_userns = false;
+		rc = try_bwrap(out, e);
+	}
+	out->limits = !rc && cgroup_possible();
+	return rc;
+}
+
+/* Its sandboxes die with their parent; their control groups stay. */
+static int remove_leftovers(const struct engine *g, const char *instance, struct err *e)
+{
+	char *prefix = xasprintf("dgrid-%s-", instance);
+	(void)g;
+	(void)e;
+	cgroup_sweep(prefix);
+	free(prefix);
+	return 0;
+}
+
+const struct engine_row engine_bwrap = {
+    .name = "bwrap",
+    .get_it = "install bubblewrap, and allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
+	      "kernel.apparmor_restrict_unprivileged_userns=0)",
+    .enforce_it = "run the worker as root, or in control groups of its own (systemd-run --user --scope -p "
+		  "Delegate=yes dgrid worker ...)",
+    .probe = probe,
+    .start_argv = start_argv,
+    .remove_leftovers = remove_leftovers,
+    .lacks = enter_short,
+};
