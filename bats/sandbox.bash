@@ -399,10 +399,10 @@ check_client_killed() {
 # The points of a task: each has its variables, its end, its output and its /out, whether it has a sandbox of its own or
 # shares one. What a script prints is its own, also where it looks like the mark between two points.
 check_points() {
-	local share points
+	local share points mark=9$RANDOM # seconds that no other test sleeps
 	points='{"A": "it'"'"'s \"1\" $(x) `y` \\", "GREETING": "hi"}, {"A": "two\nlines"}, {"DGRID_POINT": "7", "A": "3"}, {"A": "4"}, {"A": "5", "IFS": "=0123456789", "PATH": "/nowhere"}, {"A": "6"}'
 	for share in false true; do
-		task "p-$share" '{"timeout_seconds": 6, "first_point": 3, "env": {"GREETING": "hello", "OTHER": "env"}, "share_sandbox": '"$share"', "points": ['"$points"']}' <<'SH'
+		task "p-$share" '{"timeout_seconds": 6, "first_point": 3, "env": {"GREETING": "hello", "OTHER": "env", "MARK": "'"$mark"'"}, "share_sandbox": '"$share"', "points": ['"$points"']}' <<'SH'
 printf '%s|%s|%s|%s' "$DGRID_POINT" "$A" "$GREETING" "$OTHER"
 echo "err $DGRID_POINT" >&2
 [ -n "$DGRID_OUT" ] || exit 9
@@ -412,14 +412,14 @@ case $DGRID_POINT in
 	7) kill -9 $$ ;;
 	8) i=0; while [ $i -lt 300 ]; do echo 'twenty bytes a line.'; i=$((i + 1)); done ;;
 	9) echo five >"$DGRID_OUT/file"; exit 0 ;;
-	10) sleep 77 ;;
+	10) sleep "$MARK" ;;
 esac
 SH
 	done
-	task p-next '{"timeout_seconds": 5, "share_sandbox": true, "points": 4}' <<'SH'
+	task p-next '{"timeout_seconds": 5, "share_sandbox": true, "points": 4, "env": {"MARK": "'"$mark"'"}}' <<'SH'
 case $DGRID_POINT in
 	1) kill -9 -1 ;;
-	2) sleep 78 ;;
+	2) sleep "$MARK" ;;
 	*) echo "ran $DGRID_POINT" ;;
 esac
 SH
@@ -450,6 +450,6 @@ SH
 	[ "$(field p-next '[(p["status"], p.get("stdout")) for p in r["points"]]')" = \
 		"[('success', 'ran 0\n'), ('failed', None), ('timeout', None), ('success', 'ran 3\n')]" ]
 	[ "$(field p-sh '[(p["exit_code"], p["stdout"]) for p in r["points"]]')" = "[(1, 'interpreted 1\n'), (1, 'interpreted 2\n')]" ]
-	nothing_left 'sleep 7[78]'
+	wait_until 10 nothing_left "sleep $mark"
 	"$DGRID" audit
 }
