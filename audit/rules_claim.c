@@ -18,6 +18,8 @@ static int64_t lease_max(const struct rule_move *m)
 		int64_t timeout = json_int(m->new, "timeout_seconds", c->max_timeout_seconds), lease;
 		timeout = timeout > c->max_timeout_seconds ? c->max_timeout_seconds : timeout;
 		lease = c->lease_seconds ? c->lease_seconds : points_seconds(m->new, timeout) + LEASE_GRACE_SECONDS;
+		if (json_get(json_get(m->new, "claim"), "ahead"))
+			lease += TASK_AHEAD_SECONDS;
 		if (json_get(m->new, "concurrency_group") && lease < c->orphan_after_seconds)
 			lease = c->orphan_after_seconds;
 		most = lease > most ? lease : most;

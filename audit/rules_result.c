@@ -21,8 +21,8 @@ static const char *or_none(const char *s)
 /* The entry that ends a claim is its copy. */
 static void judge_entry(const struct rule_move *m, const struct json *entry)
 {
-	static const char *const same[] = {"node",     "nonce",	 "attempt",   "claimed_at", "lease_until",
-					   "replicas", "quorum", "signed_by", "after",	    "inputs"};
+	static const char *const same[] = {"node",   "nonce",	  "attempt", "claimed_at", "lease_until", "replicas",
+					   "quorum", "signed_by", "after",   "inputs",	   "ahead"};
 	if (json_get(m->new, "claim"))
 		rule_say(m, RULE_ATTEMPTS_GROW, "the claim ended, and still stands in the task");
 	for (size_t i = 0; i < sizeof same / sizeof *same; i++)

@@ -421,7 +421,8 @@ static const struct field {
      NULL},
     {{"claim", "`in_progress/`",
       "`node`, `attempt`, `nonce`, `claimed_at`, `lease_until`; of a task that "
-      "several nodes run also `replicas`, `quorum`; of one with `after` how those ended",
+      "several nodes run also `replicas`, `quorum`; of one with `after` how those ended; `ahead` where the node had no "
+      "free slot for it yet: its place in the line there",
       NULL, false},
      NULL},
     {{"attempts", "everywhere",

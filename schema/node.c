@@ -25,6 +25,8 @@ static struct json *say(const struct node_facts *f)
 	json_set(j, "next_due", json_new_str(clock_format(f->next_due, when)));
 	json_set(j, "slots", json_new_int(f->slots));
 	json_set(j, "busy", json_new_int(f->busy));
+	if (f->waiting)
+		json_set(j, "waiting", json_new_int(f->waiting));
 	if (f->turn_ms)
 		json_set(j, "turn_ms", json_new_int(f->turn_ms));
 	if (f->spoke_ms)
@@ -61,7 +63,7 @@ struct json *node_beat_of(const struct json *doc)
 {
 	static const char *const members[] = {"schema",		"node_id",  "instance", "status", "trouble",
 					      "last_heartbeat", "next_due", "slots",	"busy",	  "turn_ms",
-					      "spoke_ms",	"pushes",   "rejected", "turns"};
+					      "spoke_ms",	"pushes",   "rejected", "turns",  "waiting"};
 	struct json *beat = doc->type == JSON_OBJECT ? json_new(JSON_OBJECT) : NULL;
 	for (size_t i = 0; beat && i < sizeof members / sizeof *members; i++) {
 		const struct json *v = json_get(doc, members[i]);
@@ -128,7 +130,8 @@ void node_read(struct node_view *v, const struct json *doc)
 				.trouble = text(doc, "trouble"),
 				.engine = text(doc, "engine"),
 				.slots = json_int(doc, "slots", 1),
-				.busy = json_int(doc, "busy", 0)};
+				.busy = json_int(doc, "busy", 0),
+				.waiting = json_int(doc, "waiting", 0)};
 	/* A clock may be wrong, within reason; what lies far ahead tells nothing of when it was said. */
 	int64_t latest = clock_now() + CLOCK_TRUST_S;
 	if (clock_parse(text(doc, "last_heartbeat"), &v->seen) || v->seen > latest)
@@ -137,6 +140,7 @@ void node_read(struct node_view *v, const struct json *doc)
 		v->next_due = 0;
 	v->slots = within(v->slots);
 	v->busy = within(v->busy);
+	v->waiting = within(v->waiting);
 }
 
 bool node_unenforced(const struct json *node_doc)

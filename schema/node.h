@@ -13,7 +13,7 @@ struct node_facts {
 	bool limits; /* its engine holds tasks to their limits */
 	char *const *labels;
 	size_t n_labels;
-	int slots, busy;
+	int slots, busy, waiting;     /* waiting: claimed beyond its slots */
 	int64_t started_at, next_due; /* UTC seconds */
 	uint64_t completed, failed, pushes, rejected;
 	uint64_t voted;	   /* votes on tasks that other nodes run too; completed and failed count those it decided */
@@ -34,7 +34,7 @@ struct node_view {
 	const struct json *doc;
 	const char *id, *instance, *status, *trouble, *engine;
 	int64_t seen, next_due; /* UTC seconds; 0: unknown */
-	int64_t slots, busy;
+	int64_t slots, busy, waiting;
 };
 void node_read(struct node_view *v, const struct json *doc);
 bool node_unenforced(const struct json *node_doc); /* it says that it does not hold tasks to their limits */

@@ -10,6 +10,7 @@ bool task_id_valid(const char *id); /* 1-64 of A-Za-z0-9_- */
 /* Nonce of the claim in doc, or NULL. */
 const char *task_claim_nonce(const struct json *doc);
 int64_t task_attempts_used(const struct json *doc); /* attempts that count towards max_attempts: no votes */
+#define TASK_AHEAD_SECONDS 600 /* so much longer may the lease of a claim be that waits for a slot in its node */
 void task_set_claim(struct json *doc, const char *node, const char *nonce, int64_t lease_seconds);
 void task_renew_claim(struct json *doc, int64_t lease_seconds);
 int64_t task_lease_until(const struct json *doc); /* UTC seconds; 0: no claim with a lease */

@@ -218,6 +218,8 @@ static void add_nodes(struct json *list, const struct snapshot *s)
 		    *up = metric(list, "dgrid_node_up", "gauge", "1 unless the node left or is silent."),
 		    *slots = metric(list, "dgrid_node_slots", "gauge", "Tasks that the node runs at a time."),
 		    *busy = metric(list, "dgrid_node_busy_slots", "gauge", "Slots that are taken."),
+		    *waiting = metric(list, "dgrid_node_waiting_claims", "gauge",
+				      "Claims that wait for a free slot in the node."),
 		    *age =
 			metric(list, "dgrid_node_heartbeat_age_seconds", "gauge", "Time since its last sign of life."),
 		    *done = metric(list, "dgrid_node_tasks_finished_total", "counter",
@@ -240,6 +242,7 @@ static void add_nodes(struct json *list, const struct snapshot *s)
 		sample(up, "", alive, own);
 		sample(slots, "", alive ? not_below_zero(n->view.slots) : 0, own);
 		sample(busy, "", alive ? not_below_zero(n->view.busy) : 0, own);
+		sample(waiting, "", alive ? not_below_zero(n->view.waiting) : 0, own);
 		if (n->view.seen)
 			sample(age, "", not_below_zero(s->now - n->view.seen), own);
 		sample(done, "", not_below_zero(json_int(n->file, "tasks_completed", 0)),

@@ -151,6 +151,8 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 			continue;
 		s->pick = picks[k - first];
 		s->state = SLOT_CLAIMING;
+		s->ahead = one_in(3) ? (int)below(9) + 1 : 0;
+		s->all->wait_seconds = (int64_t)below(TASK_AHEAD_SECONDS + 1);
 		clock_nonce(s->nonce, 16);
 		c[k] = (struct ledger_change){.id = s->pick.id,
 					      .from = TASK_QUEUE,
@@ -675,7 +677,7 @@ static void begin(void)
 		*n = (struct sim_node){
 		    .a = {.skew = below(2 * skew + 1) - skew}, .beat = &stage.beats[i], .reaper = {.patient = true}};
 		snprintf(n->a.id, sizeof n->a.id, "n%d", i + 1);
-		slots_init(&n->slots, SLOTS);
+		slots_init(&n->slots, SLOTS, 0);
 		n->slots.node_id = n->a.id;
 		n->slots.instance = n->instance;
 		n->slots.work_dir = "/";

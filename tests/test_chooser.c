@@ -183,8 +183,42 @@ static void times(void)
 	end();
 }
 
+/* Those that wait for a slot here are no more than this node's share, and take no place under a limit. */
+static void ahead(void)
+{
+	char id[3] = "aa", *made = xasprintf("\"created_at\": \"2026-01-01T00:00:00Z\"");
+	begin("{}");
+	for (; id[1] < 'k'; id[1]++)
+		put("queue", id, made);
+	put("queue", "back", "\"created_at\": \"2026-01-02T00:00:00Z\", \"attempts\": [{\"outcome\": \"released\"}]");
+	ch.ahead = 6;
+	takes(8, "aa ab ac ad ae af ag ah");
+	CHECK(ch.ready == 11, "what it could have taken");
+	ch.sharers = 3; /* of eleven three */
+	takes(8, "aa ab ac");
+	ch.sharers = 9; /* but its free slots are filled */
+	takes(8, "aa ab");
+	ch.sharers = 0;
+	put("queue", "a0", "\"priority\": 9, \"concurrency_group\": \"g\"");
+	put("queue", "a1", "\"priority\": 8, \"concurrency_group\": \"h\"");
+	ch.ahead = 7;
+	takes(8, "a0 aa ab ac ad ae af ag");
+	end();
+
+	begin("{}");
+	put("queue", "back", "\"attempts\": [{\"outcome\": \"released\"}]");
+	put("queue", "other", "\"priority\": 4");
+	ch.ahead = 2;
+	takes(2, "other");
+	ch.ahead = 1;
+	takes(2, "back other");
+	end();
+	free(made);
+}
+
 int main(void)
 {
+	ahead();
 	order();
 	groups();
 	shares();

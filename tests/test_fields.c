@@ -113,6 +113,7 @@ static void tasks(void)
 	task_claim_add(doc, "signed_by", json_new_str("ann"));
 	task_claim_add(doc, "after", json_new(JSON_OBJECT));
 	task_claim_add(doc, "inputs", json_new(JSON_OBJECT));
+	task_claim_add(doc, "ahead", json_new_int(1));
 	covers(FIELD_CLAIM, json_get(doc, "claim"));
 	struct json *again = json_copy(doc), *voted = json_copy(doc);
 	json_set(result, "stderr", json_new_str("oh no\n"));
@@ -167,6 +168,7 @@ static void others(void)
 			       .labels = labels,
 			       .n_labels = 1,
 			       .slots = 1,
+			       .waiting = 1,
 			       .turns = "free",
 			       .turn_ms = 1,
 			       .spoke_ms = 1};

@@ -63,7 +63,9 @@ static void nodes_table(const struct snapshot *s, const struct json *outliers, s
 		char *runs = xasprintf("%s %s", engine ? engine : "-", version ? version : "");
 		if (n->view.seen)
 			report_span(s->now - n->view.seen, seen);
-		snprintf(busy, sizeof busy, "%lld/%lld", (long long)n->view.busy, (long long)n->view.slots);
+		int len = snprintf(busy, sizeof busy, "%lld/%lld", (long long)n->view.busy, (long long)n->view.slots);
+		if (n->view.waiting)
+			snprintf(busy + len, sizeof busy - (size_t)len, " +%lld", (long long)n->view.waiting);
 		table_cell(&t, n->id, PAINT_NONE);
 		table_cell(&t, node_state_name(n->state),
 			   n->state == NODE_ACTIVE   ? PAINT_GREEN

@@ -320,6 +320,10 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 	char when[32], what[160], points[64];
 	because(r, "running", "node %s claimed it at %s, attempt %lld of %lld", node ? node : "?", since ? since : "?",
 		(long long)json_int(claim, "attempt", 1), (long long)task_max_attempts(t->doc));
+	int64_t ahead = json_int(claim, "ahead", 0);
+	if (ahead > 0)
+		because(r, "ahead", "it was claimed before a slot was free for it: %lld task%s of the node went first",
+			(long long)ahead, ahead == 1 ? "" : "s");
 	if (*points_words(t->doc, snapshot_points_done(s, t->id, t->doc), points))
 		because(r, "points", "it runs its points: %s", points);
 	why_voting(s, t, r);

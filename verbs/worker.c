@@ -142,6 +142,9 @@ static void from_flags(struct settings *s, int argc, char **argv)
 		case 'b':
 			o->cache_mb = number(s, "--cache-mb", scan.value, 0, 1 << 20);
 			break;
+		case 'a':
+			o->ahead = (int)number(s, "--ahead", scan.value, 0, AHEAD_MAX);
+			break;
 		case 'N':
 			o->notify = scan.value;
 			break;
@@ -181,6 +184,7 @@ static int cmd_worker(const struct context *ctx, int argc, char **argv, struct e
 				   .email = ctx->email,
 				   .engine = "auto",
 				   .slots = 1,
+				   .ahead = AHEAD_MAX,
 				   .cache_mb = CACHE_MB,
 				   .node_id = host}};
 	int rc;
@@ -210,7 +214,8 @@ out:
 
 const struct verb verb_worker = {
     .name = "worker",
-    .args = "[--node-id ID] [--slots N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] [--drain-after N] "
+    .args = "[--node-id ID] [--slots N] [--ahead N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] "
+	    "[--drain-after N] "
 	    "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
 	    "[--signing-key FILE] "
 	    "[--take-over]",
@@ -227,6 +232,10 @@ const struct verb verb_worker = {
 	(const struct usage_option[]){
 	    {'n', "--node-id", "ID", "@nodes", "this node's name in the grid; default: $NODE_ID, or the host's name"},
 	    {'s', "--slots", "N", NULL, "tasks it runs at once, 1 to 256; default 1"},
+	    {'a', "--ahead", "N", NULL,
+	     "tasks it claims at most before it has a free slot for them, 0 to 1000; default: 1000, of which it takes "
+	     "what its slots can "
+	     "begin until it may push again"},
 	    {'l', "--labels", "A,B", NULL, "labels it carries, for tasks that ask for them"},
 	    {'e', "--engine", "NAME", USAGE_ENGINES,
 	     "the sandbox; default auto: docker or podman, the first that can run a script in the grid's image; where "

@@ -20,6 +20,7 @@ struct chooser_known {
 	int64_t back_off;   /* of not_before: after an attempt */
 	struct json *brief; /* what limits ask of it; NULL: nothing */
 	bool vouched;	    /* and who signed it stands there, if that counts */
+	bool came_back;	    /* a claim on it was given back */
 	bool expired;	    /* now */
 	size_t share;	    /* its submitter's, in shares */
 };
@@ -62,6 +63,17 @@ static void keep_brief(struct chooser_known *k, const struct grid_config *c, con
 	json_free(k->brief);
 	bool asked = c->n_concurrency || c->fair_share || json_get(doc, "concurrency_group");
 	k->brief = doc && asked ? limit_brief(doc, signer) : NULL;
+}
+
+static bool came_back(const struct json *doc)
+{
+	const struct json *all = json_get(doc, "attempts");
+	for (const struct json *a = all ? all->child : NULL; a; a = a->next) {
+		const char *outcome = json_str(a, "outcome");
+		if (outcome && !strcmp(outcome, "released"))
+			return true;
+	}
+	return false;
 }
 
 /* Reads and parses a queue file. Fills what is known of it, and out when the caller wants the task itself.
@@ -111,6 +123,7 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	needs_of(t.doc, &k->needs);
 	k->back_off = task_not_before(t.doc);
 	k->deadline = t.deadline;
+	k->came_back = came_back(t.doc);
 	if (!out) {
 		keep_brief(k, c, t.doc, NULL);
 		k->vouched = false;
@@ -374,6 +387,14 @@ static void end_line(struct line *q)
 	free(q->v);
 }
 
+/* It is not to wait in a node: while it has its place under a limit others have not, or it came back from such a wait.
+ */
+static bool never_ahead(const struct grid_config *c, const struct chooser_known *k)
+{
+	struct limit l;
+	return !k->expired && (k->came_back || (k->brief && limit_at(c, k->brief, 0, &l)));
+}
+
 /* Does the one at `first` go? It is in p then. whole: false when something could not be read. */
 static bool goes(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node, struct line *q,
 		 struct pick *p, bool *whole)
@@ -409,8 +430,16 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 	seats_take(&ch->seats, ch->said, NULL, ch->n_said);
 	begin_line(&q, ch, c);
 	whole = line_up(ch, l, now, seen, c, &q) && whole;
+	size_t at_once = want - (ch->ahead < want ? ch->ahead : want), share = q.n / (ch->sharers ? ch->sharers : 1);
+	ch->ready = q.n;
+	if (want > at_once && want > share)
+		want = share > at_once ? share : at_once;
 	while (got < want && q.first < q.n) {
 		struct chooser_known *k = draw(&q, spread ? spread : 1);
+		if (got >= at_once && never_ahead(c, k)) {
+			q.first++;
+			continue;
+		}
 		if (!goes(ch, l, c, node, &q, &picks[got], &whole))
 			continue;
 		if (pick_runs(&picks[got++]) && k->brief) {

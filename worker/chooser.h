@@ -21,11 +21,15 @@ struct chooser {	      /* starts as {0}, labels set */
 	/* What the commit says before the claims: these end some. The caller sets it before each choose. */
 	const struct ledger_change *said;
 	size_t n_said;
+	size_t ahead; /* of the picks the last so many wait for a free slot: they are no more than this node's share of
+			 the queue, and hold no place that a limit gives */
+	size_t sharers; /* nodes that take from the queue, this one too; 0: as 1 */
 	struct seats seats;
 	struct chooser_known *known; /* sorted by id */
 	bool told_unread;
 	unsigned unread; /* so many times in a row something of the queue could not be read, by this machine's fault */
 	size_t n_known;
+	size_t ready;	    /* after choose: how many this node could have taken or ended */
 	struct strs skips;  /* after choose: those that never run, see waiting.h; in that order */
 	int64_t next_ready; /* after choose: UTC seconds when a task that waits for a time becomes ready, or one's
 			       deadline passes; 0: none */

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "base/sig.h"
 #include "git/push.h"
+#include "schema/node.h"
+#include "store/registry.h"
 #include "worker/identity.h"
 #include "worker/live.h"
 #include "worker/upkeep.h"
@@ -116,7 +118,7 @@ static int read_branch(struct worker *w, struct err *e)
 
 static int read_head(struct worker *w, int64_t now, struct err *e)
 {
-	bool idle = slots_busy(&w->slots) == 0;
+	bool idle = slots_held(&w->slots) == 0;
 	int rc = ledger_moved(&w->ledger, &w->times.behind, e);
 	w->remote.reached_at = rc ? w->remote.reached_at : clock_now();
 	w->times.idle_polls = idle && !w->times.behind ? w->times.idle_polls + 1 : 0;
@@ -137,7 +139,7 @@ static int read_remote(struct worker *w, enum schedule_read what, int64_t now, s
 static size_t add_renewals(struct worker *w, struct ledger_change *c)
 {
 	size_t n = 0;
-	for (int i = 0; i < w->o->slots; i++)
+	for (int i = 0; i < w->slots.n; i++)
 		if (slot_lease_due(&w->slots.v[i]))
 			c[n++] = (struct ledger_change){.id = w->slots.v[i].pick.id,
 							.from = TASK_IN_PROGRESS,
@@ -151,11 +153,17 @@ static size_t add_renewals(struct worker *w, struct ledger_change *c)
 /* said: the first of the commit's changes, which end claims. */
 static size_t add_claims(struct worker *w, struct ledger_change *c, const struct ledger_change *said, size_t n_said)
 {
-	struct pick *picks = xcalloc((size_t)w->o->slots, sizeof *picks);
-	size_t want = (size_t)(w->o->slots - slots_busy(&w->slots)), next = 0, n = 0;
-	uint64_t ended = slots_ended(&w->slots) + (uint64_t)slots_busy(&w->slots);
+	struct pick *picks = xcalloc((size_t)w->slots.n, sizeof *picks);
+	const struct ahead_facts ahead = self_ahead(w);
+	size_t held = (size_t)slots_held(&w->slots), seats = (size_t)w->o->slots, next = 0, n = 0;
+	size_t free_seats = held < seats ? seats - held : 0, most = seats + ahead_claims(&ahead),
+	       want = most > held ? most - held : 0;
+	uint64_t ended = slots_ended(&w->slots) + held;
 	if (w->o->drain_after && want > w->o->drain_after - ended)
 		want = (size_t)(w->o->drain_after - ended);
+	w->slots.wait_seconds = ahead_lease(&ahead);
+	w->chooser.ahead = want > free_seats ? want - free_seats : 0;
+	w->chooser.sharers = w->turns.n;
 	/* Alone, a node takes the oldest; where others race, they should not all want the same. */
 	size_t spread = w->turns.n > 1 ? 4 * (size_t)w->o->slots + 16 : 1;
 	w->chooser.said = said;
@@ -166,10 +174,11 @@ static size_t add_claims(struct worker *w, struct ledger_change *c, const struct
 	w->times.tries_wait = w->chooser.tries_wait;
 	if (w->chooser.next_ready)
 		w->times.ready_at = clock_mono_ms() + (w->chooser.next_ready - clock_now()) * 1000 + 200;
-	for (int i = 0; i < w->o->slots && next < got; i++) {
+	for (int i = 0; i < w->slots.n && next < got; i++) {
 		struct slot *s = &w->slots.v[i];
 		if (s->state != SLOT_FREE)
 			continue;
+		s->ahead = next < free_seats ? 0 : (int)(held + next + 1 - seats);
 		s->pick = picks[next++]; /* moves over */
 		s->state = SLOT_CLAIMING;
 		clock_nonce(s->nonce, 16);
@@ -192,6 +201,35 @@ static size_t add_claims(struct worker *w, struct ledger_change *c, const struct
 	}
 	free(picks);
 	return n;
+}
+
+/* Nodes that have nothing to do, as their files say. */
+static size_t idle_nodes(struct worker *w)
+{
+	struct strs ids = {0};
+	size_t n = 0;
+	registry_ids(&w->ledger, &ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		struct err e;
+		struct node_view v;
+		struct json *doc = registry_node(&w->ledger, ids.v[i], &e);
+		node_read(&v, doc);
+		n += strcmp(ids.v[i], w->o->node_id) != 0 && !strcmp(v.status, "active") && v.busy < v.slots &&
+		     v.next_due + w->config.orphan_after_seconds > clock_now();
+		json_free(doc);
+	}
+	strs_clear(&ids);
+	return n;
+}
+
+/* The queue is empty: what waits here others may begin sooner. */
+static void share_out(struct worker *w)
+{
+	size_t waiting = (size_t)slots_waiting(&w->slots), idle = waiting && !w->chooser.ready ? idle_nodes(w) : 0;
+	const struct ahead_facts f = self_ahead(w);
+	size_t n = ahead_surplus(&f, waiting, idle);
+	if (n)
+		slots_share(&w->slots, n, "other nodes have nothing to do");
 }
 
 /* What the chooser found never to run. */
@@ -221,7 +259,7 @@ static void push_taken(struct worker *w)
 static int commit(struct worker *w, struct ledger_change *c, size_t results, size_t n, int64_t began, struct err *e)
 {
 	/* What is said last says goodbye too. */
-	bool last = self_stopping(w) && slots_busy(&w->slots) == 0 && results == w->outbox.n;
+	bool last = self_stopping(w) && slots_held(&w->slots) == 0 && results == w->outbox.n;
 	int64_t said_at = clock_mono_ms();
 	char *node = self_text(w, last ? "left" : NULL);
 	unsigned pushes = w->ledger.pushes, rejected = w->ledger.rejected;
@@ -261,7 +299,8 @@ static void settle_claims(const struct ledger_change *c, size_t n, bool unknown)
  * record), -1: e tells why not. */
 static int record(struct worker *w, int64_t began, struct err *e)
 {
-	struct ledger_change *c = xcalloc(w->outbox.n + 2 * (size_t)w->o->slots + SKIPS_MAX + 1, sizeof *c);
+	share_out(w);
+	struct ledger_change *c = xcalloc(w->outbox.n + 2 * (size_t)w->slots.n + SKIPS_MAX + 1, sizeof *c);
 	int64_t now = clock_mono_ms();
 	size_t results = outbox_changes(&w->outbox, now, c), claims = results + add_renewals(w, &c[results]),
 	       skips = claims, n = claims;
@@ -489,12 +528,23 @@ static bool push_follows(const struct worker *w, int64_t now, const struct turns
 	return schedule_decide(&w->times, &f).push;
 }
 
+/* How long it took from the moment at which there was something to say. */
+static void was_said(struct worker *w)
+{
+	int64_t took = clock_mono_ms() - w->remote.pending_at;
+	if (w->remote.pending_at)
+		w->remote.saying_ms = (3 * (w->remote.saying_ms ? w->remote.saying_ms : took) + took + 3) / 4;
+	w->remote.pending_at = 0;
+}
+
 void exchange_run(struct worker *w, int64_t now)
 {
 	struct err e;
 	if (w->times.work_waits)
 		check_disk(w);
 	struct schedule s = self_schedule(w, now);
+	if (s.pending && !w->remote.pending_at)
+		w->remote.pending_at = now;
 	if (!s.begin)
 		return;
 	const struct turns before = w->turns;
@@ -518,6 +568,8 @@ void exchange_run(struct worker *w, int64_t now)
 		remote_trouble(w, &e);
 		return;
 	}
+	if (pushes)
+		was_said(w);
 	remote_answers(w, pushes);
 	if (our_turn)
 		do_upkeep(w, now);

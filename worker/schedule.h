@@ -30,19 +30,20 @@ struct schedule_times {
 /* What is so at one moment. */
 struct schedule_facts {
 	int64_t now;
-	int slots, busy, running; /* running: without those whose claim's end is unknown */
-	size_t results;		  /* not recorded yet */
-	bool results_wait;	  /* and none of them is to be recorded now */
-	bool lease_due;		  /* one has to be renewed now */
-	bool barred;		  /* the node may not push to the branch */
-	bool fit;		  /* no trouble of its own: it may claim */
-	bool stopping;		  /* no new claims */
-	unsigned stops;		  /* signals that said so */
-	bool hurried;		  /* and the time that a second one leaves is over */
-	bool once;		  /* leave when there is nothing left to do */
-	bool beating;		  /* git is at work for the heartbeat */
-	bool overfull;		  /* so many tasks have ended that to archive them comes first */
-	int64_t promote_at;	  /* 0: nothing is staged */
+	int slots, busy,
+	    running;	    /* tasks it wants to hold, holds; running: without those whose claim's end is unknown */
+	size_t results;	    /* not recorded yet */
+	bool results_wait;  /* and none of them is to be recorded now */
+	bool lease_due;	    /* one has to be renewed now */
+	bool barred;	    /* the node may not push to the branch */
+	bool fit;	    /* no trouble of its own: it may claim */
+	bool stopping;	    /* no new claims */
+	unsigned stops;	    /* signals that said so */
+	bool hurried;	    /* and the time that a second one leaves is over */
+	bool once;	    /* leave when there is nothing left to do */
+	bool beating;	    /* git is at work for the heartbeat */
+	bool overfull;	    /* so many tasks have ended that to archive them comes first */
+	int64_t promote_at; /* 0: nothing is staged */
 	bool promote_soon;
 	int64_t fire_at;      /* a schedule is due then; 0: none */
 	bool fire_soon;	      /* who would leave waits for it */

@@ -13,7 +13,7 @@
 bool self_stopping(const struct worker *w)
 {
 	return sig_stops() > 0 || w->usurped ||
-	       (w->o->drain_after && slots_ended(&w->slots) + (uint64_t)slots_busy(&w->slots) >= w->o->drain_after);
+	       (w->o->drain_after && slots_ended(&w->slots) + (uint64_t)slots_held(&w->slots) >= w->o->drain_after);
 }
 
 const char *self_state(const struct worker *w)
@@ -23,11 +23,23 @@ const char *self_state(const struct worker *w)
 
 /* ---- for the schedule ---- */
 
+struct ahead_facts self_ahead(const struct worker *w)
+{
+	int64_t round = turns_taken(&w->turns) ? w->turns.width_ms * (int64_t)w->turns.n : 0,
+		said = w->remote.saying_ms;
+	return (struct ahead_facts){.slots = (size_t)w->o->slots,
+				    .most = w->o->drain_after ? 0 : (size_t)w->o->ahead,
+				    .run_ms = w->slots.run_ms,
+				    .exchange_ms = round > said ? round : said,
+				    .lease_seconds = w->config.lease_seconds};
+}
+
 struct schedule_facts self_facts(const struct worker *w, int64_t now)
 {
+	const struct ahead_facts ahead = self_ahead(w);
 	struct schedule_facts f = {.now = now,
-				   .slots = w->o->slots,
-				   .busy = slots_busy(&w->slots),
+				   .slots = w->o->slots + (int)ahead_claims(&ahead),
+				   .busy = slots_held(&w->slots),
 				   .running = slots_running(&w->slots),
 				   .results = w->outbox.n,
 				   .results_wait = !outbox_due(&w->outbox, now),
@@ -49,7 +61,7 @@ struct schedule_facts self_facts(const struct worker *w, int64_t now)
 				   .turns = turns_taken(&w->turns),
 				   .limited = w->turns.per_minute,
 				   .turn_wait_ms = turns_wait(&w->turns)};
-	for (int i = 0; i < w->o->slots; i++)
+	for (int i = 0; i < w->slots.n; i++)
 		f.lease_due = f.lease_due || slot_lease_due(&w->slots.v[i]) == 2;
 	return f;
 }
@@ -76,6 +88,7 @@ static struct node_facts describe(const struct worker *w, const char *status)
 				   .n_labels = w->o->n_labels,
 				   .slots = w->o->slots,
 				   .busy = slots_busy(&w->slots),
+				   .waiting = slots_held(&w->slots) - slots_busy(&w->slots),
 				   .started_at = w->started_at,
 				   .next_due = clock_now() + w->beat_ms / 1000 + 1,
 				   .completed = w->slots.completed + w->outbox.completed,
@@ -256,7 +269,7 @@ void self_init(struct worker *w, const struct worker_options *o)
 	snprintf(w->node_path, sizeof w->node_path, "nodes/%s.json", o->node_id);
 	w->chooser = (struct chooser){
 	    .labels = o->labels, .n_labels = o->n_labels, .can_run = can_run, .trusted = trusted, .ctx = w};
-	slots_init(&w->slots, o->slots);
+	slots_init(&w->slots, o->slots, o->ahead);
 	w->slots.node_id = o->node_id;
 	w->slots.instance = w->instance;
 	w->slots.work_dir = o->work_dir;

@@ -8,6 +8,7 @@
 #include "store/firing.h"
 #include "store/heartbeat.h"
 #include "store/promote.h"
+#include "worker/ahead.h"
 #include "worker/nodekey.h"
 #include "worker/notify.h"
 #include "worker/reaper.h"
@@ -18,7 +19,7 @@
 struct worker_options { /* all borrowed */
 	const char *url, *branch, *node_id, *work_dir, *engine, *name, *email;
 	const char *signing_key; /* NULL: WORK_DIR/node_key, and only where the grid takes signed commits only */
-	int slots;
+	int slots, ahead;	 /* ahead: so many more may be claimed before they can run, at most */
 	char *const *labels;
 	size_t n_labels;
 	bool once;	       /* leave when nothing in the queue is left that this node could run */
@@ -73,6 +74,9 @@ struct worker {
 		int64_t refused_at;  /* since when, UTC seconds */
 		int64_t queued_at;   /* since when another holds the remote's folder, monotonic ms; 0: nobody does */
 		int64_t moved_at;    /* when it moved last meanwhile */
+		int64_t pending_at;  /* since when there is something to say, monotonic ms; 0: there is nothing */
+		int64_t
+		    saying_ms; /* how long it takes from then until it is said, as the last ones took; 0: none yet */
 		int64_t exchange_ms; /* how long our last push took, with all that belongs to it; 0: none yet */
 		struct file_stamp queued_ref;
 		int64_t young_until; /* until then others may be new too, monotonic ms */
@@ -90,6 +94,7 @@ bool self_stopping(const struct worker *w);	/* no new claims */
 const char *self_state(const struct worker *w); /* active, paused or draining */
 /* The node's file; status NULL: what it is. The caller's. */
 char *self_text(const struct worker *w, const char *status);
+struct ahead_facts self_ahead(const struct worker *w);
 /* What the schedule has to know, at now (monotonic ms). Changes nothing. */
 struct schedule_facts self_facts(const struct worker *w, int64_t now);
 struct schedule self_schedule(const struct worker *w, int64_t now); /* what it decides on them */

@@ -14,9 +14,10 @@
 #define RETRY_MAX_SECONDS 3600
 #define WATCH_MS 250
 
-void slots_init(struct slots *s, int n)
+void slots_init(struct slots *s, int at_once, int ahead)
 {
-	*s = (struct slots){.n = n, .v = xcalloc((size_t)n, sizeof *s->v)};
+	int n = at_once + ahead;
+	*s = (struct slots){.n = n, .at_once = at_once, .v = xcalloc((size_t)n, sizeof *s->v)};
 	for (int i = 0; i < n; i++)
 		s->v[i].all = s;
 }
@@ -30,20 +31,33 @@ void slots_clear(struct slots *s)
 	*s = (struct slots){0};
 }
 
-int slots_busy(const struct slots *s)
+static int count(const struct slots *s, enum slot_state from, enum slot_state to)
 {
 	int n = 0;
 	for (int i = 0; i < s->n; i++)
-		n += s->v[i].state != SLOT_FREE;
+		n += s->v[i].state >= from && s->v[i].state <= to;
 	return n;
+}
+
+int slots_held(const struct slots *s)
+{
+	return count(s, SLOT_CLAIMING, SLOT_COLLECTING);
+}
+
+int slots_busy(const struct slots *s)
+{
+	int held = slots_held(s);
+	return held < s->at_once ? held : s->at_once;
+}
+
+int slots_waiting(const struct slots *s)
+{
+	return count(s, SLOT_WAITING, SLOT_WAITING);
 }
 
 int slots_running(const struct slots *s)
 {
-	int n = 0;
-	for (int i = 0; i < s->n; i++)
-		n += s->v[i].state > SLOT_CLAIMING;
-	return n;
+	return count(s, SLOT_WAITING, SLOT_COLLECTING);
 }
 
 uint64_t slots_ended(const struct slots *s)
@@ -79,6 +93,7 @@ static int64_t lease_seconds(const struct slot *s)
 	int64_t lease = c->lease_seconds
 			    ? c->lease_seconds
 			    : points_seconds(s->pick.task.doc, s->pick.task.timeout_seconds) + LEASE_GRACE_SECONDS;
+	lease += s->ahead ? s->all->wait_seconds : 0;
 	return exclusive(s) && lease < c->orphan_after_seconds ? c->orphan_after_seconds : lease;
 }
 
@@ -169,6 +184,7 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 	snprintf(o->status, sizeof o->status, s->given == GIVEN_BY_NONE ? "unstartable" : "released");
 	snprintf(o->reason, sizeof o->reason, "%s",
 		 a->status == ATT_ENGINE ? a->message
+		 : s->returned		 ? s->returned
 		 : s->overdue ? "it was ended before another could be given the claim: the grid was out of reach"
 			      : "the worker was told to stop at once");
 	if (s->given == GIVEN_BY_NONE)
@@ -180,6 +196,13 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 	all->fit->suspect = all->fit->suspect || o->held;
 	snprintf(why, sizeof why, "engine: %.200s", a->message);
 	selfcheck_pause(all->fit, why);
+}
+
+static void fill(struct slots *all);
+
+static int64_t took(const struct slot *s)
+{
+	return clock_mono_ms() - s->began;
 }
 
 /* The attempt is over, and what it left is taken in. */
@@ -258,7 +281,10 @@ static void conclude(void *ctx, const struct harvest *h)
 		selfcheck_disk(all->fit, all->work_dir);
 	if (all->courier)
 		courier_go(all->courier);
+	if (s->began)
+		all->run_ms = (3 * (all->run_ms ? all->run_ms : took(s)) + took(s) + 3) / 4;
 	slot_free(s);
+	fill(all);
 }
 
 static void run_done(void *ctx, struct attempt_result *a, struct json *points)
@@ -389,16 +415,16 @@ static void brought(void *ctx, const struct err *e)
 	end_early(s, ATT_ENGINE, true, e->msg);
 }
 
-void slot_start(struct slot *s)
+/* It has a seat. */
+static void begin(struct slot *s)
 {
 	struct slots *all = s->all;
 	const struct task *t = &s->pick.task;
 	const struct bring_limits limits = {.mb = all->config->max_in_mb, .files = all->config->max_in_files};
 	const char *digest = selfcheck_image(all->fit, all->engine, t->image);
 	snprintf(s->digest, sizeof s->digest, "%s", digest ? digest : "");
-	s->attempt_number = task_attempts_used(t->doc) + 1;
-	log_at(LOG_INFO, "worker", "claimed %s, attempt %lld", s->pick.id, (long long)s->attempt_number);
 	s->state = SLOT_FETCHING;
+	s->began = clock_mono_ms();
 	if (exclusive(s) && !all->watch)
 		all->watch = loop_after(WATCH_MS, watch, all);
 	if (json_get(t->doc, "inputs"))
@@ -407,19 +433,95 @@ void slot_start(struct slot *s)
 		run(s);
 }
 
+/* Who waits for a seat, and goes first: NULL: nobody does. */
+static struct slot *next_to_begin(struct slots *all)
+{
+	struct slot *first = NULL;
+	for (int i = 0; i < all->n; i++) {
+		struct slot *s = &all->v[i];
+		if (s->state == SLOT_WAITING &&
+		    (!first || s->pick.task.priority > first->pick.task.priority ||
+		     (s->pick.task.priority == first->pick.task.priority && s->turn < first->turn)))
+			first = s;
+	}
+	return first;
+}
+
+/* Free seats are taken. What begins may end at once, and ask again. */
+static void fill(struct slots *all)
+{
+	struct slot *s;
+	if (all->filling)
+		return;
+	all->filling = true;
+	while (!(all->fit && all->fit->trouble[0]) && count(all, SLOT_FETCHING, SLOT_COLLECTING) < all->at_once &&
+	       (s = next_to_begin(all)) != NULL)
+		begin(s);
+	all->filling = false;
+}
+
+void slot_start(struct slot *s)
+{
+	s->attempt_number = task_attempts_used(s->pick.task.doc) + 1;
+	log_at(LOG_INFO, "worker", "claimed %s, attempt %lld", s->pick.id, (long long)s->attempt_number);
+	s->state = SLOT_WAITING;
+	s->turn = ++s->all->turns;
+	fill(s->all);
+}
+
 /* Its claim goes, or it is no longer wanted. */
 static void stop(struct slot *s)
 {
 	if (s->run)
 		series_cancel(s->run);
-	else if (s->state == SLOT_FETCHING)
+	else if (s->state == SLOT_FETCHING || s->state == SLOT_WAITING)
 		end_early(s, ATT_CANCELLED, false, "");
 }
 
 void slots_stop(struct slots *s)
 {
+	s->filling = true; /* nothing begins */
 	for (int i = 0; i < s->n; i++)
 		stop(&s->v[i]);
+	s->filling = false;
+}
+
+static bool for_anybody(const struct slot *s)
+{
+	const struct json *labels = json_get(s->pick.task.doc, "labels");
+	return !labels || !labels->child;
+}
+
+static void give_last(struct slots *all, size_t n, bool (*may)(const struct slot *), const char *why)
+{
+	size_t given = 0;
+	struct slot *last;
+	do {
+		last = NULL;
+		for (int i = 0; i < all->n; i++)
+			if (all->v[i].state == SLOT_WAITING && (!may || may(&all->v[i])) &&
+			    (!last || all->v[i].turn > last->turn))
+				last = &all->v[i];
+		if (last && given < n) {
+			last->returned = why;
+			stop(last);
+			given++;
+		} else
+			last = NULL;
+	} while (last);
+	if (given)
+		log_at(LOG_INFO, "worker", "gave back %zu claim%s that had not begun: %s", given, given == 1 ? "" : "s",
+		       why);
+}
+
+void slots_return(struct slots *s, size_t n, const char *why)
+{
+	give_last(s, n, NULL, why);
+}
+
+void slots_share(struct slots *s, size_t n, const char *why)
+{
+	give_last(s, n, for_anybody, why);
 }
 
 int slot_lease_due(const struct slot *s)
@@ -427,6 +529,8 @@ int slot_lease_due(const struct slot *s)
 	if (s->state <= SLOT_CLAIMING || s->lost)
 		return 0;
 	int64_t whole = lease_seconds(s), left = s->lease_until - clock_now();
+	if (s->state == SLOT_WAITING && !s->all->config->lease_seconds) /* the wait should not use up the run's time */
+		return left < whole / 3 ? 2 : left < whole - s->all->wait_seconds - 10;
 	if (!s->all->config->lease_seconds) /* such a lease outlives the task, unless its end hangs */
 		return left < LEASE_GRACE_SECONDS / 3 ? 2 : 0;
 	return left <= whole / 3 ? 2 : left <= whole / 2;
@@ -476,6 +580,8 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 		return CHANGE_DROP;
 	s->terms = vote_terms(doc, s->all->config);
 	task_set_claim(doc, s->all->node_id, s->nonce, lease);
+	if (s->ahead)
+		task_claim_add(doc, "ahead", json_new_int(s->ahead));
 	vote_set_terms(doc, s->terms);
 	if (s->after)
 		task_claim_add(doc, "after", json_copy(s->after));

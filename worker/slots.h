@@ -14,7 +14,8 @@
 #include "worker/selfcheck.h"
 #include "worker/series.h"
 
-enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_FETCHING, SLOT_RUNNING, SLOT_COLLECTING };
+/* WAITING: claimed, until one that runs ends. */
+enum slot_state { SLOT_FREE, SLOT_CLAIMING, SLOT_WAITING, SLOT_FETCHING, SLOT_RUNNING, SLOT_COLLECTING };
 enum slot_given { GIVEN, GIVEN_BY_NONE, GIVEN_NOT_NOW }; /* could inputs be had? by no node; not now by this one */
 struct slot {
 	struct slots *all;
@@ -22,11 +23,14 @@ struct slot {
 	struct pick pick;
 	char nonce[33], digest[96];	     /* digest: of the image it runs in */
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
-	int64_t lease_ends, renewed_at;	     /* monotonic ms; renewed_at: when the renewal was made that is under way */
-	struct vote_terms terms;	     /* of its claim */
-	struct json *pinned;		     /* of its claim: other tasks' files that it is given; NULL: none */
-	struct json *after;		     /* of its claim: how those ended that it comes after; NULL: it is alone */
-	struct input_want *want;	     /* NULL: it has no inputs */
+	uint64_t turn;			     /* of those that wait, at the same priority, the lowest goes first */
+	int ahead;     /* how many stood before it beyond the seats when it was claimed, and it; 0: it had one */
+	int64_t began; /* monotonic ms: when it took its seat */
+	int64_t lease_ends, renewed_at; /* monotonic ms; renewed_at: when the renewal was made that is under way */
+	struct vote_terms terms;	/* of its claim */
+	struct json *pinned;		/* of its claim: other tasks' files that it is given; NULL: none */
+	struct json *after;		/* of its claim: how those ended that it comes after; NULL: it is alone */
+	struct input_want *want;	/* NULL: it has no inputs */
 	enum slot_given given;
 	struct series *run;	     /* NULL: not begun, or ended: then ended tells how */
 	struct attempt_result ended; /* while what it left in /out is taken in */
@@ -36,11 +40,16 @@ struct slot {
 	struct json *brief;	     /* of its claim, as limits ask */
 	bool cancel_seen, lost;	     /* lost: the ledger no longer shows our claim */
 	bool overdue;		     /* it is ended, for another may be given its claim */
+	const char *returned;	     /* why it goes back although nothing is wrong with it; NULL: it does not */
 };
 #define DOUBTFUL_MAX 64
 struct slots {
 	struct slot *v;
-	int n;
+	int n, at_once;	      /* how many may be held; how many of them run at a time */
+	uint64_t turns;	      /* given to claims so far */
+	int64_t wait_seconds; /* what a lease allows for the wait of a claim that has no seat yet */
+	int64_t run_ms;	      /* how long a task has its seat, as the last ones had it; 0: none has ended */
+	bool filling;
 	/* borrowed: */
 	const char *node_id, *instance, *work_dir;
 	const struct engine *engine;
@@ -66,16 +75,23 @@ struct slots {
 	char doubtful[DOUBTFUL_MAX][33];
 	unsigned n_doubtful;
 };
-void slots_init(struct slots *s, int n); /* the other members are the caller's to set */
+/* ahead: how many more than run may be held. The other members are the caller's to set. */
+void slots_init(struct slots *s, int at_once, int ahead);
 void slots_clear(struct slots *s);
-int slots_busy(const struct slots *s);
-int slots_running(const struct slots *s);    /* without those whose claim's end is unknown */
+int slots_held(const struct slots *s);	     /* claims, those that wait and those under way too */
+int slots_busy(const struct slots *s);	     /* seats that are taken, or will be */
+int slots_waiting(const struct slots *s);    /* held and not begun */
+int slots_running(const struct slots *s);    /* held, without those whose claim's end is unknown */
 uint64_t slots_ended(const struct slots *s); /* all attempts that ended */
 void slots_stop(struct slots *s);	     /* cancels every attempt; the claims go back */
+/* Of those that wait the last n go back; why is kept. */
+void slots_return(struct slots *s, size_t n, const char *why);
+/* The same, but only what any node may run. */
+void slots_share(struct slots *s, size_t n, const char *why);
 /* After a fetch: is each claim still ours, is it to be cancelled, did a doubtful one land? */
 void slots_watch(struct slots *s, struct ledger *l);
 
-/* The claim landed: bring what it is given, then run it. */
+/* The claim landed: as soon as there is a seat, bring what it is given, then run it. */
 void slot_start(struct slot *s);
 void slot_free(struct slot *s);
 /* How urgent the lease is: 2 renew now, 1 renew when there is something else to say, 0 not yet. */

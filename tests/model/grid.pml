@@ -17,6 +17,7 @@
 #define WORKERS 3
 #define TASKS 2
 #define CRASHES 2
+#define RETURNS 1
 
 #define QUEUE 0
 #define RUNNING 1
@@ -27,7 +28,7 @@ byte nonce[TASKS];   /* of the claim, 0: none */
 byte results[TASKS]; /* how many were recorded */
 byte head;           /* counts landed pushes */
 byte fresh = 1;      /* the next nonce */
-byte crashes;
+byte crashes, returns;
 bool silent[WORKERS]; /* frozen or dead: others may take its claims */
 byte owner[TASKS];   /* worker + 1 of the claim */
 
@@ -74,9 +75,10 @@ idle:
 	:: skip
 	:: atomic { nonce[t] == mine -> skip }
 	fi;
-	/* run; freeze, or die */
+	/* Claimed ahead of a free slot, it may go back before it runs; run; freeze, or die */
 	if
 	:: skip
+	:: atomic { returns < RETURNS && nonce[t] == mine -> returns++; state[t] = QUEUE; nonce[t] = 0; owner[t] = 0; head++; goto idle }
 	:: atomic { crashes < CRASHES -> crashes++; silent[me] = true } /* frozen: goes on below, not knowing */
 	:: atomic { crashes < CRASHES -> crashes++; silent[me] = true; goto restart }
 	fi;
