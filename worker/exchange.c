@@ -330,6 +330,8 @@ static int record(struct worker *w, int64_t began, struct err *e)
 	for (size_t i = results; i < claims; i++)
 		if (c[i].outcome == CHANGE_LANDED)
 			slot_renewed(c[i].ctx);
+	if (!rc)
+		w->remote.claims = skips - claims;
 	settle_claims(&c[claims], skips - claims, rc && e->class != ERR_RETRY && e->class != ERR_PERM);
 	free(c);
 	return own ? 0 : rc;

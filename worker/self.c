@@ -27,8 +27,13 @@ struct ahead_facts self_ahead(const struct worker *w)
 {
 	int64_t round = turns_taken(&w->turns) ? w->turns.width_ms * (int64_t)w->turns.n : 0,
 		said = w->remote.saying_ms;
+	/* An exchange that grows all at once fits no turn, and whoever comes first does not know the others yet. */
+	size_t most = (size_t)w->o->ahead,
+	       grown = (w->config.pushes_per_minute ? 8 : 2) * (w->remote.claims + (size_t)w->o->slots);
 	return (struct ahead_facts){.slots = (size_t)w->o->slots,
-				    .most = w->o->drain_after ? 0 : (size_t)w->o->ahead,
+				    .most = w->o->drain_after ? 0
+					    : most < grown    ? most
+							      : grown,
 				    .run_ms = w->slots.run_ms,
 				    .exchange_ms = round > said ? round : said,
 				    .lease_seconds = w->config.lease_seconds};

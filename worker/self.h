@@ -77,6 +77,7 @@ struct worker {
 		int64_t pending_at;  /* since when there is something to say, monotonic ms; 0: there is nothing */
 		int64_t
 		    saying_ms; /* how long it takes from then until it is said, as the last ones took; 0: none yet */
+		size_t claims; /* in the last exchange */
 		int64_t exchange_ms; /* how long our last push took, with all that belongs to it; 0: none yet */
 		struct file_stamp queued_ref;
 		int64_t young_until; /* until then others may be new too, monotonic ms */
