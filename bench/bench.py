@@ -154,20 +154,20 @@ def latency():
     with open(ssh, 'w') as f:
         f.write('#!/bin/sh\n# a repository on this machine, 0.3 s away\nfor last; do :; done\nsleep 0.3\nexec sh -c "$last"\n')
     os.chmod(ssh, 0o755)
-    g = Grid(queued=600, settings={'keep_finished': 5000})
-    r = g.run_all(8, 16, 600, url='ssh://far' + g.repo, env={'GIT_SSH_COMMAND': ssh, 'GIT_SSH_VARIANT': 'simple'})
+    g = Grid(queued=2400, settings={'keep_finished': 5000})
+    r = g.run_all(8, 16, 2400, url='ssh://far' + g.repo, env={'GIT_SSH_COMMAND': ssh, 'GIT_SSH_VARIANT': 'simple'})
     g.gone()
     return r
 
 
 BUDGET_HOOK = '''#!/usr/bin/env python3
-# Six pushes to the branch or to anything else in any six seconds: a minute in a tenth of the time.
+# Six pushes to the branch or to anything else in any minute.
 import fcntl, os, sys, time
 with open(os.path.join(os.environ["GIT_DIR"], "budget"), "a+") as f:
     fcntl.flock(f, fcntl.LOCK_EX)
     f.seek(0)
     now = time.time()
-    late = [t for t in f.read().split() if now - float(t) < 6]
+    late = [t for t in f.read().split() if now - float(t) < 60]
     ok = len(late) < 6
     open(os.path.join(os.environ["GIT_DIR"], "asked"), "a").write("1" if ok else "0")
     if ok:
@@ -177,7 +177,7 @@ sys.exit(not ok)
 
 
 def budget_grid(settings):
-    g = Grid(queued=3000, settings=settings)
+    g = Grid(queued=20000, settings={'keep_finished': 30000, **settings})
     hook = os.path.join(g.repo, 'hooks', 'pre-receive')
     os.makedirs(os.path.dirname(hook), exist_ok=True)
     with open(hook, 'w') as f:
@@ -187,23 +187,24 @@ def budget_grid(settings):
 
 
 def budget():
-    seconds = 36  # six compressed minutes
-    g = budget_grid({'pushes_per_minute': 60})
+    """Six minutes: in the first two the nodes find out how long their tasks take, and the other four count."""
+    g = budget_grid({'pushes_per_minute': 6})
     before = int(run('git', '-C', g.repo, 'rev-list', '--count', 'main'))
-    began = time.monotonic()
     ps = [g.worker(f'w{i}', 16) for i in range(4)]
-    time.sleep(seconds)
-    done, took = g.completed(), time.monotonic() - began
+    time.sleep(120)
+    began, first = time.monotonic(), g.completed()
+    time.sleep(240)
+    done, took = g.completed() - first, time.monotonic() - began
     asked = open(os.path.join(g.repo, 'asked')).read()
     landed = int(run('git', '-C', g.repo, 'rev-list', '--count', 'main')) - before
     beats = asked.count('1') - landed
     stop(ps)
     g.gone()
     g = budget_grid({})
-    naive = g.naive(4, seconds)
+    naive = g.naive(4, 120)
     g.gone()
-    per_minute = done / took * 6
-    return {'ratio': per_minute / (naive * 6) if naive else float('inf'), 'dgrid_per_min': per_minute, 'naive_per_min': naive * 6,
+    per_minute = done / took * 60
+    return {'ratio': per_minute / (naive * 60) if naive else float('inf'), 'dgrid_per_min': per_minute, 'naive_per_min': naive * 60,
             'landed': (landed + max(beats, 0)) / len(asked) if asked else 0}
 
 
@@ -577,7 +578,7 @@ FIGURES = {
                           ('jain', '  fairness (Jain)', '≥ 0.9', lambda v: v >= 0.9), ('rate', '  tasks/s', '', None)]),
     'budget': (budget, [('ratio', '6 pushes a minute, 4 × 16: tasks/min, times the naive loop', '≥ 30', lambda v: v >= 30),
                         ('landed', '  pushes that landed', '≥ 0.9', lambda v: v >= 0.9),
-                        ('dgrid_per_min', '  dgrid, tasks/min', '', None), ('naive_per_min', '  naive, tasks/min', '', None)]),
+                        ('dgrid_per_min', '  dgrid, tasks/min', '≥ 1500', lambda v: v >= 1500), ('naive_per_min', '  naive, tasks/min', '', None)]),
     'growth': (growth, [('cycle', 'claim + complete at 100,000 finished ÷ at 100', '≤ 1.2', lambda v: v <= 1.2),
                         ('start', 'fresh node, start to first claim, at 100,000 finished ÷ at 100', '≤ 1.5', lambda v: v <= 1.5)]),
     'overhead': (overhead, [('docker', '50 tasks of 0.2 s, 1 slot, coordination included ÷ `docker run` alone', '≤ 1.25', lambda v: v <= 1.25),
