@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/secretdir.h"
 #include "sandbox/watch.h"
 #include <signal.h>
 #include <stdio.h>
@@ -90,7 +91,11 @@ static void tell_trouble(const struct attempt *a, char message[256])
 			   : last.len				? last.data
 								: "",
 		   *first = a->err.head.data ? a->err.head.data : "", *name = engine_name(a->spec.engine->kind);
-	int len = (int)strcspn(first, "\n");
+	/* What a client says of a container that there never was is its own; anything else may be the script's. */
+	bool own = !a->spec.quiet ||
+		   (a->state_known ? !a->state.ran && !a->child : a->gone && a->client_code >= CLIENT_FAILED);
+	int len = own ? (int)strcspn(first, "\n") : 0;
+	line = own ? line : "what it printed is not told";
 	if (a->state.error[0])
 		snprintf(message, 256, "%.*s", (int)strcspn(a->state.error, "\n"), a->state.error);
 	else if (a->state_known && a->state.ran && engine_client(a->spec.engine))
@@ -414,6 +419,8 @@ static int may_start(const struct attempt *a, const struct engine_run *run, stru
 	if (a->spec.limited && a->res.unenforced)
 		return err_set(e, ERR_UNAVAILABLE,
 			       "no control group can be made now, and the grid's require_limits asks for it");
+	if (run->secrets && secretdir_give(a->spec.engine, run, e))
+		return -1;
 	return a->out_dir ? engine_give_out(a->spec.engine, run, e) : 0;
 }
 

@@ -31,6 +31,7 @@ struct attempt_spec {
 	int64_t timeout_ms, grace_ms; /* grace between SIGTERM and SIGKILL */
 	size_t output_limit;	      /* bytes a stream */
 	struct tree_limits out;	      /* of run.out_dir, where there is one */
+	bool quiet;		      /* nothing that the script printed is told in a message */
 	const char *all_out; /* the folder that these limits are of, where out_dir is one of several in it; or NULL */
 	void *ctx;
 	void (*on_output)(void *ctx, bool of_stderr, const char *bytes, size_t len); /* NULL: nobody wants to see it */

@@ -99,7 +99,7 @@ static void tell_line(const struct json *a, const struct json *b, const char *na
 }
 
 /* False: it cannot be told. */
-static bool compare_stream(const struct json *a, const struct json *b, const char *name, struct json *list)
+static bool compare_stream(const struct json *a, const struct json *b, const char *name, bool digest, struct json *list)
 {
 	char *hash = xasprintf("%s_sha256", name), *cut = xasprintf("%s_truncated", name),
 	     *bytes = xasprintf("%s_bytes", name);
@@ -117,7 +117,7 @@ static bool compare_stream(const struct json *a, const struct json *b, const cha
 	if (told && !same)
 		tell_line(a, b, name, list);
 	else if (was && is && json_get(a, bytes) &&
-		 !result_stream_sound(a, name, why)) { /* true hashes beside a forged text */
+		 !result_stream_sound(a, name, digest, why)) { /* true hashes beside a forged text */
 		char *what = xasprintf("text of %s", name);
 		differs(list, what, json_new_str(why), json_new_str("the output that its hash is of"));
 		free(what);
@@ -146,17 +146,20 @@ static void compare_status(const char *was, const char *is, struct json *list)
 }
 
 /* A stream without a byte stands nowhere. */
-static void compare_point_stream(const struct json *a, const struct json *b, const char *name, struct json *list)
+static void compare_point_stream(const struct json *a, const struct json *b, const char *name, bool digest,
+				 struct json *list)
 {
-	bool was = json_get(a, name), is = json_get(b, name);
+	char *bytes = xasprintf("%s_bytes", name);
+	bool was = json_get(a, bytes), is = json_get(b, bytes);
+	free(bytes);
 	if (was && is)
-		compare_stream(a, b, name, list);
+		compare_stream(a, b, name, digest, list);
 	else if (was || is)
 		tell_line(a, b, name, list);
 }
 
 /* Point by point: what differs says which. */
-static void compare_points(const struct json *was, const struct json *is, struct json *list)
+static void compare_points(const struct json *was, const struct json *is, bool digest, struct json *list)
 {
 	const struct json *a = was ? was->child : NULL, *b = is ? is->child : NULL;
 	for (; a || b; a = a ? a->next : NULL, b = b ? b->next : NULL) {
@@ -165,8 +168,8 @@ static void compare_points(const struct json *was, const struct json *is, struct
 		compare_status(json_str(a, "status"), json_str(b, "status"), one);
 		compare_number(a, b, "exit_code", one);
 		compare_number(a, b, "signal", one);
-		compare_point_stream(a, b, "stdout", one);
-		compare_point_stream(a, b, "stderr", one);
+		compare_point_stream(a, b, "stdout", digest, one);
+		compare_point_stream(a, b, "stderr", digest, one);
 		for (const struct json *d = one->child; d; d = d->next) {
 			struct json *copy = json_copy(d);
 			char *what = xasprintf("point %lld: %s", (long long)index, json_str(d, "what"));
@@ -185,10 +188,11 @@ enum rerun_verdict rerun_compare(const struct json *recorded, const struct json 
 	compare_status(rerun_status(recorded), json_str(now, "status"), differences);
 	compare_number(recorded, now, "exit_code", differences);
 	compare_number(recorded, now, "signal", differences);
-	bool out = points || compare_stream(recorded, now, "stdout", differences),
-	     err = points || compare_stream(recorded, now, "stderr", differences);
+	bool digest = result_digest(recorded),
+	     out = points || compare_stream(recorded, now, "stdout", digest, differences),
+	     err = points || compare_stream(recorded, now, "stderr", digest, differences);
 	if (points)
-		compare_points(points, json_get(now, "points"), differences);
+		compare_points(points, json_get(now, "points"), digest, differences);
 	compare_files(recorded, now, differences);
 	why[0] = 0;
 	if (differences->child)

@@ -38,6 +38,13 @@ static const struct rule rules[RULE_N] = {
 			  "may end a wait (`not_before`)"},
     [RULE_TASK_SIGNED] = {"task.signed",
 			  "with `require_signed_tasks` only tasks with a signature that counts are claimed"},
+    [RULE_SECRET_SIGNED] = {"secret.signed", "a task with `secrets` is claimed only with a signature that counts, and "
+					     "nothing of what it prints is kept but its length and hash"},
+    [RULE_NETWORK_ALLOWED] =
+	{"network.allowed",
+	 "a task with `network` is claimed only with a signature that counts, while `grid.json` of the "
+	 "parent names that network, by a node whose file offers it; its result names it, and no "
+	 "other's names any"},
     [RULE_CLAIM_NODE] = {"claim.node", "a claim names a node that is registered, in a commit of that node's"},
     [RULE_CLAIM_NONCE] = {"claim.nonce", "a claim's nonce is 32 hex digits and was never used before"},
     [RULE_CLAIM_ATTEMPT] = {"claim.attempt", "a claim's attempt is the next one, and within `max_attempts`"},

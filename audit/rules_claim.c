@@ -1,5 +1,6 @@
 #include "audit/rules_claim.h"
 #include "audit/rules_vote.h"
+#include "schema/consent.h"
 #include "schema/node.h"
 #include "schema/points.h"
 #include <stdio.h>
@@ -192,14 +193,46 @@ static void judge_signature(const struct rule_move *m)
 	struct trust_verdict v;
 	const struct rules *r = m->rules;
 	const struct json *by = json_get(json_get(m->new, "claim"), "signed_by");
-	if ((!r->world.config.require_signed_tasks && !by) || !r->trusted ||
+	const enum rule_id rule = json_get(m->old, "secrets")	? RULE_SECRET_SIGNED
+				  : json_get(m->old, "network") ? RULE_NETWORK_ALLOWED
+								: RULE_TASK_SIGNED;
+	if ((!consent_signed(&r->world.config, m->old) && !by) || !r->trusted ||
 	    r->trusted(r->ctx, m->c, m->id, m->old, &v))
 		return;
 	if (!v.ok)
-		rule_say(m, RULE_TASK_SIGNED, "claimed, though %s", v.why);
+		rule_say(m, rule, "claimed, though %s", v.why);
 	else if (!rule_text_is(json_get(m->new, "claim"), "signed_by", v.signer))
-		rule_say(m, RULE_TASK_SIGNED, "the claim says that %.100s signed it, it was %.100s",
+		rule_say(m, rule, "the claim says that %.100s signed it, it was %.100s",
 			 by && by->type == JSON_STRING ? by->text : "nobody", v.signer);
+}
+
+/* As the parent's settings have it; where those are not valid, nodes go by what they saw before. */
+static bool network_listed(const struct rule_move *m, const char *name)
+{
+	const struct world *w = &m->rules->world;
+	const struct grid_config *c;
+	bool listed = w->unknown;
+	for (size_t n = 0; !listed && (c = n ? rule_settings(m, n, m->c->at) : &w->config) && (!n || w->unread); n++)
+		for (int i = 0; c->networks[i] && !listed; i++)
+			listed = !strcmp(c->networks[i], name);
+	return listed;
+}
+
+static void judge_network(const struct rule_move *m, const struct json *claim)
+{
+	const char *name = json_str(m->old, "network"), *node = json_str(claim, "node");
+	const struct world_node *known = node ? world_node(&m->rules->world, node) : NULL;
+	const struct rule_change *file = node ? file_of(m, node) : NULL;
+	const struct json *offered = file ? json_get(rule_doc(&file->new), "networks") : known ? known->networks : NULL;
+	if (!json_get(m->old, "network"))
+		return;
+	if (!name || !network_listed(m, name))
+		rule_say(m, RULE_NETWORK_ALLOWED,
+			 "claimed, though it asks for the network %.64s, which the settings do not name",
+			 name ? name : "?");
+	else if (node && !consent_has(offered, name))
+		rule_say(m, RULE_NETWORK_ALLOWED, "claimed by %s, whose file does not offer the network %.64s", node,
+			 name);
 }
 
 void rules_claim(const struct rule_move *m)
@@ -212,6 +245,7 @@ void rules_claim(const struct rule_move *m)
 	judge_attempt(m, claim);
 	judge_time(m, claim);
 	judge_signature(m);
+	judge_network(m, claim);
 	rules_vote_claim(m, claim);
 	judge_task(m, claim);
 	judge_limits(m, claim);

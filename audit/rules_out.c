@@ -41,6 +41,8 @@ void rules_out(const struct rule_move *m, const struct json *told, const char *e
 	asked = json_get(m->new, "out_mb");
 	if (asked && json_int(m->new, "out_mb", 0) < most)
 		most = json_int(m->new, "out_mb", 0);
+	if (!asked && json_get(m->new, "secrets"))
+		most = 0;
 	if (!place_oid_valid(tree) || strlen(tree) != strlen(m->c->id))
 		rule_say(m, RULE_OUT_FORM, "out names no tree");
 	else if (files < 1 || files > FILES_MAX || bytes < 0 ||

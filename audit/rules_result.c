@@ -1,6 +1,7 @@
 #include "audit/rules_result.h"
 #include "audit/rules_run.h"
 #include "audit/rules_vote.h"
+#include "schema/consent.h"
 #include "schema/result.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -350,7 +351,7 @@ static void judge_invalid(const struct rule_move *m)
 		return;
 	if (task_parse(&t, was->bytes, was->len, m->id, &r->world.config, m->from == TASK_UNAPPROVED, &p) == 0) {
 		bool ok = true;
-		if (r->world.config.require_signed_tasks)
+		if (consent_signed(&r->world.config, t.doc))
 			ok = r->trusted && !r->trusted(r->ctx, m->c, m->id, t.doc, &v) && v.ok;
 		if (ok)
 			rule_say(m, RULE_PLACE_MOVE,

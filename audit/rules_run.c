@@ -1,5 +1,6 @@
 #include "audit/rules_run.h"
 #include "audit/rerun.h"
+#include "schema/consent.h"
 #include "schema/result.h"
 #include <stdlib.h>
 #include <string.h>
@@ -80,8 +81,10 @@ static void judge_limits(const struct rule_move *m, const struct json *result, i
 			most[i] = gives[i] > most[i] ? gives[i] : most[i];
 	}
 	for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
-		double asked = limits[i].tasks && json_get(m->old, limits[i].name) ? number(m->old, limits[i].name)
-										   : most[i],
+		bool none = json_get(m->old, "secrets") && !strcmp(limits[i].name, "out_mb");
+		double asked = limits[i].tasks && (none || json_get(m->old, limits[i].name))
+				   ? number(m->old, limits[i].name)
+				   : most[i],
 		       is = number(given, limits[i].name);
 		asked = asked > most[i] ? most[i] : asked;
 		if (is > asked * 1.0001) { /* written with six digits */
@@ -105,6 +108,22 @@ static void judge_points(const struct rule_move *m, const struct json *result, c
 			return;
 }
 
+/* The network that it had, and whether what it printed is kept, are as the task has it. */
+static void judge_consent(const struct rule_move *m, const struct json *result)
+{
+	const struct json *network = json_get(result, "network");
+	bool digest = consent_digest(m->old);
+	if (!rule_same(network, json_get(m->old, "network")))
+		rule_say(m, RULE_NETWORK_ALLOWED, "the result says that it had %s%.64s, the task asks for %s",
+			 network ? "the network " : "no network",
+			 network && network->type == JSON_STRING ? network->text : "",
+			 json_get(m->old, "network") ? "another" : "none");
+	if (digest != result_digest(result))
+		rule_say(m, json_get(m->old, "secrets") ? RULE_SECRET_SIGNED : RULE_RESULT_TASK,
+			 digest ? "what it printed is kept, and of this task only the length and hash are to be"
+				: "what it printed is not kept, and the task asks for that");
+}
+
 void rules_run_result(const struct rule_move *m, const struct json *result)
 {
 	const char *status = rerun_status(result);
@@ -118,6 +137,7 @@ void rules_run_result(const struct rule_move *m, const struct json *result)
 		       rule_time(result, "finished_at"));
 	if (m->old && rerun_script_changed(m->new))
 		rule_say(m, RULE_RESULT_TASK, "script_sha256 is not the hash of the task's script");
+	judge_consent(m, result);
 	judge_points(m, result, status ? status : "");
 	judge_image(m, result, claimed);
 	judge_limits(m, result, claimed);
@@ -131,7 +151,10 @@ void rules_run_result(const struct rule_move *m, const struct json *result)
 void rules_run_attempt(const struct rule_move *m, const struct json *entry, const char *outcome)
 {
 	char why[200];
-	if (!result_end_sound(entry, outcome, why))
+	if (consent_digest(m->old) && json_get(entry, "stderr_tail"))
+		rule_say(m, json_get(m->old, "secrets") ? RULE_SECRET_SIGNED : RULE_RESULT_TASK,
+			 "the entry keeps what it printed, of which only the length and hash are to be kept");
+	else if (!result_end_sound(entry, outcome, why))
 		rule_say(m, RULE_RESULT_PARTS, "%s", why);
 	else
 		judge_duration(m, entry, outcome, rule_time(m->claim, "claimed_at"), rule_time(entry, "ended_at"));

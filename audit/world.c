@@ -37,6 +37,7 @@ void world_clear(struct world *w)
 		for (struct world_node *n = w->nodes[i], *next; n; n = next) {
 			next = n->next;
 			json_free(n->labels);
+			json_free(n->networks);
 			free(n);
 		}
 	for (size_t i = 0; i < w->n_schedules; i++)
@@ -202,6 +203,7 @@ void world_node_remove(struct world *w, const char *id)
 		return;
 	*at = n->next;
 	json_free(n->labels);
+	json_free(n->networks);
 	free(n);
 	w->n_nodes--;
 }
@@ -223,6 +225,9 @@ void world_node_read(struct world_node *n, const struct json *doc)
 	const struct json *labels = json_get(doc, "labels");
 	json_free(n->labels);
 	n->labels = labels && labels->child ? json_copy(labels) : NULL;
+	const struct json *networks = json_get(doc, "networks");
+	json_free(n->networks);
+	n->networks = networks ? json_copy(networks) : NULL;
 }
 
 /* ---- schedules ---- */

@@ -26,10 +26,10 @@ struct world_task {
 struct world_node {
 	struct world_node *next;
 	char id[65];
-	int64_t seen, next_due; /* as its file says, UTC seconds; 0: it does not */
-	bool left;		/* its file says so */
-	bool unenforced;	/* likewise: its limits are not enforced */
-	struct json *labels;	/* as its file has them; NULL: none */
+	int64_t seen, next_due;		/* as its file says, UTC seconds; 0: it does not */
+	bool left;			/* its file says so */
+	bool unenforced;		/* likewise: its limits are not enforced */
+	struct json *labels, *networks; /* as its file has them; NULL: none */
 };
 struct world_schedule {
 	char name[65];

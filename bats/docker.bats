@@ -5,12 +5,15 @@
 
 setup() {
 	load sandbox
+	load secrets
 	sandbox_setup docker
 	require_docker
 }
 teardown() {
 	local left
 	common_teardown
+	network_teardown
+	if [ -f "$T/moves" ]; then docker rmi "$(<"$T/moves")" >/dev/null; fi
 	left=$(docker ps --all --quiet --filter "label=dgrid.node=$NODE" 2>/dev/null)
 	# shellcheck disable=SC2086 # a list of ids
 	if [ -n "$left" ]; then docker rm --force $left >/dev/null; fi
@@ -25,6 +28,59 @@ teardown() {
 @test "docker: what a script leaves in /out comes back, and its limits hold" { check_outputs; }
 @test "docker: what a script is given stands in /in, and a copy of it can be written to" { check_inputs; }
 @test "docker: the points of a task, each in a sandbox of its own or all in one" { check_points; }
+
+@test "docker: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }
+@test "docker: a network that its owner made, for signed tasks of a grid that names it" { check_network; }
+
+@test "docker: the recipe with a password" {
+	local net=dgrid-$RANDOM$RANDOM password=pw-$RANDOM$RANDOM
+	require_command ssh-keygen
+	echo "$net" >"$T/network"
+	mkdir -p "$T/etc" "$HOME/.ssh" "$T/bin"
+	ssh-keygen -q -t ed25519 -N '' -f "$HOME/.ssh/id_ed25519"
+	git config --file "$HOME/.gitconfig" user.name ops
+	git config --file "$HOME/.gitconfig" user.email ops@example.org
+	git config --file "$HOME/.gitconfig" "url.$T/you/.insteadOf" https://github.com/you/
+	git init -q --bare -b main "$T/you/grid.git"
+	export DGRID_REPO_URL=https://github.com/you/grid.git
+	"$DGRID" init
+	"$DGRID" config images '["dgrid-test:1"]'
+	ln -s "$DGRID" "$T/bin/dgrid"
+	PATH=$T/bin:$PATH
+	docker run --detach --name "$net" --network none dgrid-test:1 sh -c 'exec nc -ll -p 5432 -e sh -c '"'"'
+		read -r said; [ "$said" = '"$password"' ] && echo "backup $(date -u +%F)" || echo denied'"'"
+	# Its blocks, with what this machine has in place of what it names.
+	sed -n '/^<!-- scene: a check with a password -->/,/^<!-- scene: a parameter/p' "$REPO_ROOT/docs/RECIPES.md" |
+		sed -n '/^```sh$/,/^```$/p' | sed -e '/^```sh$/d' -e "s|/etc/dgrid/|$T/etc/|g" -e "s|to-db|$net|g" -e "s|the password|$password|" \
+		-e "s|alpine@sha256:[0-9a-f]*|$(image_here)|" \
+		-e "s|connect $net db|connect --alias db $net $net|" >"$T/recipe"
+	[ "$(grep -c '^```$' "$T/recipe")" = 2 ]
+	sed -n '1,/^```$/p' "$T/recipe" | grep -v '^```$' >"$T/node"
+	sed '1,/^```$/d' "$T/recipe" | grep -v '^```$' >"$T/ops"
+	docker network disconnect none "$net"
+	spawn "$T/node.log" bash -euc "$(sed "s|^dgrid worker|exec dgrid worker --node-id $NODE --work-dir $T/w1|" "$T/node")"
+	(mkdir "$T/home/ops" && cd "$T/home/ops" && bash -euc "$(cat "$T/ops")") >"$T/said" || { cat "$T/said" "$T/node.log" && false; }
+	[[ "$(<"$T/said")" == *"secrets"*"db-password"*"stdout"*"0 bytes, not kept"* ]]
+	run -1 grep -l "$password" "$T/node.log" "$T/said"
+	"$DGRID" audit
+}
+
+@test "docker: a secret is for an image, and not for where its name points next" {
+	local image=dgrid-moves:$RANDOM$RANDOM
+	secrets_setup
+	docker tag dgrid-test:1 "$image"
+	echo "$image" >"$T/moves"
+	sed -i "s/dgrid-test:1/$image/" "$T/c/grid.json"
+	tgit -C "$T/c" commit -qam image
+	tgit -C "$T/c" push -q origin HEAD:main
+	spawn "$T/w.log" "$DGRID" worker "${OPTIONS[@]}"
+	sub --id one --secret db-password --key "$T/ann" -- 'test -e /run/secrets/db-password'
+	wait_until 40 ledger_has completed one
+	tar -C "$T" -c w.log | docker import - "$image"
+	sub --id two --secret db-password --key "$T/ann" -- 'test -e /run/secrets/db-password'
+	wait_until 20 grep -q 'two is left to other nodes: no secret db-password in its image' "$T/w.log"
+	ledger_has queue two
+}
 
 @test "docker: after kill -9 the next start removes the container left running and gives the claim back" {
 	mark=9$RANDOM

@@ -5,12 +5,14 @@
 
 setup() {
 	load sandbox
+	load secrets
 	sandbox_setup podman
 	require_podman
 }
 teardown() {
 	local left
 	common_teardown
+	network_teardown
 	left=$(podman ps --all --quiet --filter "label=dgrid.node=$NODE" 2>/dev/null)
 	# shellcheck disable=SC2086 # a list of ids
 	if [ -n "$left" ]; then podman rm --force $left >/dev/null; fi
@@ -25,6 +27,9 @@ teardown() {
 @test "podman: what a script leaves in /out comes back, and its limits hold" { check_outputs; }
 @test "podman: what a script is given stands in /in, and a copy of it can be written to" { check_inputs; }
 @test "podman: the points of a task, each in a sandbox of its own or all in one" { check_points; }
+
+@test "podman: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }
+@test "podman: a network that its owner made, for signed tasks of a grid that names it" { check_network; }
 
 @test "podman: after kill -9 the next start removes the container left running and gives the claim back" {
 	mark=9$RANDOM

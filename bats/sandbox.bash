@@ -20,19 +20,19 @@ sandbox_setup() {
 # ordinary_user [GROUPS...]: from now on dgrid runs as a user who is not root, in the control groups named (folders),
 # which are his.
 ordinary_user() {
-	local group join=''
+	local group join='' uid=${ORDINARY:-60999}
 	if [[ $(id -u) != 0 ]]; then return; fi
 	cp "$DGRID" "$T/program"
 	git config --file "$HOME/.gitconfig" safe.directory '*'
 	for group; do
 		mkdir "$group"
-		chown 60999 "$group" "$group/cgroup.procs"
+		chown "$uid" "$group" "$group/cgroup.procs"
 		echo "$group" >>"$T/groups"
 		join+="echo \$\$ >$group/cgroup.procs; "
 	done
-	printf '#!/bin/sh\n%sexec setpriv --reuid=60999 --regid=60999 --clear-groups -- "%s" "$@"\n' "$join" "$T/program" >"$T/dgrid"
+	printf '#!/bin/sh\n%sexec setpriv --reuid=%s --regid=%s --clear-groups -- "%s" "$@"\n' "$join" "$uid" "$uid" "$T/program" >"$T/dgrid"
 	chmod 755 "$T/dgrid"
-	chown -R 60999:60999 "$T"
+	chown -R "$uid:$uid" "$T"
 	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$(dirname "$T")" 2>/dev/null || true
 	DGRID=$T/dgrid
 	HOW=user

@@ -40,7 +40,7 @@ static void start_argv(const struct engine *g, const struct engine_run *r, struc
 	/* Without a control group the address space of each process is the backstop of the memory watch. */
 	enter_argv(&(struct enter){.groups = r->groups,
 				   .user = geteuid() == 0 ? r->user : 0,
-				   .also = r->n_inputs ? ENGINE_GROUP : 0,
+				   .also = r->n_inputs || r->secrets ? ENGINE_GROUP : 0,
 				   .memory_mb = r->groups ? 0 : r->memory_mb * SPACE,
 				   .file_mb = engine_file_mb(r)},
 		   argv);
@@ -67,6 +67,8 @@ static void start_argv(const struct engine *g, const struct engine_run *r, struc
 	}
 	if (r->n_inputs)
 		ENGINE_ADD(argv, "--setenv", "DGRID_IN", "/in");
+	if (r->secrets)
+		ENGINE_ADD(argv, "--ro-bind", r->secrets, "/run/secrets");
 	ENGINE_ADD(argv, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size");
 	strs_addf(argv, "%lld", (long long)engine_shm_mb(r) << 20);
 	ENGINE_ADD(argv, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--perms", "1777", "--size");

@@ -85,6 +85,29 @@ static int image_exact(const struct engine *g, const char *image, const char *di
 		  : 0;
 }
 
+/* By its whole name: engines take the beginning of an id for it too. */
+static int network(const struct engine *g, const char *name, struct err *e)
+{
+	const char *argv[] = {program(g), "network", "ls", "--format", "{{.Name}} {{.Driver}}", NULL};
+	struct buf list = {0};
+	int rc = engine_ask_all(argv, ENGINE_PROBE_MS, &list, e);
+	bool found = false, own = true;
+	for (const char *p = rc ? NULL : list.data; p && *p && !found; p += p[strcspn(p, "\n")] == '\n') {
+		size_t len = strcspn(p, " \n");
+		found = len == strlen(name) && !strncmp(p, name, len);
+		own = !found || (strncmp(p + len, " host\n", 6) != 0 && strncmp(p + len, " null\n", 6) != 0);
+		p += strcspn(p, "\n");
+	}
+	buf_clear(&list);
+	if (rc)
+		return err_wrap(e, "%s does not tell its networks", program(g));
+	if (!found)
+		return err_set(e, ERR_NOENT, "%s has no network '%s' (try: %s network create --internal %s)",
+			       program(g), name, program(g), name);
+	return own ? 0
+		   : err_set(e, ERR_USAGE, "the network '%s' is this machine's own (expected one that was made)", name);
+}
+
 /* A row of CSV, as Docker reads it: in quotes, and quotes twice. */
 static void add_mount(struct strs *argv, const char *source, const char *target, bool read_only)
 {
@@ -131,9 +154,10 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 	strs_addf(argv, "--label=dgrid.instance=%s", r->instance);
 	strs_addf(argv, "--label=dgrid.task=%s", r->task);
 	strs_addf(argv, "--label=dgrid.nonce=%s", r->nonce);
-	ENGINE_ADD(argv, "--network=none", "--read-only", "--user=1000:1000", "--cap-drop=ALL",
-		   "--security-opt=no-new-privileges", "--ulimit=nofile=1024:1024", "--ulimit=core=0:0",
-		   "--log-driver=none", "--pull=never", "--init", "--workdir=/tmp");
+	strs_addf(argv, "--network=%s", r->network ? r->network : "none");
+	ENGINE_ADD(argv, "--read-only", "--user=1000:1000", "--cap-drop=ALL", "--security-opt=no-new-privileges",
+		   "--ulimit=nofile=1024:1024", "--ulimit=core=0:0", "--log-driver=none", "--pull=never", "--init",
+		   "--workdir=/tmp");
 	if (g->kind == ENGINE_PODMAN)
 		strs_add(argv,
 			 "--ulimit=nproc=1024:1024"); /* its default tries to raise the limit, which may be refused */
@@ -156,6 +180,8 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 	if (r->out_dir || r->out_lost_mb)
 		strs_add(argv, "--env=DGRID_OUT=/out");
 	bind_inputs(g, r, argv);
+	if (r->secrets)
+		bind_at(g, r->secrets, "/run/secrets", "ro,Z", true, argv);
 	strs_add(argv, r->image);
 	script_argv(r->script, r->workdir, r->turns, argv);
 }
@@ -262,9 +288,9 @@ static int probe_podman(struct engine *out, struct err *e)
 }
 
 #define BOTH                                                                                                           \
-	.images = true, .client = true, .image = image_here, .image_exact = image_exact, .start_argv = container_argv, \
-	.kill_argv = kill_argv, .remove_argv = remove_argv, .state_argv = state_argv, .parse_state = parse_state,      \
-	.remove_leftovers = remove_leftovers
+	.images = true, .client = true, .image = image_here, .image_exact = image_exact, .network = network,           \
+	.start_argv = container_argv, .kill_argv = kill_argv, .remove_argv = remove_argv, .state_argv = state_argv,    \
+	.parse_state = parse_state, .remove_leftovers = remove_leftovers
 
 const struct engine_row engine_docker = {
     .name = "docker",

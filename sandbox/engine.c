@@ -106,6 +106,16 @@ int engine_image_exact(const struct engine *g, const char *image, const char *di
 	return row(g)->image_exact(g, image, digest, ref, e);
 }
 
+int engine_network(const struct engine *g, const char *name, struct err *e)
+{
+	if (!row(g)->network)
+		return err_set(e, ERR_USAGE,
+			       "%s gives tasks no network: it could only share this machine's own with them (expected "
+			       "docker or podman)",
+			       row(g)->name);
+	return row(g)->network(g, name, e);
+}
+
 void engine_start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
 {
 	row(g)->start_argv(g, r, argv);

@@ -25,6 +25,10 @@ int engine_image(const struct engine *g, const char *image, char digest[96], str
 /* Makes the very image present that had this name and digest when a task ran; ref gets what engine_run calls it by.
  * ERR_UNAVAILABLE: it is not here and cannot be pulled, or there is none (bwrap). */
 int engine_image_exact(const struct engine *g, const char *image, const char *digest, char ref[320], struct err *e);
+/* Is there a network of that name that somebody made? ERR_NOENT: there is none; ERR_USAGE: the engine gives none of
+ * them.
+ */
+int engine_network(const struct engine *g, const char *name, struct err *e);
 void engine_start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv);
 /* argv that signals the container's main process ("TERM", "KILL"); for bwrap empty: the runner signals pids itself. */
 void engine_kill_argv(const struct engine *g, const char *name, const char *signal, struct strs *argv);

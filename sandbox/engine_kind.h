@@ -34,6 +34,9 @@ struct engine_run {				    /* all borrowed */
 		const char *name, *path;
 	} * inputs; /* path, of the worker's, is seen as /in/NAME, which cannot be written to */
 	size_t n_inputs;
+	const char
+	    *secrets; /* the worker's folder that is seen as /run/secrets, which cannot be written to; NULL: none */
+	const char *network;	   /* that its owner made, by the engine's name; NULL: it has none */
 	const char *workdir;	   /* the name of the input that it begins in a copy of; NULL: none */
 	int64_t out_mb;		   /* what it may leave in out_dir, which bounds each file elsewhere too; 0: no limit */
 	const struct strs *groups; /* bwrap: control groups that hold its limits; NULL: there are none */
@@ -59,6 +62,7 @@ struct engine_row {
 	int (*probe)(struct engine *out, struct err *e);
 	int (*image)(const struct engine *g, const char *image, char digest[96], struct err *e);
 	int (*image_exact)(const struct engine *g, const char *image, const char *digest, char ref[320], struct err *e);
+	int (*network)(const struct engine *g, const char *name, struct err *e);
 	void (*start_argv)(const struct engine *g, const struct engine_run *r, struct strs *argv);
 	void (*kill_argv)(const struct engine *g, const char *name, const char *signal, struct strs *argv);
 	void (*remove_argv)(const struct engine *g, const char *name, struct strs *argv);

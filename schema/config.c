@@ -14,6 +14,14 @@ static void clear_images(struct grid_config *c)
 	}
 }
 
+static void clear_networks(struct grid_config *c)
+{
+	for (int i = 0; c->networks[i]; i++) {
+		free(c->networks[i]);
+		c->networks[i] = NULL;
+	}
+}
+
 static void clear_links(struct grid_config *c)
 {
 	for (size_t i = 0; i < sizeof c->links / sizeof *c->links; i++) {
@@ -38,6 +46,7 @@ void config_clear(struct grid_config *c)
 	free(c->branch);
 	c->branch = NULL;
 	clear_images(c);
+	clear_networks(c);
 	free(c->title);
 	c->title = NULL;
 	clear_links(c);
@@ -60,6 +69,30 @@ static void parse_images(struct grid_config *c, const struct json *m, struct pro
 		else
 			c->images[n++] = xstrdup(v->text);
 	}
+}
+
+/* Letters, digits, _ and -: nothing that an engine could take for more than a name. */
+static bool is_name(const char *text)
+{
+	size_t n = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
+	return n >= 1 && n <= 64 && !text[n];
+}
+
+static void parse_network(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	size_t n = 0;
+	if (m->type != JSON_ARRAY) {
+		problem_in(p, m->line, m->col, m->name, "expected a list of names such as \"egress-proxy\"");
+		return;
+	}
+	clear_networks(c);
+	for (const struct json *v = m->child; v; v = v->next)
+		if (v->type != JSON_STRING || strlen(v->text) != v->len || !is_name(v->text))
+			problem_in(p, v->line, v->col, m->name, "expected a name: 1-64 of A-Z a-z 0-9 _ -");
+		else if (n == sizeof c->networks / sizeof *c->networks - 1)
+			problem_in(p, v->line, v->col, m->name, "at most 16 names");
+		else
+			c->networks[n++] = xstrdup(v->text);
 }
 
 /* Nothing but a page or a mail address: a link must not run a script. */
@@ -110,8 +143,7 @@ static bool is_limit(const char *key)
 		return key[n] && strlen(key + n) <= 120;
 	}
 	key += strncmp(key, label, strlen(label)) ? 0 : strlen(label);
-	n = strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
-	return n >= 1 && n <= 64 && !key[n];
+	return is_name(key);
 }
 
 static void parse_concurrency(struct grid_config *c, const struct json *m, struct problems *p)
@@ -277,6 +309,9 @@ static const struct setting {
      "how many tasks may run at a time, by concurrency group (one that is not named: 1), `label:NAME`, "
      "`submitter:NAME` "
      "or `submitter:*` (each of the others)"},
+    {OTHER(network, parse_network, "list of up to 16 names", "[]"),
+     "the networks that signed tasks may ask for; each node's owner says which network of the machine that is (`dgrid "
+     "worker --network`), or has none"},
     {OTHER(fair_share, parse_fair_share, "true or false", "false"),
      "among tasks of the same priority, those of who has the fewest running go first"},
     {OTHER(promote, parse_promote, "\"workflow\" or \"workers\"", "\"workflow\""),

@@ -24,6 +24,7 @@ struct grid_config {
 	    replicas, quorum;	       /* of tasks that do not say, see vote.h; quorum 0: a majority */
 	bool workers_promote;	 /* "promote": idle workers move approved tasks to the queue, else a workflow does */
 	bool maintain_schedules; /* "schedule": a workflow queues what is due, else workers do */
+	char *networks[17];	 /* NULL-terminated: names of networks that tasks may ask for */
 	double max_cpus;
 	bool require_signed_tasks; /* workers run only what somebody in allowed_signers has signed */
 	bool require_limits;	   /* only nodes whose engine holds tasks to their limits claim any */

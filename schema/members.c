@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "sandbox/script.h"
+#include "schema/consent.h"
 #include "schema/input.h"
 #include "schema/level.h"
 #include "schema/limit.h"
@@ -207,6 +208,41 @@ static void check_group(const struct members *k, const struct json *m)
 		wrong(k, m, m->name, "a name: 1-64 of A-Z a-z 0-9 _ -");
 }
 
+static void check_network(const struct members *k, const struct json *m)
+{
+	char value[64];
+	struct buf known = {0};
+	bool found = false;
+	for (int i = 0; k->c->networks[i]; i++) {
+		found = found || (clean_string(m) && !strcmp(m->text, k->c->networks[i]));
+		buf_addf(&known, "%s\"%s\"", i ? ", " : "", k->c->networks[i]);
+	}
+	if (!found)
+		problem_in(k->p, m->line, m->col, m->name,
+			   "%s is no network of this grid (expected %s, as \"network\" of grid.json has it)",
+			   shown(m, value), known.data ? known.data : "none");
+	k->t->network = m->text;
+	buf_clear(&known);
+}
+
+static void check_secrets(const struct members *k, const struct json *m)
+{
+	const struct json *at;
+	char why[160];
+	if (!consent_secrets_valid(m, &at, why))
+		problem_in(k->p, at->line, at->col, m->name, "not valid (%s)", why);
+}
+
+static void check_output(const struct members *k, const struct json *m)
+{
+	bool keep = clean_string(m) && !strcmp(m->text, "keep");
+	if (!keep && (!clean_string(m) || strcmp(m->text, "digest") != 0))
+		wrong(k, m, m->name, "\"keep\" or \"digest\"");
+	else if (keep && json_get(k->t->doc, "secrets"))
+		problem_in(k->p, m->line, m->col, m->name,
+			   "\"keep\" beside secrets (expected \"digest\": what such a task prints is not kept)");
+}
+
 static void check_schema(const struct members *k, const struct json *m)
 {
 	int64_t says, any = 1;
@@ -334,6 +370,21 @@ static const struct field {
       "the name of an input, a folder: the script begins in a copy of it that it may write to, in `/tmp`",
       "none: it begins in `/tmp`", false},
      check_workdir},
+    {{"secrets", "array of names",
+      "1-16; each stands in `/run/secrets/NAME`, on nodes whose owner gives it to a signer of this task and in this "
+      "image; the task has to be signed, one node runs it, and `out_mb` is 0 unless it says else",
+      "none", false},
+     check_secrets},
+    {{"network", "string",
+      "one of `grid.json`'s `network`; only nodes whose owner offers it run the task, which has to be signed",
+      "none: it has no network", false},
+     check_network},
+    {{"output", "string",
+      "`digest`: what it prints is shown nowhere, and only its length and SHA-256 are kept; or `keep`",
+      "`keep`; "
+      "`digest` with `secrets`",
+      false},
+     check_output},
     {{"schema", "integer", "1 or 2; a node that knows less passes the task by", "by its members", false}, check_schema},
     {{"needs", "array of ids",
       "at most 256; it waits until all these tasks have ended in success; when one has not, it ends as "

@@ -86,6 +86,10 @@ struct json *node_file(const struct node_facts *f)
 		json_append(labels, json_new_str(f->labels[i]));
 	json_set(j, "started_at", json_new_str(clock_format(f->started_at, when)));
 	json_set(j, "labels", labels);
+	if (f->networks)
+		json_set(j, "networks", json_copy(f->networks));
+	if (f->secrets)
+		json_set(j, "secrets", json_copy(f->secrets));
 	json_set(j, "engine", json_new_str(f->engine));
 	json_set(j, "engine_version", json_new_str(f->engine_version));
 	json_set(j, "limits_enforced", json_new_bool(f->limits));

@@ -13,8 +13,9 @@ struct node_facts {
 	bool limits; /* its engine holds tasks to their limits */
 	char *const *labels;
 	size_t n_labels;
-	int slots, busy, waiting;     /* waiting: claimed beyond its slots */
-	int64_t started_at, next_due; /* UTC seconds */
+	const struct json *networks, *secrets; /* names that tasks may ask for; NULL: it says none */
+	int slots, busy, waiting;	       /* waiting: claimed beyond its slots */
+	int64_t started_at, next_due;	       /* UTC seconds */
 	uint64_t completed, failed, pushes, rejected;
 	uint64_t voted;	   /* votes on tasks that other nodes run too; completed and failed count those it decided */
 	uint64_t late;	   /* results that nobody wanted any more: the task had been given to another */

@@ -31,14 +31,17 @@ static void set_hash(struct json *r, const char *name, const uint8_t hash[32])
 	json_set(r, name, json_new_str(hex));
 }
 
-static void set_stream(struct json *r, const char *name, const struct buf *b, uint64_t total, bool cut,
+/* digest: of what it printed the length and hash alone. */
+static void set_stream(struct json *r, const char *name, const struct buf *b, uint64_t total, bool cut, bool digest,
 		       const uint8_t hash[32])
 {
 	char *bytes = xasprintf("%s_bytes", name), *truncated = xasprintf("%s_truncated", name),
 	     *sum = xasprintf("%s_sha256", name);
-	json_set(r, name, json_new_strn(b->data ? b->data : "", b->len));
+	if (!digest)
+		json_set(r, name, json_new_strn(b->data ? b->data : "", b->len));
 	json_set(r, bytes, json_new_int((int64_t)total));
-	json_set(r, truncated, json_new_bool(cut));
+	if (!digest)
+		json_set(r, truncated, json_new_bool(cut));
 	set_hash(r, sum, hash);
 	free(bytes);
 	free(truncated);
@@ -77,16 +80,16 @@ static void set_end(struct json *r, const struct attempt_result *a)
 	json_set(r, "signal", a->signal ? json_new_int(a->signal) : json_new(JSON_NULL));
 }
 
-struct json *result_point(const struct attempt_result *a, int64_t index)
+struct json *result_point(const struct attempt_result *a, int64_t index, bool digest)
 {
 	struct json *r = json_new(JSON_OBJECT);
 	json_set(r, "point", json_new_int(index));
 	set_end(r, a);
 	json_set(r, "duration_ms", json_new_int(a->duration_ms));
 	if (a->out_bytes) /* mostly one of the two is silent, and there are many points */
-		set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, a->out_sha256);
+		set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, digest, a->out_sha256);
 	if (a->err_bytes)
-		set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated, a->err_sha256);
+		set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated, digest, a->err_sha256);
 	return r;
 }
 
@@ -133,11 +136,15 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 	json_set(r, "limits", limits(f->run, f, a->unenforced));
 	sha256(f->script, strlen(f->script), script);
 	set_hash(r, "script_sha256", script);
+	if (f->network)
+		json_set(r, "network", json_new_str(f->network));
+	if (f->digest)
+		json_set(r, "output", json_new_str("digest"));
 	if (f->points)
 		set_points(r, f->points);
 	else {
-		set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, a->out_sha256);
-		set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated, a->err_sha256);
+		set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, f->digest, a->out_sha256);
+		set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated, f->digest, a->err_sha256);
 	}
 	if (f->reason && *f->reason)
 		json_set(r, "reason", json_new_str(f->reason));
@@ -243,7 +250,31 @@ static bool is_exact(const struct json *text)
 	return !memmem(text->text, text->len, REPLACED, sizeof REPLACED - 1);
 }
 
-bool result_stream_sound(const struct json *result, const char *stream, char why[200])
+bool result_digest(const struct json *result)
+{
+	const char *output = json_str(result, "output");
+	return output && !strcmp(output, "digest");
+}
+
+static bool is_hash(const char *text)
+{
+	return text && strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
+}
+
+static bool digest_sound(const struct json *text, const struct json *cut, int64_t bytes, const char *said,
+			 const char *stream, char why[200])
+{
+	uint8_t hash[32];
+	char hex[SHA256_HEX];
+	sha256("", 0, hash);
+	sha256_hex(hash, hex);
+	if (text || cut)
+		return wrong(why, "it keeps %s, of which only the length and hash are to be kept", stream);
+	return (bytes >= 0 && is_hash(said) && (bytes > 0) == (strcmp(said, hex) != 0)) ||
+	       wrong(why, "it does not say how much it printed on %s, and its hash", stream);
+}
+
+bool result_stream_sound(const struct json *result, const char *stream, bool digest, char why[200])
 {
 	char *names[3] = {xasprintf("%s_bytes", stream), xasprintf("%s_truncated", stream),
 			  xasprintf("%s_sha256", stream)};
@@ -252,6 +283,8 @@ bool result_stream_sound(const struct json *result, const char *stream, char why
 	const char *said = json_str(result, names[2]);
 	for (int i = 0; i < 3; i++)
 		free(names[i]);
+	if (digest)
+		return digest_sound(text, cut, bytes, said, stream, why);
 	if (!text || text->type != JSON_STRING || bytes < 0 || !cut || cut->type != JSON_BOOL || !said)
 		return wrong(why, "it does not say what it printed on %s, how much, and its hash", stream);
 	const char *behind;
@@ -278,12 +311,12 @@ bool result_sound(const struct json *result, const char *status, char why[200])
 		if (!json_get(result, all[i]))
 			return wrong(why, "the result of a run has no %s", all[i]);
 	return result_end_sound(result, status, why) &&
-	       (json_get(result, "points") ||
-		(result_stream_sound(result, "stdout", why) && result_stream_sound(result, "stderr", why)));
+	       (json_get(result, "points") || (result_stream_sound(result, "stdout", result_digest(result), why) &&
+					       result_stream_sound(result, "stderr", result_digest(result), why)));
 }
 
 /* A stream on which it printed nothing is not there at all. */
-static bool point_stream_sound(const struct json *p, const char *stream, char why[200])
+static bool point_stream_sound(const struct json *p, const char *stream, bool digest, char why[200])
 {
 	bool there = false;
 	for (const struct json *m = p->child; m; m = m->next)
@@ -291,12 +324,12 @@ static bool point_stream_sound(const struct json *p, const char *stream, char wh
 	char *name = xasprintf("%s_bytes", stream);
 	int64_t bytes = json_int(p, name, -1);
 	free(name);
-	return !there || (result_stream_sound(p, stream, why) &&
+	return !there || (result_stream_sound(p, stream, digest, why) &&
 			  (bytes > 0 || wrong(why, "it has %s, and printed nothing there", stream)));
 }
 
 /* One point that ran. */
-static bool point_sound(const struct json *p, const char *status, char why[200])
+static bool point_sound(const struct json *p, const char *status, bool digest, char why[200])
 {
 	static const char *const may[] = {"success", "failed", "timeout", "oom", "cancelled"};
 	bool known = false;
@@ -304,8 +337,8 @@ static bool point_sound(const struct json *p, const char *status, char why[200])
 		known = status && !strcmp(status, may[i]);
 	if (!known || !json_get(p, "exit_code") || !json_get(p, "signal") || !json_get(p, "duration_ms"))
 		return wrong(why, "it does not say how it ended");
-	return result_end_sound(p, status, why) && point_stream_sound(p, "stdout", why) &&
-	       point_stream_sound(p, "stderr", why);
+	return result_end_sound(p, status, why) && point_stream_sound(p, "stdout", digest, why) &&
+	       point_stream_sound(p, "stderr", digest, why);
 }
 
 /* What the whole says of itself, as the points have it. */
@@ -357,7 +390,8 @@ bool result_points_sound(const struct json *task, const struct json *result, con
 		if (i == n || json_int(p, "point", -1) != all[i].index)
 			return wrong(why, "entry %zu of its points is not of the task's point there", i);
 		bool skipped = is && !strcmp(is, "skipped");
-		if (skipped ? p->child && p->child->next && p->child->next->next != NULL : !point_sound(p, is, what))
+		if (skipped ? p->child && p->child->next && p->child->next->next != NULL
+			    : !point_sound(p, is, result_digest(result), what))
 			return wrong(why, "point %lld: %.150s", (long long)all[i].index,
 				     skipped ? "it was skipped, and says how it ran" : what);
 		if (!skipped && !strcmp(is, "timeout") &&

@@ -14,12 +14,14 @@ struct result_facts { /* borrowed */
 	const struct json *out; /* what it left in /out, NULL: nothing; copied */
 	const char *out_error;	/* why that could not be kept, "" or NULL: it was */
 	const struct json
-	    *points;	    /* what became of each, NULL: it has none; copied. It has no streams of its own then */
-	const char *reason; /* why it was ended, beside its status; "" or NULL: none */
+	    *points;	     /* what became of each, NULL: it has none; copied. It has no streams of its own then */
+	const char *reason;  /* why it was ended, beside its status; "" or NULL: none */
+	const char *network; /* that it had, by the grid's name; NULL: none */
+	bool digest;	     /* of what it printed the length and hash alone are kept */
 };
 struct json *result_json(const struct attempt_result *a, const struct result_facts *f); /* the caller's */
 /* How one point ended, and how one that did not run because the whole ended before it. The caller's. */
-struct json *result_point(const struct attempt_result *r, int64_t index);
+struct json *result_point(const struct attempt_result *r, int64_t index, bool digest);
 struct json *result_skipped(int64_t index);
 /* Cuts the middle out of its streams until it takes at most so many bytes of a task's file, however many escapes they
  * need there. False: it takes more whatever is cut. */
@@ -40,5 +42,7 @@ bool result_sound(const struct json *result, const char *status, char why[200]);
 bool result_end_sound(const struct json *of, const char *status, char why[200]);
 /* Are the points of a run's result those of its task, each sound in itself, and does the whole follow from them? */
 bool result_points_sound(const struct json *task, const struct json *result, const char *status, char why[200]);
-bool result_stream_sound(const struct json *result, const char *stream, char why[200]); /* "stdout", "stderr" */
+bool result_digest(const struct json *result); /* of what it printed only the length and hash are kept */
+/* stream: "stdout", "stderr"; digest: of the whole result. */
+bool result_stream_sound(const struct json *result, const char *stream, bool digest, char why[200]);
 #endif

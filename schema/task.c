@@ -39,6 +39,10 @@ static void check_terms(const struct members *k)
 			   "grid.json has it)",
 			   points, (long long)t->timeout_seconds, (long long)k->c->max_points_seconds);
 	int64_t replicas = vote_terms(t->doc, k->c).replicas;
+	const struct json *secrets = json_get(t->doc, "secrets");
+	if (secrets && replicas > 1)
+		problem_in(k->p, secrets->line, secrets->col, "secrets",
+			   "not valid of a task that %lld nodes run (expected \"replicas\": 1)", (long long)replicas);
 	if (t->retry_on_failure && replicas > 1)
 		problem_in(k->p, retry->line, retry->col, "retry_on_failure",
 			   "true is not valid of a task that %lld nodes run (expected false, or \"replicas\": 1)",
@@ -81,7 +85,7 @@ int task_judge(struct task *t, struct json *doc, const char *file_id, const stru
 			   .max_attempts = TASK_MAX_ATTEMPTS,
 			   .memory_mb = c->max_memory_mb,
 			   .pids = c->max_pids,
-			   .out_mb = c->max_out_mb,
+			   .out_mb = json_get(doc, "secrets") ? 0 : c->max_out_mb,
 			   .cpus = c->max_cpus,
 			   .usual_image = xstrdup(c->images[0] ? c->images[0] : "")};
 	t->image = t->usual_image;

@@ -313,6 +313,8 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact_value(b, "Processors", json_get(doc, "cpus"), "");
 	fact_value(b, "Memory", json_get(doc, "memory_mb"), " MB");
 	fact(b, "Submitted by", json_str(doc, "submitted_by"));
+	fact(b, "Network", json_str(doc, "network"));
+	fact_nodes(b, "Secrets", json_get(doc, "secrets"));
 	fact(b, "Engine", json_str(result, "engine"));
 	fact(b, "Image", json_str(result, "image") ? json_str(result, "image") : json_str(doc, "image"));
 	fact(b, "Image digest", json_str(result, "image_digest"));
@@ -430,7 +432,12 @@ static void put_stream(struct buf *b, const struct json *result, const char *nam
 			put_block(b, title, o->text, o->len);
 		else
 			buf_adds(b, "<p class=\"none\">Nothing was printed.</p>\n");
-	}
+	} else if (result_digest(result) && json_get(result, bytes))
+		buf_addf(
+		    b,
+		    "<h3>%s <span class=\"bytes\">%lld byte%s</span></h3>\n<p class=\"none\">What was printed is not "
+		    "kept.</p>\n",
+		    title, (long long)total, total == 1 ? "" : "s");
 	free(bytes);
 	free(cut);
 }

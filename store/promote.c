@@ -1,6 +1,7 @@
 #include "store/promote.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "schema/consent.h"
 #include "schema/periodic.h"
 #include "store/line.h"
 #include "store/registry.h"
@@ -100,7 +101,7 @@ void promote_judge(struct ledger *l, const struct grid_config *c, const struct s
 		task_parse(&t, bytes, len, s->id, c, true, &p);
 	else if (!p.n)
 		problem_at(&p, 1, 1, "cannot be read (expected a plain file of at most %d bytes)", TASK_FILE_MAX);
-	if (!p.n && c->require_signed_tasks && (s->why = unsigned_because(l, s->id, by, t.doc)))
+	if (!p.n && consent_signed(c, t.doc) && (s->why = unsigned_because(l, s->id, by, t.doc)))
 		goto out;
 	s->verdict = p.n ? STAGED_INVALID : STAGED_READY;
 	s->doc = p.n ? task_invalid_doc(s->id, p.text.data, bytes, len, l->git.name) : json_copy(t.doc);

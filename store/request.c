@@ -1,6 +1,7 @@
 #include "store/request.h"
 #include "base/file.h"
 #include "git/trees.h"
+#include "schema/consent.h"
 #include "schema/keys.h"
 #include "schema/task.h"
 #include "store/agenda.h"
@@ -414,7 +415,7 @@ static void take_file(void *ctx, size_t i, const char *bytes, size_t len)
 		return; /* told below */
 	j->p->file = a->path;
 	if (!task_parse(&t, bytes, len, a->id, &j->config, true, j->p)) {
-		if (j->config.require_signed_tasks && json_get(t.doc, "signatures"))
+		if (consent_signed(&j->config, t.doc) && json_get(t.doc, "signatures"))
 			j->files[i].doc = json_copy(t.doc);
 		batch_add(&j->batch, a->id, a->path, t.doc);
 		task_clear(&t);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "git/shown.h"
+#include "schema/consent.h"
 #include "schema/keys.h"
 #include "schema/periodic.h"
 #include "store/arrival.h"
@@ -214,9 +215,18 @@ struct check {
 	char *time;		      /* -Overify-time=... */
 };
 
-/* Does list (a file) let somebody sign this? Fills signer. 1 yes, 0 no (why says what ssh-keygen says), -1 error. */
-static int allowed(const struct check *c, const char *list, const char *text, char signer[128], char *why, size_t room,
-		   struct err *e)
+/* 'Good "dgrid-task" signature for NAME with ED25519 key SHA256:...': what stands last, for a name could look like it.
+ */
+static void take_key(const struct proc_result *res, char key[64])
+{
+	key[0] = 0;
+	for (const char *p = res->out.data; p && (p = strstr(p, " key SHA256:")); p++)
+		sscanf(p, " key %63s", key);
+}
+
+/* Does list (a file) let somebody sign this? Fills by. 1 yes, 0 no (why says what ssh-keygen says), -1 error. */
+static int allowed(const struct check *c, const char *list, const char *text, struct trust_signer_of *by, char *why,
+		   size_t room, struct err *e)
 {
 	struct proc_result who, res;
 	int rc = 0;
@@ -236,8 +246,10 @@ static int allowed(const struct check *c, const char *list, const char *text, ch
 		}
 		rc = res.code == 0;
 		last_words(&res, why, room);
-		if (rc)
-			snprintf(signer, 128, "%s", name);
+		if (rc) {
+			snprintf(by->who, sizeof by->who, "%s", name);
+			take_key(&res, by->key);
+		}
 		proc_result_clear(&res);
 	}
 	proc_result_clear(&who);
@@ -255,7 +267,8 @@ int trust_available(struct err *e)
 				    "-----END SSH SIGNATURE-----\n";
 	static const char list[] = "dgrid valid-before=\"20400101\" ssh-ed25519 "
 				   "AAAAC3NzaC1lZDI1NTE5AAAAICU7dqYkHL2AFAYl1iwHWv3NYH9tAaFN8dyMG6xY3CU+\n";
-	char *dir = file_temp_dir(e), signer[128], why[256] = "";
+	char *dir = file_temp_dir(e), why[256] = "";
+	struct trust_signer_of by;
 	if (!dir)
 		return -1;
 	struct check c = {.signature = xasprintf("%s/signature", dir),
@@ -264,7 +277,7 @@ int trust_available(struct err *e)
 	int rc = file_write_in_place(c.signature, armor, sizeof armor - 1, e);
 	if (!rc)
 		rc = file_write_in_place(c.now, list, sizeof list - 1, e);
-	int good = rc ? -1 : allowed(&c, c.now, "dgrid", signer, why, sizeof why, e);
+	int good = rc ? -1 : allowed(&c, c.now, "dgrid", &by, why, sizeof why, e);
 	if (!good)
 		err_set(e, ERR_UNAVAILABLE,
 			"ssh-keygen does not accept a good signature (is it OpenSSH 8.9 or newer?): %s", why);
@@ -299,20 +312,21 @@ static int check_one(const struct check *c, const struct json *s, const char *te
 		     struct err *e)
 {
 	const char *armor = json_str(s, "signature");
-	char why[256] = "", today[128];
+	char why[256] = "";
+	struct trust_signer_of by, today;
 	if (file_write_in_place(c->signature, armor, strlen(armor), e))
 		return -1;
-	int rc = allowed(c, c->then, text, v->signer, why, sizeof why, e);
+	int rc = allowed(c, c->then, text, &by, why, sizeof why, e);
 	if (rc == 1) {
-		rc = allowed(c, c->now, text, today, why, sizeof why, e);
+		rc = allowed(c, c->now, text, &today, why, sizeof why, e);
 		if (!rc)
-			snprintf(v->why, sizeof v->why, "its signer %s is no longer in " TRUST_LIST " (%s)", v->signer,
+			snprintf(v->why, sizeof v->why, "its signer %s is no longer in " TRUST_LIST " (%s)", by.who,
 				 why);
 	} else if (!rc)
 		snprintf(v->why, sizeof v->why,
 			 "its signature is not one that " TRUST_LIST " allowed when the task came (%s)", why);
-	if (rc != 1)
-		v->signer[0] = 0;
+	if (rc == 1)
+		v->all[v->n++] = by;
 	return rc;
 }
 
@@ -325,7 +339,10 @@ static bool is_signed(const struct json *doc, struct trust_verdict *v)
 	if (shape)
 		snprintf(v->why, sizeof v->why, "signatures: %s", shape);
 	else if (!all || !all->child)
-		snprintf(v->why, sizeof v->why, "it is not signed, and this grid runs signed tasks only");
+		snprintf(v->why, sizeof v->why, "it is not signed, and %s",
+			 consent_asked(doc) || consent_asked(json_get(doc, "task"))
+			     ? "what asks for secrets or a network has to be"
+			     : "this grid runs signed tasks only");
 	return !shape && all && all->child;
 }
 
@@ -352,12 +369,13 @@ static int judge(const struct git *g, const struct arrival *came, const char *no
 	else if (rc == 1 && (rc = list_of(g, now, c.now, e)) == 0)
 		snprintf(v->why, sizeof v->why, "there is no " TRUST_LIST " any more");
 	if (rc == 1) {
-		rc = 0;
-		for (const struct json *s = json_get(doc, "signatures")->child; s && rc == 0; s = s->next)
+		for (const struct json *s = json_get(doc, "signatures")->child; s && rc >= 0; s = s->next)
 			rc = check_one(&c, s, text, v, e);
-		v->ok = rc == 1;
-		if (v->ok)
+		v->ok = rc >= 0 && v->n;
+		if (v->ok) {
 			v->why[0] = 0;
+			snprintf(v->signer, sizeof v->signer, "%s", v->all[0].who);
+		}
 	}
 	file_remove_tree(dir, NULL);
 	free(dir);

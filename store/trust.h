@@ -33,6 +33,11 @@ struct trust_verdict {
 	bool ok;
 	char signer[128]; /* whose signature it is, as the list names him; "" when none counts */
 	char why[512];	  /* when not ok */
+	/* Of all the signatures that count: whose each is, and by which key ("SHA256:..."). */
+	struct trust_signer_of {
+		char who[128], key[64];
+	} all[TASK_SIGNATURES_MAX];
+	size_t n;
 };
 /* head: the branch's newest commit in g's repository. spec: what to fetch when the history there is too shallow to tell
  * when the task came ("+refs/heads/main:refs/remotes/origin/main"); NULL: fetch nothing. 0: v is the verdict. -1: it

@@ -348,6 +348,8 @@ static struct json *new_task(const char *id)
 		buf_addf(&b, ", \"concurrency_group\": \"g%lld\"", (long long)below(2));
 	else if (one_in(4))
 		buf_addf(&b, ", \"concurrency_group\": \"m\", \"max_running\": %lld", (long long)(1 + below(3)));
+	if (one_in(4))
+		buf_adds(&b, ", \"output\": \"digest\"");
 	if (one_in(2))
 		buf_addf(&b, ", \"submitted_by\": \"%s\"", one_in(2) ? "alice" : "bob");
 	char when[32];

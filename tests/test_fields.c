@@ -68,7 +68,7 @@ static void points(void)
 	struct attempt_result r = {.status = ATT_FAILED, .exit_code = 137, .signal = 9, .out_bytes = 1, .err_bytes = 1};
 	buf_adds(&r.out, "a");
 	buf_adds(&r.err, "b");
-	struct json *one = result_point(&r, 3), *skipped = result_skipped(4), *all = json_new(JSON_ARRAY);
+	struct json *one = result_point(&r, 3, false), *skipped = result_skipped(4), *all = json_new(JSON_ARRAY);
 	covers(FIELD_POINT, one);
 	covers(FIELD_POINT, skipped);
 	json_append(all, one);
@@ -83,6 +83,8 @@ static void points(void)
 				       .engine = &docker,
 				       .run = &run,
 				       .points = all,
+				       .network = "egress",
+				       .digest = true,
 				       .attempt = 1};
 	struct json *whole = result_json(&r, &f);
 	covers(FIELD_RESULT, whole);
@@ -158,6 +160,8 @@ static void tasks(void)
 static void others(void)
 {
 	char *labels[] = {"gpu"};
+	struct json *names = json_new(JSON_ARRAY);
+	json_append(names, json_new_str("a"));
 	struct node_facts f = {.id = "n1",
 			       .instance = "0",
 			       .status = "paused",
@@ -167,6 +171,8 @@ static void others(void)
 			       .work_dir = "/",
 			       .labels = labels,
 			       .n_labels = 1,
+			       .networks = names,
+			       .secrets = names,
 			       .slots = 1,
 			       .waiting = 1,
 			       .turns = "free",
@@ -183,6 +189,7 @@ static void others(void)
 	covers(FIELD_TOTALS, totals);
 	json_free(outliers);
 	json_free(totals);
+	json_free(names);
 	json_free(node);
 }
 

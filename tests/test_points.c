@@ -243,7 +243,8 @@ static void room(void)
 			CHECK(result_fit(r, sizes[k]), of[i]);
 			json_write(&now, r, 2);
 			CHECK(now.len <= sizes[k] && now.len > sizes[k] / 4, now.data);
-			CHECK(json_get(r, "stdout_truncated")->boolean && result_stream_sound(r, "stdout", why), why);
+			CHECK(json_get(r, "stdout_truncated")->boolean && result_stream_sound(r, "stdout", false, why),
+			      why);
 			CHECK(json_int(r, "stdout_bytes", 0) == bytes && !strcmp(json_str(r, "stdout_sha256"), hex),
 			      "kept");
 			struct json *again = parse(now.data);

@@ -1,4 +1,5 @@
 #include "verbs/again.h"
+#include "schema/consent.h"
 #include "verbs/making.h"
 #include "verbs/queueing.h"
 #include <stdio.h>
@@ -55,7 +56,7 @@ int again_with(struct ledger *l, const struct grid_config *c, const struct again
 		rc = doc ? 0 : -1;
 		if (doc && !task_judge(&t, doc, ids->v[i], c, true, &p)) {
 			char *text = task_text(t.doc);
-			rc = queue_sign(l, c->require_signed_tasks, &text, t.doc, a->key, "", &p, e);
+			rc = queue_sign(l, consent_signed(c, t.doc), &text, t.doc, a->key, "", &p, e);
 			strs_add(&q.ids, ids->v[i]);
 			strs_add(&q.texts, text);
 			strs_add(&q.ended, ids->v[i]);

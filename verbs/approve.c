@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/file.h"
+#include "schema/consent.h"
 #include "store/trust.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
@@ -154,7 +155,7 @@ static int approve(struct ledger *l, const struct grid_config *c, char **ids, in
 		if (task_signatures(a[i].doc) >= TASK_SIGNATURES_MAX)
 			json_remove(a[i].doc, "signatures"); /* they are not signed themselves; ours is what counts */
 		rc = trust_sign(a[i].doc, key, e);
-		if (!rc && c->require_signed_tasks)
+		if (!rc && consent_signed(c, a[i].doc))
 			rc = would_run(l, &a[i], e);
 		changes[agreed_to++] = (struct ledger_change){.id = a[i].id,
 							      .from = TASK_UNAPPROVED,

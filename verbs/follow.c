@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/sig.h"
 #include "base/text.h"
+#include "schema/result.h"
 #include "schema/vote.h"
 #include "store/tails.h"
 #include <inttypes.h>
@@ -313,6 +314,8 @@ static int finish(struct following *f, struct err *e)
 		f->printed[0] = f->printed[1] = 0;
 	print_rest(f, 0, result, f->printed[0]);
 	print_rest(f, 1, result, f->printed[1]);
+	if (result_digest(result))
+		note(f, "what it printed is not kept, only its length and SHA-256");
 	if (!result) {
 		/* The well-known attempt kept results beside the task, in ID.json.log. */
 		char *log = xasprintf("%s.log", f->path);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/sig.h"
+#include "schema/consent.h"
 #include "schema/input.h"
 #include "schema/need.h"
 #include "schema/points.h"
@@ -66,7 +67,8 @@ static void concluded(void *ctx, const struct harvest *h)
 				 .attempt = 1,
 				 .out = out,
 				 .out_error = h->over ? NULL : h->error,
-				 .reason = h->what};
+				 .reason = h->what,
+				 .digest = consent_digest(a->doc)};
 	a->done = true;
 	a->broken = r->status == ATT_ENGINE;
 	if (h->over && (r->status == ATT_SUCCESS || r->status == ATT_FAILED)) { /* as the worker has it */
@@ -108,6 +110,8 @@ static int read_task(struct again *a, const struct grid_config *c)
 	free(a->wide.images[0]);
 	/* bubblewrap's results name no image, and need none. */
 	a->wide.images[0] = xstrdup(asked ? asked : image && *image && *image != '-' ? image : c->images[0]);
+	if (json_str(a->doc, "network"))
+		a->wide.networks[0] = xstrdup(json_str(a->doc, "network"));
 	a->wide.min_timeout_seconds = 1;
 	a->wide.max_timeout_seconds = 86400;
 	a->wide.max_points_seconds = 86400 * (int64_t)POINTS_MAX;
@@ -314,9 +318,13 @@ static int run(struct again *a, struct err *e)
 	const struct series_spec whole = {.attempt = spec,
 					  .task = a->doc,
 					  .share = a->task.share_sandbox,
+					  .digest = consent_digest(a->doc),
 					  .point_output = a->output_limit,
 					  .ctx = a,
 					  .on_done = on_done};
+	if (json_get(a->recorded, "network"))
+		fprintf(stderr, "dgrid: it had the network %.64s then, and has none here\n",
+			json_str(a->recorded, "network") ? json_str(a->recorded, "network") : "?");
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "running it again with %s (at most %lld s)\n", engine_name(a->engine.kind),
 			(long long)a->seconds);
@@ -348,6 +356,8 @@ static int run(struct again *a, struct err *e)
 static const char *note_of(const struct again *a)
 {
 	const char *status = rerun_status(a->recorded);
+	if (json_get(a->recorded, "network"))
+		return "it had a network then, and none here";
 	if (a->narrower)
 		return "it ran with limits beyond those of grid.json, and got those here (--at shows the grid as it "
 		       "was then)";
@@ -439,6 +449,8 @@ static int judge(struct again *a, const char *state, const struct grid_config *c
 	char why[256];
 	char *no = rerun_refusal(a->doc, state);
 	*v = RERUN_CANNOT;
+	if (!no && json_get(a->doc, "secrets"))
+		no = xstrdup("it was given secrets, which only nodes have whose owners give them");
 	if (no)
 		snprintf(a->why, sizeof a->why, "%s", no);
 	else if (rerun_script_changed(a->doc)) {
@@ -532,9 +544,9 @@ const struct verb verb_rerun = {
     .summary = "run a finished task again, here, and compare with what is recorded",
     .about =
 	"Runs the same script with the same environment and limits, in the very image that the result names by its "
-	"digest (never by its tag) and that grid.json allows, in a sandbox of this machine, and compares status, exit "
-	"code and the hashes of "
-	"what it printed. Archived tasks too. Nothing is written to the grid.\n\n"
+	"digest (never by its tag) and that grid.json allows, in a sandbox of this machine without any network, and "
+	"compares status, exit code and the hashes of what it printed. Archived tasks too. A task with secrets is not "
+	"run. Nothing is written to the grid.\n\n"
 	"A task that ran under bubblewrap saw its node's own /usr: it is run on this machine's, and the same is the "
 	"same, but a difference may come from other versions of the tools.",
     .needs = USAGE_READS,

@@ -1,5 +1,6 @@
 /* schedule: tasks that are queued again and again; makes and changes their files, shows them, queues what is due. */
 #include "base/clock.h"
+#include "schema/consent.h"
 #include "schema/level.h"
 #include "store/registry.h"
 #include "store/trust.h"
@@ -181,7 +182,8 @@ static int sign(struct ledger *l, const struct change *x, struct json *doc, stru
 	int rc = x->key ? trust_sign(part, x->key, e) : 0;
 	if (!rc && x->key)
 		json_set(doc, "signatures", json_copy(json_get(part, "signatures")));
-	if (!rc && x->c->require_signed_tasks && !(rc = trust_judge_new(&l->git, l->head, part, &v, e)) && !v.ok)
+	if (!rc && consent_signed(x->c, json_get(part, "task")) &&
+	    !(rc = trust_judge_new(&l->git, l->head, part, &v, e)) && !v.ok)
 		rc =
 		    err_set(e, ERR_PERM,
 			    "the tasks of '%s' would not run: %s (expected --sign with a key that counts); nothing was "

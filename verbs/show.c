@@ -72,6 +72,14 @@ static void show_stream(const struct json *result, const char *name)
 				truncated && truncated->boolean ? " (its middle is left out)" : "");
 	if (o && o->type == JSON_STRING)
 		block(title, o->text, o->len);
+	else if (result_digest(result) && json_get(result, bytes)) {
+		char *sum = xasprintf("%s_sha256", name),
+		     *said = xasprintf("%lld bytes, not kept; SHA-256 %.64s", (long long)json_int(result, bytes, 0),
+				       json_str(result, sum) ? json_str(result, sum) : "?");
+		line(name, said);
+		free(sum);
+		free(said);
+	}
 	free(bytes);
 	free(cut);
 	free(title);
@@ -80,12 +88,12 @@ static void show_stream(const struct json *result, const char *name)
 /* What it asks for besides its script. */
 static void show_asked(const struct json *doc)
 {
-	static const char *const members[] = {"group",	       "needs",	    "after",	    "timeout_seconds",
-					      "image",	       "env",	    "cpus",	    "memory_mb",
-					      "pids",	       "priority",  "max_attempts", "retry_on_failure",
-					      "replicas",      "quorum",    "labels",	    "concurrency_group",
-					      "max_running",   "supersede", "workdir",	    "first_point",
-					      "share_sandbox", NULL};
+	static const char *const members[] = {
+	    "group",	"needs",       "after",		"timeout_seconds",   "image",	     "env",
+	    "cpus",	"memory_mb",   "pids",		"priority",	     "max_attempts", "retry_on_failure",
+	    "replicas", "quorum",      "labels",	"concurrency_group", "max_running",  "supersede",
+	    "workdir",	"first_point", "share_sandbox", "secrets",	     "network",	     "output",
+	    NULL};
 	struct input inputs[INPUTS_MAX];
 	size_t n = inputs_of(doc, inputs);
 	for (size_t i = 0; i < n; i++) {
@@ -418,6 +426,13 @@ static int logs_one(struct telling *t, const struct selected *one, struct err *e
 			follow_print(false, old.data, old.len);
 		follow_stream(false, result);
 		follow_stream(true, result);
+		if (result_digest(result)) {
+			fflush(stdout);
+			fprintf(stderr,
+				"dgrid: %s: what it printed is not kept, only its length and SHA-256 (see: dgrid show "
+				"%s)\n",
+				id, id);
+		}
 		/* It never ran, or was given up: that is all there is to say. */
 		if (result && !json_get(result, "stdout_bytes") && !json_get(result, "stdout") &&
 		    !json_get(result, "stderr") && !json_get(result, "points")) {

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include "base/file.h"
+#include "schema/consent.h"
 #include "schema/input.h"
 #include "schema/level.h"
 #include "schema/periodic.h"
@@ -321,7 +322,7 @@ static int judge_one(struct submission *w, size_t i, struct ledger *l, const str
 		free(*text);
 		*text = task_text(t.doc);
 	}
-	int rc = queue_sign(l, c->require_signed_tasks && !w->q.unapproved, text, t.doc, key,
+	int rc = queue_sign(l, consent_signed(c, t.doc) && !w->q.unapproved, text, t.doc, key,
 			    ", or --unapproved for somebody to approve it", p, e);
 	batch_add(&w->q.batch, w->q.ids.v[i], p->file, t.doc);
 	int64_t level = level_of_task(t.doc);

@@ -1,5 +1,6 @@
 #include "base/file.h"
 #include "base/log.h"
+#include "schema/consent.h"
 #include "schema/flow.h"
 #include "schema/periodic.h"
 #include "store/agenda.h"
@@ -129,7 +130,7 @@ static int check_task(const struct snapshot *s, struct json *doc, const char *id
 	int rc = check_id(s, id, p, e);
 	if (task_judge(&t, doc, id, &s->config, true, p))
 		return rc;
-	if (!rc && s->config.require_signed_tasks)
+	if (!rc && consent_signed(&s->config, t.doc))
 		rc = check_signature(s, t.doc, p, e);
 	task_clear(&t);
 	return rc;
@@ -165,7 +166,7 @@ static int check_schedule(const struct snapshot *s, const struct buf *text, cons
 	if (periodic_parse(&one, text->data ? text->data : "", text->len, name, &s->config, p))
 		return 0;
 	struct json *part = periodic_signed(one.doc, name);
-	int rc = s->config.require_signed_tasks ? check_signature(s, part, p, e) : 0;
+	int rc = consent_signed(&s->config, one.task) ? check_signature(s, part, p, e) : 0;
 	json_free(part);
 	periodic_clear(&one);
 	return rc;

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "schema/consent.h"
 #include "schema/keys.h"
 #include "schema/level.h"
 #include "schema/points.h"
@@ -59,12 +60,26 @@ static char *join_labels(const struct json *wanted, const struct json *node_file
 	return b.data ? buf_detach(&b) : xstrdup("");
 }
 
+/* Does the node offer what the task asks for beyond its sandbox? lacks: what not; "": it does, as far as it says. */
+static bool consents(const struct snapshot_node *n, const struct json *doc, struct reasons *r, char lacks[100])
+{
+	lacks[0] = 0;
+	if (!consent_offered(json_get(n->file, "networks"), json_get(n->file, "secrets"), doc, lacks))
+		because(r, "consent", "node %s does not offer %s", n->id, lacks);
+	else if (json_get(doc, "secrets"))
+		because(r, "consent",
+			"node %s has its secrets, for the signers and images that its owner lists: where it passes the "
+			"task by, its log says why",
+			n->id);
+	return !lacks[0];
+}
+
 /* The nodes, one by one: who could take the task, and what keeps each from it. */
 static void ask_nodes(const struct snapshot *s, const struct json *doc, struct reasons *r)
 {
 	const struct json *wanted = json_get(doc, "labels");
-	size_t alive = 0, fit = 0, free_slots = 0;
-	char what[160];
+	size_t alive = 0, fit = 0, offer = 0, free_slots = 0;
+	char what[160], lacks[100], lacked[100] = "";
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		const struct snapshot_node *n = &s->nodes[i];
 		if (n->state == NODE_LEFT || n->state == NODE_SILENT)
@@ -78,6 +93,11 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 			continue;
 		}
 		fit++;
+		if (!consents(n, doc, r, lacks)) {
+			memcpy(lacked, lacks, sizeof lacked);
+			continue;
+		}
+		offer++;
 		if (vote_has(doc, n->id))
 			because(r, "voted", "node %s has voted on it already", n->id);
 		else if (not_enrolled(r, n->id, what))
@@ -105,7 +125,12 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 			"no living node carries all its labels (%s): start one with dgrid worker --labels %s", all,
 			all);
 		free(all);
-	} else if (free_slots && !r->waits)
+	} else if (!offer)
+		because(
+		    r, "consent",
+		    "no node offers %s to its signer, or says so (dgrid worker --network or --secrets, by its owner)",
+		    lacked);
+	else if (free_slots && !r->waits)
 		because(r, "soon",
 			"nothing stands in its way: %zu node%s with a free slot should take it at the next poll",
 			free_slots, free_slots == 1 ? "" : "s");
@@ -264,7 +289,7 @@ static bool why_signed(const struct context *ctx, const struct snapshot *s, cons
 {
 	struct trust_verdict v;
 	struct err e;
-	if (!s->config.require_signed_tasks || !t->doc)
+	if (!t->doc || !consent_signed(&s->config, t->doc))
 		return true;
 	char *spec = s->cached ? xasprintf("+refs/heads/%s:refs/heads/%s", ctx->branch, ctx->branch) : NULL;
 	bool ok = !trust_judge(&s->git, s->commit, spec, t->id, t->doc, &v, &e) && v.ok;

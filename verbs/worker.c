@@ -11,6 +11,8 @@
 struct settings {
 	struct worker_options o;
 	struct strs labels;
+	struct grants grants;
+	const char *secrets; /* a file; NULL: none */
 	struct buf wrong;
 };
 
@@ -92,6 +94,8 @@ static void from_environment(struct settings *s)
 		o->heartbeat_seconds = (int)number(s, "HEARTBEAT_INTERVAL", v, 1, 3600);
 	if ((v = set("DGRID_NODE_KEY")))
 		o->signing_key = v;
+	if ((v = set("DGRID_SECRETS")))
+		s->secrets = v;
 	if ((v = set("DOCKER_CPUS")))
 		o->max_cpus = cpus(s, "DOCKER_CPUS", v);
 	if ((v = set("DOCKER_MEMORY")))
@@ -148,6 +152,16 @@ static void from_flags(struct settings *s, int argc, char **argv)
 		case 'N':
 			o->notify = scan.value;
 			break;
+		case 'W':
+			if (grants_network(&s->grants, scan.value, &e))
+				wrong(s, "%s", e.msg);
+			break;
+		case 'S':
+			s->secrets = scan.value;
+			break;
+		case 'H':
+			s->grants.hidden = true;
+			break;
 		case 'm':
 			o->max_memory_mb = memory(s, "--max-memory", scan.value);
 			break;
@@ -168,6 +182,11 @@ static void check(struct settings *s, const struct context *ctx)
 		known = known || !strcmp(o->engine, engines[i]);
 	if (!known)
 		wrong(s, "--engine: expected auto, docker, podman or bwrap, found '%s'", o->engine);
+	if (s->secrets && grants_read(&s->grants, s->secrets, &e))
+		wrong(s, "%s", e.msg);
+	if (s->grants.networks.n && !strcmp(o->engine, "bwrap"))
+		wrong(s, "--network: bwrap gives tasks no network: it could only share this machine's own with them "
+			 "(expected --engine docker or podman)");
 	if (!task_id_valid(o->node_id))
 		wrong(s, "--node-id (NODE_ID): expected 1-64 of A-Z a-z 0-9 _ -, found '%s'", o->node_id);
 	if (need_repo(ctx, &e))
@@ -202,11 +221,13 @@ static int cmd_worker(const struct context *ctx, int argc, char **argv, struct e
 		s.o.work_dir = dir;
 	s.o.labels = s.labels.v;
 	s.o.n_labels = s.labels.n;
+	s.o.grants = &s.grants;
 	rc = worker_run(&s.o);
 	if (rc)
 		err_set(e, (enum err_class)rc, "%s", ""); /* already logged */
 out:
 	strs_clear(&s.labels);
+	grants_clear(&s.grants);
 	buf_clear(&s.wrong);
 	free(dir);
 	return rc ? -1 : 0;
@@ -217,7 +238,7 @@ const struct verb verb_worker = {
     .args = "[--node-id ID] [--slots N] [--ahead N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] "
 	    "[--drain-after N] "
 	    "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
-	    "[--signing-key FILE] "
+	    "[--network NAME=NETWORK]... [--secrets FILE [--secrets-hidden]] [--signing-key FILE] "
 	    "[--take-over]",
     .summary = "run tasks: the node",
     .about =
@@ -253,6 +274,13 @@ const struct verb verb_worker = {
 	    {'N', "--notify", "CMD", NULL,
 	     "a command that prints a line when there is something new, such as ssh HOST dgrid notify --repo DIR: the "
 	     "worker looks at once, and polls six times less often while it is told"},
+	    {'W', "--network", "NAME=NETWORK", NULL,
+	     "signed tasks that ask for NAME, which grid.json's network lists, run in this network of Docker's or "
+	     "Podman's, which you made (docker network create --internal NETWORK); may be given more than once"},
+	    {'S', "--secrets", "FILE", "@files",
+	     "what secrets it gives to which signers' tasks, in which images: sections [NAME] with file, signers and "
+	     "images (docs/OPERATIONS.md); the file is this user's or root's, with mode 0600 or stricter"},
+	    {'H', "--secrets-hidden", NULL, NULL, "do not tell the grid what its secrets are called"},
 	    {'k', "--signing-key", "FILE", "@files",
 	     "the SSH key it signs its commits with, which has to stand in nodes/keys/ID.pub on the branch; default: "
 	     "none, or node_key in its work folder (made at need) where grid.json has require_signed_nodes"},
@@ -275,6 +303,7 @@ const struct verb verb_worker = {
 				    {"HEARTBEAT_INTERVAL", "seconds between two signs of life, 1 to 3600; default: "
 							   "heartbeat_seconds of grid.json"},
 				    {"DGRID_NODE_KEY", "--signing-key"},
+				    {"DGRID_SECRETS", "--secrets"},
 				    {"DOCKER_CPUS", "--max-cpus"},
 				    {"DOCKER_MEMORY", "--max-memory"},
 				    {"XDG_STATE_HOME", "where work folders are; default ~/.local/state"},

@@ -114,7 +114,8 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 		return false;
 	}
 	json_free(newer);
-	bool may = !p.n && task_runs_on(&t, ch->labels, ch->n_labels) && !vote_has(t.doc, node);
+	bool may = !p.n && task_runs_on(&t, ch->labels, ch->n_labels) && !vote_has(t.doc, node) &&
+		   (!ch->offers || ch->offers(ch->ctx, &t));
 	k->verdict = p.n ? INVALID : may ? READY : OTHERS;
 	k->priority = p.n ? 10 : t.priority; /* what is invalid goes out of the way first */
 	k->created = when && !clock_parse(when, &created) ? created : 0;
@@ -144,6 +145,8 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 			int rc = ch->trusted(ch->ctx, &out->task, out->signer, &why);
 			if (!rc)
 				refuse(out, k->id, why.data ? why.data : "not trusted", &text, node);
+			else if (rc == CHOOSER_OTHERS)
+				k->verdict = OTHERS;
 			buf_clear(&why);
 			can_run = rc >= 0;
 		}

@@ -8,14 +8,16 @@
 #include "store/waiting.h"
 #include "worker/seats.h"
 
+#define CHOOSER_OTHERS -2
 #define CHOOSER_UNREAD_MAX 10 /* in a row: a worker that is to run once gives up */
 struct chooser {	      /* starts as {0}, labels set */
 	char *const *labels;
 	size_t n_labels;
 	/* NULL, or: has this node what the task needs, such as its image? May wait and serve the loop. */
 	bool (*can_run)(void *ctx, const struct task *t);
-	/* NULL, or: is it signed as this grid wants it? 1 yes; 0 no, with the reason in why; -1 it cannot be told now.
-	 * May wait and serve the loop. */
+	bool (*offers)(void *ctx, const struct task *t); /* the same of what stays as it is; does not wait */
+	/* NULL, or: is it signed as this grid wants it? 1 yes; 0 no, with the reason in why; -1 it cannot be told now;
+	 * CHOOSER_OTHERS: it is, but not for this node. May wait and serve the loop. */
 	int (*trusted)(void *ctx, const struct task *t, char signer[128], struct buf *why);
 	void *ctx;
 	/* What the commit says before the claims: these end some. The caller sets it before each choose. */

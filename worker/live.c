@@ -1,5 +1,6 @@
 #include "worker/live.h"
 #include "base/clock.h"
+#include "schema/consent.h"
 #include <stdlib.h>
 
 #define TAILS_MAX 32768 /* bytes of all tails together */
@@ -20,7 +21,7 @@ static void add_stream(struct json *task, const struct series *run, bool of_stde
 
 static bool shows(const struct slot *s)
 {
-	return s->run && !s->lost && s->terms.replicas < 2;
+	return s->run && !s->lost && s->terms.replicas < 2 && !consent_digest(s->pick.task.doc);
 }
 
 static struct json *tails_of(const struct slots *s, size_t max)

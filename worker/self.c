@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sig.h"
+#include "schema/consent.h"
 #include "schema/node.h"
 #include "store/registry.h"
 #include "store/trust.h"
@@ -111,8 +112,13 @@ static struct node_facts describe(const struct worker *w, const char *status)
 char *self_text(const struct worker *w, const char *status)
 {
 	struct node_facts f = describe(w, status);
+	struct json *networks = grants_networks(w->o->grants), *secrets = grants_secrets(w->o->grants);
+	f.networks = networks;
+	f.secrets = secrets;
 	struct json *j = node_file(&f);
 	char *text = task_text(j);
+	json_free(networks);
+	json_free(secrets);
 	json_free(j);
 	return text;
 }
@@ -172,6 +178,9 @@ void self_start_heart(struct worker *w)
 static bool can_run(void *ctx, const struct task *t)
 {
 	struct worker *w = ctx;
+	char digest[96], ref[320];
+	if (consent_asked(t->doc) && !grants_ready(w->o->grants, t, digest, ref))
+		return false;
 	return (!w->outputs.unseen || !json_get(t->doc, "inputs")) && inputs_may(&w->inputs, t->doc) &&
 	       selfcheck_image(&w->fit, &w->engine, t->image) != NULL;
 }
@@ -182,19 +191,30 @@ static int trusted(void *ctx, const struct task *t, char signer[128], struct buf
 	struct worker *w = ctx;
 	struct trust_verdict v;
 	struct err e;
-	if (!w->config.require_signed_tasks)
+	char not [200];
+	if (!consent_signed(&w->config, t->doc))
 		return 1;
 	int rc = trust_judge(&w->ledger.git, w->ledger.head, w->ledger.spec, t->id, t->doc, &v, &e);
 	if (rc) {
 		log_at(LOG_WARN, "worker", "%s: its signature cannot be checked now: %s", t->id, e.msg);
-		if (trust_available(&e))
+		if (w->config.require_signed_tasks && trust_available(&e))
 			selfcheck_pause(&w->fit, e.msg);
 		return -1;
 	}
 	memcpy(signer, v.signer, sizeof v.signer);
 	if (!v.ok)
 		buf_adds(why, v.why);
+	else if (!grants_signer(w->o->grants, t->doc, &v, not )) {
+		grants_tell(w->o->grants, t->id, not );
+		return CHOOSER_OTHERS;
+	}
 	return v.ok;
+}
+
+/* What its owner lets tasks have. */
+static bool offers(void *ctx, const struct task *t)
+{
+	return grants_offer(((struct worker *)ctx)->o->grants, t->doc);
 }
 
 /* ---- is it fit? ---- */
@@ -259,9 +279,21 @@ static void set_pace(struct worker *w)
 		heartbeat_every(w->heart, w->beat_ms);
 }
 
+/* Whom the list did not have it may have now. */
+static void look_at_signers(struct worker *w)
+{
+	char *path = xasprintf("%s/" TRUST_LIST, w->ledger.git.dir);
+	struct file_stamp now = file_stamp(path);
+	free(path);
+	if (!file_stamp_equal(&now, &w->signers_stamp))
+		chooser_forget(&w->chooser);
+	w->signers_stamp = now;
+}
+
 void self_load_config(struct worker *w)
 {
 	load_config(w);
+	look_at_signers(w);
 	set_pace(w);
 }
 
@@ -272,8 +304,12 @@ void self_init(struct worker *w, const struct worker_options *o)
 	*w = (struct worker){.o = o, .started_at = clock_now(), .reaper = {.patient = true}, .times = {.behind = true}};
 	clock_nonce(w->instance, 8);
 	snprintf(w->node_path, sizeof w->node_path, "nodes/%s.json", o->node_id);
-	w->chooser = (struct chooser){
-	    .labels = o->labels, .n_labels = o->n_labels, .can_run = can_run, .trusted = trusted, .ctx = w};
+	w->chooser = (struct chooser){.labels = o->labels,
+				      .n_labels = o->n_labels,
+				      .can_run = can_run,
+				      .offers = offers,
+				      .trusted = trusted,
+				      .ctx = w};
 	slots_init(&w->slots, o->slots, o->ahead);
 	w->slots.node_id = o->node_id;
 	w->slots.instance = w->instance;
@@ -284,6 +320,7 @@ void self_init(struct worker *w, const struct worker_options *o)
 	w->slots.outbox = &w->outbox;
 	w->slots.outputs = &w->outputs;
 	w->slots.inputs = &w->inputs;
+	w->slots.grants = o->grants;
 	w->outputs.node_id = o->node_id;
 	w->outputs.engine = &w->engine;
 	w->slots.fit = &w->fit;

@@ -31,6 +31,7 @@ struct worker_options { /* all borrowed */
 	int max_memory_mb;
 	const char *notify; /* a command, see notify.h; NULL: none */
 	int64_t cache_mb;   /* of inputs that no task uses any more */
+	struct grants *grants;
 };
 
 struct worker {
@@ -40,7 +41,7 @@ struct worker {
 	/* its parts */
 	struct ledger ledger;
 	struct grid_config config;
-	struct file_stamp config_stamp;
+	struct file_stamp config_stamp, signers_stamp;
 	struct nodekey key;
 	struct engine engine;
 	struct outbox outbox;

@@ -104,7 +104,7 @@ static void finish(struct series *s)
 static void note(struct series *s, const struct attempt_result *r)
 {
 	struct attempt_result *w = &s->whole;
-	struct json *one = result_point(r, s->points[s->at].index);
+	struct json *one = result_point(r, s->points[s->at].index, s->spec.digest);
 	struct buf text = {0};
 	json_write(&text, one, 0);
 	s->written += text.len;

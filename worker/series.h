@@ -12,6 +12,7 @@ struct series_spec {
 	const struct json *task;     /* borrowed until the end */
 	bool share;		     /* one sandbox for all points */
 	size_t point_output;	     /* kept of each stream of a point */
+	bool digest;		     /* of those the length and hash alone */
 	void *ctx;
 	/* Once, from the event loop. points: what became of each, for result_json; NULL: it has none. Both are freed
 	 * after the call. Of points r has no output. */

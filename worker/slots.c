@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/sha256.h"
+#include "schema/consent.h"
 #include "schema/points.h"
 #include "schema/result.h"
 #include <stdio.h>
@@ -65,9 +66,19 @@ uint64_t slots_ended(const struct slots *s)
 	return s->completed + s->failed + s->shared;
 }
 
+/* Nothing of the run lives any more that could read them. */
+static void take_secrets(struct slot *s)
+{
+	if (s->secrets)
+		grants_end(s->all->grants, s->nonce);
+	free(s->secrets);
+	s->secrets = NULL;
+}
+
 void slot_free(struct slot *s)
 {
 	struct slots *all = s->all;
+	take_secrets(s);
 	inputs_done(s->want);
 	pick_clear(&s->pick);
 	json_free(s->pinned);
@@ -198,6 +209,19 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 	selfcheck_pause(all->fit, why);
 }
 
+/* Does the engine not see the folder of secrets? Then this node offers none from now on. */
+static bool secrets_unseen(struct slot *s, const struct attempt_result *a)
+{
+	struct grants *g = s->all->grants;
+	if (a->status != ATT_ENGINE || !json_get(s->pick.task.doc, "secrets") || !g || !g->dir.root ||
+	    !engine_sees_nothing(a->message) || !strstr(a->message, g->dir.root))
+		return false;
+	g->unseen = true;
+	log_at(LOG_WARN, "worker", "tasks with secrets are left to others: the engine does not see this worker's '%s'",
+	       g->dir.root);
+	return true;
+}
+
 static void fill(struct slots *all);
 
 static int64_t took(const struct slot *s)
@@ -222,8 +246,11 @@ static void conclude(void *ctx, const struct harvest *h)
 	snprintf(o->nonce, sizeof o->nonce, "%s", s->nonce);
 	snprintf(o->status, sizeof o->status, "%s", attempt_status_name(a->status));
 	if (a->status == ATT_ENGINE || (a->status == ATT_CANCELLED && !s->cancel_seen)) {
-		if (a->status == ATT_ENGINE && (s->out.bytes || s->want) && !all->outputs->unseen &&
-		    engine_sees_nothing(a->message)) {
+		if (secrets_unseen(s, a)) {
+			snprintf(o->status, sizeof o->status, "released");
+			snprintf(o->reason, sizeof o->reason, "%s", a->message);
+		} else if (a->status == ATT_ENGINE && (s->out.bytes || s->want) && !all->outputs->unseen &&
+			   engine_sees_nothing(a->message)) {
 			all->outputs->unseen = true; /* the next run does without */
 			log_at(LOG_WARN, "worker",
 			       "tasks with inputs are left to others, and what tasks leave in /out is lost: %s",
@@ -250,7 +277,9 @@ static void conclude(void *ctx, const struct harvest *h)
 					 .out_error = over	? NULL
 						      : h->over ? h->what
 								: h->error,
-					 .reason = over ? h->what : NULL};
+					 .reason = over ? h->what : NULL,
+					 .network = s->pick.task.network,
+					 .digest = consent_digest(s->pick.task.doc)};
 		o->result = result_json(a, &f);
 		o->waits = out && s->terms.replicas < 2; /* who votes shows nothing before the end */
 		json_free(out);
@@ -292,6 +321,7 @@ static void run_done(void *ctx, struct attempt_result *a, struct json *points)
 	struct slot *s = ctx;
 	struct harvest none = {0};
 	s->run = NULL;
+	take_secrets(s);
 	s->points = points ? json_copy(points) : NULL;
 	s->ended = *a; /* moves over */
 	a->out = a->err = (struct buf){0};
@@ -360,14 +390,19 @@ static void run(struct slot *s)
 	s->out = outputs_limits(t, all->config);
 	bool unseen = all->outputs && all->outputs->unseen, given = find_inputs(s, seen, &n_seen, &e);
 	bool fit = given && (!s->out.bytes || unseen || (out = outputs_begin(all->outputs, s->nonce, &e)) != NULL);
+	bool shown = !fit || !json_get(t->doc, "secrets") ||
+		     (s->secrets = grants_begin(all->grants, t->doc, s->nonce, &e)) != NULL;
+	const char *network = t->network ? grants_engines_network(all->grants, t->network) : NULL;
 	struct attempt_spec spec = {.engine = all->engine,
 				    .run = {.name = name,
 					    .node = all->node_id,
 					    .instance = all->instance,
 					    .task = s->pick.id,
 					    .nonce = s->nonce,
-					    .image = t->image,
+					    .image = s->ref[0] ? s->ref : t->image,
 					    .script = t->script,
+					    .secrets = s->secrets,
+					    .network = network,
 					    .env = (const char *const *)env.v,
 					    .cpus = limits.cpus,
 					    .memory_mb = limits.memory_mb,
@@ -380,6 +415,7 @@ static void run(struct slot *s)
 					    .out_lost_mb = unseen ? (int)t->out_mb : 0,
 					    .out_mb = out ? t->out_mb : 0},
 				    .limited = all->config->require_limits,
+				    .quiet = consent_digest(t->doc),
 				    .out = s->out,
 				    .timeout_ms = t->timeout_seconds * 1000,
 				    .grace_ms = grace_ms(s),
@@ -387,12 +423,13 @@ static void run(struct slot *s)
 	const struct series_spec whole = {.attempt = spec,
 					  .task = t->doc,
 					  .share = t->share_sandbox,
+					  .digest = consent_digest(t->doc),
 					  .point_output = (size_t)all->config->point_output_bytes,
 					  .ctx = s,
 					  .on_done = run_done};
 	s->state = SLOT_RUNNING;
 	s->given = given ? GIVEN : GIVEN_BY_NONE;
-	s->run = fit ? series_start(&whole, &e) : NULL;
+	s->run = fit && shown ? series_start(&whole, &e) : NULL;
 	if (!s->run)
 		end_early(s, ATT_ENGINE, true, e.msg);
 	for (size_t i = 0; i < n_seen; i++)
@@ -422,7 +459,8 @@ static void begin(struct slot *s)
 	const struct task *t = &s->pick.task;
 	const struct bring_limits limits = {.mb = all->config->max_in_mb, .files = all->config->max_in_files};
 	const char *digest = selfcheck_image(all->fit, all->engine, t->image);
-	snprintf(s->digest, sizeof s->digest, "%s", digest ? digest : "");
+	if (!s->ref[0])
+		snprintf(s->digest, sizeof s->digest, "%s", digest ? digest : "");
 	s->state = SLOT_FETCHING;
 	s->began = clock_mono_ms();
 	if (exclusive(s) && !all->watch)
@@ -460,13 +498,31 @@ static void fill(struct slots *all)
 	all->filling = false;
 }
 
+/* Secrets are for an image that is known by its digest: that one is what runs, wherever its name points meanwhile. */
+static bool pin_image(struct slot *s)
+{
+	char digest[96];
+	if (!grants_ready(s->all->grants, &s->pick.task, digest, s->ref))
+		return false;
+	if (s->ref[0])
+		memcpy(s->digest, digest, sizeof s->digest);
+	return true;
+}
+
 void slot_start(struct slot *s)
 {
+	/* It waits for the engine, so not when a seat becomes free: that is in a callback. */
+	bool granted = !consent_asked(s->pick.task.doc) || pin_image(s);
 	s->attempt_number = task_attempts_used(s->pick.task.doc) + 1;
 	log_at(LOG_INFO, "worker", "claimed %s, attempt %lld", s->pick.id, (long long)s->attempt_number);
 	s->state = SLOT_WAITING;
 	s->turn = ++s->all->turns;
-	fill(s->all);
+	if (granted) {
+		fill(s->all);
+		return;
+	}
+	s->given = GIVEN_NOT_NOW;
+	end_early(s, ATT_ENGINE, true, "what its secrets or its network need is not here any more");
 }
 
 /* Its claim goes, or it is no longer wanted. */

@@ -8,6 +8,7 @@
 #include "schema/vote.h"
 #include "worker/chooser.h"
 #include "worker/courier.h"
+#include "worker/grants.h"
 #include "worker/inputs.h"
 #include "worker/outbox.h"
 #include "worker/outputs.h"
@@ -22,6 +23,8 @@ struct slot {
 	enum slot_state state;
 	struct pick pick;
 	char nonce[33], digest[96];	     /* digest: of the image it runs in */
+	char ref[320];			     /* that image, by its digest; "": by the task's name for it */
+	char *secrets;			     /* the folder with those that it is given; NULL: none */
 	int64_t lease_until, attempt_number; /* UTC seconds; from 1 */
 	uint64_t turn;			     /* of those that wait, at the same priority, the lowest goes first */
 	int ahead;     /* how many stood before it beyond the seats when it was claimed, and it; 0: it had one */
@@ -57,6 +60,7 @@ struct slots {
 	struct outbox *outbox;
 	struct outputs *outputs;
 	struct inputs *inputs;
+	struct grants *grants;
 	struct ledger *ledger;
 	struct seats *seats;
 	const int64_t *beat_ms;		/* between two signs of life */

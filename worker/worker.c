@@ -313,6 +313,15 @@ static int remove_leftovers(struct worker *w, struct start *s, struct err *e)
 	return left < 0 ? -1 : 0;
 }
 
+static int open_grants(struct worker *w, struct start *s, struct err *e)
+{
+	char *record = xasprintf("%s/secrets-folder", w->o->work_dir);
+	(void)s;
+	int rc = grants_check(w->o->grants, &w->engine, record, e);
+	free(record);
+	return rc;
+}
+
 static int open_files(struct worker *w, struct start *s, struct err *e)
 {
 	(void)s;
@@ -336,7 +345,7 @@ static int start(struct worker *w, struct start *s, struct err *e)
 {
 	static int (*const steps[])(struct worker *, struct start *, struct err *) = {
 	    take_folder,     find_engine,      open_ledger, read_settings, open_results,
-	    be_the_only_one, remove_leftovers, open_files,  settle_start};
+	    be_the_only_one, remove_leftovers, open_grants, open_files,	   settle_start};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (steps[i](w, s, e))
 			return -1;

@@ -28,11 +28,12 @@ import frauds_grid
 import frauds_limit
 import frauds_schedule
 import frauds_signed
+import frauds_consent
 from history import History
 from store import Store
 
 GRIDS = {"plain": lambda h: None, "signed_tasks": frauds_signed.grid_signed_tasks, "signed": frauds_signed.grid_signed,
-         "votes": frauds_signed.grid_votes, "limits": frauds_limit.grid_limits,
+         "votes": frauds_signed.grid_votes, "consent": frauds_consent.grid_consent, "limits": frauds_limit.grid_limits,
           "schedules": frauds_schedule.grid_schedules,
          "signed_schedules": lambda h: (frauds_schedule.grid_schedules(h, False), frauds_signed.grid_signed(h))}
 # What git's own checks say of trees that it would not make.
