@@ -141,11 +141,11 @@ $(T)/test_lzma: tests/test_lzma.c tests/test.h $(wildcard packaging/packed/lzma.
 
 # Random honest histories for tests/tamper: the program's own code, with these five played by the test.
 HONEST_OBJ := $(filter-out $(O)/ledger.o $(O)/store/registry.o $(O)/store/origin.o $(O)/store/heartbeat.o $(O)/runner.o $(O)/base/clock.o,$(LIB_OBJ))
-$(T)/honest: tests/honest.c tests/honest_schedule.c tests/honest_stage.c $(wildcard tests/honest_*.h) $(HONEST_OBJ) $(HEADERS) $(O)/flags | deps
+$(T)/honest: tests/honest.c tests/honest_orders.c tests/honest_schedule.c tests/honest_stage.c $(wildcard tests/honest_*.h) $(HONEST_OBJ) $(HEADERS) $(O)/flags | deps
 	@mkdir -p $(T)
 	$(call say,CC,$<)
 	$(Q)rm -f $(T)/honest.a && ar qcs $(T)/honest.a $(HONEST_OBJ)
-	$(Q)$(CC) $(ALL_C) $(ALL_L) -o $@ tests/honest.c tests/honest_schedule.c tests/honest_stage.c $(T)/honest.a $(LDLIBS)
+	$(Q)$(CC) $(ALL_C) $(ALL_L) -o $@ tests/honest.c tests/honest_orders.c tests/honest_schedule.c tests/honest_stage.c $(T)/honest.a $(LDLIBS)
 
 unit: $(TEST_BIN)
 	@sh tests/unit.sh $(TEST_BIN)

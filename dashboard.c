@@ -149,6 +149,7 @@ static int64_t memory_of(const struct json *file)
 static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done, int64_t failed, int64_t outliers)
 {
 	const struct json *f = n->file;
+	char words[ORDER_WORDS];
 	int k = 0;
 	sep(b);
 	buf_adds(b, "{");
@@ -156,6 +157,7 @@ static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done,
 	put_str(b, "state", node_state_name(n->state), 16);
 	put_int(b, "seen", n->view.seen > 0 && n->view.seen < 253402300800 ? n->view.seen : 0);
 	put_str(b, "trouble", n->view.trouble, 200);
+	put_str(b, "drained", n->drain ? order_words("drained", n->drain, words) : "", ORDER_WORDS);
 	put_str(b, "engine", json_str(f, "engine"), 24);
 	put_str(b, "version", json_str(f, "engine_version"), 32);
 	put_int(b, "slots", n->view.slots);

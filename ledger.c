@@ -6,6 +6,7 @@
 #include "git/clone.h"
 #include "git/push.h"
 #include "schema/keys.h"
+#include "schema/order.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,8 +162,24 @@ void ledger_sign_with(struct ledger *l, const char *key, const char *public_half
 		free(old[i]);
 }
 
+/* Who is retired says nothing any more, and nobody says it in his name. */
+static int not_retired(const struct ledger *l, const char *who, struct err *e)
+{
+	if (!task_id_valid(who))
+		return 0;
+	char *path = xasprintf("%s/" ORDER_RETIRED "%s.json", l->git.dir, who);
+	int there = file_there(path, e);
+	free(path);
+	return there <= 0 ? there
+			  : err_set(e, ERR_PERM,
+				    "'%s' is a retired node of this grid (" ORDER_RETIRED "%s.json): take another name",
+				    who, who);
+}
+
 int ledger_may_sign(struct ledger *l, const char *who, struct err *e)
 {
+	if (not_retired(l, who, e))
+		return -1;
 	struct grid_config c = {0};
 	struct err none;
 	int rc = 0;

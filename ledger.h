@@ -44,8 +44,8 @@ void ledger_close(struct ledger *l);
 /* Commits are signed with key (a file) from now on; public_half: its "TYPE BASE64". Both NULL: they are not, and why is
  * what ledger_commit tells where the grid takes signed ones only. All are copied. */
 void ledger_sign_with(struct ledger *l, const char *key, const char *public_half, const char *why);
-/* May who commit what nodes write, on top of the head? 0: yes; ERR_PERM: the grid's require_signed_nodes is set, and
- * there is no key that is enrolled for him. ledger_commit asks it itself. */
+/* May who commit what nodes write, on top of the head? 0: yes; ERR_PERM: who is a retired node, or the grid's
+ * require_signed_nodes is set, and there is no key that is enrolled for him. ledger_commit asks it itself. */
 int ledger_may_sign(struct ledger *l, const char *who, struct err *e);
 int ledger_sync(struct ledger *l, struct err *e); /* fetch; the work tree becomes the remote head */
 /* Cheap: asks for the remote head only, and of a local folder only after its refs changed. */

@@ -265,6 +265,26 @@ static const struct {
     {FIELD_NODE, "tasks_voted", WHOLE, 0, INT64_MAX, NULL, OWN "; the history has the true count"},
     {FIELD_NODE, "tasks_late", WHOLE, 0, INT64_MAX, NULL, OWN},
 
+    {FIELD_DRAIN, "schema", WHOLE, 1, 1, "1", "-: no rule: a constant"},
+    {FIELD_DRAIN, "by", TEXT, 0, 0, NULL, "`order.by`"},
+    {FIELD_DRAIN, "at", TIME, 0, 0, NULL, "`order.by`: the commit's time"},
+    {FIELD_DRAIN, "reason", TEXT, 0, 0, NULL, "-: no rule: a person's own words"},
+    {FIELD_DRAIN, "release", YESNO, 0, 0, NULL, "-: no rule: what a node gives back it may give back anyway"},
+
+    {FIELD_RETIRED, "schema", WHOLE, 1, 1, "1", "-: no rule: a constant"},
+    {FIELD_RETIRED, "by", TEXT, 0, 0, NULL, "`order.by`, `node.retired`"},
+    {FIELD_RETIRED, "at", TIME, 0, 0, NULL, "`order.by`: the commit's time, `node.retired`"},
+    {FIELD_RETIRED, "reason", TEXT, 0, 0, NULL, "`node.retired`; a person's own words"},
+    {FIELD_RETIRED, "keys", STRINGS, 0, 0, NULL, "`node.retired`"},
+
+    {FIELD_PAUSED, "schema", WHOLE, 1, 1, "1", "-: no rule: a constant"},
+    {FIELD_PAUSED, "pauses", ANY, 0, 0, "array of pauses", "`claim.paused`"},
+    {FIELD_PAUSE, "by", TEXT, 0, 0, NULL, "`order.by`"},
+    {FIELD_PAUSE, "at", TIME, 0, 0, NULL, "`order.by`: the commit's time"},
+    {FIELD_PAUSE, "reason", TEXT, 0, 0, NULL, "-: no rule: a person's own words"},
+    {FIELD_PAUSE, "group", ID, 0, 0, NULL, "`claim.paused`"},
+    {FIELD_PAUSE, "label", ID, 0, 0, NULL, "`claim.paused`"},
+
     {FIELD_TOTALS, "schema", ANY, 0, 0, "1", "`archive.totals`"},
     {FIELD_TOTALS, "tasks", ANY, 0, 0, "whole number", "`archive.totals`"},
     {FIELD_TOTALS, "completed", ANY, 0, 0, "whole number", "`archive.totals`"},
@@ -295,6 +315,10 @@ const char *field_doc_name(enum field_doc d)
 						   [FIELD_PERIODIC] = "schedules/NAME",
 						   [FIELD_INVALID] = "invalid",
 						   [FIELD_NODE] = "node",
+						   [FIELD_DRAIN] = "nodes/drain/NODE",
+						   [FIELD_RETIRED] = "nodes/retired/NODE",
+						   [FIELD_PAUSED] = "paused",
+						   [FIELD_PAUSE] = "pauses[]",
 						   [FIELD_TOTALS] = "archive"};
 	return names[d];
 }

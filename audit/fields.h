@@ -24,6 +24,10 @@ enum field_doc {
 	FIELD_PERIODIC, /* the schedule's own file */
 	FIELD_INVALID,	/* the whole document that stands for what was no task */
 	FIELD_NODE,
+	FIELD_DRAIN,   /* nodes/drain/NODE.json */
+	FIELD_RETIRED, /* nodes/retired/NODE.json */
+	FIELD_PAUSED,  /* tasks/paused.json, and one of its pauses */
+	FIELD_PAUSE,
 	FIELD_TOTALS,
 	FIELD_N
 };

@@ -1,6 +1,7 @@
 #include "audit/rule.h"
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "schema/order.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +20,8 @@ static const struct rule rules[RULE_N] = {
 		       "back (released, lost, unstartable, "
 		       "tried again, voted); completed or failed to the queue (retried) or into the archive"},
     [RULE_PLACE_PATH] = {"place.path",
-			 "below `tasks/` stand `FOLDER/ID.json` and the folders' `.gitkeep` and README "
-			 "only, by names that no git and no file system reads otherwise: none twice, none "
+			 "below `tasks/` stand `FOLDER/ID.json`, `paused.json` and the folders' `.gitkeep` and "
+			 "README only, by names that no git and no file system reads otherwise: none twice, none "
 			 "that differs from another by upper and lower case alone, none that looks like "
 			 "`tasks`, `nodes`, `grid.json` or `allowed_signers` and is not"},
     [RULE_FILE_MODE] = {"file.mode",
@@ -60,6 +61,8 @@ static const struct rule rules[RULE_N] = {
     [RULE_CLAIM_RENEWAL] = {"claim.renewal",
 			    "a claim is renewed by its node only; only `lease_until` changes, and only "
 			    "forward"},
+    [RULE_CLAIM_DRAINED] = {"claim.drained", "no commit claims for a node that `nodes/drain` of its parent names"},
+    [RULE_CLAIM_PAUSED] = {"claim.paused", "no commit claims a task that `tasks/paused.json` of its parent pauses"},
     [RULE_NEEDS_KNOWN] = {"needs.known",
 			  "what comes to the queue waits for tasks of the branch only, and none for itself by "
 			  "way of others"},
@@ -109,6 +112,10 @@ static const struct rule rules[RULE_N] = {
     [RULE_NODE_FILE] = {"node.file", "`nodes/NODE.json` is written by NODE's own commits only"},
     [RULE_NODE_SCOPE] = {"node.scope",
 			 "a node's commit changes tasks, its own node file and `last` of schedules, nothing else"},
+    [RULE_NODE_RETIRED] =
+	{"node.retired", "a retired node stays so: its mark in `nodes/retired` is not changed, no node file and no key "
+			 "has its name, nobody has its keys, and no commit is its"},
+    [RULE_ORDER_BY] = {"order.by", "a drain, a pause or a retirement names who committed it, and that time"},
     [RULE_SCHEDULE_FIRE] = {"schedule.fire",
 			    "a node changes of a schedule only `last`, forward, to an instant of its `cron` that has "
 			    "come, and queues exactly "
@@ -205,6 +212,8 @@ static void classify_task(struct rule_change *ch)
 	ch->kind = RULE_BAD_PATH;
 	if (!strcmp(rest, "archive.json"))
 		ch->kind = RULE_TOTALS;
+	else if (!strcmp(ch->path, ORDER_PAUSED))
+		ch->kind = RULE_PAUSED;
 	else if (keeper(rest))
 		ch->kind = RULE_KEEP;
 	for (int s = 0; s < TASK_N_STATES; s++) {
@@ -269,6 +278,10 @@ void rule_change_classify(struct rule_change *ch)
 		classify_task(ch);
 	else if (starts(p, "nodes/keys/"))
 		ch->kind = RULE_KEY;
+	else if (starts(p, ORDER_DRAINS) && id_of(p + strlen(ORDER_DRAINS), ch->id))
+		ch->kind = RULE_DRAIN;
+	else if (starts(p, ORDER_RETIRED) && id_of(p + strlen(ORDER_RETIRED), ch->id))
+		ch->kind = RULE_RETIRED;
 	else if (starts(p, "nodes/"))
 		ch->kind = id_of(p + 6, ch->id) ? RULE_NODE : keeper(p + 6) ? RULE_KEEP : RULE_BAD_PATH;
 	else if (!strcmp(p, "grid.json"))
@@ -287,10 +300,11 @@ void rule_change_classify(struct rule_change *ch)
 
 static bool known_verb(const char *verb, size_t len)
 {
-	static const char *const verbs[] = {
-	    "submit", "promote", "approve",	"claim",  "renew",    "release", "success",   "failed", "timeout",
-	    "oom",    "lost",	 "requeue",	"cancel", "retry",    "invalid", "cancelled", "vote",	"disputed",
-	    "enroll", "revoke",	 "unstartable", "skip",	  "schedule", "fire",	 "expired"};
+	static const char *const verbs[] = {"submit",  "promote", "approve",	 "claim",     "renew",	  "release",
+					    "success", "failed",  "timeout",	 "oom",	      "lost",	  "requeue",
+					    "cancel",  "retry",	  "invalid",	 "cancelled", "vote",	  "disputed",
+					    "enroll",  "revoke",  "unstartable", "skip",      "schedule", "fire",
+					    "expired", "drain",	  "undrain",	 "pause",     "resume",	  "retire"};
 	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
 		if (strlen(verbs[i]) == len && !strncmp(verbs[i], verb, len))
 			return true;
@@ -324,7 +338,7 @@ void rule_who(struct rule_commit *c, const struct world *w)
 	c->node = false;
 	if (!c->ours || !task_id_valid(c->who))
 		return;
-	c->node = world_node(w, c->who) != NULL;
+	c->node = world_node(w, c->who) || world_order(&w->retired, c->who);
 	for (size_t i = 0; i < c->n && !c->node; i++)
 		c->node =
 		    c->changes[i].kind == RULE_NODE && c->changes[i].new_mode && !strcmp(c->changes[i].id, c->who);

@@ -29,6 +29,8 @@ enum rule_id {
 	RULE_CLAIM_TASK,
 	RULE_CLAIM_LIMITS,
 	RULE_CLAIM_RENEWAL,
+	RULE_CLAIM_DRAINED,
+	RULE_CLAIM_PAUSED,
 	RULE_NEEDS_KNOWN,
 	RULE_NEEDS_CLAIM,
 	RULE_NEEDS_SKIP,
@@ -54,6 +56,8 @@ enum rule_id {
 	RULE_ARCHIVE_TOTALS,
 	RULE_NODE_FILE,
 	RULE_NODE_SCOPE,
+	RULE_NODE_RETIRED,
+	RULE_ORDER_BY,
 	RULE_SCHEDULE_FIRE,
 	RULE_SIGNED_COMMIT,
 	RULE_SIGNED_KEY,
@@ -89,6 +93,9 @@ enum rule_kind {
 	RULE_TASK,     /* tasks/STATE/ID.json: state and id are filled */
 	RULE_NODE,     /* nodes/ID.json: id is filled */
 	RULE_KEY,      /* nodes/keys/... */
+	RULE_DRAIN,    /* nodes/drain/ID.json: id is the node's */
+	RULE_RETIRED,  /* nodes/retired/ID.json: likewise */
+	RULE_PAUSED,   /* tasks/paused.json */
 	RULE_SETTINGS, /* grid.json */
 	RULE_SCHEDULE, /* schedules/NAME.json: id is its name */
 	RULE_SIGNERS,  /* allowed_signers */

@@ -5,6 +5,7 @@
 #include "audit/rules_grid.h"
 #include "audit/rules_limit.h"
 #include "audit/rules_needs.h"
+#include "audit/rules_order.h"
 #include "audit/rules_result.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,8 @@ static bool finished(int state)
 
 void rules_wants(const struct rule_change *ch, bool *old, bool *new)
 {
-	bool doc =
-	    ch->kind == RULE_TASK || ch->kind == RULE_TOTALS || ch->kind == RULE_KEY || ch->kind == RULE_SCHEDULE;
+	bool doc = ch->kind == RULE_TASK || ch->kind == RULE_TOTALS || ch->kind == RULE_KEY ||
+		   ch->kind == RULE_SCHEDULE || rules_is_order(ch);
 	*old = doc && (ch->old_mode & 0170000) == 0100000;
 	*new = (doc || ch->kind == RULE_NODE || ch->kind == RULE_SETTINGS) && (ch->new_mode & 0170000) == 0100000;
 }
@@ -397,7 +398,7 @@ static const struct rule_change *needs_key(const struct rule_commit *c)
 	for (size_t i = 0; i < c->n; i++) {
 		const struct rule_change *ch = &c->changes[i];
 		bool promoted = false;
-		if (ch->kind == RULE_NODE || ch->kind == RULE_TOTALS || rules_moves_last(ch))
+		if (ch->kind == RULE_NODE || ch->kind == RULE_TOTALS || rules_moves_last(ch) || rules_is_order(ch))
 			return ch;
 		if (ch->kind != RULE_TASK || ch->state < TASK_IN_PROGRESS)
 			continue;
@@ -532,6 +533,7 @@ void rules_judge(struct rules *r, struct rule_commit *c)
 	/* A node's key makes no person's commit, whatever the message. */
 	c->node = c->node || (c->signature == RULE_GOOD && world_node(&r->world, c->who));
 	judge_signature(r, c);
+	rules_order(r, c);
 	rules_fire(r, c); /* while the world is still that of before */
 	judge_tasks(r, c);
 	judge_waiting(r, c);

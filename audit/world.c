@@ -26,6 +26,13 @@ static void free_task(struct world_task *t)
 	free(t);
 }
 
+static void clear_orders(struct world_orders *o)
+{
+	for (size_t i = 0; i < o->n; i++)
+		json_free(o->v[i].doc);
+	free(o->v);
+}
+
 void world_clear(struct world *w)
 {
 	for (size_t i = 0; i < w->room_tasks; i++)
@@ -40,6 +47,9 @@ void world_clear(struct world *w)
 			json_free(n->networks);
 			free(n);
 		}
+	clear_orders(&w->drains);
+	clear_orders(&w->retired);
+	json_free(w->paused);
 	for (size_t i = 0; i < w->n_schedules; i++)
 		json_free(w->schedules[i].doc);
 	free(w->schedules);
@@ -228,6 +238,38 @@ void world_node_read(struct world_node *n, const struct json *doc)
 	const struct json *networks = json_get(doc, "networks");
 	json_free(n->networks);
 	n->networks = networks ? json_copy(networks) : NULL;
+}
+
+/* ---- what people have told ---- */
+
+static struct world_order *find_order(const struct world_orders *o, const char *node)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (!strcmp(o->v[i].id, node))
+			return &o->v[i];
+	return NULL;
+}
+
+const struct json *world_order(const struct world_orders *o, const char *node)
+{
+	const struct world_order *one = find_order(o, node);
+	return one ? one->doc : NULL;
+}
+
+void world_order_set(struct world_orders *o, const char *node, struct json *doc)
+{
+	struct world_order *one = find_order(o, node);
+	if (!one && !doc)
+		return;
+	if (!one) {
+		o->v = xrealloc(o->v, (o->n + 1) * sizeof *o->v);
+		one = &o->v[o->n++];
+		snprintf(one->id, sizeof one->id, "%s", node);
+	} else
+		json_free(one->doc);
+	one->doc = doc;
+	if (!doc)
+		*one = o->v[--o->n];
 }
 
 /* ---- schedules ---- */

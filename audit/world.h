@@ -42,6 +42,13 @@ struct world_past { /* settings that held until then, UTC seconds */
 	struct grid_config config;
 	int64_t until;
 };
+struct world_orders { /* of nodes, see order.h */
+	struct world_order {
+		char id[65];
+		struct json *doc; /* never NULL */
+	} * v;
+	size_t n;
+};
 struct world_running {
 	char id[65];
 	struct json *brief; /* what limits ask of it, see limit_brief */
@@ -66,7 +73,9 @@ struct world {
 	size_t n_nodes, room_nodes;
 	struct world_schedule *schedules; /* in no order */
 	size_t n_schedules;
-	uint64_t *nonces; /* hashes, open addressing; 0: empty */
+	struct world_orders drains, retired;
+	struct json *paused; /* NULL: nothing is */
+	uint64_t *nonces;    /* hashes, open addressing; 0: empty */
 	size_t n_nonces, room_nonces;
 	size_t nonces_max;	/* when so many are in memory they move to the file */
 	struct world_run *runs; /* of the file */
@@ -92,6 +101,8 @@ struct world_node *world_node_add(struct world *w, const char *id);
 void world_node_remove(struct world *w, const char *id);
 /* What the node's file says of when it spoke; doc NULL: nothing that can be read. */
 void world_node_read(struct world_node *n, const struct json *doc);
+const struct json *world_order(const struct world_orders *o, const char *node);	  /* NULL: there is none of it */
+void world_order_set(struct world_orders *o, const char *node, struct json *doc); /* doc moves over; NULL: none */
 struct world_schedule *world_schedule(const struct world *w, const char *name);
 /* Of a file as it is now: doc is copied, NULL where it cannot be read. */
 struct world_schedule *world_schedule_set(struct world *w, const char *name, const struct json *doc);

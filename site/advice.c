@@ -103,6 +103,12 @@ void advice_put(struct buf *b, const struct snapshot *s, const struct rows *rows
 			 first);
 		advise(b, "bad", text);
 	}
+	char *pause;
+	for (size_t i = 0; (pause = told_pause(&s->told, i)); i++) {
+		snprintf(text, sizeof text, "Paused: %s. Nobody claims it until dgrid resume.", pause);
+		advise(b, "note", text);
+		free(pause);
+	}
 	if (orphans) {
 		snprintf(text, sizeof text,
 			 "%zu running task%s orphaned: any idle node gives %s back to the queue, or dgrid heal.",

@@ -80,6 +80,7 @@ struct figures {
 	int64_t oldest;			      /* seconds the oldest queued task has waited */
 	size_t late;			      /* claims past their lease */
 	size_t waiting;			      /* queued tasks that wait for others */
+	size_t paused;			      /* queued tasks that a person has paused */
 	size_t short_of;		      /* queued tasks without nodes enough for a quorum */
 };
 
@@ -124,6 +125,7 @@ static void add_task(struct figures *f, const struct snapshot *s, const struct s
 	if (t->state == TASK_QUEUE && created && s->now - created > f->oldest && !waits_of(s, t->doc, NULL))
 		f->oldest = s->now - created;
 	f->waiting += t->state == TASK_QUEUE && t->doc && waits_of(s, t->doc, NULL);
+	f->paused += t->state == TASK_QUEUE && t->doc && order_pause_of(s->told.paused, t->doc);
 	f->late += t->state == TASK_IN_PROGRESS && lease && lease + s->config.max_clock_skew_seconds < s->now;
 	struct voters v = {0};
 	if (t->state == TASK_QUEUE && t->doc)
@@ -185,6 +187,8 @@ static void add_tasks(struct json *list, const struct snapshot *s)
 	sample(m, "", (double)f.short_of, NULL);
 	m = metric(list, "dgrid_tasks_waiting", "gauge", "Queued tasks that wait for others to end.");
 	sample(m, "", (double)f.waiting, NULL);
+	m = metric(list, "dgrid_tasks_paused", "gauge", "Queued tasks that dgrid pause keeps from being claimed.");
+	sample(m, "", (double)f.paused, NULL);
 	m = metric(list, "dgrid_queue_oldest_age_seconds", "gauge",
 		   "How long ago the oldest queued task that waits for no other was created; 0 when there is none.");
 	sample(m, "", (double)f.oldest, NULL);

@@ -15,8 +15,8 @@
 #define BUSY_MS 60000	      /* where the host says that it was asked too often */
 #define BEAT_MAX 65536	      /* bytes of a beat that are read */
 #define TAILS_PAUSE_MS 600000 /* after the host declined them */
-#define FETCHED "refs/dgrid/heartbeats"
-#define FALLBACK "refs/heads/dgrid-heartbeats"
+#define FETCHED HEARTBEAT_REF
+#define FALLBACK HEARTBEAT_FALLBACK
 #define FETCHED_FALLBACK "refs/dgrid/heartbeats-heads"
 
 struct heartbeat {

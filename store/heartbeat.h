@@ -9,6 +9,9 @@
 #include "git/git.h"
 #include "json.h"
 
+#define HEARTBEAT_REF "refs/dgrid/heartbeats"
+#define HEARTBEAT_FALLBACK "refs/heads/dgrid-heartbeats"
+
 struct heartbeat;
 /* say returns what to publish (the heartbeat frees it). may tells how many ms a beat that is due has to wait, 0: push
  * it now (NULL: always). Neither they nor tails may ask for a beat themselves, run git or wait (assert). git must

@@ -26,6 +26,22 @@ struct json *registry_node(struct ledger *l, const char *node, struct err *e)
 	return doc;
 }
 
+int registry_file(struct ledger *l, const char *path, struct buf *out, struct err *e)
+{
+	char *full = xasprintf("%s/%s", l->git.dir, path);
+	int rc = file_read(full, TASK_FILE_MAX, out, e);
+	free(full);
+	return rc;
+}
+
+int registry_ids_in(struct ledger *l, const char *folder, struct strs *out, struct err *e)
+{
+	char *full = xasprintf("%s/%s", l->git.dir, folder);
+	int rc = task_ids_in(full, out, e);
+	free(full);
+	return rc;
+}
+
 size_t registry_active(struct ledger *l)
 {
 	struct strs ids = {0};
@@ -44,28 +60,20 @@ size_t registry_active(struct ledger *l)
 
 int registry_schedules(struct ledger *l, struct strs *out, struct err *e)
 {
-	char *folder = xasprintf("%s/" PERIODIC_FOLDER, l->git.dir);
-	int rc = task_ids_in(folder, out, e);
-	free(folder);
-	return rc;
-}
-
-static char *schedule_path(const struct ledger *l, const char *name)
-{
-	return xasprintf("%s/" PERIODIC_FOLDER "%s.json", l->git.dir, name);
+	return registry_ids_in(l, PERIODIC_FOLDER, out, e);
 }
 
 int registry_schedule(struct ledger *l, const char *name, struct buf *out, struct err *e)
 {
-	char *path = schedule_path(l, name);
-	int rc = file_read(path, TASK_FILE_MAX, out, e);
+	char *path = xasprintf(PERIODIC_FOLDER "%s.json", name);
+	int rc = registry_file(l, path, out, e);
 	free(path);
 	return rc;
 }
 
 struct file_stamp registry_schedule_stamp(const struct ledger *l, const char *name)
 {
-	char *path = schedule_path(l, name);
+	char *path = xasprintf("%s/" PERIODIC_FOLDER "%s.json", l->git.dir, name);
 	struct file_stamp stamp = file_stamp(path);
 	free(path);
 	return stamp;

@@ -163,7 +163,7 @@ static void take_entry(void *ctx, const char *entry)
 	const char *path = strchr(entry, '\t');
 	if (!path || sscanf(entry, "%7s %7s %71s", mode, type, oid) != 3)
 		return;
-	path++;
+	told_take(&s->told, ++path, oid);
 	bool regular = !strcmp(mode, "100644") || !strcmp(mode, "100755");
 	const char *base = strrchr(path, '/');
 	base = base ? base + 1 : path;
@@ -215,9 +215,9 @@ static enum node_state judge_node(const struct snapshot *s, const struct snapsho
 	int64_t late = s->config.orphan_after_seconds + s->config.max_clock_skew_seconds;
 	if (!n->unread && s->now > v->seen + late && s->now > v->next_due + s->config.max_clock_skew_seconds)
 		return NODE_SILENT;
-	return !strcmp(v->status, "paused")	? NODE_PAUSED
-	       : !strcmp(v->status, "draining") ? NODE_DRAINING
-						: NODE_ACTIVE;
+	return !strcmp(v->status, "paused")		    ? NODE_PAUSED
+	       : n->drain || !strcmp(v->status, "draining") ? NODE_DRAINING
+							    : NODE_ACTIVE;
 }
 
 static void take_node(void *ctx, size_t i, const char *bytes, size_t len)
@@ -233,6 +233,7 @@ static int read_nodes(struct snapshot *s, struct err *e)
 	for (size_t i = 0; i < s->n_nodes; i++)
 		strs_add(&oids, s->nodes[i].oid);
 	int rc = oids.n ? git_cat(&s->git, "blob", oids.v, oids.n, TASK_FILE_MAX, take_node, s, e) : 0;
+	rc = rc ? rc : told_read(&s->told, &s->git, e);
 	strs_clear(&oids);
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		struct snapshot_node *n = &s->nodes[i];
@@ -243,6 +244,7 @@ static int read_nodes(struct snapshot *s, struct err *e)
 		if (beat.seen > n->view.seen)
 			n->view = beat;
 		n->unread = !s->past && heartbeats_unread(&s->beats, n->id);
+		n->drain = told_drain(&s->told, n->id);
 		n->state = judge_node(s, n);
 	}
 	return rc;
@@ -569,6 +571,7 @@ void snapshot_close(struct snapshot *s)
 	free(s->tasks);
 	free(s->nodes);
 	heartbeats_clear(&s->beats);
+	told_clear(&s->told);
 	config_clear(&s->config);
 	problems_clear(&s->config_problems);
 	json_free(s->archive);

@@ -9,6 +9,7 @@
 #include "schema/node.h"
 #include "schema/task.h"
 #include "store/heartbeat.h"
+#include "store/told.h"
 
 struct snapshot_task {
 	char *id; /* the file's name without .json */
@@ -21,11 +22,12 @@ enum node_state { NODE_ACTIVE, NODE_PAUSED, NODE_DRAINING, NODE_SILENT, NODE_LEF
 struct snapshot_node {
 	char *id;
 	char oid[72];
-	struct json *file;	 /* nodes/ID.json */
-	const struct json *beat; /* its heartbeat, NULL: none */
-	bool unread;		 /* it has one that cannot be read */
-	struct node_view view;	 /* of the newest of the two */
-	enum node_state state;	 /* SILENT: no sign of life for too long */
+	struct json *file;	  /* nodes/ID.json */
+	const struct json *beat;  /* its heartbeat, NULL: none */
+	bool unread;		  /* it has one that cannot be read */
+	struct node_view view;	  /* of the newest of the two */
+	const struct json *drain; /* what a person has told, see order.h; NULL: it is not drained */
+	enum node_state state;	  /* SILENT: no sign of life for too long; DRAINING: also that */
 };
 struct snapshot {
 	struct git git;
@@ -40,6 +42,7 @@ struct snapshot {
 	struct snapshot_node *nodes; /* by id */
 	size_t n_nodes;
 	struct beats beats;
+	struct told told;
 	struct json
 	    *archive; /* tasks/archive.json: totals of what was moved to the archive branch; NULL: nothing was */
 };

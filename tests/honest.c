@@ -6,6 +6,7 @@
  * usage: honest COUNT SEED DIR >stream    refs/h/0/main, refs/h/0/archive, refs/h/1/main, ... DIR: for scratch files
  * The stream has "@" and 39 digits where the id of the commit with that mark is to stand. */
 #include "base/clock.h"
+#include "honest_orders.h"
 #include "honest_schedule.h"
 #include "honest_stage.h"
 #include "schema/node.h"
@@ -27,7 +28,7 @@
 struct sim_node {
 	struct actor a;
 	struct beat *beat; /* on the stage */
-	bool up, joined;
+	bool up, joined, retired;
 	int64_t started_at, next_due;
 	char instance[17];
 	struct selfcheck fit;
@@ -265,6 +266,8 @@ static void stop(struct sim_node *n, bool drain)
 static void node_acts(struct sim_node *n)
 {
 	stage.acts = &n->a;
+	if (n->retired)
+		return;
 	if (!n->up) {
 		if (one_in(2))
 			start(n);
@@ -352,6 +355,8 @@ static struct json *new_task(const char *id)
 		buf_adds(&b, ", \"output\": \"digest\"");
 	if (one_in(2))
 		buf_addf(&b, ", \"submitted_by\": \"%s\"", one_in(2) ? "alice" : "bob");
+	if (one_in(2))
+		buf_addf(&b, ", \"group\": \"g%lld\"", (long long)below(3));
 	char when[32];
 	if (one_in(6))
 		buf_addf(&b, ", \"start_after\": \"%s\"", clock_format(clock_now() + below(120), when));
@@ -596,10 +601,45 @@ static void change_settings(struct actor *a)
 	json_free(doc);
 }
 
+static bool held_by(const char *node)
+{
+	struct strs ids = {0};
+	bool held = false;
+	ledger_ids(NULL, TASK_IN_PROGRESS, &ids, NULL);
+	for (size_t i = 0; i < ids.n && !held; i++) {
+		struct json *doc = ledger_doc(NULL, TASK_IN_PROGRESS, ids.v[i], NULL);
+		const char *of = json_str(json_get(doc, "claim"), "node");
+		held = of && !strcmp(of, node);
+		json_free(doc);
+	}
+	strs_clear(&ids);
+	return held;
+}
+
+/* One that has ended what it had. */
+static void retire(struct actor *a)
+{
+	for (int i = 1; i < NODES; i++) {
+		struct sim_node *n = &sim.nodes[i];
+		if (n->up || n->retired || !n->joined || n->outbox.n || slots_busy(&n->slots) || held_by(n->a.id))
+			continue;
+		play_retire(a, n->a.id);
+		n->retired = true;
+		return;
+	}
+}
+
 static void person_acts(struct actor *a)
 {
 	stage.acts = a;
-	switch (below(12)) {
+	switch (below(14)) {
+	case 12:
+	case 13:
+		if (one_in(12))
+			retire(a);
+		else
+			play_orders(a);
+		break;
 	case 11:
 		replace(a);
 		break;

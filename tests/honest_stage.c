@@ -179,7 +179,7 @@ static void ids_in(const char *folder, struct strs *out)
 	size_t n = strlen(folder);
 	for (size_t i = 0; i < FILES; i++) {
 		const char *base = stage.files[i].path + n, *dot = strstr(base, ".json");
-		if (!stage.files[i].text || strncmp(stage.files[i].path, folder, n) != 0 || !dot)
+		if (!stage.files[i].text || strncmp(stage.files[i].path, folder, n) != 0 || !dot || strchr(base, '/'))
 			continue;
 		char *id = xstrndup(base, (size_t)(dot - base));
 		strs_add(out, id);
@@ -205,10 +205,23 @@ void registry_ids(struct ledger *l, struct strs *out)
 	(void)l;
 	ids_in("nodes/", out);
 }
-int registry_schedules(struct ledger *l, struct strs *out, struct err *e)
+int registry_ids_in(struct ledger *l, const char *folder, struct strs *out, struct err *e)
 {
 	(void)l, (void)e;
-	ids_in(PERIODIC_FOLDER, out);
+	ids_in(folder, out);
+	return 0;
+}
+int registry_schedules(struct ledger *l, struct strs *out, struct err *e)
+{
+	return registry_ids_in(l, PERIODIC_FOLDER, out, e);
+}
+int registry_file(struct ledger *l, const char *path, struct buf *out, struct err *e)
+{
+	(void)l;
+	struct file *f = stage_file(path);
+	if (!f)
+		return err_set(e, ERR_NOENT, "no such file");
+	buf_adds(out, f->text);
 	return 0;
 }
 int registry_schedule(struct ledger *l, const char *name, struct buf *out, struct err *e)

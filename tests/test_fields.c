@@ -4,6 +4,7 @@
 #include "audit/rule.h"
 #include "base/clock.h"
 #include "schema/node.h"
+#include "schema/order.h"
 #include "schema/periodic.h"
 #include "schema/result.h"
 #include "schema/task.h"
@@ -193,6 +194,28 @@ static void others(void)
 	json_free(node);
 }
 
+static void orders(void)
+{
+	struct strs keys = {0};
+	strs_add(&keys, "ssh-ed25519 AAAA");
+	struct json *drain = order_drain("ann", "new disk", true), *gone = order_retirement("ann", "stolen", &keys),
+		    *group = order_pause("ann", "licences", "group", "g"),
+		    *label = order_pause("ann", NULL, "label", "l"), *list = json_new(JSON_ARRAY), *paused;
+	covers(FIELD_DRAIN, drain);
+	covers(FIELD_RETIRED, gone);
+	covers(FIELD_PAUSE, group);
+	covers(FIELD_PAUSE, label);
+	json_append(list, group);
+	json_append(list, label);
+	paused = order_pauses(list);
+	covers(FIELD_PAUSED, paused);
+	json_free(paused);
+	json_free(list);
+	json_free(gone);
+	json_free(drain);
+	strs_clear(&keys);
+}
+
 /* What is written where no function of its own can be called here; each is in the tamper suite's honest history. */
 static bool elsewhere(const struct field_row *row)
 {
@@ -233,6 +256,7 @@ int main(void)
 	points();
 	tasks();
 	others();
+	orders();
 	held();
 	return test_end("test_fields");
 }

@@ -1,4 +1,5 @@
 #include "schema/keys.h"
+#include "store/orders.h"
 #include "verbs/land.h"
 #include "verbs/verbs.h"
 #include <stdlib.h>
@@ -37,6 +38,24 @@ static int read_key(const char *given, struct keys *k, struct err *e)
 	return rc;
 }
 
+/* What was a node's is nobody's. */
+static int check_retired(struct ledger *l, const struct enrolment *x, struct err *e)
+{
+	struct json *retired;
+	char *had = NULL;
+	int rc = orders_of_node(l, ORDER_RETIRED, x->node, &retired, e) || orders_key_of(l, x->key.v[0].text, &had, e)
+		     ? -1
+		     : 0;
+	if (!rc && retired)
+		rc = err_set(e, ERR_DATA, "'%s' is a retired node (expected another name)", x->node);
+	else if (!rc && had)
+		rc = err_set(e, ERR_DATA, "the key %s was that of the retired node '%s' (expected a new one)",
+			     x->key.v[0].print, had);
+	json_free(retired);
+	free(had);
+	return rc;
+}
+
 /* One key, one name: a node that had several could answer for several. */
 static int check_names(struct ledger *l, const struct enrolment *x, struct err *e)
 {
@@ -49,6 +68,8 @@ static int check_names(struct ledger *l, const struct enrolment *x, struct err *
 			rc = err_set(e, ERR_DATA, "the key %s is enrolled as '%s' already (expected a key of its own)",
 				     x->key.v[0].print, all.v[i].node);
 	keyring_clear(&all);
+	if (!rc && !x->revoke)
+		rc = check_retired(l, x, e);
 	return rc;
 }
 

@@ -28,9 +28,12 @@ static void add_number(struct table *t, int64_t n)
 static void add_rest(struct table *t, const struct snapshot_node *n)
 {
 	struct buf b = {0};
+	char drained[ORDER_WORDS];
 	const struct json *labels = json_get(n->file, "labels");
 	for (const struct json *v = labels && labels->type == JSON_ARRAY ? labels->child : NULL; v; v = v->next)
 		buf_addf(&b, "%s%s", b.len ? "," : "", v->type == JSON_STRING ? v->text : "?");
+	if (n->drain)
+		buf_addf(&b, "%s%s", b.len ? "  " : "", order_words("drained", n->drain, drained));
 	if (n->view.trouble[0])
 		buf_addf(&b, "%strouble: %s", b.len ? "  " : "", n->view.trouble);
 	table_cell(t, b.data ? b.data : "", PAINT_NONE);
@@ -147,6 +150,20 @@ static struct json *keys_json(const struct snapshot *s, const struct keyring *ri
 	return list;
 }
 
+static struct json *retired_json(const struct snapshot *s)
+{
+	struct json *list = json_new(JSON_ARRAY);
+	for (size_t i = 0; i < s->told.n; i++) {
+		if (s->told.v[i].kind != TOLD_RETIRED)
+			continue;
+		struct json *row = json_copy(s->told.v[i].doc);
+		json_remove(row, "schema");
+		json_set(row, "node_id", json_new_str(s->told.v[i].id));
+		json_append(list, row);
+	}
+	return list;
+}
+
 static int cmd_nodes(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct report_options o;
@@ -167,6 +184,7 @@ static int cmd_nodes(const struct context *ctx, int argc, char **argv, struct er
 		json_set(all, "schema", json_new_int(1));
 		json_set(all, "commit", json_new_str(s.commit));
 		json_set(all, "nodes", nodes);
+		json_set(all, "retired", retired_json(&s));
 		json_set(all, "require_signed_nodes", json_new_bool(s.config.require_signed_nodes));
 		json_set(all, "keys", keys_json(&s, &ring));
 		put_json(all);
@@ -192,7 +210,8 @@ const struct verb verb_nodes = {
     .args = "[--json] [--at REV|DATE]",
     .summary = "the nodes: alive or not, busy slots, engine",
     .about = "One line a node: active, paused (it has trouble of its own, which is told), draining (it ends its tasks "
-	     "and leaves), left, or silent (no sign of life for longer than orphan_after_seconds). Below them the keys "
+	     "and leaves, or was drained: by whom, when and why is told), left, or silent (no sign of life for longer "
+	     "than orphan_after_seconds). Below them the keys "
 	     "of those who "
 	     "are enrolled, people too, and of nodes that have to be and are not (see: dgrid enroll --help).",
     .needs = USAGE_READS,

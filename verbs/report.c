@@ -182,6 +182,8 @@ int report_nodes(const struct snapshot *s, struct json **nodes, struct err *e)
 		json_set(row, "state", json_new_str(node_state_name(n->state)));
 		if (n->view.seen)
 			json_set(row, "last_seen", json_new_str(clock_format(n->view.seen, when)));
+		if (n->drain)
+			json_set(row, "drain", json_copy(n->drain));
 		json_set(row, "outliers", json_new_int(json_int(outliers, n->id, 0)));
 		json_append(list, row);
 	}

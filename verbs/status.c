@@ -196,6 +196,23 @@ static void add_missing(struct buf *out, const struct snapshot *s)
 			 tasks == 1 ? " waits" : "s wait", nodes, nodes == 1 ? " is" : "s are");
 }
 
+/* What people have told: paused parts of the queue, drained nodes. */
+static void add_told(struct buf *out, const struct snapshot *s)
+{
+	char *pause;
+	bool any = false;
+	for (size_t i = 0; (pause = told_pause(&s->told, i)); i++) {
+		buf_addf(out, "paused: %s\n", pause);
+		free(pause);
+	}
+	for (size_t i = 0; i < s->n_nodes; i++)
+		if (s->nodes[i].drain && s->nodes[i].state != NODE_LEFT) {
+			buf_addf(out, "%s%s", any ? ", " : "drained: ", s->nodes[i].id);
+			any = true;
+		}
+	buf_adds(out, any ? " (see: dgrid nodes)\n" : "");
+}
+
 static void add_counts(struct buf *out, const struct snapshot *s)
 {
 	char age[24];
@@ -215,6 +232,7 @@ static void add_counts(struct buf *out, const struct snapshot *s)
 	if (archived > 0)
 		buf_addf(out, ", %lld archived", (long long)archived);
 	buf_adds(out, "\n");
+	add_told(out, s);
 	if (!s->n_tasks)
 		return;
 	add_missing(out, s);
@@ -355,7 +373,7 @@ static void status_markdown(const struct page *p, struct buf *out)
 	buf_clear(&b);
 	for (size_t i = 0; i < s->n_nodes && !is_part(p); i++) {
 		const struct snapshot_node *n = &s->nodes[i];
-		char seen[24] = "never", busy[48];
+		char seen[24] = "never", busy[48], words[ORDER_WORDS];
 		if (n->state == NODE_LEFT)
 			continue;
 		snprintf(busy, sizeof busy, "%lld of %lld", (long long)n->view.busy, (long long)n->view.slots);
@@ -363,7 +381,7 @@ static void status_markdown(const struct page *p, struct buf *out)
 		table_cell(&nodes, node_state_name(n->state), PAINT_NONE);
 		table_cell(&nodes, busy, PAINT_NONE);
 		table_cell(&nodes, n->view.seen ? report_span(s->now - n->view.seen, seen) : seen, PAINT_NONE);
-		table_cell(&nodes, n->view.trouble, PAINT_NONE);
+		table_cell(&nodes, n->drain ? order_words("drained", n->drain, words) : n->view.trouble, PAINT_NONE);
 	}
 	if (nodes.n_cells) {
 		table_markdown(&nodes, out);
@@ -445,6 +463,15 @@ static struct json *row_json(const struct snapshot *s, const struct selected *on
 	return row;
 }
 
+static struct json *paused_json(const struct snapshot *s)
+{
+	struct json *list = json_new(JSON_ARRAY);
+	const struct json *one;
+	for (size_t i = 0; (one = order_pause_at(s->told.paused, i)); i++)
+		json_append(list, json_copy(one));
+	return list;
+}
+
 static int status_json(const struct page *p, struct err *e)
 {
 	char when[32];
@@ -461,6 +488,7 @@ static int status_json(const struct page *p, struct err *e)
 	json_set(all, "counts", is_part(p) ? count_part(p, ended) : report_counts(s));
 	if (is_part(p))
 		json_set(all, "ended", json_copy(ended));
+	json_set(all, "paused", paused_json(s));
 	json_set(all, "throughput", throughput_json(s));
 	json_set(all, "audit", record_json(&p->r));
 	json_set(all, "nodes", nodes);

@@ -79,7 +79,7 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 {
 	const struct json *wanted = json_get(doc, "labels");
 	size_t alive = 0, fit = 0, offer = 0, free_slots = 0;
-	char what[160], lacks[100], lacked[100] = "";
+	char what[160], lacks[100], lacked[100] = "", words[ORDER_WORDS];
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		const struct snapshot_node *n = &s->nodes[i];
 		if (n->state == NODE_LEFT || n->state == NODE_SILENT)
@@ -105,6 +105,8 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 				"node %s makes no claims: it is not enrolled (%s); dgrid enroll %s KEY lets it, and "
 				"its log has the key",
 				n->id, what, n->id);
+		else if (n->drain)
+			because(r, "drained", "node %s is %s", n->id, order_words("drained", n->drain, words));
 		else if (n->state == NODE_PAUSED)
 			because(r, "paused", "node %s makes no claims: %s", n->id, n->view.trouble);
 		else if (n->state == NODE_DRAINING)
@@ -243,7 +245,12 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 	problems_clear(&p);
 	int64_t mine = json_int(t->doc, "priority", 5);
 	why_times(s, t->doc, r);
-	char full[320];
+	char full[320], *paused = told_why_paused(&s->told, t->doc);
+	if (paused) {
+		r->waits = true;
+		because(r, "queue-paused", "%s", paused);
+		free(paused);
+	}
 	if (standing_full(s, t->doc, full)) {
 		r->waits = true;
 		because(r, "limit", "it waits: %s", full);

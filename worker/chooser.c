@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "schema/level.h"
+#include "schema/order.h"
 #include "schema/vote.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ struct chooser_known {
 	bool vouched;	    /* and who signed it stands there, if that counts */
 	bool came_back;	    /* a claim on it was given back */
 	bool expired;	    /* now */
+	bool paused;	    /* people have told that it is not to be claimed */
 	size_t share;	    /* its submitter's, in shares */
 };
 static int by_id(const void *a, const void *b)
@@ -120,6 +122,7 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	k->priority = p.n ? 10 : t.priority; /* what is invalid goes out of the way first */
 	k->created = when && !clock_parse(when, &created) ? created : 0;
 	k->not_before = t.not_before;
+	k->paused = t.doc && order_pause_of(ch->paused, t.doc);
 	needs_clear(&k->needs);
 	needs_of(t.doc, &k->needs);
 	k->back_off = task_not_before(t.doc);
@@ -339,7 +342,7 @@ static bool line_up(struct chooser *ch, struct ledger *l, int64_t now, bool seen
 			     !is_skipped(ch, k->id);
 		if (k->verdict == READY || k->verdict == OTHERS)
 			sooner(&ch->next_ready, k->deadline, now);
-		if (!k->expired && (k->verdict == OTHERS || k->verdict == UNREAD || waits[i]))
+		if (!k->expired && (k->verdict == OTHERS || k->verdict == UNREAD || waits[i] || k->paused))
 			continue;
 		if (!k->expired && k->not_before > now) {
 			sooner(&ch->next_ready, k->not_before, now);

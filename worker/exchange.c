@@ -4,6 +4,7 @@
 #include "base/sig.h"
 #include "git/push.h"
 #include "schema/node.h"
+#include "schema/order.h"
 #include "store/registry.h"
 #include "worker/identity.h"
 #include "worker/live.h"
@@ -84,6 +85,19 @@ static void notice_usurper(struct worker *w)
 	w->usurped = true;
 }
 
+/* What people have told of this node. */
+static void obey(struct worker *w)
+{
+	char words[ORDER_WORDS];
+	self_load_orders(w);
+	w->slots.given_up[0] = 0;
+	if (!w->retired && !order_releases(w->drain))
+		return;
+	snprintf(w->slots.given_up, sizeof w->slots.given_up, "the node was %s",
+		 w->retired ? "retired" : order_words("drained", w->drain, words));
+	slots_stop(&w->slots);
+}
+
 static int read_branch(struct worker *w, struct err *e)
 {
 	bool meeting = curious(w);
@@ -113,6 +127,7 @@ static int read_branch(struct worker *w, struct err *e)
 	scheduler_look(&w->scheduler, &w->ledger, &w->config);
 	slots_watch(&w->slots, &w->ledger);
 	notice_usurper(w);
+	obey(w);
 	return 0;
 }
 
@@ -610,8 +625,8 @@ void exchange_sign_off(struct worker *w)
 {
 	struct err e;
 	/* Trouble: the remote does not answer. */
-	if (w->usurped || w->signed_off || w->remote.trouble[0] || w->remote.refused[0] || w->fit.barred[0] ||
-	    hurried(w))
+	if (w->usurped || w->retired || w->signed_off || w->remote.trouble[0] || w->remote.refused[0] ||
+	    w->fit.barred[0] || hurried(w))
 		return;
 	while ((turns_wait(&w->turns) || !ledger_lock(&w->ledger)) && !hurried(w) && sig_stops() < 2)
 		loop_step(clock_jitter(LOCK_POLL_MS));

@@ -4,6 +4,7 @@
 #include "base/sig.h"
 #include "schema/consent.h"
 #include "schema/node.h"
+#include "store/orders.h"
 #include "store/registry.h"
 #include "store/trust.h"
 #include "worker/live.h"
@@ -13,13 +14,18 @@
 
 bool self_stopping(const struct worker *w)
 {
-	return sig_stops() > 0 || w->usurped ||
+	return sig_stops() > 0 || w->usurped || w->retired ||
 	       (w->o->drain_after && slots_ended(&w->slots) + (uint64_t)slots_held(&w->slots) >= w->o->drain_after);
 }
 
 const char *self_state(const struct worker *w)
 {
-	return self_stopping(w) ? "draining" : w->fit.trouble[0] ? "paused" : "active";
+	return self_stopping(w) ? "draining" : w->fit.trouble[0] ? "paused" : self_drained(w) ? "draining" : "active";
+}
+
+bool self_drained(const struct worker *w)
+{
+	return w->drain != NULL;
 }
 
 /* ---- for the schedule ---- */
@@ -49,8 +55,8 @@ struct schedule_facts self_facts(const struct worker *w, int64_t now)
 				   .running = slots_running(&w->slots),
 				   .results = w->outbox.n,
 				   .results_wait = !outbox_due(&w->outbox, now),
-				   .barred = w->fit.barred[0],
-				   .fit = !w->fit.trouble[0],
+				   .barred = w->fit.barred[0] || w->retired,
+				   .fit = !w->fit.trouble[0] && !self_drained(w),
 				   .stopping = self_stopping(w),
 				   .stops = sig_stops(),
 				   .hurried = w->hurry_until && now >= w->hurry_until,
@@ -264,6 +270,65 @@ static void load_config(struct worker *w)
 	chooser_forget(&w->chooser); /* what is valid may have changed */
 }
 
+/* ---- what people have told ---- */
+
+static bool same_text(const struct json *a, const struct json *b)
+{
+	char *x = a ? task_text(a) : NULL, *y = b ? task_text(b) : NULL;
+	bool same = x && y ? !strcmp(x, y) : x == y;
+	free(x);
+	free(y);
+	return same;
+}
+
+static void take_drain(struct worker *w, struct json *drain)
+{
+	char words[ORDER_WORDS];
+	bool news = !same_text(drain, w->drain);
+	json_free(w->drain);
+	w->drain = drain;
+	if (!news)
+		return;
+	if (drain)
+		log_at(LOG_WARN, "worker", "no claims: this node is %s", order_words("drained", drain, words));
+	else
+		log_at(LOG_INFO, "worker", "no longer drained, claiming again");
+	w->times.work_waits = true;
+	if (w->heart)
+		heartbeat_now(w->heart);
+}
+
+static void take_retired(struct worker *w, const struct json *retired)
+{
+	char words[ORDER_WORDS];
+	if (retired && !w->retired)
+		log_at(LOG_ERROR, "worker", "this node is %s; it stops, and what it holds goes to others",
+		       order_words("retired", retired, words));
+	w->retired = retired != NULL;
+}
+
+/* What cannot be read stays as it was; a claim's edit asks again. */
+void self_load_orders(struct worker *w)
+{
+	struct err e;
+	struct json *drain = NULL, *retired = NULL, *paused = NULL;
+	if (orders_of_node(&w->ledger, ORDER_DRAINS, w->o->node_id, &drain, &e) ||
+	    orders_of_node(&w->ledger, ORDER_RETIRED, w->o->node_id, &retired, &e) ||
+	    orders_file(&w->ledger, ORDER_PAUSED, &paused, &e)) {
+		log_at(LOG_WARN, "worker", "what is drained or paused cannot be read: %s", e.msg);
+		json_free(drain);
+		json_free(retired);
+		return;
+	}
+	take_drain(w, drain);
+	take_retired(w, retired);
+	json_free(retired);
+	if (!same_text(paused, w->paused))
+		chooser_forget(&w->chooser);
+	json_free(w->paused);
+	w->chooser.paused = w->paused = paused;
+}
+
 /* Where pushes are scarce, all heartbeats together take at most half of them. */
 static void set_pace(struct worker *w)
 {
@@ -347,5 +412,7 @@ void self_clear(struct worker *w)
 	selfcheck_clear(&w->fit);
 	free(w->key.path);
 	reaper_clear(&w->reaper);
+	json_free(w->drain);
+	json_free(w->paused);
 	config_clear(&w->config);
 }

@@ -57,6 +57,9 @@ struct worker {
 	struct courier *courier;
 	struct slots slots;
 	struct selfcheck fit;
+	/* what people have told, see order.h */
+	struct json *drain, *paused; /* NULL: it is not drained; nothing is paused */
+	bool retired;
 	/* what it does next */
 	struct schedule_times times;
 	size_t excess;	     /* finished tasks beyond keep_finished when the branch was read */
@@ -88,12 +91,14 @@ struct worker {
 void self_init(struct worker *w, const struct worker_options *o);
 void self_clear(struct worker *w);
 void self_load_config(struct worker *w); /* grid.json of the ledger's work tree, when it changed */
-void self_check_key(struct worker *w);	 /* may the node sign as the grid wants it? See nodekey.h */
-void self_check(struct worker *w);	 /* is it fit? See selfcheck.h */
+void self_load_orders(struct worker *w); /* what people have told, as the ledger's work tree has it */
+bool self_drained(const struct worker *w);
+void self_check_key(struct worker *w); /* may the node sign as the grid wants it? See nodekey.h */
+void self_check(struct worker *w);     /* is it fit? See selfcheck.h */
 void self_start_heart(struct worker *w);
 
 bool self_stopping(const struct worker *w);	/* no new claims */
-const char *self_state(const struct worker *w); /* active, paused or draining */
+const char *self_state(const struct worker *w); /* active, paused or draining (it ends, or is drained) */
 /* The node's file; status NULL: what it is. The caller's. */
 char *self_text(const struct worker *w, const char *status);
 struct ahead_facts self_ahead(const struct worker *w);

@@ -6,6 +6,7 @@
 #include "schema/consent.h"
 #include "schema/points.h"
 #include "schema/result.h"
+#include "store/orders.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,9 +196,10 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 	snprintf(o->status, sizeof o->status, s->given == GIVEN_BY_NONE ? "unstartable" : "released");
 	snprintf(o->reason, sizeof o->reason, "%s",
 		 a->status == ATT_ENGINE ? a->message
-		 : s->returned		 ? s->returned
-		 : s->overdue ? "it was ended before another could be given the claim: the grid was out of reach"
-			      : "the worker was told to stop at once");
+		 : s->returned	    ? s->returned
+		 : s->overdue	    ? "it was ended before another could be given the claim: the grid was out of reach"
+		 : all->given_up[0] ? all->given_up
+				    : "the worker was told to stop at once");
 	if (s->given == GIVEN_BY_NONE)
 		o->retry_at = next_try(s);
 	if (!o->engine)
@@ -629,6 +631,8 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	json_free(s->after);
 	json_free(s->pinned);
 	s->after = s->pinned = NULL;
+	if (!orders_let(s->all->ledger, s->all->node_id, doc))
+		return CHANGE_DROP;
 	if (task_ready_at(doc) > now || (deadline && now >= deadline) || !waiting_met(s->all->ledger, doc, &s->after) ||
 	    !has_room(s, doc))
 		return CHANGE_DROP;

@@ -69,7 +69,8 @@ struct slots {
 	struct loop_timer *watch; /* NULL: nothing runs that has to end when others may be given its claim */
 	struct courier *courier;  /* NULL: what is left is not brought anywhere yet */
 	struct selfcheck *fit;
-	double max_cpus; /* the node's own ceilings; 0: none */
+	char given_up[256]; /* why claims are given back that the node gives up; "": it was told to stop at once */
+	double max_cpus;    /* the node's own ceilings; 0: none */
 	int max_memory_mb;
 
 	uint64_t completed, failed; /* attempts that ended */

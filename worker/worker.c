@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/sig.h"
+#include "store/orders.h"
 #include "worker/exchange.h"
 #include "worker/health.h"
 #include "worker/identity.h"
@@ -151,7 +152,7 @@ static void tell_changes(struct worker *w, struct told *told)
 static int end_code(const struct worker *w)
 {
 	if (self_stopping(w))
-		return w->usurped ? ERR_RETRY : sig_stops() > 1 ? 128 + sig_last_stop() : 0;
+		return w->retired ? ERR_PERM : w->usurped ? ERR_RETRY : sig_stops() > 1 ? 128 + sig_last_stop() : 0;
 	return !w->fit.trouble[0] ? 0 : w->fit.barred[0] ? ERR_PERM : ERR_UNAVAILABLE;
 }
 
@@ -303,6 +304,19 @@ static int be_the_only_one(struct worker *w, struct start *s, struct err *e)
 	return w->o->take_over ? 0 : identity_check(&w->ledger, &w->config, w->o->node_id, s->previous, e);
 }
 
+static int not_retired(struct worker *w, struct start *s, struct err *e)
+{
+	char words[ORDER_WORDS];
+	struct json *retired;
+	(void)s;
+	int rc = orders_of_node(&w->ledger, ORDER_RETIRED, w->o->node_id, &retired, e);
+	if (retired)
+		rc = err_set(e, ERR_PERM, "node '%s' is %s; give this one another --node-id", w->o->node_id,
+			     order_words("retired", retired, words));
+	json_free(retired);
+	return rc;
+}
+
 static int remove_leftovers(struct worker *w, struct start *s, struct err *e)
 {
 	choose_engine(w);
@@ -344,8 +358,8 @@ static int settle_start(struct worker *w, struct start *s, struct err *e)
 static int start(struct worker *w, struct start *s, struct err *e)
 {
 	static int (*const steps[])(struct worker *, struct start *, struct err *) = {
-	    take_folder,     find_engine,      open_ledger, read_settings, open_results,
-	    be_the_only_one, remove_leftovers, open_grants, open_files,	   settle_start};
+	    take_folder, find_engine,	   open_ledger,	     read_settings, open_results, not_retired,
+	    be_the_only_one, remove_leftovers, open_grants, open_files,    settle_start};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (steps[i](w, s, e))
 			return -1;

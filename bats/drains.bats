@@ -1,0 +1,146 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets stderr
+# Drains from afar, pauses of the queue, retired nodes, nodes on which tasks fail.
+
+setup() {
+	load helpers
+	common_setup
+	require_bwrap
+	export DGRID_REPO_URL=$ORIGIN GIT_USER_NAME=ann GIT_USER_EMAIL=ann@example.invalid
+	"$DGRID" init >/dev/null
+}
+teardown() { common_teardown; }
+
+worker() { # NODE [OPTIONS]: in the background, log in $T/NODE.log
+	local node=$1
+	shift
+	spawn "$T/$node.log" "$DGRID" worker --node-id "$node" --engine bwrap --work-dir "$T/$node" "$@"
+}
+once() { # NODE [OPTIONS]
+	"$DGRID" worker --node-id "$1" --engine bwrap --work-dir "$T/$1" --once "${@:2}" 2>>"$T/$1.log"
+}
+submit() { "$DGRID" submit --timeout 100 --id "$@" >/dev/null; }
+state_of() { "$DGRID" nodes --json | python3 -c "import json,sys; print(*[n['state'] for n in json.load(sys.stdin)['nodes'] if n['node_id'] == '$1'])"; }
+has_state() { [[ $(state_of "$1") = "$2" ]]; }
+says() { "$DGRID" "${@:2}" | grep -q "$1"; } # PATTERN VERB...
+audited() {
+	run -0 "$DGRID" audit
+	[[ "$output" == *"no violations"* ]]
+}
+
+@test "a drained node ends what runs, claims nothing, says who and why, and goes on after undrain" {
+	worker attic --slots 2 --labels big
+	submit runs -- "until [ -e $T/go ]; do sleep 0.1; done"
+	wait_until 60 ledger_has in_progress runs
+	run -0 "$DGRID" drain attic --reason 'new disk'
+	[ "$output" = 'drained attic' ]
+	run -0 git -C "$ORIGIN" log -1 --format=%B main
+	[[ "$output" == "ann: drain attic"*"new disk"* ]]
+	run -0 "$DGRID" drain attic
+	[ "$output" = 'already drained: attic' ]
+	submit waits -- true
+	wait_until 60 grep -q 'no claims: this node is drained by ann since .*: new disk' "$T/attic.log"
+	[ "$(state_of attic)" = draining ]
+	run -0 "$DGRID" nodes
+	[[ "$output" == *"attic "*draining*"drained by ann since "*": new disk"* ]]
+	run -0 "$DGRID" why waits
+	[[ "$output" == *"node attic is drained by ann since "*": new disk"* ]]
+	run -0 "$DGRID" why --json waits
+	[[ "$output" == *'"code": "drained"'* ]]
+	run -0 "$DGRID" status
+	[[ "$output" == *"1 node alive"*"drained: attic"* ]]
+	ledger_has in_progress runs
+	"$DGRID" cancel runs >/dev/null # bwrap's /tmp is its own: it would wait for ever
+	wait_until 60 ledger_has failed runs
+	ledger_has queue waits
+	run -0 "$DGRID" undrain --all
+	[ "$output" = 'undrained attic' ]
+	wait_until 60 ledger_has completed waits
+	[ "$(state_of attic)" = active ]
+	audited
+}
+
+@test "drain --release gives back what runs, no attempt spent; nodes by label; unknown ones are refused" {
+	worker attic --labels big
+	submit long -- 'sleep 90'
+	wait_until 60 ledger_has in_progress long
+	run -66 --separate-stderr "$DGRID" drain nobody
+	[[ "$stderr" == *"no node 'nobody' in this grid"*"--force"* ]]
+	run -66 --separate-stderr "$DGRID" drain --label small
+	[[ "$stderr" == *"carries the label small"* ]]
+	run -0 "$DGRID" drain --force later
+	run -0 "$DGRID" drain --release --label big
+	[ "$output" = 'drained attic' ]
+	wait_until 60 ledger_has queue long
+	run -0 ledger_json queue long
+	[[ "$output" == *'"outcome": "released"'*"the node was drained by ann"* ]]
+	# One that joins drained claims nothing.
+	once later
+	ledger_has queue long
+	run -0 "$DGRID" undrain later
+	[ "$output" = 'undrained later' ]
+	audited
+}
+
+@test "a paused queue, group or label is claimed by nobody until it is resumed" {
+	submit plain -- true
+	submit grouped --group sweep -- true
+	submit labelled --label gpu -- true
+	run -0 "$DGRID" pause --reason 'licence server'
+	[ "$output" = 'paused: the whole queue' ]
+	run -0 "$DGRID" pause --group sweep --label gpu
+	once n1 --labels gpu
+	[ "$(ledger_ls queue | wc -l)" = 3 ]
+	run -0 "$DGRID" status
+	[[ "$output" == *"paused: the whole queue by ann since "*": licence server"* ]]
+	run -0 "$DGRID" why plain
+	[[ "$output" == *"the whole queue is paused by ann since "*": licence server"* ]]
+	run -0 "$DGRID" status --json
+	[[ "$output" == *'"paused": ['* ]]
+	run -0 "$DGRID" metrics
+	[[ "$output" == *"dgrid_tasks_paused 3"* ]]
+	run -0 "$DGRID" resume
+	[[ "$output" == "resumed: the whole queue"*"still paused: the group sweep"*"still paused: the label gpu"* ]]
+	once n1 --labels gpu
+	[ "$(ledger_ls queue | tr '\n' ' ')" = 'grouped labelled ' ]
+	run -0 "$DGRID" why grouped
+	[[ "$output" == *"the group sweep is paused by ann"* ]]
+	run -0 "$DGRID" resume --group sweep --label gpu
+	run -128 git -C "$ORIGIN" cat-file -e main:tasks/paused.json
+	once n1 --labels gpu
+	[ "$(ledger_ls completed | wc -l)" = 3 ]
+	audited
+}
+
+@test "retire ends a node for good: its file, key and refs go, its name and key stay taken" {
+	ssh-keygen -q -t ed25519 -N '' -C attic -f "$T/key"
+	"$DGRID" enroll attic "$T/key.pub"
+	worker attic
+	submit long -- 'sleep 90'
+	wait_until 60 ledger_has in_progress long
+	run -1 --separate-stderr "$DGRID" retire attic
+	[[ "$stderr" == *"node 'attic' holds 1 claim (long)"* ]]
+	"$DGRID" cancel long >/dev/null
+	wait_until 60 ledger_has failed long
+	run -1 --separate-stderr "$DGRID" retire attic
+	[[ "$stderr" == *"sign of life"*"stop its worker first"* ]]
+	run -0 "$DGRID" retire --force attic --reason stolen
+	[[ "$output" == 'retired attic (1 key revoked)' ]]
+	wait_until 60 grep -q 'this node is retired by ann since .*: stolen; it stops' "$T/attic.log"
+	wait_until 60 pid_ended "$SPAWNED"
+	run -0 git -C "$ORIGIN" ls-tree -r --name-only main nodes
+	[[ "$output" != *nodes/attic.json* && "$output" != *attic.pub* && "$output" == *nodes/retired/attic.json* ]]
+	run -0 git -C "$ORIGIN" for-each-ref
+	[[ "$output" != *refs/dgrid/heartbeats/attic* ]]
+	run -77 --separate-stderr "$DGRID" worker --node-id attic --engine bwrap --work-dir "$T/attic" --once
+	[[ "$stderr" == *"node 'attic' is retired by ann since "*": stolen; give this one another --node-id"* ]]
+	run -65 --separate-stderr "$DGRID" enroll bob "$T/key.pub"
+	[[ "$stderr" == *"was that of the retired node 'attic'"* ]]
+	ssh-keygen -q -t ed25519 -N '' -C other -f "$T/other"
+	run -65 --separate-stderr "$DGRID" enroll attic "$T/other.pub"
+	[[ "$stderr" == *"'attic' is a retired node"* ]]
+	run -66 --separate-stderr "$DGRID" retire nobody
+	run -0 "$DGRID" retire attic
+	[ "$output" = 'already retired: attic' ]
+	audited
+}
