@@ -144,3 +144,18 @@ audited() {
 	[ "$output" = 'already retired: attic' ]
 	audited
 }
+
+@test "a task that failed on one node is tried next on another; a node alone tries it again itself" {
+	"$DGRID" config retry_backoff_seconds 1 >/dev/null
+	worker bad
+	worker good
+	wait_until 60 has_state bad active
+	wait_until 60 has_state good active
+	# It fails wherever it runs first, and succeeds on the other one.
+	"$DGRID" submit --timeout 30 --id flaky --retry-on-failure -- 'exit 7' >/dev/null
+	wait_until 90 ledger_has failed flaky
+	run -0 ledger_json failed flaky
+	run -0 python3 -c "import json,sys; print(*[a['node'] for a in json.loads(sys.argv[1])['attempts']])" "$output"
+	[[ "$output" =~ ^(bad good bad|good bad good)$ ]]
+	audited
+}

@@ -98,6 +98,25 @@ int64_t task_engine_faults(const struct json *doc)
 	return n;
 }
 
+int64_t task_left_until(const struct json *doc, const char *node)
+{
+	static const char *const failures[] = {"failed", "timeout", "oom", "lost", "unstartable"};
+	const struct json *list = json_get(doc, "attempts");
+	const struct json *last = list && list->type == JSON_ARRAY ? list->child : NULL;
+	while (last && last->next)
+		last = last->next;
+	const char *outcome = json_str(last, "outcome"), *of = json_str(last, "node");
+	if (!outcome || !of || strcmp(of, node) != 0)
+		return 0;
+	size_t i = 0;
+	while (i < sizeof failures / sizeof *failures && strcmp(outcome, failures[i]) != 0)
+		i++;
+	int64_t ended = get_time(last, "ended_at"), ready = task_ready_at(doc);
+	if (i == sizeof failures / sizeof *failures || !ended)
+		return 0;
+	return (ready > ended ? ready : ended) + TASK_LEFT_SECONDS;
+}
+
 void task_set_not_before(struct json *doc, int64_t utc_seconds)
 {
 	set_time(doc, "not_before", utc_seconds);

@@ -32,6 +32,9 @@ void task_retried_ends(const struct json *doc, int64_t *completed, int64_t *fail
 void task_fault_engine(struct json *doc);
 /* How often, since it was queued by hand, a claim was given back for that reason without costing an attempt. */
 int64_t task_engine_faults(const struct json *doc);
+/* Whose last attempt failed on the node is left to others for so long: until then (UTC seconds); 0: it did not. */
+int64_t task_left_until(const struct json *doc, const char *node);
+#define TASK_LEFT_SECONDS 60
 void task_set_not_before(struct json *doc, int64_t utc_seconds);
 int64_t task_not_before(const struct json *doc); /* 0: none */
 /* Before that it is not claimed: not_before or start_after, the later; 0: at once. */

@@ -1,6 +1,7 @@
 /* What a node takes next of a queue: order, limits, fair share, times. The ledger is a folder without git. */
 #include "base/clock.h"
 #include "base/file.h"
+#include "schema/order.h"
 #include "test.h"
 #include "worker/chooser.h"
 #include <stdlib.h>
@@ -216,9 +217,74 @@ static void ahead(void)
 	free(made);
 }
 
+static bool another; /* node could take it */
+static bool others(void *ctx, const struct task *t)
+{
+	(void)ctx, (void)t;
+	return another;
+}
+
+/* One that failed here waits for another node, for a minute, if there is one. */
+static void left(void)
+{
+	static const struct {
+		const char *node, *outcome;
+		int64_t ended, not_before;
+		bool another, waits;
+	} rows[] = {{"n1", "failed", -10, 0, true, true},     {"n1", "failed", -10, 0, false, false},
+		    {"n1", "timeout", -200, -30, true, true}, {"n1", "unstartable", -70, 0, true, false},
+		    {"n2", "failed", -10, 0, true, false},    {"n1", "released", -10, 0, true, false},
+		    {"n1", "retried", -10, 0, true, false}};
+	char when[32], then[32], what[32];
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		begin("{}");
+		ch.others = others;
+		another = rows[i].another;
+		char *members = xasprintf("%s%s%s\"attempts\": [{\"node\": \"n3\", \"outcome\": \"failed\", "
+					  "\"ended_at\": \"%s\"}, {\"node\": "
+					  "\"%s\", \"outcome\": \"%s\", \"ended_at\": \"%s\"}]",
+					  rows[i].not_before ? "\"not_before\": \"" : "",
+					  rows[i].not_before ? clock_format(NOW + rows[i].not_before, then) : "",
+					  rows[i].not_before ? "\", " : "", clock_format(NOW - 300, when), rows[i].node,
+					  rows[i].outcome, clock_format(NOW + rows[i].ended, what));
+		put("queue", "it", members);
+		takes(1, rows[i].waits ? "" : "it");
+		CHECK(!rows[i].waits || ch.tries_wait, "one that leaves when there is nothing to do stays for it");
+		free(members);
+		end();
+		ch.others = NULL;
+	}
+}
+
+static void pauses(void)
+{
+	static const char text[] = "{\"pauses\": [{\"group\": \"g\"}, {\"label\": \"l\"}]}";
+	char when[32];
+	char *over = xasprintf("\"group\": \"g\", \"deadline\": \"%s\"", clock_format(NOW - 1, when));
+	char *labels[] = {"l"};
+	struct json *paused = order_parse(text, strlen(text));
+	begin("{}");
+	ch.labels = labels;
+	ch.n_labels = 1;
+	put("queue", "a", "\"group\": \"g\"");
+	put("queue", "b", "\"labels\": [\"l\"]");
+	put("queue", "c", "\"group\": \"h\"");
+	put("queue", "d", over);
+	ch.paused = paused;
+	takes(8, "d! c");
+	chooser_forget(&ch);
+	ch.paused = NULL;
+	takes(8, "d! a b c");
+	end();
+	json_free(paused);
+	free(over);
+}
+
 int main(void)
 {
 	ahead();
+	left();
+	pauses();
 	order();
 	groups();
 	shares();

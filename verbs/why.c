@@ -74,6 +74,20 @@ static bool consents(const struct snapshot_node *n, const struct json *doc, stru
 	return !lacks[0];
 }
 
+/* The node on which it failed last leaves it to those with a free slot. */
+static void why_left(const struct snapshot *s, const struct json *doc, size_t free_slots, struct reasons *r)
+{
+	char when[32];
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		int64_t until = task_left_until(doc, s->nodes[i].id);
+		if (until > s->now && free_slots > 1)
+			because(
+			    r, "failed-there",
+			    "its last attempt failed on %s, which leaves it to other nodes with a free slot until %s",
+			    s->nodes[i].id, clock_format(until, when));
+	}
+}
+
 /* The nodes, one by one: who could take the task, and what keeps each from it. */
 static void ask_nodes(const struct snapshot *s, const struct json *doc, struct reasons *r)
 {
@@ -116,6 +130,7 @@ static void ask_nodes(const struct snapshot *s, const struct json *doc, struct r
 		else
 			free_slots++;
 	}
+	why_left(s, doc, free_slots, r);
 	if (!s->n_nodes)
 		because(r, "no-nodes", "no node has ever joined this grid: start one with dgrid worker");
 	else if (!alive)

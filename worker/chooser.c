@@ -23,6 +23,7 @@ struct chooser_known {
 	bool vouched;	    /* and who signed it stands there, if that counts */
 	bool came_back;	    /* a claim on it was given back */
 	bool expired;	    /* now */
+	int64_t left;	    /* until then others go first, for it failed here; UTC seconds, 0: they do not */
 	bool paused;	    /* people have told that it is not to be claimed */
 	size_t share;	    /* its submitter's, in shares */
 };
@@ -122,6 +123,7 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	k->priority = p.n ? 10 : t.priority; /* what is invalid goes out of the way first */
 	k->created = when && !clock_parse(when, &created) ? created : 0;
 	k->not_before = t.not_before;
+	k->left = t.doc ? task_left_until(t.doc, node) : 0;
 	k->paused = t.doc && order_pause_of(ch->paused, t.doc);
 	needs_clear(&k->needs);
 	needs_of(t.doc, &k->needs);
@@ -276,6 +278,7 @@ static size_t share_of(struct shares *s, const struct json *task)
 struct line {
 	struct chooser_known **v;
 	size_t n, first; /* first: who stands before it was looked at */
+	int64_t now;
 	struct shares shares;
 };
 
@@ -401,6 +404,16 @@ static bool never_ahead(const struct grid_config *c, const struct chooser_known 
 	return !k->expired && (k->came_back || (k->brief && limit_at(c, k->brief, 0, &l)));
 }
 
+/* It failed here, and another may do better: this node waits for that, not for long. */
+static bool leaves(struct chooser *ch, const struct chooser_known *k, const struct pick *p, int64_t now)
+{
+	if (k->left <= now || !pick_runs(p) || !ch->others || !ch->others(ch->ctx, &p->task))
+		return false;
+	sooner(&ch->next_ready, k->left, now);
+	ch->tries_wait = true;
+	return true;
+}
+
 /* Does the one at `first` go? It is in p then. whole: false when something could not be read. */
 static bool goes(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node, struct line *q,
 		 struct pick *p, bool *whole)
@@ -416,6 +429,8 @@ static bool goes(struct chooser *ch, struct ledger *l, const struct grid_config 
 	*whole = *whole && k->verdict != UNREAD;
 	if (known && !vouch(k, c, p, q))
 		q->first--;
+	else if (known && leaves(ch, k, p, q->now))
+		;
 	else if (known && (!pick_runs(p) || !ch->can_run || ch->can_run(ch->ctx, &p->task)) &&
 		 (!pick_runs(p) || !k->brief || limit_room(c, k->brief, ch->seats.v, ch->seats.n, NULL)))
 		return true;
@@ -428,7 +443,7 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 {
 	size_t got = 0;
 	struct err e;
-	struct line q = {0};
+	struct line q = {.now = now};
 	bool seen = !seats_look(&ch->seats, l, &e), whole = !refresh(ch, l, c, node) && seen;
 	if (!seen)
 		log_at(LOG_WARN, "worker", "what runs cannot be read, so nothing that has a limit is claimed: %s",

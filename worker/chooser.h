@@ -19,6 +19,8 @@ struct chooser {	      /* starts as {0}, labels set */
 	/* NULL, or: is it signed as this grid wants it? 1 yes; 0 no, with the reason in why; -1 it cannot be told now;
 	 * CHOOSER_OTHERS: it is, but not for this node. May wait and serve the loop. */
 	int (*trusted)(void *ctx, const struct task *t, char signer[128], struct buf *why);
+	/* NULL, or: is there another node that could take a task now whose last attempt failed here? May wait. */
+	bool (*others)(void *ctx, const struct task *t);
 	void *ctx;
 	/* What the commit says before the claims: these end some. The caller sets it before each choose. */
 	const struct ledger_change *said;

@@ -191,6 +191,12 @@ static bool can_run(void *ctx, const struct task *t)
 	       selfcheck_image(&w->fit, &w->engine, t->image) != NULL;
 }
 
+static bool others(void *ctx, const struct task *t)
+{
+	struct worker *w = ctx;
+	return others_could(&w->others, &w->ledger, &w->config, w->o->node_id, t->doc);
+}
+
 /* Signed by somebody this grid knows? */
 static int trusted(void *ctx, const struct task *t, char signer[128], struct buf *why)
 {
@@ -374,6 +380,7 @@ void self_init(struct worker *w, const struct worker_options *o)
 				      .can_run = can_run,
 				      .offers = offers,
 				      .trusted = trusted,
+				      .others = others,
 				      .ctx = w};
 	slots_init(&w->slots, o->slots, o->ahead);
 	w->slots.node_id = o->node_id;
@@ -412,6 +419,7 @@ void self_clear(struct worker *w)
 	selfcheck_clear(&w->fit);
 	free(w->key.path);
 	reaper_clear(&w->reaper);
+	others_clear(&w->others);
 	json_free(w->drain);
 	json_free(w->paused);
 	config_clear(&w->config);

@@ -11,6 +11,7 @@
 #include "worker/ahead.h"
 #include "worker/nodekey.h"
 #include "worker/notify.h"
+#include "worker/others.h"
 #include "worker/reaper.h"
 #include "worker/schedule.h"
 #include "worker/slots.h"
@@ -60,6 +61,7 @@ struct worker {
 	/* what people have told, see order.h */
 	struct json *drain, *paused; /* NULL: it is not drained; nothing is paused */
 	bool retired;
+	struct others others;
 	/* what it does next */
 	struct schedule_times times;
 	size_t excess;	     /* finished tasks beyond keep_finished when the branch was read */

@@ -169,7 +169,7 @@ static int loop(struct worker *w)
 			w->times.poll_at = now;
 		exchange_run(w, now);
 		exchange_show_news(w);
-		if (w->fit.trouble[0] || self_stopping(w))
+		if (w->fit.trouble[0] || self_stopping(w) || self_drained(w))
 			slots_return(&w->slots, SIZE_MAX,
 				     w->fit.trouble[0] ? "the node is in trouble" : "the node is draining");
 		settle(w);
