@@ -122,10 +122,10 @@ static const struct rule rules[RULE_N] = {
 			    "the tasks that `cron`, `missed` and `overlap` give from the old one to that, each equal "
 			    "to the template; no other "
 			    "task says that a schedule had it queued, but one that a person asked for, at that time"},
-    [RULE_SIGNED_COMMIT] = {"signed.commit",
-			    "with `require_signed_nodes` whatever changes `in_progress`, `completed`, "
-			    "`failed`, node files, `last` of a schedule or the archive is signed by a key that "
-			    "`nodes/keys/WHO.pub` of the parent commit has"},
+    [RULE_SIGNED_COMMIT] =
+	{"signed.commit", "with `require_signed_nodes` whatever changes `in_progress`, `completed`, "
+			  "`failed`, node files, `last` of a schedule, drains, pauses, retired nodes or the archive is "
+			  "signed by a key that `nodes/keys/WHO.pub` of the parent commit has"},
     [RULE_SIGNED_KEY] = {"signed.key", "no node's commit changes `nodes/keys`"},
     [RULE_VOTE_NODE] = {"vote.node", "a node votes once for a task, until somebody retries it"},
     [RULE_VOTE_COMMITMENT] = {"vote.commitment", "a vote carries a well-formed commitment and nothing of its run's "

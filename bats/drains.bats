@@ -21,6 +21,7 @@ once() { # NODE [OPTIONS]
 }
 submit() { "$DGRID" submit --timeout 100 --id "$@" >/dev/null; }
 state_of() { "$DGRID" nodes --json | python3 -c "import json,sys; print(*[n['state'] for n in json.load(sys.stdin)['nodes'] if n['node_id'] == '$1'])"; }
+no_queue() { [[ -z $(ledger_ls queue)$(ledger_ls in_progress) ]]; }
 has_state() { [[ $(state_of "$1") = "$2" ]]; }
 says() { "$DGRID" "${@:2}" | grep -q "$1"; } # PATTERN VERB...
 audited() {
@@ -157,5 +158,56 @@ audited() {
 	run -0 ledger_json failed flaky
 	run -0 python3 -c "import json,sys; print(*[a['node'] for a in json.loads(sys.argv[1])['attempts']])" "$output"
 	[[ "$output" =~ ^(bad good bad|good bad good)$ ]]
+	audited
+}
+
+@test "a node on which tasks fail that succeed elsewhere stops claiming, says so, and comes back after a trial" {
+	require_command nice
+	local i
+	for i in $(seq 40); do
+		printf '{"task_id": "t%s", "group": "g", "script": "sleep 0.2; [ \\"$(nice)\\" = %s ]", "timeout_seconds": 30}' "$i" "$(nice)" >"t$i.json"
+	done
+	nice -n 3 "$DGRID" worker --node-id bad --engine bwrap --work-dir "$T/bad" >"$T/bad.log" 2>&1 </dev/null 3>&- &
+	echo $! >>"$PIDS_FILE"
+	worker good --slots 2
+	wait_until 60 has_state bad active
+	wait_until 60 has_state good active
+	"$DGRID" submit t*.json >/dev/null
+	wait_until 90 has_state bad paused
+	run -0 "$DGRID" nodes
+	[[ "$output" == *"trouble: tasks: "*" failed here, of the same work 0 of "*"; it tries one at "* ]]
+	wait_until 90 no_queue
+	# The good one has succeeded with everything, and goes on.
+	[ "$(state_of good)" = active ]
+	run -0 "$DGRID" drain good
+	# It is tried with one that succeeds.
+	"$DGRID" submit --timeout 30 --id well -- 'exit 0' >/dev/null
+	wait_until 90 grep -q 'one is tried' "$T/bad.log"
+	wait_until 90 ledger_has completed well
+	wait_until 60 grep -q 'the task that was tried succeeded: claiming as before' "$T/bad.log"
+	wait_until 60 has_state bad active
+	audited
+}
+
+@test "where commits are signed and pushes judged, only enrolled people drain, pause and retire" {
+	local who
+	for who in ann bob; do ssh-keygen -q -t ed25519 -N '' -C "$who" -f "$T/$who"; done
+	"$DGRID" enroll ann "$T/ann.pub" >/dev/null
+	"$DGRID" config require_signed_nodes true >/dev/null
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	export DGRID_SIGNING_KEY=$T/ann
+	run -0 "$DGRID" drain --force attic
+	run -0 "$DGRID" pause --group g
+	GIT_USER_NAME=bob DGRID_SIGNING_KEY=$T/bob run -77 --separate-stderr "$DGRID" undrain attic
+	[[ "$stderr" == *"keys/bob.pub"* ]]
+	GIT_USER_NAME=bob DGRID_SIGNING_KEY=$T/bob run -77 --separate-stderr "$DGRID" resume --group g
+	# By hand, unsigned: the hook knows.
+	tgit clone -q "$ORIGIN" "$T/c"
+	tgit -C "$T/c" rm -q tasks/paused.json
+	tgit -C "$T/c" commit -qm 'go on'
+	run ! tgit -C "$T/c" push -q
+	[[ "$output" == *"signed.commit: tasks/paused.json"* ]]
+	run -0 "$DGRID" resume --group g
+	run -0 "$DGRID" undrain attic
 	audited
 }

@@ -7,6 +7,7 @@
 #include "json.h"
 
 #define TASK_LEVEL 2	  /* of this program. 1: 0.1.0, whose nodes do not say */
+#define LEVEL_ORDERS 2	  /* from that on nodes go by drains and pauses */
 #define LEVEL_SCHEDULES 2 /* from that on nodes know the tasks of schedules */
 
 int64_t level_of_task(const struct json *doc);		 /* by its members, and by what it says */

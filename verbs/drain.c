@@ -1,4 +1,5 @@
 /* drain, undrain: a node claims nothing more until a person says otherwise. */
+#include "schema/level.h"
 #include "schema/node.h"
 #include "store/orders.h"
 #include "store/registry.h"
@@ -45,6 +46,15 @@ static int check_known(struct ledger *l, const struct draining *d, const char *n
 	struct err own;
 	struct json *retired = NULL, *file = registry_node(l, node, &own);
 	int rc = !file && own.class == ERR_NOENT ? 0 : 1;
+	const char *version = json_str(file, "dgrid_version");
+	if (file && !d->force && level_of_node(file) < LEVEL_ORDERS) {
+		err_set(e, ERR_DATA,
+			"node '%s' runs dgrid %.20s, which does not go by this: update it, or stop it on its machine "
+			"(--force: drain it from its update on)",
+			node, version ? version : "?");
+		json_free(file);
+		return -1;
+	}
 	json_free(file);
 	if (rc || orders_of_node(l, ORDER_RETIRED, node, &retired, e))
 		return rc ? 0 : -1;
@@ -180,8 +190,8 @@ const struct verb verb_drain = {
     .summary = "let nodes claim nothing more until they are undrained; what runs there ends",
     .about = "Writes nodes/drain/NODE.json, in one commit for all nodes. From that commit on the node claims nothing; "
 	     "what runs on it ends and is recorded. Its worker stays up, sends its heartbeats, shows as draining with "
-	     "who drained it, when and why, and goes on by itself after dgrid undrain. Nodes of before this program "
-	     "do not obey: update them first. To end a worker on its own machine, stop it (SIGTERM).",
+	     "who drained it, when and why, and goes on by itself after dgrid undrain. To end a worker on its own "
+	     "machine, stop it (SIGTERM).",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
@@ -190,7 +200,7 @@ const struct verb verb_drain = {
 	     "give the claims of what runs there back at once, without an attempt spent, instead of letting it end"},
 	    LABEL,
 	    {'a', "--all", NULL, NULL, "all nodes"},
-	    {'f', "--force", NULL, NULL, "also a node that has yet to join"},
+	    {'f', "--force", NULL, NULL, "also a node that has yet to join, or whose program is too old to obey"},
 	    {0}},
     .operands = "@nodes",
     .examples = (const struct usage_note[]){{"dgrid drain attic --reason 'new disk on Friday'", ""},
@@ -199,6 +209,7 @@ const struct verb verb_drain = {
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "drained, also when they were"},
 					 {"1", "a node is retired; nothing was changed"},
+					 {"65", "a node's program is too old to obey"},
 					 {"66", "there is no such node, or none with the label"},
 					 {0}},
     .run = cmd_drain_on,

@@ -1,5 +1,7 @@
 /* pause, resume: the queue, or a part of it, is claimed by nobody. */
+#include "schema/level.h"
 #include "store/orders.h"
+#include "store/registry.h"
 #include "verbs/land.h"
 #include "verbs/orders.h"
 #include "verbs/verbs.h"
@@ -91,6 +93,24 @@ static int build(struct ledger *l, void *ctx, struct err *e)
 	return rc;
 }
 
+/* They claim what is paused, and the audit finds it. */
+static void tell_old_nodes(struct ledger *l)
+{
+	struct strs ids = {0};
+	registry_ids(l, &ids);
+	for (size_t i = 0; i < ids.n; i++) {
+		struct err none;
+		struct json *file = registry_node(l, ids.v[i], &none);
+		const char *status = json_str(file, "status"), *version = json_str(file, "dgrid_version");
+		if (file && level_of_node(file) < LEVEL_ORDERS && (!status || strcmp(status, "left") != 0))
+			fprintf(stderr,
+				"dgrid: node %s runs dgrid %.20s, which does not go by this: update or stop it\n",
+				ids.v[i], version ? version : "?");
+		json_free(file);
+	}
+	strs_clear(&ids);
+}
+
 static int read_options(struct pausing *p, struct usage_scan *s, struct err *e)
 {
 	int key;
@@ -127,6 +147,8 @@ static int cmd_pause(const struct context *ctx, const struct verb *verb, int arg
 		printf("already %s: %s\n", p.resume ? "running" : "paused", p.already.v[i]);
 	for (size_t i = 0; i < p.left.n && !rc && p.resume; i++)
 		printf("still paused: %s\n", p.left.v[i]);
+	if (!rc && !p.resume)
+		tell_old_nodes(&l);
 	order_change_clear(&p.change);
 	strs_clear(&p.done);
 	strs_clear(&p.already);
@@ -153,9 +175,8 @@ const struct verb verb_pause = {
     .summary = "let no node claim what is queued, all of it or a group's or a label's",
     .about =
 	"Writes tasks/paused.json. From that commit on no task is claimed that is paused; what runs ends. Tasks can be "
-	"submitted as before, schedules still queue theirs, and a deadline that passes ends a task. Nodes of before "
-	"this program do not obey: update them first. One schedule is paused by dgrid schedule pause, one node by "
-	"dgrid drain.",
+	"submitted as before, schedules still queue theirs, and a deadline that passes ends a task. One "
+	"schedule is paused by dgrid schedule pause, one node by dgrid drain.",
     .needs = USAGE_WRITES,
     .options = (const struct usage_option[]){{'r', "--reason", "TEXT", NULL,
 					      "why, for all to see: one line of at most 200 bytes"},

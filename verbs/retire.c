@@ -75,8 +75,8 @@ static int check(struct ledger *l, struct retiring *r, struct err *e)
 		rc = count_claims(l, r, id, e) || alive(l, r, file, &ago, e) ? -1 : 0;
 	if (!rc && r->claims && !r->force)
 		rc = err_set(e, ERR_NO,
-			     "node '%s' holds %zu claim%s (%s%s): let them end, or --force lets others have them once "
-			     "their leases have run out",
+			     "node '%s' holds %zu claim%s (%s%s): let them end, or --force lets others have them, as "
+			     "those of a dead node",
 			     r->node, r->claims, r->claims == 1 ? "" : "s", id, r->claims > 1 ? ", ..." : "");
 	else if (!rc && ago >= 0 && !r->force)
 		rc = err_set(
@@ -191,9 +191,8 @@ static int cmd_retire(const struct context *ctx, int argc, char **argv, struct e
 			printf(" (%zu key%s revoked)", r.keys, r.keys == 1 ? "" : "s");
 		putchar('\n');
 		if (r.claims)
-			printf("%zu claim%s of it go%s to others when the lease%s out\n", r.claims,
-			       r.claims == 1 ? "" : "s", r.claims == 1 ? "es" : "",
-			       r.claims == 1 ? " has run" : "s have run");
+			printf("%zu claim%s of it go%s to others, as those of a dead node\n", r.claims,
+			       r.claims == 1 ? "" : "s", r.claims == 1 ? "es" : "");
 	}
 	close_grid(&l, &c);
 	return rc;
@@ -213,7 +212,7 @@ const struct verb verb_retire = {
 	    {'r', "--reason", "TEXT", NULL, "why, for all to see: one line of at most 200 bytes"},
 	    {'f', "--force", NULL, NULL,
 	     "although it is alive or holds claims: its worker stops when it sees this, and "
-	     "others get its claims once their leases have run out"},
+	     "others get its claims as those of a dead node"},
 	    {0}},
     .operands = "@nodes",
     .examples = (const struct usage_note[]){{"dgrid retire attic --reason 'its disk is dead'", ""},

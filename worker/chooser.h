@@ -27,7 +27,7 @@ struct chooser {	      /* starts as {0}, labels set */
 	size_t n_said;
 	size_t ahead; /* of the picks the last so many wait for a free slot: they are no more than this node's share of
 			 the queue, and hold no place that a limit gives */
-	size_t sharers; /* nodes that take from the queue, this one too; 0: as 1 */
+	size_t sharers;		   /* nodes that take from the queue, this one too; 0: as 1 */
 	const struct json *paused; /* tasks/paused.json, NULL: nothing is; borrowed, chooser_forget after it changed */
 	struct seats seats;
 	struct chooser_known *known; /* sorted by id */

@@ -176,6 +176,8 @@ static size_t add_claims(struct worker *w, struct ledger_change *c, const struct
 	uint64_t ended = slots_ended(&w->slots) + held;
 	if (w->o->drain_after && want > w->o->drain_after - ended)
 		want = (size_t)(w->o->drain_after - ended);
+	if (w->probation.trial)
+		want = want < 1 ? want : 1;
 	w->slots.wait_seconds = ahead_lease(&ahead);
 	w->chooser.ahead = want > free_seats ? want - free_seats : 0;
 	w->chooser.sharers = w->turns.n;

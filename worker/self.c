@@ -38,9 +38,9 @@ struct ahead_facts self_ahead(const struct worker *w)
 	size_t most = (size_t)w->o->ahead,
 	       grown = (w->config.pushes_per_minute ? 8 : 2) * (w->remote.claims + (size_t)w->o->slots);
 	return (struct ahead_facts){.slots = (size_t)w->o->slots,
-				    .most = w->o->drain_after ? 0
-					    : most < grown    ? most
-							      : grown,
+				    .most = w->o->drain_after || w->probation.trial ? 0
+					    : most < grown			    ? most
+										    : grown,
 				    .run_ms = w->slots.run_ms,
 				    .exchange_ms = round > said ? round : said,
 				    .lease_seconds = w->config.lease_seconds};
@@ -50,7 +50,7 @@ struct schedule_facts self_facts(const struct worker *w, int64_t now)
 {
 	const struct ahead_facts ahead = self_ahead(w);
 	struct schedule_facts f = {.now = now,
-				   .slots = w->o->slots + (int)ahead_claims(&ahead),
+				   .slots = probation_slots(&w->probation, w->o->slots + (int)ahead_claims(&ahead)),
 				   .busy = slots_held(&w->slots),
 				   .running = slots_running(&w->slots),
 				   .results = w->outbox.n,

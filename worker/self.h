@@ -12,6 +12,7 @@
 #include "worker/nodekey.h"
 #include "worker/notify.h"
 #include "worker/others.h"
+#include "worker/probation.h"
 #include "worker/reaper.h"
 #include "worker/schedule.h"
 #include "worker/slots.h"
@@ -58,6 +59,7 @@ struct worker {
 	struct courier *courier;
 	struct slots slots;
 	struct selfcheck fit;
+	struct probation probation;
 	/* what people have told, see order.h */
 	struct json *drain, *paused; /* NULL: it is not drained; nothing is paused */
 	bool retired;

@@ -110,6 +110,10 @@ bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_conf
 		selfcheck_pause(s, s->barred);
 		return false;
 	}
+	if (s->blamed[0]) {
+		selfcheck_pause(s, s->blamed);
+		return false;
+	}
 	bool mended = s->trouble[0];
 	if (mended)
 		log_at(LOG_INFO, "worker", "mended, claiming again: %s", s->trouble);

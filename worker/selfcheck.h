@@ -16,12 +16,13 @@ struct selfcheck_image {
 	char *name, digest[96];
 	int64_t failed_until; /* monotonic; 0: it is there */
 };
-struct selfcheck {		   /* starts as {0} */
-	bool signatures;	   /* the caller's to set: this grid's tasks are signed, so they must be checked */
-	bool suspect;		   /* something could not be started: can anything be? */
-	bool limits;		   /* likewise: this grid takes only nodes that hold tasks to their limits */
-	char barred[256];	   /* the caller's too: why this node may not speak to the grid at all; "": it may */
-	char trouble[256];	   /* "" when fit */
+struct selfcheck {	   /* starts as {0} */
+	bool signatures;   /* the caller's to set: this grid's tasks are signed, so they must be checked */
+	bool suspect;	   /* something could not be started: can anything be? */
+	bool limits;	   /* likewise: this grid takes only nodes that hold tasks to their limits */
+	char barred[256];  /* the caller's too: why this node may not speak to the grid at all; "": it may */
+	char blamed[256];  /* likewise: tasks fail here that succeed elsewhere, see probation.h; "": they do not */
+	char trouble[256]; /* "" when fit */
 	int64_t check_at, wait_ms; /* monotonic; 0: no check is due */
 	struct selfcheck_image *images;
 	size_t n_images;

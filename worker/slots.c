@@ -196,7 +196,7 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 	snprintf(o->status, sizeof o->status, s->given == GIVEN_BY_NONE ? "unstartable" : "released");
 	snprintf(o->reason, sizeof o->reason, "%s",
 		 a->status == ATT_ENGINE ? a->message
-		 : s->returned	    ? s->returned
+		 : s->returned		 ? s->returned
 		 : s->overdue	    ? "it was ended before another could be given the claim: the grid was out of reach"
 		 : all->given_up[0] ? all->given_up
 				    : "the worker was told to stop at once");
@@ -205,6 +205,7 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 	if (!o->engine)
 		return;
 	o->held = a->unstarted && !s->lost;
+	all->unstarted += o->held;
 	o->retry_at = next_try(s);
 	all->fit->suspect = all->fit->suspect || o->held;
 	snprintf(why, sizeof why, "engine: %.200s", a->message);

@@ -75,6 +75,7 @@ struct slots {
 
 	uint64_t completed, failed; /* attempts that ended */
 	uint64_t shared;	    /* of tasks that other nodes run too: how they ended is nobody's business yet */
+	uint64_t unstarted;	    /* claims given back that could not be started here */
 	uint64_t late;		    /* of them: whose claim was given to another meanwhile */
 	/* Claims whose push has an unknown end, and which the ledger did not show yet: they may still land. */
 	char doubtful[DOUBTFUL_MAX][33];

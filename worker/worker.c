@@ -165,6 +165,8 @@ static int loop(struct worker *w)
 		obey_signals(w, &told);
 		if (w->fit.check_at && now >= w->fit.check_at)
 			self_check(w);
+		if (probation_step(&w->probation, &w->slots, &w->ledger, &w->fit))
+			heartbeat_now(w->heart);
 		if (notify_news(&w->notify))
 			w->times.poll_at = now;
 		exchange_run(w, now);
@@ -175,12 +177,14 @@ static int loop(struct worker *w)
 		settle(w);
 		tell_changes(w, &told);
 		if (self_stopping(w) && !slots_running(&w->slots) && !w->times.leaving_since)
-			w->times.leaving_since = now;
+			w->times.leaving_since = w->retired ? 1 : now; /* nothing of it is taken: no use in waiting */
 		const struct schedule_facts f = self_facts(w, now);
 		switch (schedule_end(&w->times, &f)) {
 		case END_DONE:
 			return end_code(w);
 		case END_UNSAID:
+			if (w->retired)
+				return ERR_PERM;
 			log_at(LOG_ERROR, "worker",
 			       "left with %zu results unsaid; they are kept in %s and recorded at the next start",
 			       w->outbox.n, w->outbox.dir);
@@ -358,8 +362,8 @@ static int settle_start(struct worker *w, struct start *s, struct err *e)
 static int start(struct worker *w, struct start *s, struct err *e)
 {
 	static int (*const steps[])(struct worker *, struct start *, struct err *) = {
-	    take_folder, find_engine,	   open_ledger,	     read_settings, open_results, not_retired,
-	    be_the_only_one, remove_leftovers, open_grants, open_files,    settle_start};
+	    take_folder,     find_engine,      open_ledger, read_settings, open_results, not_retired,
+	    be_the_only_one, remove_leftovers, open_grants, open_files,	   settle_start};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (steps[i](w, s, e))
 			return -1;
