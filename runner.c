@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/meter.h"
 #include "sandbox/secretdir.h"
 #include "sandbox/watch.h"
 #include <signal.h>
@@ -11,30 +12,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOOK_MS 200 /* between two looks at what it writes to /out */
+#define SAID_BYTES 4096	  /* of stderr, that are looked through for why it failed */
+#define SAMPLE_MIN_MS 15  /* between two looks at what a container has used so far, */
+#define SAMPLE_MAX_MS 100 /* which nobody can tell any more when it has ended */
+#define LOOK_MS 200	  /* between two looks at what it writes to /out */
 #define HELPER_TIMEOUT_MS 20000
 #define REMOVE_TRIES 5
 #define REMOVE_LATER_MS 30000
 #define STATE_TRIES 8 /* an engine may need a moment to note an end that its client has seen */
 #define STATE_PAUSE_MS 250
-#define CLIENT_FAILED 125   /* the client's exit code for troubles of its own */
+#define CLIENT_FAILED 125 /* the client's exit code for troubles of its own */
+#define OUTSIDE_LINGER_MS 1000
 #define CLI_LINGER_MS 10000 /* how long `docker run` may take to notice that its container is gone */
 
 static bool user_taken[ENGINE_USERS];
 
-enum stop { STOP_NONE, STOP_TIMEOUT, STOP_CANCEL, STOP_OOM, STOP_OUT };
+enum stop { STOP_NONE, STOP_TIMEOUT, STOP_CPU, STOP_CANCEL, STOP_OOM, STOP_OUT };
 struct attempt {
 	struct attempt_spec spec;
 	char *name, *out_dir, *all_out;
 	struct proc *run;
-	struct loop_timer *deadline, *grace, *look, *linger, *again;
+	struct loop_timer *deadline, *grace, *look, *linger, *again, *sample;
 	struct watch *watch; /* bwrap without control groups: its memory */
 	struct collector out, err;
 	struct buf status; /* bwrap's own report */
 	struct cgroup group;
 	bool grouped;
-	int user;   /* bwrap as root: its user id on this machine; else 0 */
-	long child; /* bwrap: host pid of the sandbox's init */
+	struct meter meter;
+	int64_t sample_ms, cpu_from; /* cpu_from: ms of processor time from which its limit counts */
+	int user;		     /* bwrap as root: its user id on this machine; else 0 */
+	long child;		     /* bwrap: host pid of the sandbox's init */
 	enum stop stop;
 	bool killed, state_known, gone; /* gone: the engine knows no such container */
 	struct engine_state state;
@@ -63,7 +70,7 @@ uint64_t attempt_printed(const struct attempt *a)
 
 static void stop_timers(struct attempt *a)
 {
-	struct loop_timer **all[] = {&a->deadline, &a->grace, &a->look, &a->linger, &a->again};
+	struct loop_timer **all[] = {&a->deadline, &a->grace, &a->look, &a->linger, &a->again, &a->sample};
 	watch_stop(a->watch);
 	a->watch = NULL;
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -116,7 +123,84 @@ static void attempt_free(struct attempt *a)
 	free(a->name);
 	free(a->out_dir);
 	free(a->all_out);
+	meter_clear(&a->meter);
 	free(a);
+}
+
+static void stop(struct attempt *a, enum stop why);
+
+static bool is_over_cpu(const struct attempt *a)
+{
+	int64_t most = a->spec.run.cpu_seconds * 1000;
+	return most && meter_cpu_ms(&a->meter) - a->cpu_from >= most;
+}
+
+static void sample(void *ctx)
+{
+	struct attempt *a = ctx;
+	a->sample = NULL;
+	meter_look(&a->meter, a->watch);
+	a->sample_ms = a->sample_ms * 2 < SAMPLE_MAX_MS ? a->sample_ms * 2 : SAMPLE_MAX_MS;
+	if (is_over_cpu(a))
+		stop(a, STOP_CPU);
+	else
+		a->sample = loop_after(a->sample_ms, sample, a);
+}
+
+/* A script that cannot start a process mostly fails at something else, and says so in its own words. */
+static void tell_short(struct attempt *a)
+{
+	struct buf tail = {0};
+	attempt_tail(a, true, SAID_BYTES, &tail);
+	enum meter_short is = meter_short(&a->meter, tail.data ? tail.data : "");
+	buf_clear(&tail);
+	if (is != METER_ENOUGH)
+		snprintf(a->res.reason, sizeof a->res.reason, "it %sran into its limit of %d processes (pids)",
+			 is == METER_SHORT ? "" : "most likely ", a->spec.run.pids);
+}
+
+/* The limit of processor time that each process has, where the whole could not be looked at in time. */
+static bool ended_by_backstop(const struct attempt *a)
+{
+	return a->stop == STOP_NONE && a->spec.run.cpu_seconds && a->state.exit_code == 128 + SIGXCPU;
+}
+
+/* How it ended, and so what it is to be called. whole: with all that it printed; ran: it was started. */
+static void judge_end(struct attempt *a, bool whole, bool ran)
+{
+	struct attempt_result *r = &a->res;
+	r->exit_code = -1;
+	if (!ran || (!whole && a->stop == STOP_NONE))
+		tell_trouble(a, r->message);
+	if (r->message[0]) {
+		r->status = a->stop == STOP_CANCEL ? ATT_CANCELLED : ATT_ENGINE;
+		r->end = a->stop == STOP_CANCEL ? END_CANCEL : END_UNKNOWN;
+		/* An engine that cannot even say whether there is a container may have started it. */
+		r->unstarted = !ran && (a->state_known || (a->gone && a->exited && a->client_code >= CLIENT_FAILED));
+	} else if (a->stop == STOP_OOM || (a->state.oom && a->stop == STOP_NONE && a->state.exit_code != 0)) {
+		r->status = ATT_OOM;
+		r->end = END_MEMORY;
+	} else if (a->stop == STOP_TIMEOUT) {
+		r->status = ATT_TIMEOUT;
+		r->end = END_TIME;
+	} else if (a->stop == STOP_CPU || ended_by_backstop(a)) {
+		r->status = ATT_TIMEOUT;
+		r->end = END_CPU;
+	} else if (a->stop == STOP_CANCEL) {
+		r->status = ATT_CANCELLED;
+		r->end = END_CANCEL;
+	} else if (a->stop == STOP_OUT) {
+		r->status = ATT_FAILED;
+		r->end = END_OUT;
+	} else {
+		r->exit_code = a->state.exit_code;
+		r->status = r->exit_code == 0 ? ATT_SUCCESS : ATT_FAILED;
+		r->end = attempt_end_of_code(r->exit_code);
+		if (r->end == END_EXIT_OR_SIGNAL)
+			r->signal = r->exit_code - 128;
+		if (r->status == ATT_FAILED)
+			tell_short(a);
+	}
 }
 
 static void finish(struct attempt *a)
@@ -124,34 +208,15 @@ static void finish(struct attempt *a)
 	struct attempt_result *r = &a->res;
 	stop_timers(a);
 	r->finished_at = clock_now();
+	r->used = a->meter.used;
 	r->out_bytes = a->out.total;
 	r->err_bytes = a->err.total;
-	bool whole = ended_whole(a), ran = a->state_known && a->state.ran;
-	if (!ran || (!whole && a->stop == STOP_NONE))
-		tell_trouble(a, r->message);
+	bool whole = ended_whole(a);
+	judge_end(a, whole, a->state_known && a->state.ran);
 	r->out_truncated = collector_end(&a->out, &r->out, r->out_sha256);
 	r->err_truncated = collector_end(&a->err, &r->err, r->err_sha256);
 	if (!whole) /* we ended it, and its client did not see the end */
 		r->out_truncated = r->err_truncated = true;
-	r->exit_code = -1;
-	if (r->message[0]) {
-		r->status = a->stop == STOP_CANCEL ? ATT_CANCELLED : ATT_ENGINE;
-		/* An engine that cannot even say whether there is a container may have started it. */
-		r->unstarted = !ran && (a->state_known || (a->gone && a->exited && a->client_code >= CLIENT_FAILED));
-	} else if (a->stop == STOP_OOM || (a->state.oom && a->stop == STOP_NONE && a->state.exit_code != 0))
-		r->status = ATT_OOM;
-	else if (a->stop == STOP_TIMEOUT)
-		r->status = ATT_TIMEOUT;
-	else if (a->stop == STOP_CANCEL)
-		r->status = ATT_CANCELLED;
-	else if (a->stop == STOP_OUT)
-		r->status = ATT_FAILED;
-	else {
-		r->exit_code = a->state.exit_code;
-		r->status = r->exit_code == 0 ? ATT_SUCCESS : ATT_FAILED;
-		if (r->exit_code > 128 && r->exit_code <= 192)
-			r->signal = r->exit_code - 128;
-	}
 	a->spec.on_done(a->spec.ctx, r);
 	buf_clear(&r->out);
 	buf_clear(&r->err);
@@ -278,6 +343,7 @@ static void run_ended(void *ctx, const struct proc_result *res)
 {
 	struct attempt *a = ctx;
 	a->run = NULL;
+	meter_look(&a->meter, a->watch);
 	stop_timers(a);
 	a->res.duration_ms = clock_mono_ms() - a->started_ms;
 	a->exited = res->end == PROC_EXITED;
@@ -286,6 +352,7 @@ static void run_ended(void *ctx, const struct proc_result *res)
 		look(a);
 		return;
 	}
+	meter_charge(&a->meter, res);
 	a->state.oom = cgroup_hit_memory(&a->group);
 	cgroup_remove(&a->group);
 	/* bwrap reports "exit-code" only when the script was started; a killed sandbox reports nothing more. */
@@ -334,9 +401,9 @@ static void kill_now(void *ctx)
 		return;
 	if (!engine_client(a->spec.engine)) {
 		/* The end of its init takes the whole pid namespace along, daemons too. */
-		if (a->child)
+		if (a->child) /* those outside then end by themselves, and tell what it all took */
 			kill((pid_t)a->child, SIGKILL);
-		proc_signal(a->run, SIGKILL);
+		a->linger = loop_after(a->child ? OUTSIDE_LINGER_MS : 0, kill_cli, a);
 		return;
 	}
 	signal_container(a, "KILL");
@@ -437,6 +504,8 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	collector_init(&a->out, spec->output_limit);
 	collector_init(&a->err, spec->output_limit);
 	struct engine_run run = spec->run;
+	meter_init(&a->meter, direct ? &a->group : NULL, direct ? NULL : spec->id_dir, run.nonce);
+	run.id_file = a->meter.id_file;
 	if (direct) {
 		/* One process more than the script may have: the sandbox's outer half. */
 		char *group = xasprintf("dgrid-%s-%s", run.instance, run.nonce);
@@ -472,6 +541,9 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	a->deadline = loop_after(spec->timeout_ms, deadline, a);
 	if (a->out_dir)
 		a->look = loop_after(LOOK_MS, look_at_out, a);
+	a->sample_ms = direct ? SAMPLE_MAX_MS / 2 : SAMPLE_MIN_MS;
+	if (!direct || run.cpu_seconds) /* a group of ours stays until the end is seen */
+		a->sample = loop_after(a->sample_ms, sample, a);
 	return a;
 }
 
@@ -484,6 +556,9 @@ void attempt_more_time(struct attempt *a, int64_t ms)
 {
 	if (!a->deadline)
 		return;
+	if (a->spec.run.cpu_seconds)
+		meter_look(&a->meter, a->watch);
+	a->cpu_from = meter_cpu_ms(&a->meter);
 	loop_timer_stop(a->deadline);
 	a->deadline = loop_after(ms, deadline, a);
 }

@@ -5,14 +5,34 @@
 #ifndef RUNNER_H
 #define RUNNER_H
 #include "base/tree.h"
+#include "sandbox/account.h"
 #include "sandbox/engine.h"
 enum attempt_status { ATT_SUCCESS, ATT_FAILED, ATT_TIMEOUT, ATT_OOM, ATT_CANCELLED, ATT_ENGINE };
 /* ATT_ENGINE: the engine failed, the script did not run (or its end is unknown): the claim is given back. */
 const char *attempt_status_name(enum attempt_status s); /* "success" ... "engine" */
+/* What ended it. No engine tells a script that a signal ended from one that exits with 128 and the signal's number. */
+enum attempt_end {
+	END_UNKNOWN,
+	END_EXIT,
+	END_EXIT_OR_SIGNAL,
+	END_TIME,
+	END_CPU,
+	END_MEMORY,
+	END_OUT,
+	END_CANCEL,
+	END_KINDS
+};
+static inline enum attempt_end attempt_end_of_code(int exit_code)
+{
+	return exit_code > 128 && exit_code <= 192 ? END_EXIT_OR_SIGNAL : END_EXIT;
+}
 struct attempt_result {
 	enum attempt_status status;
-	int exit_code;			 /* -1: none (never started, or killed by us) */
-	int signal;			 /* 0: none; exit_code 128+N is reported as signal N too */
+	int exit_code; /* -1: none (never started, or killed by us) */
+	int signal;    /* 0: none; exit_code 128+N is reported as signal N too */
+	enum attempt_end end;
+	struct account used;
+	char reason[96];		 /* which limit it failed at, though it ended by itself; "" for none known */
 	int64_t started_at, finished_at; /* UTC seconds */
 	int64_t duration_ms;
 	struct buf out, err;	       /* head, marker, tail; raw bytes */
@@ -30,6 +50,7 @@ struct attempt_spec {
 	bool limited;		      /* not without the limits that engine->limits promises */
 	int64_t timeout_ms, grace_ms; /* grace between SIGTERM and SIGKILL */
 	size_t output_limit;	      /* bytes a stream */
+	const char *id_dir;	      /* the worker's folder for files of the runner's own; NULL: there is none */
 	struct tree_limits out;	      /* of run.out_dir, where there is one */
 	bool quiet;		      /* nothing that the script printed is told in a message */
 	const char *all_out; /* the folder that these limits are of, where out_dir is one of several in it; or NULL */
@@ -42,7 +63,8 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e);
 /* The last bytes, at most max, that it printed so far on one stream, where UTF-8 characters begin and end. Returns how
  * many bytes the stream had up to their end. */
 uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struct buf *out);
-uint64_t attempt_printed(const struct attempt *a);     /* bytes so far, on both streams */
-void attempt_more_time(struct attempt *a, int64_t ms); /* its deadline is so far away from now */
-void attempt_cancel(struct attempt *a);		       /* TERM, grace, KILL; ends as ATT_CANCELLED */
+uint64_t attempt_printed(const struct attempt *a); /* bytes so far, on both streams */
+/* Its deadline is so far away from now, and its limit of processor time counts from now. */
+void attempt_more_time(struct attempt *a, int64_t ms);
+void attempt_cancel(struct attempt *a); /* TERM, grace, KILL; ends as ATT_CANCELLED */
 #endif

@@ -33,6 +33,8 @@ static const struct {
 	const char *held;
 } rows[] = {
 #define SAME "`task.fields`, `claim.task`"
+#define OWN "-: no rule: the node's word on itself"
+#define ENDS "exit exit_or_signal limit:time limit:cpu limit:memory limit:out cancel"
     {FIELD_TASK, "task_id", ANY, 0, 0, NULL, "`file.json`, " SAME},
     {FIELD_TASK, "script", ANY, 0, 0, NULL, SAME ", `result.task` (its hash)"},
     {FIELD_TASK, "timeout_seconds", ANY, 0, 0, NULL, SAME ", `result.parts` (of a timeout), `claim.time`"},
@@ -41,9 +43,11 @@ static const struct {
     {FIELD_TASK, "cpus", ANY, 0, 0, NULL, SAME ", `result.task`"},
     {FIELD_TASK, "memory_mb", ANY, 0, 0, NULL, SAME ", `result.task`"},
     {FIELD_TASK, "pids", ANY, 0, 0, NULL, SAME ", `result.task`"},
+    {FIELD_TASK, "cpu_seconds", ANY, 0, 0, NULL, SAME ", `result.task`, `result.parts` (of a timeout)"},
     {FIELD_TASK, "out_mb", ANY, 0, 0, NULL, SAME ", `out.form`"},
     {FIELD_TASK, "inputs", ANY, 0, 0, NULL, SAME ", `input.pinned`; what the trees hold is in their ids"},
     {FIELD_TASK, "workdir", ANY, 0, 0, NULL, SAME},
+    {FIELD_TASK, "stdin", ANY, 0, 0, NULL, SAME},
     {FIELD_TASK, "secrets", ANY, 0, 0, NULL,
      SAME ", `secret.signed`; which of them a node has, and gives to whom, only its owner knows"},
     {FIELD_TASK, "network", ANY, 0, 0, NULL, SAME ", `network.allowed`"},
@@ -113,6 +117,7 @@ static const struct {
     {FIELD_ATTEMPT, "evidence", OBJECT, 0, 0, NULL, "`orphan.evidence`"},
     {FIELD_ATTEMPT, "exit_code", WHOLE_OR_NULL, 0, 255, NULL, "`result.parts`, `vote.commitment`"},
     {FIELD_ATTEMPT, "signal", WHOLE_OR_NULL, 1, 64, NULL, "`result.parts`, `vote.commitment`"},
+    {FIELD_ATTEMPT, "ended_by", WORD, 0, 0, ENDS, "`result.parts`"},
     {FIELD_ATTEMPT, "duration_ms", WHOLE, 0, INT64_MAX, NULL, "`result.parts`: no longer than the claim stood"},
     {FIELD_ATTEMPT, "stderr_tail", OUTPUT, 0, 0, NULL,
      "-: no rule: the run was tried again, so nothing else of its output stands anywhere; `vote.commitment` keeps it "
@@ -136,6 +141,7 @@ static const struct {
     {FIELD_RESULT, "status", TEXT, 0, 0, NULL, "`result.folder`, `result.parts`, `place.move`"},
     {FIELD_RESULT, "exit_code", WHOLE_OR_NULL, 0, 255, NULL, "`result.parts`: by the status"},
     {FIELD_RESULT, "signal", WHOLE_OR_NULL, 1, 64, NULL, "`result.parts`: by the exit code"},
+    {FIELD_RESULT, "ended_by", WORD, 0, 0, ENDS, "`result.parts`: by status and exit code"},
     {FIELD_RESULT, "node", OUTPUT, 0, 0, NULL, "`result.claim`"},
     {FIELD_RESULT, "attempt", WHOLE, 1, INT64_MAX, NULL, "`result.claim`"},
     {FIELD_RESULT, "nonce", HEX32, 0, 0, NULL, "`result.claim`"},
@@ -148,6 +154,7 @@ static const struct {
     {FIELD_RESULT, "image_digest", DIGEST, 0, 0, NULL,
      "`result.task`: none under bubblewrap; else only a registry could vouch for it, and `dgrid rerun` runs that one"},
     {FIELD_RESULT, "limits", OBJECT, 0, 0, NULL, "`result.task`"},
+    {FIELD_RESULT, "usage", OBJECT, 0, 0, NULL, "`result.parts`"},
     {FIELD_RESULT, "script_sha256", HEX64, 0, 0, NULL, "`result.task`: of the task's script"},
     {FIELD_RESULT, "network", ID, 0, 0, NULL,
      "`network.allowed`; which network that is on the node, only its owner knows"},
@@ -176,7 +183,10 @@ static const struct {
     {FIELD_POINT, "status", WORD, 0, 0, "success failed timeout oom cancelled skipped", "`result.points`"},
     {FIELD_POINT, "exit_code", WHOLE_OR_NULL, 0, 255, NULL, "`result.points`: by the status"},
     {FIELD_POINT, "signal", WHOLE_OR_NULL, 1, 64, NULL, "`result.points`: by the exit code"},
+    {FIELD_POINT, "ended_by", WORD, 0, 0, ENDS, "`result.points`: by status and exit code"},
     {FIELD_POINT, "duration_ms", WHOLE, 0, INT64_MAX, NULL, "`result.points`: together no longer than the run"},
+    {FIELD_POINT, "cpu_ms", WHOLE, 0, INT64_MAX, NULL, "`result.points`: together no more than the run"},
+    {FIELD_POINT, "reason", OUTPUT, 0, 0, NULL, "-: no rule: words for people"},
     {FIELD_POINT, "stdout", OUTPUT, 0, 0, NULL, "`result.points`: its own bytes and hash"},
     {FIELD_POINT, "stdout_bytes", WHOLE, 1, INT64_MAX, NULL, "`result.points`"},
     {FIELD_POINT, "stdout_truncated", YESNO, 0, 0, NULL, "`result.points`"},
@@ -193,8 +203,18 @@ static const struct {
     {FIELD_LIMITS, "output_limit_bytes", WHOLE, 1, INT64_MAX, NULL, "`result.task`: likewise"},
     {FIELD_LIMITS, "out_mb", WHOLE, 0, INT64_MAX, NULL,
      "`result.task`: no more than the task asks and the settings give"},
+    {FIELD_LIMITS, "cpu_seconds", WHOLE, 1, INT64_MAX, NULL, "`result.task`: the task's"},
     {FIELD_LIMITS, "enforced", YESNO, 0, 0, NULL,
      "`claim.limits`: where the settings require them; what its machine enforces, only the node knows"},
+
+    {FIELD_USAGE, "cpu_user_ms", WHOLE, 0, INT64_MAX / 4, NULL,
+     "`result.parts`: no more than its processors give in that time, where that was enforced; else only the node "
+     "knows"},
+    {FIELD_USAGE, "cpu_system_ms", WHOLE, 0, INT64_MAX / 4, NULL, "`result.parts`: likewise"},
+    {FIELD_USAGE, "peak_memory_kb", WHOLE, 0, INT64_MAX / 1024, NULL, OWN},
+    {FIELD_USAGE, "read_bytes", WHOLE, 0, INT64_MAX, NULL, OWN},
+    {FIELD_USAGE, "written_bytes", WHOLE, 0, INT64_MAX, NULL, OWN},
+    {FIELD_USAGE, "by", WORD, 0, 0, "cgroup samples wait4", OWN},
 
     {FIELD_OUT, "tree", TEXT, 0, 0, NULL, "`out.form`, `vote.commitment`"},
     {FIELD_OUT, "files", WHOLE, 1, INT64_MAX, NULL, "`out.form`"},
@@ -227,7 +247,6 @@ static const struct {
     {FIELD_INVALID, "x-original-bytes", WHOLE, 0, INT64_MAX, NULL, "`task.fields`"},
     {FIELD_INVALID, "approved_by", OBJECT, 0, 0, NULL, "`promote.merged`"},
 
-#define OWN "-: no rule: the node's word on itself"
     {FIELD_NODE, "schema", WHOLE, 1, 1, NULL, "`doc.fields`"},
     {FIELD_NODE, "node_id", ID, 0, 0, NULL, "`file.json`, `node.file`"},
     {FIELD_NODE, "instance", TEXT, 0, 0, NULL, OWN},
@@ -305,6 +324,7 @@ const char *field_doc_name(enum field_doc d)
 						   [FIELD_EVIDENCE] = "evidence",
 						   [FIELD_RESULT] = "result",
 						   [FIELD_LIMITS] = "limits",
+						   [FIELD_USAGE] = "usage",
 						   [FIELD_QUORUM] = "quorum",
 						   [FIELD_BECAUSE] = "because",
 						   [FIELD_APPROVED] = "approved_by",

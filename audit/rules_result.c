@@ -349,14 +349,18 @@ static void judge_invalid(const struct rule_move *m)
 	json_free(head);
 	if (m->out->old_mode != 0100644 && m->from == TASK_UNAPPROVED)
 		return;
+	struct grid_config once = r->world.config; /* what was once invalid by the defaults of the time stays so */
+	struct task then = {0};
+	once.max_pids = once.max_pids_once;
 	if (task_parse(&t, was->bytes, was->len, m->id, &r->world.config, m->from == TASK_UNAPPROVED, &p) == 0) {
-		bool ok = true;
-		if (consent_signed(&r->world.config, t.doc))
+		bool ok = !task_parse(&then, was->bytes, was->len, m->id, &once, m->from == TASK_UNAPPROVED, &p);
+		if (ok && consent_signed(&r->world.config, t.doc))
 			ok = r->trusted && !r->trusted(r->ctx, m->c, m->id, t.doc, &v) && v.ok;
 		if (ok)
 			rule_say(m, RULE_PLACE_MOVE,
 				 "called invalid, though by the settings of the time it is a valid task");
 	}
+	task_clear(&then);
 	task_clear(&t);
 	problems_clear(&p);
 }

@@ -15,13 +15,12 @@ static void judge_duration(const struct rule_move *m, const struct json *of, con
 {
 	int64_t ms = json_int(of, "duration_ms", 0),
 		slack = m->rules->world.config.max_clock_skew_seconds + SLACK_SECONDS;
-	int64_t whole = json_int(m->old, "timeout_seconds", 0);
+	char why[200];
 	if (from && to && ms / 1000 > to - from + slack)
 		rule_say(m, RULE_RESULT_PARTS, "it ran for %lld s, and from its start to its end are %lld s",
 			 (long long)ms / 1000, (long long)(to - from));
-	else if (!strcmp(status, "timeout") && json_get(of, "duration_ms") && ms / 1000 + 1 < whole)
-		rule_say(m, RULE_RESULT_PARTS, "a timeout after %lld ms, and the task has %lld s", (long long)ms,
-			 (long long)whole);
+	else if (!strcmp(status, "timeout") && result_early(m->old, of, why))
+		rule_say(m, RULE_RESULT_PARTS, "%s", why);
 }
 
 /* ---- by the task ---- */
@@ -68,6 +67,8 @@ static void judge_limits(const struct rule_move *m, const struct json *result, i
 		bool tasks; /* a task may ask for less than the settings give */
 	} limits[] = {{"cpus", true},	 {"memory_mb", true},		{"pids", true},
 		      {"tmp_mb", false}, {"output_limit_bytes", false}, {"out_mb", true}};
+	const struct json *seconds = json_get(m->old, "cpu_seconds"),
+			  *had = json_get(json_get(result, "limits"), "cpu_seconds");
 	const struct json *given = json_get(result, "limits");
 	double most[sizeof limits / sizeof *limits] = {0};
 	const struct grid_config *c;
@@ -93,6 +94,8 @@ static void judge_limits(const struct rule_move *m, const struct json *result, i
 			return;
 		}
 	}
+	if (!rule_same(seconds, had))
+		rule_say(m, RULE_RESULT_TASK, "it ran with another cpu_seconds than the task has");
 }
 
 static void judge_points(const struct rule_move *m, const struct json *result, const char *status)
@@ -144,7 +147,7 @@ void rules_run_result(const struct rule_move *m, const struct json *result)
 	const struct json *held = json_get(json_get(result, "limits"), "enforced");
 	if (held && held->type == JSON_BOOL && !held->boolean && rule_limits_required(m, claimed))
 		rule_say(m, RULE_CLAIM_LIMITS, "nothing held the run to its limits");
-	if (rule_fields(m, FIELD_RESULT, result))
+	if (rule_fields(m, FIELD_RESULT, result) && rule_fields(m, FIELD_USAGE, json_get(result, "usage")))
 		rule_fields(m, FIELD_QUORUM, json_get(result, "quorum"));
 }
 

@@ -21,6 +21,7 @@
 
 extern char **environ;
 
+#define BLOCK_BYTES 512 /* of those that wait4 counts */
 #define KILL_GRACE_MS 2000
 #define GIVE_UP_MS 100
 #define DEAF_MS 400	    /* who has not ended so long after SIGTERM is killed */
@@ -354,6 +355,10 @@ static void check_child(struct proc *p, int64_t now, bool told)
 		p->reaped = true;
 		if (!getrusage(RUSAGE_SELF, &own) && used.ru_maxrss > own.ru_maxrss)
 			p->res.peak_kb = used.ru_maxrss;
+		p->res.user_ms = (int64_t)used.ru_utime.tv_sec * 1000 + used.ru_utime.tv_usec / 1000;
+		p->res.system_ms = (int64_t)used.ru_stime.tv_sec * 1000 + used.ru_stime.tv_usec / 1000;
+		p->res.read_bytes = (int64_t)used.ru_inblock * BLOCK_BYTES;
+		p->res.written_bytes = (int64_t)used.ru_oublock * BLOCK_BYTES;
 		p->linger_until = now + LINGER_MS;
 	}
 	if (!p->reaped && p->deadline && now >= p->deadline) {

@@ -24,8 +24,9 @@ struct proc_result {
 	int code;	       /* exit code (PROC_EXITED) or signal number (PROC_SIGNALLED) */
 	struct buf out, err;   /* at most cap bytes; empty for a stream that on_output takes */
 	bool out_cut, err_cut; /* more came than was kept */
-	long peak_kb;	       /* the most memory that one of its processes had (Linux); 0: not more than this one had,
-				* which a child begins with */
+	int64_t user_ms, system_ms, read_bytes, written_bytes; /* of it and all that it waited for (wait4) */
+	long peak_kb; /* the most memory that one of its processes had (Linux); 0: not more than this one had,
+		       * which a child begins with */
 };
 struct proc_spec {
 	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH */

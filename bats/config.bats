@@ -15,16 +15,16 @@ commits() { git -C "$ORIGIN" rev-list --count main; }
 @test "all settings with value or default; one alone; JSON; as they were" {
 	run -0 "$DGRID" config
 	[ "${#lines[@]}" -eq $(("$("$DGRID" config --fields | wc -l)" + 1)) ]
-	grep -qE '^max_pids +10 +default$' <<<"$output"
+	grep -qE '^max_pids +64 +default$' <<<"$output"
 	grep -qE '^images +\["alpine:3.20"\] *$' <<<"$output"
 	run -0 "$DGRID" config poll_seconds
 	[ "$output" = 5 ]
 	run -0 "$DGRID" config branch
 	[ "$output" = main ]
-	"$DGRID" config max_pids 64
-	[ "$("$DGRID" config max_pids)" = 64 ]
-	[ "$("$DGRID" config --at main~1 max_pids)" = 10 ]
-	"$DGRID" config --json | jq -e '[.settings[] | select(.name == "max_pids")][0] | .value == 64 and .set and .default == 10' >/dev/null
+	"$DGRID" config max_pids 100
+	[ "$("$DGRID" config max_pids)" = 100 ]
+	[ "$("$DGRID" config --at main~1 max_pids)" = 64 ]
+	"$DGRID" config --json | jq -e '[.settings[] | select(.name == "max_pids")][0] | .value == 100 and .set and .default == 64' >/dev/null
 	"$DGRID" config --json title | jq -e '.settings == [{name: "title", value: null, default: null, set: false,
 		expected: .settings[0].expected, about: .settings[0].about}]' >/dev/null
 }

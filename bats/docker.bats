@@ -28,6 +28,8 @@ teardown() {
 @test "docker: what a script leaves in /out comes back, and its limits hold" { check_outputs; }
 @test "docker: what a script is given stands in /in, and a copy of it can be written to" { check_inputs; }
 @test "docker: the points of a task, each in a sandbox of its own or all in one" { check_points; }
+@test "docker: what a run used is told, its processor time and its processes are limited" { check_usage; }
+@test "docker: a script reads the file that stdin names" { check_stdin; }
 
 @test "docker: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }
 @test "docker: a network that its owner made, for signed tasks of a grid that names it" { check_network; }

@@ -117,7 +117,7 @@ completed_all() { [ "$(ledger_ls completed | wc -l)" = "$1" ]; }
 	queue 1
 	DOCKER_CPUS=0.5 DOCKER_MEMORY=64m "$DGRID" worker --node-id n1 --engine docker --once --work-dir "$T/w1"
 	grep -q -- '--memory=64m --memory-swap=64m --cpus=0.5 ' "$T/fake/arguments"
-	for flag in --network=none --read-only --user=1000:1000 --pids-limit=10 --cap-drop=ALL \
+	for flag in --network=none --read-only --user=1000:1000 --pids-limit=64 --cap-drop=ALL \
 		--security-opt=no-new-privileges --init --pull=never \
 		--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777,size=64m --label=dgrid.node=n1 --label=dgrid.task=t1; do
 		grep -qF -- "$flag " "$T/fake/arguments"

@@ -27,6 +27,8 @@ teardown() {
 @test "podman: what a script leaves in /out comes back, and its limits hold" { check_outputs; }
 @test "podman: what a script is given stands in /in, and a copy of it can be written to" { check_inputs; }
 @test "podman: the points of a task, each in a sandbox of its own or all in one" { check_points; }
+@test "podman: what a run used is told, its processor time and its processes are limited" { check_usage; }
+@test "podman: a script reads the file that stdin names" { check_stdin; }
 
 @test "podman: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }
 @test "podman: a network that its owner made, for signed tasks of a grid that names it" { check_network; }

@@ -72,12 +72,12 @@ PY
 	work
 	edit tasks/completed/greedy.json 't["timeout_seconds"] = 86400; r["limits"] = {"cpus": 1024, "memory_mb": 1048576, "pids": 1048576, "tmp_mb": 1e99, "output_limit_bytes": 10240}'
 	run -0 "$DGRID" rerun --json greedy
-	[ "$(jq -c '[.verdict, .rerun.limits.cpus, .rerun.limits.memory_mb, .rerun.limits.pids, .rerun.limits.tmp_mb]' <<<"$output")" = '["reproducible",1,512,10,64]' ]
+	[ "$(jq -c '[.verdict, .rerun.limits.cpus, .rerun.limits.memory_mb, .rerun.limits.pids, .rerun.limits.tmp_mb]' <<<"$output")" = '["reproducible",1,512,64,64]' ]
 	[[ "$(jq -r .note <<<"$output")" == "it ran with limits beyond those of grid.json"* ]]
 	# Less than one of a thing is no limit to an engine.
 	edit tasks/completed/greedy.json 'r["limits"] = {"cpus": 0.001, "memory_mb": 0.5, "pids": 0.5, "tmp_mb": 0.5, "output_limit_bytes": 0.5}'
 	run -0 "$DGRID" rerun --json greedy
-	[ "$(jq -c '[.verdict, .rerun.limits.cpus, .rerun.limits.memory_mb, .rerun.limits.pids, .rerun.limits.tmp_mb]' <<<"$output")" = '["reproducible",1,512,10,64]' ]
+	[ "$(jq -c '[.verdict, .rerun.limits.cpus, .rerun.limits.memory_mb, .rerun.limits.pids, .rerun.limits.tmp_mb]' <<<"$output")" = '["reproducible",1,512,64,64]' ]
 }
 
 @test "what was changed in the ledger since is found; --at and the archive have what was recorded" {

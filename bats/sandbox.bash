@@ -192,12 +192,12 @@ check_endings() {
 	task leaves <<<"setsid sleep $mark >/dev/null 2>&1 & echo left"
 	task memory '{"memory_mb": 32}' <<<'echo before; x=aaaaaaaaaaaaaaaa; while [ ${#x} -lt 32000000 ]; do x=$x$x; done; sleep 15'
 	run_all
-	[ "$(field good 'r["status"], r["exit_code"], r["signal"]')" = "success 0 None" ]
-	[ "$(field code 'r["status"], r["exit_code"], r["stdout"].strip()')" = "failed 7 partial" ]
-	[ "$(field killed 'r["status"], r["exit_code"], r["signal"]')" = "failed 137 9" ]
+	[ "$(field good 'r["status"], r["exit_code"], r["signal"], r["ended_by"]')" = "success 0 None exit" ]
+	[ "$(field code 'r["status"], r["exit_code"], r["stdout"].strip(), r["ended_by"]')" = "failed 7 partial exit" ]
+	[ "$(field killed 'r["status"], r["exit_code"], r["signal"], r["ended_by"]')" = "failed 137 9 exit_or_signal" ]
 	for id in slow stubborn daemon; do
 		field "$id" 'r["status"], r["exit_code"], r["stdout"], r["duration_ms"], [(a["outcome"], a.get("reason")) for a in t["attempts"]]'
-		[ "$(field "$id" 'r["status"], r["exit_code"], r["stdout"].strip()')" = "timeout None before" ]
+		[ "$(field "$id" 'r["status"], r["exit_code"], r["stdout"].strip(), r["ended_by"]')" = "timeout None before limit:time" ]
 		[ "$(field "$id" "$limit * 750 <= r['duration_ms'] < $(scaled 20) * 1000")" = True ]
 	done
 	[ "$(field leaves 'r["status"], r["stdout"].strip()')" = "success left" ]
@@ -244,7 +244,7 @@ SH
 }
 
 check_fork_bomb() {
-	task bomb '{"timeout_seconds": 4}' <<'SH'
+	task bomb '{"timeout_seconds": 4, "pids": 10}' <<'SH'
 f() { f | f & }
 f 2>/dev/null
 echo defused
@@ -255,7 +255,7 @@ SH
 	[ -n "$(field bomb 'r["status"]')" ]
 	true
 	wait_until 10 nothing_left 'f 2>/dev/nul[l]'
-	task count <<'SH'
+	task count '{"pids": 10}' <<'SH'
 i=0
 while [ $i -lt 30 ]; do sleep 3 & i=$((i + 1)); done 2>/dev/null
 ls /proc | grep -cE '^[0-9]+$'
@@ -364,6 +364,63 @@ SH
 	"$DGRID" audit
 	# Nothing stays on the node's disk but what its store holds.
 	[ ! -e "$T/w1/run" ] || [ -z "$(find "$T/w1/run" -mindepth 1)" ]
+}
+# What a run used is in its result, and its limit of processor time ends it; a script that cannot fork is told why.
+check_usage() {
+	task burn '{"timeout_seconds": 60}' <<'SH'
+i=0; while [ $i -lt 400000 ]; do i=$((i + 1)); done
+x=$(head -c 30000000 /dev/zero | tr '\0' x)
+head -c 20000000 /dev/zero >/dev/shm/x
+times
+SH
+	task busy '{"cpu_seconds": 1, "timeout_seconds": 60}' <<<'echo before; (while :; do :; done) & while :; do :; done'
+	task forks '{"pids": 6}' <<<'i=0; while [ $i -lt 20 ]; do sleep 2 & i=$((i + 1)); done; wait; exit 1'
+	task points '{"points": 2, "share_sandbox": true, "cpu_seconds": 1, "timeout_seconds": 60}' <<<'[ "$DGRID_POINT" = 1 ] || while :; do :; done'
+	run_all
+	local by used
+	by=$(field burn 'r["usage"]["by"]')
+	used=$(field burn 'r["usage"], r["stdout"]')
+	echo "$used"
+	if [[ $ENGINE != bwrap ]]; then [ "$by" = samples ]; elif [[ $HOW = user ]]; then [ "$by" = wait4 ]; else [ "$by" = cgroup ]; fi
+	# Of what the shell itself knows of its time at least half, and not a second more than it.
+	[ "$(field burn '(lambda own, all: own / 2 <= all <= own + 1000)(
+		1000 * sum(int(x.split("m")[0]) * 60 + float(x.split("m")[1][:-1]) for x in r["stdout"].split()),
+		r["usage"]["cpu_user_ms"] + r["usage"]["cpu_system_ms"])')" = True ]
+	# Where no control group counts, the largest process alone is known, and only above the worker's own size.
+	if [[ $HOW = user ]]; then
+		[ "$(field burn '25000 < r["usage"].get("peak_memory_kb", 30000) < 524288')" = True ]
+	else
+		[ "$(field burn '45000 < r["usage"]["peak_memory_kb"] < 524288')" = True ]
+	fi
+	[ "$(field busy 'r["status"], r["exit_code"], r["ended_by"], r["stdout"].strip(), r["limits"]["cpu_seconds"]')" = "timeout None limit:cpu before 1" ]
+	[ "$(field busy 'r["duration_ms"] < 30000 and r.get("usage", {"cpu_user_ms": 1000})["cpu_user_ms"] + r.get("usage", {}).get("cpu_system_ms", 0) < 6000')" = True ]
+	[ "$(field forks 'r["status"]')" = failed ]
+	[[ "$(field forks 'r["reason"]')" == "it "*"ran into its limit of 6 processes (pids)" ]]
+	[ "$(field points '[(p["status"], p.get("ended_by")) for p in r["points"]]')" = "[('timeout', 'limit:cpu'), ('success', 'exit')]" ]
+	run -0 "$DGRID" show busy
+	[[ "$output" == *"ended by"*"cpu_seconds"* ]]
+	"$DGRID" audit
+}
+
+# A file of an input is what the script reads, in each point from the start.
+check_stdin() {
+	mkdir "$T/in"
+	seq 3 >"$T/in/numbers"
+	echo 'four words on it' >"$T/line"
+	"$DGRID" submit --id plain --stdin "$T/line" -- 'read -r a b; echo "$b, $a"'
+	"$DGRID" submit --id named --input "in=$T/in" --stdin in/numbers --workdir in -- 'cat; cat numbers'
+	"$DGRID" submit --id each --input "$T/line" --stdin line --array 0-1 --chunk 2 -- 'cat'
+	"$DGRID" submit --id turns --input "$T/line" --stdin line --array 0-1 --chunk 2 --share-sandbox -- 'cat'
+	printf '#!/bin/sh\nwc -w\n' >"$T/script"
+	"$DGRID" submit --id interpreted --stdin "$T/line" --script "$T/script"
+	run_all
+	[ "$(field plain 'r["stdout"].strip()')" = "words on it, four" ]
+	[ "$(field named 'r["stdout"].split()')" = "['1', '2', '3', '1', '2', '3']" ]
+	[ "$(field interpreted 'r["stdout"].strip()')" = 4 ]
+	for id in each-0000 turns-0000; do
+		[ "$(field "$id" '[p["stdout"].strip() for p in r["points"]]')" = "['four words on it', 'four words on it']" ]
+	done
+	"$DGRID" rerun plain
 }
 container_runs() { [[ -n $("$ENGINE" ps --quiet --filter "label=dgrid.node=$NODE" --filter "label=dgrid.task=$1") ]]; }
 client_of() { pgrep -f "^$ENGINE .*run .*--name dgrid-$NODE-$1-"; } # TASK: the pid of its `docker run`

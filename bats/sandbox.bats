@@ -56,6 +56,8 @@ hostile() {
 @test "bwrap: what a script leaves in /out comes back, and its limits hold" { check_outputs; }
 @test "bwrap: what a script is given stands in /in, and a copy of it can be written to" { check_inputs; }
 @test "bwrap: the points of a task, each in a sandbox of its own or all in one" { check_points; }
+@test "bwrap: what a run used is told, its processor time and its processes are limited" { check_usage; }
+@test "bwrap: a script reads the file that stdin names" { check_stdin; }
 
 @test "bwrap: a sandbox dies with its worker" {
 	mark=9$RANDOM
@@ -236,6 +238,11 @@ hostile() {
 @test "bwrap, an ordinary user: what a script is given stands in /in, and a copy of it can be written to" {
 	ordinary_user
 	check_inputs
+}
+
+@test "bwrap, an ordinary user: what a run used is told, its processor time and its processes are limited" {
+	ordinary_user
+	check_usage
 }
 
 @test "require_limits: a worker whose control groups come late, or are taken away, runs nothing without them, and goes on with them" {

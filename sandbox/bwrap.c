@@ -42,6 +42,8 @@ static void start_argv(const struct engine *g, const struct engine_run *r, struc
 				   .user = geteuid() == 0 ? r->user : 0,
 				   .also = r->n_inputs || r->secrets ? ENGINE_GROUP : 0,
 				   .memory_mb = r->groups ? 0 : r->memory_mb * SPACE,
+				   .reap = !r->groups,
+				   .cpu_seconds = r->cpu_seconds,
 				   .file_mb = engine_file_mb(r)},
 		   argv);
 	ENGINE_ADD(argv, "bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname",
@@ -82,7 +84,7 @@ static void start_argv(const struct engine *g, const struct engine_run *r, struc
 		strs_addf(argv, "ulimit -u %d 2>/dev/null || ulimit -p %d || exit 125; exec \"$@\"", r->pids, r->pids);
 		strs_add(argv, "sh");
 	}
-	script_argv(r->script, r->workdir, r->turns, argv);
+	script_argv(r->script, r->workdir, r->turns, r->stdin_path, argv);
 }
 
 /* The kernel may forbid what the program can do: runs something, with a fork under the process limit. */

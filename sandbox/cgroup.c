@@ -65,13 +65,12 @@ static bool has_word(const char *list, const char *word)
 	return false;
 }
 
-/* Where a hierarchy is mounted, and where in it this process is; NULL when there is none. controller "": version 2. */
-static char *own_group(const char *controller)
+/* Where a hierarchy is mounted; NULL when there is none. controller "": version 2. */
+static char *mounted_at(const char *controller)
 {
-	struct buf mounts = {0}, self = {0};
-	char *at = NULL, *found = NULL;
+	struct buf mounts = {0};
+	char *at = NULL;
 	get("/proc", "mounts", &mounts);
-	get("/proc/self", "cgroup", &self);
 	for (char *line = mounts.data, *next; line && *line && !at; line = next) {
 		char dir[1024], type[64], options[1024];
 		next = line + strcspn(line, "\n");
@@ -80,6 +79,16 @@ static char *own_group(const char *controller)
 		    (*controller ? !strcmp(type, "cgroup") && has_word(options, controller) : !strcmp(type, "cgroup2")))
 			at = xstrdup(dir);
 	}
+	buf_clear(&mounts);
+	return at;
+}
+
+/* And where in it this process is. */
+static char *own_group(const char *controller)
+{
+	struct buf self = {0};
+	char *at = mounted_at(controller), *found = NULL;
+	get("/proc/self", "cgroup", &self);
 	/* "ID:CONTROLLERS:PATH", version 2: "0::PATH" */
 	for (char *line = self.data, *next; line && *line && at && !found; line = next) {
 		next = line + strcspn(line, "\n");
@@ -97,7 +106,6 @@ static char *own_group(const char *controller)
 		found = xstrdup(at);
 	}
 	free(at);
-	buf_clear(&mounts);
 	buf_clear(&self);
 	return found;
 }
@@ -127,6 +135,11 @@ static bool make_v1(struct cgroup *c, const char *name, int memory_mb, int pids,
 	ok = !put_number(c->dirs.v[0], "memory.limit_in_bytes", bytes) && !put_number(c->dirs.v[1], "pids.max", pids) &&
 	     !put_number(c->dirs.v[2], "cpu.cfs_quota_us", (long long)(cpus * PERIOD_US));
 	put_number(c->dirs.v[0], "memory.memsw.limit_in_bytes", bytes); /* not there without swap accounting */
+	/* Mostly mounted together with cpu, and then made already. It is for accounts alone. */
+	char *parent = own_group("cpuacct");
+	if (parent && ok)
+		make_in(c, parent, name);
+	free(parent);
 	return ok;
 }
 
@@ -156,13 +169,18 @@ static bool make_v2(struct cgroup *c, const char *name, int memory_mb, int pids,
 	char *own = started_in(), *top = NULL;
 	bool ok = false;
 	c->v2 = true;
-	if (own && !put(own, "cgroup.subtree_control", "+memory +pids +cpu"))
+	if (own && !put(own, "cgroup.subtree_control", "+memory +pids +cpu")) {
+		put(own, "cgroup.subtree_control", "+io"); /* for accounts alone; not everybody is given it */
 		ok = make_in(c, own, name);
+	}
 	if (own && !ok) { /* root's, at the very top, which may have processes too */
 		top = xstrdup("/sys/fs/cgroup/dgrid");
 		mkdir(top, 0755);
 		put("/sys/fs/cgroup", "cgroup.subtree_control", "+memory +pids +cpu");
-		ok = !put(top, "cgroup.subtree_control", "+memory +pids +cpu") && make_in(c, top, name);
+		put("/sys/fs/cgroup", "cgroup.subtree_control", "+io");
+		ok = !put(top, "cgroup.subtree_control", "+memory +pids +cpu");
+		put(top, "cgroup.subtree_control", "+io");
+		ok = ok && make_in(c, top, name);
 	}
 	if (ok) {
 		char *quota = xasprintf("%lld %d", (long long)(cpus * PERIOD_US), PERIOD_US);
@@ -200,6 +218,151 @@ bool cgroup_hit_memory(const struct cgroup *c)
 	buf_clear(&b);
 	return kills > 0;
 }
+
+/* ---- what was used ---- */
+
+/* The file of that name in any of the groups. False: none has it. */
+static bool get_any(const struct cgroup *c, const char *file, struct buf *out)
+{
+	buf_reset(out);
+	for (size_t i = 0; i < c->dirs.n && !out->len; i++)
+		get(c->dirs.v[i], file, out);
+	return out->len > 0;
+}
+
+/* The number behind a word at the beginning of a line; word "": the first. -1: there is none. */
+static int64_t number_of(const struct cgroup *c, const char *file, const char *word)
+{
+	struct buf b = {0};
+	size_t n = strlen(word);
+	int64_t found = -1;
+	for (const char *p = get_any(c, file, &b) ? b.data : NULL; p && *p && found < 0;
+	     p += strcspn(p, "\n"), p += *p == '\n')
+		if (!n || (!strncmp(p, word, n) && p[n] == ' '))
+			found = strtoll(p + n, NULL, 10);
+	buf_clear(&b);
+	return found;
+}
+
+/* io.stat has a line a device: "8:0 rbytes=90112 wbytes=0 ...". An empty one: it used none. */
+static int64_t sum_of(const struct cgroup *c, const char *file, const char *word)
+{
+	struct buf b = {0};
+	int64_t sum = 0;
+	for (const char *p = get_any(c, file, &b) ? b.data : ""; (p = strstr(p, word)); p += strlen(word))
+		sum += strtoll(p + strlen(word), NULL, 10);
+	buf_clear(&b);
+	return sum;
+}
+
+static bool has_file(const struct cgroup *c, const char *file)
+{
+	char *path = xasprintf("%s/%s", c->dirs.v[0], file);
+	bool there = !access(path, R_OK);
+	free(path);
+	return there;
+}
+
+static bool time_v1(const struct cgroup *c, struct account *a)
+{
+	int64_t all = number_of(c, "cpuacct.usage", ""), user = number_of(c, "cpuacct.usage_user", ""),
+		system = number_of(c, "cpuacct.usage_sys", "");
+	if (all < 0)
+		return false;
+	/* The sum is exact, its parts are told in ticks of the clock. */
+	double share = user >= 0 && system > 0 ? (double)system / (double)(user + system) : 0;
+	a->system_ms = (int64_t)((double)all * share) / 1000000;
+	a->user_ms = all / 1000000 - a->system_ms;
+	return true;
+}
+
+bool cgroup_account(const struct cgroup *c, struct account *a)
+{
+	int64_t n;
+	bool told;
+	if (!c->dirs.n)
+		return false;
+	if (c->v2) {
+		int64_t user = number_of(c, "cpu.stat", "user_usec"), system = number_of(c, "cpu.stat", "system_usec");
+		told = user >= 0 && system >= 0;
+		if (told) {
+			a->user_ms = user / 1000;
+			a->system_ms = system / 1000;
+		}
+		if (has_file(c, "io.stat")) {
+			a->read_bytes = sum_of(c, "io.stat", "rbytes=");
+			a->written_bytes = sum_of(c, "io.stat", "wbytes=");
+		}
+	} else
+		told = time_v1(c, a);
+	n = number_of(c, c->v2 ? "memory.peak" : "memory.max_usage_in_bytes", "");
+	if (n >= 0)
+		a->peak_kb = n / 1024;
+	for (size_t i = 0; i < c->dirs.n; i++) {
+		struct cgroup one = {.dirs = {.v = &c->dirs.v[i], .n = 1}};
+		n = number_of(&one, "pids.events", "max");
+		if (n > a->refused)
+			a->refused = n;
+	}
+	if (told)
+		a->by = "cgroup";
+	return told;
+}
+
+/* Where engines put a container, below where a hierarchy is mounted: with cgroupfs, with systemd, and an ordinary
+ * user's. */
+static char *place_of(const char *controller, const char *id)
+{
+	unsigned long user = (unsigned long)geteuid();
+	char *at = mounted_at(controller), *found = NULL;
+	struct strs places = {0};
+	if (at) {
+		strs_addf(&places, "%s/docker/%s", at, id);
+		strs_addf(&places, "%s/system.slice/docker-%s.scope", at, id);
+		strs_addf(&places, "%s/libpod_parent/libpod-%s", at, id);
+		strs_addf(&places, "%s/machine.slice/libpod-%s.scope", at, id);
+		strs_addf(&places, "%s/user.slice/user-%lu.slice/user@%lu.service/user.slice/libpod-%s.scope", at, user,
+			  user, id);
+		strs_addf(&places, "%s/user.slice/user-%lu.slice/user@%lu.service/user.slice/docker-%s.scope", at, user,
+			  user, id);
+	}
+	for (size_t i = 0; i < places.n && !found; i++)
+		if (!access(places.v[i], F_OK))
+			found = xstrdup(places.v[i]);
+	strs_clear(&places);
+	free(at);
+	return found;
+}
+
+bool cgroup_find(struct cgroup *c, const char *id)
+{
+	static const char *const controllers[] = {"memory", "pids", "cpu", "cpuacct"};
+	*c = (struct cgroup){0};
+	for (size_t i = 0; i < sizeof controllers / sizeof *controllers; i++) {
+		char *place = place_of(controllers[i], id);
+		if (place)
+			strs_add(&c->dirs, place);
+		free(place);
+	}
+	if (c->dirs.n)
+		return true;
+	char *place = place_of("", id);
+	c->v2 = place != NULL;
+	if (place) {
+		strs_add(&c->dirs, place);
+		strs_addf(&c->dirs, "%s/container", place); /* crun's, where it counts what it refused */
+	}
+	free(place);
+	return c->v2;
+}
+
+void cgroup_forget(struct cgroup *c)
+{
+	strs_clear(&c->dirs);
+	*c = (struct cgroup){0};
+}
+
+/* ---- removal ---- */
 
 /* True: it is gone. Else what still lives in it is on its way out, and leaves the group a moment later. */
 static bool remove_dir(const char *dir)
@@ -283,8 +446,8 @@ bool cgroup_possible(void)
 
 void cgroup_sweep(const char *prefix)
 {
-	static const char *const controllers[] = {"memory", "pids", "cpu", "", NULL};
-	for (int i = 0; i < 5; i++) {
+	static const char *const controllers[] = {"memory", "pids", "cpu", "cpuacct", "", NULL};
+	for (int i = 0; i < 6; i++) {
 		char *parent = !controllers[i]	 ? xstrdup("/sys/fs/cgroup/dgrid")
 			       : *controllers[i] ? own_group(controllers[i])
 						 : started_in();
@@ -314,6 +477,22 @@ bool cgroup_hit_memory(const struct cgroup *c)
 {
 	(void)c;
 	return false;
+}
+bool cgroup_account(const struct cgroup *c, struct account *a)
+{
+	(void)c;
+	(void)a;
+	return false;
+}
+bool cgroup_find(struct cgroup *c, const char *id)
+{
+	(void)id;
+	*c = (struct cgroup){0};
+	return false;
+}
+void cgroup_forget(struct cgroup *c)
+{
+	(void)c;
 }
 void cgroup_remove(struct cgroup *c)
 {

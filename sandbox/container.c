@@ -171,6 +171,10 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 	if (engine_file_mb(r))
 		strs_addf(argv, "--ulimit=fsize=%lld:%lld", (long long)engine_file_mb(r) << 20,
 			  (long long)engine_file_mb(r) << 20);
+	if (r->cpu_seconds)
+		strs_addf(argv, "--ulimit=cpu=%lld:%lld", (long long)r->cpu_seconds + 1, (long long)r->cpu_seconds + 2);
+	if (r->id_file)
+		strs_addf(argv, "--cidfile=%s", r->id_file);
 	for (const char *const *v = r->env; v && *v; v++)
 		strs_addf(argv, "--env=%s", *v);
 	if (r->out_dir)
@@ -183,7 +187,7 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 	if (r->secrets)
 		bind_at(g, r->secrets, "/run/secrets", "ro,Z", true, argv);
 	strs_add(argv, r->image);
-	script_argv(r->script, r->workdir, r->turns, argv);
+	script_argv(r->script, r->workdir, r->turns, r->stdin_path, argv);
 }
 
 static void own_podman(const struct engine *g, const char *dir, const char *image, struct strs *argv)

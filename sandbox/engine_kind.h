@@ -40,6 +40,9 @@ struct engine_run {				    /* all borrowed */
 	const char *workdir;	   /* the name of the input that it begins in a copy of; NULL: none */
 	int64_t out_mb;		   /* what it may leave in out_dir, which bounds each file elsewhere too; 0: no limit */
 	const struct strs *groups; /* bwrap: control groups that hold its limits; NULL: there are none */
+	int64_t cpu_seconds;	   /* of processor time; engines hold each process to a second more; 0: no limit */
+	const char *stdin_path;	   /* "NAME" or "NAME/PATH" of an input: its standard input; NULL: it has none */
+	const char *id_file;	   /* where a container's id is to be written; NULL: nobody asks */
 	int user; /* bwrap as root: the user id on this machine that it runs under, ENGINE_USERS of them */
 };
 struct engine_state {

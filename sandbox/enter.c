@@ -12,7 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #ifdef __linux__
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #endif
 
 #define WORD "sandbox-enter"
@@ -60,6 +63,10 @@ void enter_argv(const struct enter *e, struct strs *argv)
 		strs_addf(argv, "memory_mb=%d", e->memory_mb);
 	if (e->file_mb)
 		strs_addf(argv, "file_mb=%lld", (long long)e->file_mb);
+	if (e->cpu_seconds)
+		strs_addf(argv, "cpu_seconds=%lld", (long long)e->cpu_seconds);
+	if (e->reap)
+		strs_add(argv, "reap");
 	strs_add(argv, "--");
 }
 
@@ -108,7 +115,7 @@ static int join_group(const char *dir)
 	return rc;
 }
 
-static void set_limits(int memory_mb, int64_t file_mb)
+static void set_limits(int memory_mb, int64_t file_mb, int64_t cpu_seconds)
 {
 	for (size_t i = 0; i < N_LIMITS; i++) {
 		struct rlimit now, want = {.rlim_cur = limits[i].most, .rlim_max = limits[i].most};
@@ -116,6 +123,10 @@ static void set_limits(int memory_mb, int64_t file_mb)
 			want.rlim_cur = want.rlim_max = (rlim_t)memory_mb << 20;
 		if (limits[i].which == RLIMIT_FSIZE && file_mb)
 			want.rlim_cur = want.rlim_max = (rlim_t)file_mb << 20;
+		if (limits[i].which == RLIMIT_CPU && cpu_seconds) { /* a signal of its own, and then the end */
+			want.rlim_cur = (rlim_t)cpu_seconds + 1;
+			want.rlim_max = (rlim_t)cpu_seconds + 2;
+		}
 		if (!setrlimit(limits[i].which, &want) || getrlimit(limits[i].which, &now))
 			continue;
 		/* Not root, and given less: the most that is left. */
@@ -181,10 +192,37 @@ static char *find_program(const char *name)
 	return NULL;
 }
 
+/* Forks, and returns in the child alone. bwrap's outer process does not wait for its inner one, which takes the account
+ * of all that ran with it; it becomes ours then. */
+static int stay_as_parent(void)
+{
+#if defined __linux__ && defined PR_SET_CHILD_SUBREAPER
+	pid_t parent = getppid(), ended, child;
+	int status = 0, how = 0;
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) || prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent)
+		return cannot("wait for the sandbox");
+	child = fork();
+	if (child <= 0)
+		return child ? cannot("fork") : 0;
+	for (int fd = 0; fd <= ENTER_FILTER_FD; fd++)
+		close(fd);
+	while ((ended = wait(&status)) > 0 || errno == EINTR)
+		how = ended == child ? status : how;
+	if (WIFSIGNALED(how)) {
+		signal(WTERMSIG(how), SIG_DFL);
+		raise(WTERMSIG(how));
+	}
+	_exit(WEXITSTATUS(how));
+#else
+	return 0;
+#endif
+}
+
 int enter_asked(int argc, char **argv)
 {
 	int i = 2, user = 0, also = 0, memory_mb = 0, rc = 0;
-	int64_t file_mb = 0;
+	bool reap = false;
+	int64_t file_mb = 0, cpu_seconds = 0;
 	if (argc < 4 || strcmp(argv[1], WORD) != 0)
 		return -1;
 	for (; i < argc && strcmp(argv[i], "--") != 0 && !rc; i++)
@@ -198,6 +236,10 @@ int enter_asked(int argc, char **argv)
 			memory_mb = (int)strtol(argv[i] + 10, NULL, 10);
 		else if (!strncmp(argv[i], "file_mb=", 8))
 			file_mb = strtoll(argv[i] + 8, NULL, 10);
+		else if (!strcmp(argv[i], "reap"))
+			reap = true;
+		else if (!strncmp(argv[i], "cpu_seconds=", 12))
+			cpu_seconds = strtoll(argv[i] + 12, NULL, 10);
 	if (rc || i + 1 >= argc)
 		return rc ? rc : NOT_ENTERED;
 	char *program = find_program(argv[i + 1]);
@@ -217,10 +259,12 @@ int enter_asked(int argc, char **argv)
 		return cannot("go to /");
 	rc = offer_filter();
 	if (!rc) {
-		set_limits(memory_mb,
-			   file_mb); /* late, for it binds this process too; before the right to raise them is gone */
+		/* late, for it binds this process too; before the right to raise them is gone */
+		set_limits(memory_mb, file_mb, cpu_seconds);
 		rc = become(user, also);
 	}
+	if (!rc && reap)
+		rc = stay_as_parent();
 	if (!rc) {
 		execve(program, argv + i + 1, env);
 		rc = cannot(program);

@@ -16,7 +16,9 @@ struct enter {
 	int also;		   /* a group id that it is in as well; 0: none */
 	int user;		   /* user and group id to become, where this process is root; 0: stays */
 	int64_t file_mb;	   /* of the largest file that it may write; 0: no limit */
-	int memory_mb;		   /* of address space for each process; 0: no limit */
+	bool reap; /* stays as parent, until all that ran in it has ended: who waits for it is charged with all */
+	int64_t cpu_seconds; /* of processor time, each process has one more; 0: no limit */
+	int memory_mb;	     /* of address space for each process; 0: no limit */
 };
 void enter_argv(const struct enter *e, struct strs *argv);
 bool enter_filters(void); /* this machine has a filter of system calls: ENTER_FILTER_FD will be open */

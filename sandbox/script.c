@@ -16,6 +16,9 @@ static const char copier[] =
     "(PATH=/usr/bin:/bin; cp -RP \"/in/$1/.\" \"" SCRIPT_WORK "/$1\" && chmod -R u+w \"" SCRIPT_WORK
     "/$1\") && cd \"" SCRIPT_WORK "/$1\" && shift || exit 125; exec \"$@\"";
 
+/* $1 stands below /in, the rest is what reads it. */
+static const char reader[] = "exec <\"/in/$1\" || exit 125; shift; exec \"$@\"";
+
 /* Before it, in the text, stand how many words the script's own command has and the token, and $1 is what to do first.
  * The last words are that command; those before it, one a turn, set its variables. No name of sh's is used, for each
  * may be the task's, IFS too, so every word is quoted; what stands in the parentheses may leave by any way; and what
@@ -54,12 +57,12 @@ void script_export(struct buf *out, const char *name, const char *value)
 	buf_adds(out, "';");
 }
 
-static void command_argv(const char *script, struct strs *argv);
+static void command_argv(const char *script, const char *input, struct strs *argv);
 
-static void turns_argv(const char *script, const struct script_turns *turns, struct strs *argv)
+static void turns_argv(const char *script, const struct script_turns *turns, const char *input, struct strs *argv)
 {
 	struct strs command = {0};
-	command_argv(script, &command);
+	command_argv(script, input, &command);
 	strs_add(argv, "/bin/sh");
 	strs_add(argv, "-c");
 	strs_add(argv, "--");
@@ -73,20 +76,24 @@ static void turns_argv(const char *script, const struct script_turns *turns, str
 	strs_clear(&command);
 }
 
-void script_argv(const char *script, const char *workdir, const struct script_turns *turns, struct strs *argv)
+void script_argv(const char *script, const char *workdir, const struct script_turns *turns, const char *input,
+		 struct strs *argv)
 {
 	const char *const copy[] = {"/bin/sh", "-c", "--", copier, "sh", workdir};
 	for (size_t i = 0; workdir && i < sizeof copy / sizeof *copy; i++)
 		strs_add(argv, copy[i]);
 	if (turns)
-		turns_argv(script, turns, argv);
+		turns_argv(script, turns, input, argv);
 	else
-		command_argv(script, argv);
+		command_argv(script, input, argv);
 }
 
-static void command_argv(const char *script, struct strs *argv)
+static void command_argv(const char *script, const char *input, struct strs *argv)
 {
 	struct interpreter in;
+	const char *const read[] = {"/bin/sh", "-c", "--", reader, "sh", input};
+	for (size_t i = 0; input && i < sizeof read / sizeof *read; i++)
+		strs_add(argv, read[i]);
 	strs_add(argv, "/bin/sh"); /* whatever PATH the task has */
 	strs_add(argv, "-c");
 	strs_add(argv, "--"); /* what follows is no option, whatever it begins with */

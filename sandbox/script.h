@@ -18,9 +18,11 @@ struct script_turns {
 void script_export(struct buf *out, const char *name, const char *value);
 
 /* Adds the words that run it. workdir: the input that it begins in a copy of, which it may write to (SCRIPT_WORK/NAME);
- * NULL: none. turns: NULL: it runs once. */
+ * NULL: none. turns: NULL: it runs once. input: what it reads as its standard input, below /in, from the start in each
+ * turn; NULL: nothing. */
 #define SCRIPT_WORK "/tmp"
-void script_argv(const char *script, const char *workdir, const struct script_turns *turns, struct strs *argv);
+void script_argv(const char *script, const char *workdir, const struct script_turns *turns, const char *input,
+		 struct strs *argv);
 /* Would it run as something else than its author sees: a byte order mark, carriage returns at the ends of lines, a #!
  * line without a program? True: why says where it is, and what is expected. */
 bool script_wrong(const char *script, size_t len, char why[240]);

@@ -26,13 +26,14 @@ struct watch {
 	uint64_t limit;
 	void (*over)(void *);
 	void *ctx;
+	int64_t cpu_ms;
 	uint64_t seen;	/* CPU ticks and bytes at the last look, added up: the same means that nothing happened */
 	bool told, due; /* over was called; is to be called */
 };
 struct process {
 	long pid, parent;
-	uint64_t rss, ticks;
-	long init; /* the sandbox's first process that it descends from; 0: none; -1: not looked for yet */
+	uint64_t rss, ticks; /* ticks: with those of the children that it waited for */
+	long init;	     /* the sandbox's first process that it descends from; 0: none; -1: not looked for yet */
 };
 static struct watch *watches;
 static struct loop_timer *timer;
@@ -65,7 +66,7 @@ static struct process *census(size_t *n)
 	while (d && (de = readdir(d))) {
 		char path[64], text[512];
 		unsigned long user, sys;
-		long pid = strtol(de->d_name, NULL, 10), parent, rss;
+		long pid = strtol(de->d_name, NULL, 10), parent, rss, waited_user, waited_sys;
 		if (pid <= 0)
 			continue;
 		snprintf(path, sizeof path, "/proc/%ld/stat", pid);
@@ -73,15 +74,19 @@ static struct process *census(size_t *n)
 		    slurp(path, text, sizeof text) ? strrchr(text, ')') : NULL; /* the name may hold anything */
 		if (!rest ||
 		    sscanf(rest + 1,
-			   " %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %*d %*d %*u %*u %ld",
-			   &parent, &user, &sys, &rss) != 4)
+			   " %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %*d %*d %*d %*u %*u %ld",
+			   &parent, &user, &sys, &waited_user, &waited_sys, &rss) != 6)
 			continue;
 		if (count == cap) {
 			cap = cap ? cap * 2 : 256;
 			all = xrealloc(all, cap * sizeof *all);
 		}
-		all[count++] = (struct process){
-		    .pid = pid, .parent = parent, .rss = (uint64_t)rss * page, .ticks = user + sys, .init = -1};
+		all[count++] =
+		    (struct process){.pid = pid,
+				     .parent = parent,
+				     .rss = (uint64_t)rss * page,
+				     .ticks = user + sys + (unsigned long)waited_user + (unsigned long)waited_sys,
+				     .init = -1};
 	}
 	if (d)
 		closedir(d);
@@ -178,6 +183,8 @@ static void look(struct watch *w, const struct process *all, size_t n)
 			files += memory_files(all[i].pid, &known);
 		}
 	free(known.v);
+	int64_t ms = (int64_t)(ticks * 1000 / (uint64_t)sysconf(_SC_CLK_TCK));
+	w->cpu_ms = ms > w->cpu_ms ? ms : w->cpu_ms;
 	if (rss + files > w->limit) {
 		for (size_t i = 0; i < n; i++) {
 			char path[64], text[2048];
@@ -268,6 +275,11 @@ void watch_stop(struct watch *w)
 	}
 }
 
+int64_t watch_cpu_ms(const struct watch *w)
+{
+	return w ? w->cpu_ms : 0;
+}
+
 void watch_signal(long init, int sig)
 {
 	size_t n;
@@ -293,6 +305,11 @@ struct watch *watch_start(long init, int memory_mb, void (*over)(void *ctx), voi
 void watch_stop(struct watch *w)
 {
 	(void)w;
+}
+int64_t watch_cpu_ms(const struct watch *w)
+{
+	(void)w;
+	return 0;
 }
 void watch_signal(long init, int sig)
 {

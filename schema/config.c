@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PIDS_ONCE 10 /* max_pids without the setting, up to 0.1.0 */
+
 const char config_template[] = "{\n  \"schema\": 1,\n  \"branch\": \"main\",\n  \"images\": [\"alpine:3.20\"]\n}\n";
 
 static void clear_images(struct grid_config *c)
@@ -273,7 +275,7 @@ static const struct setting {
     {OTHER(max_cpus, parse_max_cpus, "number, 0.01-1024", "1"),
      "the most processors that a task may ask for, and what it gets when it does not ask"},
     {NUMBER(max_memory_mb, 512, 16, 1048576), "the same for memory"},
-    {NUMBER(max_pids, 10, 3, 4096), "the same for processes and threads"},
+    {NUMBER(max_pids, 64, 3, 4096), "the same for processes and threads"},
     {NUMBER(tmp_mb, 64, 1, 65536), "the size of a task's `/tmp`"},
     {NUMBER(output_limit_bytes, 10240, 256, 262144), "kept of each stream of a task: its beginning and its end"},
     {NUMBER(point_output_bytes, 1024, 128, 16384), "the same of each point of a task with `points`"},
@@ -357,7 +359,7 @@ static void *at(struct grid_config *c, size_t offset)
 
 void config_defaults(struct grid_config *c)
 {
-	*c = (struct grid_config){.branch = xstrdup("main"), .max_cpus = 1};
+	*c = (struct grid_config){.branch = xstrdup("main"), .max_cpus = 1, .max_pids_once = PIDS_ONCE};
 	c->images[0] = xstrdup("alpine:3.20");
 	for (size_t i = 0; i < N_SETTINGS; i++)
 		if (settings[i].max)
@@ -388,6 +390,8 @@ static void parse_member(struct grid_config *c, const struct json *m, struct pro
 			   (long long)s->max);
 	else
 		*(int64_t *)at(c, s->offset) = n;
+	if (!strcmp(m->name, "max_pids"))
+		c->max_pids_once = c->max_pids;
 }
 
 void config_parse(struct grid_config *c, const char *text, size_t len, struct problems *p)

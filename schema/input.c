@@ -14,6 +14,22 @@ bool input_name_valid(const char *name)
 	return n >= 1 && n <= 64 && !name[n] && name[0] != '.' && tree_name_valid(name);
 }
 
+bool input_names(const struct json *inputs, const char *path)
+{
+	size_t n = strcspn(path, "/");
+	char name[65];
+	snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : 0), path);
+	if (strlen(path) > TEXT_MAX || !*name || !inputs || inputs->type != JSON_OBJECT || !json_get(inputs, name))
+		return false;
+	for (const char *at = path + n; *at; at += n) {
+		at++;
+		n = strcspn(at, "/");
+		if (!n || (n <= 2 && !strncmp(at, "..", n)))
+			return false;
+	}
+	return true;
+}
+
 static bool is_oid(const struct json *m)
 {
 	return m && m->type == JSON_STRING && (m->len == 40 || m->len == 64) &&

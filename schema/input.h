@@ -21,6 +21,8 @@ struct input {		      /* borrowed from the task's document */
 };
 /* 1-64 of A-Z a-z 0-9 . _ -, no dot first. */
 bool input_name_valid(const char *name);
+/* Does path ("NAME" or "NAME/PATH") begin with the name of one of the inputs, and name nothing outside of it? */
+bool input_names(const struct json *inputs, const char *path);
 /* Is the member well-formed, and is what it says of itself within so many files and MB (0 MB: the grid takes none)?
  * Else false: *at is the value, why what is wrong with it and what was expected. */
 bool inputs_valid(const struct json *inputs, int64_t max_mb, int64_t max_files, const struct json **at, char why[240]);

@@ -111,6 +111,12 @@ static void check_pids(const struct members *k, const struct json *m)
 	check_int(k, m, 3, k->c->max_pids, &k->t->pids);
 }
 
+static void check_cpu_seconds(const struct members *k, const struct json *m)
+{
+	int64_t processors = (int64_t)k->c->max_cpus + ((double)(int64_t)k->c->max_cpus < k->c->max_cpus);
+	check_int(k, m, 1, k->c->max_timeout_seconds * processors, &k->t->cpu_seconds);
+}
+
 static void check_out(const struct members *k, const struct json *m)
 {
 	check_int(k, m, 0, k->c->max_out_mb, &k->t->out_mb);
@@ -130,6 +136,13 @@ static void check_workdir(const struct members *k, const struct json *m)
 	if (!clean_string(m) || !json_get(inputs, m->text))
 		wrong(k, m, m->name, "the name of one of its inputs");
 	k->t->workdir = m->text;
+}
+
+static void check_stdin(const struct members *k, const struct json *m)
+{
+	if (!clean_string(m) || !input_names(json_get(k->t->doc, "inputs"), m->text))
+		wrong(k, m, m->name, "the name of one of its inputs, or NAME/PATH of a file in it");
+	k->t->stdin_path = m->text;
 }
 
 static void check_cpus(const struct members *k, const struct json *m)
@@ -356,6 +369,11 @@ static const struct field {
     {{"cpus", "number", "0.01 to `max_cpus`", "`max_cpus`", false}, check_cpus},
     {{"memory_mb", "integer", "4 to `max_memory_mb`", "`max_memory_mb`", false}, check_memory},
     {{"pids", "integer", "3 to `max_pids`", "`max_pids`", false}, check_pids},
+    {{"cpu_seconds", "integer",
+      "1 to `max_timeout_seconds` times `max_cpus`; of processor time, all its processes together, each point by "
+      "itself",
+      "none: `timeout_seconds` alone", false},
+     check_cpu_seconds},
     {{"out_mb", "integer", "0 to `max_out_mb`; the most that it may leave in `/out`; 0: it has none", "`max_out_mb`",
       false},
      check_out},
@@ -370,6 +388,9 @@ static const struct field {
       "the name of an input, a folder: the script begins in a copy of it that it may write to, in `/tmp`",
       "none: it begins in `/tmp`", false},
      check_workdir},
+    {{"stdin", "string", "the name of an input, a file, or `NAME/PATH` of a file in one: its standard input",
+      "none: it is empty", false},
+     check_stdin},
     {{"secrets", "array of names",
       "1-16; each stands in `/run/secrets/NAME`, on nodes whose owner gives it to a signer of this task and in this "
       "image; the task has to be signed, one node runs it, and `out_mb` is 0 unless it says else",
@@ -481,7 +502,7 @@ static const struct field {
       "the "
       "node's engine was the reason; `evidence` where another than its node ended it; of attempts that were "
       "tried "
-      "again also `exit_code`, `signal`, `duration_ms`, `stderr_tail`, `out`, `out_error`; of "
+      "again also `exit_code`, `signal`, `ended_by`, `duration_ms`, `stderr_tail`, `out`, `out_error`; of "
       "votes `commitment`, `duration_ms`, `engine`, `image_digest`",
       NULL, false},
      NULL},

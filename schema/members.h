@@ -29,9 +29,11 @@ struct task {
 	char *usual_image; /* owned, too: the grid's, which may have other settings before this task has ended */
 	const char *id, *script, *image;
 	int64_t timeout_seconds, priority, max_attempts, memory_mb, pids;
-	const char *network; /* by the grid's name; NULL: none */
-	const char *workdir; /* the input that it begins in a copy of; NULL: none */
-	int64_t out_mb;	     /* what it may leave in /out; 0: there is none */
+	const char *network;	/* by the grid's name; NULL: none */
+	int64_t cpu_seconds;	/* of processor time; 0: no limit */
+	const char *stdin_path; /* "NAME" or "NAME/PATH" of an input; NULL: nothing */
+	const char *workdir;	/* the input that it begins in a copy of; NULL: none */
+	int64_t out_mb;		/* what it may leave in /out; 0: there is none */
 	double cpus;
 	bool retry_on_failure, share_sandbox;
 	int64_t replicas, quorum; /* as the task has them; 0: it does not say */

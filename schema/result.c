@@ -10,7 +10,10 @@
 #define REPLACED "\xEF\xBF\xBD" /* U+FFFD, for what was no UTF-8 */
 #define KEEP_MOST 131072	/* of each end of a stream that is cut to fit, */
 #define KEEP_LEAST 16		/* and at least so much of it */
-#define MARK_BYTES 64		/* more than the mark between them takes */
+#define USAGE_SLACK 1.1		/* of processor time: it is dealt out in slices, */
+#define USAGE_SLACK_MS 1000	/* and each sandbox takes some before and after */
+#define MILLIS_MAX (1LL << 50)
+#define MARK_BYTES 64 /* more than the mark between them takes */
 
 const char *const result_statuses[RESULT_N_STATUSES] = {"success",   "failed",	"timeout",  "oom",
 							"cancelled", "lost",	"disputed", "unstartable",
@@ -68,6 +71,8 @@ static struct json *limits(const struct engine_run *r, const struct result_facts
 	json_set(j, "output_limit_bytes", json_new_int((int64_t)f->output_limit));
 	if (f->out_mb)
 		json_set(j, "out_mb", json_new_int(f->out_mb));
+	if (r->cpu_seconds)
+		json_set(j, "cpu_seconds", json_new_int(r->cpu_seconds));
 	if (unenforced)
 		json_set(j, "enforced", json_new_bool(false));
 	return j;
@@ -75,9 +80,35 @@ static struct json *limits(const struct engine_run *r, const struct result_facts
 
 static void set_end(struct json *r, const struct attempt_result *a)
 {
+	static const char *const ends[END_KINDS] = {
+	    [END_EXIT] = "exit",     [END_EXIT_OR_SIGNAL] = "exit_or_signal", [END_TIME] = "limit:time",
+	    [END_CPU] = "limit:cpu", [END_MEMORY] = "limit:memory",	      [END_OUT] = "limit:out",
+	    [END_CANCEL] = "cancel"};
 	json_set(r, "status", json_new_str(attempt_status_name(a->status)));
 	json_set(r, "exit_code", a->exit_code < 0 ? json_new(JSON_NULL) : json_new_int(a->exit_code));
 	json_set(r, "signal", a->signal ? json_new_int(a->signal) : json_new(JSON_NULL));
+	if (ends[a->end])
+		json_set(r, "ended_by", json_new_str(ends[a->end]));
+}
+
+static void set_known(struct json *u, const char *name, int64_t n)
+{
+	if (n >= 0)
+		json_set(u, name, json_new_int(n));
+}
+
+static void set_usage(struct json *r, const struct account *a)
+{
+	if (!a->by)
+		return;
+	struct json *u = json_new(JSON_OBJECT);
+	set_known(u, "cpu_user_ms", a->user_ms);
+	set_known(u, "cpu_system_ms", a->system_ms);
+	set_known(u, "peak_memory_kb", a->peak_kb);
+	set_known(u, "read_bytes", a->read_bytes);
+	set_known(u, "written_bytes", a->written_bytes);
+	json_set(u, "by", json_new_str(a->by));
+	json_set(r, "usage", u);
 }
 
 struct json *result_point(const struct attempt_result *a, int64_t index, bool digest)
@@ -86,6 +117,10 @@ struct json *result_point(const struct attempt_result *a, int64_t index, bool di
 	json_set(r, "point", json_new_int(index));
 	set_end(r, a);
 	json_set(r, "duration_ms", json_new_int(a->duration_ms));
+	if (a->used.by)
+		json_set(r, "cpu_ms", json_new_int(a->used.user_ms + a->used.system_ms));
+	if (a->reason[0])
+		json_set(r, "reason", json_new_str(a->reason));
 	if (a->out_bytes) /* mostly one of the two is silent, and there are many points */
 		set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, digest, a->out_sha256);
 	if (a->err_bytes)
@@ -134,6 +169,7 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 	json_set(r, "image", json_new_str(images ? f->image : "host:/usr"));
 	json_set(r, "image_digest", json_new_str(f->image_digest));
 	json_set(r, "limits", limits(f->run, f, a->unenforced));
+	set_usage(r, &a->used);
 	sha256(f->script, strlen(f->script), script);
 	set_hash(r, "script_sha256", script);
 	if (f->network)
@@ -146,8 +182,8 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 		set_stream(r, "stdout", &a->out, a->out_bytes, a->out_truncated, f->digest, a->out_sha256);
 		set_stream(r, "stderr", &a->err, a->err_bytes, a->err_truncated, f->digest, a->err_sha256);
 	}
-	if (f->reason && *f->reason)
-		json_set(r, "reason", json_new_str(f->reason));
+	if ((f->reason && *f->reason) || a->reason[0])
+		json_set(r, "reason", json_new_str(f->reason && *f->reason ? f->reason : a->reason));
 	if (f->out)
 		json_set(r, "out", json_copy(f->out));
 	if (f->out_error && *f->out_error)
@@ -203,6 +239,29 @@ static bool wrong(char why[200], const char *fmt, ...)
 	return false;
 }
 
+/* Does what ended it agree with the status and the exit code (-1: none)? Older results do not say. */
+static bool ended_by_sound(const struct json *of, const char *status, int64_t code, char why[200])
+{
+	static const struct {
+		const char *by, *status;
+	} may[] = {{"exit", "success"},	      {"exit", "failed"},	{"exit_or_signal", "failed"},
+		   {"limit:time", "timeout"}, {"limit:cpu", "timeout"}, {"limit:memory", "oom"},
+		   {"limit:out", "failed"},   {"cancel", "cancelled"}};
+	const struct json *by = json_get(of, "ended_by");
+	bool fits = !by;
+	for (size_t i = 0; i < sizeof may / sizeof *may && !fits; i++)
+		fits = by->type == JSON_STRING && !strcmp(by->text, may[i].by) && !strcmp(status, may[i].status);
+	if (!fits)
+		return wrong(why, "%s, and it was ended by %.40s", status,
+			     by->type == JSON_STRING ? by->text : "nothing that is known");
+	if (by && code >= 0 && !strncmp(by->text, "exit", 4) &&
+	    (code > 128 && code <= 192) != !strcmp(by->text, "exit_or_signal"))
+		return wrong(why, "exit code %lld, and it was ended by %s", (long long)code, by->text);
+	if (by && code >= 0 && strncmp(by->text, "exit", 4) != 0)
+		return wrong(why, "exit code %lld, and it was stopped: ended by %s", (long long)code, by->text);
+	return true;
+}
+
 bool result_end_sound(const struct json *of, const char *status, char why[200])
 {
 	const struct json *code = json_get(of, "exit_code"), *signal = json_get(of, "signal");
@@ -220,7 +279,7 @@ bool result_end_sound(const struct json *of, const char *status, char why[200])
 		return wrong(why, "%s with exit code %lld: it was stopped", status, (long long)n);
 	if (code && signal && sig != (n > 128 && n <= 192 ? n - 128 : 0))
 		return wrong(why, "signal %lld with exit code %lld", (long long)sig, (long long)n);
-	return true;
+	return ended_by_sound(of, status, n, why);
 }
 
 /* The mark where the middle of a long output was left out, see collected() in runner.c. NULL: it is nowhere; *behind is
@@ -303,6 +362,48 @@ bool result_stream_sound(const struct json *result, const char *stream, bool dig
 	return !exact || !strcmp(hex, said) || wrong(why, "%s is not what %s_sha256 is the hash of", stream, stream);
 }
 
+bool result_early(const struct json *task, const struct json *of, char why[200])
+{
+	int64_t ms = json_int(of, "duration_ms", 0), whole = json_int(task, "timeout_seconds", 0);
+	const char *by = json_str(of, "ended_by");
+	if (by && !strcmp(by, "limit:cpu"))
+		return json_get(task, "cpu_seconds")
+			   ? false
+			   : !wrong(why, "ended by a limit of processor time, and the task has none");
+	return json_get(of, "duration_ms") && ms / 1000 + 1 < whole &&
+	       !wrong(why, "a timeout after %lld ms, and the task has %lld s", (long long)ms, (long long)whole);
+}
+
+static int64_t millis(const struct json *of, const char *name)
+{
+	int64_t n = json_int(of, name, 0);
+	return n < 0 ? 0 : n < MILLIS_MAX ? n : MILLIS_MAX; /* so that sums are sums, whoever wrote them */
+}
+
+static int64_t cpu_of(const struct json *result)
+{
+	const struct json *u = json_get(result, "usage");
+	return millis(u, "cpu_user_ms") + millis(u, "cpu_system_ms");
+}
+
+/* Only what cannot be is wrong: more than its processors could give in that time, where they were held to that. */
+static bool usage_sound(const struct json *result, char why[200])
+{
+	const struct json *u = json_get(result, "usage"), *limits = json_get(result, "limits"),
+			  *cpus = json_get(limits, "cpus"), *held = json_get(limits, "enforced");
+	int64_t used = cpu_of(result), ms = json_int(result, "duration_ms", 0);
+	double most = cpus && cpus->type == JSON_NUMBER ? strtod(cpus->text, NULL) * (double)ms : 0;
+	bool enforced = !held || held->type != JSON_BOOL || held->boolean;
+	int64_t sandboxes = 1;
+	for (const struct json *p = json_get(result, "points") ? json_get(result, "points")->child : NULL; p;
+	     p = p->next)
+		sandboxes++;
+	if (u && enforced && (double)used > most * USAGE_SLACK + (double)(sandboxes * USAGE_SLACK_MS))
+		return wrong(why, "%lld ms of processor time in %lld ms, and it had %s processors", (long long)used,
+			     (long long)ms, cpus && cpus->type == JSON_NUMBER ? cpus->text : "no");
+	return true;
+}
+
 bool result_sound(const struct json *result, const char *status, char why[200])
 {
 	static const char *const all[] = {"exit_code", "signal", "started_at",	 "finished_at",	 "duration_ms",
@@ -310,7 +411,7 @@ bool result_sound(const struct json *result, const char *status, char why[200])
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		if (!json_get(result, all[i]))
 			return wrong(why, "the result of a run has no %s", all[i]);
-	return result_end_sound(result, status, why) &&
+	return result_end_sound(result, status, why) && usage_sound(result, why) &&
 	       (json_get(result, "points") || (result_stream_sound(result, "stdout", result_digest(result), why) &&
 					       result_stream_sound(result, "stderr", result_digest(result), why)));
 }
@@ -376,7 +477,7 @@ bool result_points_sound(const struct json *task, const struct json *result, con
 	struct point all[POINTS_MAX];
 	const struct json *points = json_get(result, "points"), *first = NULL;
 	size_t n = points_of(task, all), i = 0;
-	int64_t bad = 0, ms = 0;
+	int64_t bad = 0, ms = 0, cpu = 0;
 	bool ended = false;
 	if (!n && (points || json_get(result, "points_failed")))
 		return wrong(why, "the result has points, and the task has none");
@@ -394,11 +495,8 @@ bool result_points_sound(const struct json *task, const struct json *result, con
 			    : !point_sound(p, is, result_digest(result), what))
 			return wrong(why, "point %lld: %.150s", (long long)all[i].index,
 				     skipped ? "it was skipped, and says how it ran" : what);
-		if (!skipped && !strcmp(is, "timeout") &&
-		    json_int(p, "duration_ms", 0) / 1000 + 1 < json_int(task, "timeout_seconds", 0))
-			return wrong(why, "point %lld: a timeout after %lld ms, and it has %lld s",
-				     (long long)all[i].index, (long long)json_int(p, "duration_ms", 0),
-				     (long long)json_int(task, "timeout_seconds", 0));
+		if (!skipped && !strcmp(is, "timeout") && result_early(task, p, what))
+			return wrong(why, "point %lld: %.150s", (long long)all[i].index, what);
 		if (ended && !skipped)
 			return wrong(why, "point %lld ran after one that was skipped or cancelled",
 				     (long long)all[i].index);
@@ -406,12 +504,16 @@ bool result_points_sound(const struct json *task, const struct json *result, con
 		first = first || good(p) ? first : p;
 		bad += !good(p);
 		ms += json_int(p, "duration_ms", 0);
+		cpu += millis(p, "cpu_ms");
 	}
 	if (i != n)
 		return wrong(why, "%zu of its %zu points have no entry", n - i, n);
 	if (ms > json_int(result, "duration_ms", 0) + (int64_t)n)
 		return wrong(why, "its points took %lld ms, and all of them together %lld", (long long)ms,
 			     (long long)json_int(result, "duration_ms", 0));
+	if (json_get(result, "usage") && cpu > cpu_of(result))
+		return wrong(why, "its points used %lld ms of processor time, and all of them together %lld",
+			     (long long)cpu, (long long)cpu_of(result));
 	return whole_sound(result, status, bad, first, ended, why);
 }
 

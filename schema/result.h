@@ -40,6 +40,8 @@ char *result_line(const struct json *result, bool failed);
 bool result_sound(const struct json *result, const char *status, char why[200]);
 /* The same of exit code and signal alone, which the story of an attempt has too; one that is missing agrees. */
 bool result_end_sound(const struct json *of, const char *status, char why[200]);
+/* Of a timeout: was it too early for the task's limit? of: the result, a point, or the story of an attempt. */
+bool result_early(const struct json *task, const struct json *of, char why[200]);
 /* Are the points of a run's result those of its task, each sound in itself, and does the whole follow from them? */
 bool result_points_sound(const struct json *task, const struct json *result, const char *status, char why[200]);
 bool result_digest(const struct json *result); /* of what it printed only the length and hash are kept */

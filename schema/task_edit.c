@@ -152,11 +152,13 @@ int64_t task_max_attempts(const struct json *doc)
 /* What is worth keeping of a run that is not the last: how it ended, and the end of its error output. */
 static void tell_story(struct json *entry, const struct json *result)
 {
-	static const char *const kept[] = {"exit_code", "signal", "duration_ms", "out", "out_error", NULL};
+	static const char *const kept[] = {"exit_code", "signal", "ended_by", "duration_ms", "out", "out_error", NULL};
 	const struct json *err = json_get(result, "stderr");
 	for (int i = 0; kept[i]; i++)
 		if (json_get(result, kept[i]))
 			json_set(entry, kept[i], json_copy(json_get(result, kept[i])));
+	if (json_get(result, "reason") && !json_get(entry, "reason"))
+		json_set(entry, "reason", json_copy(json_get(result, "reason")));
 	if (err && err->type == JSON_STRING && err->len) {
 		size_t from = err->len > STORY_BYTES ? err->len - STORY_BYTES : 0;
 		while (from < err->len && ((unsigned char)err->text[from] & 0xC0) == 0x80)

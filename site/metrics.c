@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "base/version.h"
 #include "schema/result.h"
+#include "schema/spent.h"
 #include "store/agenda.h"
 #include "store/standing.h"
 #include "store/voters.h"
@@ -73,9 +74,10 @@ struct seconds { /* one duration of many tasks */
 	size_t n;
 };
 struct figures {
-	struct seconds run, wait;
+	struct seconds run, wait, memory;     /* memory: bytes, really */
 	double status[RESULT_N_STATUSES + 1]; /* of the finished tasks on the branch */
 	double completed, failed;	      /* ends of tasks, archived and tried again ones too */
+	double cpu_sum;			      /* as far as it is known */
 	double ended, run_sum;		      /* tasks with a known duration, archived ones too */
 	int64_t oldest;			      /* seconds the oldest queued task has waited */
 	size_t late;			      /* claims past their lease */
@@ -110,8 +112,10 @@ static void add_archive(struct figures *f, const struct json *archive)
 	f->failed +=
 	    not_below_zero(json_int(archive, "failed", 0)) + not_below_zero(json_int(archive, "retried_failed", 0));
 	f->ended += not_below_zero(json_int(archive, "completed", 0)) + not_below_zero(json_int(archive, "failed", 0));
-	for (const struct json *d = days && days->type == JSON_OBJECT ? days->child : NULL; d; d = d->next)
+	for (const struct json *d = days && days->type == JSON_OBJECT ? days->child : NULL; d; d = d->next) {
 		f->run_sum += not_below_zero(json_int(d, "run_ms", 0)) / 1000;
+		f->cpu_sum += not_below_zero(json_int(d, "cpu_ms", 0)) / 1000;
+	}
 }
 
 static void add_task(struct figures *f, const struct snapshot *s, const struct snapshot_task *t)
@@ -136,6 +140,10 @@ static void add_task(struct figures *f, const struct snapshot *s, const struct s
 	f->status[result_status_index(json_str(result, "status"))]++;
 	f->ended++;
 	f->run_sum += ms > 0 ? (double)ms / 1000 : 0;
+	const struct spent used = spent_of(result);
+	f->cpu_sum += not_below_zero(used.cpu_ms) / 1000;
+	if (used.peak_kb >= 0)
+		add_seconds(&f->memory, (double)used.peak_kb * 1024);
 	if (ms >= 0)
 		add_seconds(&f->run, (double)ms / 1000);
 	if (created && started)
@@ -164,6 +172,7 @@ static void add_tasks(struct json *list, const struct snapshot *s)
 	struct json *m = metric(list, "dgrid_tasks", "gauge", "Tasks by state.");
 	f.run.v = xcalloc(s->n_tasks + 1, sizeof *f.run.v);
 	f.wait.v = xcalloc(s->n_tasks + 1, sizeof *f.wait.v);
+	f.memory.v = xcalloc(s->n_tasks + 1, sizeof *f.memory.v);
 	for (int k = 0; k < TASK_N_STATES; k++)
 		sample(m, "", (double)s->count[k], LABELS("state", task_state_name((enum task_state)k)));
 	sample(m, "", (double)snapshot_total(s, "tasks"), LABELS("state", "archived"));
@@ -172,6 +181,7 @@ static void add_tasks(struct json *list, const struct snapshot *s)
 		add_task(&f, s, &s->tasks[i]);
 	qsort(f.run.v, f.run.n, sizeof *f.run.v, by_value);
 	qsort(f.wait.v, f.wait.n, sizeof *f.wait.v, by_value);
+	qsort(f.memory.v, f.memory.n, sizeof *f.memory.v, by_value);
 	m = metric(list, "dgrid_tasks_finished_total", "counter",
 		   "Ends of tasks, those since archived or tried again too.");
 	sample(m, "", f.completed, LABELS("outcome", "completed"));
@@ -196,8 +206,14 @@ static void add_tasks(struct json *list, const struct snapshot *s)
 		    "Run time of tasks; quantiles over the finished ones still on the branch.", &f.run, &f);
 	add_summary(list, "dgrid_recent_task_wait_seconds",
 		    "From creation to start, of the finished tasks still on the branch.", &f.wait, NULL);
+	m = metric(list, "dgrid_task_cpu_seconds_total", "counter",
+		   "Processor time of tasks, archived ones too, as far as their results tell it.");
+	sample(m, "", f.cpu_sum, NULL);
+	add_summary(list, "dgrid_recent_task_memory_bytes",
+		    "The most memory that each finished task still on the branch used.", &f.memory, NULL);
 	free(f.run.v);
 	free(f.wait.v);
+	free(f.memory.v);
 }
 
 static const char *say(const struct json *doc, const char *name)

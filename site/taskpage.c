@@ -4,6 +4,7 @@
 #include "schema/input.h"
 #include "schema/points.h"
 #include "schema/result.h"
+#include "schema/spent.h"
 #include "schema/vote.h"
 #include "site/rows.h"
 #include <stdio.h>
@@ -60,6 +61,10 @@ void taskpage_words(struct buf *out, enum task_state state, const struct json *d
 		buf_addf(out, "%s%s.", strcmp(status, "success") ? "Failed: " : "", points_words(doc, -1, points));
 	else if (!strcmp(status, "success"))
 		buf_adds(out, "Succeeded: exit code 0.");
+	else if (!strcmp(status, "timeout") && json_str(result, "ended_by") &&
+		 !strcmp(json_str(result, "ended_by"), "limit:cpu"))
+		buf_addf(out, "Stopped: its processor time of %lld s was up.",
+			 (long long)json_int(doc, "cpu_seconds", 0));
 	else if (!strcmp(status, "timeout"))
 		buf_addf(out, "Stopped: its time of %lld s was up.", (long long)json_int(doc, "timeout_seconds", 0));
 	else if (!strcmp(status, "oom"))
@@ -295,6 +300,10 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact_time(b, "Ended", row_time(result, "finished_at"));
 	fact_value(b, "Exit code", json_get(result, "exit_code"), "");
 	fact_value(b, "Signal", json_get(result, "signal"), "");
+	fact(b, "Ended by", spent_end(result));
+	char *used = spent_words(result);
+	fact(b, "Used", *used ? used : NULL);
+	free(used);
 	fact_value(b, "Attempt", json_get(result ? result : claim, "attempt"), "");
 	fact_value(b, "Attempts at most", json_get(doc, "max_attempts"), "");
 	if (doc)
@@ -311,6 +320,7 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact(b, "Concurrency group", json_str(doc, "concurrency_group"));
 	fact_value(b, "Runs beside at most", json_get(doc, "max_running"), " of its group, itself included");
 	fact_value(b, "Processors", json_get(doc, "cpus"), "");
+	fact_value(b, "Processor time", json_get(doc, "cpu_seconds"), " s at most");
 	fact_value(b, "Memory", json_get(doc, "memory_mb"), " MB");
 	fact(b, "Submitted by", json_str(doc, "submitted_by"));
 	fact(b, "Network", json_str(doc, "network"));
@@ -320,6 +330,7 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact(b, "Image digest", json_str(result, "image_digest"));
 	facts_inputs(b, doc);
 	fact(b, "Begins in a copy of", json_str(doc, "workdir"));
+	fact(b, "Reads", json_str(doc, "stdin"));
 	facts_files(b, result);
 	static const char *const steps[] = {"Queued in", "Claimed in", "Ended in"};
 	const char *const oids[] = {p->queued, p->claimed, p->ended};

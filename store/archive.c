@@ -1,6 +1,7 @@
 #include "store/archive.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "schema/spent.h"
 #include "schema/task.h"
 #include "schema/vote.h"
 #include <stdio.h>
@@ -223,6 +224,7 @@ struct row {
 };
 struct looking {
 	const struct archive_query *q;
+	char first[16];	     /* day; "": any */
 	struct asked *asked; /* by id */
 	struct row *v;
 	size_t n, room;
@@ -243,6 +245,8 @@ static void take_row(void *ctx, const char *record)
 	char mode[8];
 	const char *path = strchr(record, '\t'), *base = path ? strrchr(path, '/') : NULL;
 	if (!base || sscanf(record, "%7s blob %71s", mode, row.oid) != 2 || strcspn(base + 1, ".") >= sizeof row.id)
+		return;
+	if (strncmp(path + 1, k->first, strlen(k->first)) < 0)
 		return;
 	snprintf(row.id, sizeof row.id, "%.*s", (int)strcspn(base + 1, "."), base + 1);
 	if (k->q->ids) {
@@ -352,6 +356,8 @@ int archive_look(const struct git *g, const struct archive_query *q,
 	struct looking k = {.q = q, .asked = xcalloc(q->n + 1, sizeof *k.asked), .on_found = on_found, .ctx = ctx};
 	struct strs oids = {0};
 	char tip[72];
+	if (q->since)
+		archive_day(q->since, '/', k.first);
 	for (size_t i = 0; i < q->n; i++)
 		k.asked[i] = (struct asked){q->ids[i], i};
 	qsort(k.asked, q->n, sizeof *k.asked, by_asked);
@@ -402,6 +408,7 @@ void archive_read(struct archive_item *item, const struct json *doc, int64_t now
 	if (!when || clock_parse(when, &item->finished_at) || item->finished_at < 0 || item->finished_at > now + 86400)
 		item->finished_at = now; /* some other hand wrote it: it ends today */
 	item->duration_ms = json_int(result, "duration_ms", 0);
+	item->cpu_ms = spent_of(result).cpu_ms;
 	task_retried_ends(doc, &item->retried_completed, &item->retried_failed);
 	item->outliers = json_new(JSON_OBJECT);
 	vote_outliers(doc, item->outliers);
@@ -437,6 +444,8 @@ void archive_count(struct json *totals, const struct archive_item *item)
 	one = (struct json *)json_get(days, day);
 	bump(one, item->failed ? "failed" : "completed", 1);
 	bump(one, "run_ms", item->duration_ms);
+	if (item->cpu_ms > 0)
+		bump(one, "cpu_ms", item->cpu_ms);
 }
 
 struct taken { /* the names that the archive has in the days we add to */

@@ -30,6 +30,7 @@ int archive_lists_here(const struct git *g, const char *id, char path[128], stru
 struct archive_query {
 	char *const *ids; /* which; NULL: all there are */
 	size_t n;
+	int64_t since;	  /* only of that day and later (UTC seconds); 0: all */
 	int64_t until;	  /* as it was at that time (UTC seconds); 0: now */
 	bool docs;	  /* read them too, by one process; what is not here yet comes by one fetch */
 	const char *word; /* of those only such as have it somewhere in their text; NULL: all */
@@ -48,10 +49,10 @@ int archive_list(const struct git *g, int64_t until, void (*on_path)(void *ctx, 
 
 struct archive_item {
 	char id[65];
-	bool failed;	     /* stands in failed/, else in completed/ */
-	char oid[72];	     /* its blob */
-	int64_t finished_at; /* UTC seconds */
-	int64_t duration_ms;
+	bool failed;				   /* stands in failed/, else in completed/ */
+	char oid[72];				   /* its blob */
+	int64_t finished_at;			   /* UTC seconds */
+	int64_t duration_ms, cpu_ms;		   /* cpu_ms: 0: not known */
 	struct json *outliers;			   /* {NODE: times} of its votes; owned, NULL: none */
 	int64_t retried_completed, retried_failed; /* how often it had ended before it was tried again by hand */
 };

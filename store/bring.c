@@ -1,5 +1,6 @@
 #include "store/bring.h"
 #include "base/file.h"
+#include "base/proc.h"
 #include "store/checkout.h"
 #include "store/places.h"
 #include <errno.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 
 #define WORD "bring-input"
+#define LOCKED_TRIES 6
+#define LOCKED_PAUSE_MS 50
 #define MB (1 << 20)
 #define PACK_SPARE_MB 16
 #define WRITTEN_AT 946684800 /* 2000-01-01 */
@@ -37,6 +40,11 @@ static int fetch(const struct filestore *o, const char *ref, const char *here, c
 	char *spec = xasprintf("+%s:%s", ref, here);
 	const char *args[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec, how, NULL};
 	int rc = git_run_long(&o->git, e, args);
+	/* Another fetch of the same store, of another tree, has just that file; it is done in a moment. */
+	for (int tries = 1; rc && tries < LOCKED_TRIES && strstr(e->msg, "shallow.lock"); tries++) {
+		proc_pause(LOCKED_PAUSE_MS * tries);
+		rc = git_run_long(&o->git, e, args);
+	}
 	if (rc && strstr(e->msg, "find remote ref"))
 		e->class = ERR_NOENT;
 	free(spec);

@@ -543,6 +543,21 @@ void stage_end(struct attempt *a)
 	r.unstarted = one_in(2);
 	r.unenforced = !a->spec.limited && (!a->spec.engine->limits || one_in(9));
 	r.signal = r.exit_code > 128 && r.exit_code <= 192 ? r.exit_code - 128 : 0;
+	r.end = r.status == ATT_TIMEOUT	    ? (a->spec.run.cpu_seconds && one_in(2) ? END_CPU : END_TIME)
+		: r.status == ATT_OOM	    ? END_MEMORY
+		: r.status == ATT_CANCELLED ? END_CANCEL
+		: r.exit_code >= 0	    ? attempt_end_of_code(r.exit_code)
+					    : END_UNKNOWN;
+	if (one_in(3))
+		snprintf(r.reason, sizeof r.reason, "it ran into its limit of %d processes (pids)", a->spec.run.pids);
+	r.used = (struct account){.by = one_in(2) ? "cgroup" : "samples",
+				  .user_ms = (int64_t)((double)r.duration_ms * a->spec.run.cpus) + below(900),
+				  .system_ms = below(100),
+				  .peak_kb = below(1 << 19),
+				  .read_bytes = one_in(2) ? -1 : (int64_t)below(1 << 20),
+				  .written_bytes = one_in(2) ? -1 : 0};
+	if (one_in(4))
+		r.used.by = NULL;
 	snprintf(r.message, sizeof r.message, "no space left");
 	buf_addf(&r.out, "%lld\n", (long long)(one_in(4) ? below(1000) : 7)); /* so that votes mostly agree */
 	r.out_bytes = r.out.len;

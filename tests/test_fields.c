@@ -35,9 +35,12 @@ static void covers(enum field_doc kind, const struct json *doc)
 static struct json *a_result(void)
 {
 	const struct engine docker = {.kind = ENGINE_DOCKER};
-	const struct engine_run run = {.cpus = 0.5, .memory_mb = 64, .pids = 8, .tmp_mb = 16};
+	const struct engine_run run = {.cpus = 0.5, .memory_mb = 64, .pids = 8, .cpu_seconds = 9, .tmp_mb = 16};
 	const struct attempt_result r = {.status = ATT_FAILED,
 					 .unenforced = true,
+					 .end = END_EXIT_OR_SIGNAL,
+					 .reason = "it ran into its limit of 8 processes (pids)",
+					 .used = {.by = "cgroup", .peak_kb = 1},
 					 .exit_code = 137,
 					 .signal = 9,
 					 .started_at = 1000,
@@ -59,6 +62,7 @@ static struct json *a_result(void)
 	json_set(out, "left_out", json_new_int(1));
 	json_set(out, "ref", json_new_str("refs/dgrid/out/2026-11-29/n1/1"));
 	covers(FIELD_OUT, out);
+	covers(FIELD_USAGE, json_get(result, "usage"));
 	json_set(result, "out", out);
 	json_set(result, "out_error", json_new_str("declined"));
 	return result;
@@ -66,7 +70,14 @@ static struct json *a_result(void)
 
 static void points(void)
 {
-	struct attempt_result r = {.status = ATT_FAILED, .exit_code = 137, .signal = 9, .out_bytes = 1, .err_bytes = 1};
+	struct attempt_result r = {.status = ATT_FAILED,
+				   .exit_code = 137,
+				   .signal = 9,
+				   .out_bytes = 1,
+				   .err_bytes = 1,
+				   .end = END_EXIT_OR_SIGNAL,
+				   .used = {.by = "cgroup"},
+				   .reason = "it ran out"};
 	buf_adds(&r.out, "a");
 	buf_adds(&r.err, "b");
 	struct json *one = result_point(&r, 3, false), *skipped = result_skipped(4), *all = json_new(JSON_ARRAY);

@@ -89,8 +89,9 @@ static void values(void)
  */
 static void table(void)
 {
-	static const char *const without[] = {"task_id",    "script",	  "inputs", "workdir", "submitted_by",
-					      "created_at", "signatures", "schema", "points",  "first_point"};
+	static const char *const without[] = {"task_id", "script",	 "inputs",     "workdir",
+					      "stdin",	 "submitted_by", "created_at", "signatures",
+					      "schema",	 "points",	 "first_point"};
 	static const char *const values[] = {"1", "a", "A=b", "+1h"};
 	const struct usage_option *o;
 	const struct task_field *f;

@@ -1041,6 +1041,21 @@ static void places(void)
 		     (int)strlen(with("\"created_at\":\"x\""))));
 	judge(TASK_QUEUE);
 	clean("one that was created at no time");
+	/* By the max_pids that older programs took where the settings have none. */
+	for (int said = 0; said < 2; said++) {
+		settings = said ? "{\"max_pids\":64}" : "{}";
+		commit_by("n1", "invalid a");
+		move("queue", "failed", with("\"pids\":20"),
+		     stub_of("{\\\"task_id\\\":\\\"a\\\",\\\"script\\\":\\\"true\\\",\\\"timeout_seconds\\\":60,"
+			     "\\\"pids\\\":20}",
+			     (int)strlen(with("\"pids\":20"))));
+		judge(TASK_QUEUE);
+		if (said)
+			broken(RULE_PLACE_MOVE, "within the max_pids that the settings have");
+		else
+			clean("beyond the max_pids that the settings do not have");
+	}
+	settings = NULL;
 }
 
 /* ---- promotion ---- */
@@ -1172,13 +1187,15 @@ static const char *totals(int64_t tasks, int64_t run_ms)
 		    (long long)tasks, (long long)tasks, (long long)tasks, (long long)run_ms);
 }
 
+static const char *leaves; /* the task; NULL: finished() */
+
 /* path NULL: the archive has no such commit. */
 static void try_archive(const char *path, const char *blob, const char *after)
 {
 	static struct rule_change in_archive;
 	static struct rule_commit other;
 	commit_by("n1", "archive 1 task");
-	move("completed", NULL, finished(), NULL);
+	move("completed", NULL, leaves ? leaves : finished(), NULL);
 	change("tasks/archive.json", totals(4, 0), after);
 	in_archive = (struct rule_change){.path = (char *)path, .new_mode = 0100644};
 	snprintf(in_archive.new_oid, sizeof in_archive.new_oid, "%.71s", blob);
@@ -1207,6 +1224,27 @@ static void archives(void)
 	broken(RULE_ARCHIVE_TOTALS, "counted twice");
 	try_archive("2027/01/15/a.json", finished(), totals(5, 7));
 	broken(RULE_ARCHIVE_TOTALS, "with another run time");
+	/* Programs up to 0.1.0 do not count the processor time. */
+	for (int64_t counted = 0; counted <= 10; counted += 5) {
+		char *doc = xstrdup(finished()), *at_result = strstr(doc, "\"result\":{") + strlen("\"result\":{"),
+		     *used = xasprintf("%.*s\"usage\":{\"cpu_user_ms\":6,\"cpu_system_ms\":4},%s",
+				       (int)(at_result - doc), doc, at_result),
+		     *ms = xasprintf(counted ? ",\"cpu_ms\":%lld" : "", (long long)counted),
+		     *after = xasprintf("{\"schema\":1,\"tasks\":5,\"completed\":5,\"days\":{\"2027-01-15\":"
+					"{\"completed\":5,\"run_ms\":0%s}}}",
+					ms);
+		leaves = used;
+		try_archive("2027/01/15/a.json", used, after);
+		leaves = NULL;
+		if (counted == 5)
+			broken(RULE_ARCHIVE_TOTALS, "with half of its processor time");
+		else
+			clean(counted ? "with its processor time" : "without any processor time");
+		free(doc);
+		free(used);
+		free(ms);
+		free(after);
+	}
 	commit_by("ann", NULL);
 	change("tasks/archive.json", totals(4, 0), totals(3, 0));
 	judge(-1);

@@ -83,6 +83,16 @@ static void inputs(void)
 	with_member("\"workdir\": \"a\", \"inputs\": {\"a\": {\"tree\": \"" OID "\"}}", true);
 	with_member("\"inputs\": {\"a\": {\"tree\": \"" OID "\"}}, \"workdir\": \"b\"", false);
 	with_member("\"workdir\": \"a\"", false);
+	static const char *const reads[] = {"a", "a/b", "a/b/..c"}, *const not [] = {"b",    "a/",    "a//b",
+										     "a/..", "a/./b", "../a",
+										     "/a",   "",      "ab"};
+	for (size_t i = 0; i < sizeof reads / sizeof *reads + sizeof not / sizeof *not ; i++) {
+		bool fine = i < sizeof reads / sizeof *reads;
+		char *text = xasprintf("\"inputs\": {\"a\": {\"tree\": \"" OID "\"}}, \"stdin\": \"%s\"",
+				       fine ? reads[i] : not [i - sizeof reads / sizeof *reads]);
+		with_member(text, fine);
+		free(text);
+	}
 	struct buf said = {0};
 	problems(
 	    "{\"task_id\": \"t\", \"script\": \"true\", \"timeout_seconds\": 10,\n \"inputs\": {\"a\": {\"tree\": 5}}}",
@@ -103,7 +113,9 @@ static void schema(void)
 	    "\"memory_mb\": 4",
 	    "\"memory_mb\": 512",
 	    "\"pids\": 3",
-	    "\"pids\": 10",
+	    "\"pids\": 64",
+	    "\"cpu_seconds\": 1",
+	    "\"cpu_seconds\": 300",
 	    "\"priority\": 0",
 	    "\"priority\": 9",
 	    "\"max_attempts\": 1",
@@ -149,7 +161,10 @@ static void schema(void)
 	    "\"memory_mb\": 64.5",
 	    "\"memory_mb\": 99999999999999999999",
 	    "\"pids\": 2",
-	    "\"pids\": 11",
+	    "\"pids\": 65",
+	    "\"cpu_seconds\": 0",
+	    "\"cpu_seconds\": 301",
+	    "\"stdin\": \"a\"",
 	    "\"priority\": -1",
 	    "\"priority\": 10",
 	    "\"priority\": null",

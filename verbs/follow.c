@@ -3,6 +3,7 @@
 #include "base/sig.h"
 #include "base/text.h"
 #include "schema/result.h"
+#include "schema/spent.h"
 #include "schema/vote.h"
 #include "store/tails.h"
 #include <inttypes.h>
@@ -334,6 +335,7 @@ static int finish(struct following *f, struct err *e)
 	char number[40] = "";
 	if (code >= 0)
 		snprintf(number, sizeof number, ", exit code %" PRId64, code);
+	reason = reason ? reason : spent_end(result);
 	text_clean(&why, reason ? reason : "", SIZE_MAX, 200);
 	struct buf what = {0};
 	text_clean(&what, status ? status : "failed", SIZE_MAX, 20);

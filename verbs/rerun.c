@@ -73,6 +73,7 @@ static void concluded(void *ctx, const struct harvest *h)
 	a->broken = r->status == ATT_ENGINE;
 	if (h->over && (r->status == ATT_SUCCESS || r->status == ATT_FAILED)) { /* as the worker has it */
 		r->status = ATT_FAILED;
+		r->end = END_OUT;
 		r->exit_code = -1;
 		r->signal = 0;
 	}
@@ -307,6 +308,8 @@ static int run(struct again *a, struct err *e)
 	a->run.inputs = a->inputs;
 	a->run.n_inputs = a->n_inputs;
 	a->run.workdir = a->task.workdir;
+	a->run.stdin_path = a->task.stdin_path;
+	a->run.cpu_seconds = a->task.cpu_seconds;
 	a->run.out_dir = out;
 	a->run.out_mb = out ? a->out_mb : 0;
 	struct attempt_spec spec = {.engine = &a->engine,

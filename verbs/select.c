@@ -35,7 +35,7 @@ static bool is_word(const char *word, const char *words)
 	return false;
 }
 
-static int take_since(int64_t *since, const char *value, struct err *e)
+int select_since(int64_t *since, const char *value, struct err *e)
 {
 	static const struct {
 		char unit;
@@ -64,7 +64,7 @@ int select_take(struct selection *w, const struct usage_option *o, const char *v
 	if (!strcmp(name, "failed"))
 		w->failed = true;
 	else if (!strcmp(name, "since"))
-		return take_since(&w->since, value, e);
+		return select_since(&w->since, value, e);
 	else if (!strcmp(name, "state") && !is_word(value, STATES))
 		return err_set(e, ERR_USAGE, "--state: expected one of %s, found '%.100s'", STATES, value);
 	else if (strcmp(name, "state") != 0 && !task_id_valid(value))

@@ -17,6 +17,8 @@ struct selection { /* starts as {0} */
 };
 const struct usage_option *select_option_at(size_t i);
 int select_take(struct selection *w, const struct usage_option *o, const char *value, struct err *e);
+/* "90m", "2h", "3d", a date or a time: UTC seconds. */
+int select_since(int64_t *since, const char *value, struct err *e);
 void selection_clear(struct selection *w);
 
 struct selected {

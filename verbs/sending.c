@@ -413,6 +413,98 @@ int sending_make(struct sending *s, const struct context *ctx, const struct grid
 	return rc;
 }
 
+/* ---- in a task ---- */
+
+#define STDIN_INPUT "stdin" /* the name of the input that --stdin FILE makes */
+
+/* Is it the name that this source will have? */
+static bool has_name(const char *source, const char *name, size_t len)
+{
+	size_t n = strcspn(source, "=");
+	char *given = xstrndup(source, n);
+	bool named = source[n] && input_name_valid(given);
+	free(given);
+	if (named)
+		return n == len && !strncmp(source, name, len);
+	char *text = trimmed(source);
+	const char *last = last_part(text), *colon = strrchr(last, ':');
+	last = colon ? colon + 1 : last;
+	bool same = strlen(last) == len && !strncmp(last, name, len);
+	free(text);
+	return same;
+}
+
+void sending_take_stdin(struct sending_use *u, const struct sending_tree *checkout, struct strs *sources)
+{
+	struct stat st;
+	size_t len = u->reads ? strcspn(u->reads, "/") : 0;
+	bool known = checkout->wanted && len == strlen(SENDING_CHECKOUT) && !strncmp(u->reads, SENDING_CHECKOUT, len);
+	for (size_t i = 0; i < sources->n && u->reads && !known; i++)
+		known = has_name(sources->v[i], u->reads, len);
+	if (!u->reads || known || stat(u->reads, &st) || S_ISDIR(st.st_mode))
+		return;
+	strs_addf(sources, STDIN_INPUT "=%s", u->reads);
+	u->reads = STDIN_INPUT;
+}
+
+/* What can be told of it before it runs: is it a file? Of what another task leaves nothing can. */
+static void judge_stdin(const struct sending *s, const char *reads, const struct json *inputs, struct problems *p)
+{
+	size_t n = strcspn(reads, "/");
+	char *name = xstrndup(reads, n), type[8] = "";
+	const struct json *input = json_get(inputs, name), *file = json_get(input, "path");
+	const char *tree = json_str(input, "tree");
+	struct buf listed = {0};
+	if (!input_names(inputs, reads))
+		problem_in(p, 1, 1, "stdin",
+			   "\"%s\" is no file here, and not the name of an input (expected one of them, or NAME/PATH)",
+			   reads);
+	else if (!tree || !json_get(s->member, name))
+		;
+	else if (!reads[n] && !file)
+		problem_in(p, 1, 1, "stdin", "\"%s\" is a folder (expected a file: %s/PATH)", reads, name);
+	else if (reads[n] && (file || GIT(s, &listed, NULL, "ls-tree", "-z", "--full-tree", tree, reads + n + 1) ||
+			      !listed.len || sscanf(listed.data, "%*s %7s", type) != 1 || strcmp(type, "blob") != 0))
+		problem_in(p, 1, 1, "stdin", "input \"%s\" has no file \"%s\"", name, reads + n + 1);
+	buf_clear(&listed);
+	free(name);
+}
+
+void sending_add(const struct sending *s, const struct sending_use *u, struct json *doc, const struct grid_config *c,
+		 struct problems *p)
+{
+	const struct json *own = json_get(doc, "inputs"), *at;
+	struct json *all = own ? json_copy(own) : json_new(JSON_OBJECT);
+	char why[240];
+	for (const struct json *i = s->member ? s->member->child : NULL; i; i = i->next) {
+		if (json_get(all, i->name))
+			problem_in(p, 1, 1, "inputs", "\"%s\" is in the file and given by --input (expected one)",
+				   i->name);
+		else
+			json_set(all, i->name, json_copy(i));
+	}
+	if (s->member && !inputs_valid(all, c->max_in_mb, c->max_in_files, &at, why))
+		problem_in(p, 1, 1, "inputs", "%s", why);
+	bool usual = u->checkout && !u->workdir && !json_get(doc, "workdir");
+	const char *in = usual ? SENDING_CHECKOUT : s->member ? u->workdir : NULL;
+	const struct json *is = json_get(s->member, in ? in : "");
+	if (in && json_get(is, "path") && !json_get(is, "task")) /* only files have one there */
+		problem_in(p, 1, 1, "workdir", "\"%s\" is a file (expected a folder)", in);
+	if (in && !json_get(all, in))
+		problem_in(p, 1, 1, "workdir", "\"%s\" is not valid (expected the name of one of its inputs)", in);
+	if (u->reads)
+		judge_stdin(s, u->reads, all, p);
+	if (s->member)
+		json_set(doc, "inputs", json_copy(all));
+	if (in)
+		json_set(doc, "workdir", json_new_str(in));
+	if (u->reads)
+		json_set(doc, "stdin", json_new_str(u->reads));
+	json_free(all);
+}
+
+/* ---- to the remote ---- */
+
 static enum push_outcome push_to(const struct sending *s, const char *commit, const char *ref, struct err *e)
 {
 	char *spec = xasprintf("%s:%s", commit, ref);

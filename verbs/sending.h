@@ -23,6 +23,17 @@ struct sending_tree { /* --checkout */
 #define SENDING_CHECKOUT "src" /* its name in /in */
 int sending_make(struct sending *s, const struct context *ctx, const struct grid_config *c, bool sha256,
 		 const struct sending_tree *checkout, char *const *specs, size_t n, struct err *e);
+/* How a task uses its inputs. */
+struct sending_use {
+	const char *workdir; /* --workdir; NULL: none */
+	bool checkout;	     /* a task without one begins in that of --checkout */
+	const char *reads;   /* --stdin: the name of an input, or of a file in one; NULL: none */
+};
+/* --stdin FILE: what is the name of none of the sources, and a file here, becomes a source, and is read. */
+void sending_take_stdin(struct sending_use *u, const struct sending_tree *checkout, struct strs *sources);
+/* Puts the inputs into a task, beside those that it has itself, and how it uses them. What is wrong goes to p. */
+void sending_add(const struct sending *s, const struct sending_use *u, struct json *doc, const struct grid_config *c,
+		 struct problems *p);
 /* ERR_PERM: the host declines. What is there already is not sent again. */
 int sending_push(const struct sending *s, struct err *e);
 void sending_clear(struct sending *s);

@@ -2,6 +2,7 @@
 #include "schema/input.h"
 #include "schema/points.h"
 #include "schema/result.h"
+#include "schema/spent.h"
 #include "schema/vote.h"
 #include "verbs/follow.h"
 #include "verbs/pointlist.h"
@@ -89,11 +90,11 @@ static void show_stream(const struct json *result, const char *name)
 static void show_asked(const struct json *doc)
 {
 	static const char *const members[] = {
-	    "group",	"needs",       "after",		"timeout_seconds",   "image",	     "env",
-	    "cpus",	"memory_mb",   "pids",		"priority",	     "max_attempts", "retry_on_failure",
-	    "replicas", "quorum",      "labels",	"concurrency_group", "max_running",  "supersede",
-	    "workdir",	"first_point", "share_sandbox", "secrets",	     "network",	     "output",
-	    NULL};
+	    "group",	   "needs",	"after",   "timeout_seconds",	"image",	 "env",
+	    "cpus",	   "memory_mb", "pids",	   "priority",		"max_attempts",	 "retry_on_failure",
+	    "replicas",	   "quorum",	"labels",  "concurrency_group", "max_running",	 "supersede",
+	    "cpu_seconds", "stdin",	"workdir", "first_point",	"share_sandbox", "secrets",
+	    "network",	   "output",	NULL};
 	struct input inputs[INPUTS_MAX];
 	size_t n = inputs_of(doc, inputs);
 	for (size_t i = 0; i < n; i++) {
@@ -175,6 +176,8 @@ static void attempt_words(const struct json *a, struct buf *out)
 		buf_addf(out, "queued again by %s", by ? by : "?");
 	else if (reason || vote)
 		buf_adds(out, reason ? reason : vote);
+	else if (spent_end(a) && code < 0)
+		buf_adds(out, spent_end(a));
 	else if (number > 0)
 		buf_addf(out, "signal %lld", (long long)number);
 	else if (code >= 0)
@@ -276,6 +279,8 @@ static void show_text(const struct telling *t, const struct json *doc, const cha
 			line("signal", number);
 			free(number);
 		}
+		if (spent_end(result))
+			line("ended by", spent_end(result));
 		show_nodes("agreed", json_get(json_get(result, "quorum"), "agreed"));
 		show_nodes("outliers", json_get(json_get(result, "quorum"), "outliers"));
 		line("node", json_str(result, "node"));
@@ -286,6 +291,10 @@ static void show_text(const struct telling *t, const struct json *doc, const cha
 				      json_str(result, "engine") ? json_str(result, "engine") : "-",
 				      json_str(result, "image") ? json_str(result, "image") : "-");
 			line("ran", number);
+			free(number);
+			number = spent_words(result);
+			if (*number)
+				line("used", number);
 			free(number);
 			const struct json *held = json_get(json_get(result, "limits"), "enforced");
 			if (held && held->type == JSON_BOOL && !held->boolean)
@@ -363,9 +372,9 @@ static int cmd_show(const struct context *ctx, int argc, char **argv, struct err
 static struct json *logs_json(const struct selected *one, const struct json *doc, const struct buf *old)
 {
 	const struct json *result = json_get(doc, "result");
-	static const char *const kept[] = {"status",	    "exit_code",    "stdout",		"stderr",
-					   "stdout_bytes",  "stderr_bytes", "stdout_truncated", "stderr_truncated",
-					   "stdout_sha256", "stderr_sha256"};
+	static const char *const kept[] = {"status",	       "exit_code",	   "ended_by",	    "usage",
+					   "stdout",	       "stderr",	   "stdout_bytes",  "stderr_bytes",
+					   "stdout_truncated", "stderr_truncated", "stdout_sha256", "stderr_sha256"};
 	struct json *all = json_new(JSON_OBJECT);
 	json_set(all, "task_id", json_new_str(one->task->id));
 	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)

@@ -30,8 +30,8 @@ struct submission {
 	bool wait, sign, dry, replace, skip, force;
 	struct strs sources; /* of --input */
 	struct sending_tree checkout;
-	const char *workdir;
-	struct strs lines; /* what directives said */
+	struct sending_use use; /* of --input */
+	struct strs lines;	/* what directives said */
 	struct sending inputs;
 	struct sweep sweep;
 	char *group; /* of a sweep */
@@ -79,7 +79,10 @@ static int take_option(void *ctx, int key, struct usage_scan *s, struct err *e)
 		w->checkout.dirty = true;
 		break;
 	case 'W':
-		w->workdir = s->value;
+		w->use.workdir = s->value;
+		break;
+	case 'R':
+		w->use.reads = s->value;
 		break;
 	case 's':
 		w->script_file = s->value;
@@ -196,7 +199,8 @@ static int read_directives(struct submission *w, const char *script, struct err 
 			if (!is_given(&w->sources, said.sources.v[i]))
 				strs_add(&w->sources, said.sources.v[i]);
 		w->id = w->id ? w->id : said.id;
-		w->workdir = w->workdir ? w->workdir : said.workdir;
+		w->use.workdir = w->use.workdir ? w->use.workdir : said.use.workdir;
+		w->use.reads = w->use.reads ? w->use.reads : said.use.reads;
 		if (!w->checkout.wanted)
 			w->checkout = said.checkout;
 		w->sweep.chunk = w->sweep.chunk ? w->sweep.chunk : said.sweep.chunk;
@@ -210,9 +214,11 @@ static int read_directives(struct submission *w, const char *script, struct err 
 	return rc;
 }
 
-static int check_inputs(const struct submission *w, struct err *e)
+static int check_inputs(struct submission *w, struct err *e)
 {
-	if (w->workdir && !w->sources.n && !w->checkout.wanted)
+	sending_take_stdin(&w->use, &w->checkout, &w->sources);
+	w->use.checkout = w->checkout.wanted;
+	if (w->use.workdir && !w->sources.n && !w->checkout.wanted)
 		return err_set(e, ERR_USAGE, "--workdir goes with --input or --checkout");
 	if (w->checkout.dirty && (!w->checkout.wanted || w->checkout.rev))
 		return err_set(e, ERR_USAGE, "--dirty goes with --checkout, and without a revision");
@@ -271,32 +277,6 @@ static int make_tasks(struct submission *w, const char *script, const struct gri
 	return rc;
 }
 
-/* Beside those that the task has itself. */
-static void add_inputs(const struct submission *w, struct json *doc, const struct grid_config *c, struct problems *p)
-{
-	const struct json *own = json_get(doc, "inputs"), *at;
-	struct json *all = own ? json_copy(own) : json_new(JSON_OBJECT);
-	char why[240];
-	for (const struct json *i = w->inputs.member->child; i; i = i->next) {
-		if (json_get(all, i->name))
-			problem_in(p, 1, 1, "inputs", "\"%s\" is in the file and given by --input (expected one)",
-				   i->name);
-		else
-			json_set(all, i->name, json_copy(i));
-	}
-	if (!inputs_valid(all, c->max_in_mb, c->max_in_files, &at, why))
-		problem_in(p, 1, 1, "inputs", "%s", why);
-	json_set(doc, "inputs", all);
-	const char *in = w->workdir ? w->workdir : w->checkout.wanted ? SENDING_CHECKOUT : NULL;
-	if (in && (w->workdir || !json_get(doc, "workdir")))
-		json_set(doc, "workdir", json_new_str(in));
-	const struct json *is = json_get(w->inputs.member, in ? in : "");
-	if (in && json_get(is, "path") && !json_get(is, "task")) /* only files have one there */
-		problem_in(p, 1, 1, "workdir", "\"%s\" is a file (expected a folder)", in);
-	if (in && !json_get(all, in))
-		problem_in(p, 1, 1, "workdir", "\"%s\" is not valid (expected the name of one of its inputs)", in);
-}
-
 /* One task as it is to be queued, signed with key (may be NULL). */
 static int judge_one(struct submission *w, size_t i, struct ledger *l, const struct grid_config *c, const char *key,
 		     struct problems *p, struct err *e)
@@ -316,9 +296,8 @@ static int judge_one(struct submission *w, size_t i, struct ledger *l, const str
 	}
 	if (!doc || task_judge(&t, doc, w->q.ids.v[i], c, true, p))
 		return 0;
-	if (w->inputs.member)
-		add_inputs(w, t.doc, c, p);
-	if (changed || w->inputs.member) {
+	sending_add(&w->inputs, &w->use, t.doc, c, p);
+	if (changed || w->inputs.member || w->use.reads) {
 		free(*text);
 		*text = task_text(t.doc);
 	}
@@ -516,7 +495,7 @@ out:
 
 const struct verb verb_submit = {
     .name = "submit",
-    .args = "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] [--dry-run] "
+    .args = "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] [--stdin NAME|FILE] [--dry-run] "
 	    "[--replace | --skip-existing] [--force] [--unapproved] [--sign] [--key FILE] [--wait] [TASK-OPTION]... "
 	    "(FILE... | "
 	    "[--id ID] "
@@ -552,6 +531,9 @@ const struct verb verb_submit = {
 	     "with --checkout: also changes that are not committed, of files that Git knows"},
 	    {'W', "--workdir", "NAME", NULL,
 	     "the script begins in a copy of this input, in /tmp, that it may write to; default: src with --checkout"},
+	    {'R', "--stdin", "FILE", "@files",
+	     "its standard input: the name of an input that is a file, NAME/PATH of a file in one, or a file here, "
+	     "which becomes the input stdin"},
 	    {'n', "--dry-run", NULL, NULL, "check, print the task files as they would be queued, and queue nothing"},
 	    {'r', "--replace", NULL, NULL,
 	     "an id that a finished task has is used again: that task goes to the archive, with its result"},

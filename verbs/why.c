@@ -3,6 +3,7 @@
 #include "schema/keys.h"
 #include "schema/level.h"
 #include "schema/points.h"
+#include "schema/spent.h"
 #include "store/agenda.h"
 #include "store/standing.h"
 #include "store/trust.h"
@@ -421,6 +422,7 @@ static void why_ended(struct snapshot *s, const struct snapshot_task *t, struct 
 	const char *status = json_str(result, "status"), *at = json_str(result, "finished_at"),
 		   *reason = json_str(result, "reason"), *node = json_str(result, "node");
 	char code[32] = "";
+	reason = reason ? reason : spent_end(result);
 	if (json_int(result, "exit_code", 0) > 0)
 		snprintf(code, sizeof code, ", exit code %lld", (long long)json_int(result, "exit_code", 0));
 	because(r, "ended", "it ended at %s%s%s: %s%s%s%s", at ? at : "?", node ? " on node " : "", node ? node : "",

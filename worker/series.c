@@ -92,12 +92,35 @@ static void finish(struct series *s)
 		if (w->status == ATT_CANCELLED || w->over) {
 			w->exit_code = -1;
 			w->signal = 0;
+			w->end = w->over ? END_OUT : END_CANCEL;
 		}
 	}
 	for (; s->at < s->n; s->at++)
 		json_append(s->results, result_skipped(s->points[s->at].index));
 	s->spec.on_done(s->spec.ctx, w, s->results);
 	series_free(s);
+}
+
+static int64_t sum_of(int64_t all, int64_t one)
+{
+	return all < 0 || one < 0 ? -1 : all + one;
+}
+
+/* What the sandboxes so far have used together; what one of them does not know is not known. */
+static void add_use(struct account *all, const struct account *one, bool first)
+{
+	if (first || !one->by || !all->by) {
+		bool known = first && one->by;
+		*all = known ? *one : ACCOUNT_NONE;
+		return;
+	}
+	all->user_ms += one->user_ms;
+	all->system_ms += one->system_ms;
+	all->peak_kb = all->peak_kb < 0 || one->peak_kb < 0 ? -1
+		       : one->peak_kb > all->peak_kb	    ? one->peak_kb
+							    : all->peak_kb;
+	all->read_bytes = sum_of(all->read_bytes, one->read_bytes);
+	all->written_bytes = sum_of(all->written_bytes, one->written_bytes);
 }
 
 /* What became of the point that ran. */
@@ -124,6 +147,7 @@ static void ended(struct series *s, const struct attempt_result *r)
 {
 	struct attempt_result *w = &s->whole;
 	s->attempt = NULL;
+	add_use(&w->used, &r->used, !w->started_at);
 	w->started_at = w->started_at ? w->started_at : r->started_at;
 	w->unenforced = w->unenforced || r->unenforced;
 	w->over = r->over;
@@ -265,7 +289,8 @@ static void end_turn(struct series *s, size_t stream, int code)
 		return;
 	struct attempt_result r = {.exit_code = s->turns[s->at].code};
 	r.status = r.exit_code ? ATT_FAILED : ATT_SUCCESS;
-	r.signal = r.exit_code > 128 && r.exit_code <= 192 ? r.exit_code - 128 : 0;
+	r.end = attempt_end_of_code(r.exit_code);
+	r.signal = r.end == END_EXIT_OR_SIGNAL ? r.exit_code - 128 : 0;
 	give_turn(s, &r);
 	if (s->attempt)
 		attempt_more_time(s->attempt, s->spec.attempt.timeout_ms);
@@ -321,13 +346,15 @@ static void sandbox_done(void *ctx, struct attempt_result *r)
 	for (size_t i = 0; i < 2; i++)
 		keep(s, i, s->cutters[i].held.data, s->cutters[i].held.len);
 	if (s->at < s->n && r->status != ATT_ENGINE) { /* it ended in the midst of a point */
-		struct attempt_result one = {.status = r->status, .exit_code = r->exit_code, .signal = r->signal};
+		struct attempt_result one = {
+		    .status = r->status, .exit_code = r->exit_code, .signal = r->signal, .end = r->end};
 		for (size_t i = 0; i < 2; i++)
 			if (s->cutters[i].at == s->at)
 				close_stream(s, i);
 		if (one.status == ATT_SUCCESS) {
 			one.status = ATT_FAILED;
 			one.exit_code = -1;
+			one.end = END_UNKNOWN;
 		}
 		give_turn(s, &one);
 	}

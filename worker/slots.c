@@ -169,6 +169,7 @@ static struct engine_run limits_of(const struct slot *s)
 						    ? all->max_memory_mb
 						    : (int)t->memory_mb,
 				   .pids = (int)t->pids,
+				   .cpu_seconds = t->cpu_seconds,
 				   .tmp_mb = (int)all->config->tmp_mb};
 }
 
@@ -242,6 +243,7 @@ static void conclude(void *ctx, const struct harvest *h)
 	bool over = h->over && (a->status == ATT_SUCCESS || a->status == ATT_FAILED);
 	if (over) { /* half of what it left would look like the whole; how the script itself ended is no matter */
 		a->status = ATT_FAILED;
+		a->end = END_OUT;
 		a->exit_code = -1;
 		a->signal = 0;
 	}
@@ -349,6 +351,7 @@ static void end_early(struct slot *s, enum attempt_status status, bool unstarted
 {
 	struct attempt_result r = {.status = status, .exit_code = -1, .unstarted = unstarted};
 	r.started_at = r.finished_at = status == ATT_CANCELLED ? clock_now() : 0;
+	r.end = status == ATT_CANCELLED ? END_CANCEL : END_UNKNOWN;
 	sha256("", 0, r.out_sha256);
 	sha256("", 0, r.err_sha256);
 	struct point points[POINTS_MAX];
@@ -414,12 +417,15 @@ static void run(struct slot *s)
 					    .inputs = seen,
 					    .n_inputs = n_seen,
 					    .workdir = t->workdir,
+					    .cpu_seconds = limits.cpu_seconds,
+					    .stdin_path = t->stdin_path,
 					    .out_dir = out,
 					    .out_lost_mb = unseen ? (int)t->out_mb : 0,
 					    .out_mb = out ? t->out_mb : 0},
 				    .limited = all->config->require_limits,
 				    .quiet = consent_digest(t->doc),
 				    .out = s->out,
+				    .id_dir = all->outputs ? all->outputs->run : NULL,
 				    .timeout_ms = t->timeout_seconds * 1000,
 				    .grace_ms = grace_ms(s),
 				    .output_limit = (size_t)all->config->output_limit_bytes};

@@ -90,6 +90,13 @@ def hours_of_work_that_were_none(h):
     h.fraud(step, TOTALS)
 
 @fraud("archive.totals")
+def processor_time_that_was_none(h):
+    step, added = h.archiving("late-0")
+    step.doc["days"][next(iter(step.doc["days"]))]["cpu_ms"] += 3600000
+    h.into_archive(added)
+    h.fraud(step, TOTALS)
+
+@fraud("archive.totals")
 def totals_changed_by_hand(h):
     totals = h.doc(TOTALS)
     totals["completed"] += 1000

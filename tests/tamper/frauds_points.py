@@ -111,6 +111,8 @@ fraud_of("a_point_with_a_stream_of_no_bytes", [point(5), point(6, ""), point(7)]
 fraud_of("a_points_success_with_exit_code_7", [point(5), point(6, exit_code=7), point(7)])
 fraud_of("a_point_that_timed_out_at_once", [point(5), failed(6) | {"status": "timeout", "exit_code": None}, point(7)], "failed", exit_code=None)
 fraud_of("points_of_more_time_than_the_run", [point(5), point(6, duration_ms=3600000), point(7)])
+fraud_of("points_of_more_processor_time_than_the_run", [point(5, cpu_ms=500), point(6, cpu_ms=500), point(7)])
+fraud_of("a_point_that_succeeded_by_a_limit", [point(5), point(6, ended_by="limit:cpu"), point(7)])
 fraud_of("a_point_lost_within_a_run", [point(5), {"point": 6, "status": "lost"}, point(7)], "failed", exit_code=None)
 fraud_of("a_point_with_a_member_of_its_own", [point(5), point(6, note="trust me"), point(7)], rules=("doc.fields",))
 

@@ -52,6 +52,17 @@ def ended(name, rules, status, **members):
     make.__name__ = name
     fraud(*rules)(make)
 
+result("a_success_ended_by_a_limit", PARTS, ended_by="limit:time")
+result("an_end_that_nobody_knows", PARTS, ended_by="magic")
+ended("a_signal_that_was_an_exit", PARTS, "failed", exit_code=137, signal=9, ended_by="exit")
+ended("an_exit_that_was_a_limit", PARTS, "failed", exit_code=1, ended_by="limit:out")
+ended("a_timeout_of_processor_time_without_that_limit", PARTS, "timeout", ended_by="limit:cpu")
+result("more_processor_time_than_there_was", PARTS, usage={"cpu_user_ms": 4000, "cpu_system_ms": 2000, "by": "cgroup"})
+result("processor_time_beyond_all_numbers", PARTS, usage={"cpu_user_ms": 1 << 60, "cpu_system_ms": 1 << 60, "by": "cgroup"})
+result("processor_time_below_nothing", FORM, usage={"cpu_user_ms": -5, "cpu_system_ms": 0, "by": "cgroup"})
+result("a_usage_that_nobody_told", FORM, usage={"cpu_user_ms": 5, "cpu_system_ms": 0, "by": "the stars"})
+result("a_usage_with_a_member_of_its_own", FORM, usage={"cpu_user_ms": 5, "cpu_system_ms": 0, "by": "cgroup", "gpu_ms": 7})
+result("a_usage_that_is_a_number", FORM, usage=7)
 ended("a_failure_with_exit_code_0", PARTS, "failed", exit_code=0)
 ended("a_failure_by_a_signal_that_its_exit_code_denies", PARTS, "failed", exit_code=137, signal=15)
 ended("a_failure_that_hides_its_signal", PARTS, "failed", exit_code=137)
@@ -87,8 +98,15 @@ def limits(name, **members):
 limits("a_thousand_processors", cpus=1000)
 limits("a_terabyte_of_memory", memory_mb=1 << 20)
 limits("a_million_processes", pids=1000000)
+limits("a_limit_of_processor_time_that_nobody_asked_for", cpu_seconds=5)
 limits("a_tmp_beyond_the_grids", tmp_mb=65536)
 limits("an_output_limit_beyond_the_grids", output_limit_bytes=1 << 20)
+
+@fraud("result.task")
+def a_run_without_the_limit_of_processor_time_that_its_task_has(h):
+    h.do(h.submit("brief", cpu_seconds=5))
+    h.do(h.claim("brief"))
+    h.fraud(h.finish("brief"), C + "brief.json")
 
 @fraud("result.task")
 def more_memory_than_the_task_asks_for(h):

@@ -29,6 +29,8 @@ def text_of(what):
     return what
 
 
+ENDS = {"success": "exit", "failed": "exit", "timeout": "limit:time", "oom": "limit:memory", "cancelled": "cancel"}
+
 class Step:
     def __init__(self, who, verb, task, changes, doc=None):
         self.who, self.verb, self.task, self.changes, self.doc = who, verb, task, changes, doc
@@ -160,6 +162,7 @@ class History:
         doc["result"] = {
             "status": status, "exit_code": {"success": 0, "failed": 1}.get(status) if code is None else code, "signal": None, "node": node,
             "attempt": claim["attempt"], "nonce": claim["nonce"], "started_at": claim["claimed_at"], "finished_at": at,
+            "ended_by": ENDS[status], "usage": {"cpu_user_ms": 700, "cpu_system_ms": 100, "peak_memory_kb": 4000, "by": "samples"},
             "duration_ms": 1000, "engine": "docker", "image": "alpine:3.20", "image_digest": "sha256:" + "0" * 64,
             "limits": {"cpus": 1, "memory_mb": 512, "pids": 10, "tmp_mb": 64, "output_limit_bytes": 10240},
             "script_sha256": sha256(doc["script"]), "stdout": out, "stdout_bytes": len(out), "stdout_truncated": False,
@@ -215,6 +218,9 @@ class History:
             for where in (totals, one):
                 where[folder] = where.get(folder, 0) + 1
             one["run_ms"] = one.get("run_ms", 0) + doc["result"].get("duration_ms", 0)
+            used = doc["result"].get("usage", {})
+            if used:
+                one["cpu_ms"] = one.get("cpu_ms", 0) + used["cpu_user_ms"] + used["cpu_system_ms"]
             retried = [a for a in doc.get("attempts", [])]
             for i, a in enumerate(retried):
                 if a["outcome"] == "retried":
