@@ -5,6 +5,7 @@
 #include "base/sha256.h"
 #include "base/version.h"
 #include "git/forge.h"
+#include "schema/fit.h"
 #include "site/advice.h"
 #include "site/history.h"
 #include "site/rows.h"
@@ -169,6 +170,10 @@ static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done,
 	put_int(b, "late", json_int(f, "tasks_late", 0));
 	put_int(b, "voted", json_int(f, "tasks_voted", 0));
 	put_int(b, "outliers", outliers);
+	struct buf offer = {0};
+	fit_offer_words(json_get(n->view.doc, "offer") ? n->view.doc : f, &offer);
+	put_str(b, "offer", offer.data, 200);
+	buf_clear(&offer);
 	put_int(b, "cpus", json_int(f, "cpu_count", 0));
 	put_int(b, "memory", memory_of(f));
 	put_int(b, "disk", json_int(f, "disk_gb", 0));

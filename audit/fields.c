@@ -40,11 +40,13 @@ static const struct {
     {FIELD_TASK, "timeout_seconds", ANY, 0, 0, NULL, SAME ", `result.parts` (of a timeout), `claim.time`"},
     {FIELD_TASK, "image", ANY, 0, 0, NULL, SAME ", `result.task`"},
     {FIELD_TASK, "env", ANY, 0, 0, NULL, SAME},
-    {FIELD_TASK, "cpus", ANY, 0, 0, NULL, SAME ", `result.task`"},
-    {FIELD_TASK, "memory_mb", ANY, 0, 0, NULL, SAME ", `result.task`"},
+    {FIELD_TASK, "cpus", ANY, 0, 0, NULL, SAME ", `result.task`, `node.room`"},
+    {FIELD_TASK, "memory_mb", ANY, 0, 0, NULL, SAME ", `result.task`, `node.room`"},
     {FIELD_TASK, "pids", ANY, 0, 0, NULL, SAME ", `result.task`"},
     {FIELD_TASK, "cpu_seconds", ANY, 0, 0, NULL, SAME ", `result.task`, `result.parts` (of a timeout)"},
     {FIELD_TASK, "out_mb", ANY, 0, 0, NULL, SAME ", `out.form`"},
+    {FIELD_TASK, "disk_mb", ANY, 0, 0, NULL, SAME ", `node.room`"},
+    {FIELD_TASK, "resources", ANY, 0, 0, NULL, SAME ", `node.room`"},
     {FIELD_TASK, "inputs", ANY, 0, 0, NULL, SAME ", `input.pinned`; what the trees hold is in their ids"},
     {FIELD_TASK, "workdir", ANY, 0, 0, NULL, SAME},
     {FIELD_TASK, "stdin", ANY, 0, 0, NULL, SAME},
@@ -263,6 +265,8 @@ static const struct {
     {FIELD_NODE, "rejected", WHOLE, 0, INT64_MAX, NULL, OWN},
     {FIELD_NODE, "turns", TEXT, 0, 0, NULL, OWN},
     {FIELD_NODE, "started_at", TIME, 0, 0, NULL, OWN},
+    {FIELD_NODE, "offer", OBJECT, 0, 0, NULL, "`node.room`: no claim goes beyond it"},
+    {FIELD_NODE, "images", OBJECT, 0, 0, NULL, OWN},
     {FIELD_NODE, "labels", STRINGS, 0, 0, NULL, "`claim.task`: whoever claims carries the task's"},
     {FIELD_NODE, "networks", STRINGS, 0, 0, NULL, "`network.allowed`: whoever claims offers the task's"},
     {FIELD_NODE, "secrets", STRINGS, 0, 0, NULL, OWN},
@@ -304,6 +308,13 @@ static const struct {
     {FIELD_PAUSE, "group", ID, 0, 0, NULL, "`claim.paused`"},
     {FIELD_PAUSE, "label", ID, 0, 0, NULL, "`claim.paused`"},
 
+    {FIELD_OFFER, "cpus", NUMBER, 0, 0, NULL, "`node.room`"},
+    {FIELD_OFFER, "max_cpus", NUMBER, 0, 0, NULL, "`node.room`: of one task"},
+    {FIELD_OFFER, "memory_mb", WHOLE, 0, INT64_MAX, NULL, "`node.room`"},
+    {FIELD_OFFER, "max_memory_mb", WHOLE, 0, INT64_MAX, NULL, "`node.room`: of one task"},
+    {FIELD_OFFER, "disk_mb", WHOLE, 0, INT64_MAX, NULL, "`node.room`"},
+    {FIELD_OFFER, "resources", OBJECT, 0, 0, NULL, "`node.room`"},
+
     {FIELD_TOTALS, "schema", ANY, 0, 0, "1", "`archive.totals`"},
     {FIELD_TOTALS, "tasks", ANY, 0, 0, "whole number", "`archive.totals`"},
     {FIELD_TOTALS, "completed", ANY, 0, 0, "whole number", "`archive.totals`"},
@@ -339,6 +350,7 @@ const char *field_doc_name(enum field_doc d)
 						   [FIELD_RETIRED] = "nodes/retired/NODE",
 						   [FIELD_PAUSED] = "paused",
 						   [FIELD_PAUSE] = "pauses[]",
+						   [FIELD_OFFER] = "offer",
 						   [FIELD_TOTALS] = "archive"};
 	return names[d];
 }

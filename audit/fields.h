@@ -29,6 +29,7 @@ enum field_doc {
 	FIELD_RETIRED, /* nodes/retired/NODE.json */
 	FIELD_PAUSED,  /* tasks/paused.json, and one of its pauses */
 	FIELD_PAUSE,
+	FIELD_OFFER,
 	FIELD_TOTALS,
 	FIELD_N
 };

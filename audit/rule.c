@@ -116,6 +116,10 @@ static const struct rule rules[RULE_N] = {
 	{"node.retired", "a retired node stays so: its mark in `nodes/retired` is not changed, no node file and no key "
 			 "has its name, nobody has its keys, and no commit is its"},
     [RULE_ORDER_BY] = {"order.by", "a drain, a pause or a retirement names who committed it, and that time"},
+    [RULE_NODE_ROOM] = {"node.room",
+			"what a commit claims is within what its node offers, beside all else that the node holds: "
+			"processors, memory, disk and each resource (what is claimed `ahead` waits for room; a node "
+			"file without `offer` is not judged)"},
     [RULE_SCHEDULE_FIRE] = {"schedule.fire",
 			    "a node changes of a schedule only `last`, forward, to an instant of its `cron` that has "
 			    "come, and queues exactly "

@@ -7,6 +7,7 @@
 #include "audit/rules_needs.h"
 #include "audit/rules_order.h"
 #include "audit/rules_result.h"
+#include "audit/rules_room.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -382,6 +383,7 @@ static void judge_tasks(struct rules *r, const struct rule_commit *c)
 	}
 	if (c->parent[0]) {
 		rules_limit(r, c);
+		rules_room(r, c);
 		rules_archiving(r, c, leaving, n_leaving);
 	}
 	rules_needs(r, c);

@@ -26,7 +26,7 @@ static void judge_node(struct rules *r, const struct rule_commit *c, const struc
 	else if (!doc || doc->type != JSON_OBJECT || !named)
 		rule_tell(r, RULE_FILE_JSON, c, ch->path, "%s",
 			  !doc || doc->type != JSON_OBJECT ? "it is no object in JSON" : "its node_id is not its name");
-	else if (field_wrong(FIELD_NODE, doc, what))
+	else if (field_wrong(FIELD_NODE, doc, what) || field_wrong(FIELD_OFFER, json_get(doc, "offer"), what))
 		rule_tell(r, RULE_DOC_FIELDS, c, ch->path, "%s", what);
 	else if (c->parent[0] && seen && (seen > c->at + late || seen + late < c->at))
 		rule_tell(r, RULE_NODE_FILE, c, ch->path, "last_heartbeat is not the time of the commit");

@@ -1,5 +1,6 @@
 #include "audit/world.h"
 #include "base/clock.h"
+#include "schema/fit.h"
 #include "schema/node.h"
 #include "schema/periodic.h"
 #include <stdio.h>
@@ -45,6 +46,7 @@ void world_clear(struct world *w)
 			next = n->next;
 			json_free(n->labels);
 			json_free(n->networks);
+			json_free(n->offer);
 			free(n);
 		}
 	clear_orders(&w->drains);
@@ -214,6 +216,7 @@ void world_node_remove(struct world *w, const char *id)
 	*at = n->next;
 	json_free(n->labels);
 	json_free(n->networks);
+	json_free(n->offer);
 	free(n);
 	w->n_nodes--;
 }
@@ -238,6 +241,11 @@ void world_node_read(struct world_node *n, const struct json *doc)
 	const struct json *networks = json_get(doc, "networks");
 	json_free(n->networks);
 	n->networks = networks ? json_copy(networks) : NULL;
+	json_free(n->offer);
+	struct json *offer = fit_offer_of(doc);
+	n->offer = offer ? json_new(JSON_OBJECT) : NULL;
+	if (offer)
+		json_set(n->offer, "offer", offer);
 }
 
 /* ---- what people have told ---- */

@@ -83,6 +83,7 @@ teardown() {
 	wait_until 20 grep -q 'two is left to other nodes: no secret db-password in its image' "$T/w.log"
 	ledger_has queue two
 }
+@test "docker: each task has devices of its own" { check_devices; }
 
 @test "docker: after kill -9 the next start removes the container left running and gives the claim back" {
 	mark=9$RANDOM

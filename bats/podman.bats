@@ -32,6 +32,7 @@ teardown() {
 
 @test "podman: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }
 @test "podman: a network that its owner made, for signed tasks of a grid that names it" { check_network; }
+@test "podman: each task has devices of its own" { check_devices; }
 
 @test "podman: after kill -9 the next start removes the container left running and gives the claim back" {
 	mark=9$RANDOM

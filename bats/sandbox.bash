@@ -63,8 +63,8 @@ t.update(json.loads(sys.argv[2]))
 print(json.dumps(t))' "$1" "${2:-{\}}" >"$T/$1.json"
 	"$DGRID" submit "$T/$1.json"
 }
-run_all() {
-	"${STARTER[@]}" "$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --slots 8 --once --work-dir "$T/w1" 2>"$T/worker.log" || {
+run_all() { # [OPTIONS]
+	"${STARTER[@]}" "$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --slots 8 --once --work-dir "$T/w1" "$@" 2>"$T/worker.log" || {
 		cat "$T/worker.log"
 		return 1
 	}
@@ -455,6 +455,28 @@ check_client_killed() {
 
 # The points of a task: each has its variables, its end, its output and its /out, whether it has a sandbox of its own or
 # shares one. What a script prints is its own, also where it looks like the mark between two points.
+# Each of two tasks that run at a time has one of two devices; a third waits for one; others see none.
+check_devices() {
+	local dev
+	for dev in /dev/fuse /dev/kmsg /dev/autofs /dev/loop-control none; do [[ ! -c $dev ]] || break; done
+	if [[ $dev == none ]]; then strict_skip "no device here that a sandbox has not anyway"; return; fi
+	for i in 1 2 3; do
+		task "has-$i" '{"resources": {"odd-thing": 1}}' <<-'SH'
+			[ -c "$DGRID_RESOURCE_ODD_THING" ] || exit 9
+			echo "$DGRID_RESOURCE_ODD_THING"
+			sleep 1
+		SH
+	done
+	task both '{"resources": {"odd-thing": 2}, "env": {"DGRID_RESOURCE_ODD_THING": "mine"}}' <<<'echo "$DGRID_RESOURCE_ODD_THING"'
+	task none '{"env": {"DEV": "'"$dev"'"}}' <<<'[ ! -e "$DEV" ] && echo "none${DGRID_RESOURCE_ODD_THING}"'
+	run_all --device "odd-thing=$dev" --device odd-thing=/dev/full
+	[ "$(field none 'r["stdout"].strip()')" = none ]
+	[ "$(field both 'r["stdout"].strip()')" = "$dev,/dev/full" ]
+	for i in 1 2 3; do field "has-$i" 'r["stdout"].strip()'; done >"$T/had"
+	[ "$(sort -u "$T/had" | tr '\n' ' ')" = "$(printf '%s\n' "$dev" /dev/full | sort | tr '\n' ' ')" ]
+	"$DGRID" audit
+}
+
 check_points() {
 	local share points mark=9$RANDOM # seconds that no other test sleeps
 	points='{"A": "it'"'"'s \"1\" $(x) `y` \\", "GREETING": "hi"}, {"A": "two\nlines"}, {"DGRID_POINT": "7", "A": "3"}, {"A": "4"}, {"A": "5", "IFS": "=0123456789", "PATH": "/nowhere"}, {"A": "6"}'

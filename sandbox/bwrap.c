@@ -33,6 +33,26 @@ static void bind_system(struct strs *argv, const char *dir)
 		ENGINE_ADD(argv, "--ro-bind", dir, dir);
 }
 
+/* Into a /dev that is there, and can still be written to. What all GPUs of NVIDIA share is bound beside them. */
+static void bind_devices(const struct engine_run *r, struct strs *argv)
+{
+	static const char *const shared[] = {"/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"};
+	struct buf cuda = {0};
+	for (size_t i = 0; i < r->n_devices; i++) {
+		const struct device *d = &r->devices[i];
+		ENGINE_ADD(argv, "--dev-bind", d->path, d->path);
+		if (d->also)
+			ENGINE_ADD(argv, "--dev-bind", d->also, d->also);
+		if (d->nvidia)
+			buf_addf(&cuda, "%s%s", cuda.len ? "," : "", d->nvidia);
+	}
+	for (size_t i = 0; i < sizeof shared / sizeof *shared && cuda.len; i++)
+		ENGINE_ADD(argv, "--dev-bind-try", shared[i], shared[i]);
+	if (cuda.len)
+		ENGINE_ADD(argv, "--setenv", "CUDA_VISIBLE_DEVICES", cuda.data);
+	buf_clear(&cuda);
+}
+
 static void start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
 {
 	/* Of /etc only what Debian's commands in /usr/bin are links to. */
@@ -71,7 +91,9 @@ static void start_argv(const struct engine *g, const struct engine_run *r, struc
 		ENGINE_ADD(argv, "--setenv", "DGRID_IN", "/in");
 	if (r->secrets)
 		ENGINE_ADD(argv, "--ro-bind", r->secrets, "/run/secrets");
-	ENGINE_ADD(argv, "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size");
+	ENGINE_ADD(argv, "--proc", "/proc", "--dev", "/dev");
+	bind_devices(r, argv);
+	ENGINE_ADD(argv, "--perms", "1777", "--size");
 	strs_addf(argv, "%lld", (long long)engine_shm_mb(r) << 20);
 	ENGINE_ADD(argv, "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--perms", "1777", "--size");
 	strs_addf(argv, "%lld", (long long)r->tmp_mb << 20);

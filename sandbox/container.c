@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define PULL_TIMEOUT_MS 600000
@@ -142,6 +143,37 @@ static void bind_inputs(const struct engine *g, const struct engine_run *r, stru
 		strs_add(argv, "--env=DGRID_IN=/in");
 }
 
+/* A device's group, where others may not use it. */
+static void join_group(const char *path, struct strs *argv)
+{
+	struct stat st;
+	if (!stat(path, &st) && st.st_gid && (st.st_mode & 06) != 06 && (st.st_mode & 060) == 060)
+		strs_addf(argv, "--group-add=%lu", (unsigned long)st.st_gid);
+}
+
+static void give_devices(const struct engine *g, const struct engine_run *r, struct strs *argv)
+{
+	struct buf nvidia = {0};
+	for (size_t i = 0; i < r->n_devices; i++) {
+		const struct device *d = &r->devices[i];
+		if (d->nvidia && g->kind == ENGINE_PODMAN)
+			strs_addf(argv, "--device=nvidia.com/gpu=%s", d->nvidia);
+		else if (d->nvidia)
+			buf_addf(&nvidia, "%s%s", nvidia.len ? "," : "", d->nvidia);
+		else {
+			strs_addf(argv, "--device=%s", d->path);
+			join_group(d->path, argv);
+			if (d->also)
+				strs_addf(argv, "--device=%s", d->also);
+			if (d->also)
+				join_group(d->also, argv);
+		}
+	}
+	if (nvidia.len) /* a row of CSV */
+		strs_addf(argv, "--gpus=\"device=%s\"", nvidia.data);
+	buf_clear(&nvidia);
+}
+
 static void container_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
 {
 	strs_add(argv, program(g));
@@ -186,6 +218,7 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 	bind_inputs(g, r, argv);
 	if (r->secrets)
 		bind_at(g, r->secrets, "/run/secrets", "ro,Z", true, argv);
+	give_devices(g, r, argv);
 	strs_add(argv, r->image);
 	script_argv(r->script, r->workdir, r->turns, r->stdin_path, argv);
 }

@@ -4,6 +4,7 @@
 #ifndef ENGINE_KIND_H
 #define ENGINE_KIND_H
 #include "base/buf.h"
+#include "sandbox/device.h"
 #include "sandbox/script.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,7 +37,9 @@ struct engine_run {				    /* all borrowed */
 	size_t n_inputs;
 	const char
 	    *secrets; /* the worker's folder that is seen as /run/secrets, which cannot be written to; NULL: none */
-	const char *network;	   /* that its owner made, by the engine's name; NULL: it has none */
+	const char *network;	      /* that its owner made, by the engine's name; NULL: it has none */
+	const struct device *devices; /* that it may use */
+	size_t n_devices;
 	const char *workdir;	   /* the name of the input that it begins in a copy of; NULL: none */
 	int64_t out_mb;		   /* what it may leave in out_dir, which bounds each file elsewhere too; 0: no limit */
 	const struct strs *groups; /* bwrap: control groups that hold its limits; NULL: there are none */

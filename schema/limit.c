@@ -1,5 +1,6 @@
 #include "schema/limit.h"
 #include "base/clock.h"
+#include "schema/fit.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -110,16 +111,19 @@ const char *limit_name(const struct limit *l, char out[LIMIT_NAME])
 struct json *limit_brief(const struct json *task, const char *signer)
 {
 	static const char *const kept[] = {"concurrency_group", "max_running", "labels", "submitted_by"};
-	const char *by = signer && *signer ? signer : json_str(json_get(task, "claim"), "signed_by");
-	struct json *brief = json_new(JSON_OBJECT);
+	static const char *const claimed[] = {"node", "claimed_at", "signed_by"};
+	const struct json *claim = json_get(task, "claim");
+	struct json *brief = json_new(JSON_OBJECT), *of = json_new(JSON_OBJECT);
 	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
 		if (json_get(task, kept[i]))
 			json_set(brief, kept[i], json_copy(json_get(task, kept[i])));
-	if (by) {
-		struct json *claim = json_new(JSON_OBJECT);
-		json_set(claim, "signed_by", json_new_str(by));
-		json_set(brief, "claim", claim);
-	}
+	fit_brief(brief, task);
+	for (size_t i = 0; i < sizeof claimed / sizeof *claimed; i++)
+		if (json_str(claim, claimed[i]))
+			json_set(of, claimed[i], json_new_str(json_str(claim, claimed[i])));
+	if (signer && *signer)
+		json_set(of, "signed_by", json_new_str(signer));
+	json_set(brief, "claim", of);
 	return brief;
 }
 

@@ -26,8 +26,8 @@ bool limit_room(const struct grid_config *c, const struct json *task, const stru
 const char *limit_name(const struct limit *l, char out[LIMIT_NAME]); /* "deploy-db", "label:gpu", "submitter:ann" */
 /* Who signed the task, as its claim says; else who it says has submitted it, "" for nobody. */
 const char *limit_submitter(const struct json *task);
-/* What limits ask of a document, in one of its own: the caller's. signer: who signed it, "" or NULL: as its claim says.
- */
+/* What limits and fit.h ask of a document, in one of its own: the caller's. signer: who signed it, "" or NULL: as its
+ * claim says. */
 struct json *limit_brief(const struct json *task, const char *signer);
 /* Do a task's members agree that say with whom and when it runs? What does not goes to p. */
 void limit_judge(const struct json *doc, struct problems *p);

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "sandbox/script.h"
 #include "schema/consent.h"
+#include "schema/fit.h"
 #include "schema/input.h"
 #include "schema/level.h"
 #include "schema/limit.h"
@@ -120,6 +121,20 @@ static void check_cpu_seconds(const struct members *k, const struct json *m)
 static void check_out(const struct members *k, const struct json *m)
 {
 	check_int(k, m, 0, k->c->max_out_mb, &k->t->out_mb);
+}
+
+static void check_disk(const struct members *k, const struct json *m)
+{
+	int64_t any;
+	check_int(k, m, 1, MEMBER_DISK_MAX, &any);
+}
+
+static void check_resources(const struct members *k, const struct json *m)
+{
+	const struct json *at;
+	char why[160];
+	if (!fit_resources_valid(m, &at, why))
+		problem_in(k->p, at->line, at->col, m->name, "not valid (%s)", why);
 }
 
 static void check_inputs(const struct members *k, const struct json *m)
@@ -366,8 +381,9 @@ static const struct field {
       "bytes",
       "none", false},
      check_env},
-    {{"cpus", "number", "0.01 to `max_cpus`", "`max_cpus`", false}, check_cpus},
-    {{"memory_mb", "integer", "4 to `max_memory_mb`", "`max_memory_mb`", false}, check_memory},
+    {{"cpus", "number", "0.01 to `max_cpus`", "`max_cpus`, or all that a node gives a task", false}, check_cpus},
+    {{"memory_mb", "integer", "4 to `max_memory_mb`", "`max_memory_mb`, or all that a node gives a task", false},
+     check_memory},
     {{"pids", "integer", "3 to `max_pids`", "`max_pids`", false}, check_pids},
     {{"cpu_seconds", "integer",
       "1 to `max_timeout_seconds` times `max_cpus`; of processor time, all its processes together, each point by "
@@ -377,6 +393,14 @@ static const struct field {
     {{"out_mb", "integer", "0 to `max_out_mb`; the most that it may leave in `/out`; 0: it has none", "`max_out_mb`",
       false},
      check_out},
+    {{"disk_mb", "integer", "1-16777216; how much of its node's disk it uses, `out_mb` included",
+      "`out_mb`, if that is said", false},
+     check_disk},
+    {{"resources", "object of integers",
+      "at most 16; how many it needs of what nodes offer by name (`dgrid worker --resource`): 1-1000000 each, names of "
+      "1-64 of `A-Z a-z 0-9 _ -`",
+      "none", false},
+     check_resources},
     {{"inputs", "object of objects",
       "at most 16; each name (1-64 of `A-Z a-z 0-9 . _ -`, no dot first) stands in `/in`: `tree` (object id, "
       "on "

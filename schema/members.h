@@ -16,6 +16,8 @@
 #define TASK_ENV_BYTES 131000
 #define TASK_ENV_MAX 2000
 
+#define MEMBER_DISK_MAX (1 << 24) /* MB */
+
 /* The schema as docs/TASK_FORMAT.md tells it, in its order. */
 struct task_field {
 	const char *name, *type, *rule;

@@ -1,6 +1,7 @@
 #include "schema/node.h"
 #include "base/clock.h"
 #include "base/version.h"
+#include "schema/fit.h"
 #include "schema/level.h"
 #include <string.h>
 #include <sys/statvfs.h>
@@ -34,6 +35,10 @@ static struct json *say(const struct node_facts *f)
 	json_set(j, "pushes", json_new_int((int64_t)f->pushes));
 	json_set(j, "rejected", json_new_int((int64_t)f->rejected));
 	json_set(j, "turns", json_new_str(f->turns));
+	if (f->offer)
+		json_set(j, "offer", json_copy(f->offer));
+	if (f->images)
+		json_set(j, "images", json_copy(f->images));
 	return j;
 }
 
@@ -47,6 +52,8 @@ struct json *node_beat(const struct node_facts *f)
 
 /* So many tasks a beat tells of. */
 #define PROGRESS_MAX 256
+#define IMAGES_MAX 64
+#define IMAGE_NAME_MAX 300
 
 static struct json *progress_of(const struct json *told)
 {
@@ -56,6 +63,18 @@ static struct json *progress_of(const struct json *told)
 	for (const struct json *v = told->child; v && count < PROGRESS_MAX; v = v->next, count++)
 		if (v->name && v->name_len <= 64 && !json_to_int(v, &n) && n >= 0)
 			json_set(kept, v->name, json_new_int(n));
+	return kept;
+}
+
+static struct json *images_of(const struct json *told)
+{
+	if (!told || told->type != JSON_OBJECT)
+		return NULL;
+	struct json *kept = json_new(JSON_OBJECT);
+	int count = 0;
+	for (const struct json *v = told->child; v && count < IMAGES_MAX; v = v->next, count++)
+		if (v->name && v->name_len <= IMAGE_NAME_MAX && v->type == JSON_BOOL)
+			json_set(kept, v->name, json_copy(v));
 	return kept;
 }
 
@@ -70,6 +89,12 @@ struct json *node_beat_of(const struct json *doc)
 		if (v && !v->child)
 			json_set(beat, members[i], json_copy(v));
 	}
+	struct json *offer = beat ? fit_offer_of(doc) : NULL,
+		    *images = beat ? images_of(json_get(doc, "images")) : NULL;
+	if (offer)
+		json_set(beat, "offer", offer);
+	if (images)
+		json_set(beat, "images", images);
 	const struct json *progress = beat ? json_get(doc, "points_done") : NULL;
 	if (progress && progress->type == JSON_OBJECT)
 		json_set(beat, "points_done", progress_of(progress));

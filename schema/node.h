@@ -10,7 +10,8 @@ struct node_facts {
 	const char *status;	   /* "active", "draining", "paused", "left" */
 	const char *trouble;	   /* why it is paused; "" for none */
 	const char *engine, *engine_version, *work_dir;
-	bool limits; /* its engine holds tasks to their limits */
+	bool limits;			   /* its engine holds tasks to their limits */
+	const struct json *offer, *images; /* see fit.h; NULL: nothing is said */
 	char *const *labels;
 	size_t n_labels;
 	const struct json *networks, *secrets; /* names that tasks may ask for; NULL: it says none */

@@ -37,7 +37,11 @@ static const char *const others[][2] = {{"id", "task_id"},
 					{"mutex", "concurrency_group"},
 					{"begin", "start_after"},
 					{"expires", "deadline"},
-					{"expires_at", "deadline"}};
+					{"expires_at", "deadline"},
+					{"disk", "disk_mb"},
+					{"storage", "disk_mb"},
+					{"gres", "resources"},
+					{"devices", "resources"}};
 
 const char *synonym_of(const char *name)
 {

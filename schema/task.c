@@ -1,4 +1,5 @@
 #include "schema/task.h"
+#include "schema/fit.h"
 #include "schema/limit.h"
 #include "schema/points.h"
 #include "schema/vote.h"
@@ -97,6 +98,7 @@ int task_judge(struct task *t, struct json *doc, const char *file_id, const stru
 		check_size(doc, p);
 	check_terms(&k);
 	limit_judge(doc, p);
+	fit_judge(doc, p);
 	if (p->n == before) {
 		t->not_before = task_ready_at(doc);
 		t->deadline = task_deadline(doc);
@@ -119,17 +121,4 @@ void task_clear(struct task *t)
 	json_free(t->doc);
 	free(t->usual_image);
 	*t = (struct task){0};
-}
-
-bool task_runs_on(const struct task *t, char *const *labels, size_t n_labels)
-{
-	const struct json *wanted = json_get(t->doc, "labels");
-	for (const struct json *v = wanted ? wanted->child : NULL; v; v = v->next) {
-		bool has = false;
-		for (size_t i = 0; i < n_labels && !has; i++)
-			has = !strcmp(labels[i], v->text);
-		if (!has)
-			return false;
-	}
-	return true;
 }

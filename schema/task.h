@@ -20,6 +20,5 @@ struct json *task_read(const char *text, size_t len, struct problems *p);
 int task_judge(struct task *t, struct json *doc, const char *file_id, const struct grid_config *c, bool submitted,
 	       struct problems *p);
 void task_clear(struct task *t);
-bool task_runs_on(const struct task *t, char *const *labels, size_t n_labels); /* the node carries all its labels */
 
 #endif

@@ -156,6 +156,23 @@ static void fact_value(struct buf *b, const char *name, const struct json *v, co
 	end_fact(b);
 }
 
+/* An object of numbers: "gpu 1, licence 2". */
+static void fact_counts(struct buf *b, const char *name, const struct json *counts)
+{
+	int n = 0;
+	if (!counts || counts->type != JSON_OBJECT || !counts->child)
+		return;
+	begin_fact(b, name);
+	for (const struct json *v = counts->child; v && n < 32; v = v->next, n++) {
+		buf_adds(b, n ? ", " : "");
+		markup_html(b, v->name, markup_cut(v->name, v->name_len, 64));
+		buf_adds(b, " ");
+		if (v->type == JSON_NUMBER)
+			markup_html(b, v->text, markup_cut(v->text, v->len, 20));
+	}
+	end_fact(b);
+}
+
 static void fact_labels(struct buf *b, const struct json *labels)
 {
 	if (!labels || labels->type != JSON_ARRAY || !labels->child)
@@ -322,6 +339,8 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact_value(b, "Processors", json_get(doc, "cpus"), "");
 	fact_value(b, "Processor time", json_get(doc, "cpu_seconds"), " s at most");
 	fact_value(b, "Memory", json_get(doc, "memory_mb"), " MB");
+	fact_value(b, "Disk", json_get(doc, "disk_mb"), " MB");
+	fact_counts(b, "Resources", json_get(doc, "resources"));
 	fact(b, "Submitted by", json_str(doc, "submitted_by"));
 	fact(b, "Network", json_str(doc, "network"));
 	fact_nodes(b, "Secrets", json_get(doc, "secrets"));

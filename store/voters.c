@@ -1,4 +1,5 @@
 #include "store/voters.h"
+#include "store/rooms.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +24,8 @@ void voters_of(const struct snapshot *s, const struct json *doc, bool queued, st
 	}
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		const struct snapshot_node *n = &s->nodes[i];
-		v->able += (n->state == NODE_ACTIVE || n->state == NODE_PAUSED) &&
-			   node_has_labels(n->file, json_get(doc, "labels")) && !vote_has(doc, n->id);
+		v->able += (n->state == NODE_ACTIVE || n->state == NODE_PAUSED) && rooms_able(s, n, doc) &&
+			   !vote_has(doc, n->id);
 	}
 	size_t quorum = (size_t)v->terms.quorum, need = v->votes < quorum ? quorum - v->votes : 1;
 	v->missing = queued && v->able < need ? need - v->able : 0;

@@ -35,6 +35,8 @@ struct sim_node {
 	struct slots slots;
 	struct outbox outbox;
 	struct chooser chooser;
+	struct json *offered; /* what its file says that it offers */
+	struct fit_node room;
 	struct reaper reaper;
 	unsigned beats;
 };
@@ -63,6 +65,7 @@ static struct node_facts facts(struct sim_node *n, const char *status)
 				   .engine_version = "0.8.0",
 				   .work_dir = "/",
 				   .limits = n->slots.engine->limits,
+				   .offer = json_get(n->offered, "offer"),
 				   .slots = SLOTS,
 				   .busy = slots_busy(&n->slots),
 				   .started_at = n->started_at,
@@ -227,8 +230,28 @@ static void end_one(struct slot *s)
 		stage_end(a);
 }
 
+/* Another at each start; nodes of 0.1.0 say nothing. */
+static void draw_offer(struct sim_node *n)
+{
+	static const char *const gpus[] = {"", ", \"resources\": {\"gpu\": 1}",
+					   ", \"resources\": {\"gpu\": 2, \"x\": 1}"};
+	struct json_error je;
+	char *text =
+	    one_in(4) ? xstrdup("{}")
+		      : xasprintf("{\"offer\": {\"cpus\": %lld, \"max_cpus\": %s, \"memory_mb\": %lld, "
+				  "\"max_memory_mb\": %lld, \"disk_mb\": %lld%s}}",
+				  (long long)below(3) + 1, one_in(2) ? "1" : "0.5", (long long)(512 * (below(3) + 1)),
+				  (long long)(256 * (below(3) + 1)), (long long)below(30), gpus[below(3)]);
+	json_free(n->offered);
+	n->offered = json_parse(text, strlen(text), &je);
+	fit_node_read(&n->room, n->a.id, n->offered);
+	chooser_forget(&n->chooser);
+	free(text);
+}
+
 static void start(struct sim_node *n)
 {
+	draw_offer(n);
 	struct ledger l = open_as(&n->a, "dgrid");
 	struct orphans o = {0};
 	struct strs kept = {0};
@@ -345,6 +368,12 @@ static struct json *new_task(const char *id)
 	if (one_in(4))
 		buf_addf(&b, ", \"points\": %s, \"first_point\": %lld",
 			 one_in(2) ? "3" : "[{\"A\": \"1\"}, {\"DGRID_POINT\": \"70\"}, {}, {}]", (long long)below(60));
+	if (one_in(3))
+		buf_addf(&b, ", \"cpus\": %s, \"memory_mb\": %lld", one_in(2) ? "0.25" : "0.75",
+			 (long long)(64 * (1 + below(8))));
+	if (one_in(6))
+		buf_addf(&b, ", \"resources\": {\"gpu\": %lld}, \"disk_mb\": %lld", (long long)(1 + below(2)),
+			 (long long)(1 + below(20)));
 	if (strstr(b.data, "points") && one_in(2))
 		buf_adds(&b, ", \"share_sandbox\": true");
 	if (one_in(2))
@@ -727,6 +756,7 @@ static void begin(void)
 		n->slots.config = &sim.config;
 		n->slots.outbox = &n->outbox;
 		n->slots.fit = &n->fit;
+		n->slots.node = n->chooser.node = &n->room;
 		if (outbox_open(&n->outbox, outbox, n->a.id, &e)) {
 			fprintf(stderr, "honest: %s\n", e.msg);
 			exit(70);
@@ -750,6 +780,7 @@ static void end(void)
 		chooser_clear(&n->chooser);
 		reaper_clear(&n->reaper);
 		selfcheck_clear(&n->fit);
+		json_free(n->offered);
 		json_free(n->beat->doc);
 		n->beat->doc = NULL;
 	}

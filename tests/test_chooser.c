@@ -12,16 +12,37 @@
 static struct ledger l;
 static struct grid_config config;
 static struct chooser ch;
+static struct fit_node node;
+static struct json *file;
+
+/* What the node says of itself. */
+static void offers(const char *text)
+{
+	struct json_error je;
+	json_free(file);
+	file = json_parse(text, strlen(text), &je);
+	CHECK(file, text);
+	fit_node_read(&node, "n1", file);
+	ch.node = &node;
+}
 
 static void put(const char *folder, const char *id, const char *members)
 {
 	struct err e;
 	char *path = xasprintf("%s/tasks/%s/%s.json", l.git.dir, folder, id),
-	     *text = xasprintf("{\"task_id\": \"%s\", \"script\": \"true\", \"timeout_seconds\": 60%s%s}\n", id,
+	     *text = xasprintf("{\"task_id\": \"%s\", \"script\": \"true\"%s%s%s}\n", id,
+			       strstr(members, "timeout_seconds") ? "" : ", \"timeout_seconds\": 60",
 			       *members ? ", " : "", members);
 	CHECK(!file_write(path, text, strlen(text), &e), path);
 	free(path);
 	free(text);
+}
+
+static void drop(const char *folder, const char *id)
+{
+	char *path = xasprintf("%s/tasks/%s/%s.json", l.git.dir, folder, id);
+	CHECK(!remove(path), path);
+	free(path);
 }
 
 static void begin(const char *settings)
@@ -39,6 +60,7 @@ static void begin(const char *settings)
 	config_parse(&config, settings, strlen(settings), &p);
 	CHECK(!p.n, settings);
 	problems_clear(&p);
+	offers("{\"slots\": 8}");
 }
 
 static void end(void)
@@ -46,6 +68,8 @@ static void end(void)
 	struct err e;
 	chooser_clear(&ch);
 	config_clear(&config);
+	json_free(file);
+	file = NULL;
 	file_remove_tree(l.git.dir, &e);
 	free(l.git.dir);
 }
@@ -100,9 +124,7 @@ static void groups(void)
 	end();
 
 	begin("{\"concurrency\": {\"two\": 2, \"label:gpu\": 1, \"submitter:*\": 1}}");
-	char *labels[] = {(char *)"gpu"};
-	ch.labels = labels;
-	ch.n_labels = 1;
+	offers("{\"labels\": [\"gpu\"]}");
 	put("queue", "a", "\"labels\": [\"gpu\"], \"submitted_by\": \"a\"");
 	put("queue", "b", "\"labels\": [\"gpu\"], \"submitted_by\": \"b\"");
 	put("queue", "c", "\"submitted_by\": \"c\", \"concurrency_group\": \"two\"");
@@ -261,11 +283,9 @@ static void pauses(void)
 	static const char text[] = "{\"pauses\": [{\"group\": \"g\"}, {\"label\": \"l\"}]}";
 	char when[32];
 	char *over = xasprintf("\"group\": \"g\", \"deadline\": \"%s\"", clock_format(NOW - 1, when));
-	char *labels[] = {"l"};
 	struct json *paused = order_parse(text, strlen(text));
 	begin("{}");
-	ch.labels = labels;
-	ch.n_labels = 1;
+	offers("{\"labels\": [\"l\"]}");
 	put("queue", "a", "\"group\": \"g\"");
 	put("queue", "b", "\"labels\": [\"l\"]");
 	put("queue", "c", "\"group\": \"h\"");
@@ -280,6 +300,99 @@ static void pauses(void)
 	free(over);
 }
 
+#define AT(s) "\"created_at\": \"2027-01-15T07:" s "Z\""
+/* NOW is 2027-01-15T08:00:00Z. */
+static void room(void)
+{
+	begin("{\"max_cpus\": 8, \"max_memory_mb\": 8192}");
+	offers("{\"slots\": 8, \"offer\": {\"cpus\": 4, \"max_cpus\": 3, \"memory_mb\": 1024, \"max_memory_mb\": 768,"
+	       " \"disk_mb\": 100, \"resources\": {\"gpu\": 2}}}");
+	/* More than one task ever gets: not here, with all room free. */
+	put("queue", "cpus", "\"cpus\": 3.5, " AT("00:00"));
+	put("queue", "memory", "\"cpus\": 1, \"memory_mb\": 800, " AT("00:00"));
+	put("queue", "disk", "\"cpus\": 1, \"memory_mb\": 4, \"disk_mb\": 101, " AT("00:00"));
+	put("queue", "gpus", "\"cpus\": 1, \"memory_mb\": 4, \"resources\": {\"gpu\": 3}, " AT("00:00"));
+	put("queue", "tpu", "\"cpus\": 1, \"memory_mb\": 4, \"resources\": {\"tpu\": 1}, " AT("00:00"));
+	takes(8, "");
+	/* What does not say asks for all that a task gets: three of four processors, 768 of 1024 MB. */
+	put("queue", "any", AT("59:30"));
+	put("queue", "any2", AT("59:31"));
+	takes(8, "any");
+	/* The larger first, being as old; what does not fit is passed by. */
+	put("queue", "a1", "\"cpus\": 1, \"memory_mb\": 200, " AT("59:10"));
+	put("queue", "a2", "\"cpus\": 3, \"memory_mb\": 200, " AT("59:10"));
+	put("queue", "a3", "\"cpus\": 0.5, \"memory_mb\": 200, \"resources\": {\"gpu\": 1}, " AT("59:10"));
+	put("queue", "a4", "\"cpus\": 0.5, \"memory_mb\": 200, \"out_mb\": 9, " AT("59:11"));
+	takes(8, "a3 a2 a4");
+	put("queue", "a0", "\"memory_mb\": 4, " AT("59:10"));
+	takes(2, "a3 a0");
+	drop("queue", "a0");
+	/* What runs here counts, what runs elsewhere does not. */
+	put("in_progress", "r1", "\"cpus\": 1, \"memory_mb\": 8, \"claim\": {\"node\": \"n1\"}");
+	put("in_progress", "r2", "\"cpus\": 3, \"memory_mb\": 8, \"claim\": {\"node\": \"n2\"}");
+	takes(8, "a3 a1 a4");
+	end();
+}
+
+/* For what waits too long for room, room is kept: by its time, and for as long as it takes. */
+static void patience(void)
+{
+	begin("{\"max_cpus\": 8}");
+	offers("{\"slots\": 8, \"offer\": {\"cpus\": 4, \"max_cpus\": 4, \"memory_mb\": 65536, \"max_memory_mb\": "
+	       "65536}}");
+	put("in_progress", "runs",
+	    "\"cpus\": 2, \"claim\": {\"node\": \"n1\", \"claimed_at\": \"2027-01-15T07:59:50Z\"}");
+	put("queue", "large", "\"cpus\": 4, " AT("59:01"));
+	put("queue", "small", "\"cpus\": 1, " AT("59:20"));
+	takes(8, "small"); /* it has waited for 59 seconds */
+	put("queue", "large", "\"cpus\": 4, " AT("59:00"));
+	takes(8, "");
+	CHECK(!strcmp(ch.kept_for, "large") && ch.kept_until == NOW + 50, "its room is free in 50 seconds");
+	/* What ends by then may go, and who is more important. */
+	put("queue", "quick", "\"cpus\": 1, \"timeout_seconds\": 50, " AT("59:21"));
+	put("queue", "vip", "\"cpus\": 1, \"timeout_seconds\": 30, \"priority\": 9, " AT("59:59"));
+	takes(8, "vip quick");
+	drop("queue", "vip");
+	drop("queue", "quick");
+	/* Now it fits: it goes, and not by chance. */
+	drop("in_progress", "runs");
+	for (int i = 0; i < 20; i++) {
+		struct pick picks[SLOTS] = {0};
+		size_t got = choose(&ch, &l, &config, "n1", NOW, SLOTS, 16, picks);
+		CHECK(got == 1 && !strcmp(picks[0].id, "large"), "whose room was kept");
+		for (size_t k = 0; k < got; k++)
+			pick_clear(&picks[k]);
+		snprintf(ch.kept_for, sizeof ch.kept_for, "large");
+	}
+	/* Beside it there may be enough for both. */
+	put("queue", "large", "\"cpus\": 3, " AT("59:00"));
+	put("in_progress", "runs",
+	    "\"cpus\": 2, \"claim\": {\"node\": \"n1\", \"claimed_at\": \"2027-01-15T07:59:50Z\"}");
+	takes(8, "small");
+	end();
+}
+
+/* What is to wait in the node needs no room yet, and comes in the same order; nothing waits while slots are free. */
+static void ahead_of_room(void)
+{
+	begin("{}");
+	offers("{\"slots\": 2, \"offer\": {\"cpus\": 2, \"max_cpus\": 2, \"memory_mb\": 65536, \"max_memory_mb\": "
+	       "65536}}");
+	put("queue", "a", "\"cpus\": 1, " AT("59:50"));
+	put("queue", "b", "\"cpus\": 1, " AT("59:51"));
+	put("queue", "c", "\"cpus\": 1, \"memory_mb\": 100, " AT("59:52"));
+	put("queue", "d", "\"cpus\": 1, " AT("59:53"));
+	ch.ahead = 2;
+	takes(4, "a b c d");
+	ch.ahead = 0;
+	takes(4, "a b");
+	put("in_progress", "runs", "\"cpus\": 1, \"claim\": {\"node\": \"n1\"}");
+	ch.ahead = 2;
+	takes(3, "a b c");
+	takes(4, "a");
+	end();
+}
+
 int main(void)
 {
 	ahead();
@@ -290,5 +403,8 @@ int main(void)
 	shares();
 	signers();
 	times();
+	room();
+	patience();
+	ahead_of_room();
 	return test_end("test_chooser");
 }

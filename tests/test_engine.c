@@ -143,6 +143,123 @@ static void early(void)
 }
 #endif
 
+/* ---- devices ---- */
+
+static bool has(const struct strs *argv, const char *const *words)
+{
+	for (size_t i = 0; i < argv->n; i++) {
+		size_t k = 0;
+		while (words[k] && i + k < argv->n && !strcmp(argv->v[i + k], words[k]))
+			k++;
+		if (!words[k])
+			return true;
+	}
+	return false;
+}
+#define HAS(argv, ...) has(argv, (const char *const[]){__VA_ARGS__, NULL})
+
+/* Each engine is told in its own words; nothing of it without a device. */
+static void devices(void)
+{
+	struct device given[] = {
+	    {.resource = (char *)"gpu", .path = (char *)"/dev/nvidia1", .nvidia = (char *)"1"},
+	    {.resource = (char *)"gpu", .path = (char *)"/dev/nvidia3", .nvidia = (char *)"3"},
+	    {.resource = (char *)"fast-net", .path = (char *)"/dev/full", .also = (char *)"/dev/zero"}};
+	const struct engine_run run = {.name = "x",
+				       .node = "n",
+				       .instance = "i",
+				       .task = "t",
+				       .nonce = "0",
+				       .image = "a:1",
+				       .script = "true",
+				       .memory_mb = 64,
+				       .pids = 9,
+				       .tmp_mb = 1,
+				       .cpus = 1,
+				       .devices = given,
+				       .n_devices = 3};
+	struct strs argv = {0};
+	for (int k = 0; k < ENGINES; k++) {
+		const struct engine g = {.kind = (enum engine_kind)k};
+		struct engine_run none = run;
+		engine_start_argv(&g, &run, &argv);
+		if (k == ENGINE_DOCKER)
+			CHECK(HAS(&argv, "--gpus=\"device=1,3\"") && HAS(&argv, "--device=/dev/full"), "docker");
+		if (k == ENGINE_PODMAN)
+			CHECK(HAS(&argv, "--device=nvidia.com/gpu=1") && HAS(&argv, "--device=nvidia.com/gpu=3") &&
+				  HAS(&argv, "--device=/dev/full") && HAS(&argv, "--device=/dev/zero"),
+			      "podman");
+		if (k == ENGINE_BWRAP)
+			CHECK(HAS(&argv, "--dev", "/dev", "--dev-bind", "/dev/nvidia1", "/dev/nvidia1", "--dev-bind",
+				  "/dev/nvidia3", "/dev/nvidia3", "--dev-bind", "/dev/full", "/dev/full", "--dev-bind",
+				  "/dev/zero", "/dev/zero", "--dev-bind-try", "/dev/nvidiactl") &&
+				  HAS(&argv, "--setenv", "CUDA_VISIBLE_DEVICES", "1,3"),
+			      "bubblewrap");
+		strs_clear(&argv);
+		none.n_devices = 0;
+		engine_start_argv(&g, &none, &argv);
+		for (size_t i = 0; i < argv.n; i++)
+			CHECK(!strstr(argv.v[i], "device") && !strstr(argv.v[i], "gpu") && !strstr(argv.v[i], "CUDA"),
+			      argv.v[i]);
+		strs_clear(&argv);
+	}
+	devices_env(given, 3, &argv);
+	CHECK(argv.n == 2 && HAS(&argv, "DGRID_RESOURCE_GPU=1,3", "DGRID_RESOURCE_FAST_NET=/dev/full"),
+	      "what a script sees");
+	strs_clear(&argv);
+}
+
+static void make(const char *root, const char *file, const char *text)
+{
+	struct err e;
+	char *path = xasprintf("%s/%s", root, file), *slash = strrchr(path, '/');
+	*slash = 0;
+	CHECK(!file_mkdirs(path, &e), path);
+	*slash = '/';
+	CHECK(!file_write(path, text, strlen(text), &e), path);
+	free(path);
+}
+
+/* Which are found, and who has which. */
+static void found(void)
+{
+	struct err e;
+	struct devices d = {0};
+	char *root = file_temp_dir(&e), *sys = xasprintf("%s/sys", root);
+	static const char *const files[] = {
+	    "nvidia10",	      "nvidia2",	"nvidiactl", "nvidia-uvm", "nvidia-caps/nvidia-cap1",
+	    "dri/renderD128", "dri/renderD129", "dri/card0"};
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+		make(root, files[i], "");
+	make(sys, "class/drm/renderD128/device/vendor", "0x10de\n");
+	make(sys, "class/drm/renderD129/device/vendor", "0x1002\n");
+	devices_find(&d, root, sys);
+	CHECK(d.n == 2 && !strcmp(d.v[0].nvidia, "2") && !strcmp(d.v[1].nvidia, "10"), "NVIDIA's, by number");
+	devices_clear(&d);
+	make(root, "kfd", "");
+	devices_find(&d, root, sys);
+	CHECK(d.n == 3 && !d.v[2].nvidia && strstr(d.v[2].path, "renderD129") && strstr(d.v[2].also, "/kfd"),
+	      "and AMD's, not who else draws");
+	int one, other;
+	CHECK(devices_take(&d, "gpu", 2, &one) && !devices_take(&d, "gpu", 2, &other) && d.v[0].holder == &one &&
+		  !d.v[2].holder,
+	      "two of three, and no two of one");
+	CHECK(devices_take(&d, "gpu", 1, &other) && d.v[2].holder == &other, "but one");
+	devices_release(&d, &one);
+	CHECK(!d.v[0].holder && d.v[2].holder == &other, "given back");
+	devices_clear(&d);
+	static const char *const wrong[] = {
+	    "x",      "=/dev/null",   "a b=/dev/null", "x=/etc/passwd", "x=/dev/none-such", "x=/dev/../dev/null",
+	    "x=/dev", "x=/dev/nu\"ll"};
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+		CHECK(devices_add(&d, wrong[i], &e), wrong[i]);
+	CHECK(!d.n && !devices_add(&d, "x=/dev/null", &e) && d.n == 1, "a device");
+	devices_clear(&d);
+	file_remove_tree(root, &e);
+	free(root);
+	free(sys);
+}
+
 int main(void)
 {
 #ifdef __linux__
@@ -151,5 +268,7 @@ int main(void)
 	ends();
 	signals();
 	images();
+	devices();
+	found();
 	return test_end("test_engine");
 }

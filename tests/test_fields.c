@@ -3,6 +3,7 @@
 #include "audit/fields.h"
 #include "audit/rule.h"
 #include "base/clock.h"
+#include "schema/fit.h"
 #include "schema/node.h"
 #include "schema/order.h"
 #include "schema/periodic.h"
@@ -174,6 +175,13 @@ static void others(void)
 	char *labels[] = {"gpu"};
 	struct json *names = json_new(JSON_ARRAY);
 	json_append(names, json_new_str("a"));
+	struct json_error je;
+	struct json *resources = json_parse("{\"gpu\": 1}", 10, &je);
+	const struct fit_offer offered = {
+	    .cpus = 2.5, .max_cpus = 2, .memory_mb = 64, .max_memory_mb = 32, .disk_mb = 9, .resources = resources};
+	struct json *offer = fit_offer_doc(&offered);
+	covers(FIELD_OFFER, offer);
+	json_free(resources);
 	struct node_facts f = {.id = "n1",
 			       .instance = "0",
 			       .status = "paused",
@@ -181,6 +189,8 @@ static void others(void)
 			       .engine = "bwrap",
 			       .engine_version = "1",
 			       .work_dir = "/",
+			       .offer = offer,
+			       .images = offer,
 			       .labels = labels,
 			       .n_labels = 1,
 			       .networks = names,
@@ -203,6 +213,7 @@ static void others(void)
 	json_free(totals);
 	json_free(names);
 	json_free(node);
+	json_free(offer);
 }
 
 static void orders(void)

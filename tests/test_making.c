@@ -92,7 +92,7 @@ static void table(void)
 	static const char *const without[] = {"task_id", "script",	 "inputs",     "workdir",
 					      "stdin",	 "submitted_by", "created_at", "signatures",
 					      "schema",	 "points",	 "first_point"};
-	static const char *const values[] = {"1", "a", "A=b", "+1h"};
+	static const char *const values[] = {"1", "a", "A=b", "+1h", "A=1"};
 	const struct usage_option *o;
 	const struct task_field *f;
 	struct making all = {0};
@@ -100,9 +100,9 @@ static void table(void)
 	for (size_t i = 0; (o = making_option_at(i)); i++) {
 		size_t k = 0;
 		CHECK(o->key == MAKING, o->name);
-		while (k < 4 && making_take(&all, o, values[k], &e))
+		while (k < 5 && making_take(&all, o, values[k], &e))
 			k++;
-		CHECK(k < 4, o->name);
+		CHECK(k < 5, o->name);
 	}
 	for (size_t i = 0; (f = task_field_at(i)); i++) {
 		bool named = false;

@@ -717,6 +717,67 @@ static void concurrency(void)
 	settings = file = NULL;
 }
 
+/* Within what the node offers. */
+static void room(void)
+{
+#define OFFER                                                                                                          \
+	"{\"node_id\":\"n1\",\"offer\":{\"cpus\":4,\"max_cpus\":3,\"memory_mb\":1000,\"max_memory_mb\":600,"           \
+	"\"disk_mb\":50,\"resources\":{\"gpu\":2}}}"
+#define HELD "\"claim\":{\"node\":\"n1\"}}"
+	static const char two[] = "{\"cpus\":2,\"memory_mb\":600,\"resources\":{\"gpu\":1}," HELD, usual[] = "{" HELD,
+			  foreign[] = "{\"cpus\":4,\"memory_mb\":1000,\"claim\":{\"node\":\"n2\"}}";
+	static const struct {
+		const char *what, *settings, *file, *task, *others[4];
+		bool fraud;
+	} cases[] = {
+	    {"all that it has", NULL, OFFER, "\"cpus\":2,\"memory_mb\":400,\"resources\":{\"gpu\":1}", {two}, false},
+	    {"a little more", NULL, OFFER, "\"cpus\":2.01,\"memory_mb\":400", {two}, true},
+	    {"of memory", NULL, OFFER, "\"cpus\":1,\"memory_mb\":401", {two}, true},
+	    {"of what it offers by name",
+	     NULL,
+	     OFFER,
+	     "\"cpus\":1,\"resources\":{\"gpu\":2},\"memory_mb\":4",
+	     {two},
+	     true},
+	    {"of disk", NULL, OFFER, "\"out_mb\":51", {NULL}, true},
+	    {"or what it has none of", NULL, OFFER, "\"resources\":{\"tpu\":1}", {NULL}, true},
+	    {"more than one task gets", NULL, OFFER, "\"cpus\":3.5", {NULL}, true},
+	    {"what others run is no matter", NULL, OFFER, "\"cpus\":3,\"memory_mb\":600", {foreign}, false},
+	    {"what does not say gets the usual", NULL, OFFER, "\"cpus\":2,\"memory_mb\":4", {usual}, false},
+	    {"which counts", NULL, OFFER, "\"cpus\":0.5,\"memory_mb\":4", {usual, usual}, true},
+	    {"or all that a task gets", "{\"max_cpus\":8}", OFFER, "\"cpus\":1,\"memory_mb\":4", {usual}, false},
+	    {"and no more", "{\"max_cpus\":8}", OFFER, "\"cpus\":1.5,\"memory_mb\":4", {usual}, true},
+	    {"a file without an offer", NULL, "{\"node_id\":\"n1\"}", "\"cpus\":64", {two, two}, false},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		memcpy(others, cases[i].others, sizeof others);
+		settings = cases[i].settings ? cases[i].settings
+					     : "{\"max_cpus\":64,\"max_memory_mb\":600,\"max_out_mb\":100}";
+		if (cases[i].others[0] == usual && !cases[i].settings)
+			settings = "{\"max_cpus\":2,\"max_memory_mb\":400}";
+		file = cases[i].file;
+		commit_by("n1", "claim a");
+		move("queue", "in_progress", with(cases[i].task),
+		     with(text("%s,\"claim\":{%s}", cases[i].task, claim_core("n1", 1, NONCE, 0, 120))));
+		judge(TASK_QUEUE);
+		if (cases[i].fraud)
+			broken(RULE_NODE_ROOM, cases[i].what);
+		else
+			clean(cases[i].what);
+	}
+	/* The file of the commit itself counts. */
+	memset(others, 0, sizeof others);
+	settings = "{\"max_cpus\":64}";
+	file = OFFER;
+	commit_by("n1", "claim a");
+	move("queue", "in_progress", with("\"cpus\":3.5"),
+	     with(text("\"cpus\":3.5,\"claim\":{%s}", claim_core("n1", 1, NONCE, 0, 120))));
+	change("nodes/n1.json", OFFER, "{\"node_id\":\"n1\",\"offer\":{\"cpus\":4}}");
+	judge(TASK_QUEUE);
+	clean("by what its file says now");
+	settings = file = NULL;
+}
+
 /* Not before start_after, not after the deadline; who waits longer ends. */
 static void times(void)
 {
@@ -1435,6 +1496,7 @@ int main(void)
 	runs();
 	limits();
 	concurrency();
+	room();
 	times();
 	outputs();
 	orphans();

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/utf8.h"
 #include "sandbox/script.h"
+#include "schema/fit.h"
 #include "schema/task.h"
 #include "schema/vote.h"
 #include "verbs/commands.h"
@@ -23,6 +24,7 @@ enum kind {
 	IDS,	  /* the same; several by commas */
 	PAIRS,	  /* KEY=VALUE, one more member of an object of strings */
 	VARIABLE, /* the same, where the key is a variable's name */
+	COUNTS,	  /* NAME=N, one more member of an object of whole numbers; several by commas */
 	TRUE
 };
 /* An option is a row. What a value may be in this grid says the schema, when the task is whole. */
@@ -85,6 +87,17 @@ static const struct making_row {
       "digest: of what it prints only the length and SHA-256 are kept; default: keep, and digest with --secret"},
      "output",
      TEXT,
+     0,
+     0},
+    {{MAKING, "--disk-mb", "MB", NULL, "how much of its node's disk it uses; default: what --out-mb says"},
+     "disk_mb",
+     WHOLE,
+     1,
+     MEMBER_DISK_MAX},
+    {{MAKING, "--resource", "NAME=N,...", NULL,
+      "only a node that offers so many may run it, such as gpu=1; may be given more than once"},
+     "resources",
+     COUNTS,
      0,
      0},
     {{MAKING, "--label", "L", NULL, "only nodes that carry this label may run it; may be given more than once"},
@@ -283,6 +296,28 @@ static int take_ids(const struct making_row *r, struct json *to, const char *val
 	}
 }
 
+static int take_counts(const struct making_row *r, struct json *to, const char *value, struct err *e)
+{
+	for (const char *at = value;; at++) {
+		size_t n = strcspn(at, ","), key = strcspn(at, "=");
+		long count = 0;
+		char *name = xstrndup(at, key < n ? key : n),
+		     *number = xstrndup(at + (key < n ? key + 1 : n), key < n ? n - key - 1 : 0);
+		struct err bad;
+		int rc = key < n && task_id_valid(name) ? parse_number(name, number, 1, FIT_MOST, &count, &bad) : -1;
+		if (rc)
+			err_set(e, ERR_USAGE, "%s: expected NAME=N,... such as gpu=1, found '%.100s'", r->told.name,
+				value);
+		else
+			json_set(to, name, json_new_int(count));
+		free(name);
+		free(number);
+		at += n;
+		if (rc || !*at)
+			return rc;
+	}
+}
+
 static int check_id(const struct usage_option *o, const char *value, struct err *e)
 {
 	if (task_id_valid(value))
@@ -338,6 +373,10 @@ int making_take(struct making *m, const struct usage_option *o, const char *valu
 	case VARIABLE:
 		made = grown(m->members, r->member, JSON_OBJECT);
 		rc = take_pair(r, made, value, e);
+		break;
+	case COUNTS:
+		made = grown(m->members, r->member, JSON_OBJECT);
+		rc = take_counts(r, made, value, e);
 		break;
 	case TRUE:
 		made = json_new_bool(true);
@@ -412,7 +451,7 @@ void making_apply(const struct making *m, struct json *doc)
 {
 	for (const struct json *v = m->members ? m->members->child : NULL; v; v = v->next) {
 		enum kind kind = row_of(v->name)->kind;
-		struct json *whole = kind == LIST || kind == IDS || kind == PAIRS || kind == VARIABLE
+		struct json *whole = kind == LIST || kind == IDS || kind == PAIRS || kind == VARIABLE || kind == COUNTS
 					 ? grown(doc, v->name, v->type)
 					 : json_copy(v);
 		for (const struct json *x = v->child; x; x = x->next)

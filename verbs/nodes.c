@@ -1,3 +1,4 @@
+#include "schema/fit.h"
 #include "schema/keys.h"
 #include "store/voters.h"
 #include "verbs/report.h"
@@ -15,13 +16,22 @@ static const struct column columns[] = {{.title = "NODE", .max = 64, .min = 8},
 					{.title = "FAILED", .max = 9, .right = true, .ours = true},
 					{.title = "VOTED", .max = 9, .right = true, .ours = true},
 					{.title = "OUTLIER", .max = 9, .right = true, .ours = true},
-					{.title = "LABELS", .max = 200, .min = 8}};
+					{.title = "OFFERS", .max = 60, .min = 6},
+					{.title = "LABELS", .max = 200, .min = 6}};
 
 static void add_number(struct table *t, int64_t n)
 {
 	char text[24];
 	snprintf(text, sizeof text, "%lld", (long long)n);
 	table_cell(t, text, PAINT_NONE);
+}
+
+static void add_offer(struct table *t, const struct snapshot_node *n)
+{
+	struct buf b = {0};
+	fit_offer_words(json_get(n->view.doc, "offer") ? n->view.doc : n->file, &b);
+	table_cell(t, b.data ? b.data : "-", PAINT_NONE);
+	buf_clear(&b);
 }
 
 /* Its labels, and what is the matter with it. */
@@ -84,6 +94,7 @@ static void nodes_table(const struct snapshot *s, const struct json *outliers, s
 			add_number(&t, json_int(n->file, "tasks_voted", 0));
 			add_number(&t, json_int(outliers, n->id, 0));
 		}
+		add_offer(&t, n);
 		add_rest(&t, n);
 		free(runs);
 	}

@@ -173,8 +173,9 @@ int report_nodes(const struct snapshot *s, struct json **nodes, struct err *e)
 		const struct snapshot_node *n = &s->nodes[i];
 		struct json *row = n->file && n->file->type == JSON_OBJECT ? json_copy(n->file) : json_new(JSON_OBJECT);
 		/* What only the heartbeat knows, or knows better. */
-		static const char *const fresh[] = {"status",	"trouble", "busy",     "slots", "last_heartbeat",
-						    "next_due", "pushes",  "rejected", "turns"};
+		static const char *const fresh[] = {"status",	      "trouble",  "busy",   "slots",
+						    "last_heartbeat", "next_due", "pushes", "rejected",
+						    "turns",	      "offer",	  "images"};
 		if (n->beat && report_time(n->beat, "last_heartbeat") == n->view.seen)
 			for (size_t k = 0; k < sizeof fresh / sizeof *fresh; k++)
 				report_copy(row, n->beat, fresh[k]);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/sig.h"
+#include "sandbox/machine.h"
 #include "schema/consent.h"
 #include "schema/input.h"
 #include "schema/need.h"
@@ -150,7 +151,9 @@ static void set_limits(struct again *a, const struct grid_config *c)
 	double cpus = json_get(a->doc, "cpus") ? a->task.cpus : c->max_cpus,
 	       memory = json_get(a->doc, "memory_mb") ? (double)a->task.memory_mb : (double)c->max_memory_mb,
 	       pids = json_get(a->doc, "pids") ? (double)a->task.pids : (double)c->max_pids;
-	a->run.cpus = number(a, json_get(l, "cpus"), cpus, 0.01, c->max_cpus);
+	struct machine m;
+	machine_read(&m);
+	a->run.cpus = number(a, json_get(l, "cpus"), cpus, 0.01, c->max_cpus < m.cpus ? c->max_cpus : m.cpus);
 	a->run.memory_mb = (int)number(a, json_get(l, "memory_mb"), memory, 4, (double)c->max_memory_mb);
 	a->run.pids = (int)number(a, json_get(l, "pids"), pids, 3, (double)c->max_pids);
 	a->run.tmp_mb = (int)number(a, json_get(l, "tmp_mb"), (double)c->tmp_mb, 1, (double)c->tmp_mb);

@@ -89,12 +89,35 @@ static void show_stream(const struct json *result, const char *name)
 /* What it asks for besides its script. */
 static void show_asked(const struct json *doc)
 {
-	static const char *const members[] = {
-	    "group",	   "needs",	"after",   "timeout_seconds",	"image",	 "env",
-	    "cpus",	   "memory_mb", "pids",	   "priority",		"max_attempts",	 "retry_on_failure",
-	    "replicas",	   "quorum",	"labels",  "concurrency_group", "max_running",	 "supersede",
-	    "cpu_seconds", "stdin",	"workdir", "first_point",	"share_sandbox", "secrets",
-	    "network",	   "output",	NULL};
+	static const char *const members[] = {"group",
+					      "needs",
+					      "after",
+					      "timeout_seconds",
+					      "image",
+					      "env",
+					      "cpus",
+					      "memory_mb",
+					      "disk_mb",
+					      "resources",
+					      "pids",
+					      "priority",
+					      "max_attempts",
+					      "retry_on_failure",
+					      "replicas",
+					      "quorum",
+					      "labels",
+					      "concurrency_group",
+					      "max_running",
+					      "supersede",
+					      "cpu_seconds",
+					      "stdin",
+					      "workdir",
+					      "first_point",
+					      "share_sandbox",
+					      "secrets",
+					      "network",
+					      "output",
+					      NULL};
 	struct input inputs[INPUTS_MAX];
 	size_t n = inputs_of(doc, inputs);
 	for (size_t i = 0; i < n; i++) {

@@ -1,6 +1,5 @@
 #include "base/clock.h"
 #include "schema/consent.h"
-#include "schema/keys.h"
 #include "schema/level.h"
 #include "schema/points.h"
 #include "schema/spent.h"
@@ -11,148 +10,11 @@
 #include "store/waits.h"
 #include "verbs/report.h"
 #include "verbs/verbs.h"
-#include <stdarg.h>
+#include "verbs/whynode.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-/* Why a task is where it is: reasons collected as {code, text}, the strongest first. */
-struct reasons {
-	struct json *list;
-	bool waits;	     /* it is to wait, whoever has a free slot */
-	bool signed_only;    /* nodes have to sign what they commit: */
-	struct keyring keys; /* who may */
-};
-
-__attribute__((format(printf, 3, 4))) static void because(struct reasons *r, const char *code, const char *fmt, ...)
-{
-	char text[512];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	struct json *one = json_new(JSON_OBJECT);
-	json_set(one, "code", json_new_str(code));
-	json_set(one, "text", json_new_str(text));
-	json_append(r->list, one);
-}
-
-/* Has node no key that counts, where it needs one? Its worker can then neither claim nor record anything. what: why. */
-static bool not_enrolled(const struct reasons *r, const char *node, char what[160])
-{
-	const struct keyring_node *own = node ? keyring_of(&r->keys, node) : NULL;
-	if (!r->signed_only || !node || (own && own->valid))
-		return false;
-	snprintf(what, 160, KEYS_FOLDER "%.64s.pub is %s", node, own ? "not valid" : "not there");
-	return true;
-}
-
-static char *join_labels(const struct json *wanted, const struct json *node_file, const char *between)
-{
-	struct buf b = {0};
-	for (const struct json *w = wanted ? wanted->child : NULL; w; w = w->next) {
-		struct json *one = json_new(JSON_ARRAY);
-		json_append(one, json_copy(w));
-		if (!node_file || !node_has_labels(node_file, one))
-			buf_addf(&b, "%s%s", b.len ? between : "", w->text ? w->text : "?");
-		json_free(one);
-	}
-	return b.data ? buf_detach(&b) : xstrdup("");
-}
-
-/* Does the node offer what the task asks for beyond its sandbox? lacks: what not; "": it does, as far as it says. */
-static bool consents(const struct snapshot_node *n, const struct json *doc, struct reasons *r, char lacks[100])
-{
-	lacks[0] = 0;
-	if (!consent_offered(json_get(n->file, "networks"), json_get(n->file, "secrets"), doc, lacks))
-		because(r, "consent", "node %s does not offer %s", n->id, lacks);
-	else if (json_get(doc, "secrets"))
-		because(r, "consent",
-			"node %s has its secrets, for the signers and images that its owner lists: where it passes the "
-			"task by, its log says why",
-			n->id);
-	return !lacks[0];
-}
-
-/* The node on which it failed last leaves it to those with a free slot. */
-static void why_left(const struct snapshot *s, const struct json *doc, size_t free_slots, struct reasons *r)
-{
-	char when[32];
-	for (size_t i = 0; i < s->n_nodes; i++) {
-		int64_t until = task_left_until(doc, s->nodes[i].id);
-		if (until > s->now && free_slots > 1)
-			because(
-			    r, "failed-there",
-			    "its last attempt failed on %s, which leaves it to other nodes with a free slot until %s",
-			    s->nodes[i].id, clock_format(until, when));
-	}
-}
-
-/* The nodes, one by one: who could take the task, and what keeps each from it. */
-static void ask_nodes(const struct snapshot *s, const struct json *doc, struct reasons *r)
-{
-	const struct json *wanted = json_get(doc, "labels");
-	size_t alive = 0, fit = 0, offer = 0, free_slots = 0;
-	char what[160], lacks[100], lacked[100] = "", words[ORDER_WORDS];
-	for (size_t i = 0; i < s->n_nodes; i++) {
-		const struct snapshot_node *n = &s->nodes[i];
-		if (n->state == NODE_LEFT || n->state == NODE_SILENT)
-			continue;
-		alive++;
-		if (!node_has_labels(n->file, wanted)) {
-			char *missing = join_labels(wanted, n->file, ", ");
-			because(r, "labels", "node %s lacks the label%s %s", n->id, strchr(missing, ',') ? "s" : "",
-				missing);
-			free(missing);
-			continue;
-		}
-		fit++;
-		if (!consents(n, doc, r, lacks)) {
-			memcpy(lacked, lacks, sizeof lacked);
-			continue;
-		}
-		offer++;
-		if (vote_has(doc, n->id))
-			because(r, "voted", "node %s has voted on it already", n->id);
-		else if (not_enrolled(r, n->id, what))
-			because(r, "not-enrolled",
-				"node %s makes no claims: it is not enrolled (%s); dgrid enroll %s KEY lets it, and "
-				"its log has the key",
-				n->id, what, n->id);
-		else if (n->drain)
-			because(r, "drained", "node %s is %s", n->id, order_words("drained", n->drain, words));
-		else if (n->state == NODE_PAUSED)
-			because(r, "paused", "node %s makes no claims: %s", n->id, n->view.trouble);
-		else if (n->state == NODE_DRAINING)
-			because(r, "draining", "node %s is draining", n->id);
-		else if (n->view.busy >= n->view.slots)
-			because(r, "busy", "all %lld slots of node %s are busy", (long long)n->view.slots, n->id);
-		else
-			free_slots++;
-	}
-	why_left(s, doc, free_slots, r);
-	if (!s->n_nodes)
-		because(r, "no-nodes", "no node has ever joined this grid: start one with dgrid worker");
-	else if (!alive)
-		because(r, "nobody-alive", "none of the %zu known node%s is alive: start one with dgrid worker",
-			s->n_nodes, s->n_nodes == 1 ? "" : "s");
-	else if (!fit) {
-		char *all = join_labels(wanted, NULL, ",");
-		because(r, "labels",
-			"no living node carries all its labels (%s): start one with dgrid worker --labels %s", all,
-			all);
-		free(all);
-	} else if (!offer)
-		because(
-		    r, "consent",
-		    "no node offers %s to its signer, or says so (dgrid worker --network or --secrets, by its owner)",
-		    lacked);
-	else if (free_slots && !r->waits)
-		because(r, "soon",
-			"nothing stands in its way: %zu node%s with a free slot should take it at the next poll",
-			free_slots, free_slots == 1 ? "" : "s");
-}
 
 /* A task that ran before, and waits again or has ended: by whom, and may he still speak? */
 static void why_revoked(const struct snapshot_task *t, struct reasons *r)
@@ -259,7 +121,6 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 		task_clear(&parsed);
 	free(text);
 	problems_clear(&p);
-	int64_t mine = json_int(t->doc, "priority", 5);
 	why_times(s, t->doc, r);
 	char full[320], *paused = told_why_paused(&s->told, t->doc);
 	if (paused) {
@@ -276,16 +137,14 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 			because(r, "twice", "tasks/%s/ has a task of the same id: nobody takes it until one is removed",
 				task_state_name(s->tasks[i].state));
 	size_t ahead = 0;
-	int64_t created = report_time(t->doc, "created_at");
+	struct fit_want own, other;
+	const struct fit_turn mine = rooms_turn(t, &own);
 	for (size_t i = 0; i < s->n_tasks; i++) {
 		const struct snapshot_task *o = &s->tasks[i];
-		if (o->state != TASK_QUEUE || o == t || !o->doc)
+		if (o->state != TASK_QUEUE || o == t || !o->doc || waits_of(s, o->doc, NULL))
 			continue;
-		int64_t theirs = json_int(o->doc, "priority", 5);
-		int64_t made = report_time(o->doc, "created_at");
-		if (waits_of(s, o->doc, NULL))
-			continue;
-		ahead += theirs != mine ? theirs > mine : made != created ? made < created : strcmp(o->id, t->id) < 0;
+		const struct fit_turn theirs = rooms_turn(o, &other);
+		ahead += fit_turns(&theirs, &mine) < 0;
 	}
 	why_given_back(t, r);
 	why_voting(s, t, r);
@@ -300,9 +159,9 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 				"what it waits for was taken away: cancel it, and submit it anew without that");
 		return;
 	}
-	ask_nodes(s, t->doc, r);
+	why_nodes(s, t, r);
 	if (ahead)
-		because(r, "ahead", "%zu queued task%s go%s first (higher priority or older)", ahead,
+		because(r, "ahead", "%zu queued task%s go%s first (higher priority, older or larger)", ahead,
 			ahead == 1 ? "" : "s", ahead == 1 ? "es" : "");
 }
 
@@ -609,6 +468,7 @@ static int cmd_why(const struct context *ctx, int argc, char **argv, struct err 
 	    report_options(&o, &verb_why, argc, argv, REPORT_MANY, e) || why_all(ctx, &o, &s, &found, &r, e) ? -1 : 0;
 	json_free(r.list);
 	keyring_clear(&r.keys);
+	rooms_close(&r.rooms);
 	selected_clear(&found);
 	report_clear(&o);
 	snapshot_close(&s);

@@ -1,4 +1,5 @@
 #include "worker/worker.h"
+#include "schema/fit.h"
 #include "verbs/verbs.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -6,6 +7,8 @@
 #include <string.h>
 
 #define CACHE_MB 2048
+#define MEMORY_MAX_GB 1024
+#define DISK_MAX_GB 16384
 
 /* Settings are all looked at before anything is touched, and all that is wrong is told at once. */
 struct settings {
@@ -13,6 +16,7 @@ struct settings {
 	struct strs labels;
 	struct grants grants;
 	const char *secrets; /* a file; NULL: none */
+	struct devices devices;
 	struct buf wrong;
 };
 
@@ -64,8 +68,8 @@ static double cpus(struct settings *s, const char *name, const char *text)
 	return d;
 }
 
-/* Docker's spelling: 512m, 1g, 524288k, or bytes. */
-static int memory(struct settings *s, const char *name, const char *text)
+/* Docker's spelling: 512m, 1g, 524288k, or bytes; in MB, up to so many GB. */
+static int64_t size(struct settings *s, const char *name, const char *text, const char *of, int gb_max)
 {
 	char *end;
 	double n = strtod(text, &end);
@@ -75,11 +79,47 @@ static int memory(struct settings *s, const char *name, const char *text)
 						   : 1.0 / 1048576;
 	size_t rest = strlen(end);
 	bool ok = end != text && (rest == 0 || (rest == 1 && strchr("gGmMkKbB", *end)));
-	if (!ok || !(n * unit >= 16 && n * unit <= 1048576)) {
-		wrong(s, "%s: expected memory such as 512m or 1g, from 16m to 1024g, found '%s'", name, text);
+	if (!ok || !(n * unit >= 16 && n * unit <= gb_max * 1024.0)) {
+		wrong(s, "%s: expected %s such as 512m or 1g, from 16m to %dg, found '%s'", name, of, gb_max, text);
 		return 0;
 	}
-	return (int)(n * unit);
+	return (int64_t)(n * unit);
+}
+
+static int64_t memory(struct settings *s, const char *name, const char *text)
+{
+	return size(s, name, text, "memory", MEMORY_MAX_GB);
+}
+
+/* NAME=N,NAME=N: a name that is there already counts anew. */
+static void add_resources(struct settings *s, const char *text)
+{
+	struct worker_options *o = &s->o;
+	o->resources = o->resources ? o->resources : json_new(JSON_OBJECT);
+	for (const char *p = text; *p;) {
+		size_t len = strcspn(p, ",");
+		char *one = xstrndup(p, len), *equals = strchr(one, '=');
+		struct err e;
+		long n = 0;
+		if (equals)
+			*equals = 0;
+		if (!equals || !task_id_valid(one) || parse_number(one, equals + 1, 0, FIT_MOST, &n, &e))
+			wrong(s, "--resource: expected NAME=N,... such as gpu=2, N from 0 to %d, found '%.*s'",
+			      FIT_MOST, (int)len, p);
+		else
+			json_set(o->resources, one, json_new_int(n));
+		free(one);
+		p += len + (p[len] == ',');
+	}
+}
+
+static void check_resources(struct settings *s)
+{
+	size_t n = 0;
+	for (const struct json *v = s->o.resources ? s->o.resources->child : NULL; v; v = v->next)
+		n++;
+	if (n > FIT_OFFERED)
+		wrong(s, "--resource: %zu names (expected at most %d)", n, FIT_OFFERED);
 }
 
 static void from_environment(struct settings *s)
@@ -143,6 +183,22 @@ static void from_flags(struct settings *s, int argc, char **argv)
 		case 'c':
 			o->max_cpus = cpus(s, "--max-cpus", scan.value);
 			break;
+		case 'C':
+			o->cpus = cpus(s, "--cpus", scan.value);
+			break;
+		case 'M':
+			o->memory_mb = memory(s, "--memory", scan.value);
+			break;
+		case 'D':
+			o->disk_mb = size(s, "--disk", scan.value, "a size", DISK_MAX_GB);
+			break;
+		case 'r':
+			add_resources(s, scan.value);
+			break;
+		case 'V':
+			if (devices_add(&s->devices, scan.value, &e))
+				wrong(s, "--device: %s", e.msg);
+			break;
 		case 'b':
 			o->cache_mb = number(s, "--cache-mb", scan.value, 0, 1 << 20);
 			break;
@@ -191,6 +247,7 @@ static void check(struct settings *s, const struct context *ctx)
 		wrong(s, "--node-id (NODE_ID): expected 1-64 of A-Z a-z 0-9 _ -, found '%s'", o->node_id);
 	if (need_repo(ctx, &e))
 		wrong(s, "%s", e.msg);
+	check_resources(s);
 	buf_adds(&s->wrong, ctx->complaints);
 }
 
@@ -222,12 +279,15 @@ static int cmd_worker(const struct context *ctx, int argc, char **argv, struct e
 	s.o.labels = s.labels.v;
 	s.o.n_labels = s.labels.n;
 	s.o.grants = &s.grants;
+	s.o.devices = &s.devices;
 	rc = worker_run(&s.o);
 	if (rc)
 		err_set(e, (enum err_class)rc, "%s", ""); /* already logged */
 out:
 	strs_clear(&s.labels);
 	grants_clear(&s.grants);
+	devices_clear(&s.devices);
+	json_free(s.o.resources);
 	buf_clear(&s.wrong);
 	free(dir);
 	return rc ? -1 : 0;
@@ -237,7 +297,8 @@ const struct verb verb_worker = {
     .name = "worker",
     .args = "[--node-id ID] [--slots N] [--ahead N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] "
 	    "[--drain-after N] "
-	    "[--work-dir DIR] [--poll-ms N] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
+	    "[--work-dir DIR] [--poll-ms N] [--cpus N] [--memory 32g] [--disk 50g] [--resource gpu=2] [--device "
+	    "NAME=PATH] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
 	    "[--network NAME=NETWORK]... [--secrets FILE [--secrets-hidden]] [--signing-key FILE] "
 	    "[--take-over]",
     .summary = "run tasks: the node",
@@ -267,8 +328,21 @@ const struct verb verb_worker = {
 	     "its clone, outbox and locks; default: $XDG_STATE_HOME/dgrid/ID, or ~/.local/state/dgrid/ID"},
 	    {'p', "--poll-ms", "N", NULL,
 	     "milliseconds between two looks at the branch, 10 to 3600000; default: poll_seconds of grid.json"},
-	    {'c', "--max-cpus", "N", NULL, "processors a task gets at most here, whatever grid.json allows"},
-	    {'m', "--max-memory", "512m", NULL, "memory a task gets at most here: 512m, 1g, 16m to 1024g"},
+	    {'C', "--cpus", "N", NULL,
+	     "processors it offers, for all tasks together; default: those that it may use, or --slots where that is "
+	     "more"},
+	    {'M', "--memory", "32g", NULL, "memory it offers, likewise: 16m to 1024g; default: what it may use"},
+	    {'D', "--disk", "50g", NULL, "disk it offers: 16m to 16384g; default: what is free in its work folder"},
+	    {'r', "--resource", "NAME=N,...", NULL,
+	     "what else it offers, for tasks that ask for it by name, such as gpu=2; may be given more than once"},
+	    {'V', "--device", "NAME=PATH", NULL,
+	     "a device that it offers as one of NAME, given to one task at a time, such as fpga=/dev/xdma0; more than "
+	     "once "
+	     "for more; GPUs of NVIDIA and AMD are found, as gpu"},
+	    {'c', "--max-cpus", "N", NULL,
+	     "no task that asks for more processors is claimed here; default: those it has"},
+	    {'m', "--max-memory", "512m", NULL,
+	     "the same of memory: 16m to 1024g; a task that does not ask gets no more"},
 	    {'b', "--cache-mb", "N", NULL,
 	     "megabytes of tasks' inputs that it keeps for the next task that names them, up to 1048576; default 2048"},
 	    {'N', "--notify", "CMD", NULL,

@@ -20,23 +20,23 @@ struct chooser_known {
 	struct needs needs;
 	int64_t back_off;   /* of not_before: after an attempt */
 	struct json *brief; /* what limits ask of it; NULL: nothing */
-	bool vouched;	    /* and who signed it stands there, if that counts */
-	bool came_back;	    /* a claim on it was given back */
-	bool expired;	    /* now */
-	int64_t left;	    /* until then others go first, for it failed here; UTC seconds, 0: they do not */
-	bool paused;	    /* people have told that it is not to be claimed */
-	size_t share;	    /* its submitter's, in shares */
+	struct fit_want want;
+	struct json *resources; /* of want */
+	int64_t ready_since;	/* UTC seconds */
+	char *image;		/* NULL: the usual one */
+	bool vouched;		/* and who signed it stands there, if that counts */
+	bool came_back;		/* a claim on it was given back */
+	bool expired;		/* now */
+	int64_t left;		/* until then others go first, for it failed here; UTC seconds, 0: they do not */
+	bool paused;		/* people have told that it is not to be claimed */
+	size_t share;		/* its submitter's, in shares */
 };
-static int by_id(const void *a, const void *b)
-{
-	const struct chooser_known *x = a, *y = b;
-	return strcmp(x->id, y->id);
-}
-
 static void forget(struct chooser_known *k)
 {
 	needs_clear(&k->needs);
 	json_free(k->brief);
+	json_free(k->resources);
+	free(k->image);
 	free(k->id);
 }
 
@@ -79,6 +79,16 @@ static bool came_back(const struct json *doc)
 	return false;
 }
 
+static void keep_want(struct chooser_known *k, const struct json *doc)
+{
+	fit_want_read(&k->want, doc);
+	json_free(k->resources);
+	k->want.resources = k->resources = k->want.resources ? json_copy(k->want.resources) : NULL;
+	k->ready_since = fit_ready_since(doc);
+	free(k->image);
+	k->image = json_str(doc, "image") ? xstrdup(json_str(doc, "image")) : NULL;
+}
+
 /* Reads and parses a queue file. Fills what is known of it, and out when the caller wants the task itself.
  * False: whether it may run cannot be told now. */
 static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node,
@@ -117,8 +127,8 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 		return false;
 	}
 	json_free(newer);
-	bool may = !p.n && task_runs_on(&t, ch->labels, ch->n_labels) && !vote_has(t.doc, node) &&
-		   (!ch->offers || ch->offers(ch->ctx, &t));
+	bool may =
+	    !p.n && fit_suits(ch->node, c, t.doc) && !vote_has(t.doc, node) && (!ch->offers || ch->offers(ch->ctx, &t));
 	k->verdict = p.n ? INVALID : may ? READY : OTHERS;
 	k->priority = p.n ? 10 : t.priority; /* what is invalid goes out of the way first */
 	k->created = when && !clock_parse(when, &created) ? created : 0;
@@ -132,6 +142,7 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	k->came_back = came_back(t.doc);
 	if (!out) {
 		keep_brief(k, c, t.doc, NULL);
+		keep_want(k, t.doc);
 		k->vouched = false;
 	}
 	if (out) {
@@ -205,11 +216,14 @@ static int64_t rank(const struct chooser_known *k)
 static int by_turn(const void *pa, const void *pb)
 {
 	const struct chooser_known *a = *(struct chooser_known *const *)pa, *b = *(struct chooser_known *const *)pb;
-	if (rank(a) != rank(b))
-		return rank(a) > rank(b) ? -1 : 1;
-	if (a->created != b->created)
-		return a->created < b->created ? -1 : 1;
-	return by_id(a, b);
+	const struct fit_turn x = {rank(a), a->created, &a->want, a->id}, y = {rank(b), b->created, &b->want, b->id};
+	return fit_turns(&x, &y);
+}
+
+/* As large: it takes the same room. */
+static bool is_like(const struct chooser_known *a, const struct chooser_known *b)
+{
+	return !fit_size(&a->want, &b->want);
 }
 
 /* Which of them wait for others, and which never run. */
@@ -280,6 +294,13 @@ struct line {
 	size_t n, first; /* first: who stands before it was looked at */
 	int64_t now;
 	struct shares shares;
+	size_t spread;			  /* among so many is drawn */
+	const struct chooser_known *kept; /* waits for room, which is kept for it; NULL: nobody */
+	int64_t kept_until;
+	struct chooser_known **later; /* passed by for want of room here, and how many */
+	size_t n_later;
+	bool ahead;			  /* what is drawn now waits in this node, until it has a slot and room */
+	const struct chooser_known *turn; /* room was kept for it: it goes first once it fits; NULL: nobody */
 };
 
 static size_t running(const struct line *q, const struct chooser_known *k)
@@ -287,33 +308,89 @@ static size_t running(const struct line *q, const struct chooser_known *k)
 	return q->shares.fair && !k->expired ? q->shares.v[k->share].running : 0;
 }
 
-/* Draws among the first `spread` of the same priority, with the fewest running of their submitters where that counts;
- * whoever it is stands at `first` then. */
-static struct chooser_known *draw(struct line *q, size_t spread)
+/* Draws among the first `spread` of the same priority that are as large as the first, with the fewest running of their
+ * submitters where that counts; nobody goes before the one whose turn it is. Whoever it is stands at `first` then. */
+static struct chooser_known *draw(struct line *q)
 {
 	size_t first = q->first, end = first, least = SIZE_MAX, n = 0;
-	for (; end < q->n && rank(q->v[end]) == rank(q->v[first]) && (q->shares.fair || end < first + spread); end++)
+	if (q->v[first] == q->turn)
+		return q->v[first];
+	for (; end < q->n && rank(q->v[end]) == rank(q->v[first]) && (q->shares.fair || end < first + q->spread) &&
+	       q->v[end] != q->turn;
+	     end++)
 		least = running(q, q->v[end]) < least ? running(q, q->v[end]) : least;
-	for (size_t i = first; i < end; i++)
-		n += running(q, q->v[i]) == least;
-	size_t at = first, chosen = dice(n < spread ? n : spread);
-	while (running(q, q->v[at]) != least || chosen--)
+	size_t at = first;
+	while (running(q, q->v[at]) != least)
+		at++;
+	const struct chooser_known *lead = q->v[at];
+	for (size_t i = at; i < end; i++)
+		n += running(q, q->v[i]) == least && is_like(q->v[i], lead);
+	size_t chosen = dice(n < q->spread ? n : q->spread);
+	while (running(q, q->v[at]) != least || !is_like(q->v[at], lead) || chosen--)
 		at++;
 	struct chooser_known *k = q->v[at];
 	memmove(&q->v[first + 1], &q->v[first], (at - first) * sizeof *q->v);
 	return q->v[first] = k;
 }
 
-/* Takes those out for which there is no room beside what runs. */
-static void pass_by_full(struct line *q, const struct grid_config *c, const struct seats *s)
+/* The first in line that has waited long enough for room here has it kept, also by who was looked at before it. */
+static void keep_room(struct line *q, const struct grid_config *c, const struct chooser *ch)
 {
-	size_t n = q->first;
+	if (q->kept)
+		q->kept_until = fit_free_at(ch->node, c, &q->kept->want, &ch->load, q->now);
 	for (size_t i = q->first; i < q->n; i++) {
-		struct chooser_known *k = q->v[i];
-		if (!k->brief || k->expired || limit_room(c, k->brief, s->v, s->n, NULL))
-			q->v[n++] = k;
+		const struct chooser_known *k = q->v[i];
+		if (q->kept && by_turn(&k, &q->kept) > 0)
+			return;
+		if (k->expired || k->verdict != READY || !fit_is_due(k->ready_since, q->now) ||
+		    !fit_has_image(ch->node, c, k->image) || !fit_room(ch->node, c, &k->want, &ch->load, NULL) ||
+		    (k->brief && !limit_room(c, k->brief, ch->seats.v, ch->seats.n, NULL)))
+			continue;
+		q->kept = k;
+		q->kept_until = fit_free_at(ch->node, c, &k->want, &ch->load, q->now);
+		return;
 	}
-	q->n = n;
+}
+
+/* May it begin now, for all that this node has and keeps? */
+static bool has_room(const struct line *q, const struct grid_config *c, const struct chooser *ch,
+		     const struct chooser_known *k)
+{
+	return !fit_room(ch->node, c, &k->want, &ch->load, NULL) &&
+	       (!q->kept || by_turn(&k, &q->kept) < 0 ||
+		fit_passes(ch->node, c, &k->want, &q->kept->want, q->kept_until, &ch->load, q->now));
+}
+
+/* Takes those out for which there is no room: beside what runs, on this node, or for the one that room is kept for. As
+ * far as will be drawn: long queues are not looked at whole for each claim. */
+static void pass_by_full(struct line *q, const struct grid_config *c, const struct chooser *ch)
+{
+	size_t n = q->first, i = q->first;
+	if (!q->ahead)
+		keep_room(q, c, ch);
+	for (; i < q->n && (q->shares.fair || n < q->first + q->spread); i++) {
+		struct chooser_known *k = q->v[i];
+		bool runs = !k->expired && k->verdict == READY;
+		if (runs && k->brief && !limit_room(c, k->brief, ch->seats.v, ch->seats.n, NULL))
+			continue;
+		if (!runs || q->ahead || has_room(q, c, ch, k))
+			q->v[n++] = k;
+		else
+			q->later[q->n_later++] = k;
+	}
+	memmove(&q->v[n], &q->v[i], (q->n - i) * sizeof *q->v);
+	q->n -= i - n;
+}
+
+/* From now on room is no matter: what is drawn waits in this node until there is some, in its turn. */
+static void go_ahead(struct line *q)
+{
+	q->ahead = true;
+	for (size_t i = 0; i < q->n_later; i++)
+		q->v[q->n++] = q->later[i];
+	q->n_later = 0;
+	if (q->n > q->first)
+		qsort(&q->v[q->first], q->n - q->first, sizeof *q->v, by_turn);
 }
 
 static void sooner(int64_t *at, int64_t then, int64_t now)
@@ -331,8 +408,7 @@ static bool is_skipped(const struct chooser *ch, const char *id)
 }
 
 /* Everything that this node could take or end now. False: something could not be read. */
-static bool line_up(struct chooser *ch, struct ledger *l, int64_t now, bool seen, const struct grid_config *c,
-		    struct line *q)
+static bool line_up(struct chooser *ch, struct ledger *l, int64_t now, bool seen, struct line *q)
 {
 	bool *waits = xcalloc(ch->n_known + 1, sizeof *waits);
 	bool whole = look_at_needs(ch, l, waits);
@@ -352,7 +428,7 @@ static bool line_up(struct chooser *ch, struct ledger *l, int64_t now, bool seen
 			ch->tries_wait = ch->tries_wait || (k->verdict == READY && k->back_off == k->not_before);
 			continue;
 		}
-		if (!seen && k->brief && !k->expired)
+		if (!seen && k->verdict == READY && !k->expired)
 			continue;
 		if (q->shares.fair)
 			k->share = share_of(&q->shares, k->brief);
@@ -360,7 +436,9 @@ static bool line_up(struct chooser *ch, struct ledger *l, int64_t now, bool seen
 	}
 	free(waits);
 	qsort(q->v, q->n, sizeof *q->v, by_turn);
-	pass_by_full(q, c, &ch->seats);
+	for (size_t i = 0; i < q->n && *ch->kept_for; i++)
+		if (!strcmp(q->v[i]->id, ch->kept_for) && !q->v[i]->expired)
+			q->turn = q->v[i];
 	return whole;
 }
 
@@ -378,9 +456,21 @@ static bool vouch(struct chooser_known *k, const struct grid_config *c, const st
 	return running(q, k) <= before;
 }
 
+/* What this node holds: by the branch, less what the commit ends, and what runs here for nobody. */
+static void weigh(struct chooser *ch, const struct grid_config *c)
+{
+	seats_load(&ch->seats, ch->node, c, &ch->load);
+	for (size_t i = 0; i < ch->n_gone; i++) {
+		struct fit_want w;
+		fit_want_read(&w, ch->gone[i]);
+		fit_load_put(&ch->load, ch->node, c, &w, 0);
+	}
+}
+
 static void begin_line(struct line *q, struct chooser *ch, const struct grid_config *c)
 {
 	q->v = xcalloc(ch->n_known + 1, sizeof *q->v);
+	q->later = xcalloc(ch->n_known + 1, sizeof *q->later);
 	q->shares.fair = c->fair_share;
 	for (size_t i = 0; i < ch->seats.n && q->shares.fair; i++) {
 		size_t share = share_of(&q->shares, ch->seats.v[i]);
@@ -388,11 +478,22 @@ static void begin_line(struct line *q, struct chooser *ch, const struct grid_con
 	}
 }
 
+/* Room is kept from one choice to the next: for who waits, or whose turn it still is. */
+static void remember_kept(struct chooser *ch, const struct line *q)
+{
+	const struct chooser_known *k = q->kept;
+	for (size_t i = q->first; i < q->n && !k; i++)
+		k = q->v[i] == q->turn ? q->turn : NULL;
+	snprintf(ch->kept_for, sizeof ch->kept_for, "%s", k ? k->id : "");
+	ch->kept_until = q->kept ? q->kept_until : 0;
+}
+
 static void end_line(struct line *q)
 {
 	for (size_t i = 0; i < q->shares.n; i++)
 		free(q->shares.v[i].who);
 	free(q->shares.v);
+	free(q->later);
 	free(q->v);
 }
 
@@ -443,33 +544,41 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 {
 	size_t got = 0;
 	struct err e;
-	struct line q = {.now = now};
+	struct line q = {.now = now, .spread = spread ? spread : 1};
 	bool seen = !seats_look(&ch->seats, l, &e), whole = !refresh(ch, l, c, node) && seen;
 	if (!seen)
-		log_at(LOG_WARN, "worker", "what runs cannot be read, so nothing that has a limit is claimed: %s",
-		       e.msg);
+		log_at(LOG_WARN, "worker", "what runs cannot be read, so nothing is claimed: %s", e.msg);
 	seats_take(&ch->seats, ch->said, NULL, ch->n_said);
+	weigh(ch, c);
 	begin_line(&q, ch, c);
-	whole = line_up(ch, l, now, seen, c, &q) && whole;
+	whole = line_up(ch, l, now, seen, &q) && whole;
 	size_t at_once = want - (ch->ahead < want ? ch->ahead : want), share = q.n / (ch->sharers ? ch->sharers : 1);
 	ch->ready = q.n;
 	if (want > at_once && want > share)
 		want = share > at_once ? share : at_once;
-	while (got < want && q.first < q.n) {
-		struct chooser_known *k = draw(&q, spread ? spread : 1);
-		if (got >= at_once && never_ahead(c, k)) {
+	while (got < want) {
+		if (got >= at_once && !q.ahead)
+			go_ahead(&q);
+		pass_by_full(&q, c, ch);
+		if (q.first == q.n)
+			break;
+		struct chooser_known *k = draw(&q);
+		if (q.ahead && never_ahead(c, k)) {
 			q.first++;
 			continue;
 		}
 		if (!goes(ch, l, c, node, &q, &picks[got], &whole))
 			continue;
-		if (pick_runs(&picks[got++]) && k->brief) {
+		if (!pick_runs(&picks[got++]))
+			continue;
+		if (!q.ahead)
+			fit_load_put(&ch->load, ch->node, c, &k->want, now + k->want.seconds);
+		if (k->brief)
 			seats_add(&ch->seats, k->brief);
-			if (q.shares.fair)
-				q.shares.v[k->share].running++;
-			pass_by_full(&q, c, &ch->seats);
-		}
+		if (k->brief && q.shares.fair)
+			q.shares.v[k->share].running++;
 	}
+	remember_kept(ch, &q);
 	end_line(&q);
 	ch->unread = whole ? 0 : ch->unread + 1;
 	ch->told_unread = ch->told_unread && !whole;
@@ -505,5 +614,6 @@ void chooser_clear(struct chooser *ch)
 	chooser_forget(ch);
 	strs_clear(&ch->skips);
 	seats_clear(&ch->seats);
+	fit_load_clear(&ch->load);
 	*ch = (struct chooser){0};
 }

@@ -1,18 +1,19 @@
 /* chooser: which queued tasks a node takes next. Higher priority first, then (with fair_share) those of the submitter
  * with the fewest running, then the oldest; among the `spread` first of those at random, so that racing nodes do not
- * all want the same ones. What may not run beside what runs is passed by. Remembers what it read: a queue file is
- * parsed again only after it changed. n = choose(&ch, &ledger, &config, now, want, spread, picks) ... chooser_clear
+ * all want the same ones. What may not run beside what runs, or does not fit, is passed by, but not for long: for what
+ * has waited a minute for room here, room is kept. Remembers what it read: a queue file is parsed again only after it
+ * changed. n = choose(&ch, &ledger, &config, now, want, spread, picks) ... chooser_clear
  */
 #ifndef CHOOSER_H
 #define CHOOSER_H
+#include "schema/fit.h"
 #include "store/waiting.h"
 #include "worker/seats.h"
 
 #define CHOOSER_OTHERS -2
-#define CHOOSER_UNREAD_MAX 10 /* in a row: a worker that is to run once gives up */
-struct chooser {	      /* starts as {0}, labels set */
-	char *const *labels;
-	size_t n_labels;
+#define CHOOSER_UNREAD_MAX 10	     /* in a row: a worker that is to run once gives up */
+struct chooser {		     /* starts as {0}, node set */
+	const struct fit_node *node; /* what it offers, and its labels; images are asked for by can_run */
 	/* NULL, or: has this node what the task needs, such as its image? May wait and serve the loop. */
 	bool (*can_run)(void *ctx, const struct task *t);
 	bool (*offers)(void *ctx, const struct task *t); /* the same of what stays as it is; does not wait */
@@ -29,7 +30,14 @@ struct chooser {	      /* starts as {0}, labels set */
 			 the queue, and hold no place that a limit gives */
 	size_t sharers;		   /* nodes that take from the queue, this one too; 0: as 1 */
 	const struct json *paused; /* tasks/paused.json, NULL: nothing is; borrowed, chooser_forget after it changed */
+	/* What runs here although its claim is gone from the branch: briefs, borrowed. The caller sets it likewise. */
+	const struct json *const *gone;
+	size_t n_gone;
 	struct seats seats;
+	struct fit_load load; /* of this node, with what was chosen so far */
+	/* For whom this node keeps its room, and by when it has enough; "": nobody. */
+	char kept_for[65];
+	int64_t kept_until;
 	struct chooser_known *known; /* sorted by id */
 	bool told_unread;
 	unsigned unread; /* so many times in a row something of the queue could not be read, by this machine's fault */

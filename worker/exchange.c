@@ -185,9 +185,18 @@ static size_t add_claims(struct worker *w, struct ledger_change *c, const struct
 	size_t spread = w->turns.n > 1 ? 4 * (size_t)w->o->slots + 16 : 1;
 	w->chooser.said = said;
 	w->chooser.n_said = n_said;
+	const struct json **gone = xcalloc((size_t)w->slots.n, sizeof(const struct json *));
+	w->chooser.gone = gone;
+	w->node.images = w->fit.told;
+	w->chooser.n_gone = slots_gone(&w->slots, gone);
 	size_t got = choose(&w->chooser, &w->ledger, &w->config, w->o->node_id, clock_now(), want, spread, picks);
+	bool unsure = w->chooser.n_gone && got < want; /* what runs here for nobody ends without a word to anybody */
+	free(gone);
+	w->chooser.n_gone = 0;
 	w->times.work_waits = got == want && got > 0;
 	w->times.ready_at = 0;
+	if (unsure && (!w->chooser.next_ready || w->chooser.next_ready > clock_now() + 1))
+		w->chooser.next_ready = clock_now() + 1;
 	w->times.tries_wait = w->chooser.tries_wait;
 	if (w->chooser.next_ready)
 		w->times.ready_at = clock_mono_ms() + (w->chooser.next_ready - clock_now()) * 1000 + 200;

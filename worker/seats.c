@@ -26,6 +26,9 @@ static int read_seat(struct ledger *l, struct seat *one, struct err *e)
 int seats_look(struct seats *s, struct ledger *l, struct err *e)
 {
 	struct strs ids = {0};
+	if (s->head[0] && !strcmp(s->head, l->head))
+		return 0;
+	s->head[0] = 0;
 	if (ledger_ids(l, TASK_IN_PROGRESS, &ids, e)) {
 		strs_clear(&ids);
 		return -1;
@@ -54,6 +57,8 @@ int seats_look(struct seats *s, struct ledger *l, struct err *e)
 	s->known = now;
 	s->n_known = ids.n;
 	s->n = 0;
+	if (!rc)
+		memcpy(s->head, l->head, sizeof s->head);
 	strs_clear(&ids);
 	return rc;
 }
@@ -78,6 +83,30 @@ void seats_take(struct seats *s, const struct ledger_change *c, const bool *appl
 		if (!ends)
 			seats_add(s, s->known[i].brief);
 	}
+}
+
+void seats_load(const struct seats *s, const struct fit_node *n, const struct grid_config *c, struct fit_load *load)
+{
+	fit_load_clear(load);
+	for (size_t i = 0; i < s->n; i++)
+		fit_load_add(load, n, c, s->v[i]);
+}
+
+bool seats_fit(const struct seats *s, const struct fit_node *n, const struct grid_config *c, const struct json *task,
+	       const struct json *const *also, size_t n_also)
+{
+	struct fit_load load = {0};
+	struct fit_want w;
+	if (s)
+		seats_load(s, n, c, &load);
+	for (size_t i = 0; i < n_also; i++) {
+		fit_want_read(&w, also[i]);
+		fit_load_put(&load, n, c, &w, 0);
+	}
+	fit_want_read(&w, task);
+	bool fits = !fit_room(n, c, &w, &load, NULL);
+	fit_load_clear(&load);
+	return fits;
 }
 
 void seats_clear(struct seats *s)

@@ -1,7 +1,9 @@
 #include "worker/self.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/sig.h"
+#include "sandbox/machine.h"
 #include "schema/consent.h"
 #include "schema/node.h"
 #include "store/orders.h"
@@ -86,6 +88,64 @@ struct schedule self_schedule(const struct worker *w, int64_t now)
 
 /* ---- what the node says of itself ---- */
 
+/* Of a resource without a number there are as many as it has devices; with fewer devices than that, none is given. */
+static struct json *count_resources(struct worker *w)
+{
+	const struct worker_options *o = w->o;
+	struct json *all = o->resources ? json_copy(o->resources) : json_new(JSON_OBJECT);
+	for (size_t i = 0; o->devices && i < o->devices->n; i++) {
+		const struct device *d = &o->devices->v[i];
+		w->devices.v = xrealloc(w->devices.v, (w->devices.n + 1) * sizeof *w->devices.v);
+		w->devices.v[w->devices.n++] =
+		    (struct device){.resource = xstrdup(d->resource), .path = xstrdup(d->path)};
+	}
+	devices_find(&w->devices, "/dev", "/sys");
+	for (size_t i = 0; i < w->devices.n; i++) {
+		const char *name = w->devices.v[i].resource;
+		if (!json_get(all, name))
+			json_set(all, name, json_new_int((int64_t)devices_count(&w->devices, name)));
+	}
+	for (const struct json *v = all->child; v; v = v->next) {
+		int64_t offered = json_int(all, v->name, 0), there = (int64_t)devices_count(&w->devices, v->name);
+		if (there && offered > there)
+			log_at(LOG_WARN, "worker",
+			       "%lld %s are offered, and there are %lld devices: no task is given one",
+			       (long long)offered, v->name, (long long)there);
+		if (offered > there)
+			devices_drop(&w->devices, v->name);
+	}
+	return all;
+}
+
+void self_offer(struct worker *w)
+{
+	const struct worker_options *o = w->o;
+	struct machine m;
+	machine_read(&m);
+	int64_t bytes = o->disk_mb ? 0 : file_free_bytes(o->work_dir);
+	struct fit_offer f = {.cpus = o->cpus > 0 ? o->cpus : m.cpus,
+			      .max_cpus = o->max_cpus > 0 && o->max_cpus < m.cpus ? o->max_cpus : m.cpus,
+			      .memory_mb = o->memory_mb ? o->memory_mb : m.memory_mb,
+			      .max_memory_mb = m.memory_mb,
+			      .disk_mb = o->disk_mb  ? o->disk_mb
+					 : bytes > 0 ? (bytes >> 20) + 1
+						     : 0,
+			      .resources = count_resources(w)};
+	if (!(o->cpus > 0) && f.cpus < o->slots) /* who asks for more slots than processors means it */
+		f.cpus = o->slots;
+	if (o->max_memory_mb && (!f.max_memory_mb || o->max_memory_mb < f.max_memory_mb))
+		f.max_memory_mb = o->max_memory_mb;
+	struct json *labels = json_new(JSON_ARRAY);
+	for (size_t i = 0; i < o->n_labels; i++)
+		json_append(labels, json_new_str(o->labels[i]));
+	w->offered = json_new(JSON_OBJECT);
+	json_set(w->offered, "labels", labels);
+	json_set(w->offered, "slots", json_new_int(o->slots));
+	json_set(w->offered, "offer", fit_offer_doc(&f));
+	json_free(f.resources);
+	fit_node_read(&w->node, o->node_id, w->offered);
+}
+
 static struct node_facts describe(const struct worker *w, const char *status)
 {
 	return (struct node_facts){.id = w->o->node_id,
@@ -96,6 +156,8 @@ static struct node_facts describe(const struct worker *w, const char *status)
 				   .engine_version = w->engine.version,
 				   .work_dir = w->o->work_dir,
 				   .limits = w->engine.limits,
+				   .offer = json_get(w->offered, "offer"),
+				   .images = w->fit.told,
 				   .labels = w->o->labels,
 				   .n_labels = w->o->n_labels,
 				   .slots = w->o->slots,
@@ -187,8 +249,12 @@ static bool can_run(void *ctx, const struct task *t)
 	char digest[96], ref[320];
 	if (consent_asked(t->doc) && !grants_ready(w->o->grants, t, digest, ref))
 		return false;
-	return (!w->outputs.unseen || !json_get(t->doc, "inputs")) && inputs_may(&w->inputs, t->doc) &&
-	       selfcheck_image(&w->fit, &w->engine, t->image) != NULL;
+	bool has = (!w->outputs.unseen || !json_get(t->doc, "inputs")) && inputs_may(&w->inputs, t->doc) &&
+		   selfcheck_image(&w->fit, &w->engine, t->image) != NULL;
+	if (w->fit.news && w->heart) /* so that others see why it leaves them */
+		heartbeat_now(w->heart);
+	w->fit.news = false;
+	return has;
 }
 
 static bool others(void *ctx, const struct task *t)
@@ -375,13 +441,8 @@ void self_init(struct worker *w, const struct worker_options *o)
 	*w = (struct worker){.o = o, .started_at = clock_now(), .reaper = {.patient = true}, .times = {.behind = true}};
 	clock_nonce(w->instance, 8);
 	snprintf(w->node_path, sizeof w->node_path, "nodes/%s.json", o->node_id);
-	w->chooser = (struct chooser){.labels = o->labels,
-				      .n_labels = o->n_labels,
-				      .can_run = can_run,
-				      .offers = offers,
-				      .trusted = trusted,
-				      .others = others,
-				      .ctx = w};
+	w->chooser = (struct chooser){
+	    .node = &w->node, .can_run = can_run, .offers = offers, .trusted = trusted, .others = others, .ctx = w};
 	slots_init(&w->slots, o->slots, o->ahead);
 	w->slots.node_id = o->node_id;
 	w->slots.instance = w->instance;
@@ -400,8 +461,8 @@ void self_init(struct worker *w, const struct worker_options *o)
 	w->slots.beat_ms = &w->beat_ms;
 	w->slots.shown_at = shown_at;
 	w->slots.ctx = w;
-	w->slots.max_cpus = o->max_cpus;
-	w->slots.max_memory_mb = o->max_memory_mb;
+	w->slots.node = &w->node;
+	w->slots.devices = &w->devices;
 	w->key = (struct nodekey){
 	    .node = o->node_id, .given = o->signing_key, .path = xasprintf("%s/" NODEKEY_FILE, o->work_dir)};
 }
@@ -422,5 +483,7 @@ void self_clear(struct worker *w)
 	others_clear(&w->others);
 	json_free(w->drain);
 	json_free(w->paused);
+	json_free(w->offered);
+	devices_clear(&w->devices);
 	config_clear(&w->config);
 }

@@ -29,8 +29,13 @@ struct worker_options { /* all borrowed */
 	uint64_t drain_after;  /* drain after so many finished tasks; 0: never */
 	int poll_ms;	       /* 0: from grid.json */
 	int heartbeat_seconds; /* 0: from grid.json */
-	double max_cpus;       /* this node's own ceilings below grid.json's; 0: none */
-	int max_memory_mb;
+	/* What it offers: all tasks together; 0 or NULL: what is found. */
+	double cpus;
+	int64_t memory_mb, disk_mb;
+	struct json *resources;
+	const struct devices *devices; /* of some of the resources */
+	double max_cpus;	       /* no task that asks for more is claimed; 0: what the machine has */
+	int64_t max_memory_mb;
 	const char *notify; /* a command, see notify.h; NULL: none */
 	int64_t cache_mb;   /* of inputs that no task uses any more */
 	struct grants *grants;
@@ -40,6 +45,9 @@ struct worker {
 	const struct worker_options *o;
 	char node_path[128], instance[17];
 	int64_t started_at, beat_ms;
+	struct json *offered; /* what of its file says what it can run; node is a view of it */
+	struct fit_node node;
+	struct devices devices;
 	/* its parts */
 	struct ledger ledger;
 	struct grid_config config;
@@ -94,6 +102,7 @@ struct worker {
 };
 void self_init(struct worker *w, const struct worker_options *o);
 void self_clear(struct worker *w);
+void self_offer(struct worker *w);	 /* once its work folder is there: what it offers, by what is found */
 void self_load_config(struct worker *w); /* grid.json of the ledger's work tree, when it changed */
 void self_load_orders(struct worker *w); /* what people have told, as the ledger's work tree has it */
 bool self_drained(const struct worker *w);

@@ -54,6 +54,11 @@ static struct selfcheck_image *look_for(struct selfcheck *s, const struct engine
 		*i = (struct selfcheck_image){.name = xstrdup(name)};
 	}
 	i->failed_until = rc ? clock_mono_ms() + IMAGE_RETRY_MS : 0;
+	if (!s->told)
+		s->told = json_new(JSON_OBJECT);
+	const struct json *before = json_get(s->told, name);
+	s->news = s->news || (rc && (!before || before->boolean));
+	json_set(s->told, name, json_new_bool(!rc));
 	snprintf(i->digest, sizeof i->digest, "%s", rc ? "" : digest);
 	return i;
 }
@@ -78,6 +83,7 @@ void selfcheck_clear(struct selfcheck *s)
 	for (size_t i = 0; i < s->n_images; i++)
 		free(s->images[i].name);
 	free(s->images);
+	json_free(s->told);
 	*s = (struct selfcheck){0};
 }
 

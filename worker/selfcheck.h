@@ -26,6 +26,8 @@ struct selfcheck {	   /* starts as {0} */
 	int64_t check_at, wait_ms; /* monotonic; 0: no check is due */
 	struct selfcheck_image *images;
 	size_t n_images;
+	struct json *told; /* {NAME: is it there?} of those that were asked for; NULL: none was */
+	bool news;	   /* one of them is missing since; the caller's to clear */
 };
 /* Notes trouble and when to check again. Returns true when it is news (it is logged then). */
 bool selfcheck_pause(struct selfcheck *s, const char *why);

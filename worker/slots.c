@@ -88,6 +88,9 @@ void slot_free(struct slot *s)
 	buf_clear(&s->ended.out);
 	buf_clear(&s->ended.err);
 	json_free(s->points);
+	free(s->given_devices);
+	if (all->devices)
+		devices_release(all->devices, s);
 	*s = (struct slot){.all = all};
 }
 
@@ -159,15 +162,15 @@ static void watch(void *ctx)
 		all->watch = loop_after(WATCH_MS, watch, all);
 }
 
-/* What the task asks for, as far as this node gives it. */
+/* What the task asks for; one that does not say gets no more than this node gives a task. */
 static struct engine_run limits_of(const struct slot *s)
 {
 	const struct slots *all = s->all;
 	const struct task *t = &s->pick.task;
-	return (struct engine_run){.cpus = all->max_cpus > 0 && all->max_cpus < t->cpus ? all->max_cpus : t->cpus,
-				   .memory_mb = all->max_memory_mb && all->max_memory_mb < t->memory_mb
-						    ? all->max_memory_mb
-						    : (int)t->memory_mb,
+	double cpus = all->node->offers ? (double)all->node->max_cpus / 1000 : t->cpus;
+	int64_t memory_mb = all->node->offers ? all->node->max_memory_mb : t->memory_mb;
+	return (struct engine_run){.cpus = cpus < t->cpus ? cpus : t->cpus,
+				   .memory_mb = (int)(memory_mb < t->memory_mb ? memory_mb : t->memory_mb),
 				   .pids = (int)t->pids,
 				   .cpu_seconds = t->cpu_seconds,
 				   .tmp_mb = (int)all->config->tmp_mb};
@@ -395,7 +398,12 @@ static void run(struct slot *s)
 	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce), *out = NULL;
 	s->out = outputs_limits(t, all->config);
 	bool unseen = all->outputs && all->outputs->unseen, given = find_inputs(s, seen, &n_seen, &e);
-	bool fit = given && (!s->out.bytes || unseen || (out = outputs_begin(all->outputs, s->nonce, &e)) != NULL);
+	bool has = given && (!all->devices || devices_take_asked(all->devices, json_get(t->doc, "resources"), s));
+	if (given && !has) /* which nobody expects */
+		err_set(&e, ERR_UNAVAILABLE, "too few of the devices that it asks for are free");
+	s->given_devices = all->devices ? devices_of(all->devices, s, &s->n_devices) : NULL;
+	devices_env(s->given_devices, s->n_devices, &env);
+	bool fit = has && (!s->out.bytes || unseen || (out = outputs_begin(all->outputs, s->nonce, &e)) != NULL);
 	bool shown = !fit || !json_get(t->doc, "secrets") ||
 		     (s->secrets = grants_begin(all->grants, t->doc, s->nonce, &e)) != NULL;
 	const char *network = t->network ? grants_engines_network(all->grants, t->network) : NULL;
@@ -416,6 +424,8 @@ static void run(struct slot *s)
 					    .tmp_mb = limits.tmp_mb,
 					    .inputs = seen,
 					    .n_inputs = n_seen,
+					    .devices = s->given_devices,
+					    .n_devices = s->n_devices,
 					    .workdir = t->workdir,
 					    .cpu_seconds = limits.cpu_seconds,
 					    .stdin_path = t->stdin_path,
@@ -494,6 +504,20 @@ static struct slot *next_to_begin(struct slots *all)
 	return first;
 }
 
+/* Beside what runs: those that were claimed ahead of it begin in their turn, whatever they need. */
+static bool has_space(const struct slot *s)
+{
+	const struct slots *all = s->all;
+	const struct json **running = xcalloc((size_t)all->n, sizeof(const struct json *));
+	size_t n = 0;
+	for (int i = 0; i < all->n; i++)
+		if (all->v[i].state > SLOT_WAITING && all->v[i].brief)
+			running[n++] = all->v[i].brief;
+	bool fits = !s->brief || seats_fit(NULL, all->node, all->config, s->brief, running, n);
+	free(running);
+	return fits;
+}
+
 /* Free seats are taken. What begins may end at once, and ask again. */
 static void fill(struct slots *all)
 {
@@ -502,7 +526,7 @@ static void fill(struct slots *all)
 		return;
 	all->filling = true;
 	while (!(all->fit && all->fit->trouble[0]) && count(all, SLOT_FETCHING, SLOT_COLLECTING) < all->at_once &&
-	       (s = next_to_begin(all)) != NULL)
+	       (s = next_to_begin(all)) != NULL && has_space(s))
 		begin(s);
 	all->filling = false;
 }
@@ -607,6 +631,15 @@ void slot_renewed(struct slot *s)
 	s->lease_ends = s->renewed_at + lease_seconds(s) * 1000;
 }
 
+size_t slots_gone(const struct slots *s, const struct json **v)
+{
+	size_t n = 0;
+	for (int i = 0; i < s->n; i++)
+		if (s->v[i].state > SLOT_WAITING && s->v[i].lost && s->v[i].brief)
+			v[n++] = s->v[i].brief;
+	return n;
+}
+
 /* Is there room for it beside what runs, with what this commit ends and claims so far? */
 static bool has_room(struct slot *s, const struct json *doc)
 {
@@ -616,17 +649,25 @@ static bool has_room(struct slot *s, const struct json *doc)
 	struct err e;
 	json_free(s->brief);
 	s->brief = limit_brief(doc, s->pick.signer);
-	if (!limit_at(all->config, s->brief, 0, &l))
-		return true;
+	if (s->ahead && !limit_at(all->config, s->brief, 0, &l)) /* there are many of them, and they need no room yet */
+		return fit_suits(all->node, all->config, doc);
 	if (seats_look(all->seats, all->ledger, &e)) {
 		log_at(LOG_WARN, "worker", "%s is not claimed: what runs cannot be read: %s", s->pick.id, e.msg);
 		return false;
 	}
 	seats_take(all->seats, d->c, d->applied, d->n);
+	/* And what still runs here, though its claim is gone. */
+	const struct json **also = xcalloc((size_t)all->n + d->n + 1, sizeof(const struct json *));
+	size_t gone = slots_gone(all, also), n = gone;
 	for (size_t i = 0; i < d->n; i++)
 		if (d->applied[i] && d->c[i].edit == slot_edit_claim && !d->c[i].text)
-			seats_add(all->seats, ((const struct slot *)d->c[i].ctx)->brief);
-	return limit_room(all->config, s->brief, all->seats->v, all->seats->n, NULL);
+			also[n++] = ((const struct slot *)d->c[i].ctx)->brief;
+	bool fits = s->ahead || seats_fit(all->seats, all->node, all->config, doc, also, n);
+	for (size_t i = gone; i < n; i++)
+		seats_add(all->seats, also[i]);
+	free(also);
+	return fits && fit_suits(all->node, all->config, doc) &&
+	       limit_room(all->config, s->brief, all->seats->v, all->seats->n, NULL);
 }
 
 enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state *to)

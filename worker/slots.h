@@ -35,15 +35,17 @@ struct slot {
 	struct json *after;		/* of its claim: how those ended that it comes after; NULL: it is alone */
 	struct input_want *want;	/* NULL: it has no inputs */
 	enum slot_given given;
-	struct series *run;	     /* NULL: not begun, or ended: then ended tells how */
-	struct attempt_result ended; /* while what it left in /out is taken in */
-	struct json *points;	     /* the same of each point; NULL: it has none */
-	struct tree_limits out;	     /* of what it may leave; bytes 0: it has no /out */
-	uint64_t told;		     /* bytes printed when its tails were taken last */
-	struct json *brief;	     /* of its claim, as limits ask */
-	bool cancel_seen, lost;	     /* lost: the ledger no longer shows our claim */
-	bool overdue;		     /* it is ended, for another may be given its claim */
-	const char *returned;	     /* why it goes back although nothing is wrong with it; NULL: it does not */
+	struct series *run;	      /* NULL: not begun, or ended: then ended tells how */
+	struct attempt_result ended;  /* while what it left in /out is taken in */
+	struct json *points;	      /* the same of each point; NULL: it has none */
+	struct tree_limits out;	      /* of what it may leave; bytes 0: it has no /out */
+	uint64_t told;		      /* bytes printed when its tails were taken last */
+	struct device *given_devices; /* borrows what they have */
+	size_t n_devices;
+	struct json *brief;	/* of its claim, as limits and fit.h ask */
+	bool cancel_seen, lost; /* lost: the ledger no longer shows our claim */
+	bool overdue;		/* it is ended, for another may be given its claim */
+	const char *returned;	/* why it goes back although nothing is wrong with it; NULL: it does not */
 };
 #define DOUBTFUL_MAX 64
 struct slots {
@@ -70,8 +72,8 @@ struct slots {
 	struct courier *courier;  /* NULL: what is left is not brought anywhere yet */
 	struct selfcheck *fit;
 	char given_up[256]; /* why claims are given back that the node gives up; "": it was told to stop at once */
-	double max_cpus;    /* the node's own ceilings; 0: none */
-	int max_memory_mb;
+	const struct fit_node *node; /* what it offers */
+	struct devices *devices;     /* of that; NULL: none */
 
 	uint64_t completed, failed; /* attempts that ended */
 	uint64_t shared;	    /* of tasks that other nodes run too: how they ended is nobody's business yet */
@@ -89,7 +91,9 @@ int slots_busy(const struct slots *s);	     /* seats that are taken, or will be 
 int slots_waiting(const struct slots *s);    /* held and not begun */
 int slots_running(const struct slots *s);    /* held, without those whose claim's end is unknown */
 uint64_t slots_ended(const struct slots *s); /* all attempts that ended */
-void slots_stop(struct slots *s);	     /* cancels every attempt; the claims go back */
+/* Briefs of what runs here although its claim is gone, into v, which has a place for each slot; how many. */
+size_t slots_gone(const struct slots *s, const struct json **v);
+void slots_stop(struct slots *s); /* cancels every attempt; the claims go back */
 /* Of those that wait the last n go back; why is kept. */
 void slots_return(struct slots *s, size_t n, const char *why);
 /* The same, but only what any node may run. */

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/proc.h"
 #include "runner.h"
+#include "sandbox/machine.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,24 +29,27 @@ int trial_run(const struct engine *g, const struct grid_config *c, struct err *e
 	clock_nonce(nonce, 8);
 	char *name = xasprintf("dgrid-trial-%s", nonce);
 	struct running t = {0};
-	struct attempt_spec spec = {.engine = g,
-				    .run = {.name = name,
-					    .node = "trial",
-					    .instance = nonce,
-					    .task = "trial",
-					    .nonce = nonce,
-					    .image = c->images[0],
-					    .script = "true",
-					    .cpus = c->max_cpus,
-					    .memory_mb = (int)c->max_memory_mb,
-					    .pids = (int)c->max_pids,
-					    .tmp_mb = (int)c->tmp_mb},
-				    .limited = c->require_limits,
-				    .timeout_ms = TRIAL_MS,
-				    .grace_ms = 1000,
-				    .output_limit = 1024,
-				    .ctx = &t,
-				    .on_done = ended};
+	struct machine m; /* the ceilings may be those of larger nodes */
+	machine_read(&m);
+	struct attempt_spec spec = {
+	    .engine = g,
+	    .run = {.name = name,
+		    .node = "trial",
+		    .instance = nonce,
+		    .task = "trial",
+		    .nonce = nonce,
+		    .image = c->images[0],
+		    .script = "true",
+		    .cpus = c->max_cpus < m.cpus ? c->max_cpus : m.cpus,
+		    .memory_mb = (int)(m.memory_mb && m.memory_mb < c->max_memory_mb ? m.memory_mb : c->max_memory_mb),
+		    .pids = (int)c->max_pids,
+		    .tmp_mb = (int)c->tmp_mb},
+	    .limited = c->require_limits,
+	    .timeout_ms = TRIAL_MS,
+	    .grace_ms = 1000,
+	    .output_limit = 1024,
+	    .ctx = &t,
+	    .on_done = ended};
 	struct err not_started;
 	if (!attempt_start(&spec, &not_started))
 		snprintf(t.said, sizeof t.said, "%.290s", not_started.msg);

@@ -257,9 +257,11 @@ static int take_folder(struct worker *w, struct start *s, struct err *e)
 				   "--work-dir or another --node-id",
 				   w->o->work_dir);
 	free(path);
-	if (!rc)
-		health_begin(w->o->work_dir, tell_health, w);
-	return rc;
+	if (rc)
+		return rc;
+	self_offer(w);
+	health_begin(w->o->work_dir, tell_health, w);
+	return 0;
 }
 
 static int find_engine(struct worker *w, struct start *s, struct err *e)

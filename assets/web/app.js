@@ -182,7 +182,7 @@
       h('caption', { class: 'hidden' }, 'Nodes of this grid'),
       h('thead', {}, h('tr', {}, head('id', 'Node'), head('state', 'State'), head('seen', 'Last sign of life'), head('slots', 'Slots'), head('engine', 'Engine', 'wide'), h('th', { scope: 'col', class: 'wide' }, 'Labels'), head('done', 'Done', 'num'), head('failed', 'Failed', 'num'), h('th', { scope: 'col', class: 'wide' }, 'Share of the work'))),
       h('tbody', {}, list.map(n => h('tr', {},
-        h('th', { scope: 'row' }, h('a', { href: `#node=${encodeURIComponent(n.id)}` }, n.id), h('div', { class: 'muted small wide' }, [n.cpus ? plural(n.cpus, 'processor') : '', n.memory ? `${Math.round(n.memory / 102.4) / 10} GB` : '', n.os && n.arch ? `${n.os} ${n.arch}` : ''].filter(Boolean).join(', '))),
+        h('th', { scope: 'row' }, h('a', { href: `#node=${encodeURIComponent(n.id)}` }, n.id), h('div', { class: 'muted small wide' }, [n.offer || (n.cpus ? plural(n.cpus, 'processor') : ''), !n.offer && n.memory ? `${Math.round(n.memory / 102.4) / 10} GB` : '', n.os && n.arch ? `${n.os} ${n.arch}` : ''].filter(Boolean).join(', '))),
         h('td', {}, h('span', { class: `badge n-${n.state}` }, nodeWord[n.state]), n.trouble ? h('div', { class: 'small bad-text' }, n.trouble) : null, n.drained ? h('div', { class: 'small muted' }, n.drained) : null),
         h('td', {}, n.seen ? timeEl(n.seen, true) : 'never'),
         h('td', {}, slots(n)),

@@ -16,6 +16,7 @@ import time
 SETTINGS = {"schema": 1, "branch": "main", "images": ["alpine:3.20", "debian:12"], "heartbeat_seconds": 1,
             "orphan_after_seconds": 5, "max_clock_skew_seconds": 1, "lease_seconds": 5, "min_timeout_seconds": 1,
             "retry_backoff_seconds": 1, "keep_finished": 5, "poll_seconds": 1}
+ROOM = ("--cpus", "64", "--memory", "64g")  # so that other frauds are caught by other rules
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -48,13 +49,13 @@ class Base:
     def worker(self, node, *args):
         log = open(f"{self.folder}/{node}.log", "a")
         w = subprocess.Popen([self.dgrid, "worker", "--node-id", node, "--engine", "docker", "--work-dir",
-                              f"{self.folder}/{node}", *args], env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+                              f"{self.folder}/{node}", *ROOM, *args], env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         self.running.append(w)
         return w
 
     def once(self, node):
         self.run(self.dgrid, "worker", "--node-id", node, "--engine", "docker", "--once", "--slots", "2", "--work-dir",
-                 f"{self.folder}/{node}")
+                 f"{self.folder}/{node}", *ROOM)
 
     def until(self, seconds, what, good):
         end = time.monotonic() + seconds

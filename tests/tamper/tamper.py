@@ -26,6 +26,7 @@ import frauds_points
 import frauds_result
 import frauds_grid
 import frauds_limit
+import frauds_room
 import frauds_schedule
 import frauds_orders
 import frauds_signed
@@ -36,6 +37,7 @@ from store import Store
 GRIDS = {"plain": lambda h: None, "signed_tasks": frauds_signed.grid_signed_tasks, "signed": frauds_signed.grid_signed,
          "votes": frauds_signed.grid_votes, "consent": frauds_consent.grid_consent, "limits": frauds_limit.grid_limits,
          "orders": frauds_orders.grid_orders,
+         "room": frauds_room.grid_room,
           "schedules": frauds_schedule.grid_schedules,
          "signed_schedules": lambda h: (frauds_schedule.grid_schedules(h, False), frauds_signed.grid_signed(h))}
 # What git's own checks say of trees that it would not make.

@@ -1,0 +1,205 @@
+#include "verbs/whynode.h"
+#include "base/clock.h"
+#include "schema/consent.h"
+#include "schema/order.h"
+#include "schema/task.h"
+#include "schema/vote.h"
+#include "verbs/report.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY 86400
+
+void because(struct reasons *r, const char *code, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	struct json *one = json_new(JSON_OBJECT);
+	json_set(one, "code", json_new_str(code));
+	json_set(one, "text", json_new_str(text));
+	json_append(r->list, one);
+}
+
+bool not_enrolled(const struct reasons *r, const char *node, char what[160])
+{
+	const struct keyring_node *own = node ? keyring_of(&r->keys, node) : NULL;
+	if (!r->signed_only || !node || (own && own->valid))
+		return false;
+	snprintf(what, 160, KEYS_FOLDER "%.64s.pub is %s", node, own ? "not valid" : "not there");
+	return true;
+}
+
+static char *join_labels(const struct json *wanted, const struct json *node_file, const char *between)
+{
+	struct buf b = {0};
+	for (const struct json *w = wanted ? wanted->child : NULL; w; w = w->next) {
+		struct json *one = json_new(JSON_ARRAY);
+		json_append(one, json_copy(w));
+		if (!node_file || !node_has_labels(node_file, one))
+			buf_addf(&b, "%s%s", b.len ? between : "", w->text ? w->text : "?");
+		json_free(one);
+	}
+	return b.data ? buf_detach(&b) : xstrdup("");
+}
+
+/* "14:20 UTC"; the whole time where it is not within a day. */
+static const char *about(int64_t at, int64_t now, char out[40])
+{
+	char when[32];
+	clock_format(at, when);
+	if (at - now >= DAY)
+		snprintf(out, 40, "%s", when);
+	else
+		snprintf(out, 40, "%.5s UTC", when + 11);
+	return out;
+}
+
+/* What it never gets there. False: nothing. */
+static bool why_never(const struct snapshot_node *n, const struct rooms_found *f, struct reasons *r)
+{
+	char words[240];
+	for (size_t i = 0; i < f->n_never; i++)
+		if (f->never[i].kind != FIT_LABEL)
+			because(r, f->never[i].kind == FIT_IMAGE ? "image" : "resources", "%s: %s", n->id,
+				fit_words(&f->never[i], words));
+	return f->n_never > 0;
+}
+
+/* Room that it lacks there now, or that is kept. False: nothing. */
+static bool why_room(const struct snapshot *s, const struct snapshot_task *t, size_t at, const struct rooms_found *f,
+		     struct reasons *r)
+{
+	const struct room *room = &r->rooms.v[at];
+	const char *id = s->nodes[at].id;
+	char words[240], until[40], since[24];
+	for (size_t i = 0; i < f->n_now; i++)
+		because(r, "room", "%s: %s, frees about %s", id, fit_words(&f->now[i], words),
+			about(f->free_at, s->now, until));
+	if (room->kept_for == t)
+		because(r, "kept", "%s keeps its room for it, which has waited %s: about %s it fits", id,
+			report_span(s->now - room->kept_since, since), about(room->kept_until, s->now, until));
+	else if (f->kept)
+		because(r, "kept", "%s keeps its room for %s, which has waited %s, until about %s", id,
+			room->kept_for->id, report_span(s->now - room->kept_since, since),
+			about(room->kept_until, s->now, until));
+	return f->n_now || f->kept;
+}
+
+/* Does the node offer what the task asks for beyond its sandbox? lacks: what not; "": it does, as far as it says. */
+static bool consents(const struct snapshot_node *n, const struct json *doc, struct reasons *r, char lacks[100])
+{
+	lacks[0] = 0;
+	if (!consent_offered(json_get(n->file, "networks"), json_get(n->file, "secrets"), doc, lacks))
+		because(r, "consent", "node %s does not offer %s", n->id, lacks);
+	else if (json_get(doc, "secrets"))
+		because(r, "consent",
+			"node %s has its secrets, for the signers and images that its owner lists: where it passes the "
+			"task by, its log says why",
+			n->id);
+	return !lacks[0];
+}
+
+/* The node on which it failed last leaves it to those with a free slot. */
+static void why_left(const struct snapshot *s, const struct json *doc, size_t free_slots, struct reasons *r)
+{
+	char when[32];
+	for (size_t i = 0; i < s->n_nodes; i++) {
+		int64_t until = task_left_until(doc, s->nodes[i].id);
+		if (until > s->now && free_slots > 1)
+			because(
+			    r, "failed-there",
+			    "its last attempt failed on %s, which leaves it to other nodes with a free slot until %s",
+			    s->nodes[i].id, clock_format(until, when));
+	}
+}
+
+struct counts {
+	size_t alive, carriers, able, offer, free;
+	char lacked[100]; /* what none of the able offers */
+};
+
+static void ask(const struct snapshot *s, const struct snapshot_task *t, size_t at, struct counts *c, struct reasons *r)
+{
+	const struct snapshot_node *n = &s->nodes[at];
+	const struct json *wanted = json_get(t->doc, "labels");
+	struct rooms_found found;
+	char what[160], lacks[100], words[ORDER_WORDS];
+	c->alive++;
+	rooms_judge(&r->rooms, at, t, &found);
+	bool carries = node_has_labels(n->file, wanted);
+	c->carriers += carries;
+	if (!carries) {
+		char *missing = join_labels(wanted, n->file, ", ");
+		because(r, "labels", "node %s lacks the label%s %s", n->id, strchr(missing, ',') ? "s" : "", missing);
+		free(missing);
+	}
+	if (why_never(n, &found, r) || !carries)
+		return;
+	c->able++;
+	if (!consents(n, t->doc, r, lacks)) {
+		memcpy(c->lacked, lacks, sizeof lacks);
+		return;
+	}
+	c->offer++;
+	if (vote_has(t->doc, n->id))
+		because(r, "voted", "node %s has voted on it already", n->id);
+	else if (not_enrolled(r, n->id, what))
+		because(
+		    r, "not-enrolled",
+		    "node %s makes no claims: it is not enrolled (%s); dgrid enroll %s KEY lets it, and its log has "
+		    "the key",
+		    n->id, what, n->id);
+	else if (n->drain)
+		because(r, "drained", "node %s is %s", n->id, order_words("drained", n->drain, words));
+	else if (n->state == NODE_PAUSED)
+		because(r, "paused", "node %s makes no claims: %s", n->id, n->view.trouble);
+	else if (n->state == NODE_DRAINING)
+		because(r, "draining", "node %s is draining", n->id);
+	else {
+		bool busy = n->view.busy >= n->view.slots;
+		if (busy)
+			because(r, "busy", "all %lld slots of node %s are busy", (long long)n->view.slots, n->id);
+		c->free += !why_room(s, t, at, &found, r) && !busy;
+	}
+}
+
+void why_nodes(const struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
+{
+	const struct json *wanted = json_get(t->doc, "labels");
+	struct counts c = {0};
+	if (!r->rooms.s)
+		rooms_open(&r->rooms, s);
+	for (size_t i = 0; i < s->n_nodes; i++)
+		if (s->nodes[i].state != NODE_LEFT && s->nodes[i].state != NODE_SILENT)
+			ask(s, t, i, &c, r);
+	why_left(s, t->doc, c.free, r);
+	if (!s->n_nodes)
+		because(r, "no-nodes", "no node has ever joined this grid: start one with dgrid worker");
+	else if (!c.alive)
+		because(r, "nobody-alive", "none of the %zu known node%s is alive: start one with dgrid worker",
+			s->n_nodes, s->n_nodes == 1 ? "" : "s");
+	else if (!c.carriers) {
+		char *all = join_labels(wanted, NULL, ",");
+		because(r, "labels",
+			"no living node carries all its labels (%s): start one with dgrid worker --labels %s", all,
+			all);
+		free(all);
+	} else if (!c.able)
+		because(r, "resources",
+			"no living node could ever run it: start one that has what it asks for, or "
+			"submit it anew with less");
+	else if (!c.offer)
+		because(
+		    r, "consent",
+		    "no node offers %s to its signer, or says so (dgrid worker --network or --secrets, by its owner)",
+		    c.lacked);
+	else if (c.free && !r->waits)
+		because(r, "soon",
+			"nothing stands in its way: %zu node%s with a free slot should take it at the next poll",
+			c.free, c.free == 1 ? "" : "s");
+}
