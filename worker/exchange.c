@@ -3,9 +3,8 @@
 #include "base/log.h"
 #include "base/sig.h"
 #include "git/push.h"
-#include "schema/node.h"
 #include "schema/order.h"
-#include "store/registry.h"
+#include "worker/claims.h"
 #include "worker/identity.h"
 #include "worker/live.h"
 #include "worker/upkeep.h"
@@ -29,7 +28,6 @@
 #define SWEEP_EVERY_MS (12LL * 3600 * 1000) /* one of the idle nodes, so that one does it, not all */
 #define LOST_RACES_TOLD 40
 #define SIGN_OFF_TRIES 10
-#define SKIPS_MAX 500 /* in one commit */
 
 /* ---- who else is there ---- */
 
@@ -151,122 +149,6 @@ static int read_remote(struct worker *w, enum schedule_read what, int64_t now, s
 
 /* ---- recording ---- */
 
-static size_t add_renewals(struct worker *w, struct ledger_change *c)
-{
-	size_t n = 0;
-	for (int i = 0; i < w->slots.n; i++)
-		if (slot_lease_due(&w->slots.v[i]))
-			c[n++] = (struct ledger_change){.id = w->slots.v[i].pick.id,
-							.from = TASK_IN_PROGRESS,
-							.to = TASK_IN_PROGRESS,
-							.edit = slot_edit_renew,
-							.ctx = &w->slots.v[i],
-							.verb = "renew"};
-	return n;
-}
-
-/* said: the first of the commit's changes, which end claims. */
-static size_t add_claims(struct worker *w, struct ledger_change *c, const struct ledger_change *said, size_t n_said)
-{
-	struct pick *picks = xcalloc((size_t)w->slots.n, sizeof *picks);
-	const struct ahead_facts ahead = self_ahead(w);
-	size_t held = (size_t)slots_held(&w->slots), seats = (size_t)w->o->slots, next = 0, n = 0;
-	size_t free_seats = held < seats ? seats - held : 0, most = seats + ahead_claims(&ahead),
-	       want = most > held ? most - held : 0;
-	uint64_t ended = slots_ended(&w->slots) + held;
-	if (w->o->drain_after && want > w->o->drain_after - ended)
-		want = (size_t)(w->o->drain_after - ended);
-	if (w->probation.trial)
-		want = want < 1 ? want : 1;
-	w->slots.wait_seconds = ahead_lease(&ahead);
-	w->chooser.ahead = want > free_seats ? want - free_seats : 0;
-	w->chooser.sharers = w->turns.n;
-	/* Alone, a node takes the oldest; where others race, they should not all want the same. */
-	size_t spread = w->turns.n > 1 ? 4 * (size_t)w->o->slots + 16 : 1;
-	w->chooser.said = said;
-	w->chooser.n_said = n_said;
-	const struct json **gone = xcalloc((size_t)w->slots.n, sizeof(const struct json *));
-	w->chooser.gone = gone;
-	w->node.images = w->fit.told;
-	w->chooser.n_gone = slots_gone(&w->slots, gone);
-	size_t got = choose(&w->chooser, &w->ledger, &w->config, w->o->node_id, clock_now(), want, spread, picks);
-	bool unsure = w->chooser.n_gone && got < want; /* what runs here for nobody ends without a word to anybody */
-	free(gone);
-	w->chooser.n_gone = 0;
-	w->times.work_waits = got == want && got > 0;
-	w->times.ready_at = 0;
-	if (unsure && (!w->chooser.next_ready || w->chooser.next_ready > clock_now() + 1))
-		w->chooser.next_ready = clock_now() + 1;
-	w->times.tries_wait = w->chooser.tries_wait;
-	if (w->chooser.next_ready)
-		w->times.ready_at = clock_mono_ms() + (w->chooser.next_ready - clock_now()) * 1000 + 200;
-	for (int i = 0; i < w->slots.n && next < got; i++) {
-		struct slot *s = &w->slots.v[i];
-		if (s->state != SLOT_FREE)
-			continue;
-		s->ahead = next < free_seats ? 0 : (int)(held + next + 1 - seats);
-		s->pick = picks[next++]; /* moves over */
-		s->state = SLOT_CLAIMING;
-		clock_nonce(s->nonce, 16);
-		c[n] = (struct ledger_change){.id = s->pick.id,
-					      .from = TASK_QUEUE,
-					      .to = TASK_IN_PROGRESS,
-					      .edit = slot_edit_claim,
-					      .ctx = s,
-					      .verb = "claim"};
-		if (s->pick.invalid_text) {
-			c[n].to = TASK_FAILED;
-			c[n].text = s->pick.invalid_text;
-			c[n].verb = "invalid";
-		} else if (s->pick.expired) {
-			c[n].to = TASK_FAILED;
-			c[n].edit = waiting_edit_expire;
-			c[n].verb = "expired";
-		}
-		n++;
-	}
-	free(picks);
-	return n;
-}
-
-/* Nodes that have nothing to do, as their files say. */
-static size_t idle_nodes(struct worker *w)
-{
-	struct strs ids = {0};
-	size_t n = 0;
-	registry_ids(&w->ledger, &ids);
-	for (size_t i = 0; i < ids.n; i++) {
-		struct err e;
-		struct node_view v;
-		struct json *doc = registry_node(&w->ledger, ids.v[i], &e);
-		node_read(&v, doc);
-		n += strcmp(ids.v[i], w->o->node_id) != 0 && !strcmp(v.status, "active") && v.busy < v.slots &&
-		     v.next_due + w->config.orphan_after_seconds > clock_now();
-		json_free(doc);
-	}
-	strs_clear(&ids);
-	return n;
-}
-
-/* The queue is empty: what waits here others may begin sooner. */
-static void share_out(struct worker *w)
-{
-	size_t waiting = (size_t)slots_waiting(&w->slots), idle = waiting && !w->chooser.ready ? idle_nodes(w) : 0;
-	const struct ahead_facts f = self_ahead(w);
-	size_t n = ahead_surplus(&f, waiting, idle);
-	if (n)
-		slots_share(&w->slots, n, "other nodes have nothing to do");
-}
-
-/* What the chooser found never to run. */
-static size_t add_skips(struct worker *w, struct ledger_change *c)
-{
-	size_t n = w->chooser.skips.n < SKIPS_MAX ? w->chooser.skips.n : SKIPS_MAX;
-	for (size_t i = 0; i < n; i++)
-		c[i] = WAITING_SKIP(&w->ledger, w->chooser.skips.v[i]);
-	return n;
-}
-
 /* A full disk is the node's trouble; everybody should see it. */
 static void check_disk(struct worker *w)
 {
@@ -309,36 +191,24 @@ static int commit(struct worker *w, struct ledger_change *c, size_t results, siz
 	return rc;
 }
 
-/* What landed runs. Of a push with an unknown end the claims stay: the next fetch shows whether they landed. */
-static void settle_claims(const struct ledger_change *c, size_t n, bool unknown)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct slot *s = c[i].ctx;
-		if (c[i].outcome == CHANGE_LANDED && pick_runs(&s->pick))
-			slot_start(s);
-		else if (c[i].outcome != CHANGE_PENDING || !unknown || !pick_runs(&s->pick))
-			slot_free(s);
-	}
-}
-
 /* One group commit: everything this node has to say. began: its exchange, monotonic ms. 0: recorded (or nothing to
  * record), -1: e tells why not. */
 static int record(struct worker *w, int64_t began, struct err *e)
 {
-	share_out(w);
+	claims_share(w);
 	struct ledger_change *c = xcalloc(w->outbox.n + 2 * (size_t)w->slots.n + SKIPS_MAX + 1, sizeof *c);
 	int64_t now = clock_mono_ms();
-	size_t results = outbox_changes(&w->outbox, now, c), claims = results + add_renewals(w, &c[results]),
+	size_t results = outbox_changes(&w->outbox, now, c), claims = results + claims_renew(w, &c[results]),
 	       skips = claims, n = claims;
 	int rc = 0;
 	check_disk(w);
 	unsigned pushes = w->ledger.pushes;
 	if (self_schedule(w, clock_mono_ms()).claim && !outbox_narrow(&w->outbox, now))
-		n = (skips += add_claims(w, &c[n], c, results));
+		n = (skips += claims_make(w, &c[n], c, results));
 	else
 		w->times.work_waits = false;
 	if (self_schedule(w, clock_mono_ms()).claim)
-		n += add_skips(w, &c[n]);
+		n += claims_skip(w, &c[n]);
 	if (n || !w->times.registered)
 		rc = commit(w, c, results, n, began, e);
 	enum said said = w->ledger.pushes == pushes ? SAID_NOTHING
@@ -358,7 +228,7 @@ static int record(struct worker *w, int64_t began, struct err *e)
 			slot_renewed(c[i].ctx);
 	if (!rc)
 		w->remote.claims = skips - claims;
-	settle_claims(&c[claims], skips - claims, rc && e->class != ERR_RETRY && e->class != ERR_PERM);
+	claims_settle(&c[claims], skips - claims, rc && e->class != ERR_RETRY && e->class != ERR_PERM);
 	free(c);
 	return own ? 0 : rc;
 }
