@@ -92,7 +92,8 @@ def hours_of_work_that_were_none(h):
 @fraud("archive.totals")
 def processor_time_that_was_none(h):
     step, added = h.archiving("late-0")
-    step.doc["days"][next(iter(step.doc["days"]))]["cpu_ms"] += 3600000
+    day = step.doc["days"][next(iter(step.doc["days"]))]
+    day["cpu_ms"] = day.get("cpu_ms", 0) + 3600000
     h.into_archive(added)
     h.fraud(step, TOTALS)
 
