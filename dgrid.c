@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "git/git.h"
 #include "sandbox/enter.h"
+#include "sandbox/rootfs.h"
 #include "store/bring.h"
 #include "verbs/verbs.h"
 #include <errno.h>
@@ -198,6 +199,9 @@ int main(int argc, char **argv)
 	int entered = enter_asked(argc, argv);
 	if (entered >= 0)
 		return entered;
+	int looked = rootfs_asked(argc, argv);
+	if (looked >= 0)
+		return looked;
 	struct err e = {0};
 	struct buf complaints = {0};
 	const char *name = getenv("GIT_USER_NAME"), *email = getenv("GIT_USER_EMAIL"), *branch = getenv("DGRID_BRANCH");

@@ -40,16 +40,24 @@ static void judge_image(const struct rule_move *m, const struct json *result, in
 	bool good = false;
 	if (!engine || !image)
 		return; /* result.parts has told */
-	if (!strcmp(engine, "bwrap")) {
-		if (strcmp(image, "host:/usr") != 0 || !rule_text_is(result, "image_digest", ""))
-			rule_say(m, RULE_RESULT_TASK, "bubblewrap runs no image, and the result names one");
+	bool bwrap = !strcmp(engine, "bwrap"), host = bwrap && !strcmp(image, "host:/usr");
+	const char *digest = json_str(result, "image_digest");
+	if (bwrap && host != (digest && !*digest)) {
+		rule_say(m, RULE_RESULT_TASK,
+			 "bubblewrap runs an image by its root files, with their digest, or this machine's /usr, "
+			 "without one");
 		return;
 	}
-	for (size_t n = 0; !good && (c = rule_settings(m, n, claimed)); n++)
-		good = own ? !strcmp(own, image) && is_one_of(image, c->images)
-			   : c->images[0] && !strcmp(c->images[0], image);
+	for (size_t n = 0; !good && (c = rule_settings(m, n, claimed)); n++) {
+		const char *asked = own ? own : c->images[0], *pins = asked ? config_pins(c, asked) : NULL;
+		good = host ? !pins
+			    : asked && !strcmp(asked, image) && is_one_of(asked, c->images) &&
+				  (!pins || (digest && config_pinned(pins, digest)));
+	}
 	if (!good)
-		rule_say(m, RULE_RESULT_TASK, "it ran in %.100s, which is not the image of the task or the settings",
+		rule_say(m, RULE_RESULT_TASK,
+			 "it ran in %.100s, which is not the image of the task or the settings, or not by the digest "
+			 "that they pin",
 			 image);
 }
 

@@ -19,18 +19,58 @@ static bool knows_disable_userns(const struct engine *g)
 	return sscanf(g->version, "%d.%d", &major, &minor) == 2 && (major > 0 || minor >= DISABLE_USERNS);
 }
 
-static void bind_system(struct strs *argv, const char *dir)
+/* What stands below root at a path is seen at that path. */
+static void bind_system(struct strs *argv, const char *root, const char *at)
 {
 	struct stat st;
-	char target[256];
-	if (lstat(dir, &st))
-		return;
-	if (S_ISLNK(st.st_mode)) {
-		ssize_t n = readlink(dir, target, sizeof target - 1);
+	char target[4096], *from = xasprintf("%s%s", root, at);
+	if (lstat(from, &st))
+		;
+	else if (S_ISLNK(st.st_mode)) {
+		ssize_t n = readlink(from, target, sizeof target - 1);
 		target[n > 0 ? n : 0] = 0;
-		ENGINE_ADD(argv, "--symlink", target, dir);
+		ENGINE_ADD(argv, "--symlink", target, at);
 	} else
-		ENGINE_ADD(argv, "--ro-bind", dir, dir);
+		ENGINE_ADD(argv, "--ro-bind", from, at);
+	free(from);
+}
+
+/* This machine's programs, and an /etc that has little more than the names of users. */
+static void show_machine(struct strs *argv)
+{
+	/* Of /etc only what Debian's commands in /usr/bin are links to. */
+	static const char *const system_dirs[] = {"/bin", "/sbin", "/lib", "/lib64", "/etc/alternatives"};
+	ENGINE_ADD(argv, "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--ro-bind", "/usr", "/usr");
+	for (size_t i = 0; i < sizeof system_dirs / sizeof *system_dirs; i++)
+		bind_system(argv, "", system_dirs[i]);
+	ENGINE_ADD(argv, "--perms", "0644", "--file", ENTER_PASSWD_WORD, "/etc/passwd", "--perms", "0644", "--file",
+		   ENTER_GROUP_WORD, "/etc/group");
+}
+
+struct showing {
+	struct strs *argv;
+	const char *dir;
+	bool any;
+};
+
+static void show_entry(void *ctx, const char *name)
+{
+	struct showing *s = ctx;
+	char *at = xasprintf("/%s", name);
+	if (rootfs_shows(name))
+		bind_system(s->argv, s->dir, at);
+	s->any = true;
+	free(at);
+}
+
+static void show_root(const struct rootfs *r, struct strs *argv)
+{
+	struct showing s = {.argv = argv, .dir = r->dir};
+	struct err none;
+	ENGINE_ADD(argv, "--setenv", "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	/* A folder that is gone is to be bwrap's trouble, not the script's. */
+	if (file_names(r->dir, show_entry, &s, &none) || !s.any)
+		ENGINE_ADD(argv, "--ro-bind", r->dir, "/");
 }
 
 /* Into a /dev that is there, and can still be written to. What all GPUs of NVIDIA share is bound beside them. */
@@ -55,8 +95,7 @@ static void bind_devices(const struct engine_run *r, struct strs *argv)
 
 static void start_argv(const struct engine *g, const struct engine_run *r, struct strs *argv)
 {
-	/* Of /etc only what Debian's commands in /usr/bin are links to. */
-	static const char *const system_dirs[] = {"/bin", "/sbin", "/lib", "/lib64", "/etc/alternatives"};
+	const struct rootfs *root = rootfs_of(g->roots, r->image);
 	/* Without a control group the address space of each process is the backstop of the memory watch. */
 	enter_argv(&(struct enter){.groups = r->groups,
 				   .user = geteuid() == 0 ? r->user : 0,
@@ -64,17 +103,19 @@ static void start_argv(const struct engine *g, const struct engine_run *r, struc
 				   .memory_mb = r->groups ? 0 : r->memory_mb * SPACE,
 				   .reap = !r->groups,
 				   .cpu_seconds = r->cpu_seconds,
-				   .file_mb = engine_file_mb(r)},
+				   .file_mb = engine_file_mb(r),
+				   .names = !root},
 		   argv);
 	ENGINE_ADD(argv, "bwrap", "--unshare-all", "--unshare-user", "--uid", "1000", "--gid", "1000", "--hostname",
-		   "dgrid", "--clearenv", "--setenv", "PATH", "/usr/local/bin:/usr/bin:/bin", "--setenv", "HOME",
-		   "/tmp", "--ro-bind", "/usr", "/usr");
+		   "dgrid", "--clearenv", "--setenv", "HOME", "/tmp");
 	if (g->disable_userns)
 		strs_add(argv, "--disable-userns");
 	if (enter_filters())
 		ENGINE_ADD(argv, "--seccomp", ENTER_FILTER_WORD);
-	for (size_t i = 0; i < sizeof system_dirs / sizeof *system_dirs; i++)
-		bind_system(argv, system_dirs[i]);
+	if (root)
+		show_root(root, argv);
+	else
+		show_machine(argv);
 	for (const char *const *v = r->env; v && *v; v++) {
 		const char *eq = strchr(*v, '=');
 		strs_add(argv, "--setenv");
@@ -158,6 +199,16 @@ static int probe(struct engine *out, struct err *e)
 	return rc;
 }
 
+static int image_here(const struct engine *g, const char *image, char digest[96], struct err *e)
+{
+	struct rootfs *r = rootfs_of(g->roots, image);
+	if (r && rootfs_look(r, e))
+		return -1;
+	if (r && digest)
+		snprintf(digest, 96, "%s", r->digest);
+	return 0;
+}
+
 /* Its sandboxes die with their parent; their control groups stay. */
 static int remove_leftovers(const struct engine *g, const char *instance, struct err *e)
 {
@@ -176,6 +227,7 @@ const struct engine_row engine_bwrap = {
     .enforce_it = "run the worker as root, or in control groups of its own (systemd-run --user --scope -p "
 		  "Delegate=yes dgrid worker ...)",
     .probe = probe,
+    .image = image_here,
     .start_argv = start_argv,
     .remove_leftovers = remove_leftovers,
     .lacks = enter_short,

@@ -25,6 +25,11 @@ bool engine_images(enum engine_kind k)
 	return rows[k]->images;
 }
 
+bool engine_runs_image(const struct engine *g, const char *image)
+{
+	return row(g)->images || rootfs_of(g->roots, image);
+}
+
 bool engine_client(const struct engine *g)
 {
 	return row(g)->client;

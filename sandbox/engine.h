@@ -8,6 +8,8 @@
 
 const char *engine_name(enum engine_kind k);
 bool engine_images(enum engine_kind k); /* it runs images; else a script sees this machine's own /usr */
+/* The same of one image: bwrap runs those that it has root files of (g->roots). */
+bool engine_runs_image(const struct engine *g, const char *image);
 /* What engine_start_argv starts is the engine's client, which does not end with the script for sure: engine_state_argv
  * asks. Else it is the sandbox. */
 bool engine_client(const struct engine *g);
@@ -19,8 +21,9 @@ int engine_probe(enum engine_kind k, struct engine *out, struct err *e); /* does
  * failed. */
 int engine_pick(const char *want, struct engine *out, struct err *e);
 const char *engine_mend(enum engine_kind k, const char *said); /* what to do about one that does not answer */
-/* Makes the image present (docker/podman: inspect, else pull; bwrap: nothing). digest (may be NULL) gets what names
- * this very image: the digest it has in a registry, else its id here; "" for bwrap. */
+/* Makes the image present (docker/podman: inspect, else pull; bwrap: looks at its root files). digest (may be NULL)
+ * gets what names this very image: the digest it has in a registry, else its id here; bwrap: that of the root files, ""
+ * where it has none. */
 int engine_image(const struct engine *g, const char *image, char digest[96], struct err *e);
 /* Makes the very image present that had this name and digest when a task ran; ref gets what engine_run calls it by.
  * ERR_UNAVAILABLE: it is not here and cannot be pulled, or there is none (bwrap). */

@@ -5,6 +5,7 @@
 #define ENGINE_KIND_H
 #include "base/buf.h"
 #include "sandbox/device.h"
+#include "sandbox/rootfs.h"
 #include "sandbox/script.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ struct engine {
 	char version[64];
 	bool disable_userns; /* bwrap can forbid user namespaces inside, beside the filter of system calls */
 	bool limits;	     /* memory, processes and processors are held to, not just watched (control groups) */
+	const struct rootfs_list *roots; /* bwrap: the images that it has root files of; borrowed; NULL: none */
 };
 struct engine_run {				    /* all borrowed */
 	const char *name;			    /* container name, unique an attempt */

@@ -67,6 +67,8 @@ void enter_argv(const struct enter *e, struct strs *argv)
 		strs_addf(argv, "cpu_seconds=%lld", (long long)e->cpu_seconds);
 	if (e->reap)
 		strs_add(argv, "reap");
+	if (e->names)
+		strs_add(argv, "names=1");
 	strs_add(argv, "--");
 }
 
@@ -145,26 +147,39 @@ static void reset_signals(void)
 #endif
 }
 
-/* The filter in a pipe, which holds it whole. */
+/* Bytes that a pipe holds whole, to be read from at. */
+static int offer(const void *bytes, size_t len, int at, const char *what)
+{
+	int pair[2];
+	if (pipe(pair))
+		return cannot("make a pipe");
+	bool whole = write(pair[1], bytes, len) == (ssize_t)len;
+	close(pair[1]);
+	if (whole && pair[0] != at) {
+		whole = dup2(pair[0], at) == at;
+		close(pair[0]);
+	}
+	return whole ? 0 : cannot(what);
+}
+
 static int offer_filter(void)
 {
 	struct buf b = {0};
-	int pair[2];
 	if (!seccomp_filter(&b))
 		return 0;
-	if (pipe(pair))
-		return cannot("make a pipe");
-	bool whole = write(pair[1], b.data, b.len) == (ssize_t)b.len;
-	close(pair[1]);
+	int rc = offer(b.data, b.len, ENTER_FILTER_FD, "hand over the filter of system calls");
 	buf_clear(&b);
-	if (!whole)
-		return cannot("hand over the filter of system calls");
-	if (pair[0] != ENTER_FILTER_FD) {
-		if (dup2(pair[0], ENTER_FILTER_FD) < 0)
-			return cannot("hand over the filter of system calls");
-		close(pair[0]);
-	}
-	return 0;
+	return rc;
+}
+
+static int offer_names(void)
+{
+	static const char passwd[] = "root:x:0:0:root:/root:/bin/sh\n"
+				     "dgrid:x:1000:1000:dgrid:/tmp:/bin/sh\n"
+				     "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+			  group[] = "root:x:0:\ndgrid:x:1000:\nnogroup:x:65534:\n";
+	int rc = offer(passwd, sizeof passwd - 1, ENTER_PASSWD_FD, "hand over /etc/passwd");
+	return rc ? rc : offer(group, sizeof group - 1, ENTER_GROUP_FD, "hand over /etc/group");
 }
 
 static int become(int user, int also)
@@ -223,6 +238,7 @@ int enter_asked(int argc, char **argv)
 	int i = 2, user = 0, also = 0, memory_mb = 0, rc = 0;
 	bool reap = false;
 	int64_t file_mb = 0, cpu_seconds = 0;
+	bool names = false;
 	if (argc < 4 || strcmp(argv[1], WORD) != 0)
 		return -1;
 	for (; i < argc && strcmp(argv[i], "--") != 0 && !rc; i++)
@@ -240,6 +256,8 @@ int enter_asked(int argc, char **argv)
 			reap = true;
 		else if (!strncmp(argv[i], "cpu_seconds=", 12))
 			cpu_seconds = strtoll(argv[i] + 12, NULL, 10);
+		else if (!strcmp(argv[i], "names=1"))
+			names = true;
 	if (rc || i + 1 >= argc)
 		return rc ? rc : NOT_ENTERED;
 	char *program = find_program(argv[i + 1]);
@@ -258,6 +276,8 @@ int enter_asked(int argc, char **argv)
 	if (chdir("/"))
 		return cannot("go to /");
 	rc = offer_filter();
+	if (!rc && names)
+		rc = offer_names();
 	if (!rc) {
 		/* late, for it binds this process too; before the right to raise them is gone */
 		set_limits(memory_mb, file_mb, cpu_seconds);

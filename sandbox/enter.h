@@ -10,6 +10,11 @@
 
 #define ENTER_FILTER_FD 4
 #define ENTER_FILTER_WORD "4"
+/* Pipes that hold an /etc/passwd and an /etc/group, which name the sandbox's user, root and nobody. */
+#define ENTER_PASSWD_FD 5
+#define ENTER_PASSWD_WORD "5"
+#define ENTER_GROUP_FD 6
+#define ENTER_GROUP_WORD "6"
 #define ENTER_FILES 1024 /* descriptors, as with the other engines */
 struct enter {
 	const struct strs *groups; /* folders of control groups to enter; NULL: none */
@@ -19,6 +24,7 @@ struct enter {
 	bool reap; /* stays as parent, until all that ran in it has ended: who waits for it is charged with all */
 	int64_t cpu_seconds; /* of processor time, each process has one more; 0: no limit */
 	int memory_mb;	     /* of address space for each process; 0: no limit */
+	bool names;	     /* ENTER_PASSWD_FD and ENTER_GROUP_FD are to be open */
 };
 void enter_argv(const struct enter *e, struct strs *argv);
 bool enter_filters(void); /* this machine has a filter of system calls: ENTER_FILTER_FD will be open */

@@ -6,13 +6,14 @@
 
 #define PIDS_ONCE 10 /* max_pids without the setting, up to 0.1.0 */
 
-const char config_template[] = "{\n  \"schema\": 1,\n  \"branch\": \"main\",\n  \"images\": [\"alpine:3.20\"]\n}\n";
+const char config_template[] = "{\n  \"schema\": 1,\n  \"branch\": \"main\",\n  \"images\": [\"alpine:3.22\"]\n}\n";
 
 static void clear_images(struct grid_config *c)
 {
 	for (int i = 0; c->images[i]; i++) {
 		free(c->images[i]);
-		c->images[i] = NULL;
+		free(c->pins[i]);
+		c->images[i] = c->pins[i] = NULL;
 	}
 }
 
@@ -54,6 +55,71 @@ void config_clear(struct grid_config *c)
 	clear_links(c);
 }
 
+#define DIGEST_WORD "sha256:"
+#define PINS_MAX 8
+
+/* Text that is sha256: and 64 digits; NULL: it is not. The digits are returned. */
+static const char *digest_of(const struct json *v)
+{
+	const char *hex = v->type == JSON_STRING && !strncmp(v->text, DIGEST_WORD, strlen(DIGEST_WORD))
+			      ? v->text + strlen(DIGEST_WORD)
+			      : "";
+	return v->type == JSON_STRING && strlen(v->text) == v->len && strlen(hex) == 64 &&
+		       strspn(hex, "0123456789abcdef") == 64
+		   ? hex
+		   : NULL;
+}
+
+/* One digest, or a list of them. The caller frees; NULL: a problem. */
+static char *parse_pins(const struct json *digest, struct problems *p)
+{
+	struct buf b = {0};
+	bool list = digest->type == JSON_ARRAY;
+	int n = 0;
+	for (const struct json *v = list ? digest->child : digest; v; v = list ? v->next : NULL, n++) {
+		const char *hex = digest_of(v);
+		if (hex && n < PINS_MAX) {
+			buf_addf(&b, "%s%s", n ? " " : "", hex);
+			continue;
+		}
+		problem_in(p, v->line, v->col, "images",
+			   hex ? "at most 8 digests of an image" : "digest: expected sha256: and 64 digits of 0-9 a-f");
+		buf_clear(&b);
+		return NULL;
+	}
+	if (!n)
+		problem_in(p, digest->line, digest->col, "images", "digest: expected one, or a list of them");
+	return b.data;
+}
+
+static void parse_image(struct grid_config *c, int n, const struct json *v, struct problems *p)
+{
+	const struct json *name = v->type == JSON_OBJECT ? json_get(v, "image") : v,
+			  *digest = v->type == JSON_OBJECT ? json_get(v, "digest") : NULL;
+	for (const struct json *m = v->type == JSON_OBJECT ? v->child : NULL; m; m = m->next)
+		if (m != name && m != digest) {
+			problem_in(p, m->name_line, m->name_col, "images",
+				   "\"%.80s\" is no member of an image (expected image and digest)", m->name);
+			return;
+		}
+	if (name != v && (!name || !digest)) {
+		problem_in(p, v->line, v->col, "images", "expected {\"image\": NAME, \"digest\": \"sha256:...\"}");
+		return;
+	}
+	/* A leading dash would be read as an option by the engine. */
+	if (name->type != JSON_STRING || !name->len || name->text[0] == '-' || strlen(name->text) != name->len) {
+		problem_in(p, name->line, name->col, "images", "expected an image name such as \"alpine:3.22\"");
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		if (digest && !strcmp(c->images[i], name->text)) {
+			problem_in(p, name->line, name->col, "images", "\"%.200s\" is there twice", name->text);
+			return;
+		}
+	c->pins[n] = digest ? parse_pins(digest, p) : NULL;
+	c->images[n] = xstrdup(name->text);
+}
+
 static void parse_images(struct grid_config *c, const struct json *m, struct problems *p)
 {
 	int n = 0;
@@ -62,15 +128,27 @@ static void parse_images(struct grid_config *c, const struct json *m, struct pro
 		return;
 	}
 	clear_images(c);
-	for (const struct json *v = m->child; v; v = v->next) {
-		/* A leading dash would be read as an option by the engine. */
-		if (v->type != JSON_STRING || !v->len || v->text[0] == '-' || strlen(v->text) != v->len)
-			problem_in(p, v->line, v->col, "images", "expected an image name such as \"alpine:3.20\"");
-		else if (n == 15)
+	for (const struct json *v = m->child; v; v = v->next)
+		if (n == 15)
 			problem_in(p, v->line, v->col, "images", "at most 15 images");
-		else
-			c->images[n++] = xstrdup(v->text);
-	}
+		else {
+			parse_image(c, n, v, p);
+			n += c->images[n] != NULL;
+		}
+}
+
+const char *config_pins(const struct grid_config *c, const char *image)
+{
+	for (int i = 0; c->images[i]; i++)
+		if (!strcmp(c->images[i], image))
+			return c->pins[i];
+	return NULL;
+}
+
+bool config_pinned(const char *pins, const char *digest)
+{
+	const char *hex = strncmp(digest, DIGEST_WORD, strlen(DIGEST_WORD)) ? digest : digest + strlen(DIGEST_WORD);
+	return strlen(hex) == 64 && strstr(pins, hex);
 }
 
 /* Letters, digits, _ and -: nothing that an engine could take for more than a name. */
@@ -269,7 +347,9 @@ static const struct setting {
     {OTHER(schema, parse_schema, "1", "1"), "the version of the format"},
     {OTHER(branch, parse_branch, "text", "\"main\""), "the branch that the grid stands on"},
     {OTHER(images, parse_images, "list of 1-15 names", "[\"alpine:3.20\"]"),
-     "the images that tasks may ask for; the first is the default"},
+     "the images that tasks may ask for; the first is the default. `{\"image\": NAME, \"digest\": \"sha256:…\"}` in "
+     "place of a name, or "
+     "with a list of digests: only nodes whose image of that name is this one run its tasks"},
     {NUMBER(min_timeout_seconds, 10, 1, 86400), "the shortest time limit that a task may ask for"},
     {NUMBER(max_timeout_seconds, 300, 1, 86400), "the longest time limit that a task may ask for"},
     {OTHER(max_cpus, parse_max_cpus, "number, 0.01-1024", "1"),

@@ -9,6 +9,7 @@
 struct grid_config {
 	char *branch;
 	char *images[16]; /* NULL-terminated; the first is the default */
+	char *pins[16]; /* of each: the digests of which it has to have one, 64 digits each, a space between; or NULL */
 	int64_t min_timeout_seconds, max_timeout_seconds, output_limit_bytes, heartbeat_seconds, orphan_after_seconds,
 	    max_clock_skew_seconds, poll_seconds, keep_finished, max_memory_mb, max_pids, tmp_mb,
 	    point_output_bytes,	       /* of each stream of a point */
@@ -45,6 +46,11 @@ void config_defaults(struct grid_config *c); /* then config_clear frees */
 /* Overlays text on c. Everything wrong is added to p; c is usable only when p->n stayed the same. */
 void config_parse(struct grid_config *c, const char *text, size_t len, struct problems *p);
 void config_clear(struct grid_config *c);
+
+/* The digests that an image of the grid is pinned to, see pins; NULL: none. */
+const char *config_pins(const struct grid_config *c, const char *image);
+/* Is an image with that digest, with or without "sha256:", the one that the grid means? */
+bool config_pinned(const char *pins, const char *digest);
 
 /* Setting i, in the order of the manual; false behind the last. */
 struct config_setting {

@@ -32,7 +32,8 @@ struct fit_node { /* borrows the documents */
 	bool offers;		/* else labels and slots alone are known, as of nodes of 0.1.0 */
 	int64_t cpus, max_cpus; /* thousandths of a processor */
 	int64_t memory_mb, max_memory_mb, disk_mb, slots;
-	const struct json *resources, *labels, *images; /* images: {NAME: is it there?}, as far as the node knows */
+	const struct json *resources, *labels,
+	    *images; /* images: {NAME: its digest there, or whether it is there}, as far as the node knows */
 };
 void fit_node_read(struct fit_node *n, const char *id, const struct json *file);
 

@@ -73,7 +73,8 @@ static struct json *images_of(const struct json *told)
 	struct json *kept = json_new(JSON_OBJECT);
 	int count = 0;
 	for (const struct json *v = told->child; v && count < IMAGES_MAX; v = v->next, count++)
-		if (v->name && v->name_len <= IMAGE_NAME_MAX && v->type == JSON_BOOL)
+		if (v->name && v->name_len <= IMAGE_NAME_MAX &&
+		    (v->type == JSON_BOOL || (v->type == JSON_STRING && v->len < 96)))
 			json_set(kept, v->name, json_copy(v));
 	return kept;
 }

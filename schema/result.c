@@ -155,7 +155,7 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 {
 	char when[32];
 	uint8_t script[32];
-	bool images = engine_images(f->engine->kind);
+	bool images = engine_runs_image(f->engine, f->image);
 	struct json *r = json_new(JSON_OBJECT);
 	set_end(r, a);
 	json_set(r, "node", json_new_str(f->node));
@@ -165,7 +165,7 @@ struct json *result_json(const struct attempt_result *a, const struct result_fac
 	json_set(r, "finished_at", json_new_str(clock_format(a->finished_at, when)));
 	json_set(r, "duration_ms", json_new_int(a->duration_ms));
 	json_set(r, "engine", json_new_str(engine_name(f->engine->kind)));
-	/* bubblewrap runs no image: the script sees the host's own /usr. */
+	/* Without root files of the image bubblewrap shows the script the host's own /usr. */
 	json_set(r, "image", json_new_str(images ? f->image : "host:/usr"));
 	json_set(r, "image_digest", json_new_str(f->image_digest));
 	json_set(r, "limits", limits(f->run, f, a->unenforced));

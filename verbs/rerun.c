@@ -31,6 +31,7 @@ struct again {
 	struct grid_config wide; /* the task borrows its image from it */
 	struct strs env;
 	struct engine engine;
+	struct rootfs_list roots;
 	struct engine_run run;
 	char digest[96], ref[320], nonce[33];
 	size_t output_limit;
@@ -173,28 +174,50 @@ static bool allowed(const struct grid_config *c, const char *image)
 	return false;
 }
 
-/* The engine, and for containers the very image. -1: a->why says what is missing. */
+/* The very root files that it ran in, which have to be given. */
+static int find_root(struct again *a, const char *image, const char *digest, struct err *e)
+{
+	struct rootfs *r = rootfs_of(&a->roots, image);
+	if (!r)
+		return err_set(
+		    e, ERR_UNAVAILABLE,
+		    "it ran in a folder with the root files of '%.200s', %.80s (--rootfs %.200s=DIR names one)", image,
+		    digest, image);
+	if (rootfs_look(r, e))
+		return -1;
+	if (strcmp(r->digest, digest) != 0)
+		return err_set(e, ERR_UNAVAILABLE,
+			       "it ran in root files of '%.200s' that are %.80s, and '%.300s' is %s", image, digest,
+			       r->dir, r->digest);
+	a->engine.roots = &a->roots;
+	snprintf(a->ref, sizeof a->ref, "%s", image);
+	return 0;
+}
+
+/* The engine, and the very image where it ran in one. -1: a->why says what is missing. */
 static int find_engine(struct again *a, const struct grid_config *c)
 {
 	static const char *const containers[] = {"docker", "podman"};
 	const char *was = json_str(a->recorded, "engine"), *image = json_str(a->recorded, "image"),
 		   *digest = json_str(a->recorded, "image_digest");
 	bool bwrap = was && !strcmp(was, "bwrap"),
-	     contained = was && (!strcmp(was, "docker") || !strcmp(was, "podman"));
+	     contained = was && (!strcmp(was, "docker") || !strcmp(was, "podman")),
+	     rooted = bwrap && image && digest && *digest;
 	struct err e;
 	int rc = -1;
 	if (!bwrap && !contained)
 		snprintf(a->why, sizeof a->why, "its result does not say which engine ran it");
 	else if (bwrap && a->want && strcmp(a->want, "bwrap") != 0)
 		snprintf(a->why, sizeof a->why,
-			 "it ran on its node's own /usr (bubblewrap): there is no image to run it in (--engine bwrap)");
+			 "it ran %s (bubblewrap): there is no image to run it in (--engine bwrap)",
+			 rooted ? "in a folder of root files" : "on its node's own /usr");
 	else if (contained && a->want && !strcmp(a->want, "bwrap"))
 		snprintf(a->why, sizeof a->why,
 			 "it ran in an image, and bubblewrap runs none (--engine docker or podman)");
 	else if (contained && (!digest || !*digest || !image))
 		snprintf(a->why, sizeof a->why,
 			 "its result names no image digest, and a tag may mean another image now");
-	else if (contained && !a->any_image && !allowed(c, image))
+	else if ((contained || rooted) && !a->any_image && !allowed(c, image))
 		snprintf(a->why, sizeof a->why,
 			 "its image '%.200s' is not one of grid.json's images, and nothing else is pulled or run here "
 			 "(--at shows the grid as it was then, --any-image runs it all the same)",
@@ -203,10 +226,14 @@ static int find_engine(struct again *a, const struct grid_config *c)
 		rc = engine_pick(a->want ? a->want : was, &a->engine, &e);
 		for (int i = 0; i < 2 && rc && contained && !a->want; i++) /* the one will do for the other */
 			rc = engine_pick(containers[i], &a->engine, &e);
-		if (!rc && contained && !(rc = engine_image_exact(&a->engine, image, digest, a->ref, &e)))
-			snprintf(a->digest, sizeof a->digest, "%s", digest);
+		if (!rc && rooted)
+			rc = find_root(a, image, digest, &e);
+		else if (!rc && contained)
+			rc = engine_image_exact(&a->engine, image, digest, a->ref, &e);
 		if (rc)
 			snprintf(a->why, sizeof a->why, "%s", e.msg);
+		else if (contained || rooted)
+			snprintf(a->digest, sizeof a->digest, "%s", digest);
 	}
 	for (char *p = a->why; *p; p++)
 		*p = *p == '\n' ? ' ' : *p;
@@ -369,7 +396,7 @@ static const char *note_of(const struct again *a)
 		       "was then)";
 	if (status && !strcmp(status, "timeout"))
 		return "it ran into its deadline: what it had printed until then depends on how fast the machine is";
-	if (a->now && !engine_images(a->engine.kind))
+	if (a->now && !engine_images(a->engine.kind) && !a->digest[0])
 		return "bubblewrap shows a script the machine's own /usr: other versions of its tools may print "
 		       "something "
 		       "else";
@@ -502,7 +529,12 @@ static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct er
 			a.want = s.value;
 		else if (key == 'i')
 			a.any_image = true;
-		else
+		else if (key == 'R') {
+			if (rootfs_add(&a.roots, s.value, e)) {
+				key = -1;
+				break;
+			}
+		} else
 			a.json = true;
 	for (size_t i = 0; i < sizeof engines / sizeof *engines && a.want; i++)
 		known = known || !strcmp(a.want, engines[i]);
@@ -537,6 +569,7 @@ static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct er
 	json_free(a.now);
 	json_free(a.points);
 	task_clear(&a.task);
+	rootfs_clear(&a.roots);
 	config_clear(&a.wide);
 	strs_clear(&a.env);
 	json_free(a.doc);
@@ -546,7 +579,7 @@ static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct er
 
 const struct verb verb_rerun = {
     .name = "rerun",
-    .args = "[--json] [--at REV|DATE] [--engine docker|podman|bwrap] [--any-image] ID",
+    .args = "[--json] [--at REV|DATE] [--engine docker|podman|bwrap] [--any-image] [--rootfs IMAGE=DIR] ID",
     .summary = "run a finished task again, here, and compare with what is recorded",
     .about =
 	"Runs the same script with the same environment and limits, in the very image that the result names by its "
@@ -554,7 +587,9 @@ const struct verb verb_rerun = {
 	"compares status, exit code and the hashes of what it printed. Archived tasks too. A task with secrets is not "
 	"run. Nothing is written to the grid.\n\n"
 	"A task that ran under bubblewrap saw its node's own /usr: it is run on this machine's, and the same is the "
-	"same, but a difference may come from other versions of the tools.",
+	"same, but a difference may come from other versions of the tools. If it ran in root files of its image "
+	"(worker "
+	"--rootfs), name a folder that has them.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
@@ -562,6 +597,8 @@ const struct verb verb_rerun = {
 	    USAGE_AT,
 	    {'e', "--engine", "NAME", "docker podman bwrap", "the engine to run it with; default: the one that ran it"},
 	    {'i', "--any-image", NULL, NULL, "also run an image that is not one of grid.json's"},
+	    {'R', "--rootfs", "IMAGE=DIR", NULL,
+	     "a folder with the root files that it ran in under bubblewrap; they have to have the recorded digest"},
 	    {0}},
     .operands = "@tasks:completed,failed",
     .examples = (const struct usage_note[]){{"dgrid rerun hello", ""},

@@ -15,6 +15,7 @@ struct settings {
 	struct worker_options o;
 	struct strs labels;
 	struct grants grants;
+	struct rootfs_list roots;
 	const char *secrets; /* a file; NULL: none */
 	struct devices devices;
 	struct buf wrong;
@@ -215,6 +216,10 @@ static void from_flags(struct settings *s, int argc, char **argv)
 		case 'S':
 			s->secrets = scan.value;
 			break;
+		case 'R':
+			if (rootfs_add(&s->roots, scan.value, &e))
+				wrong(s, "%s", e.msg);
+			break;
 		case 'H':
 			s->grants.hidden = true;
 			break;
@@ -240,6 +245,10 @@ static void check(struct settings *s, const struct context *ctx)
 		wrong(s, "--engine: expected auto, docker, podman or bwrap, found '%s'", o->engine);
 	if (s->secrets && grants_read(&s->grants, s->secrets, &e))
 		wrong(s, "%s", e.msg);
+	if (s->roots.n && !strcmp(o->engine, "auto"))
+		o->engine = "bwrap";
+	if (s->roots.n && known && strcmp(o->engine, "bwrap") != 0)
+		wrong(s, "--rootfs: %s has images of its own (expected --engine bwrap)", o->engine);
 	if (s->grants.networks.n && !strcmp(o->engine, "bwrap"))
 		wrong(s, "--network: bwrap gives tasks no network: it could only share this machine's own with them "
 			 "(expected --engine docker or podman)");
@@ -280,6 +289,7 @@ static int cmd_worker(const struct context *ctx, int argc, char **argv, struct e
 	s.o.n_labels = s.labels.n;
 	s.o.grants = &s.grants;
 	s.o.devices = &s.devices;
+	s.o.roots = &s.roots;
 	rc = worker_run(&s.o);
 	if (rc)
 		err_set(e, (enum err_class)rc, "%s", ""); /* already logged */
@@ -288,6 +298,7 @@ out:
 	grants_clear(&s.grants);
 	devices_clear(&s.devices);
 	json_free(s.o.resources);
+	rootfs_clear(&s.roots);
 	buf_clear(&s.wrong);
 	free(dir);
 	return rc ? -1 : 0;
@@ -295,12 +306,13 @@ out:
 
 const struct verb verb_worker = {
     .name = "worker",
-    .args = "[--node-id ID] [--slots N] [--ahead N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] "
-	    "[--drain-after N] "
-	    "[--work-dir DIR] [--poll-ms N] [--cpus N] [--memory 32g] [--disk 50g] [--resource gpu=2] [--device "
-	    "NAME=PATH] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
-	    "[--network NAME=NETWORK]... [--secrets FILE [--secrets-hidden]] [--signing-key FILE] "
-	    "[--take-over]",
+    .args =
+	"[--node-id ID] [--slots N] [--ahead N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] "
+	"[--drain-after N] "
+	"[--work-dir DIR] [--poll-ms N] [--cpus N] [--memory 32g] [--disk 50g] [--resource gpu=2] [--device "
+	"NAME=PATH] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
+	"[--rootfs IMAGE=DIR]... [--network NAME=NETWORK]... [--secrets FILE [--secrets-hidden]] [--signing-key FILE] "
+	"[--take-over]",
     .summary = "run tasks: the node",
     .about =
 	"Claims queued tasks, runs each in a sandbox of its own, and records the results, until it is told to stop. "
@@ -348,6 +360,9 @@ const struct verb verb_worker = {
 	    {'N', "--notify", "CMD", NULL,
 	     "a command that prints a line when there is something new, such as ssh HOST dgrid notify --repo DIR: the "
 	     "worker looks at once, and polls six times less often while it is told"},
+	    {'R', "--rootfs", "IMAGE=DIR", NULL,
+	     "bubblewrap runs tasks of this image in a folder with the image's root files, which they cannot write to, "
+	     "and not in this machine's /usr; may be given more than once, and takes bwrap for --engine auto"},
 	    {'W', "--network", "NAME=NETWORK", NULL,
 	     "signed tasks that ask for NAME, which grid.json's network lists, run in this network of Docker's or "
 	     "Podman's, which you made (docker network create --internal NETWORK); may be given more than once"},

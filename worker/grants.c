@@ -442,12 +442,13 @@ bool grants_signer(const struct grants *g, const struct json *task, const struct
 bool grants_image(const struct grants *g, const struct json *task, const char *digest, char why[200])
 {
 	const char *hex = strncmp(digest, "sha256:", 7) ? digest : digest + 7;
-	const char *is = engine_images(g->engine->kind) ? hex : "host";
+	bool host = !*hex && !engine_images(g->engine->kind);
+	const char *is = host ? "host" : hex;
 	for (const struct json *name = first_secret(task); name; name = name->next) {
 		const struct grant *s = grant_of(g, name);
 		if (!s || !*is || !strs_has(&s->images, is)) {
 			snprintf(why, 200, "no secret %.64s in its image, %s%.64s", s ? s->name : "?",
-				 engine_images(g->engine->kind) ? "sha256:" : "", is);
+				 host ? "" : "sha256:", is);
 			return false;
 		}
 	}

@@ -346,38 +346,43 @@ static void brought(void *ctx, const struct err *e)
 	end_early(s, ATT_ENGINE, true, e->msg);
 }
 
-/* It has a seat. */
-void run_begin(struct slot *s)
-{
-	struct slots *all = s->all;
-	const struct task *t = &s->pick.task;
-	const struct bring_limits limits = {.mb = all->config->max_in_mb, .files = all->config->max_in_files};
-	const char *digest = selfcheck_image(all->fit, all->engine, t->image);
-	if (!s->ref[0])
-		snprintf(s->digest, sizeof s->digest, "%s", digest ? digest : "");
-	s->state = SLOT_FETCHING;
-	s->began = clock_mono_ms();
-	if (json_get(t->doc, "inputs"))
-		inputs_want(all->inputs, t->doc, s->pinned, &limits, &s->want, s, brought);
-	else
-		run(s);
-}
-
 void run_refuse(struct slot *s, const char *why)
 {
 	s->given = GIVEN_NOT_NOW;
 	end_early(s, ATT_ENGINE, true, why);
 }
 
+/* It has a seat. */
+void run_begin(struct slot *s)
+{
+	struct slots *all = s->all;
+	const struct task *t = &s->pick.task;
+	const struct bring_limits limits = {.mb = all->config->max_in_mb, .files = all->config->max_in_files};
+	const struct selfcheck_image *image = selfcheck_known(all->fit, all->config, t->image);
+	s->state = SLOT_FETCHING;
+	s->began = clock_mono_ms();
+	bool exact = config_pins(all->config, t->image) || rootfs_of(all->engine->roots, t->image);
+	if (!s->digest[0] && !image && exact) {
+		run_refuse(s, "its image is not here any more");
+		return;
+	}
+	/* What its secrets are for is what runs, else what was last found here. */
+	if (!s->digest[0] && image) {
+		memcpy(s->digest, image->digest, sizeof s->digest);
+		memcpy(s->ref, image->ref, sizeof s->ref);
+	}
+	if (json_get(t->doc, "inputs"))
+		inputs_want(all->inputs, t->doc, s->pinned, &limits, &s->want, s, brought);
+	else
+		run(s);
+}
+
 /* Secrets are for an image that is known by its digest: that one is what runs, wherever its name points meanwhile. */
 bool run_pin_image(struct slot *s)
 {
-	char digest[96];
-	if (!grants_ready(s->all->grants, &s->pick.task, digest, s->ref))
-		return false;
-	if (s->ref[0])
-		memcpy(s->digest, digest, sizeof s->digest);
-	return true;
+	const char *pins = config_pins(s->all->config, s->pick.task.image);
+	return grants_ready(s->all->grants, &s->pick.task, s->digest, s->ref) &&
+	       (!pins || !s->digest[0] || config_pinned(pins, s->digest));
 }
 
 /* Its claim goes, or it is no longer wanted. */

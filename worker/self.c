@@ -247,10 +247,12 @@ static bool can_run(void *ctx, const struct task *t)
 {
 	struct worker *w = ctx;
 	char digest[96], ref[320];
-	if (consent_asked(t->doc) && !grants_ready(w->o->grants, t, digest, ref))
+	const char *pins = config_pins(&w->config, t->image);
+	if (consent_asked(t->doc) &&
+	    (!grants_ready(w->o->grants, t, digest, ref) || (pins && digest[0] && !config_pinned(pins, digest))))
 		return false;
 	bool has = (!w->outputs.unseen || !json_get(t->doc, "inputs")) && inputs_may(&w->inputs, t->doc) &&
-		   selfcheck_image(&w->fit, &w->engine, t->image) != NULL;
+		   selfcheck_image(&w->fit, &w->engine, &w->config, t->image) != NULL;
 	if (w->fit.news && w->heart) /* so that others see why it leaves them */
 		heartbeat_now(w->heart);
 	w->fit.news = false;

@@ -39,6 +39,7 @@ struct worker_options { /* all borrowed */
 	const char *notify; /* a command, see notify.h; NULL: none */
 	int64_t cache_mb;   /* of inputs that no task uses any more */
 	struct grants *grants;
+	const struct rootfs_list *roots; /* root files of images, for bwrap */
 };
 
 struct worker {

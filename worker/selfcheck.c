@@ -9,6 +9,7 @@
 #define WAIT_MIN_MS 500
 #define WAIT_MAX_MS 30000
 #define IMAGE_RETRY_MS 60000
+#define FOLDER_MS 10000 /* so long an image that is a folder of this machine is taken for what it was */
 #define MIN_FREE_BYTES (16 << 20)
 
 bool selfcheck_pause(struct selfcheck *s, const char *why)
@@ -39,49 +40,106 @@ bool selfcheck_disk(struct selfcheck *s, const char *dir)
 	return true;
 }
 
-/* Asks the engine; the answer is kept under the image's name. */
-static struct selfcheck_image *look_for(struct selfcheck *s, const struct engine *g, const char *name, struct err *e)
+/* The image that is there by that name, or by one of the digests that the settings pin it to. */
+static int find(const struct engine *g, const char *name, const char *pins, char digest[96], char ref[320],
+		struct err *e)
 {
-	char digest[96];
-	int rc = engine_image(g, name, digest, e); /* serves the loop, which may add images */
-	struct selfcheck_image *i = NULL;
-	for (size_t k = 0; k < s->n_images && !i; k++)
+	ref[0] = 0;
+	if (!pins || !engine_images(g->kind)) {
+		if (engine_image(g, name, digest, e))
+			return -1;
+		if (!pins || config_pinned(pins, digest))
+			return 0;
+		return err_set(e, ERR_UNAVAILABLE, "image '%s' is %s here, and grid.json pins it to sha256:%.64s%s",
+			       name, digest[0] ? digest : "this machine's /usr", pins,
+			       strlen(pins) > 64 ? " or others" : "");
+	}
+	for (const char *p = pins; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
+		snprintf(digest, 96, "sha256:%.64s", p);
+		if (!engine_image_exact(g, name, digest, ref, e))
+			return 0;
+	}
+	return -1;
+}
+
+static bool same_pins(const char *a, const char *b)
+{
+	return !a || !b ? a == b : !strcmp(a, b);
+}
+
+static struct selfcheck_image *known(const struct selfcheck *s, const char *name)
+{
+	for (size_t k = 0; k < s->n_images; k++)
 		if (!strcmp(s->images[k].name, name))
-			i = &s->images[k];
+			return &s->images[k];
+	return NULL;
+}
+
+static bool same_word(const struct json *a, const struct json *b)
+{
+	return a->type == b->type && (a->type == JSON_BOOL ? a->boolean == b->boolean : !strcmp(a->text, b->text));
+}
+
+/* Asks the engine; the answer is kept under the image's name. */
+static struct selfcheck_image *look_for(struct selfcheck *s, const struct engine *g, const struct grid_config *c,
+					const char *name, struct err *e)
+{
+	char digest[96], ref[320], *copy = xstrdup(name);
+	char *pins = config_pins(c, name) ? xstrdup(config_pins(c, name)) : NULL;
+	int rc = find(g, copy, pins, digest, ref, e); /* serves the loop, which may add images and read settings */
+	struct selfcheck_image *i = known(s, copy);
 	if (!i) {
 		s->images = xrealloc(s->images, (s->n_images + 1) * sizeof *s->images);
 		i = &s->images[s->n_images++];
-		*i = (struct selfcheck_image){.name = xstrdup(name)};
+		*i = (struct selfcheck_image){.name = xstrdup(copy)};
 	}
-	i->failed_until = rc ? clock_mono_ms() + IMAGE_RETRY_MS : 0;
+	free(i->pins);
+	free(copy);
+	i->pins = pins;
+	i->looked_at = clock_mono_ms();
+	i->failed_until = rc ? i->looked_at + IMAGE_RETRY_MS : 0;
+	if (!rc && i->digest[0] && strcmp(i->digest, digest) != 0)
+		log_at(LOG_INFO, "worker", "image %s is %s now", i->name, digest);
 	if (!s->told)
 		s->told = json_new(JSON_OBJECT);
-	const struct json *before = json_get(s->told, name);
-	s->news = s->news || (rc && (!before || before->boolean));
-	json_set(s->told, name, json_new_bool(!rc));
+	const struct json *before = json_get(s->told, i->name);
+	struct json *now = rc || !digest[0] ? json_new_bool(!rc) : json_new_str(digest);
+	s->news = s->news || (before ? !same_word(before, now) : rc != 0);
+	json_set(s->told, i->name, now);
 	snprintf(i->digest, sizeof i->digest, "%s", rc ? "" : digest);
+	snprintf(i->ref, sizeof i->ref, "%s", rc ? "" : ref);
 	return i;
 }
 
-const char *selfcheck_image(struct selfcheck *s, const struct engine *g, const char *image)
+const struct selfcheck_image *selfcheck_known(const struct selfcheck *s, const struct grid_config *c, const char *image)
+{
+	const struct selfcheck_image *i = known(s, image);
+	return i && !i->failed_until && same_pins(i->pins, config_pins(c, image)) ? i : NULL;
+}
+
+const struct selfcheck_image *selfcheck_image(struct selfcheck *s, const struct engine *g, const struct grid_config *c,
+					      const char *image)
 {
 	struct err e;
-	struct selfcheck_image *i = NULL;
-	for (size_t k = 0; k < s->n_images && !i; k++)
-		if (!strcmp(s->images[k].name, image))
-			i = &s->images[k];
-	if (!i || (i->failed_until && clock_mono_ms() >= i->failed_until)) {
-		i = look_for(s, g, image, &e);
+	const struct selfcheck_image *i = known(s, image);
+	int64_t now = clock_mono_ms();
+	bool stale = i && (i->failed_until		? now >= i->failed_until
+			   : rootfs_of(g->roots, image) ? now >= i->looked_at + FOLDER_MS
+							: false);
+	if (!i || stale || !same_pins(i->pins, config_pins(c, image))) {
+		i = look_for(s, g, c, image, &e);
 		if (i->failed_until)
 			log_at(LOG_WARN, "worker", "%s; its tasks are left to other nodes", e.msg);
 	}
-	return i->failed_until ? NULL : i->digest;
+	return i->failed_until ? NULL : i;
 }
 
 void selfcheck_clear(struct selfcheck *s)
 {
-	for (size_t i = 0; i < s->n_images; i++)
+	for (size_t i = 0; i < s->n_images; i++) {
 		free(s->images[i].name);
+		free(s->images[i].pins);
+	}
 	free(s->images);
 	json_free(s->told);
 	*s = (struct selfcheck){0};
@@ -95,7 +153,7 @@ bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_conf
 	if (selfcheck_disk(s, dir))
 		return false;
 	bool suspect = s->suspect;
-	if (engine_pick(engine_name(g->kind), &now, &e) || look_for(s, g, c->images[0], &e)->failed_until ||
+	if (engine_pick(engine_name(g->kind), &now, &e) || look_for(s, g, c, c->images[0], &e)->failed_until ||
 	    (suspect && trial_run(g, c, &e))) {
 		char *why = xasprintf("engine: %s", e.msg);
 		selfcheck_pause(s, why);

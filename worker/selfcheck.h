@@ -13,8 +13,11 @@
 	"dgrid doctor)"
 
 struct selfcheck_image {
-	char *name, digest[96];
-	int64_t failed_until; /* monotonic; 0: it is there */
+	char *name, *pins; /* pins: of the settings when it was looked for; NULL: none */
+	char digest[96];
+	char ref[320];	      /* what the engine calls a pinned one by; "": by its name */
+	int64_t looked_at;    /* monotonic */
+	int64_t failed_until; /* likewise; 0: it is there */
 };
 struct selfcheck {	   /* starts as {0} */
 	bool signatures;   /* the caller's to set: this grid's tasks are signed, so they must be checked */
@@ -26,8 +29,8 @@ struct selfcheck {	   /* starts as {0} */
 	int64_t check_at, wait_ms; /* monotonic; 0: no check is due */
 	struct selfcheck_image *images;
 	size_t n_images;
-	struct json *told; /* {NAME: is it there?} of those that were asked for; NULL: none was */
-	bool news;	   /* one of them is missing since; the caller's to clear */
+	struct json *told; /* see fit.h, of those that were asked for; NULL: none was */
+	bool news;	   /* one of them is missing or another since; the caller's to clear */
 };
 /* Notes trouble and when to check again. Returns true when it is news (it is logged then). */
 bool selfcheck_pause(struct selfcheck *s, const char *why);
@@ -36,8 +39,12 @@ bool selfcheck_disk(struct selfcheck *s, const char *dir);
 /* The whole check, engine (whose limits are told anew) and image included (the image is pulled when it is missing; of a
  * suspect engine a trial is run). True when trouble just ended. */
 bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_config *c, const char *dir);
-/* The image's digest; it is pulled when it is missing. NULL when it cannot be had (asked again after a minute). Waits,
- * serving the event loop. */
-const char *selfcheck_image(struct selfcheck *s, const struct engine *g, const char *image);
+/* The image, with its digest; it is pulled when it is missing. NULL when it cannot be had, or is not the one that the
+ * settings pin (asked again after a minute). Waits, serving the event loop. */
+const struct selfcheck_image *selfcheck_image(struct selfcheck *s, const struct engine *g, const struct grid_config *c,
+					      const char *image);
+/* The same as it was when it was last looked for; does not wait. NULL: it cannot be had, or was never looked for. */
+const struct selfcheck_image *selfcheck_known(const struct selfcheck *s, const struct grid_config *c,
+					      const char *image);
 void selfcheck_clear(struct selfcheck *s);
 #endif

@@ -333,6 +333,20 @@ static int remove_leftovers(struct worker *w, struct start *s, struct err *e)
 	return left < 0 ? -1 : 0;
 }
 
+/* What its images are is told at once, for it stands in results; and a folder that cannot be read ends the start. */
+static int open_roots(struct worker *w, struct start *s, struct err *e)
+{
+	(void)s;
+	w->engine.roots = w->o->roots;
+	for (size_t i = 0; w->o->roots && i < w->o->roots->n; i++) {
+		struct rootfs *r = &w->o->roots->v[i];
+		if (rootfs_look(r, e))
+			return -1;
+		log_at(LOG_INFO, "worker", "image %s is the folder %s, %s", r->image, r->dir, r->digest);
+	}
+	return 0;
+}
+
 static int open_grants(struct worker *w, struct start *s, struct err *e)
 {
 	char *record = xasprintf("%s/secrets-folder", w->o->work_dir);
@@ -365,7 +379,7 @@ static int start(struct worker *w, struct start *s, struct err *e)
 {
 	static int (*const steps[])(struct worker *, struct start *, struct err *) = {
 	    take_folder,     find_engine,      open_ledger, read_settings, open_results, not_retired,
-	    be_the_only_one, remove_leftovers, open_grants, open_files,	   settle_start};
+	    be_the_only_one, remove_leftovers, open_roots,  open_grants,   open_files,	 settle_start};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (steps[i](w, s, e))
 			return -1;
