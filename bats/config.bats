@@ -16,7 +16,7 @@ commits() { git -C "$ORIGIN" rev-list --count main; }
 	run -0 "$DGRID" config
 	[ "${#lines[@]}" -eq $(("$("$DGRID" config --fields | wc -l)" + 1)) ]
 	grep -qE '^max_pids +64 +default$' <<<"$output"
-	grep -qE '^images +\["alpine:3.20"\] *$' <<<"$output"
+	grep -qE '^images +\["alpine:3.22"\] *$' <<<"$output"
 	run -0 "$DGRID" config poll_seconds
 	[ "$output" = 5 ]
 	run -0 "$DGRID" config branch

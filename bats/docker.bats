@@ -31,6 +31,7 @@ teardown() {
 @test "docker: what a run used is told, its processor time and its processes are limited" { check_usage; }
 @test "docker: a script reads the file that stdin names" { check_stdin; }
 
+@test "docker: the image that grid.json pins runs, and no other" { check_pins; }
 @test "docker: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }
 @test "docker: a network that its owner made, for signed tasks of a grid that names it" { check_network; }
 

@@ -82,7 +82,7 @@ completed_all() { [ "$(ledger_ls completed | wc -l)" = "$1" ]; }
 	}
 	touch "$T/fake/imageless"
 	ran_on podman
-	[[ "$output" == *"docker is passed by: image 'alpine:3.20' cannot be had (try: docker pull alpine:3.20): docker: Error: no pull"*"--engine docker"* ]]
+	[[ "$output" == *"docker is passed by: image 'alpine:3.22' cannot be had (try: docker pull alpine:3.22): docker: Error: no pull"*"--engine docker"* ]]
 	grep -q "^warn  docker .*a worker passes it by: image" "$T/doctor"
 	[ ! -e "$T/fake/starts" ]
 	# One that has the image and cannot start anything.
@@ -97,7 +97,7 @@ completed_all() { [ "$(ledger_ls completed | wc -l)" = "$1" ]; }
 	touch "$T/fake/imageless"
 	GIT_USER_NAME=ann "$DGRID" retry --force t1
 	run -69 "$DGRID" worker --node-id n1 --once --engine docker --work-dir "$T/w1"
-	[[ "$output" == *"no claims until this is mended: engine: image 'alpine:3.20' cannot be had (try: docker pull"* ]]
+	[[ "$output" == *"no claims until this is mended: engine: image 'alpine:3.22' cannot be had (try: docker pull"* ]]
 	# As is the first where neither can run a task: bwrap, which runs no image, is no substitute.
 	touch "$T/pod/imageless"
 	run -69 "$DGRID" worker --node-id n1 --once --work-dir "$T/w1"

@@ -162,6 +162,16 @@ check_root() { # ID
 	rootfs_worker
 	pin=$(digest plain)
 	settings "\"images\": [\"free:1\", {\"image\": \"dgrid-test:1\", \"digest\": \"$other\"}]"
+	wrong() { # IMAGES WORDS
+		run -65 "$DGRID" config images "$1"
+		[[ "$output" == *"images: $2"* ]]
+	}
+	wrong '[{"image": "a:1"}]' 'expected {"image": NAME, "digest": "sha256:..."}'
+	wrong '[{"image": "-a", "digest": "'"$other"'"}]' 'expected an image name'
+	wrong '[{"image": "a", "digest": "'"$other"'0"}]' 'digest: expected sha256: and 64 digits'
+	wrong '[{"image": "a", "digest": []}]' 'digest: expected one, or a list'
+	wrong '[{"image": "a", "digest": "'"$other"'", "tag": 1}]' '"tag" is no member of an image'
+	wrong '["a", {"image": "a", "digest": "'"$other"'"}]' '"a" is there twice'
 	task pinned '{"image": "dgrid-test:1"}' <<<'cat /etc/mark'
 	rootfs_worker
 	grep -qF "image 'dgrid-test:1' is $pin here, and grid.json pins it to $other; its tasks are left to other nodes" "$T/worker.log"

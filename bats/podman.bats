@@ -30,6 +30,7 @@ teardown() {
 @test "podman: what a run used is told, its processor time and its processes are limited" { check_usage; }
 @test "podman: a script reads the file that stdin names" { check_stdin; }
 
+@test "podman: the image that grid.json pins runs, and no other" { check_pins; }
 @test "podman: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }
 @test "podman: a network that its owner made, for signed tasks of a grid that names it" { check_network; }
 @test "podman: each task has devices of its own" { check_devices; }

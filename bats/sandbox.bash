@@ -79,6 +79,29 @@ nothing_left() { # no container of ours, no process that holds the marker
 	! pgrep -f "$1" >/dev/null
 }
 
+# grid.json pins the engine's own image, then another that the same name could stand for.
+check_pins() {
+	local id
+	id=$("$ENGINE" image inspect --format '{{.Id}}' dgrid-test:1)
+	id=sha256:${id#sha256:}
+	pin() {
+		tgit -C "$T/c" pull -q
+		echo "{\"schema\": 1, \"images\": [{\"image\": \"dgrid-test:1\", \"digest\": \"$1\"}], \"min_timeout_seconds\": 1}" >"$T/c/grid.json"
+		tgit -C "$T/c" commit -qam settings
+		tgit -C "$T/c" push -q origin HEAD:main
+	}
+	pin "$id"
+	task right <<<'echo ran'
+	run_all
+	[ "$(field right 'r["stdout"].strip(), r["image"], r["image_digest"]')" = "ran dgrid-test:1 $id" ]
+	pin "sha256:$(printf '%064d' 7)"
+	task wrong <<<'echo ran'
+	run -1 run_all
+	[[ "$output" == *"no claims until this is mended: engine: "*"sha256:0000"* ]]
+	ledger_has queue wrong
+	"$DGRID" audit
+}
+
 check_inside() {
 	export GIT_TOKEN=do-not-show-me SECRET_OF_THE_HOST=do-not-show-me-either
 	task inside '{"env": {"GREETING": "hello world"}}' <<'SH'

@@ -202,6 +202,10 @@ static int probe(struct engine *out, struct err *e)
 static int image_here(const struct engine *g, const char *image, char digest[96], struct err *e)
 {
 	struct rootfs *r = rootfs_of(g->roots, image);
+	if (!r && strstr(image, "@sha256:"))
+		return err_set(e, ERR_UNAVAILABLE,
+			       "image '%s' is named by its digest, and bubblewrap has no root files of it (--rootfs)",
+			       image);
 	if (r && rootfs_look(r, e))
 		return -1;
 	if (r && digest)

@@ -22,6 +22,13 @@ static size_t repository_len(const char *image)
 	return (size_t)(base - image) + strcspn(base, ":@");
 }
 
+/* What the engine calls it by: of a tag and a digest only the digest, for Podman takes no name with both. */
+static char *reference(const char *image)
+{
+	const char *digest = strstr(image, "@sha256:");
+	return digest ? xasprintf("%.*s%s", (int)repository_len(image), image, digest) : xstrdup(image);
+}
+
 /* line: "ID REPOSITORY@DIGEST ...". Registries know an image by its digest, and so does anybody who pulls it there; an
  * id is known where it is. An image may have come from several registries: its own name goes first. */
 static void take_digest(const char *line, const char *image, char digest[96])
@@ -52,14 +59,18 @@ static int inspect(const struct engine *g, const char *image, char line[1024], s
 
 static int image_here(const struct engine *g, const char *image, char digest[96], struct err *e)
 {
-	char line[1024] = "";
-	const char *pull[] = {program(g), "pull", "--quiet", image, NULL};
-	if (inspect(g, image, line, e) &&
-	    (engine_ask(pull, PULL_TIMEOUT_MS, line, sizeof line, e) || inspect(g, image, line, e)))
-		return err_wrap(e, "image '%s' cannot be had (try: %s pull %s)", image, program(g), image);
-	if (digest)
+	char line[1024] = "", *ref = reference(image);
+	const char *pull[] = {program(g), "pull", "--quiet", ref, NULL}, *own = strstr(image, "@sha256:");
+	int rc = 0;
+	if (inspect(g, ref, line, e) &&
+	    (engine_ask(pull, PULL_TIMEOUT_MS, line, sizeof line, e) || inspect(g, ref, line, e)))
+		rc = err_wrap(e, "image '%s' cannot be had (try: %s pull %s)", image, program(g), ref);
+	else if (digest && own)
+		snprintf(digest, 96, "%s", own + 1);
+	else if (digest)
 		take_digest(line, image, digest);
-	return 0;
+	free(ref);
+	return rc;
 }
 
 static int image_exact(const struct engine *g, const char *image, const char *digest, char ref[320], struct err *e)
@@ -219,7 +230,9 @@ static void container_argv(const struct engine *g, const struct engine_run *r, s
 	if (r->secrets)
 		bind_at(g, r->secrets, "/run/secrets", "ro,Z", true, argv);
 	give_devices(g, r, argv);
-	strs_add(argv, r->image);
+	char *image = reference(r->image);
+	strs_add(argv, image);
+	free(image);
 	script_argv(r->script, r->workdir, r->turns, r->stdin_path, argv);
 }
 

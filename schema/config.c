@@ -346,10 +346,10 @@ static const struct setting {
 } settings[] = {
     {OTHER(schema, parse_schema, "1", "1"), "the version of the format"},
     {OTHER(branch, parse_branch, "text", "\"main\""), "the branch that the grid stands on"},
-    {OTHER(images, parse_images, "list of 1-15 names", "[\"alpine:3.20\"]"),
-     "the images that tasks may ask for; the first is the default. `{\"image\": NAME, \"digest\": \"sha256:…\"}` in "
-     "place of a name, or "
-     "with a list of digests: only nodes whose image of that name is this one run its tasks"},
+    {OTHER(images, parse_images, "list of 1-15 names or `{\"image\": …, \"digest\": …}`", "[\"alpine:3.20\"]"),
+     "the images that tasks may ask for, the first is the default; nodes and the audit keep to a `digest` "
+     "(`sha256:…`), or to "
+     "one of a list. Without the setting alpine:3.20; `dgrid init` writes one that has updates"},
     {NUMBER(min_timeout_seconds, 10, 1, 86400), "the shortest time limit that a task may ask for"},
     {NUMBER(max_timeout_seconds, 300, 1, 86400), "the longest time limit that a task may ask for"},
     {OTHER(max_cpus, parse_max_cpus, "number, 0.01-1024", "1"),

@@ -28,7 +28,7 @@ number() { # NAME VALUE MIN MAX
 }
 command -v jq >/dev/null || { echo 'ci-grid: jq is not installed' >&2 && exit 69; }
 
-jobs=$(nproc 2>/dev/null || echo 2) engine=auto image=alpine:3.20 timeout=60 memory=512 pids=64
+jobs=$(nproc 2>/dev/null || echo 2) engine=auto image=alpine:3.22 timeout=60 memory=512 pids=64
 while (($#)); do
 	case $1 in
 	--jobs | --engine | --image | --timeout | --memory | --pids)
@@ -46,7 +46,7 @@ number --timeout "$timeout" 1 86400
 number --memory "$memory" 16 1048576
 number --pids "$pids" 3 4096
 [[ $engine =~ ^(auto|docker|podman|bwrap)$ ]] || die 64 "--engine: expected auto, docker, podman or bwrap, found '$engine'"
-[[ $image =~ ^[A-Za-z0-9][A-Za-z0-9./:@_-]*$ ]] || die 64 "--image: expected an image name such as alpine:3.20, found '$image'"
+[[ $image =~ ^[A-Za-z0-9][A-Za-z0-9./:@_-]*$ ]] || die 64 "--image: expected an image name such as alpine:3.22, found '$image'"
 
 files=()
 declare -A seen=()

@@ -20,7 +20,7 @@ trap 'exit 143' TERM
 # Docker and Podman need the grid's image; where it is neither here nor to be had, bubblewrap runs the scripts.
 can_run() { # ENGINE
 	"$1" version >/dev/null 2>&1 || return 1
-	"$1" image inspect alpine:3.20 >/dev/null 2>&1 || timeout 60 "$1" pull --quiet alpine:3.20 >/dev/null 2>&1
+	"$1" image inspect alpine:3.22 >/dev/null 2>&1 || timeout 60 "$1" pull --quiet alpine:3.22 >/dev/null 2>&1
 }
 engine=${DGRID_DEMO_ENGINE:-}
 why=
@@ -31,7 +31,7 @@ for candidate in docker podman; do
 	elif can_run "$candidate"; then
 		engine=$candidate
 	else
-		why="$why $candidate does not answer or cannot get alpine:3.20;"
+		why="$why $candidate does not answer or cannot get alpine:3.22;"
 	fi
 done
 if [ -z "$engine" ]; then

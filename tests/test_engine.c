@@ -85,6 +85,12 @@ static void images(void)
 	CHECK(!engine_image_exact(&g, "reg/alpine:3.20", "sha256:" HEX, ref, &e) &&
 		  !strcmp(ref, "reg/alpine@sha256:" HEX),
 	      "by its registry's digest");
+	char digest[96];
+	CHECK(!engine_image(&g, "reg/alpine:3.20@sha256:" HEX, digest, &e) && !strcmp(digest, "sha256:" HEX),
+	      "a name with tag and digest goes by the digest");
+	CHECK(engine_image(&g, "alpine:3.20@sha256:" HEX, digest, &e) &&
+		  strstr(e.msg, "(try: docker pull alpine@sha256:" HEX ")"),
+	      "which is not there");
 	setenv("KNOWN", "sha256:" HEX, 1);
 	CHECK(!engine_image_exact(&g, "alpine:3.20", HEX, ref, &e) && !strcmp(ref, "sha256:" HEX), "by its id here");
 	setenv("KNOWN", "", 1);
@@ -100,6 +106,9 @@ static void images(void)
 	      "no image's name, no digest");
 	g.kind = ENGINE_BWRAP;
 	CHECK(engine_image_exact(&g, "alpine", HEX, ref, &e) && e.class == ERR_UNAVAILABLE, "bubblewrap runs none");
+	CHECK(!engine_image(&g, "alpine", digest, &e) && !*digest, "and takes all that name one");
+	CHECK(engine_image(&g, "alpine@sha256:" HEX, digest, &e) && e.class == ERR_UNAVAILABLE,
+	      "but not by a digest, without root files");
 	setenv("PATH", old, 1);
 	file_remove_tree(dir, NULL);
 	free(path);

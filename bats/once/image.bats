@@ -13,7 +13,7 @@ build() {
 		sed grep mawk dash findutils bubblewrap | docker import - dgrid-base:1 >/dev/null &&
 		docker build -q --network none --build-arg BUILD_BASE=dgrid-base:1 --build-arg BASE=dgrid-base:1 \
 			--build-arg VERSION=9.9 --build-arg REVISION=abc -t dgrid-node:1 "$REPO_ROOT" >&2 &&
-		docker tag dgrid-test:1 alpine:3.20 # the image of a grid's tasks, as init says it
+		docker tag dgrid-test:1 alpine:3.22 # the image of a grid's tasks, as init says it
 }
 # The first test that comes builds it, the others wait.
 build_once() {
@@ -24,7 +24,7 @@ build_once() {
 	) 9>"$BATS_FILE_TMPDIR/lock"
 }
 teardown_file() {
-	docker image rm --force dgrid-node:1 alpine:3.20 dgrid-base:1 >/dev/null 2>&1 || true
+	docker image rm --force dgrid-node:1 alpine:3.22 dgrid-base:1 >/dev/null 2>&1 || true
 	docker image prune --force >/dev/null 2>&1 || true
 }
 setup() {
@@ -91,7 +91,7 @@ said() { docker inspect --format "$1" "$2"; }
 	running() { [ -n "$(docker ps -q --filter label=dgrid.task=long)" ]; }
 	wait_until 30 running
 	sibling=$(docker ps -q --filter label=dgrid.task=long)
-	[ "$(said '{{json .Mounts}} {{json .HostConfig.Binds}} {{.HostConfig.NetworkMode}} {{.Config.Image}}' "$sibling")" = '[] null none alpine:3.20' ]
+	[ "$(said '{{json .Mounts}} {{json .HostConfig.Binds}} {{.HostConfig.NetworkMode}} {{.Config.Image}}' "$sibling")" = '[] null none alpine:3.22' ]
 	docker inspect "$sibling" | jq -r '.[0].Config.Env // [] | .[]' >"$T/env"
 	run -1 grep -E 'GIT|DGRID|DOCKER' <(grep -vxF 'DGRID_OUT=/out' "$T/env")
 	docker top "$NAME" -eo pid,args >"$T/args"
