@@ -109,6 +109,8 @@ check_root() { # ID
 	i=0
 	while ((++i < 40)) && ! looked "$i"; do :; done
 	grep -q "image dgrid-test:1 is $first now" "$T/log"
+	run -0 "$DGRID" image
+	[[ "${lines[1]}" =~ ^dgrid-test:1\ +$NODE\ +active\ +bwrap\ +${first:0:19}$ ]]
 	"$DGRID" audit
 }
 
@@ -181,6 +183,8 @@ check_root() { # ID
 	ledger_has queue pinned
 	settings "\"images\": [\"free:1\", {\"image\": \"dgrid-test:1\", \"digest\": [\"$other\", \"$pin\"]}]"
 	rootfs_worker
+	run -0 "$DGRID" image --json
+	jq -e --arg pin "$pin" --arg other "$other" '[.images[] | [.image, .default, .digests]] == [["free:1", true, []], ["dgrid-test:1", false, [$other, $pin]]]' <<<"$output"
 	[ "$(field pinned 'r["stdout"].strip(), r["image"], r["image_digest"]')" = "made here dgrid-test:1 $pin" ]
 	"$DGRID" audit
 }

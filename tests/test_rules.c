@@ -867,6 +867,45 @@ static void limits(void)
 	settings = file = NULL;
 }
 
+static void pins(void)
+{
+#define PIN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	static const char pinned[] =
+	    "{\"images\":[{\"image\":\"alpine:3.20\",\"digest\":[\"sha256:" EMPTY_SHA256 "\",\"sha256:" PIN "\"]}]}";
+	static const struct {
+		const char *engine, *image, *digest;
+		bool fraud, fraud_pinned;
+	} ran[] = {{"docker", "alpine:3.20", "", false, true},
+		   {"docker", "alpine:3.20", "sha256:" TRUE_SHA256, false, true},
+		   {"docker", "alpine:3.20", "sha256:" PIN, false, false},
+		   {"podman", "alpine:3.20", PIN, false, false},
+		   {"bwrap", "host:/usr", "", false, true},
+		   {"bwrap", "host:/usr", "sha256:" PIN, true, true},
+		   {"bwrap", "alpine:3.20", "", true, true},
+		   {"bwrap", "alpine:3.20", "sha256:" PIN, false, false},
+		   {"bwrap", "alpine:3.20", "sha256:" TRUE_SHA256, false, true},
+		   {"bwrap", "evil:1", "sha256:" PIN, true, true}};
+	char text[2048], what[200];
+	for (size_t i = 0; i < 2 * sizeof ran / sizeof *ran; i++) {
+		size_t k = i / 2;
+		settings = i % 2 ? pinned : NULL;
+		snprintf(
+		    text, sizeof text,
+		    "\"exit_code\":0,\"signal\":null,\"duration_ms\":0,\"engine\":\"%s\",\"image\":\"%s\","
+		    "\"image_digest\":\"%s\",\"script_sha256\":\"" TRUE_SHA256
+		    "\",\"limits\":{\"memory_mb\":512},\"stdout\":\"\",\"stdout_bytes\":0,\"stdout_truncated\":false,"
+		    "\"stdout_sha256\":\"" EMPTY_SHA256
+		    "\",\"stderr\":\"\",\"stderr_bytes\":0,\"stderr_truncated\":false,\"stderr_sha256\":\"" EMPTY_SHA256
+		    "\"",
+		    ran[k].engine, ran[k].image, ran[k].digest);
+		snprintf(what, sizeof what, "%s in %s %.20s%s", ran[k].engine, ran[k].image, ran[k].digest,
+			 i % 2 ? ", pinned" : "");
+		try_run("success", text, (i % 2 ? ran[k].fraud_pinned : ran[k].fraud) ? RULE_RESULT_TASK : RULE_N,
+			what);
+	}
+	settings = NULL;
+}
+
 /* ---- back to the queue ---- */
 
 static void try_back(const char *who, const char *more)
@@ -1494,6 +1533,7 @@ int main(void)
 	results();
 	points();
 	runs();
+	pins();
 	limits();
 	concurrency();
 	room();

@@ -343,6 +343,7 @@ static int open_roots(struct worker *w, struct start *s, struct err *e)
 		if (rootfs_look(r, e))
 			return -1;
 		log_at(LOG_INFO, "worker", "image %s is the folder %s, %s", r->image, r->dir, r->digest);
+		selfcheck_image(&w->fit, &w->engine, &w->config, r->image); /* so that the node says so */
 	}
 	return 0;
 }
