@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=plain
 # shellcheck disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets output
 # The images that nodes run: root files under bubblewrap, digests that grid.json pins, who has which.
 
@@ -20,12 +19,12 @@ root_files() {
 	mkdir -p "$1"/{usr/bin,etc,tmp,proc,dev,sys,run}
 	cp -L "$box" "$1/usr/bin/busybox"
 	ln -s usr/bin "$1/bin"
-	for applet in sh ls id cat grep touch env true mkdir; do ln -s /bin/busybox "$1/usr/bin/$applet"; done
+	for applet in sh ls id cat cut grep touch env true sha256sum; do ln -s /bin/busybox "$1/usr/bin/$applet"; done
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"
 	echo made here >"$1/etc/mark"
 	chmod -R go-w "$1"
 }
-rootfs_worker() { "$DGRID" worker --node-id "$NODE" --rootfs "dgrid-test:1=$T/root" --once --work-dir "$T/w1" "$@" 2>"$T/worker.log"; }
+rootfs_worker() { "$DGRID" worker --node-id "$NODE" --rootfs "dgrid-test:1=$T/root" --once --work-dir "$T/w1" 2>"$T/worker.log"; }
 settings() {
 	tgit -C "$T/c" pull -q
 	echo "{\"schema\": 1, \"min_timeout_seconds\": 1, $1}" >"$T/c/grid.json"
@@ -186,5 +185,25 @@ check_root() { # ID
 	run -0 "$DGRID" image --json
 	jq -e --arg pin "$pin" --arg other "$other" '[.images[] | [.image, .default, .digests]] == [["free:1", true, []], ["dgrid-test:1", false, [$other, $pin]]]' <<<"$output"
 	[ "$(field pinned 'r["stdout"].strip(), r["image"], r["image_digest"]')" = "made here dgrid-test:1 $pin" ]
+	"$DGRID" audit
+}
+
+@test "secrets go to an image's root files by their digest, and to no other" {
+	load secrets
+	root_files "$T/root"
+	task plain <<<'true'
+	rootfs_worker
+	pin=$(digest plain)
+	image_here() { echo "dgrid-test@$pin"; }
+	secrets_setup
+	OPTIONS+=(--rootfs "dgrid-test:1=$T/root")
+	reads="[ \"\$(sha256sum </run/secrets/db-password | cut -c1-64)\" = $SUM ]"
+	sub --id reads --secret db-password --key "$T/ann" -- "$reads"
+	once
+	[ "$(field reads 'r["status"]') $(digest reads)" = "success $pin" ]
+	chmod 600 "$T/root/etc/mark"
+	sub --id later --secret db-password --key "$T/ann" -- "$reads"
+	once
+	passed_by later 'no secret db-password in its image, sha256:'
 	"$DGRID" audit
 }
