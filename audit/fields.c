@@ -154,7 +154,7 @@ static const struct {
     {FIELD_RESULT, "engine", WORD, 0, 0, "docker podman bwrap", "`result.task`: with its image"},
     {FIELD_RESULT, "image", TEXT, 0, 0, NULL, "`result.task`: the task's, or that of the settings"},
     {FIELD_RESULT, "image_digest", DIGEST, 0, 0, NULL,
-     "`result.task`: none under bubblewrap in a machine's own `/usr`, one that `grid.json` pins where it pins one; "
+     "`result.task`: none under bubblewrap in a machine's own `/usr`, one that the settings pin where they do; "
      "whether it is the image's, only a registry or who has its root files could tell, and `dgrid rerun` runs that "
      "one"},
     {FIELD_RESULT, "limits", OBJECT, 0, 0, NULL, "`result.task`"},

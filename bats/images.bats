@@ -22,6 +22,7 @@ root_files() {
 	for applet in sh ls id cat cut grep touch env true sha256sum; do ln -s /bin/busybox "$1/usr/bin/$applet"; done
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"
 	echo made here >"$1/etc/mark"
+	mkdir -m 700 "$1/root"
 	chmod -R go-w "$1"
 }
 rootfs_worker() { "$DGRID" worker --node-id "$NODE" --rootfs "dgrid-test:1=$T/root" --once --work-dir "$T/w1" 2>"$T/worker.log"; }
@@ -118,6 +119,12 @@ check_root() { # ID
 	settings '"images": ["dgrid-test:1", "other:1"]'
 	ordinary_user
 	check_root one
+	if [[ $(id -u) = 0 ]]; then
+		chown 0 "$T/root/root"
+		run -69 rootfs_worker
+		grep -qF "'dgrid-test:1' cannot be had: $T/root: cannot read 'root': Permission denied (expected files" "$T/worker.log"
+		chown "${ORDINARY:-60999}" "$T/root/root"
+	fi
 	task other '{"image": "other:1"}' <<<'id -un'
 	rootfs_worker
 	[ "$(field other 'r["image"], r["image_digest"], r["stdout"].strip()')" = "host:/usr  dgrid" ]

@@ -141,8 +141,9 @@ struct reading {
 
 static int unreadable(struct reading *r)
 {
-	return err_set(r->e, ERR_UNAVAILABLE, "cannot read '%s': %s", r->path.len ? r->path.data : ".",
-		       strerror(errno));
+	return err_set(r->e, ERR_UNAVAILABLE, "cannot read '%s': %s%s", r->path.len ? r->path.data : ".",
+		       strerror(errno),
+		       errno == EACCES ? " (expected files that this user may read: unpack them as this user)" : "");
 }
 
 static int add_contents(struct reading *r, int folder, const char *name, int64_t size)

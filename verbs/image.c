@@ -138,5 +138,7 @@ const struct verb verb_image = {
     .examples =
 	(const struct usage_note[]){
 	    {"dgrid image", ""}, {"dgrid image --json | jq '.images[] | {image, digests}'", "what is pinned"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "printed, whoever has them"}, {0}},
+    .environment = (const struct usage_note[]){{"NO_COLOR", "no colours, even on a terminal"}, {0}},
     .run = cmd_image,
 };
