@@ -101,7 +101,7 @@ PY
 }
 
 @test "every submitted field is signed; layout and order are not" {
-	printf '{"task_id": "full", "script": "true", "timeout_seconds": 20, "image": "alpine:3.22", "env": {"A": "1"}, "cpus": 0.5,
+	printf '{"task_id": "full", "script": "true", "timeout_seconds": 20, "image": "alpine:3.20", "env": {"A": "1"}, "cpus": 0.5,
  "memory_mb": 64, "pids": 5, "priority": 3, "max_attempts": 2, "retry_on_failure": true, "labels": [], "description": "d",
  "metadata": {"b": [1, {"z": 1, "a": "\\u00e9"}], "a": null}, "x-own": 1.50}' >"$T/full.json"
 	changes=("t['script'] = 'id'" "t['timeout_seconds'] = 21" "del t['image']" "t['env'] = {'A': '2'}" "t['env'] = {}"
