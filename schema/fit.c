@@ -339,7 +339,7 @@ int64_t fit_ready_since(const struct json *task)
 
 bool fit_is_due(int64_t ready_since, int64_t now)
 {
-	return now - ready_since >= FIT_PATIENCE_SECONDS;
+	return ready_since && now - ready_since >= FIT_PATIENCE_SECONDS;
 }
 
 /* Does it fit, with a slot for it, when all that ends by then has ended, and beside also (NULL: none) that does not? */

@@ -95,7 +95,7 @@ size_t fit_room(const struct fit_node *n, const struct grid_config *c, const str
 /* By when it fits at the latest, a slot included, if nothing else is claimed there; UTC seconds. */
 int64_t fit_free_at(const struct fit_node *n, const struct grid_config *c, const struct fit_want *w,
 		    const struct fit_load *l, int64_t now);
-/* A task that has waited for room since then has the node's room kept for it. */
+/* A task that has waited for room since then has the node's room kept for it; 0: nobody knows how long it has. */
 bool fit_is_due(int64_t ready_since, int64_t now);
 /* May w, which fits now, go first on a node whose room is kept for first until at? It may where it has ended by then,
  * or leaves enough. */
@@ -103,7 +103,7 @@ bool fit_passes(const struct fit_node *n, const struct grid_config *c, const str
 		const struct fit_want *first, int64_t at, const struct fit_load *l, int64_t now);
 /* "2 of 8 processors free, 4 wanted", "one task gets at most 256 MB of memory, 2048 wanted", "has no image etl:3". */
 const char *fit_words(const struct fit_obstacle *o, char words[240]);
-int64_t fit_ready_since(const struct json *task); /* UTC seconds; 0: from the beginning */
+int64_t fit_ready_since(const struct json *task); /* UTC seconds; 0: it does not say when it was made */
 
 /* Is it an object of names and whole numbers? Else why, and the value that is wrong. */
 bool fit_resources_valid(const struct json *resources, const struct json **at, char why[160]);

@@ -14,7 +14,7 @@ struct asked {
 	bool json, unset, fields;
 };
 
-/* The rows of the table in docs/SETTINGS.md. */
+/* The rows of the table in the manual, dgrid-ledger.5. */
 static void print_fields(void)
 {
 	struct config_setting s;
@@ -327,8 +327,7 @@ const struct verb verb_config = {
     .options = (const struct usage_option[]){USAGE_JSON,
 					     USAGE_AT,
 					     {'u', "--unset", NULL, NULL, "take the setting out: its default holds"},
-					     {'f', "--fields", NULL, NULL,
-					      "print what there is to set, as the table in docs/SETTINGS.md"},
+					     {'f', "--fields", NULL, NULL, "print what there is to set, as a table"},
 					     {0}},
     .examples = (const struct usage_note[]){{"dgrid config", "all of them"},
 					    {"dgrid config max_pids 64", ""},

@@ -47,7 +47,7 @@ static int check_known(struct ledger *l, const struct draining *d, const char *n
 	struct json *retired = NULL, *file = registry_node(l, node, &own);
 	int rc = !file && own.class == ERR_NOENT ? 0 : 1;
 	const char *version = json_str(file, "dgrid_version");
-	if (file && !d->force && level_of_node(file) < LEVEL_ORDERS) {
+	if (file && !d->force && !d->undrain && level_of_node(file) < LEVEL_ORDERS) {
 		err_set(e, ERR_DATA,
 			"node '%s' runs dgrid %.20s, which does not go by this: update it, or stop it on its machine "
 			"(--force: drain it from its update on)",
@@ -81,7 +81,7 @@ static int one(struct ledger *l, struct draining *d, const char *node, struct er
 	char *path = xasprintf(ORDER_DRAINS "%s.json", node);
 	struct json *was = NULL, *order = NULL;
 	int rc = orders_file(l, path, &was, e);
-	if (!rc && !was && !d->undrain)
+	if (!rc && !was)
 		rc = check_known(l, d, node, e);
 	if (rc || (d->undrain ? !was : was && says_it(was, d))) {
 		if (!rc)

@@ -80,7 +80,8 @@ static void nodes_table(const struct snapshot *s, const struct json *outliers, s
 		if (n->view.waiting)
 			snprintf(busy + len, sizeof busy - (size_t)len, " +%lld", (long long)n->view.waiting);
 		table_cell(&t, n->id, PAINT_NONE);
-		table_cell(&t, node_state_name(n->state),
+		bool drained = n->drain && n->state == NODE_DRAINING && !n->view.busy && !n->view.waiting;
+		table_cell(&t, drained ? "drained" : node_state_name(n->state),
 			   n->state == NODE_ACTIVE   ? PAINT_GREEN
 			   : n->state == NODE_LEFT   ? PAINT_DIM
 			   : n->state == NODE_SILENT ? PAINT_RED

@@ -191,8 +191,10 @@ static int cmd_retire(const struct context *ctx, int argc, char **argv, struct e
 			printf(" (%zu key%s revoked)", r.keys, r.keys == 1 ? "" : "s");
 		putchar('\n');
 		if (r.claims)
-			printf("%zu claim%s of it go%s to others, as those of a dead node\n", r.claims,
-			       r.claims == 1 ? "" : "s", r.claims == 1 ? "es" : "");
+			printf("%zu claim%s of it go%s to others as those of a dead node, when the lease%s out; dgrid "
+			       "drain --release before gives them back at once\n",
+			       r.claims, r.claims == 1 ? "" : "s", r.claims == 1 ? "es" : "",
+			       r.claims == 1 ? " has run" : "s have run");
 	}
 	close_grid(&l, &c);
 	return rc;

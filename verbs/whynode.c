@@ -198,6 +198,12 @@ void why_nodes(const struct snapshot *s, const struct snapshot_task *t, struct r
 		    r, "consent",
 		    "no node offers %s to its signer, or says so (dgrid worker --network or --secrets, by its owner)",
 		    c.lacked);
+	else if (c.free && !r->waits && json_get(t->doc, "secrets"))
+		because(r, "soon",
+			"%zu node%s with a free slot should take it at the next poll, where its owner gives the "
+			"secrets to its "
+			"signer and in its image; else it stays",
+			c.free, c.free == 1 ? "" : "s");
 	else if (c.free && !r->waits)
 		because(r, "soon",
 			"nothing stands in its way: %zu node%s with a free slot should take it at the next poll",

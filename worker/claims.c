@@ -101,9 +101,19 @@ static size_t idle_nodes(struct worker *w)
 	return n;
 }
 
+static bool queue_empty(struct worker *w)
+{
+	struct strs ids = {0};
+	struct err e;
+	bool empty = !ledger_ids(&w->ledger, TASK_QUEUE, &ids, &e) && !ids.n;
+	strs_clear(&ids);
+	return empty;
+}
+
 void claims_share(struct worker *w)
 {
-	size_t waiting = (size_t)slots_waiting(&w->slots), idle = waiting && !w->chooser.ready ? idle_nodes(w) : 0;
+	size_t waiting = (size_t)slots_waiting(&w->slots),
+	       idle = waiting && (!w->chooser.ready || queue_empty(w)) ? idle_nodes(w) : 0;
 	const struct ahead_facts f = self_ahead(w);
 	size_t n = ahead_surplus(&f, waiting, idle);
 	if (n)

@@ -195,7 +195,6 @@ static int commit(struct worker *w, struct ledger_change *c, size_t results, siz
  * record), -1: e tells why not. */
 static int record(struct worker *w, int64_t began, struct err *e)
 {
-	claims_share(w);
 	struct ledger_change *c = xcalloc(w->outbox.n + 2 * (size_t)w->slots.n + SKIPS_MAX + 1, sizeof *c);
 	int64_t now = clock_mono_ms();
 	size_t results = outbox_changes(&w->outbox, now, c), claims = results + claims_renew(w, &c[results]),
@@ -451,6 +450,8 @@ void exchange_run(struct worker *w, int64_t now)
 	if (s.push && !lock(w, now))
 		return;
 	int rc = read_remote(w, s.read, now, &e);
+	if (!rc && s.read != READ_NOTHING)
+		claims_share(w); /* what goes back is said with this exchange, or is a reason for the next */
 	if (!rc && our_turn && (s.push || alone) && push_follows(w, now, &before)) {
 		rc = record(w, now, &e);
 		pushes = true;

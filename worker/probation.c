@@ -200,10 +200,13 @@ bool probation_step(struct probation *p, struct slots *s, struct ledger *l, stru
 	}
 	if (p->trial)
 		return judge_trial(p, s, fit);
-	if (bad(s) - p->bad < BLAME_STUCK || (p->looked_at && now - p->looked_at < p->look_ms) ||
-	    !strcmp(p->looked, l->head))
+	/* Not often, or a good node would be blamed in the end: after a while, or when as much again has failed. */
+	uint64_t failed = bad(s) - p->bad;
+	bool due = !p->looked_at || now - p->looked_at >= p->look_ms || failed >= p->look_bad;
+	if (failed < BLAME_STUCK || !due || !strcmp(p->looked, l->head))
 		return false;
 	p->looked_at = now;
+	p->look_bad = failed < BLAME_FAILURES ? BLAME_FAILURES : 2 * failed;
 	p->look_ms = !p->look_ms ? LOOK_FIRST_MS : 2 * p->look_ms < LOOK_MAX_MS ? 2 * p->look_ms : LOOK_MAX_MS;
 	snprintf(p->looked, sizeof p->looked, "%s", l->head);
 	const struct blame b = look(l, s->node_id, p->since);

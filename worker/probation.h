@@ -14,6 +14,7 @@ struct probation {		    /* starts as {0} */
 	uint64_t good, bad;	    /* what had ended how, when the trial or the last look began */
 	int64_t since;		    /* UTC seconds: what ended before does not count any more */
 	int64_t looked_at, look_ms; /* monotonic */
+	uint64_t look_bad;	    /* it looks again when so many have failed */
 	char looked[72];	    /* the head then */
 };
 /* True when its state changed, and others should see it. */

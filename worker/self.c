@@ -39,11 +39,13 @@ struct ahead_facts self_ahead(const struct worker *w)
 	/* An exchange that grows all at once fits no turn, and whoever comes first does not know the others yet. */
 	size_t most = (size_t)w->o->ahead,
 	       grown = (w->config.pushes_per_minute ? 8 : 2) * (w->remote.claims + (size_t)w->o->slots);
+	/* Tasks that run longer than the last ones did tell it only at their end. */
+	int64_t run_ms = w->slots.run_ms, running = slots_running_ms(&w->slots);
 	return (struct ahead_facts){.slots = (size_t)w->o->slots,
 				    .most = w->o->drain_after || w->probation.trial ? 0
 					    : most < grown			    ? most
 										    : grown,
-				    .run_ms = w->slots.run_ms,
+				    .run_ms = run_ms && running > run_ms ? running : run_ms,
 				    .exchange_ms = round > said ? round : said,
 				    .lease_seconds = w->config.lease_seconds};
 }
@@ -111,6 +113,10 @@ static struct json *count_resources(struct worker *w)
 			log_at(LOG_WARN, "worker",
 			       "%lld %s are offered, and there are %lld devices: no task is given one",
 			       (long long)offered, v->name, (long long)there);
+		else if (!there)
+			log_at(LOG_INFO, "worker",
+			       "%lld %s are offered by number alone: no task is given a device (--device %s=PATH)",
+			       (long long)offered, v->name, v->name);
 		if (offered > there)
 			devices_drop(&w->devices, v->name);
 	}
@@ -131,6 +137,10 @@ void self_offer(struct worker *w)
 					 : bytes > 0 ? (bytes >> 20) + 1
 						     : 0,
 			      .resources = count_resources(w)};
+	if (o->cpus > m.cpus || (m.memory_mb && o->memory_mb > m.memory_mb))
+		log_at(LOG_WARN, "worker",
+		       "more is offered than was found here: %g processors and %lld MB of memory, found %g and %lld MB",
+		       f.cpus, (long long)f.memory_mb, m.cpus, (long long)m.memory_mb);
 	if (!(o->cpus > 0) && f.cpus < o->slots) /* who asks for more slots than processors means it */
 		f.cpus = o->slots;
 	if (o->max_memory_mb && (!f.max_memory_mb || o->max_memory_mb < f.max_memory_mb))

@@ -49,6 +49,15 @@ int slots_running(const struct slots *s)
 	return count(s, SLOT_WAITING, SLOT_COLLECTING);
 }
 
+int64_t slots_running_ms(const struct slots *s)
+{
+	int64_t since = 0;
+	for (int i = 0; i < s->n; i++)
+		if (s->v[i].state > SLOT_WAITING && s->v[i].began > since)
+			since = s->v[i].began;
+	return count(s, SLOT_FETCHING, SLOT_COLLECTING) < s->at_once ? 0 : clock_mono_ms() - since;
+}
+
 uint64_t slots_ended(const struct slots *s)
 {
 	return s->completed + s->failed + s->shared;

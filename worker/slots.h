@@ -10,11 +10,12 @@
 /* ahead: how many more than run may be held. The other members are the caller's to set. */
 void slots_init(struct slots *s, int at_once, int ahead);
 void slots_clear(struct slots *s);
-int slots_held(const struct slots *s);	     /* claims, those that wait and those under way too */
-int slots_busy(const struct slots *s);	     /* seats that are taken, or will be */
-int slots_waiting(const struct slots *s);    /* held and not begun */
-int slots_running(const struct slots *s);    /* held, without those whose claim's end is unknown */
-uint64_t slots_ended(const struct slots *s); /* all attempts that ended */
+int slots_held(const struct slots *s);		 /* claims, those that wait and those under way too */
+int slots_busy(const struct slots *s);		 /* seats that are taken, or will be */
+int slots_waiting(const struct slots *s);	 /* held and not begun */
+int slots_running(const struct slots *s);	 /* held, without those whose claim's end is unknown */
+int64_t slots_running_ms(const struct slots *s); /* how long the youngest run has its seat; 0: a seat is free */
+uint64_t slots_ended(const struct slots *s);	 /* all attempts that ended */
 /* Briefs of what runs here although its claim is gone, into v, which has a place for each slot; how many. */
 size_t slots_gone(const struct slots *s, const struct json **v);
 void slots_stop(struct slots *s); /* cancels every attempt; the claims go back */
