@@ -105,6 +105,8 @@ static void judge_pauses(struct rules *r, const struct rule_commit *c, const str
 		rule_tell(r, RULE_DOC_FIELDS, c, ch->path, "%s", what);
 	else if (!pauses || pauses->type != JSON_ARRAY)
 		rule_tell(r, RULE_DOC_FIELDS, c, ch->path, "it has no array of pauses");
+	else if (order_pauses_many(pauses))
+		rule_tell(r, RULE_DOC_FIELDS, c, ch->path, "it has more than %d pauses", ORDER_PAUSES_MAX);
 	else
 		for (const struct json *one = pauses->child; one; one = one->next) {
 			const struct json *old = NULL;

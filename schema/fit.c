@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SECONDS_MAX 1000000000LL /* of a run: no sum with a time overflows */
 #define CPUS_MAX 1048576
 #define MB_MAX (INT64_C(1) << 40)
 
@@ -137,6 +138,8 @@ void fit_want_read(struct fit_want *w, const struct json *task)
 			       .seconds = brief ? json_int(task, "seconds", 0)
 						: points_seconds(task, json_int(task, "timeout_seconds", 0)),
 			       .resources = resources && resources->type == JSON_OBJECT ? resources : NULL};
+	if (w->seconds < 0 || w->seconds > SECONDS_MAX) /* some other hand wrote it */
+		w->seconds = SECONDS_MAX;
 }
 
 void fit_brief(struct json *brief, const struct json *task)

@@ -499,7 +499,7 @@ static const struct field {
     {{"description", "string", "", "", false}, check_string},
     {{"submitted_by", "string", "set by `dgrid submit` from the command line", "", false}, check_string},
     {{"created_at", "string", "RFC 3339; decides who is oldest; set by `dgrid submit` from the command line",
-      "none: older than all that have one", false},
+      "none: older than all that have one, but no room is kept for it", false},
      check_time},
     {{"metadata", "any", "kept untouched", "", false}, check_any},
     {{"signatures", "array of objects",

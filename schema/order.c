@@ -92,10 +92,18 @@ bool order_reason_valid(const char *reason)
 
 /* ---- the queue ---- */
 
+bool order_pauses_many(const struct json *list)
+{
+	int n = 0;
+	for (const struct json *one = list->child; one && n <= ORDER_PAUSES_MAX; one = one->next)
+		n++;
+	return n > ORDER_PAUSES_MAX;
+}
+
 static const struct json *list_of(const struct json *paused)
 {
 	const struct json *list = json_get(paused, "pauses");
-	return list && list->type == JSON_ARRAY ? list : NULL;
+	return list && list->type == JSON_ARRAY && !order_pauses_many(list) ? list : NULL;
 }
 
 const struct json *order_pause_at(const struct json *paused, size_t i)

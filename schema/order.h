@@ -11,6 +11,7 @@
 #define ORDER_RETIRED "nodes/retired/"
 #define ORDER_PAUSED "tasks/paused.json"
 #define ORDER_REASON_MAX 200 /* bytes */
+#define ORDER_PAUSES_MAX 200 /* more are no list of pauses: each task is held against all */
 
 /* The document of such a file, never NULL. The caller's. */
 struct json *order_parse(const char *text, size_t len);
@@ -27,6 +28,7 @@ struct json *order_pause(const char *by, const char *reason, const char *kind, c
 struct json *order_pauses(const struct json *list); /* the file's document of an array of them */
 bool order_reason_valid(const char *reason);	    /* text of one line */
 
+bool order_pauses_many(const struct json *list); /* more than there may be */
 /* The ith pause of tasks/paused.json; NULL: no more. What is no list of pauses is one of the whole queue. */
 const struct json *order_pause_at(const struct json *paused, size_t i);
 /* The pause that keeps this task from being claimed; NULL: none does (paused may be NULL). */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SECONDS_MAX 1000000000LL /* some other hand may write anything */
+
 bool points_variable(const struct json *name)
 {
 	size_t n = strspn(name->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
@@ -117,7 +119,8 @@ size_t points_count(const struct json *task)
 int64_t points_seconds(const struct json *task, int64_t timeout_seconds)
 {
 	size_t n = points_count(task);
-	return timeout_seconds * (n ? (int64_t)n : 1);
+	int64_t each = timeout_seconds < 0 || timeout_seconds > SECONDS_MAX ? SECONDS_MAX : timeout_seconds;
+	return each * (n ? (int64_t)n : 1);
 }
 
 const char *points_words(const struct json *task, int64_t done, char out[64])

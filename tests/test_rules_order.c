@@ -268,6 +268,17 @@ static void words(void)
 	CHECK(order_pause_at(o, 0) == o && !order_pause_at(o, 1), "and pauses once");
 	CHECK(!strcmp(order_pause_name(order_pause_at(o, 0), name), "the whole queue"), "everything");
 	json_free(o);
+	struct buf many = {0};
+	buf_adds(&many, "{\"pauses\": [{\"group\": \"a\"}");
+	for (int i = 0; i < ORDER_PAUSES_MAX; i++)
+		buf_adds(&many, ", {\"group\": \"a\"}");
+	buf_adds(&many, "]}");
+	struct json *crowd = order_parse(many.data, many.len);
+	CHECK(order_pauses_many(json_get(crowd, "pauses")) && order_pause_at(crowd, 0) == crowd &&
+		  !order_pause_at(crowd, 1),
+	      "more than there may be are one of everything");
+	json_free(crowd);
+	buf_clear(&many);
 	CHECK(!order_pause_at(NULL, 0) && !order_pause_of(NULL, NULL), "where nothing is told nothing is paused");
 	CHECK(order_reason_valid("new disk") && !order_reason_valid("a\nb") && !order_reason_valid("\x1b[31m"),
 	      "one line");

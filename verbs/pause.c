@@ -54,6 +54,9 @@ static int write_list(struct ledger *l, const struct json *list, struct err *e)
 {
 	if (!list->child)
 		return order_remove(l, ORDER_PAUSED, e);
+	if (order_pauses_many(list))
+		return err_set(e, ERR_DATA, "more than %d pauses (resume some, or pause the whole queue: --all)",
+			       ORDER_PAUSES_MAX);
 	struct json *doc = order_pauses(list);
 	int rc = order_write(l, ORDER_PAUSED, doc, e);
 	json_free(doc);

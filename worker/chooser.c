@@ -84,8 +84,7 @@ static void keep_want(struct chooser_known *k, const struct json *doc)
 	fit_want_read(&k->want, doc);
 	json_free(k->resources);
 	k->want.resources = k->resources = k->want.resources ? json_copy(k->want.resources) : NULL;
-	int64_t since = fit_ready_since(doc);
-	k->ready_since = since ? since : k->ready_since ? k->ready_since : clock_now(); /* else since we know of it */
+	k->ready_since = fit_ready_since(doc);
 	free(k->image);
 	k->image = json_str(doc, "image") ? xstrdup(json_str(doc, "image")) : NULL;
 }
