@@ -6,7 +6,7 @@ setup() {
 	load ../helpers
 	common_setup
 	GUIDE=$REPO_ROOT/docs/SUBMISSION_GUIDE.md
-	SOURCES=("$REPO_ROOT"/{schema/task,schema/members,schema/signatures,schema/limit,schema/input,schema/points,sandbox/script,store/request,schema/keys,json,base/json_grammar,verbs/validate}.c)
+	SOURCES=("$REPO_ROOT"/{schema/task,schema/members,schema/signatures,schema/limit,schema/input,schema/points,schema/fit,schema/consent,sandbox/script,store/request,schema/keys,json,base/json_grammar,verbs/validate}.c)
 }
 teardown() { common_teardown; }
 
