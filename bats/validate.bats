@@ -33,7 +33,7 @@ bad.json:4:3: scirpt: unknown field (expected "script"? names of your own begin 
 bad.json:5:16: env.A: 1 is not valid (expected a string without NUL)
 bad.json:5:19: env: "1B" is no variable name (expected letters, digits and _, no digit first)
 bad.json:6:20: labels[1]: "not ok" is not valid (expected a string of 1-64 of A-Z a-z 0-9 _ -)
-bad.json:7:11: cpus: 64 is not valid (expected a number from 0.01 to 1, the grid's max_cpus)
+bad.json:7:11: cpus: 64 is not valid (expected a number from 0.01 to 1: max_cpus of grid.json)
 bad.json:7:28: memory_mb: 1.5 is not valid (expected a whole number from 4 to 512)
 bad.json:7:41: pids: null is not valid (expected a whole number from 3 to 64)
 bad.json:8:12: image: "evil:1" is no image of this grid (expected one of "alpine:3.20")

@@ -166,8 +166,8 @@ static void check_cpus(const struct members *k, const struct json *m)
 	k->t->cpus = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
 	if (!(k->t->cpus >= 0.01 && k->t->cpus <= k->c->max_cpus))
 		problem_in(k->p, m->line, m->col, m->name,
-			   "%s is not valid (expected a number from 0.01 to %g, the grid's max_cpus)", shown(m, value),
-			   k->c->max_cpus);
+			   "%s is not valid (expected a number from 0.01 to %g: max_cpus of grid.json)",
+			   shown(m, value), k->c->max_cpus);
 }
 
 static void check_image(const struct members *k, const struct json *m)
