@@ -13,8 +13,7 @@
 #include <unistd.h>
 
 #define WORD "bring-input"
-#define LOCKED_TRIES 6
-#define LOCKED_PAUSE_MS 50
+#define TURN_PAUSE_MS 50
 #define MB (1 << 20)
 #define PACK_SPARE_MB 16
 #define WRITTEN_AT 946684800 /* 2000-01-01 */
@@ -34,19 +33,30 @@ static int check(const char *tree, struct err *e)
 	return place_oid_valid(tree) ? 0 : err_set(e, ERR_DATA, "'%.80s' is no object id of a tree", tree);
 }
 
-/* ref of the remote as another one here. However long it takes. how: NULL, or an option. */
+/* git holds a lock of the store (shallow.lock) for as long as such a fetch takes, and one that finds it held fails. */
+static int wait_for_turn(const struct filestore *o, struct err *e)
+{
+	char *path = xasprintf("%s/fetching", o->git.dir);
+	int fd;
+	while ((fd = file_lock(path, e)) < 0 && e->class == ERR_RETRY && !proc_given_up())
+		proc_pause(TURN_PAUSE_MS);
+	free(path);
+	return fd;
+}
+
+/* ref of the remote as another one here. However long it takes. how: NULL, or an option; then it is one at a time. */
 static int fetch(const struct filestore *o, const char *ref, const char *here, const char *how, struct err *e)
 {
+	int turn = how ? wait_for_turn(o, e) : -1;
+	if (how && turn < 0)
+		return -1;
 	char *spec = xasprintf("+%s:%s", ref, here);
 	const char *args[] = {"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", spec, how, NULL};
 	int rc = git_run_long(&o->git, e, args);
-	/* Another fetch of the same store, of another tree, has just that file; it is done in a moment. */
-	for (int tries = 1; rc && tries < LOCKED_TRIES && strstr(e->msg, "shallow.lock"); tries++) {
-		proc_pause(LOCKED_PAUSE_MS * tries);
-		rc = git_run_long(&o->git, e, args);
-	}
 	if (rc && strstr(e->msg, "find remote ref"))
 		e->class = ERR_NOENT;
+	if (turn >= 0)
+		close(turn);
 	free(spec);
 	return rc;
 }
