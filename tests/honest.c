@@ -149,15 +149,11 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 	n->chooser.said = c;
 	n->chooser.n_said = out;
 	size_t got = want ? choose(&n->chooser, &l, &sim.config, n->a.id, clock_now(), want, 8, picks) : 0;
-	for (int i = 0; i < SLOTS && k - first < got; i++) {
-		struct slot *s = &n->slots.v[i];
-		if (s->state != SLOT_FREE)
-			continue;
+	while (k - first < got) {
+		struct slot *s = slot_take(&n->slots);
 		s->pick = picks[k - first];
-		s->state = SLOT_CLAIMING;
 		s->ahead = one_in(3) ? (int)below(9) + 1 : 0;
 		s->all->wait_seconds = (int64_t)below(TASK_AHEAD_SECONDS + 1);
-		clock_nonce(s->nonce, 16);
 		c[k] = (struct ledger_change){.id = s->pick.id,
 					      .from = TASK_QUEUE,
 					      .to = pick_runs(&s->pick) ? TASK_IN_PROGRESS : TASK_FAILED,

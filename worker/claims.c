@@ -8,7 +8,7 @@
 size_t claims_renew(struct worker *w, struct ledger_change *c)
 {
 	size_t n = 0;
-	for (int i = 0; i < w->slots.n; i++)
+	for (int i = 0; i < w->slots.used; i++)
 		if (slot_lease_due(&w->slots.v[i]))
 			c[n++] = (struct ledger_change){.id = w->slots.v[i].pick.id,
 							.from = TASK_IN_PROGRESS,
@@ -21,7 +21,6 @@ size_t claims_renew(struct worker *w, struct ledger_change *c)
 
 size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledger_change *said, size_t n_said)
 {
-	struct pick *picks = xcalloc((size_t)w->slots.n, sizeof *picks);
 	const struct ahead_facts ahead = self_ahead(w);
 	size_t held = (size_t)slots_held(&w->slots), seats = (size_t)w->o->slots, next = 0, n = 0;
 	size_t free_seats = held < seats ? seats - held : 0, most = seats + ahead_claims(&ahead),
@@ -38,7 +37,8 @@ size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledge
 	size_t spread = w->turns.n > 1 ? 4 * (size_t)w->o->slots + 16 : 1;
 	w->chooser.said = said;
 	w->chooser.n_said = n_said;
-	const struct json **gone = xcalloc((size_t)w->slots.n, sizeof(const struct json *));
+	struct pick *picks = xcalloc(want + 1, sizeof *picks);
+	const struct json **gone = xcalloc((size_t)w->slots.used + 1, sizeof(const struct json *));
 	w->chooser.gone = gone;
 	w->node.images = w->fit.told;
 	w->chooser.n_gone = slots_gone(&w->slots, gone);
@@ -53,14 +53,10 @@ size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledge
 	w->times.tries_wait = w->chooser.tries_wait;
 	if (w->chooser.next_ready)
 		w->times.ready_at = clock_mono_ms() + (w->chooser.next_ready - clock_now()) * 1000 + 200;
-	for (int i = 0; i < w->slots.n && next < got; i++) {
-		struct slot *s = &w->slots.v[i];
-		if (s->state != SLOT_FREE)
-			continue;
+	while (next < got) {
+		struct slot *s = slot_take(&w->slots);
 		s->ahead = next < free_seats ? 0 : (int)(held + next + 1 - seats);
 		s->pick = picks[next++]; /* moves over */
-		s->state = SLOT_CLAIMING;
-		clock_nonce(s->nonce, 16);
 		c[n] = (struct ledger_change){.id = s->pick.id,
 					      .from = TASK_QUEUE,
 					      .to = TASK_IN_PROGRESS,

@@ -28,7 +28,7 @@ static struct json *tails_of(const struct slots *s, size_t max)
 {
 	char when[32];
 	struct json *doc = json_new(JSON_OBJECT), *tasks = json_new(JSON_ARRAY);
-	for (int i = 0; i < s->n; i++) {
+	for (int i = 0; i < s->used; i++) {
 		const struct slot *one = &s->v[i];
 		if (!shows(one))
 			continue;
@@ -49,7 +49,7 @@ struct json *live_points_done(const struct slots *s)
 {
 	struct json *all = json_new(JSON_OBJECT);
 	size_t done;
-	for (int i = 0; i < s->n; i++)
+	for (int i = 0; i < s->used; i++)
 		if (shows(&s->v[i]) && series_points(s->v[i].run, &done))
 			json_set(all, s->v[i].pick.id, json_new_int((int64_t)done));
 	return all;
@@ -58,7 +58,7 @@ struct json *live_points_done(const struct slots *s)
 bool live_news(const struct slots *s)
 {
 	bool news = false;
-	for (int i = 0; i < s->n && !news && s->config->live_tail_bytes; i++)
+	for (int i = 0; i < s->used && !news && s->config->live_tail_bytes; i++)
 		news = shows(&s->v[i]) && series_printed(s->v[i].run) > s->v[i].told;
 	return news;
 }
@@ -66,7 +66,7 @@ bool live_news(const struct slots *s)
 struct json *live_tails(struct slots *s)
 {
 	size_t running = 0, max = (size_t)s->config->live_tail_bytes;
-	for (int i = 0; i < s->n; i++)
+	for (int i = 0; i < s->used; i++)
 		if (shows(&s->v[i])) {
 			running++;
 			s->v[i].told = series_printed(s->v[i].run);

@@ -24,6 +24,8 @@ static void take_secrets(struct slot *s)
 void slot_free(struct slot *s)
 {
 	struct slots *all = s->all;
+	if (s->state == SLOT_FREE)
+		return;
 	take_secrets(s);
 	inputs_done(s->want);
 	pick_clear(&s->pick);
@@ -37,6 +39,8 @@ void slot_free(struct slot *s)
 	if (all->devices)
 		devices_release(all->devices, s);
 	*s = (struct slot){.all = all};
+	while (all->used && all->v[all->used - 1].state == SLOT_FREE)
+		all->used--;
 }
 
 /* What the task asks for; one that does not say gets no more than this node gives a task. */

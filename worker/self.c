@@ -77,7 +77,7 @@ struct schedule_facts self_facts(const struct worker *w, int64_t now)
 				   .turns = turns_taken(&w->turns),
 				   .limited = w->turns.per_minute,
 				   .turn_wait_ms = turns_wait(&w->turns)};
-	for (int i = 0; i < w->slots.n; i++)
+	for (int i = 0; i < w->slots.used; i++)
 		f.lease_due = f.lease_due || slot_lease_due(&w->slots.v[i]) == 2;
 	return f;
 }

@@ -47,6 +47,7 @@ struct slot {
 struct slots {
 	struct slot *v;
 	int n, at_once;	      /* how many may be held; how many of them run at a time */
+	int used;	      /* those behind are free, and mostly were never used: no loop looks at them */
 	uint64_t turns;	      /* given to claims so far */
 	int64_t wait_seconds; /* what a lease allows for the wait of a claim that has no seat yet */
 	int64_t run_ms;	      /* how long a task has its seat, as the last ones had it; 0: none has ended */

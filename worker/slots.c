@@ -14,7 +14,7 @@
 void slots_clear(struct slots *s)
 {
 	loop_timer_stop(s->watch);
-	for (int i = 0; i < s->n; i++)
+	for (int i = 0; i < s->used; i++)
 		slot_free(&s->v[i]);
 	free(s->v);
 	*s = (struct slots){0};
@@ -23,7 +23,7 @@ void slots_clear(struct slots *s)
 static int count(const struct slots *s, enum slot_state from, enum slot_state to)
 {
 	int n = 0;
-	for (int i = 0; i < s->n; i++)
+	for (int i = 0; i < s->used; i++)
 		n += s->v[i].state >= from && s->v[i].state <= to;
 	return n;
 }
@@ -52,7 +52,7 @@ int slots_running(const struct slots *s)
 int64_t slots_running_ms(const struct slots *s)
 {
 	int64_t since = 0;
-	for (int i = 0; i < s->n; i++)
+	for (int i = 0; i < s->used; i++)
 		if (s->v[i].state > SLOT_WAITING && s->v[i].began > since)
 			since = s->v[i].began;
 	return count(s, SLOT_FETCHING, SLOT_COLLECTING) < s->at_once ? 0 : clock_mono_ms() - since;
@@ -70,7 +70,7 @@ static void watch(void *ctx)
 	struct slots *all = ctx;
 	bool more = false;
 	all->watch = NULL;
-	for (int i = 0; i < all->n; i++) {
+	for (int i = 0; i < all->used; i++) {
 		struct slot *s = &all->v[i];
 		bool runs = s->state == SLOT_RUNNING || s->state == SLOT_FETCHING;
 		if (!runs || s->overdue || !lease_exclusive(s))
@@ -93,7 +93,7 @@ static void watch(void *ctx)
 static struct slot *next_to_begin(struct slots *all)
 {
 	struct slot *first = NULL;
-	for (int i = 0; i < all->n; i++) {
+	for (int i = 0; i < all->used; i++) {
 		struct slot *s = &all->v[i];
 		if (s->state == SLOT_WAITING &&
 		    (!first || s->pick.task.priority > first->pick.task.priority ||
@@ -107,9 +107,9 @@ static struct slot *next_to_begin(struct slots *all)
 static bool has_space(const struct slot *s)
 {
 	const struct slots *all = s->all;
-	const struct json **running = xcalloc((size_t)all->n, sizeof(const struct json *));
+	const struct json **running = xcalloc((size_t)all->used + 1, sizeof(const struct json *));
 	size_t n = 0;
-	for (int i = 0; i < all->n; i++)
+	for (int i = 0; i < all->used; i++)
 		if (all->v[i].state > SLOT_WAITING && all->v[i].brief)
 			running[n++] = all->v[i].brief;
 	bool fits = !s->brief || seats_fit(NULL, all->node, all->config, s->brief, running, n);
@@ -137,8 +137,20 @@ void slots_init(struct slots *s, int at_once, int ahead)
 {
 	int n = at_once + ahead;
 	*s = (struct slots){.n = n, .at_once = at_once, .freed = fill, .v = xcalloc((size_t)n, sizeof *s->v)};
-	for (int i = 0; i < n; i++)
-		s->v[i].all = s;
+}
+
+struct slot *slot_take(struct slots *all)
+{
+	int i = 0;
+	while (i < all->n && all->v[i].state != SLOT_FREE)
+		i++;
+	if (i == all->n)
+		return NULL;
+	struct slot *s = &all->v[i];
+	*s = (struct slot){.all = all, .state = SLOT_CLAIMING};
+	clock_nonce(s->nonce, 16);
+	all->used = i < all->used ? all->used : i + 1;
+	return s;
 }
 
 void slot_start(struct slot *s)
@@ -159,7 +171,7 @@ void slot_start(struct slot *s)
 void slots_stop(struct slots *s)
 {
 	s->filling = true; /* nothing begins */
-	for (int i = 0; i < s->n; i++)
+	for (int i = 0; i < s->used; i++)
 		run_stop(&s->v[i]);
 	s->filling = false;
 }
@@ -176,7 +188,7 @@ static void give_last(struct slots *all, size_t n, bool (*may)(const struct slot
 	struct slot *last;
 	do {
 		last = NULL;
-		for (int i = 0; i < all->n; i++)
+		for (int i = 0; i < all->used; i++)
 			if (all->v[i].state == SLOT_WAITING && (!may || may(&all->v[i])) &&
 			    (!last || all->v[i].turn > last->turn))
 				last = &all->v[i];
@@ -223,7 +235,7 @@ void slot_renewed(struct slot *s)
 size_t slots_gone(const struct slots *s, const struct json **v)
 {
 	size_t n = 0;
-	for (int i = 0; i < s->n; i++)
+	for (int i = 0; i < s->used; i++)
 		if (s->v[i].state > SLOT_WAITING && s->v[i].lost && s->v[i].brief)
 			v[n++] = s->v[i].brief;
 	return n;
@@ -246,7 +258,7 @@ static bool has_room(struct slot *s, const struct json *doc)
 	}
 	seats_take(all->seats, d->c, d->applied, d->n);
 	/* And what still runs here, though its claim is gone. */
-	const struct json **also = xcalloc((size_t)all->n + d->n + 1, sizeof(const struct json *));
+	const struct json **also = xcalloc((size_t)all->used + d->n + 1, sizeof(const struct json *));
 	size_t gone = slots_gone(all, also), n = gone;
 	for (size_t i = 0; i < d->n; i++)
 		if (d->applied[i] && d->c[i].edit == slot_edit_claim && !d->c[i].text)
@@ -325,7 +337,7 @@ static bool gone(struct ledger *l, const char *id, const struct err *why)
 
 void slots_watch(struct slots *all, struct ledger *l)
 {
-	for (int i = 0; i < all->n; i++) {
+	for (int i = 0; i < all->used; i++) {
 		struct slot *s = &all->v[i];
 		if (s->state == SLOT_FREE)
 			continue;

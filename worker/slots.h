@@ -1,6 +1,6 @@
 /* slots: the tasks a node holds, from the claim to the end of the attempt. What ends goes to the outbox and frees its
  * slot at once.
- *   slots_init -> slot_free_one and a pick -> slot_edit_claim in a group commit -> slot_start when it landed
+ *   slots_init -> slot_take and a pick -> slot_edit_claim in a group commit -> slot_start when it landed
  *   slots_watch after every fetch; slots_stop to give all back
  */
 #ifndef SLOTS_H
@@ -26,6 +26,7 @@ void slots_share(struct slots *s, size_t n, const char *why);
 /* After a fetch: is each claim still ours, is it to be cancelled, did a doubtful one land? */
 void slots_watch(struct slots *s, struct ledger *l);
 
+struct slot *slot_take(struct slots *s); /* one that is free, for a claim with a nonce of its own; NULL: none is */
 /* The claim landed: as soon as there is a seat, bring what it is given, then run it. */
 void slot_start(struct slot *s);
 /* How urgent the lease is: 2 renew now, 1 renew when there is something else to say, 0 not yet. */
