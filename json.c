@@ -1,6 +1,7 @@
 /* json: see json.h. jsmn accepts far more than JSON, so the text goes through a strict validator first; after that
  * jsmn's tokens can be trusted and the tree is built from them without further checks. */
 #include "json.h"
+#include "base/clock.h"
 #include "base/utf8.h"
 #include <assert.h>
 #include <errno.h>
@@ -331,6 +332,13 @@ int64_t json_int(const struct json *object, const char *name, int64_t dflt)
 	int64_t n;
 
 	return json_to_int(json_get(object, name), &n) == 0 ? n : dflt;
+}
+
+int64_t json_time(const struct json *object, const char *name)
+{
+	int64_t t;
+	const char *text = json_str(object, name);
+	return text && !clock_parse(text, &t) ? t : 0;
 }
 
 const char *json_type_name(enum json_type t)

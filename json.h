@@ -28,7 +28,8 @@ void json_free(struct json *j); /* NULL is fine */
 const struct json *json_get(const struct json *object, const char *name); /* NULL if absent or not an object */
 const char *json_str(const struct json *object, const char *name);	  /* NULL if absent or not a string */
 int64_t json_int(const struct json *object, const char *name,
-		 int64_t dflt); /* dflt if absent or not an integer that fits */
+		 int64_t dflt);					/* dflt if absent or not an integer that fits */
+int64_t json_time(const struct json *object, const char *name); /* RFC 3339, in UTC seconds; 0: it is none */
 /* 0 and *out when j is a number that is an integer (no fraction or exponent) within int64; else -1. */
 int json_to_int(const struct json *j, int64_t *out);
 const char *json_type_name(enum json_type t); /* "string", "object", ... */

@@ -358,13 +358,6 @@ const struct json *rule_doc(const struct rule_text *t)
 	return t->bytes ? *t->doc : NULL;
 }
 
-int64_t rule_time(const struct json *object, const char *name)
-{
-	int64_t t;
-	const char *text = json_str(object, name);
-	return text && !clock_parse(text, &t) ? t : 0;
-}
-
 bool rule_text_is(const struct json *object, const char *name, const char *text)
 {
 	const char *s = json_str(object, name);
@@ -504,7 +497,7 @@ bool rule_limits_required(const struct rule_move *m, int64_t at)
 
 bool rule_now(const struct rule_move *m, enum rule_id rule, const struct json *of, const char *name)
 {
-	int64_t off = rule_time(of, name) - m->c->at;
+	int64_t off = json_time(of, name) - m->c->at;
 	if (!json_get(of, name) || (off <= rule_tolerance(m->rules) && -off <= rule_tolerance(m->rules)))
 		return true;
 	rule_say(m, rule, "%s is not the time of the commit", name);

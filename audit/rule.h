@@ -190,8 +190,7 @@ struct rule_move {
 };
 #define rule_say(m, rule, ...) rule_tell((m)->rules, rule, (m)->c, (m)->path, __VA_ARGS__)
 
-int64_t rule_time(const struct json *object, const char *name); /* UTC seconds; 0: absent or no time */
-bool rule_same(const struct json *a, const struct json *b);	/* the same value, members in any order; NULL: absent */
+bool rule_same(const struct json *a, const struct json *b); /* the same value, members in any order; NULL: absent */
 bool rule_text_is(const struct json *object, const char *name, const char *text); /* a string, and that one */
 /* How far a time may be off that two machines, or a document and its commit, tell: seconds. */
 int64_t rule_tolerance(const struct rules *r);

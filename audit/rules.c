@@ -184,7 +184,7 @@ static void judge_promotion(const struct rule_move *m)
 			 (a.committer && !rule_text_is(by, "committer", a.committer)))
 			rule_say(m, RULE_PROMOTE_MERGED,
 				 "approved_by names another author or committer than commit %.10s has", commit);
-		else if (json_get(by, "at") && rule_time(by, "at") != a.at)
+		else if (json_get(by, "at") && json_time(by, "at") != a.at)
 			rule_say(m, RULE_PROMOTE_MERGED, "approved_by.at is not the time of commit %.10s", commit);
 		if (owned)
 			arrival_clear(&a);

@@ -83,7 +83,7 @@ static void judge_attempt(const struct rule_move *m, const struct json *claim)
 
 static void judge_time(const struct rule_move *m, const struct json *claim)
 {
-	int64_t at = rule_time(claim, "claimed_at"), until = rule_time(claim, "lease_until"), off = at - m->c->at;
+	int64_t at = json_time(claim, "claimed_at"), until = json_time(claim, "lease_until"), off = at - m->c->at;
 	if (!at)
 		rule_say(m, RULE_CLAIM_TIME, "the claim has no claimed_at");
 	else if (off > rule_tolerance(m->rules) || -off > rule_tolerance(m->rules))
@@ -173,7 +173,7 @@ static void judge_task(const struct rule_move *m, const struct json *claim)
 {
 	char what[160] = "";
 	const char *node = json_str(claim, "node");
-	int64_t wait = task_ready_at(m->old), at = rule_time(claim, "claimed_at"), until = task_deadline(m->old),
+	int64_t wait = task_ready_at(m->old), at = json_time(claim, "claimed_at"), until = task_deadline(m->old),
 		skew = m->rules->world.config.max_clock_skew_seconds;
 	if (!m->old || !m->out->old.bytes)
 		return;
@@ -285,7 +285,7 @@ static bool same_claim(const struct rule_move *m, const struct json *a, const st
 void rules_in_place(const struct rule_move *m)
 {
 	const struct json *is = json_get(m->new, "claim");
-	int64_t before = rule_time(m->claim, "lease_until"), after = rule_time(is, "lease_until");
+	int64_t before = json_time(m->claim, "lease_until"), after = json_time(is, "lease_until");
 	if (!rule_same(m->claim, is) && same_claim(m, m->claim, is)) {
 		if (!rule_own(m))
 			rule_say(m, RULE_CLAIM_RENEWAL, "%s's claim was renewed by %s",

@@ -146,7 +146,7 @@ static void judge_task(const struct fire *f, const struct rule_change *ch, const
 	const struct json *of = json_get(doc, "schedule");
 	const char *name = json_str(of, "name");
 	const struct world_schedule *s = name ? world_schedule(&f->r->world, name) : NULL;
-	int64_t at = rule_time(of, "at"), off = at - f->c->at;
+	int64_t at = json_time(of, "at"), off = at - f->c->at;
 	char what[160], id[65];
 	struct json *made = s && json_get(s->doc, "task") ? periodic_task(json_get(s->doc, "task"), name, at) : NULL;
 	const struct given *g = NULL;
@@ -216,7 +216,7 @@ void rules_fire(struct rules *r, const struct rule_commit *c)
 			continue;
 		f.v = xrealloc(f.v, (f.n + 1) * sizeof *f.v);
 		struct given *g = &f.v[f.n++];
-		*g = (struct given){.ch = ch, .last = rule_time(object(&ch->new), "last")};
+		*g = (struct given){.ch = ch, .last = json_time(object(&ch->new), "last")};
 		if (!periodic_read(&g->s, object(&ch->old)))
 			snprintf(g->why, sizeof g->why, "it is no schedule");
 	}

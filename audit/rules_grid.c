@@ -18,7 +18,7 @@ static void judge_node(struct rules *r, const struct rule_commit *c, const struc
 	}
 	char what[160];
 	const struct json *doc = rule_doc(&ch->new);
-	int64_t seen = rule_time(doc, "last_heartbeat"), late = rule_tolerance(r) + EXCHANGE_MAX_SECONDS;
+	int64_t seen = json_time(doc, "last_heartbeat"), late = rule_tolerance(r) + EXCHANGE_MAX_SECONDS;
 	bool named = rule_text_is(doc, "node_id", ch->id);
 	world_node_read(world_node_add(&r->world, ch->id), doc);
 	if (c->parent[0] && (!c->node || strcmp(c->who, ch->id) != 0))

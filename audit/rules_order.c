@@ -82,7 +82,7 @@ static void judge_said(struct rules *r, const struct rule_commit *c, const struc
 {
 	char what[160];
 	const char *by = json_str(order, "by");
-	int64_t off = rule_time(order, "at") - c->at;
+	int64_t off = json_time(order, "at") - c->at;
 	if (!order || order->type != JSON_OBJECT)
 		rule_tell(r, RULE_FILE_JSON, c, ch->path, "it is no object in JSON");
 	else if (field_wrong(kind, order, what))

@@ -55,5 +55,5 @@ void rules_out(const struct rule_move *m, const struct json *told, const char *e
 		if (json_get(out, "ref"))
 			rule_say(m, RULE_OUT_FORM, "a disputed result shows one node's files");
 	} else
-		judge_ref(m, out, rule_time(told, ended));
+		judge_ref(m, out, json_time(told, ended));
 }

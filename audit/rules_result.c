@@ -32,7 +32,7 @@ static void judge_entry(const struct rule_move *m, const struct json *entry)
 				 "the new entry of attempts has another %s than the claim it ends", same[i]);
 			return;
 		}
-	int64_t ended = rule_time(entry, "ended_at"), off = ended - m->c->at;
+	int64_t ended = json_time(entry, "ended_at"), off = ended - m->c->at;
 	if (!ended || off > rule_tolerance(m->rules) || -off > rule_tolerance(m->rules))
 		rule_say(m, RULE_ATTEMPTS_GROW, "ended_at of the new entry of attempts is not the time of the commit");
 }
@@ -55,8 +55,8 @@ static struct shown look(const struct rule_move *m)
 	const struct grid_config *c = &m->rules->world.config;
 	const char *name = json_str(m->claim, "node");
 	const struct world_node *node = name ? world_node(&m->rules->world, name) : NULL;
-	struct shown s = {.claimed = rule_time(m->claim, "claimed_at"),
-			  .lease = rule_time(m->claim, "lease_until"),
+	struct shown s = {.claimed = json_time(m->claim, "claimed_at"),
+			  .lease = json_time(m->claim, "lease_until"),
 			  .skew = c->max_clock_skew_seconds,
 			  .after = c->orphan_after_seconds,
 			  .now = m->c->at};
@@ -131,13 +131,13 @@ static void judge_evidence(const struct rule_move *m, const struct json *entry)
 	const struct shown s = look(m);
 	const struct json *ev = json_get(entry, "evidence");
 	const char *reason = json_str(entry, "reason");
-	int64_t lease = rule_time(ev, "lease_until"), seen = rule_time(ev, "seen_at"), left = rule_time(ev, "left");
+	int64_t lease = json_time(ev, "lease_until"), seen = json_time(ev, "seen_at"), left = json_time(ev, "left");
 	if (!json_str(m->claim, "node") || !json_str(m->claim, "nonce") || !s.claimed)
 		return; /* nobody can say whose it is */
 	if (lease)
 		judge_lease(m, &s, lease);
 	else if (seen)
-		judge_silence(m, &s, seen, rule_time(ev, "next_due"));
+		judge_silence(m, &s, seen, json_time(ev, "next_due"));
 	else if (left)
 		judge_goodbye(m, &s);
 	else if (ev)
@@ -231,8 +231,8 @@ static void judge_folder(const struct rule_move *m, const char *status)
 static void judge_run(const struct rule_move *m, const struct json *result)
 {
 	static const char *const same[] = {"node", "nonce", "attempt"};
-	int64_t started = rule_time(result, "started_at"), finished = rule_time(result, "finished_at"),
-		claimed = rule_time(m->claim, "claimed_at"),
+	int64_t started = json_time(result, "started_at"), finished = json_time(result, "finished_at"),
+		claimed = json_time(m->claim, "claimed_at"),
 		slack = m->rules->world.config.max_clock_skew_seconds + RUN_SLACK_SECONDS;
 	if (!rule_own(m)) {
 		rule_say(m, RULE_RESULT_CLAIM, "the result of %s's claim was written by %s",
@@ -274,7 +274,7 @@ static void judge_bare(const struct rule_move *m, const struct json *result)
 /* The result of a task that ended without a run: cancelled, or given up. */
 static void judge_verdict(const struct rule_move *m, const struct json *result, const struct json *entry)
 {
-	int64_t finished = rule_time(result, "finished_at"), off = finished - m->c->at;
+	int64_t finished = json_time(result, "finished_at"), off = finished - m->c->at;
 	const char *status = json_str(result, "status");
 	bool unstartable = !strcmp(status, "unstartable");
 	if ((unstartable || !strcmp(status, "lost")) && task_attempts_used(m->old) + 1 < task_max_attempts(m->old))
@@ -381,7 +381,7 @@ void rules_refuse(const struct rule_move *m)
 {
 	const struct json *result = json_get(m->new, "result");
 	const char *status = json_str(result, "status");
-	int64_t off = rule_time(result, "finished_at") - m->c->at;
+	int64_t off = json_time(result, "finished_at") - m->c->at;
 	if (!rule_fields(m, FIELD_RESULT, result))
 		return;
 	judge_bare(m, result);

@@ -138,14 +138,14 @@ static void judge_consent(const struct rule_move *m, const struct json *result)
 void rules_run_result(const struct rule_move *m, const struct json *result)
 {
 	const char *status = rerun_status(result);
-	int64_t claimed = rule_time(m->claim, "claimed_at");
+	int64_t claimed = json_time(m->claim, "claimed_at");
 	char why[200];
 	if (!result_sound(result, status ? status : "", why)) {
 		rule_say(m, RULE_RESULT_PARTS, "%s", why);
 		return;
 	}
-	judge_duration(m, result, status ? status : "", rule_time(result, "started_at"),
-		       rule_time(result, "finished_at"));
+	judge_duration(m, result, status ? status : "", json_time(result, "started_at"),
+		       json_time(result, "finished_at"));
 	if (m->old && rerun_script_changed(m->new))
 		rule_say(m, RULE_RESULT_TASK, "script_sha256 is not the hash of the task's script");
 	judge_consent(m, result);
@@ -168,5 +168,5 @@ void rules_run_attempt(const struct rule_move *m, const struct json *entry, cons
 	else if (!result_end_sound(entry, outcome, why))
 		rule_say(m, RULE_RESULT_PARTS, "%s", why);
 	else
-		judge_duration(m, entry, outcome, rule_time(m->claim, "claimed_at"), rule_time(entry, "ended_at"));
+		judge_duration(m, entry, outcome, json_time(m->claim, "claimed_at"), json_time(entry, "ended_at"));
 }

@@ -221,18 +221,11 @@ void world_node_remove(struct world *w, const char *id)
 	w->n_nodes--;
 }
 
-static int64_t time_of(const struct json *doc, const char *name)
-{
-	int64_t t;
-	const char *text = json_str(doc, name);
-	return text && !clock_parse(text, &t) ? t : 0;
-}
-
 void world_node_read(struct world_node *n, const struct json *doc)
 {
 	const char *status = json_str(doc, "status");
-	n->seen = time_of(doc, "last_heartbeat");
-	n->next_due = time_of(doc, "next_due");
+	n->seen = json_time(doc, "last_heartbeat");
+	n->next_due = json_time(doc, "next_due");
 	n->unenforced = node_unenforced(doc);
 	n->left = status && !strcmp(status, "left");
 	const struct json *labels = json_get(doc, "labels");

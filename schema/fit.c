@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECONDS_MAX 1000000000LL /* of a run: no sum with a time overflows */
 #define CPUS_MAX 1048576
 #define MB_MAX (INT64_C(1) << 40)
 
@@ -138,8 +137,8 @@ void fit_want_read(struct fit_want *w, const struct json *task)
 			       .seconds = brief ? json_int(task, "seconds", 0)
 						: points_seconds(task, json_int(task, "timeout_seconds", 0)),
 			       .resources = resources && resources->type == JSON_OBJECT ? resources : NULL};
-	if (w->seconds < 0 || w->seconds > SECONDS_MAX) /* some other hand wrote it */
-		w->seconds = SECONDS_MAX;
+	if (w->seconds < 0 || w->seconds > RUN_SECONDS_MAX) /* some other hand wrote it */
+		w->seconds = RUN_SECONDS_MAX;
 }
 
 void fit_brief(struct json *brief, const struct json *task)
@@ -333,10 +332,7 @@ size_t fit_room(const struct fit_node *n, const struct grid_config *c, const str
 
 int64_t fit_ready_since(const struct json *task)
 {
-	const char *created = json_str(task, "created_at");
-	int64_t at = 0, ready = task_ready_at(task);
-	if (created && clock_parse(created, &at))
-		at = 0;
+	int64_t at = json_time(task, "created_at"), ready = task_ready_at(task);
 	return ready > at ? ready : at;
 }
 

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECONDS_MAX 1000000000LL /* some other hand may write anything */
-
 bool points_variable(const struct json *name)
 {
 	size_t n = strspn(name->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
@@ -119,7 +117,7 @@ size_t points_count(const struct json *task)
 int64_t points_seconds(const struct json *task, int64_t timeout_seconds)
 {
 	size_t n = points_count(task);
-	int64_t each = timeout_seconds < 0 || timeout_seconds > SECONDS_MAX ? SECONDS_MAX : timeout_seconds;
+	int64_t each = timeout_seconds < 0 || timeout_seconds > RUN_SECONDS_MAX ? RUN_SECONDS_MAX : timeout_seconds;
 	return each * (n ? (int64_t)n : 1);
 }
 

@@ -11,7 +11,8 @@
 #define POINT_BYTES 32000
 #define POINT_VARIABLES 256 /* of a point: bubblewrap takes no more beside those of env */
 #define POINT_INDEX_MAX 999999999
-#define POINT_INDEX "DGRID_POINT" /* the script finds its index there; a point that has such a variable sets it */
+#define RUN_SECONDS_MAX 1000000000LL /* some other hand may write anything: no sum of times overflows */
+#define POINT_INDEX "DGRID_POINT"    /* the script finds its index there; a point that has such a variable sets it */
 
 /* May a variable be called so? name: a member of an object. */
 bool points_variable(const struct json *name);

@@ -33,13 +33,6 @@ static void set_time(struct json *object, const char *name, int64_t utc_seconds)
 	json_set(object, name, json_new_str(clock_format(utc_seconds, when)));
 }
 
-static int64_t get_time(const struct json *object, const char *name)
-{
-	int64_t t;
-	const char *text = json_str(object, name);
-	return text && !clock_parse(text, &t) ? t : 0;
-}
-
 void task_set_claim(struct json *doc, const char *node, const char *nonce, int64_t lease_seconds)
 {
 	int64_t now = clock_now();
@@ -72,7 +65,7 @@ void task_renew_claim(struct json *doc, int64_t lease_seconds)
 
 int64_t task_lease_until(const struct json *doc)
 {
-	return get_time(json_get(doc, "claim"), "lease_until");
+	return json_time(json_get(doc, "claim"), "lease_until");
 }
 
 void task_fault_engine(struct json *doc)
@@ -111,7 +104,7 @@ int64_t task_left_until(const struct json *doc, const char *node)
 	size_t i = 0;
 	while (i < sizeof failures / sizeof *failures && strcmp(outcome, failures[i]) != 0)
 		i++;
-	int64_t ended = get_time(last, "ended_at"), ready = task_ready_at(doc);
+	int64_t ended = json_time(last, "ended_at"), ready = task_ready_at(doc);
 	if (i == sizeof failures / sizeof *failures || !ended)
 		return 0;
 	return (ready > ended ? ready : ended) + TASK_LEFT_SECONDS;
@@ -124,12 +117,12 @@ void task_set_not_before(struct json *doc, int64_t utc_seconds)
 
 int64_t task_not_before(const struct json *doc)
 {
-	return get_time(doc, "not_before");
+	return json_time(doc, "not_before");
 }
 
 int64_t task_ready_at(const struct json *doc)
 {
-	int64_t wait = task_not_before(doc), start = get_time(doc, "start_after");
+	int64_t wait = task_not_before(doc), start = json_time(doc, "start_after");
 	return wait > start ? wait : start;
 }
 
@@ -141,7 +134,7 @@ int64_t task_deadline(const struct json *doc)
 		if (outcome && !strcmp(outcome, "retried"))
 			return 0;
 	}
-	return get_time(doc, "deadline");
+	return json_time(doc, "deadline");
 }
 
 int64_t task_max_attempts(const struct json *doc)

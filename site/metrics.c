@@ -57,13 +57,6 @@ static void sample(struct json *m, const char *suffix, double value, const char 
 
 /* ---- figures ---- */
 
-static int64_t time_of(const struct json *object, const char *name)
-{
-	int64_t t;
-	const char *text = json_str(object, name);
-	return text && !clock_parse(text, &t) ? t : 0;
-}
-
 static double not_below_zero(int64_t n)
 {
 	return n > 0 ? (double)n : 0;
@@ -121,8 +114,8 @@ static void add_archive(struct figures *f, const struct json *archive)
 static void add_task(struct figures *f, const struct snapshot *s, const struct snapshot_task *t)
 {
 	const struct json *result = json_get(t->doc, "result"), *claim = json_get(t->doc, "claim");
-	int64_t created = time_of(t->doc, "created_at"), started = time_of(result, "started_at"), retried[2],
-		lease = time_of(claim, "lease_until"), ms = json_int(result, "duration_ms", -1);
+	int64_t created = json_time(t->doc, "created_at"), started = json_time(result, "started_at"), retried[2],
+		lease = json_time(claim, "lease_until"), ms = json_int(result, "duration_ms", -1);
 	task_retried_ends(t->doc, &retried[0], &retried[1]);
 	f->completed += (double)retried[0] + (t->state == TASK_COMPLETED);
 	f->failed += (double)retried[1] + (t->state == TASK_FAILED);

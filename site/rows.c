@@ -28,9 +28,8 @@ const char *row_state(enum task_state s)
 
 int64_t row_time(const struct json *object, const char *name)
 {
-	int64_t t;
-	const char *text = json_str(object, name);
-	return text && !clock_parse(text, &t) && t > 0 && t < YEAR_10000 ? t : 0;
+	int64_t t = json_time(object, name);
+	return t > 0 && t < YEAR_10000 ? t : 0;
 }
 
 static int64_t number(const struct json *object, const char *name, int64_t dflt)

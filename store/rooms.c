@@ -23,11 +23,9 @@ void rooms_node(const struct snapshot_node *n, struct fit_node *out)
 
 struct fit_turn rooms_turn(const struct snapshot_task *t, struct fit_want *want)
 {
-	const char *created = json_str(t->doc, "created_at");
-	int64_t at;
 	fit_want_read(want, t->doc);
 	return (struct fit_turn){.priority = json_int(t->doc, "priority", 5),
-				 .created = created && !clock_parse(created, &at) ? at : 0,
+				 .created = json_time(t->doc, "created_at"),
 				 .want = want,
 				 .id = t->id};
 }

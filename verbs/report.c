@@ -123,13 +123,6 @@ const char *report_span(int64_t seconds, char out[24])
 	return out;
 }
 
-int64_t report_time(const struct json *object, const char *name)
-{
-	int64_t t;
-	const char *text = json_str(object, name);
-	return text && !clock_parse(text, &t) ? t : 0;
-}
-
 enum paint report_paint(const char *status)
 {
 	if (!strcmp(status, "success"))
@@ -176,7 +169,7 @@ int report_nodes(const struct snapshot *s, struct json **nodes, struct err *e)
 		static const char *const fresh[] = {"status",	      "trouble",  "busy",   "slots",
 						    "last_heartbeat", "next_due", "pushes", "rejected",
 						    "turns",	      "offer",	  "images"};
-		if (n->beat && report_time(n->beat, "last_heartbeat") == n->view.seen)
+		if (n->beat && json_time(n->beat, "last_heartbeat") == n->view.seen)
 			for (size_t k = 0; k < sizeof fresh / sizeof *fresh; k++)
 				report_copy(row, n->beat, fresh[k]);
 		json_set(row, "node_id", json_new_str(n->id));
@@ -199,8 +192,8 @@ struct pace report_pace(const struct snapshot *s)
 	int64_t first = s->now;
 	for (size_t i = 0; i < s->n_tasks; i++) {
 		const struct snapshot_task *t = &s->tasks[i];
-		int64_t ended = report_time(json_get(t->doc, "result"), "finished_at"),
-			created = report_time(t->doc, "created_at");
+		int64_t ended = json_time(json_get(t->doc, "result"), "finished_at"),
+			created = json_time(t->doc, "created_at");
 		if ((t->state == TASK_COMPLETED || t->state == TASK_FAILED) && ended && ended <= s->now) {
 			first = ended < first ? ended : first;
 			p.finished += ended > s->now - PACE_SECONDS;

@@ -29,9 +29,8 @@ void report_clear(struct report_options *o);
 /* Prints {"schema": 1, "tasks": LIST}; where one task was named, and nothing else, that one alone with its schema. */
 void report_list(const struct report_options *o, const struct json *list);
 
-const char *report_span(int64_t seconds, char out[24]);		  /* "4 s", "12 min", "3 h", "2 d" */
-int64_t report_time(const struct json *object, const char *name); /* UTC seconds; 0 when absent or no time */
-char *report_names(const struct json *list);			  /* of strings: "n1, n2"; the caller's */
+const char *report_span(int64_t seconds, char out[24]);			      /* "4 s", "12 min", "3 h", "2 d" */
+char *report_names(const struct json *list);				      /* of strings: "n1, n2"; the caller's */
 void report_copy(struct json *to, const struct json *from, const char *name); /* the member, when it is there */
 enum paint report_paint(const char *status);				      /* of a task */
 int report_nodes(const struct snapshot *s, struct json **nodes,

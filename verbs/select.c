@@ -124,13 +124,6 @@ static bool has_labels(const struct strs *wanted, const struct json *labels)
 	return true;
 }
 
-static int64_t time_of(const struct json *object, const char *name)
-{
-	int64_t t;
-	const char *text = json_str(object, name);
-	return text && !clock_parse(text, &t) ? t : 0;
-}
-
 /* Whoever has nothing that can be read is left out as soon as something is asked of it. */
 static bool fits(const struct selection *w, const struct selected *one)
 {
@@ -141,8 +134,8 @@ static bool fits(const struct selection *w, const struct selected *one)
 		return false;
 	if (w->nodes.n && !among(&w->nodes, json_str(claim ? claim : result, "node")))
 		return false;
-	return !w->since || time_of(doc, "created_at") >= w->since || time_of(claim, "claimed_at") >= w->since ||
-	       time_of(result, "finished_at") >= w->since;
+	return !w->since || json_time(doc, "created_at") >= w->since || json_time(claim, "claimed_at") >= w->since ||
+	       json_time(result, "finished_at") >= w->since;
 }
 
 /* ---- the list ---- */

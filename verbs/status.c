@@ -73,14 +73,14 @@ static struct row row_of(const struct snapshot *s, const struct snapshot_task *t
 		snprintf(r.code, sizeof r.code, "%lld", (long long)code);
 	if (ms >= 0)
 		snprintf(r.time, sizeof r.time, "%.1f s", (double)ms / 1000);
-	else if (t->state == TASK_IN_PROGRESS && report_time(claim, "claimed_at"))
-		report_span(s->now - report_time(claim, "claimed_at"), r.time);
+	else if (t->state == TASK_IN_PROGRESS && json_time(claim, "claimed_at"))
+		report_span(s->now - json_time(claim, "claimed_at"), r.time);
 	return r;
 }
 
 static int64_t when_ended(const struct snapshot_task *t)
 {
-	return report_time(json_get(t->doc, "result"), "finished_at");
+	return json_time(json_get(t->doc, "result"), "finished_at");
 }
 
 static int newest_first(const void *pa, const void *pb)
@@ -97,8 +97,8 @@ static int first_to_run(const void *pa, const void *pb)
 				   *b = (*(const struct selected *const *)pb)->task;
 	int64_t x = json_int(a->doc, "priority", 5), y = json_int(b->doc, "priority", 5);
 	if (x == y) {
-		x = report_time(b->doc, "created_at");
-		y = report_time(a->doc, "created_at");
+		x = json_time(b->doc, "created_at");
+		y = json_time(a->doc, "created_at");
 	}
 	return x != y ? (x > y ? -1 : 1) : strcmp(a->id, b->id);
 }

@@ -3,7 +3,6 @@
 
 #define GRACE_MS 3000
 
-/* Only one of its group is to run, so it has to end before that. */
 bool lease_exclusive(const struct slot *s)
 {
 	return json_get(s->pick.task.doc, "concurrency_group") != NULL;
@@ -26,14 +25,13 @@ static int64_t silence_ms(const struct slots *all)
 	return patience > beat ? patience : beat;
 }
 
-/* From the signal to end to the one to die. */
 int64_t lease_grace_ms(const struct slot *s)
 {
 	int64_t quarter = silence_ms(s->all) / 4;
 	return lease_exclusive(s) && quarter < GRACE_MS ? quarter : GRACE_MS;
 }
 
-/* Monotonic ms: when it has to begin to end. Times in documents are whole seconds. */
+/* Times in documents are whole seconds. */
 int64_t lease_end(const struct slot *s)
 {
 	const struct slots *all = s->all;

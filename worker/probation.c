@@ -31,13 +31,6 @@ static bool is_failure(const char *outcome)
 	return is(outcome, "failed") || is(outcome, "timeout") || is(outcome, "oom") || is(outcome, "unstartable");
 }
 
-static int64_t time_of(const struct json *object, const char *name)
-{
-	int64_t t;
-	const char *text = json_str(object, name);
-	return text && !clock_parse(text, &t) ? t : 0;
-}
-
 /* What its first attempt may be compared with; NULL: nothing. Of a task without a group only those count that
  * succeeded in the end, so that it is not the task. */
 static char *work_of(const struct json *doc, bool succeeded)
@@ -69,7 +62,7 @@ static void add_run(struct runs *all, const struct json *doc, const char *node, 
 	}
 	const char *outcome = json_str(first, "outcome"), *of = json_str(first ? first : result, "node"),
 		   *status = json_str(result, "status"), *ended_on = json_str(result, "node");
-	int64_t at = first ? time_of(first, "ended_at") : time_of(result, "finished_at");
+	int64_t at = first ? json_time(first, "ended_at") : json_time(result, "finished_at");
 	outcome = first ? outcome : status;
 	bool failed = is_failure(outcome), succeeded = is(status, "success");
 	char *work = of && at >= since && (failed || is(outcome, "success")) ? work_of(doc, succeeded) : NULL;
