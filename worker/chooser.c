@@ -309,7 +309,7 @@ static size_t running(const struct line *q, const struct chooser_known *k)
 }
 
 /* Draws among the first `spread` of the same priority that are as large as the first, with the fewest running of their
- * submitters where that counts; nobody goes before the one whose turn it is. Whoever it is stands at `first` then. */
+ * submitters where that counts. No task goes before the one whose turn it is. The drawn one stands at `first` then. */
 static struct chooser_known *draw(struct line *q)
 {
 	size_t first = q->first, end = first, least = SIZE_MAX, n = 0;
@@ -478,7 +478,7 @@ static void begin_line(struct line *q, struct chooser *ch, const struct grid_con
 	}
 }
 
-/* Room is kept from one choice to the next: for who waits, or whose turn it still is. */
+/* Room is kept from one choice to the next: for the task that waits for it, or for the one whose turn it still is. */
 static void remember_kept(struct chooser *ch, const struct line *q)
 {
 	const struct chooser_known *k = q->kept;
