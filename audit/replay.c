@@ -1,5 +1,7 @@
 #include "audit/replay.h"
 #include "audit/rules_archive.h"
+#include "audit/rules_needs.h"
+#include "audit/rules_order.h"
 #include "audit/stream.h"
 #include "base/clock.h"
 #include "base/sig.h"
@@ -97,6 +99,73 @@ static int ask_aside(void *ctx, const struct rule_commit *c, char id[72])
 	return rc;
 }
 
+/* ---- tasks of before ---- */
+
+struct earlier {
+	struct run *run;
+	struct strs names; /* as git cat-file takes them: BASE:PATH, or the blob's id */
+	struct strs ids;
+	enum task_state *states;
+	size_t room;
+};
+
+static void add_earlier(struct earlier *x, const char *name, const char *id, enum task_state state)
+{
+	const struct world_task *t = world_task(&x->run->rules.world, id);
+	if (!t || t->seen)
+		return;
+	if (x->names.n == x->room)
+		x->states = xrealloc(x->states, (x->room = 2 * x->room + 64) * sizeof *x->states);
+	x->states[x->names.n] = state;
+	strs_add(&x->names, name);
+	strs_add(&x->ids, id);
+}
+
+/* "MODE TYPE OID\tPATH" */
+static void take_waiting(void *ctx, const char *entry)
+{
+	const char *tab = strchr(entry, '\t');
+	char oid[72];
+	struct rule_change ch = {.path = tab ? xstrdup(tab + 1) : xstrdup("")};
+	rule_change_classify(&ch);
+	if (ch.kind == RULE_TASK && sscanf(entry, "%*s blob %71s", oid) == 1)
+		add_earlier(ctx, oid, ch.id, ch.state);
+	free(ch.path);
+}
+
+static void take_earlier(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct earlier *x = ctx;
+	struct json_error je;
+	struct json *doc = bytes ? json_parse(bytes, len, &je) : NULL;
+	rules_remember(&x->run->rules, x->ids.v[i], x->states[i], doc);
+	json_free(doc);
+}
+
+static void ask_before(void *ctx, const char *const *ids, size_t n)
+{
+	struct run *r = ctx;
+	struct earlier x = {.run = r};
+	struct err e;
+	const char *waiting[] = {"ls-tree",	      "-r",	      "-z", "--full-tree", r->base,
+				 "tasks/unapproved/", "tasks/queue/", NULL};
+	int rc = r->base[0] && !ids ? git_records(r->p->git, waiting, take_waiting, &x, &e) : 0;
+	for (size_t i = 0; i < n && r->base[0]; i++) {
+		const struct world_task *t = world_task(&r->rules.world, ids[i]);
+		enum task_state s = t && t->states & 1u << TASK_COMPLETED ? TASK_COMPLETED : TASK_FAILED;
+		char *name = xasprintf("%s:tasks/%s/%s.json", r->base, task_state_name(s), ids[i]);
+		add_earlier(&x, name, ids[i], s);
+		free(name);
+	}
+	if (!rc && x.names.n)
+		rc = git_cat(r->p->git, "blob", x.names.v, x.names.n, TASK_FILE_MAX, take_earlier, &x, &e);
+	if (rc)
+		stream_fail(r->stream, e.class, e.msg);
+	strs_clear(&x.names);
+	strs_clear(&x.ids);
+	free(x.states);
+}
+
 /* ---- settings of before ---- */
 
 struct older {
@@ -170,7 +239,8 @@ static void take_entry(void *ctx, const char *entry)
 	if (runs && !blob)
 		world_runs(w, ch.id, NULL);
 	bool fired = ch.kind == RULE_TASK && ch.state == TASK_QUEUE && periodic_stem(ch.id);
-	if (blob && (runs || fired || ch.kind == RULE_NODE || ch.kind == RULE_SETTINGS || ch.kind == RULE_SCHEDULE)) {
+	if (blob && (runs || fired || ch.kind == RULE_NODE || ch.kind == RULE_SETTINGS || ch.kind == RULE_SCHEDULE ||
+		     rules_is_order(&ch))) {
 		strs_add(&b->paths, ch.path);
 		strs_add(&b->oids, oid);
 	}
@@ -189,11 +259,15 @@ static void take_base(void *ctx, size_t i, const char *bytes, size_t len)
 			world_settings(w, bytes, len, 0);
 		return;
 	}
+	if (rules_is_order(&ch)) {
+		rules_order_stands(&b->run->rules, &ch, &(struct rule_text){.bytes = bytes, .len = len});
+		return;
+	}
 	struct json *doc = bytes ? json_parse(bytes, len, &je) : NULL;
 	if (ch.kind == RULE_SCHEDULE)
 		world_schedule_set(w, ch.id, doc);
 	else if (ch.kind == RULE_TASK) {
-		world_task_read(world_task_add(w, ch.id), doc);
+		rules_remember(&b->run->rules, ch.id, ch.state, doc);
 		if (ch.state == TASK_IN_PROGRESS)
 			world_runs(w, ch.id, doc);
 	} else
@@ -406,6 +480,7 @@ int replay_run(struct replay *p, struct err *e)
 				 .arrival = ask_arrival,
 				 .trusted = ask_trusted,
 				 .origins = ask_origins,
+				 .before = ask_before,
 				 .older_settings = ask_older_settings,
 				 .aside = ask_aside};
 	p->commits = p->archive_commits = p->violations = p->notices = 0;

@@ -170,6 +170,10 @@ struct rules {
 	/* Since when those schedules are as they are in the commit's parent, n of them, as origin_find has it. 0: since
 	 * is filled, -1: it cannot be told. NULL: never asked. */
 	int (*origins)(void *ctx, const struct rule_commit *c, const char *const *names, size_t n, int64_t *since);
+	/* Has rules_remember called for tasks that stood there when the replay began and that it has not seen since: n
+	 * that have ended, by ids, or, ids NULL, all that have not. NULL: never asked. */
+	void (*before)(void *ctx, const char *const *ids, size_t n);
+	bool asked_waiting; /* for all that have not */
 	/* Adds the settings from before the replay began that held at that time or later (world_past_add). NULL: never
 	 * asked. */
 	void (*older_settings)(void *ctx, int64_t since);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ENDED (1u << TASK_COMPLETED | 1u << TASK_FAILED)
+
 static bool stands(const struct rules *r, const char *id, enum task_state state)
 {
 	const struct world_task *t = world_task(&r->world, id);
@@ -18,7 +20,7 @@ static bool stands(const struct rules *r, const char *id, enum task_state state)
 static bool is_how(const struct rules *r, const char *id, const char *status)
 {
 	const struct world_task *t = world_task(&r->world, id);
-	bool known = t && t->status && t->states & (1u << TASK_COMPLETED | 1u << TASK_FAILED);
+	bool known = t && t->status && t->states & ENDED;
 	return status && (known ? !strcmp(t->status, status) : result_status_index(status) < RESULT_N_STATUSES);
 }
 
@@ -169,38 +171,38 @@ static void judge_skip(const struct rules *r, const struct rule_commit *c, const
 
 /* ---- into the archive ---- */
 
-static void remember_end(struct rules *r, const struct rule_change *ch)
+static void remember_end(struct world_task *t, enum task_state state, const struct json *doc)
 {
-	bool ends = ch->new_mode && (ch->state == TASK_COMPLETED || ch->state == TASK_FAILED);
-	struct world_task *t = ends ? world_task(&r->world, ch->id) : NULL;
-	const struct json *result = t ? json_get(rule_doc(&ch->new), "result") : NULL, *out = json_get(result, "out");
+	const struct json *result = json_get(doc, "result"), *out = json_get(result, "out");
 	const char *tree = json_str(out, "tree"), *ref = json_str(out, "ref"), *status = json_str(result, "status");
-	if (!t)
-		return;
 	free(t->out);
 	free(t->status);
-	t->out = tree && ref && ch->state == TASK_COMPLETED ? xasprintf("%s %s", tree, ref) : NULL;
-	t->status = xstrdup(status ? status : ch->state == TASK_FAILED ? "failed" : "success");
+	t->out = tree && ref && state == TASK_COMPLETED ? xasprintf("%s %s", tree, ref) : NULL;
+	t->status = xstrdup(status ? status : state == TASK_FAILED ? "failed" : "success");
 }
 
-/* The world remembers what tasks that have not ended wait for, and whether a schedule had them queued. */
-static void remember(struct rules *r, const struct rule_change *ch)
+void rules_remember(struct rules *r, const char *id, enum task_state state, const struct json *doc)
 {
-	struct world_task *t = world_task(&r->world, ch->id);
-	bool live = t && t->states & ~(1u << TASK_COMPLETED | 1u << TASK_FAILED);
+	struct world_task *t = world_task(&r->world, id);
 	struct needs needs = {0};
-	if (live && ch->new_mode)
-		needs_of(rule_doc(&ch->new), &needs);
-	if (live && ch->new_mode && periodic_stem(ch->id))
-		world_task_read(t, rule_doc(&ch->new));
-	if (t && (ch->new_mode || !live))
-		world_task_waits(&r->world, t, &needs); /* moves over */
-	else
-		needs_clear(&needs);
+	if (!t)
+		return;
+	t->seen = true;
+	if (state == TASK_COMPLETED || state == TASK_FAILED)
+		remember_end(t, state, doc);
+	if (t->states & ~ENDED) {
+		needs_of(doc, &needs);
+		if (periodic_stem(id))
+			world_task_read(t, doc);
+	}
+	world_task_waits(&r->world, t, &needs); /* moves over */
 }
 
-static void judge_leaving(const struct rules *r, const struct rule_commit *c)
+static void judge_leaving(struct rules *r, const struct rule_commit *c)
 {
+	if (r->before && !r->asked_waiting)
+		r->before(r->ctx, NULL, 0);
+	r->asked_waiting = true;
 	for (size_t i = 0; i < r->world.room_tasks && r->world.n_waiting; i++)
 		for (const struct world_task *t = r->world.tasks[i]; t; t = t->next)
 			for (size_t k = 0; k < t->needs.n; k++) {
@@ -213,6 +215,37 @@ static void judge_leaving(const struct rules *r, const struct rule_commit *c)
 			}
 }
 
+static bool is_skip(const struct rule_change *ch)
+{
+	return ch->state == TASK_FAILED && rule_text_is(json_get(rule_doc(&ch->new), "result"), "status", "skipped");
+}
+
+static bool enters(const struct rule_change *ch)
+{
+	return ch->kind == RULE_TASK && ch->new_mode && !ch->old_mode;
+}
+
+/* How those ended that claims and skips name, where that was before the replay. */
+static void ask_ends(struct rules *r, const struct rule_commit *c)
+{
+	struct strs ids = {0};
+	for (size_t i = 0; i < c->n && r->before; i++) {
+		struct needs needs;
+		if (!enters(&c->changes[i]) || (c->changes[i].state != TASK_IN_PROGRESS && !is_skip(&c->changes[i])))
+			continue;
+		needs_of(rule_doc(&c->changes[i].new), &needs);
+		for (size_t k = 0; k < needs.n; k++) {
+			const struct world_task *t = world_task(&r->world, needs.v[k].id);
+			if (t && !t->seen && t->states & ENDED)
+				strs_add(&ids, t->id);
+		}
+		needs_clear(&needs);
+	}
+	if (ids.n)
+		r->before(r->ctx, (const char *const *)ids.v, ids.n);
+	strs_clear(&ids);
+}
+
 void rules_needs(struct rules *r, const struct rule_commit *c)
 {
 	bool leaves = false;
@@ -220,19 +253,20 @@ void rules_needs(struct rules *r, const struct rule_commit *c)
 		const struct rule_change *ch = &c->changes[i];
 		if (ch->kind != RULE_TASK)
 			continue;
-		remember(r, ch);
-		remember_end(r, ch);
+		if (ch->new_mode)
+			rules_remember(r, ch->id, ch->state, rule_doc(&ch->new));
 		leaves = leaves || (!ch->new_mode && !world_task(&r->world, ch->id));
 	}
+	if (c->parent[0])
+		ask_ends(r, c);
 	for (size_t i = 0; i < c->n && c->parent[0]; i++) {
 		const struct rule_change *ch = &c->changes[i];
-		if (ch->kind != RULE_TASK || !ch->new_mode || ch->old_mode)
+		if (!enters(ch))
 			continue;
 		if (ch->state == TASK_IN_PROGRESS) {
 			judge_claim(r, c, ch);
 			judge_pins(r, c, ch);
-		} else if (ch->state == TASK_FAILED &&
-			   rule_text_is(json_get(rule_doc(&ch->new), "result"), "status", "skipped"))
+		} else if (is_skip(ch))
 			judge_skip(r, c, ch);
 	}
 	if (c->parent[0])

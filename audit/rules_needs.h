@@ -6,4 +6,6 @@
 
 /* All tasks of one commit; r->world is as the commit leaves it. */
 void rules_needs(struct rules *r, const struct rule_commit *c);
+/* What a task that stands there waits for, or how it ended, by its document; doc NULL: nothing that can be read. */
+void rules_remember(struct rules *r, const char *id, enum task_state state, const struct json *doc);
 #endif

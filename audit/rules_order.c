@@ -117,10 +117,10 @@ static void judge_pauses(struct rules *r, const struct rule_commit *c, const str
 		}
 }
 
-static void settle(struct rules *r, const struct rule_change *ch)
+void rules_order_stands(struct rules *r, const struct rule_change *ch, const struct rule_text *text)
 {
 	struct world *w = &r->world;
-	struct json *doc = ch->new_mode ? order_parse(ch->new.bytes, ch->new.len) : NULL;
+	struct json *doc = text ? order_parse(text->bytes, text->len) : NULL;
 	if (ch->kind == RULE_PAUSED) {
 		json_free(w->paused);
 		w->paused = doc;
@@ -142,6 +142,6 @@ void rules_order(struct rules *r, const struct rule_commit *c)
 			judge_pauses(r, c, ch);
 		else if (c->parent[0] && ch->new_mode)
 			judge_said(r, c, ch, ch->kind == RULE_DRAIN ? FIELD_DRAIN : FIELD_RETIRED, rule_doc(&ch->new));
-		settle(r, ch);
+		rules_order_stands(r, ch, ch->new_mode ? &ch->new : NULL);
 	}
 }

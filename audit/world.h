@@ -20,6 +20,7 @@ struct world_task {
 	/* Of one that has ended, as far as the replay has seen it: how (NULL: not known), and of one that completed
 	 * "TREE REF" of its files (NULL: it left none). */
 	char *status, *out;
+	bool seen;  /* its document has been read: by the replay, or as it stood when that began */
 	bool fired; /* its document says that a schedule of its id's name had it queued; of one that has not ended */
 	struct needs needs; /* what it waits for, of one that has not ended and that the replay has seen */
 };

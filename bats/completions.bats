@@ -93,9 +93,9 @@ make_grid() {
 	dgrid status >/dev/null
 	[ "$(next show part)" = "part-1 part-2" ]
 	# Looked at just now: not a word to the server.
-	before=$(wc -l <"$T/http.access")
+	before=$(wc -l <"$T/http.asked")
 	[ "$(next show part)" = "part-1 part-2" ]
-	[ "$(wc -l <"$T/http.access")" = "$before" ]
+	[ "$(wc -l <"$T/http.asked")" = "$before" ]
 	# A while ago, and there is news.
 	dgrid --repo "$ORIGIN" submit --id part-3 -- true
 	news() { # who presses a key waits a second at most, which may be too short for a slow machine's fetch

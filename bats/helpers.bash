@@ -109,13 +109,17 @@ require_bwrap() {
 random_port() { echo $((20000 + (RANDOM * 32768 + RANDOM) % 12000)); }
 
 # start_http_git [PASSWORD_FILE]: $ORIGIN over HTTP, basic auth, user x-access-token.
-# Sets HTTP_URL, HTTP_PASSWORD_FILE, HTTP_PID; the access log is $T/http.access.
+# Sets HTTP_URL, HTTP_PASSWORD_FILE, HTTP_PID; $T/http.asked has a line for each request that was let in, before its answer.
 start_http_git() {
 	local try port backend password
 	require_command lighttpd || return
 	require_command curl || return
 	backend=$(git --exec-path)/git-http-backend
 	[[ -x $backend ]] || { strict_skip "git has no git-http-backend"; return; }
+	# The server's own log is written when it has time.
+	printf '#!/bin/sh\necho "$REQUEST_METHOD $REQUEST_URI" >>"%s"\nexec "%s"\n' "$T/http.asked" "$backend" >"$T/http.backend"
+	chmod +x "$T/http.backend"
+	backend=$T/http.backend
 	HTTP_PASSWORD_FILE=${1:-$T/http.password}
 	if [[ ! -f $HTTP_PASSWORD_FILE ]]; then
 		(umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$HTTP_PASSWORD_FILE")
@@ -127,11 +131,10 @@ start_http_git() {
 	for try in 1 2 3 4 5 6 7 8; do
 		port=$(random_port)
 		cat >"$T/lighttpd.conf" <<-CONF
-			server.modules = ( "mod_auth", "mod_authn_file", "mod_alias", "mod_setenv", "mod_accesslog", "mod_cgi" )
+			server.modules = ( "mod_auth", "mod_authn_file", "mod_alias", "mod_setenv", "mod_cgi" )
 			server.document-root = "$T/http.root"
 			server.upload-dirs = ( "$T/http.tmp" )
 			server.errorlog = "$T/http.errors"
-			accesslog.filename = "$T/http.access"
 			server.bind = "127.0.0.1"
 			server.port = $port
 			alias.url = ( "/git" => "$backend" )

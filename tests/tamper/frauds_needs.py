@@ -140,7 +140,7 @@ def skipped_while_it_ran(h):
     doc["result"] = {"status": "skipped", "node": "n2", "finished_at": stamp(h.now + 2), "because": {"task": "first", "status": "failed"}}
     h.fraud(h.move("n2", "skip", "then", "failed", doc), F + "then.json")
 
-@fraud("needs.kept", push=False)  # the hook has not read what waits
+@fraud("needs.kept")
 def what_is_waited_for_is_archived(h):
     pair(h)
     run(h, "first")

@@ -41,6 +41,7 @@ class Step:
 class History:
     def __init__(self, store, main, archive, now):
         self.store, self.main, self.archive, self.now = store, main, archive, now
+        self.archive_was = None  # before what the next commit archives
         self.start, self.start_archive = main, archive  # what a host has before the fraud is pushed
         self.bad = self.bad_paths = None
         self.keys, self.signed, self.nonces = {}, False, 0
@@ -91,6 +92,7 @@ class History:
         key = None
         if self.signed and step.key:
             key = self.keys.get(step.who if step.key == "own" else step.key)
+        self.archive_was = None
         self.main = self.store.commit(step.tree, step.parents or [self.main], "alice" if step.email is None else step.who,
                                       step.when or self.now, subject if step.message is None else step.message,
                                       step.email or "alice@example.invalid", step.authored, key)
@@ -98,6 +100,7 @@ class History:
 
     def fraud(self, step, *paths):
         """The commit that is to be caught; paths: where (any of them), by default the step's own."""
+        self.before = self.main, self.archive_was or self.archive
         self.bad = self.do(step)
         self.bad_paths = paths or tuple(p for p in step.changes)
         return self.bad
@@ -231,6 +234,7 @@ class History:
     def into_archive(self, changes, who="alice", key="own", verb="archive 1 task"):
         tree = self.store.tree_with(self.store.tree_of(self.archive), changes)
         sign = self.keys.get(who if key == "own" else key) if self.signed and key else None
+        self.archive_was = self.archive_was or self.archive
         self.archive = self.store.commit(tree, [self.archive], "alice", self.now + 2, f"{who}: {verb}\n\ndgrid-nonce: {self.nonce()[:16]}\n",
                                          "alice@example.invalid", None, sign)
         return self.archive

@@ -168,19 +168,18 @@ class Suite:
         plain = re.match(r"[A-Za-z0-9_./-]*", path)[0]
         return shown == path if plain == path and path else shown.startswith(plain)
 
-    def push(self, path, h, name):
-        """All of h in one push; what git said, and whether the repository took it."""
+    def push(self, path, h, name, was):
+        """All of h in one push; what git said, and whether the repository is still as it was."""
         client = self.store.grid(f"{self.folder}/clients/{name}", {"refs/heads/main": h.main, "refs/heads/archive": h.archive})
         done = subprocess.run(["git", "-C", client, "push", "--atomic", "--force", path, "main", "archive"], capture_output=True,
                               env=self.env, text=True, errors="replace", timeout=120)
         shutil.rmtree(client)
-        same = [git(path, "rev-parse", r) for r in ("main", "archive")] == [self.main, self.archive]
+        same = [git(path, "rev-parse", r) for r in ("main", "archive")] == list(was)
         return done.returncode, done.stderr, same
 
-    def hooked(self, name):
-        """A repository with the hook, as it was before the fraud: it has the base's objects and no others."""
-        path = self.store.grid(f"{self.folder}/grids/{name}", {"refs/heads/main": self.main, "refs/heads/archive": self.archive},
-                               borrow=self.base)
+    def hooked(self, name, at, objects):
+        """A repository with the hook, as it was at (main, archive): it borrows those objects."""
+        path = self.store.grid(f"{self.folder}/grids/{name}", dict(zip(("refs/heads/main", "refs/heads/archive"), at)), borrow=objects)
         if not os.path.exists(f"{self.folder}/hook"):
             subprocess.run([self.dgrid, "init", "--hook", path], check=True, capture_output=True, env=self.env)
             shutil.copytree(f"{path}/hooks", f"{self.folder}/hook")
@@ -196,13 +195,17 @@ class Suite:
         if not h.sign:
             frauds_needs.honest(h)
             frauds_points.honest(h)
-        code, said, same = self.push(self.hooked(f"hooked-{grid}"), h, f"honest-{grid}")
+        base = self.main, self.archive
+        code, said, same = self.push(self.hooked(f"hooked-{grid}", base, self.base), h, f"honest-{grid}", base)
         return f"an honest push was not taken: {said}" if code or same else None
 
     def refused(self, f, h):
-        path = self.hooked(f"hooked-{f.name}")
+        # The fraud comes first in its push where it can: what was before must be known from the repository alone.
+        alone = h.bad and not h.also_bad and hasattr(h, "before")
+        was = h.before if alone else (self.main, self.archive)
+        path = self.hooked(f"hooked-{f.name}", was, self.store.path if alone else self.base)
         self.tricks(path, h)
-        code, said, same = self.push(path, h, f.name)
+        code, said, same = self.push(path, h, f.name, was)
         if code == 0 or not same:
             return f"the push was taken (exit code {code}): {said}"
         if f.how.get("odd") and ODD.search(said):
