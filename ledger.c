@@ -190,10 +190,12 @@ int ledger_may_sign(struct ledger *l, const char *who, struct err *e)
 		if (!l->sign_key)
 			rc = err_set(e, ERR_PERM, "this grid takes signed commits only: %s",
 				     l->no_key ? l->no_key : "there is no key to sign with");
-		else if ((rc = keys_enrolled(l->git.dir, who, l->sign_public, e)) != 0 && task_id_valid(who)) {
-			char *text = xasprintf("%s; to enrol it, somebody who may push to the branch types: dgrid "
-					       "enroll %s '%s'",
-					       e->msg, who, l->sign_public);
+		else if ((rc = keys_enrolled(l->git.dir, who, l->sign_public, l->signs_as, e)) != 0 &&
+			 task_id_valid(who)) {
+			char *text =
+			    xasprintf("%s; to enrol it, somebody who may push to the branch types: dgrid "
+				      "enroll %s%s '%s'",
+				      e->msg, l->signs_as == KEYS_NODE ? "" : "--person ", who, l->sign_public);
 			err_set(e, ERR_PERM, "%s", text);
 			free(text);
 		}

@@ -9,6 +9,7 @@
 #include "git/folder.h"
 #include "git/git.h"
 #include "git/shown.h"
+#include "schema/keys.h"
 #include "schema/task.h"
 
 struct ledger_change;
@@ -35,6 +36,7 @@ struct ledger {
 	char *sign_key, *sign_public, *no_key; /* see ledger_sign_with */
 	struct ledger_draft draft;	       /* n 0: none is being made */
 	char trouble[300];		       /* why a change was refused last */
+	enum keys_role signs_as;	       /* what the key must be enrolled as; KEYS_ANY at first */
 	bool signed_only;		       /* require_signed_nodes, as the last valid grid.json had it */
 };
 /* dir NULL: a temporary clone. An existing clone in dir is reused. */

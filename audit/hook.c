@@ -235,19 +235,12 @@ static int read_update(struct push *p, const char *line, size_t len, struct err 
 	return 0;
 }
 
-static void take_name(void *ctx, const char *path)
-{
-	strs_add(ctx, path);
-}
-
 /* Where commits must be signed and no person is enrolled, nobody could ever change that again. */
 static int judge_people(struct push *p, struct err *e)
 {
-	char *name = xasprintf("%s:grid.json", p->ledger.new), *nodes = xasprintf("%s:nodes", p->ledger.new);
-	const char *list[] = {"ls-tree", "-z", "--name-only", nodes, NULL};
+	char *name = xasprintf("%s:grid.json", p->ledger.new);
 	struct grid_config c = {0};
 	struct keyring ring = {0};
-	struct strs files = {0};
 	struct buf text = {0};
 	struct problems wrong = {0};
 	struct err none;
@@ -259,28 +252,21 @@ static int judge_people(struct push *p, struct err *e)
 	if (wrong.n || !c.require_signed_nodes)
 		goto out;
 	rc = keyring_read(p->git, p->ledger.new, &ring, e);
-	if (!rc && git_records(p->git, list, take_name, &files, &none))
-		files.n = 0; /* no folder, no node */
-	for (size_t i = 0; i < ring.n && !rc && !person; i++) {
-		char *file = xasprintf("%s.json", ring.v[i].node);
-		bool node = false;
-		for (size_t k = 0; k < files.n && !node; k++)
-			node = !strcmp(files.v[k], file);
-		person = ring.v[i].valid && !node;
-		free(file);
-	}
+	for (size_t i = 0; i < ring.n && !rc && !person; i++)
+		person = ring.v[i].valid && ring.v[i].person;
 	if (!rc && !person)
 		refuse(p, "signed.settings", NULL, "grid.json",
-		       "require_signed_nodes without a person who is enrolled: nobody could change anything any more "
-		       "(enrol one first: dgrid enroll NAME KEY.pub)");
+		       ring.apart || !ring.n
+			   ? "require_signed_nodes without a person who is enrolled: nobody could change anything any "
+			     "more (enrol one first: dgrid enroll --person NAME KEY.pub)"
+			   : "the grid does not say which of its keys are people's, so a node's would be taken for "
+			     "one (first, for each of them: dgrid enroll --person NAME)");
 out:
 	config_clear(&c);
 	keyring_clear(&ring);
-	strs_clear(&files);
 	buf_clear(&text);
 	problems_clear(&wrong);
 	free(name);
-	free(nodes);
 	return rc;
 }
 

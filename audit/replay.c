@@ -236,6 +236,8 @@ static void take_entry(void *ctx, const char *entry)
 		world_task_add(w, ch.id)->states |= 1u << ch.state;
 	else if (ch.kind == RULE_NODE)
 		world_node_add(w, ch.id);
+	else if (ch.kind == RULE_KEY)
+		world_key(w, ch.path, true);
 	if (runs && !blob)
 		world_runs(w, ch.id, NULL);
 	bool fired = ch.kind == RULE_TASK && ch.state == TASK_QUEUE && periodic_stem(ch.id);
@@ -333,6 +335,7 @@ static void note_signature(struct rule_commit *c, const struct signed_verdict *v
 						 [SIGNED_OTHER] = RULE_OTHER_KEY};
 	c->signature = as[v->state];
 	snprintf(c->signed_by, sizeof c->signed_by, "%s", v->by);
+	c->signed_person = v->person;
 	free(c->signature_why);
 	c->signature_why = v->why[0] ? xstrdup(v->why) : NULL;
 }

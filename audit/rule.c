@@ -1,6 +1,7 @@
 #include "audit/rule.h"
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "schema/keys.h"
 #include "schema/order.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -127,10 +128,14 @@ static const struct rule rules[RULE_N] = {
 			    "to the template; no other "
 			    "task says that a schedule had it queued, but one that a person asked for, at that time"},
     [RULE_SIGNED_COMMIT] =
-	{"signed.commit", "with `require_signed_nodes` whatever changes `in_progress`, `completed`, "
-			  "`failed`, node files, `last` of a schedule, drains, pauses, retired nodes or the archive is "
-			  "signed by a key that `nodes/keys/WHO.pub` of the parent commit has"},
-    [RULE_SIGNED_KEY] = {"signed.key", "no node's commit changes `nodes/keys`"},
+	{"signed.commit",
+	 "with `require_signed_nodes` whatever changes `in_progress`, `completed`, "
+	 "`failed`, node files, `last` of a schedule, drains, pauses, retired nodes or the archive is "
+	 "signed by a key of WHO's: of a node in `nodes/keys/WHO.pub` of the parent commit, of a person in "
+	 "`nodes/people/WHO.pub`"},
+    [RULE_SIGNED_KEY] =
+	{"signed.key", "no node's commit changes `nodes/keys` or `nodes/people`; a name is a node's or a person's, not "
+		       "both, and `nodes/people` stays once it is there"},
     [RULE_VOTE_NODE] = {"vote.node", "a node votes once for a task, until somebody retries it"},
     [RULE_VOTE_COMMITMENT] = {"vote.commitment", "a vote carries a well-formed commitment and nothing of its run's "
 						 "output"},
@@ -148,7 +153,8 @@ static const struct rule rules[RULE_N] = {
     [NOTICE_SETTINGS] = {"notice.settings",
 			 "`grid.json` changed; signatures that are required from there on, or no more, are named"},
     [NOTICE_SIGNERS] = {"notice.signers", "`allowed_signers` changed"},
-    [NOTICE_KEYS] = {"notice.keys", "`nodes/keys` changed; keys that came and went are named by fingerprint"},
+    [NOTICE_KEYS] = {"notice.keys",
+		     "`nodes/keys` or `nodes/people` changed; keys that came and went are named by fingerprint"},
     [NOTICE_SCHEDULE] = {"notice.schedule", "a person added, changed or removed a schedule"},
     [NOTICE_WORKFLOW] = {"notice.workflow", "a workflow of the host changed"},
     [NOTICE_OUTSIDE] = {"notice.outside", "files outside the ledger changed"},
@@ -280,7 +286,7 @@ void rule_change_classify(struct rule_change *ch)
 	ch->kind = RULE_OUTSIDE;
 	if (starts(p, "tasks/"))
 		classify_task(ch);
-	else if (starts(p, "nodes/keys/"))
+	else if (starts(p, KEYS_FOLDER) || starts(p, PEOPLE_FOLDER))
 		ch->kind = RULE_KEY;
 	else if (starts(p, ORDER_DRAINS) && id_of(p + strlen(ORDER_DRAINS), ch->id))
 		ch->kind = RULE_DRAIN;
@@ -342,7 +348,7 @@ void rule_who(struct rule_commit *c, const struct world *w)
 	c->node = false;
 	if (!c->ours || !task_id_valid(c->who))
 		return;
-	c->node = world_node(w, c->who) || world_order(&w->retired, c->who);
+	c->node = world_is_node(w, c->who);
 	for (size_t i = 0; i < c->n && !c->node; i++)
 		c->node =
 		    c->changes[i].kind == RULE_NODE && c->changes[i].new_mode && !strcmp(c->changes[i].id, c->who);
@@ -528,4 +534,9 @@ void rule_cancel_note(const struct rule_move *m)
 		rule_say(m, RULE_CANCEL_NOTE, "the note was made by a node, %s", m->c->who);
 	else if (rule_named(m->c) && strcmp(by, m->c->who) != 0)
 		rule_say(m, RULE_CANCEL_NOTE, "the note names %.100s, the commit is %s's", by, m->c->who);
+}
+
+const char *rule_done_to(const struct rule_change *ch)
+{
+	return !ch->new_mode ? "removed" : ch->old_mode ? "changed" : "added";
 }

@@ -93,7 +93,7 @@ int rule_find(const char *id); /* -1: there is none of that name */
 enum rule_kind {
 	RULE_TASK,     /* tasks/STATE/ID.json: state and id are filled */
 	RULE_NODE,     /* nodes/ID.json: id is filled */
-	RULE_KEY,      /* nodes/keys/... */
+	RULE_KEY,      /* nodes/keys/..., nodes/people/... */
 	RULE_DRAIN,    /* nodes/drain/ID.json: id is the node's */
 	RULE_RETIRED,  /* nodes/retired/ID.json: likewise */
 	RULE_PAUSED,   /* tasks/paused.json */
@@ -138,7 +138,8 @@ struct rule_commit {
 	size_t n;
 	char *odd; /* a name in a folder's tree that reads otherwise, and why: "tasks/queue/x: ..."; NULL: none */
 	enum rule_signature signature; /* NOT_ASKED: nobody has to sign it */
-	char signed_by[65];	       /* whose key it is by nodes/keys of the parent; "": nobody's */
+	char signed_by[65];	       /* whose key it is by those of the parent; "": nobody's */
+	bool signed_person;	       /* and it is a person's */
 	char *signature_why;	       /* NULL: nothing to add */
 	/* Of a commit that archives: its counterpart on the branch archive, and whether that branch was looked at. */
 	const struct rule_commit *archive;
@@ -198,6 +199,7 @@ bool rule_same(const struct json *a, const struct json *b); /* the same value, m
 bool rule_text_is(const struct json *object, const char *name, const char *text); /* a string, and that one */
 /* How far a time may be off that two machines, or a document and its commit, tell: seconds. */
 int64_t rule_tolerance(const struct rules *r);
+const char *rule_done_to(const struct rule_change *ch); /* "added", "changed", "removed" */
 /* Is m a member that only dgrid writes? */
 bool rule_dgrids(const struct json *m);
 /* Tells when the member differs between old and new. True: it is the same, or absent in both. */

@@ -3,6 +3,7 @@
 #include "audit/rules_claim.h"
 #include "audit/rules_fire.h"
 #include "audit/rules_grid.h"
+#include "audit/rules_key.h"
 #include "audit/rules_limit.h"
 #include "audit/rules_needs.h"
 #include "audit/rules_order.h"
@@ -427,15 +428,21 @@ static bool by_hand(const struct rule_commit *c, const struct rule_change *ch)
 	return true;
 }
 
-bool rules_needs_signature(const struct rule_commit *c)
+/* What only people change; NULL: nothing. */
+static const struct rule_change *a_persons(const struct rule_commit *c)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		enum rule_kind kind = c->changes[i].kind;
 		if (kind == RULE_KEY || kind == RULE_SETTINGS || kind == RULE_SIGNERS || kind == RULE_WORKFLOW ||
-		    kind == RULE_SCHEDULE || by_hand(c, &c->changes[i]))
-			return true;
+		    (kind == RULE_SCHEDULE && !rules_moves_last(&c->changes[i])) || by_hand(c, &c->changes[i]))
+			return &c->changes[i];
 	}
-	return needs_key(c) != NULL;
+	return NULL;
+}
+
+bool rules_needs_signature(const struct rule_commit *c)
+{
+	return a_persons(c) || needs_key(c);
 }
 
 /* With require_signed_nodes; who replays asks for the signature only then. */
@@ -449,12 +456,15 @@ static void judge_signature(struct rules *r, const struct rule_commit *c)
 			  : c->signature == RULE_BAD	? "the commit's signature is not good"
 							: "the commit is not signed by its own key",
 			  why ? ": " : "", why ? why : "");
-	for (size_t i = 0; i < c->n && !c->node && c->signed_by[0] && world_node(&r->world, c->signed_by); i++)
-		if (c->changes[i].kind == RULE_KEY) {
-			rule_tell(r, RULE_SIGNED_KEY, c, c->changes[i].path,
-				  "keys were changed in a commit that node %s signed", c->signed_by);
-			break;
-		}
+	if (c->node && c->signature == RULE_GOOD && c->signed_person && (at = needs_key(c)))
+		rule_tell(r, RULE_SIGNED_COMMIT, c, at->path,
+			  "a node's commit is signed with a person's key, that of %s", c->signed_by);
+	/* Whatever name it bears. */
+	at = !c->node && c->signed_by[0] && world_is_node(&r->world, c->signed_by) ? a_persons(c) : NULL;
+	if (at && (at->kind == RULE_KEY || r->world.apart))
+		rule_tell(r, at->kind == RULE_KEY ? RULE_SIGNED_KEY : RULE_NODE_SCOPE, c, at->path,
+			  "it was %s in a commit that node %s signed", at->new_mode ? "written" : "removed",
+			  c->signed_by);
 }
 
 static void tell_notices(struct rules *r, const struct rule_commit *c)
@@ -533,7 +543,7 @@ void rules_judge(struct rules *r, struct rule_commit *c)
 {
 	rule_who(c, &r->world);
 	/* A node's key makes no person's commit, whatever the message. */
-	c->node = c->node || (c->signature == RULE_GOOD && world_node(&r->world, c->who));
+	c->node = c->node || (c->signature == RULE_GOOD && world_is_node(&r->world, c->who));
 	judge_signature(r, c);
 	rules_order(r, c);
 	rules_fire(r, c); /* while the world is still that of before */
@@ -543,6 +553,7 @@ void rules_judge(struct rules *r, struct rule_commit *c)
 	for (size_t i = 0; i < c->n; i++)
 		if (c->changes[i].kind != RULE_TASK)
 			rules_grid(r, c, &c->changes[i]);
+	rules_key(r, c);
 	tell_notices(r, c);
 	for (size_t i = 0; i < c->n; i++)
 		if (c->changes[i].kind == RULE_SETTINGS)

@@ -1,10 +1,8 @@
 #include "audit/rules_grid.h"
 #include "audit/rules_fire.h"
-#include "schema/keys.h"
 #include <string.h>
 
 #define EXCHANGE_MAX_SECONDS 3600 /* a node's file is written before the exchange, and pushes may be slow */
-#define PRINTS 3		  /* fingerprints that a notice names, of each kind: a line has its length */
 
 static void judge_node(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
 {
@@ -38,45 +36,6 @@ static void judge_mode(struct rules *r, const struct rule_commit *c, const struc
 		rule_tell(r, RULE_FILE_MODE, c, ch->path, "mode %06o (expected 100644, a plain file)", ch->new_mode);
 }
 
-static const char *done_to(const struct rule_change *ch)
-{
-	return !ch->new_mode ? "removed" : ch->old_mode ? "changed" : "added";
-}
-
-/* The fingerprints of those keys of a that b does not have. */
-static void add_prints(struct buf *out, const char *verb, const struct keys *a, const struct keys *b)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < a->n; i++) {
-		if (keys_find(b, a->v[i].text))
-			continue;
-		if (n < PRINTS)
-			buf_addf(out, "%s%s", n ? ", " : verb, a->v[i].print);
-		n++;
-	}
-	if (n > PRINTS)
-		buf_addf(out, " and %zu more", n - PRINTS);
-}
-
-/* Which keys came and went, so that a human can hold them against what a node printed. */
-static void tell_keys(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
-{
-	struct keys was = {0}, is = {0};
-	struct buf b = {0};
-	size_t n = strlen(ch->path);
-	bool file = n > 4 && !strcmp(ch->path + n - 4, ".pub"); /* else it counts for nothing anyway */
-	if (file && ch->old.bytes && ch->old.len <= KEYS_FILE_MAX)
-		keys_parse(&was, ch->old.bytes, ch->old.len, NULL);
-	if (file && ch->new.bytes && (ch->new.len > KEYS_FILE_MAX || keys_parse(&is, ch->new.bytes, ch->new.len, NULL)))
-		buf_adds(&b, ": not all of it are keys, so it counts for nothing");
-	add_prints(&b, ": enrols ", &is, &was);
-	add_prints(&b, b.len ? "; revokes " : ": revokes ", &was, &is);
-	rule_tell(r, NOTICE_KEYS, c, ch->path, "%s by %s%s", done_to(ch), c->who, b.data ? b.data : "");
-	keys_clear(&was);
-	keys_clear(&is);
-	buf_clear(&b);
-}
-
 static void judge_other(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
 {
 	static const struct {
@@ -97,9 +56,7 @@ static void judge_other(struct rules *r, const struct rule_commit *c, const stru
 		rule_tell(r, RULE_NODE_SCOPE, c, ch->path, "node %s changed it", c->who);
 	for (size_t i = 0; i < sizeof notices / sizeof *notices && c->parent[0]; i++)
 		if (notices[i].kind == ch->kind)
-			rule_tell(r, notices[i].notice, c, ch->path, "%s by %s", done_to(ch), c->who);
-	if (ch->kind == RULE_KEY && c->parent[0])
-		tell_keys(r, c, ch);
+			rule_tell(r, notices[i].notice, c, ch->path, "%s by %s", rule_done_to(ch), c->who);
 }
 
 /* They hold from the next commit on. Where signatures are no longer required anybody can forge, so that is said in
@@ -111,7 +68,7 @@ void rules_settings(struct rules *r, const struct rule_commit *c, const struct r
 	if (!ch->new_mode || ch->new.bytes)
 		world_settings(&r->world, ch->new_mode ? ch->new.bytes : NULL, ch->new.len, c->at);
 	if (c->parent[0])
-		rule_tell(r, NOTICE_SETTINGS, c, ch->path, "%s by %s%s%s", done_to(ch), c->who,
+		rule_tell(r, NOTICE_SETTINGS, c, ch->path, "%s by %s%s%s", rule_done_to(ch), c->who,
 			  nodes == now->require_signed_nodes ? ""
 			  : nodes			     ? ", require_signed_nodes is off from here on"
 							     : ", require_signed_nodes is on from here on",

@@ -1,6 +1,7 @@
 #include "audit/world.h"
 #include "base/clock.h"
 #include "schema/fit.h"
+#include "schema/keys.h"
 #include "schema/node.h"
 #include "schema/periodic.h"
 #include <stdio.h>
@@ -51,6 +52,8 @@ void world_clear(struct world *w)
 		}
 	clear_orders(&w->drains);
 	clear_orders(&w->retired);
+	strs_clear(&w->keyed);
+	strs_clear(&w->people);
 	json_free(w->paused);
 	for (size_t i = 0; i < w->n_schedules; i++)
 		json_free(w->schedules[i].doc);
@@ -271,6 +274,45 @@ void world_order_set(struct world_orders *o, const char *node, struct json *doc)
 	one->doc = doc;
 	if (!doc)
 		*one = o->v[--o->n];
+}
+
+/* ---- who is enrolled ---- */
+
+static void name_set(struct strs *names, const char *name, bool there)
+{
+	struct strs kept = {0};
+	for (size_t i = 0; i < names->n; i++)
+		if (strcmp(names->v[i], name) != 0)
+			strs_add(&kept, names->v[i]);
+	if (there)
+		strs_add(&kept, name);
+	strs_clear(names);
+	*names = kept;
+}
+
+void world_key(struct world *w, const char *path, bool there)
+{
+	char name[65];
+	bool person, named = keys_path(path, name, &person);
+	if (named && !person)
+		name_set(&w->keyed, name, there);
+	else if (person) {
+		name_set(&w->people, path, there);
+		w->apart = w->apart || there;
+	}
+}
+
+bool world_is_node(const struct world *w, const char *who)
+{
+	return world_node(w, who) || world_order(&w->retired, who) || (w->apart && strs_has(&w->keyed, who));
+}
+
+bool world_is_person(const struct world *w, const char *who)
+{
+	char *path = xasprintf(PEOPLE_FOLDER "%s.pub", who);
+	bool is = strs_has(&w->people, path);
+	free(path);
+	return is;
 }
 
 /* ---- schedules ---- */

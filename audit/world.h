@@ -76,8 +76,10 @@ struct world {
 	struct world_schedule *schedules; /* in no order */
 	size_t n_schedules;
 	struct world_orders drains, retired;
-	struct json *paused; /* NULL: nothing is */
-	uint64_t *nonces;    /* hashes, open addressing; 0: empty */
+	struct strs keyed, people; /* names that have a file in nodes/keys; paths below nodes/people */
+	bool apart;		   /* something stands, or stood, below nodes/people: in nodes/keys are nodes only */
+	struct json *paused;	   /* NULL: nothing is */
+	uint64_t *nonces;	   /* hashes, open addressing; 0: empty */
 	size_t n_nonces, room_nonces;
 	size_t nonces_max;	/* when so many are in memory they move to the file */
 	struct world_run *runs; /* of the file */
@@ -103,6 +105,11 @@ struct world_node *world_node_add(struct world *w, const char *id);
 void world_node_remove(struct world *w, const char *id);
 /* What the node's file says of when it spoke; doc NULL: nothing that can be read. */
 void world_node_read(struct world_node *n, const struct json *doc);
+/* A file below nodes/keys or nodes/people stands there now, or no longer. */
+void world_key(struct world *w, const char *path, bool there);
+/* Is that the name of a node, as far as the grid says it: by its file, by its retirement, by its key? */
+bool world_is_node(const struct world *w, const char *who);
+bool world_is_person(const struct world *w, const char *who);			  /* by his key */
 const struct json *world_order(const struct world_orders *o, const char *node);	  /* NULL: there is none of it */
 void world_order_set(struct world_orders *o, const char *node, struct json *doc); /* doc moves over; NULL: none */
 struct world_schedule *world_schedule(const struct world *w, const char *name);

@@ -192,14 +192,14 @@ audited() {
 @test "where commits are signed and pushes judged, only enrolled people drain, pause and retire" {
 	local who
 	for who in ann bob; do ssh-keygen -q -t ed25519 -N '' -C "$who" -f "$T/$who"; done
-	"$DGRID" enroll ann "$T/ann.pub" >/dev/null
+	"$DGRID" enroll --person ann "$T/ann.pub" >/dev/null
 	"$DGRID" config require_signed_nodes true >/dev/null
 	"$DGRID" init --hook "$ORIGIN" >/dev/null
 	export DGRID_SIGNING_KEY=$T/ann
 	run -0 "$DGRID" drain --force attic
 	run -0 "$DGRID" pause --group g
 	GIT_USER_NAME=bob DGRID_SIGNING_KEY=$T/bob run -77 --separate-stderr "$DGRID" undrain attic
-	[[ "$stderr" == *"keys/bob.pub"* ]]
+	[[ "$stderr" == *"people/bob.pub"* ]]
 	GIT_USER_NAME=bob DGRID_SIGNING_KEY=$T/bob run -77 --separate-stderr "$DGRID" resume --group g
 	# By hand, unsigned: the hook knows.
 	tgit clone -q "$ORIGIN" "$T/c"

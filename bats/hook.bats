@@ -249,7 +249,7 @@ raw() {
 	require_command ssh-keygen
 	for who in ann eve n1 k2; do ssh-keygen -q -t ed25519 -N '' -C "$who" -f "$T/$who"; done
 	"$DGRID" init >/dev/null
-	"$DGRID" enroll ann "$T/ann.pub"
+	"$DGRID" enroll --person ann "$T/ann.pub"
 	"$DGRID" enroll n1 "$T/n1.pub"
 	"$DGRID" enroll --revoke ann
 	"$DGRID" init --hook "$ORIGIN" >/dev/null
@@ -257,8 +257,8 @@ raw() {
 	clone
 	hand grid.json 'd["require_signed_nodes"] = True' settings
 	refused signed.settings origin main # only a node is enrolled: nobody could go back
-	[[ "$output" == *"enrol one first: dgrid enroll NAME KEY.pub"* ]]
-	"$DGRID" enroll ann "$T/ann.pub"
+	[[ "$output" == *"enrol one first: dgrid enroll --person NAME KEY.pub"* ]]
+	"$DGRID" enroll --person ann "$T/ann.pub"
 	clone
 	hand grid.json 'd["require_signed_nodes"] = True' settings
 	tgit -C "$T/c" push -q
@@ -289,14 +289,14 @@ raw() {
 	tgit -C "$T/c" rm -q tasks/queue/t2.json
 	tgit -C "$T/c" commit -qm 'ann: tidy up'
 	refused signed.settings origin main
-	DGRID_SIGNING_KEY='' HOME=$T/nobody run -77 "$DGRID" enroll eve "$T/eve.pub"
+	DGRID_SIGNING_KEY='' HOME=$T/nobody run -77 "$DGRID" enroll --person eve "$T/eve.pub"
 	[[ "$output" == *signed.settings* ]]
-	DGRID_SIGNING_KEY=$T/eve run -77 "$DGRID" enroll eve "$T/eve.pub"
+	DGRID_SIGNING_KEY=$T/eve run -77 "$DGRID" enroll --person eve "$T/eve.pub"
 	# The last person cannot leave.
 	DGRID_SIGNING_KEY=$T/ann run -77 "$DGRID" enroll --revoke ann
 	[[ "$output" == *"nobody could change anything any more"* ]]
 	# A person who is enrolled may do all of it.
-	DGRID_SIGNING_KEY=$T/ann "$DGRID" enroll eve "$T/eve.pub"
+	DGRID_SIGNING_KEY=$T/ann "$DGRID" enroll --person eve "$T/eve.pub"
 	clone
 	tgit -C "$T/c" rm -q tasks/queue/t2.json
 	sed -i 's/"schema": 1/"schema": 1, "title": "hers"/' "$T/c/grid.json"
@@ -306,9 +306,9 @@ raw() {
 	work n1 --signing-key "$T/n1"
 	[ "$(ledger_ls completed | xargs)" = "t1 t3" ]
 	# A key of one's own is taken out by its last signature.
-	GIT_USER_NAME=ann DGRID_SIGNING_KEY=$T/ann "$DGRID" enroll ann "$T/k2.pub"
+	GIT_USER_NAME=ann DGRID_SIGNING_KEY=$T/ann "$DGRID" enroll --person ann "$T/k2.pub"
 	GIT_USER_NAME=ann DGRID_SIGNING_KEY=$T/ann "$DGRID" enroll --revoke ann "$(ssh-keygen -lf "$T/ann.pub" | cut -d ' ' -f 2)"
-	[ "$(git -C "$ORIGIN" show main:nodes/keys/ann.pub)" = "$(cat "$T/k2.pub")" ]
+	[ "$(git -C "$ORIGIN" show main:nodes/people/ann.pub)" = "$(cat "$T/k2.pub")" ]
 	"$DGRID" audit
 }
 

@@ -71,8 +71,8 @@ ids_in() { bare ls-tree --name-only main "tasks/$1/" | sed -n -E 's|^.*/([^/]+)\
 	"$DGRID" retry Umlaut-2
 	work
 	ssh-keygen -q -t ed25519 -N '' -C ann -f "$T/ann"
-	"$DGRID" enroll ann "$T/ann.pub"
-	bare cat-file -e main:nodes/keys/ann.pub
+	"$DGRID" enroll --person ann "$T/ann.pub"
+	bare cat-file -e main:nodes/people/ann.pub
 	[ "$("$DGRID" logs umlaut)" = grün ]
 	"$DGRID" status | grep '2 completed, 2 failed'
 	"$DGRID" status --at "$(bare rev-list -1 main~1)" | grep "$(date -u +%Y)"

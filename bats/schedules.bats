@@ -438,7 +438,7 @@ audited() {
 	for who in ann n1; do ssh-keygen -q -t ed25519 -N '' -C "$who" -f "$T/$who"; done
 	mkdir "$T/w-n1"
 	cp "$T/n1" "$T/w-n1/node_key" && cp "$T/n1.pub" "$T/w-n1/node_key.pub"
-	"$DGRID" enroll ann "$T/ann.pub" >/dev/null
+	"$DGRID" enroll --person ann "$T/ann.pub" >/dev/null
 	"$DGRID" enroll n1 "$T/n1.pub" >/dev/null
 	grid_settings '"require_signed_nodes": true'
 	put 2 daily '0 0 * * *' ''

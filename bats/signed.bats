@@ -53,11 +53,11 @@ verdicts() { # BRANCH
 			grep -qE '^(tasks/(in_progress|completed|failed)/|tasks/archive.json|nodes/[^/]*\.json)'; then
 			continue
 		fi
-		keys=$(git -C "$ORIGIN" rev-parse "$parent:nodes/keys")
+		keys=$(git -C "$ORIGIN" ls-tree "$parent" nodes/keys nodes/people)
 		if [[ $keys != "$tree" ]]; then
 			: >"$list"
-			git -C "$ORIGIN" ls-tree --name-only "$keys" | while read -r file; do
-				git -C "$ORIGIN" show "$keys:$file" | sed "s/^/${file%.pub} /" >>"$list"
+			git -C "$ORIGIN" ls-tree --name-only "$parent" nodes/keys/ nodes/people/ | grep '\.pub$' | while read -r file; do
+				git -C "$ORIGIN" show "$parent:$file" | sed "s/^/$(basename "$file" .pub) /" >>"$list"
 			done
 			tree=$keys
 		fi
@@ -76,7 +76,7 @@ verdicts() { # BRANCH
 	node n1
 	node n2
 	key ann
-	"$DGRID" enroll ann "$T/ann.pub"
+	"$DGRID" enroll --person ann "$T/ann.pub"
 	submit a1 a2 a3
 	work n1 --drain-after 2
 	work n2
@@ -170,7 +170,7 @@ verdicts() { # BRANCH
 	run -0 "$DGRID" why --json slow
 	[[ "$(jq -r '.reasons[] | select(.code == "not-enrolled").text' <<<"$output")" == "node n1 is not enrolled now ("*"stays good (see: dgrid audit)"*"dgrid rerun slow" ]]
 	key ann
-	"$DGRID" enroll ann "$T/ann.pub"
+	"$DGRID" enroll --person ann "$T/ann.pub"
 	DGRID_SIGNING_KEY=$T/ann "$DGRID" retry --force slow
 	run -0 "$DGRID" why slow
 	[[ "$output" == *"node n1, which had it last, is not enrolled any more"*"other nodes run it"* ]]
@@ -241,9 +241,9 @@ PY
 	key ann
 	export DGRID_SIGNING_KEY=$T/ann
 	run -77 "$DGRID" heal
-	[[ "$output" == *"$(print_of "$T/ann.pub") is not enrolled: the branch has no nodes/keys/ann.pub"*"dgrid enroll ann '"* ]]
+	[[ "$output" == *"$(print_of "$T/ann.pub") is not enrolled: the branch has no nodes/people/ann.pub"*"dgrid enroll --person ann '"* ]]
 	[ "$(git -C "$ORIGIN" rev-parse main)" = "$head" ]
-	"$DGRID" enroll ann "$T/ann.pub"
+	"$DGRID" enroll --person ann "$T/ann.pub"
 	GIT_USER_NAME='Ann Example' run -77 "$DGRID" cancel waits
 	[[ "$output" == *"'Ann Example' is no name that a key can be enrolled for"* ]]
 	run -0 "$DGRID" heal
@@ -418,5 +418,70 @@ PY
 	"$DGRID" worker --node-id n2 --engine bwrap --once --work-dir "$T/w2" --signing-key "$T/locked.pub" 2>"$T/log"
 	ledger_has completed locked
 	run ! grep -v '^GOOD n2' <(verdicts main)
+	"$DGRID" audit
+}
+
+@test "a grid of 0.1.0 is told who its people are: until then a name without a node file is one, from then on none" {
+	# As 0.1.0 made it.
+	fresh
+	tgit -C "$T/r" checkout -q --orphan old
+	tgit -C "$T/r" rm -qf nodes/people/.gitkeep
+	tgit -C "$T/r" commit -qm 'Make this repository a dgrid grid'
+	tgit -C "$T/r" push -qf origin HEAD:main
+	key ann
+	key evil
+	key mallory
+	fresh
+	mkdir -p "$T/r/nodes/keys"
+	cp "$T/ann.pub" "$T/evil.pub" "$T/r/nodes/keys/"
+	land keys
+	submit a b
+	DGRID_SIGNING_KEY=$T/ann "$DGRID" cancel a # as 0.1.0 took it
+	"$DGRID" audit
+	run -0 "$DGRID" nodes
+	grep -E '^ann +person +SHA256' <<<"$output"
+	key n1
+	run -65 "$DGRID" enroll n1 "$T/n1.pub"
+	[[ "$output" == *"does not say which of its keys are people's (ann, evil have no node file)"*"dgrid enroll --person NAME"* ]]
+	mkdir -p "$T/n1.w"
+	cp "$T/n1" "$T/n1.w/node_key"
+	cp "$T/n1.pub" "$T/n1.w/node_key.pub"
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	export DGRID_SIGNING_KEY=$T/ann
+	NODE_ID=evil DGRID_NODE_KEY=$T/evil run "$DGRID" doctor --engine bwrap
+	[[ "$output" == *"does not say which keys are people's"*"dgrid enroll --person NAME"* ]]
+	# The hook takes no other change of settings or keys before that.
+	run -77 "$DGRID" config keep_finished 100
+	[[ "$output" == *"which of its keys are people's"*"dgrid enroll --person NAME"* ]]
+	run -0 "$DGRID" enroll --person ann
+	[ "$output" = "ann: its keys enrolled as a person's (nodes/people/ann.pub, 1 key)" ]
+	run -0 "$DGRID" enroll --person ann
+	[[ "$output" == *'was enrolled already'* ]]
+	"$DGRID" enroll n1 "$T/n1.pub"
+	run -65 "$DGRID" enroll --person evil # it is a node now
+	[[ "$output" == *"'evil' is a node of this grid"* ]]
+	run -65 "$DGRID" enroll ann "$T/n1.pub"
+	# A key that is a node's does nothing of a person's, though no node file bears its name: dgrid says so, and a hand is refused.
+	export DGRID_SIGNING_KEY=$T/evil GIT_USER_NAME=evil
+	run -77 "$DGRID" pause --all
+	[[ "$output" == *"is that of the node evil, and this takes a person's"* ]]
+	run -77 "$DGRID" cancel b
+	run -77 "$DGRID" config require_signed_nodes false
+	run -77 "$DGRID" enroll --person mallory "$T/mallory.pub"
+	local as
+	for as in evil ann; do
+		fresh
+		tgit -C "$T/r" reset -q --hard origin/main
+		echo '{"schema": 1}' >"$T/r/grid.json"
+		tgit -C "$T/r" add -A
+		tgit -C "$T/r" -c user.name="$as" -c gpg.format=ssh -c user.signingKey="$T/evil" commit -qaS -m 'off'
+		run ! tgit -C "$T/r" push -q origin HEAD:main
+		[[ "$output" == *'node.scope: grid.json'* ]]
+	done
+	unset DGRID_SIGNING_KEY
+	GIT_USER_NAME=ann work n1
+	ledger_has completed b
+	run -0 "$DGRID" nodes --json
+	[ "$(jq -r '.keys[] | "\(.name) \(.node)"' <<<"$output" | sort | xargs)" = 'ann false evil true n1 true' ]
 	"$DGRID" audit
 }

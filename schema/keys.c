@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -164,32 +165,46 @@ static bool name_valid(const char *name, size_t n)
 	return n >= 1 && n <= 64 && strspn(name, allowed) >= n;
 }
 
+bool keys_path(const char *path, char name[65], bool *person)
+{
+	*person = !strncmp(path, PEOPLE_FOLDER, strlen(PEOPLE_FOLDER));
+	if (!*person && strncmp(path, KEYS_FOLDER, strlen(KEYS_FOLDER)) != 0)
+		return false;
+	path += strlen(*person ? PEOPLE_FOLDER : KEYS_FOLDER);
+	size_t n = strlen(path);
+	if (n <= 4 || strcmp(path + n - 4, ".pub") != 0 || !name_valid(path, n - 4))
+		return false;
+	snprintf(name, 65, "%.*s", (int)n - 4, path);
+	return true;
+}
+
 /* "MODE TYPE OID\tPATH" */
 static void take_entry(void *ctx, const char *entry)
 {
 	struct keyring *r = ctx;
-	const char *path = strchr(entry, '\t'), *name = path ? path + 1 + strlen(KEYS_FOLDER) : NULL;
-	size_t n = name && strlen(path + 1) > strlen(KEYS_FOLDER) ? strlen(name) : 0;
-	if (n <= 4 || strcmp(name + n - 4, ".pub") != 0 || !name_valid(name, n - 4) ||
-	    strncmp(entry, "100644 blob ", 12) != 0)
+	const char *path = strchr(entry, '\t');
+	char name[65];
+	bool person, named = path && keys_path(path + 1, name, &person);
+	r->apart = r->apart || (path && !strncmp(path + 1, PEOPLE_FOLDER, strlen(PEOPLE_FOLDER)));
+	if (!named || strncmp(entry, "100644 blob ", 12) != 0)
 		return;
 	r->v = xrealloc(r->v, (r->n + 1) * sizeof *r->v);
-	struct keyring_node *one = &r->v[r->n++];
-	*one = (struct keyring_node){0};
-	memcpy(one->node, name, n - 4);
+	struct keyring_entry *one = &r->v[r->n++];
+	*one = (struct keyring_entry){.person = person};
+	memcpy(one->name, name, sizeof name);
 	size_t oid = (size_t)(path - entry) - 12;
 	memcpy(one->oid, entry + 12, oid < sizeof one->oid ? oid : sizeof one->oid - 1);
 }
 
 static void take_keys(void *ctx, size_t i, const char *bytes, size_t len)
 {
-	struct keyring_node *one = &((struct keyring *)ctx)->v[i];
+	struct keyring_entry *one = &((struct keyring *)ctx)->v[i];
 	one->valid = bytes && !keys_parse(&one->keys, bytes, len, NULL);
 }
 
 int keyring_read(const struct git *g, const char *commit, struct keyring *out, struct err *e)
 {
-	const char *args[] = {"ls-tree", "-z", "--full-tree", commit, KEYS_FOLDER, NULL};
+	const char *args[] = {"ls-tree", "-z", "--full-tree", commit, KEYS_FOLDER, PEOPLE_FOLDER, NULL};
 	struct strs oids = {0};
 	*out = (struct keyring){0};
 	int rc = git_records(g, args, take_entry, out, e);
@@ -203,10 +218,10 @@ int keyring_read(const struct git *g, const char *commit, struct keyring *out, s
 	return rc;
 }
 
-const struct keyring_node *keyring_of(const struct keyring *r, const char *node)
+const struct keyring_entry *keyring_of(const struct keyring *r, const char *name)
 {
 	for (size_t i = 0; i < r->n; i++)
-		if (!strcmp(r->v[i].node, node))
+		if (!strcmp(r->v[i].name, name))
 			return &r->v[i];
 	return NULL;
 }
@@ -221,23 +236,17 @@ void keyring_clear(struct keyring *r)
 
 /* ---- may this key sign here? ---- */
 
-int keys_enrolled(const char *dir, const char *who, const char *public_half, struct err *e)
+static int enrolled_in(const char *dir, const char *folder, const char *who, const char *public_half, const char *print,
+		       struct err *e)
 {
 	struct buf text = {0};
-	struct keys all = {0}, own = {0};
+	struct keys all = {0};
 	struct problems p = {0};
 	struct err none = {0};
-	char *name = xasprintf(KEYS_FOLDER "%s.pub", who), *path = xasprintf("%s/%s", dir, name);
-	const char *print = keys_parse(&own, public_half, strlen(public_half), NULL) ? "?" : own.v[0].print;
+	char *name = xasprintf("%s%s.pub", folder, who), *path = xasprintf("%s/%s", dir, name);
 	int rc = 0;
 	p.file = name;
-	if (!name_valid(who, strlen(who)))
-		rc = err_set(
-		    e, ERR_PERM,
-		    "this grid takes signed commits only, and '%.80s' is no name that a key can be enrolled for "
-		    "(set GIT_USER_NAME to 1-64 of A-Z a-z 0-9 _ -)",
-		    who);
-	else if (file_read(path, KEYS_FILE_MAX, &text, &none) && none.class != ERR_NOENT)
+	if (file_read(path, KEYS_FILE_MAX, &text, &none) && none.class != ERR_NOENT)
 		rc = err_set(e, none.class, "%s", none.msg);
 	else if (none.class == ERR_NOENT)
 		rc = err_set(e, ERR_PERM, "the key %s is not enrolled: the branch has no %s", print, name);
@@ -250,7 +259,36 @@ int keys_enrolled(const char *dir, const char *who, const char *public_half, str
 	free(path);
 	buf_clear(&text);
 	keys_clear(&all);
-	keys_clear(&own);
 	problems_clear(&p);
+	return rc;
+}
+
+int keys_enrolled(const char *dir, const char *who, const char *public_half, enum keys_role as, struct err *e)
+{
+	struct keys own = {0};
+	struct err none;
+	char *people = xasprintf("%s/" PEOPLE_FOLDER, dir);
+	const char *print = keys_parse(&own, public_half, strlen(public_half), NULL) ? "?" : own.v[0].print;
+	int apart = file_there(people, e), rc = apart < 0 ? -1 : 0;
+	if (!rc && !name_valid(who, strlen(who)))
+		rc = err_set(
+		    e, ERR_PERM,
+		    "this grid takes signed commits only, and '%.80s' is no name that a key can be enrolled for "
+		    "(set GIT_USER_NAME to 1-64 of A-Z a-z 0-9 _ -)",
+		    who);
+	else if (!rc && apart && as != KEYS_NODE) {
+		rc = enrolled_in(dir, PEOPLE_FOLDER, who, public_half, print, e);
+		bool node = rc && !enrolled_in(dir, KEYS_FOLDER, who, public_half, print, &none);
+		if (node && as == KEYS_PERSON)
+			rc = err_set(e, ERR_PERM,
+				     "the key %s is that of the node %s, and this takes a person's (" PEOPLE_FOLDER
+				     "NAME.pub)",
+				     print, who);
+		else if (node)
+			rc = 0;
+	} else if (!rc)
+		rc = enrolled_in(dir, KEYS_FOLDER, who, public_half, print, e);
+	free(people);
+	keys_clear(&own);
 	return rc;
 }

@@ -523,15 +523,15 @@ static int judge_key(struct judging *j, struct err *e)
 	if (good && keys.n != 1)
 		tell(j, path, "%zu keys (expected one)", keys.n);
 	for (size_t i = 0; i < ring.n && good; i++)
-		if (!strcasecmp(ring.v[i].node, node))
+		if (!strcasecmp(ring.v[i].name, node))
 			tell(j, path,
 			     "\"%s\" is enrolled already, as \"%s\" (expected a new node; whoever may push changes the "
 			     "keys "
 			     "of an old one: dgrid enroll)",
-			     node, ring.v[i].node);
+			     node, ring.v[i].name);
 		else if (keys_find(&ring.v[i].keys, keys.v[0].text))
 			tell(j, path, "the key %s is that of \"%s\" already (expected a key of its own)",
-			     keys.v[0].print, ring.v[i].node);
+			     keys.v[0].print, ring.v[i].name);
 	if (good && !j->p->n) {
 		snprintf(j->r->enrols, sizeof j->r->enrols, "%s", node);
 		snprintf(j->r->key, sizeof j->r->key, "%s", keys.v[0].print);

@@ -56,7 +56,7 @@ struct judging {
 	const struct signed_question *q;
 	struct signed_verdict *v;
 	char *dir;
-	struct strs trees; /* of each question: a text that is equal where the keys are; "" for none */
+	struct strs trees; /* two of each question: texts that are equal where the keys are; "" for none */
 	struct list *lists;
 	size_t *list_of; /* of each question */
 	size_t n_lists, running;
@@ -90,7 +90,9 @@ static int write_list(struct judging *j, struct list *l, struct err *e)
 	struct buf text = {0};
 	for (size_t i = 0; i < l->ring.n; i++)
 		for (size_t k = 0; k < l->ring.v[i].keys.n; k++)
-			buf_addf(&text, "%s namespaces=\"git\" %s\n", l->ring.v[i].node, l->ring.v[i].keys.v[k].text);
+			if (keyring_of(&l->ring, l->ring.v[i].name) == &l->ring.v[i])
+				buf_addf(&text, "%s namespaces=\"git\" %s\n", l->ring.v[i].name,
+					 l->ring.v[i].keys.v[k].text);
 	l->path = xasprintf("%s/list-%zu", j->dir, j->n_lists);
 	int rc = file_write_in_place(l->path, text.data ? text.data : "", text.len, e);
 	buf_clear(&text);
@@ -101,13 +103,16 @@ static int write_list(struct judging *j, struct list *l, struct err *e)
 static int read_lists(struct judging *j, size_t n, struct err *e)
 {
 	struct strs names = {0};
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		strs_addf(&names, "%s:nodes/keys", j->q[i].parent[0] ? j->q[i].parent : NOWHERE);
-	int rc = git_cat(j->g, "tree", names.v, n, COMMIT_MAX, take_tree, j, e);
+		strs_addf(&names, "%s:nodes/people", j->q[i].parent[0] ? j->q[i].parent : NOWHERE);
+	}
+	int rc = git_cat(j->g, "tree", names.v, names.n, COMMIT_MAX, take_tree, j, e);
 	strs_clear(&names);
 	for (size_t i = 0; i < n && !rc; i++) {
 		size_t k = 0;
-		while (k < i && strcmp(j->trees.v[k], j->trees.v[i]) != 0)
+		const char *const *t = (const char *const *)j->trees.v;
+		while (k < i && (strcmp(t[2 * k], t[2 * i]) != 0 || strcmp(t[2 * k + 1], t[2 * i + 1]) != 0))
 			k++;
 		if (k < i) {
 			j->list_of[i] = j->list_of[k];
@@ -117,7 +122,7 @@ static int read_lists(struct judging *j, size_t n, struct err *e)
 		struct list *l = &j->lists[j->n_lists];
 		*l = (struct list){0};
 		j->list_of[i] = j->n_lists++;
-		if (j->trees.v[i][0])
+		if (t[2 * i][0] || t[2 * i + 1][0])
 			rc = keyring_read(j->g, j->q[i].parent, &l->ring, e);
 		if (!rc)
 			rc = write_list(j, l, e);
@@ -197,6 +202,12 @@ static int verify_all(struct judging *j, size_t n, struct err *e)
 	return j->rc;
 }
 
+static bool is_person(const struct list *l, const char *who)
+{
+	const struct keyring_entry *one = keyring_of(&l->ring, who);
+	return one && one->person;
+}
+
 /* What to say of one that is not WHO's. */
 static int explain(struct judging *j, size_t i, struct err *e)
 {
@@ -208,8 +219,9 @@ static int explain(struct judging *j, size_t i, struct err *e)
 				 sizeof said, e);
 	if (whole < 0)
 		return -1;
-	const struct keyring_node *own = keyring_of(&l->ring, j->q[i].who);
+	const struct keyring_entry *own = keyring_of(&l->ring, j->q[i].who);
 	snprintf(v->by, sizeof v->by, "%.64s", by);
+	v->person = is_person(l, v->by);
 	v->state = whole ? SIGNED_OTHER : SIGNED_BAD;
 	if (!whole)
 		snprintf(v->why, sizeof v->why, "its signature does not fit it (%s)", said);
@@ -245,7 +257,8 @@ int signed_commits(const struct git *g, const struct signed_question *q, size_t 
 			rc = verify_all(&j, n, e);
 		for (size_t i = 0; i < n && !rc; i++) {
 			if (j.jobs[i].good) {
-				v[i] = (struct signed_verdict){.state = SIGNED_GOOD};
+				v[i] = (struct signed_verdict){.state = SIGNED_GOOD,
+							       .person = is_person(&j.lists[j.list_of[i]], q[i].who)};
 				snprintf(v[i].by, sizeof v[i].by, "%.64s", q[i].who);
 			} else if (j.jobs[i].signature)
 				rc = explain(&j, i, e);

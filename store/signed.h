@@ -7,18 +7,19 @@
 #include "git/git.h"
 
 enum signed_state {
-	SIGNED_GOOD,  /* by a key of nodes/keys/WHO.pub */
+	SIGNED_GOOD,  /* by a key of WHO's (keys.h) */
 	SIGNED_NONE,  /* not signed */
 	SIGNED_BAD,   /* the signature is none of this commit, or no SSH one */
 	SIGNED_OTHER, /* a good one, by a key that is not WHO's */
 };
 struct signed_question { /* borrowed */
 	const char *commit, *who;
-	const char *parent; /* the commit whose nodes/keys count; "" for none: nobody is enrolled */
+	const char *parent; /* the commit whose keys count; "" for none: nobody is enrolled */
 };
 struct signed_verdict {
 	enum signed_state state;
 	char by[65];   /* whose key it is; "" when nobody has enrolled it */
+	bool person;   /* a person's, by the folder where it stands */
 	char key[64];  /* its fingerprint, as far as it can be told */
 	char why[256]; /* when not GOOD: a line for people */
 };

@@ -735,6 +735,7 @@ static void begin(void)
 		free(keep);
 	}
 	stage_set("nodes/.gitkeep", "");
+	stage_set("nodes/people/.gitkeep", "");
 	ledger_config(NULL, &sim.config, NULL);
 	char *outbox = xasprintf("%s/outbox", stage.dir);
 	struct err e;

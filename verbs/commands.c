@@ -188,6 +188,7 @@ int open_grid(const struct context *ctx, struct ledger *l, struct grid_config *c
 void sign_commits(struct ledger *l, const struct grid_config *c)
 {
 	struct err e;
+	l->signs_as = KEYS_PERSON;
 	if (!c->require_signed_nodes)
 		return;
 	char *key = trust_default_key(&l->git, &e), *full = key ? realpath(key, NULL) : NULL;
@@ -198,7 +199,7 @@ void sign_commits(struct ledger *l, const struct grid_config *c)
 		ledger_sign_with(
 		    l, NULL, NULL,
 		    "set DGRID_SIGNING_KEY or git's user.signingKey to your SSH key, which somebody has to "
-		    "enrol by your name (dgrid enroll NAME KEY.pub)");
+		    "enrol by your name (dgrid enroll --person NAME KEY.pub)");
 	else
 		ledger_sign_with(l, NULL, NULL, e.msg);
 	free(key);

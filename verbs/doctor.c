@@ -330,9 +330,13 @@ static void check_node_key(const struct context *ctx, struct findings *f, const 
 	else if (open_snapshot(ctx, NULL, &s, &e) || keyring_read(&s.git, s.commit, &ring, &e))
 		found(f, FAIL, "node key", mend_remote(e.msg), "%s", e.msg);
 	else {
-		const struct keyring_node *own = keyring_of(&ring, id);
-		const struct key *key = own ? keys_find(&own->keys, public_half) : NULL;
+		const struct keyring_entry *own = keyring_of(&ring, id);
+		const struct key *key = own && !own->person ? keys_find(&own->keys, public_half) : NULL;
 		snprintf(mend, sizeof mend, "who may push to the branch types: dgrid enroll %s '%s'", id, public_half);
+		if (!ring.apart)
+			found(f, WARN, "people", "for each of them: dgrid enroll --person NAME",
+			      "the grid does not say which keys are people's: until it does, a key of " KEYS_FOLDER
+			      " without a node file may do what people may");
 		if (key)
 			found(f, OK, "node key", "", "commits have to be signed; %s is enrolled as %s", key->print, id);
 		else

@@ -1,7 +1,9 @@
 #include "schema/keys.h"
 #include "store/orders.h"
+#include "store/registry.h"
 #include "verbs/land.h"
 #include "verbs/verbs.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,12 +11,16 @@
 #define GIT(l, e, ...) git_run(&(l)->git, NULL, e, (const char *const[]){__VA_ARGS__, NULL})
 
 struct enrolment {
-	const char *node;
+	const char *name;
+	bool person;
 	struct keys key;   /* to add: one; to revoke: none */
 	const char *print; /* to revoke: the key with this fingerprint; NULL: all of the node's */
 	bool revoke, json;
-	bool changed; /* out */
-	size_t left;  /* out: keys the node has now */
+	size_t moves;	/* out: keys to move from KEYS_FOLDER, of a grid that did not tell people from nodes */
+	bool first;	/* out: nothing tells them apart yet */
+	bool changed;	/* out */
+	size_t left;	/* out: keys the name has now */
+	char path[200]; /* out: of the file */
 };
 
 static int read_key(const char *given, struct keys *k, struct err *e)
@@ -38,16 +44,76 @@ static int read_key(const char *given, struct keys *k, struct err *e)
 	return rc;
 }
 
+/* The file of a name that is there; that of a new one. */
+static void find_file(struct ledger *l, struct enrolment *x)
+{
+	snprintf(x->path, sizeof x->path, PEOPLE_FOLDER "%s.pub", x->name);
+	char *full = xasprintf("%s/%s", l->git.dir, x->path);
+	if (!(x->revoke ? file_exists(full) : x->person))
+		snprintf(x->path, sizeof x->path, KEYS_FOLDER "%s.pub", x->name);
+	free(full);
+}
+
+static int check_person(struct ledger *l, const struct enrolment *x, const struct keyring *all, struct err *e)
+{
+	struct err none;
+	struct json *node = registry_node(l, x->name, &none);
+	const struct keyring_entry *own = keyring_of(all, x->name);
+	int rc = 0;
+	if (node || (all->apart && own && !own->person))
+		rc = err_set(e, ERR_DATA, "'%s' is a node of this grid (expected another name for a person)", x->name);
+	else if (own && !own->person && x->key.n)
+		rc = err_set(e, ERR_DATA,
+			     "'%s' has keys in " KEYS_FOLDER " (first, without a key: dgrid enroll --person %s)",
+			     x->name, x->name);
+	else if (own && !own->valid && !x->key.n)
+		rc = err_set(
+		    e, ERR_DATA,
+		    "not all of " KEYS_FOLDER
+		    "%s.pub are keys (expected one: dgrid enroll --person %s KEY.pub, after dgrid enroll --revoke %s)",
+		    x->name, x->name, x->name);
+	else if (!own && !x->key.n)
+		rc = err_set(e, ERR_NOENT, "'%s' has no key yet (expected one: dgrid enroll --person %s KEY.pub)",
+			     x->name, x->name);
+	json_free(node);
+	return rc;
+}
+
+/* Whoever has a key, no node file, and may be a person, where the grid does not say so. */
+static int check_node(struct ledger *l, const struct enrolment *x, const struct keyring *all, struct err *e)
+{
+	const struct keyring_entry *own = keyring_of(all, x->name);
+	struct buf names = {0};
+	struct err none;
+	int rc = 0;
+	for (size_t i = 0; i < all->n && !all->apart; i++) {
+		struct json *node = registry_node(l, all->v[i].name, &none);
+		if (!node && all->v[i].valid && strcmp(all->v[i].name, x->name) != 0)
+			buf_addf(&names, "%s%s", names.len ? ", " : "", all->v[i].name);
+		json_free(node);
+	}
+	if (own && own->person)
+		rc = err_set(e, ERR_DATA, "'%s' is a person (expected another name for a node)", x->name);
+	else if (names.len)
+		rc = err_set(e, ERR_DATA,
+			     "this grid does not say which of its keys are people's (%.300s have no node file): first, "
+			     "for each person: dgrid enroll --person NAME",
+			     names.data);
+	buf_clear(&names);
+	return rc;
+}
+
 /* What was a node's is nobody's. */
 static int check_retired(struct ledger *l, const struct enrolment *x, struct err *e)
 {
 	struct json *retired;
 	char *had = NULL;
-	int rc = orders_of_node(l, ORDER_RETIRED, x->node, &retired, e) || orders_key_of(l, x->key.v[0].text, &had, e)
+	int rc = orders_of_node(l, ORDER_RETIRED, x->name, &retired, e) ||
+			 (x->key.n && orders_key_of(l, x->key.v[0].text, &had, e))
 		     ? -1
 		     : 0;
 	if (!rc && retired)
-		rc = err_set(e, ERR_DATA, "'%s' is a retired node (expected another name)", x->node);
+		rc = err_set(e, ERR_DATA, "'%s' is a retired node (expected another name)", x->name);
 	else if (!rc && had)
 		rc = err_set(e, ERR_DATA, "the key %s was that of the retired node '%s' (expected a new one)",
 			     x->key.v[0].print, had);
@@ -57,19 +123,22 @@ static int check_retired(struct ledger *l, const struct enrolment *x, struct err
 }
 
 /* One key, one name: a node that had several could answer for several. */
-static int check_names(struct ledger *l, const struct enrolment *x, struct err *e)
+static int check_names(struct ledger *l, struct enrolment *x, struct err *e)
 {
 	struct keyring all;
 	if (keyring_read(&l->git, l->head, &all, e))
 		return -1;
 	int rc = 0;
-	for (size_t i = 0; i < all.n && !rc && !x->revoke; i++)
-		if (strcmp(all.v[i].node, x->node) != 0 && keys_find(&all.v[i].keys, x->key.v[0].text))
+	for (size_t i = 0; i < all.n && !rc && x->key.n; i++)
+		if (strcmp(all.v[i].name, x->name) != 0 && keys_find(&all.v[i].keys, x->key.v[0].text))
 			rc = err_set(e, ERR_DATA, "the key %s is enrolled as '%s' already (expected a key of its own)",
-				     x->key.v[0].print, all.v[i].node);
-	keyring_clear(&all);
+				     x->key.v[0].print, all.v[i].name);
 	if (!rc && !x->revoke)
-		rc = check_retired(l, x, e);
+		rc = check_retired(l, x, e) || (x->person ? check_person : check_node)(l, x, &all, e) ? -1 : 0;
+	const struct keyring_entry *own = keyring_of(&all, x->name);
+	x->moves = !rc && x->person && !x->key.n && !own->person ? own->keys.n : 0;
+	x->first = !rc && !x->revoke && !x->person && !all.apart;
+	keyring_clear(&all);
 	return rc;
 }
 
@@ -117,25 +186,48 @@ static int read_file(struct enrolment *x, struct problems *p, const char *full, 
 	if (*there && keys_parse(now, old->data ? old->data : "", old->len, p) && (!x->revoke || x->print))
 		return err_set(e, ERR_DATA,
 			       "the file on the branch is not valid: %.*s (dgrid enroll --revoke %s removes it)",
-			       (int)strcspn(p->text.data, "\n"), p->text.data, x->node);
+			       (int)strcspn(p->text.data, "\n"), p->text.data, x->name);
 	x->left = now->n;
 	return 0;
+}
+
+/* Its folder tells people from nodes, whether anybody stands in it or not. */
+static int keep_people(struct ledger *l, const struct enrolment *x, struct err *e)
+{
+	char *folder = xasprintf("%s/" PEOPLE_FOLDER, l->git.dir), *keep = xasprintf("%s.gitkeep", folder);
+	int rc = 0;
+	if (x->first || !strncmp(x->path, PEOPLE_FOLDER, strlen(PEOPLE_FOLDER)))
+		rc = file_mkdirs(folder, e) || file_write_in_place(keep, "", 0, e) ||
+			     GIT(l, e, "add", "--force", "--", PEOPLE_FOLDER ".gitkeep")
+			 ? -1
+			 : 0;
+	free(folder);
+	free(keep);
+	return rc;
 }
 
 static int commit(struct ledger *l, const struct enrolment *x, const char *path, const char *full,
 		  const struct buf *text, struct err *e)
 {
-	char *folder = xasprintf("%s/" KEYS_FOLDER, l->git.dir);
-	char *message = xasprintf("%s: %s %s\n\n%s\n", l->git.name, x->revoke ? "revoke" : "enroll", x->node,
-				  x->revoke ? (x->print ? x->print : "all its keys") : x->key.v[0].print);
+	char *folder = xasprintf("%s/%s", l->git.dir, x->person ? PEOPLE_FOLDER : KEYS_FOLDER);
+	char *message = xasprintf("%s: %s %s\n\n%s\n", l->git.name, x->revoke ? "revoke" : "enroll", x->name,
+				  x->moves    ? "as a person"
+				  : x->revoke ? (x->print ? x->print : "all its keys")
+					      : x->key.v[0].print);
 	int rc;
 	/* Where a repository judges pushes, who enrols has to be enrolled; asked before anything is changed here, for
 	 * who revokes a key of his own signs with it for the last time. */
 	land_sign_if_enrolled(l);
 	if (x->revoke && !x->left)
 		rc = GIT(l, e, "rm", "--quiet", "--force", "--", path);
-	else if (!(rc = file_mkdirs(folder, e)) && !(rc = file_write_in_place(full, text->data, text->len, e)))
+	else if (x->moves) {
+		char *old = xasprintf(KEYS_FOLDER "%s.pub", x->name);
+		rc = file_mkdirs(folder, e) || GIT(l, e, "mv", "--", old, path) ? -1 : 0;
+		free(old);
+	} else if (!(rc = file_mkdirs(folder, e)) && !(rc = file_write_in_place(full, text->data, text->len, e)))
 		rc = GIT(l, e, "add", "--", path);
+	if (!rc && (x->first || x->revoke))
+		rc = keep_people(l, x, e);
 	if (!rc)
 		rc = GIT(l, e, "commit", "--quiet", "--no-verify", "-m", message);
 	free(folder);
@@ -147,15 +239,20 @@ static int commit(struct ledger *l, const struct enrolment *x, const char *path,
 static int build(struct ledger *l, void *ctx, struct err *e)
 {
 	struct enrolment *x = ctx;
-	char *path = xasprintf(KEYS_FOLDER "%s.pub", x->node), *full = xasprintf("%s/%s", l->git.dir, path);
+	find_file(l, x);
+	const char *path = x->path;
+	char *full = xasprintf("%s/%s", l->git.dir, path);
 	struct buf old = {0}, text = {0};
 	struct keys now = {0};
 	struct problems p = {.file = path};
 	bool there = false;
 	int rc = check_names(l, x, e) ? -1 : read_file(x, &p, full, &old, &now, &there, e);
-	if (!rc && !(x->revoke ? !there : keys_find(&now, x->key.v[0].text) != NULL)) /* else as it should be */
+	if (!rc && x->moves) {
+		x->left = x->moves;
+		rc = commit(l, x, path, full, &text, e) ? -1 : 1;
+	} else if (!rc &&
+		   !(x->revoke ? !there : !x->key.n || keys_find(&now, x->key.v[0].text))) /* else as it should be */
 		rc = edit(x, path, &old, &now, &text, &x->left, e) || commit(l, x, path, full, &text, e) ? -1 : 1;
-	free(path);
 	free(full);
 	buf_clear(&old);
 	buf_clear(&text);
@@ -166,11 +263,12 @@ static int build(struct ledger *l, void *ctx, struct err *e)
 
 static void tell(const struct enrolment *x)
 {
-	const char *print = x->revoke ? x->print : x->key.v[0].print;
+	const char *print = x->revoke ? x->print : x->key.n ? x->key.v[0].print : NULL;
 	if (x->json) {
 		struct json *j = json_new(JSON_OBJECT);
 		json_set(j, "schema", json_new_int(1));
-		json_set(j, "node", json_new_str(x->node));
+		json_set(j, "node", json_new_str(x->name));
+		json_set(j, "file", json_new_str(x->path));
 		json_set(j, "action", json_new_str(x->revoke ? "revoke" : "enroll"));
 		json_set(j, "key", print ? json_new_str(print) : json_new(JSON_NULL));
 		json_set(j, "changed", json_new_bool(x->changed));
@@ -178,20 +276,27 @@ static void tell(const struct enrolment *x)
 		put_json(j);
 		json_free(j);
 	} else if (x->revoke)
-		printf("%s: %s %s (%zu left in " KEYS_FOLDER "%s.pub)\n", x->node, print ? print : "all keys",
-		       x->changed ? "revoked" : "was not enrolled", x->left, x->node);
+		printf("%s: %s %s (%zu left in %s)\n", x->name, print ? print : "all keys",
+		       x->changed ? "revoked" : "was not enrolled", x->left, x->path);
 	else
-		printf("%s: %s %s (" KEYS_FOLDER "%s.pub, %zu key%s)\n", x->node, print,
-		       x->changed ? "enrolled" : "was enrolled already", x->node, x->left, x->left == 1 ? "" : "s");
+		printf("%s: %s %s (%s, %zu key%s)\n", x->name, print ? print : "its keys",
+		       !x->changed ? "was enrolled already"
+		       : x->moves  ? "enrolled as a person's"
+				   : "enrolled",
+		       x->path, x->left, x->left == 1 ? "" : "s");
 }
 
 static int read_operands(struct enrolment *x, int n, char **v, struct err *e)
 {
-	if (n < 1 || (n < 2 && !x->revoke))
+	if (n < 1 || (n < 2 && !x->revoke && !x->person))
 		return err_set(e, ERR_USAGE, "enroll needs a node's id and its public key (see: dgrid enroll --help)");
+	if (x->person && x->revoke)
+		return err_set(e, ERR_USAGE, "--person is not for --revoke, which finds the name's keys itself");
 	if (!task_id_valid(v[0]))
 		return err_set(e, ERR_USAGE, "NODE: expected 1-64 of A-Z a-z 0-9 _ -, found '%.200s'", v[0]);
-	x->node = v[0];
+	x->name = v[0];
+	if (!x->revoke && n < 2)
+		return 0;
 	if (!x->revoke)
 		return read_key(v[1], &x->key, e);
 	x->print = n > 1 ? v[1] : NULL;
@@ -211,6 +316,7 @@ static int cmd_enroll(const struct context *ctx, int argc, char **argv, struct e
 	while ((key = usage_next(&s, e)) > 0) {
 		x.revoke = x.revoke || key == 'r';
 		x.json = x.json || key == 'j';
+		x.person = x.person || key == 'p';
 	}
 	int rc = key < 0 || usage_operands(&s, 2, e) ? -1 : read_operands(&x, argc - s.rest, argv + s.rest, e);
 	if (!rc && !(rc = open_grid_to_sign(ctx, &l, &c, e)) && !(rc = land(&l, build, &x, &x.changed, e)))
@@ -222,14 +328,20 @@ static int cmd_enroll(const struct context *ctx, int argc, char **argv, struct e
 
 const struct verb verb_enroll = {
     .name = "enroll",
-    .args = "[--json] (NODE KEY | --revoke NODE [FINGERPRINT])",
-    .summary = "add a public key to nodes/keys/NODE.pub, or take it out: who may sign as NODE",
+    .args = "[--json] (NODE KEY | --person NAME [KEY] | --revoke NAME [FINGERPRINT])",
+    .summary =
+	"add a public key to nodes/keys/NODE.pub or nodes/people/NAME.pub, or take it out: who may sign, and as what",
     .about =
 	"Where grid.json has \"require_signed_nodes\": true, what a node commits is signed with a key of "
-	"nodes/keys/NODE.pub, and so is what people do to running and finished tasks (cancel, retry, heal, maintain), "
-	"by their own names. Whoever may push enrols them: with this, or by merging a pull request that adds the file. "
+	"nodes/keys/NODE.pub, and what people do to running and finished tasks (cancel, retry, drain) with one of "
+	"nodes/people/NAME.pub, NAME being that of their commits. A node's key never does what is a person's. Whoever "
+	"may "
+	"push enrols them: with this, or, of nodes, by merging a pull request that adds the file. "
 	"Compare the fingerprint with what the node's worker prints. Who is enrolled himself signs this commit too: a "
 	"repository that judges pushes (dgrid init --hook) takes no other.\n\n"
+	"Grids of 0.1.0 have the keys of people in nodes/keys too. --person NAME without a key moves one to "
+	"nodes/people; "
+	"from the first on, whoever is left in nodes/keys is a node.\n\n"
 	"A node may have several keys, so that a key is changed without a stop: enroll the new one, put it in the old "
 	"one's place on the node, revoke the old one. Revoking counts from the next commit on; what was signed before "
 	"stays good.",
@@ -237,18 +349,19 @@ const struct verb verb_enroll = {
     .options =
 	(const struct usage_option[]){
 	    USAGE_JSON,
-	    {'r', "--revoke", NULL, NULL, "take the key with this fingerprint out, without one all keys of the node"},
+	    {'p', "--person", NULL, NULL, "the key is a person's"},
+	    {'r', "--revoke", NULL, NULL, "take the key with this fingerprint out, without one all keys of the name"},
 	    {0}},
     .operands = "@nodes",
     .examples =
 	(const struct usage_note[]){
 	    {"dgrid enroll pi-3 'ssh-ed25519 AAAA... pi-3'", "the line that its worker printed"},
-	    {"dgrid enroll ann ~/.ssh/id_ed25519.pub", "a person who may cancel, retry and heal"},
+	    {"dgrid enroll --person ann ~/.ssh/id_ed25519.pub", "a person who may cancel, retry and enrol"},
 	    {"dgrid enroll --revoke pi-3 SHA256:Zk0...", "one key"},
 	    {"dgrid enroll --revoke pi-3", "the node is no longer one of the grid"},
 	    {0}},
-    .exits = (const struct usage_note[]){{"65", "the key is not one, or is another node's"},
-					 {"66", "no such file, or the node has no such key"},
+    .exits = (const struct usage_note[]){{"65", "the key is not one, or is another's; or the name is"},
+					 {"66", "no such file, or the name has no such key"},
 					 {0}},
     .run = cmd_enroll,
 };

@@ -112,15 +112,15 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 		dry = dry || key == 'd';
 		json = json || key == 'j';
 	}
-	int rc =
-	    key < 0 || usage_operands(&s, 0, e) || open_grid_to_sign(ctx, &l, &c, e) ||
-		    (all && promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e)) ||
-		    (all && firing_all(&l, &c, l.git.name, dry, &fired, e)) || reaper_look(&r, &l, &c, NULL, &o, e) ||
-		    (!dry && reaper_heal(&l, l.git.name, &o, e)) || (all && skip(&l, dry, &skipped, e)) ||
-		    (all && waiting_expire_all(&l, l.git.name, dry, &expired, e)) ||
-		    (all && archive(&l, &c, dry, &archived, e)) || (all && upkeep_outputs(&l.git, &c, dry, &gone, e))
-		? -1
-		: 0;
+	int rc = key < 0 || usage_operands(&s, 0, e) || open_grid_to_sign(ctx, &l, &c, e) ? -1 : 0;
+	l.signs_as = KEYS_ANY; /* nodes do all of this too */
+	rc = rc || (all && promote_all(&l, &c, l.git.name, NULL, 0, dry, &staged, e)) ||
+		     (all && firing_all(&l, &c, l.git.name, dry, &fired, e)) || reaper_look(&r, &l, &c, NULL, &o, e) ||
+		     (!dry && reaper_heal(&l, l.git.name, &o, e)) || (all && skip(&l, dry, &skipped, e)) ||
+		     (all && waiting_expire_all(&l, l.git.name, dry, &expired, e)) ||
+		     (all && archive(&l, &c, dry, &archived, e)) || (all && upkeep_outputs(&l.git, &c, dry, &gone, e))
+		 ? -1
+		 : 0;
 	if (!rc)
 		print_upkeep(&staged, &fired, &skipped, &expired, &o, archived, gone, json, dry);
 	strs_clear(&skipped);

@@ -2,6 +2,7 @@
 #include "base/asset.h"
 #include "base/file.h"
 #include "base/version.h"
+#include "schema/keys.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +156,11 @@ static int init_clone(struct ledger *l, struct plan *p, struct err *e)
 	}
 	if (!rc)
 		rc = write_in(l->git.dir, "nodes/.gitkeep", "", e);
+	/* In a grid of 0.1.0 it would make nodes of people: there dgrid enroll --person does it. */
+	char *keys = xasprintf("%s/" KEYS_FOLDER, l->git.dir);
+	if (!rc && !file_exists(keys))
+		rc = write_in(l->git.dir, PEOPLE_FOLDER ".gitkeep", "", e);
+	free(keys);
 	for (size_t i = 0; i < sizeof placed / sizeof *placed && !rc; i++)
 		if (placed[i].ci == CI_NONE || placed[i].ci == (int)p->ci)
 			rc = place(l->git.dir, placed[i].asset, placed[i].path, p, e);

@@ -114,13 +114,20 @@ static bool is_node(const struct snapshot *s, const char *name)
 	return false;
 }
 
+static bool counts_as_node(const struct snapshot *s, const struct keyring *ring, const struct keyring_entry *one)
+{
+	return ring->apart ? !one->person : is_node(s, one->name);
+}
+
 static const struct column key_columns[] = {{.title = "NAME", .max = 64, .min = 8},
+					    {.title = "AS", .ours = true},
 					    {.title = "KEY", .max = 60, .ours = true},
 					    {.title = "COMMENT", .max = 80, .min = 8}};
 
-static void add_key(struct table *t, const char *name, const char *print, const char *comment, enum paint p)
+static void add_key(struct table *t, const char *name, bool node, const char *print, const char *comment, enum paint p)
 {
 	table_cell(t, name, PAINT_NONE);
+	table_cell(t, node ? "node" : "person", PAINT_NONE);
 	table_cell(t, print, p);
 	table_cell(t, comment, PAINT_NONE);
 }
@@ -131,15 +138,16 @@ static void keys_table(const struct snapshot *s, const struct keyring *ring, str
 	int width, rows;
 	struct table t = {.columns = key_columns, .n = sizeof key_columns / sizeof *key_columns};
 	for (size_t i = 0; i < ring->n; i++) {
-		const struct keyring_node *one = &ring->v[i];
+		const struct keyring_entry *one = &ring->v[i];
+		bool node = counts_as_node(s, ring, one);
 		if (!one->valid)
-			add_key(&t, one->node, "none: the file is not valid", "", PAINT_RED);
+			add_key(&t, one->name, node, "none: the file is not valid", "", PAINT_RED);
 		for (size_t k = 0; k < one->keys.n; k++)
-			add_key(&t, one->node, one->keys.v[k].print, one->keys.v[k].comment, PAINT_NONE);
+			add_key(&t, one->name, node, one->keys.v[k].print, one->keys.v[k].comment, PAINT_NONE);
 	}
 	for (size_t i = 0; i < s->n_nodes && s->config.require_signed_nodes; i++)
 		if (!keyring_of(ring, s->nodes[i].id))
-			add_key(&t, s->nodes[i].id, "none: not enrolled", "", PAINT_RED);
+			add_key(&t, s->nodes[i].id, true, "none: not enrolled", "", PAINT_RED);
 	table_terminal(&width, &rows);
 	buf_adds(out, "\n");
 	table_text(&t, width, table_colour(), out);
@@ -152,11 +160,11 @@ static struct json *keys_json(const struct snapshot *s, const struct keyring *ri
 	for (size_t i = 0; i < ring->n; i++)
 		for (size_t k = 0; k < ring->v[i].keys.n; k++) {
 			struct json *row = json_new(JSON_OBJECT);
-			json_set(row, "name", json_new_str(ring->v[i].node));
+			json_set(row, "name", json_new_str(ring->v[i].name));
 			json_set(row, "key", json_new_str(ring->v[i].keys.v[k].print));
 			json_set(row, "public_key", json_new_str(ring->v[i].keys.v[k].text));
 			json_set(row, "comment", json_new_str(ring->v[i].keys.v[k].comment));
-			json_set(row, "node", json_new_bool(is_node(s, ring->v[i].node)));
+			json_set(row, "node", json_new_bool(counts_as_node(s, ring, &ring->v[i])));
 			json_append(list, row);
 		}
 	return list;

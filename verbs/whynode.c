@@ -27,7 +27,8 @@ void because(struct reasons *r, const char *code, const char *fmt, ...)
 
 bool not_enrolled(const struct reasons *r, const char *node, char what[160])
 {
-	const struct keyring_node *own = node ? keyring_of(&r->keys, node) : NULL;
+	const struct keyring_entry *own = node ? keyring_of(&r->keys, node) : NULL;
+	own = own && own->person ? NULL : own;
 	if (!r->signed_only || !node || (own && own->valid))
 		return false;
 	snprintf(what, 160, KEYS_FOLDER "%.64s.pub is %s", node, own ? "not valid" : "not there");

@@ -43,16 +43,31 @@ static int load(struct nodekey *k, struct ledger *l, struct err *e)
 	return rc;
 }
 
+/* The audit holds a name to one role. */
+static bool is_person(const struct ledger *l, const char *node, struct err *e)
+{
+	char *path = xasprintf("%s/" PEOPLE_FOLDER "%s.pub", l->git.dir, node);
+	int there = file_there(path, e);
+	if (there > 0)
+		err_set(e, ERR_PERM, "'%s' is the name of a person (" PEOPLE_FOLDER "%s.pub): give the node another",
+			node, node);
+	free(path);
+	return there != 0;
+}
+
 bool nodekey_check(struct nodekey *k, struct ledger *l, const struct grid_config *c, struct selfcheck *fit)
 {
 	struct err e;
 	char why[sizeof fit->barred] = "";
 	bool was = fit->barred[0], unknown = false;
+	l->signs_as = KEYS_NODE;
 	int rc = 0;
 	if (k->given || c->require_signed_nodes)
 		rc = load(k, l, &e);
+	if (!rc && is_person(l, k->node, &e))
+		rc = -1;
 	if (!rc && c->require_signed_nodes) {
-		rc = keys_enrolled(l->git.dir, k->node, l->sign_public, &e);
+		rc = keys_enrolled(l->git.dir, k->node, l->sign_public, KEYS_NODE, &e);
 		unknown = rc != 0;
 	}
 	if (rc)

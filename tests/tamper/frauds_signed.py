@@ -78,10 +78,79 @@ def a_signed_script_changed_by_the_claim(h):
 
 def grid_signed(h):
     """n1, n2 and alice are enrolled; all they write is signed."""
-    keys = {f"nodes/keys/{who}.pub": public(h, who) + "\n" for who in ("n1", "n2", "alice")}
+    keys = {f"nodes/{'people' if who == 'alice' else 'keys'}/{who}.pub": public(h, who) + "\n" for who in ("n1", "n2", "alice")}
     h.do(h.person(keys, "Merge the keys\n"))
     h.do(h.person({"grid.json": {**h.doc("grid.json"), "require_signed_nodes": True}}, "Nodes sign\n"))
     h.signed = True
+
+def enrol_n3(h):
+    """A node that never ran: it has a key and no node file."""
+    h.do(h.person({"nodes/keys/n3.pub": public(h, "n3") + "\n"}, "A key\n", "alice"))
+
+def by_hand(h, changes, who, key=None):
+    step = h.person(changes, "tidy up\n", who)
+    step.key = key or who
+    return step
+
+def open_to_all(h):
+    return {"grid.json": {**h.doc("grid.json"), "require_signed_nodes": False}}
+
+@fraud("node.scope", grid="signed")
+def settings_by_a_node_that_never_ran(h):
+    enrol_n3(h)
+    h.fraud(by_hand(h, open_to_all(h), "n3"))
+    h.quiet = True
+
+@fraud("node.scope", grid="signed")
+def settings_by_a_node_in_the_name_of_a_person(h):
+    enrol_n3(h)
+    h.fraud(by_hand(h, open_to_all(h), "alice", "n3"))
+    h.quiet = True
+
+@fraud("node.scope", grid="signed")
+def settings_by_a_node_whose_file_was_removed(h):
+    h.do(h.person({"nodes/n2.json": None}, "n2 is gone\n", "alice"))
+    h.fraud(by_hand(h, open_to_all(h), "n2"))
+    h.quiet = True
+
+@fraud("node.scope", grid="signed")
+def a_pause_by_a_node_that_never_ran(h):
+    enrol_n3(h)
+    pause = {"schema": 1, "pauses": [{"by": "n3", "at": stamp(h.now + 2)}]}
+    h.fraud(Step("n3", "pause", "queue", {"tasks/paused.json": pause}))
+    h.do(Step("alice", "resume", "queue", {"tasks/paused.json": None}))
+
+@fraud("cancel.note", grid="signed")
+def a_cancel_by_a_node_that_never_ran(h):
+    enrol_n3(h)
+    step = h.cancel("queued", by="n3")
+    del step.changes["nodes/n3.json"]
+    h.fraud(step, F + "queued.json")
+
+@fraud("signed.key", grid="signed")
+def a_key_enrolled_by_a_node_that_never_ran(h):
+    enrol_n3(h)
+    h.fraud(by_hand(h, {"nodes/people/mallory.pub": public(h, "mallory") + "\n"}, "n3"))
+
+@fraud("signed.key", grid="signed")
+def a_node_that_becomes_a_person(h):
+    enrol_n3(h)
+    h.fraud(h.person({"nodes/keys/n3.pub": None, "nodes/people/n3.pub": public(h, "n3") + "\n"}, "n3\n", "alice"), "nodes/people/n3.pub")
+
+@fraud("signed.key", grid="signed")
+def a_person_that_becomes_a_node(h):
+    h.fraud(h.person({"nodes/keys/alice.pub": public(h, "n3") + "\n"}, "alice\n", "alice"))
+    h.quiet = True
+
+@fraud("signed.key", "signed.commit", grid="signed")
+def a_node_file_by_a_person(h):
+    h.fraud(Step("alice", "0", "transitions", h.node("alice")), "nodes/alice.json")
+    h.quiet = True
+
+@fraud("signed.key", grid="signed")
+def a_folder_of_people_that_is_emptied(h):
+    h.fraud(h.person({p: None for p in ("nodes/people/alice.pub", "nodes/people/.gitkeep") if h.entry(p)}, "bye\n", "alice"))
+    h.quiet = True
 
 @fraud("signed.commit", grid="signed")
 def a_claim_without_a_signature(h):
