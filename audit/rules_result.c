@@ -354,7 +354,7 @@ static void judge_invalid(const struct rule_move *m)
 	once.max_pids = once.max_pids_once;
 	if (task_parse(&t, was->bytes, was->len, m->id, &r->world.config, m->from == TASK_UNAPPROVED, &p) == 0) {
 		bool ok = !task_parse(&then, was->bytes, was->len, m->id, &once, m->from == TASK_UNAPPROVED, &p);
-		if (ok && consent_signed(&r->world.config, t.doc))
+		if (ok && m->from == TASK_QUEUE && consent_signed(&r->world.config, t.doc))
 			ok = r->trusted && !r->trusted(r->ctx, m->c, m->id, t.doc, &v) && v.ok;
 		if (ok)
 			rule_say(m, RULE_PLACE_MOVE,

@@ -222,6 +222,27 @@ PY
 	refused struck 'no longer in allowed_signers'
 }
 
+@test "no number of backdated commits brings an expired key back, in a worker's cut-off clone neither" {
+	enrol "old@example.invalid valid-before=\"20200101\" $(pub eve)"
+	fresh
+	{
+		local i
+		for ((i = 0; i < 1001; i++)); do
+			printf 'commit refs/heads/past\ncommitter e <e@e> 1559347200 +0000\ndata 1\nx\n'
+			((i)) || printf 'from %s\n' "$(tgit -C "$T/r" rev-parse HEAD)"
+		done
+	} | tgit -C "$T/r" fast-import --quiet
+	tgit -C "$T/r" reset -q --hard past
+	task_file "$T/r/tasks/queue/dated.json" dated true
+	sign_file "$T/r/tasks/queue/dated.json" eve
+	GIT_COMMITTER_DATE=2019-06-01T00:00:00Z land dated
+	work
+	refused dated 'allowed_signers'
+	run -0 "$DGRID" why dated
+	[[ "$output" == *"allowed_signers"* ]]
+	"$DGRID" audit >/dev/null
+}
+
 @test "approve signs what stands in unapproved, as it was seen, and queues it; other keys, agents, two signatures" {
 	ssh-keygen -q -t rsa -b 2048 -N '' -C rsa -f "$T/rsa"
 	ssh-keygen -q -t ed25519 -N secret -C locked -f "$T/locked"

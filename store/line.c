@@ -116,3 +116,25 @@ int line_deepen(const struct git *g, const char *spec, int round, struct err *e)
 	free(more);
 	return rc ? -1 : 1;
 }
+
+int line_newest(const struct git *g, const char *head, const char *spec, int64_t *at, struct err *e)
+{
+	const char *args[] = {"log", "--first-parent", "--no-show-signature", "--format=%ct %H", head, "--", NULL};
+	struct buf b = {0};
+	char last[72];
+	int rc = 0, more = 1;
+	for (int round = 0; !rc && more > 0; round++) {
+		buf_reset(&b);
+		*at = 0;
+		last[0] = 0;
+		rc = git_run(g, &b, e, args);
+		for (const char *p = b.data; p && *p && !rc; p += strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n')) {
+			int64_t one = clock_read(p);
+			*at = one > *at ? one : *at;
+			sscanf(p, "%*s %71s", last);
+		}
+		more = !rc && last[0] && line_at_shore(g, last) ? line_deepen(g, spec, round, e) : 0;
+	}
+	buf_clear(&b);
+	return rc || more < 0 ? -1 : 0;
+}

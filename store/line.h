@@ -29,4 +29,6 @@ bool line_at_shore(const struct git *g, const char *commit);
  * clone no longer knows its own landed commits. 1: it did; 0: it was all here; -1, also where spec (what to fetch) is
  * NULL. */
 int line_deepen(const struct git *g, const char *spec, int round, struct err *e);
+/* The latest date of head and all before it, UTC seconds; a history that is cut off here is fetched whole. */
+int line_newest(const struct git *g, const char *head, const char *spec, int64_t *at, struct err *e);
 #endif

@@ -69,7 +69,7 @@ static char *unsigned_because(struct ledger *l, const char *id, const struct arr
 	struct trust_verdict v;
 	struct err e;
 	char *why = NULL;
-	if (trust_judge_from(&l->git, l->head, by, doc, &v, &e))
+	if (trust_judge_from(&l->git, l->head, l->spec, by, doc, &v, &e))
 		why = xasprintf("its signature cannot be checked now: %s", e.msg);
 	else if (!v.ok)
 		why = xasprintf("%s (sign it with: dgrid approve %s)", v.why, id);

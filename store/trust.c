@@ -6,6 +6,7 @@
 #include "schema/keys.h"
 #include "schema/periodic.h"
 #include "store/arrival.h"
+#include "store/line.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -289,8 +290,8 @@ int trust_available(struct err *e)
 	return good == 1 ? 0 : -1;
 }
 
-/* allowed_signers of a commit as a file; 1: it is there, 0: it is not, -1: error. */
-static int list_of(const struct git *g, const char *commit, const char *path, struct err *e)
+/* allowed_signers of a commit as a file; 1: it is there, 0: it is not, -1: error. dated: a key of it has a time. */
+static int list_of(const struct git *g, const char *commit, const char *path, bool *dated, struct err *e)
 {
 	struct buf b = {0};
 	char oid[72] = "", type[8] = "";
@@ -301,6 +302,8 @@ static int list_of(const struct git *g, const char *commit, const char *path, st
 	}
 	if (rc > 0 && b.len > LIST_MAX)
 		rc = err_set(e, ERR_DATA, TRUST_LIST ": more than %d bytes", LIST_MAX);
+	if (rc > 0 && b.len && (strcasestr(b.data, "valid-") || strcasestr(b.data, "cert-authority")))
+		*dated = true;
 	if (rc > 0 && file_write_in_place(path, b.data ? b.data : "", b.len, e))
 		rc = -1;
 	buf_clear(&b);
@@ -346,28 +349,44 @@ static bool is_signed(const struct json *doc, struct trust_verdict *v)
 	return !shape && all && all->child;
 }
 
+/* When the task came, for keys that count for a time only. Whoever makes a commit says when: nobody is believed to have
+ * come before those who were there already, lest an expired key count again, nor from the future. */
+static int set_time(struct check *c, const struct git *g, const char *spec, const struct arrival *came, bool dated,
+		    struct err *e)
+{
+	struct tm tm;
+	char when[32];
+	int64_t at = came->at, newest = 0, now = clock_now();
+	if (dated && came->commit[0] && line_newest(g, came->parent, spec, &newest, e))
+		return -1;
+	at = newest > at ? newest : at;
+	time_t t = (time_t)(at < now && at > 0 ? at : now);
+	gmtime_r(&t, &tm);
+	strftime(when, sizeof when, "%Y%m%d%H%M%S", &tm);
+	c->time = xasprintf("-Overify-time=%s", when);
+	return 0;
+}
+
 /* Of a task that came so, held against the list before it and that of now. */
-static int judge(const struct git *g, const struct arrival *came, const char *now, const struct json *doc,
-		 struct trust_verdict *v, struct err *e)
+static int judge(const struct git *g, const struct arrival *came, const char *now, const char *spec,
+		 const struct json *doc, struct trust_verdict *v, struct err *e)
 {
 	struct check c = {0};
-	struct tm tm;
-	time_t t = (time_t)came->at;
-	char when[32], *dir = file_temp_dir(e), *text;
+	bool dated = false;
+	char *dir = file_temp_dir(e), *text;
 	if (!dir)
 		return -1;
 	text = trust_text(doc);
 	c.signature = xasprintf("%s/signature", dir);
 	c.then = xasprintf("%s/then", dir);
 	c.now = xasprintf("%s/now", dir);
-	gmtime_r(&t, &tm);
-	strftime(when, sizeof when, "%Y%m%d%H%M%S", &tm);
-	c.time = xasprintf("-Overify-time=%s", when);
-	int rc = list_of(g, came->parent, c.then, e);
+	int rc = list_of(g, came->parent, c.then, &dated, e);
 	if (!rc)
 		snprintf(v->why, sizeof v->why, "there was no " TRUST_LIST " before the commit that brought it");
-	else if (rc == 1 && (rc = list_of(g, now, c.now, e)) == 0)
+	else if (rc == 1 && (rc = list_of(g, now, c.now, &dated, e)) == 0)
 		snprintf(v->why, sizeof v->why, "there is no " TRUST_LIST " any more");
+	if (rc == 1 && set_time(&c, g, spec, came, dated, e))
+		rc = -1;
 	if (rc == 1) {
 		for (const struct json *s = json_get(doc, "signatures")->child; s && rc >= 0; s = s->next)
 			rc = check_one(&c, s, text, v, e);
@@ -388,23 +407,6 @@ static int judge(const struct git *g, const struct arrival *came, const char *no
 	return rc < 0 || (!v->ok && trust_available(e)) ? -1 : 0;
 }
 
-/* Whoever makes a commit says when: nobody is believed to have come before those who were there already, lest an
- * expired key count again, nor from the future. */
-static int not_before(const struct git *g, struct arrival *came, struct err *e)
-{
-	struct buf b = {0};
-	int64_t now = clock_now();
-	int rc = GIT(g, &b, e, "log", "--first-parent", "--no-show-signature", "--max-count=1000", "--format=%ct",
-		     came->parent);
-	for (const char *p = b.data; p && *p && !rc; p += strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n')) {
-		int64_t at = clock_read(p);
-		came->at = at > came->at ? at : came->at;
-	}
-	came->at = came->at < now && came->at > 0 ? came->at : now;
-	buf_clear(&b);
-	return rc;
-}
-
 /* Is it the task that this schedule gives at its instant? What dgrid adds to a task is not compared. */
 static bool made_of(const struct json *template, const char *name, const struct json *doc)
 {
@@ -423,8 +425,8 @@ static bool made_of(const struct json *template, const char *name, const struct 
 
 /* A task that a schedule had queued has no signature of its own: that of the schedule counts, as the commit before
  * shows it. */
-static int judge_scheduled(const struct git *g, const char *head, const struct arrival *by, const struct json *doc,
-			   struct trust_verdict *v, struct err *e)
+static int judge_scheduled(const struct git *g, const char *head, const char *spec, const struct arrival *by,
+			   const struct json *doc, struct trust_verdict *v, struct err *e)
 {
 	const char *name = json_str(json_get(doc, "schedule"), "name");
 	struct shown shown = {0};
@@ -446,7 +448,7 @@ static int judge_scheduled(const struct git *g, const char *head, const struct a
 	else if (!rc) {
 		char why[sizeof v->why];
 		part = periodic_signed(file, name);
-		rc = trust_judge_from(g, head, by, part, v, e);
+		rc = trust_judge_from(g, head, spec, by, part, v, e);
 		snprintf(why, sizeof why, "schedule %.64s: %.400s", name, v->why);
 		if (!rc && !v->ok)
 			memcpy(v->why, why, sizeof why);
@@ -457,21 +459,17 @@ static int judge_scheduled(const struct git *g, const char *head, const struct a
 	return rc;
 }
 
-int trust_judge_from(const struct git *g, const char *head, const struct arrival *by, const struct json *doc,
-		     struct trust_verdict *v, struct err *e)
+int trust_judge_from(const struct git *g, const char *head, const char *spec, const struct arrival *by,
+		     const struct json *doc, struct trust_verdict *v, struct err *e)
 {
-	struct arrival came = *by;
-	int rc = 0;
 	if (json_get(doc, "schedule"))
-		return judge_scheduled(g, head, by, doc, v, e);
+		return judge_scheduled(g, head, spec, by, doc, v, e);
 	if (!is_signed(doc, v))
 		return 0;
-	if (came.parent[0] && (rc = not_before(g, &came, e)) == 0)
-		rc = judge(g, &came, head, doc, v, e);
-	else if (!rc)
-		snprintf(v->why, sizeof v->why,
-			 "it came with the branch's first commit, before there was a " TRUST_LIST);
-	return rc;
+	if (by->parent[0])
+		return judge(g, by, head, spec, doc, v, e);
+	snprintf(v->why, sizeof v->why, "it came with the branch's first commit, before there was a " TRUST_LIST);
+	return 0;
 }
 
 int trust_judge(const struct git *g, const char *head, const char *spec, const char *id, const struct json *doc,
@@ -486,7 +484,7 @@ int trust_judge(const struct git *g, const char *head, const char *spec, const c
 		snprintf(v->why, sizeof v->why, "no commit of the branch's first-parent line brought it");
 		return 0;
 	}
-	int rc = trust_judge_from(g, head, &came, doc, v, e);
+	int rc = trust_judge_from(g, head, spec, &came, doc, v, e);
 	arrival_clear(&came);
 	return rc;
 }
@@ -496,7 +494,7 @@ int trust_judge_new(const struct git *g, const char *head, const struct json *do
 {
 	struct arrival coming = {.at = clock_now()};
 	snprintf(coming.parent, sizeof coming.parent, "%s", head);
-	return is_signed(doc, v) ? judge(g, &coming, head, doc, v, e) : 0;
+	return is_signed(doc, v) ? judge(g, &coming, head, NULL, doc, v, e) : 0;
 }
 
 void trust_tell(struct problems *p, const struct json *doc, const struct trust_verdict *v)

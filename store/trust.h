@@ -46,8 +46,8 @@ int trust_judge(const struct git *g, const char *head, const char *spec, const c
 		struct trust_verdict *v, struct err *e);
 /* The same where it is known which commit brought it. */
 struct arrival;
-int trust_judge_from(const struct git *g, const char *head, const struct arrival *by, const struct json *doc,
-		     struct trust_verdict *v, struct err *e);
+int trust_judge_from(const struct git *g, const char *head, const char *spec, const struct arrival *by,
+		     const struct json *doc, struct trust_verdict *v, struct err *e);
 /* The same of a task that does not stand in the ledger yet: as if it came now. */
 int trust_judge_new(const struct git *g, const char *head, const struct json *doc, struct trust_verdict *v,
 		    struct err *e);

@@ -2,7 +2,7 @@
 import json
 import subprocess
 
-from fraud import C, F, P, Q, fraud
+from fraud import C, F, P, Q, U, fraud
 from history import OURS, Step, sha256, stamp
 
 
@@ -39,6 +39,14 @@ def grid_signed_tasks(h):
 @fraud("task.signed", grid="signed_tasks")
 def a_task_that_nobody_signed(h):
     h.fraud(h.claim("queued"), P + "queued.json")
+
+@fraud("place.move", grid="signed_tasks")
+def a_submission_that_waits_for_its_signature_ended_as_invalid(h):
+    h.do(h.submit("waiting", folder="unapproved"))
+    text = h.text(U + "waiting.json")
+    doc = {"task_id": "waiting", "x-original": text, "x-original-bytes": len(text),
+           "result": {"status": "invalid", "reason": "no", "finished_at": stamp(h.now + 2)}}
+    h.fraud(h.move("bob", "invalid", "waiting", "failed", doc), F + "waiting.json")
 
 @fraud("task.signed", grid="signed_tasks")
 def a_task_signed_by_a_stranger(h):
