@@ -1,7 +1,6 @@
 #include "audit/hook.h"
 #include "audit/replay.h"
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/problem.h"
 #include "schema/keys.h"
 #include "store/archive.h"
@@ -11,10 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
 #define REFUSALS_MAX 20
-#define OURS "# dgrid pre-receive"
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- judging ---- */
@@ -65,6 +62,12 @@ static void tell(void *ctx, enum rule_id rule, const struct rule_commit *c, cons
 {
 	if (rule < RULE_NOTICES)
 		refuse(ctx, rule_at(rule)->id, c->id, path, text);
+	/* A host runs it, with rights that pushing does not give. */
+	if (rule == NOTICE_WORKFLOW && c->signature == RULE_NOT_ASKED)
+		refuse(
+		    ctx, "signed.settings", c->id, path,
+		    "what a build service runs changes here only in a commit that an enrolled person signs, on a grid "
+		    "with require_signed_nodes");
 	if (rule == NOTICE_SETTINGS || rule == NOTICE_KEYS)
 		((struct push *)ctx)->settled = true;
 	if (is_a_persons(rule) && c->signature > RULE_GOOD) {
@@ -275,15 +278,21 @@ static const char *or_null(const char *oid)
 	return *oid ? oid : NULL;
 }
 
-int hook_judge(const struct git *g, const char *branch, const char *lines, struct strs *refusals, struct err *e)
+static int judge_lines(struct push *p, const char *lines, struct err *e)
 {
-	struct push p = {.git = g, .branch = branch, .refusals = refusals};
 	int rc = 0;
 	for (const char *line = lines; *line && !rc;) {
 		size_t len = strcspn(line, "\n");
-		rc = len ? read_update(&p, line, len, e) : 0;
+		rc = len ? read_update(p, line, len, e) : 0;
 		line += len + (line[len] == '\n');
 	}
+	return rc;
+}
+
+int hook_judge(const struct git *g, const char *branch, const char *lines, struct strs *refusals, struct err *e)
+{
+	struct push p = {.git = g, .branch = branch, .refusals = refusals};
+	int rc = judge_lines(&p, lines, e);
 	if (!rc && p.ledger.given && p.archive.given && !refusals->n)
 		judge_both(&p);
 	if (!rc && (p.ledger.given || p.archive.given) && !refusals->n) {
@@ -314,70 +323,5 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 		strs_add(refusals, text);
 		free(text);
 	}
-	return rc;
-}
-
-/* ---- installing ---- */
-
-/* For sh, within single quotes. */
-static char *quoted(const char *text)
-{
-	struct buf b = {0};
-	buf_adds(&b, "'");
-	for (; *text; text++)
-		buf_adds(&b, *text == '\'' ? "'\\''" : (char[]){*text, 0});
-	buf_adds(&b, "'");
-	return buf_detach(&b);
-}
-
-static char *hook_text(const char *branch)
-{
-	char *program = quoted(proc_self()), *name = quoted(branch);
-	char *text =
-	    xasprintf("#!/bin/sh\n" OURS ": every push is held against the ledger's rules (see docs/AUDIT.md).\n"
-		      "# Made by `dgrid init --hook`, which makes it anew when the program has moved.\n"
-		      "dgrid=%s\n"
-		      "if [ ! -x \"$dgrid\" ]; then\n"
-		      "\techo \"dgrid: nothing is taken: $dgrid is gone, so pushes cannot be judged\" >&2\n"
-		      "\techo \"dgrid: install it there, or run this in the repository: dgrid init --hook\" >&2\n"
-		      "\texit 1\n"
-		      "fi\n"
-		      "exec \"$dgrid\" --repo . --branch %s hook pre-receive\n",
-		      program, name);
-	free(program);
-	free(name);
-	return text;
-}
-
-int hook_install(const char *dir, const char *branch, struct err *e)
-{
-	static const char *const settings[][2] = {{"receive.fsckObjects", "true"},
-						  {"transfer.fsckObjects", "true"},
-						  {"receive.denyNonFastForwards", "true"},
-						  {"receive.denyDeletes", "true"}};
-	struct git g = {.dir = (char *)dir, .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
-	char *folder = xasprintf("%s/hooks", dir), *path = xasprintf("%s/pre-receive", folder),
-	     *text = hook_text(branch);
-	struct buf there = {0};
-	struct err none;
-	int rc = 0;
-	if (file_exists(path) && (file_read(path, 1 << 16, &there, &none) || !there.len || !strstr(there.data, OURS)))
-		rc = err_set(
-		    e, ERR_DATA,
-		    "'%s' is there already and is not dgrid's: it stays. Let it call `%s --branch %s hook pre-receive` "
-		    "with its own stdin, or take it away and run this again",
-		    path, proc_self(), branch);
-	for (size_t i = 0; i < sizeof settings / sizeof *settings && !rc; i++)
-		rc = GIT(&g, NULL, e, "config", settings[i][0], settings[i][1]);
-	if (!rc)
-		rc = file_mkdirs(folder, e);
-	if (!rc)
-		rc = file_write(path, text, strlen(text), e);
-	if (!rc && chmod(path, 0755))
-		rc = err_set(e, ERR_UNAVAILABLE, "'%s' cannot be made executable", path);
-	free(folder);
-	free(path);
-	free(text);
-	buf_clear(&there);
 	return rc;
 }

@@ -156,7 +156,7 @@ static const struct rule rules[RULE_N] = {
     [NOTICE_KEYS] = {"notice.keys",
 		     "`nodes/keys` or `nodes/people` changed; keys that came and went are named by fingerprint"},
     [NOTICE_SCHEDULE] = {"notice.schedule", "a person added, changed or removed a schedule"},
-    [NOTICE_WORKFLOW] = {"notice.workflow", "a workflow of the host changed"},
+    [NOTICE_WORKFLOW] = {"notice.workflow", "a workflow of the host, or what another build service would run, changed"},
     [NOTICE_OUTSIDE] = {"notice.outside", "files outside the ledger changed"},
     [NOTICE_REMOVED] = {"notice.removed", "a person removed a queued task or a node's file"},
     [NOTICE_EDITED] = {"notice.edited", "a person changed a submission that waits in unapproved"},
@@ -280,6 +280,22 @@ static bool misleading(const char *path)
 	return strstr(path, "//") != NULL;
 }
 
+/* What build services take their orders from, of those that we know. */
+static bool runs_on_a_host(const char *path)
+{
+	static const char *const first[] = {
+	    ".github/",	   ".gitlab",	  ".gitea/",	     ".forgejo/",    ".circleci/",    ".buildkite/",
+	    ".semaphore/", ".woodpecker", ".drone",	     ".travis",	     ".cirrus",	      ".builds/",
+	    ".build.",	   ".zuul",	  ".tekton/",	     ".harness/",    ".teamcity/",    ".azuredevops",
+	    ".appveyor",   "appveyor",	  "azure-pipelines", "Jenkinsfile",  "bitbucket-pip", "buildspec",
+	    "cloudbuild",  "codefresh",	  "wercker",	     ".screwdriver", "screwdriver.",  "netlify.",
+	    "vercel.",	   ".onedev",	  ".space.kts",	     ".vela",	     ".concourse/"};
+	for (size_t i = 0; i < sizeof first / sizeof *first; i++)
+		if (!strncasecmp(path, first[i], strlen(first[i])))
+			return true;
+	return false;
+}
+
 void rule_change_classify(struct rule_change *ch)
 {
 	const char *p = ch->path;
@@ -300,7 +316,7 @@ void rule_change_classify(struct rule_change *ch)
 		ch->kind = RULE_SCHEDULE;
 	else if (!strcmp(p, TRUST_LIST))
 		ch->kind = RULE_SIGNERS;
-	else if (starts(p, ".github/") || starts(p, ".gitlab") || starts(p, ".gitea/") || starts(p, ".forgejo/"))
+	else if (runs_on_a_host(p))
 		ch->kind = RULE_WORKFLOW;
 	else if (misleading(p)) /* Tasks/, tasks as a file, tasks./, a look-alike */
 		ch->kind = RULE_BAD_PATH;

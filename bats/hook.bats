@@ -130,7 +130,7 @@ hand() { # FILE PYTHON-ON-d MESSAGE: a commit by hand
 	# dgrid's own verbs tell it too.
 	sed -i 's/hook pre-receive/hook post-receive/' "$ORIGIN/hooks/pre-receive"
 	run -77 "$DGRID" submit --id t4 -- true
-	[[ "$output" == *"hook: expected the hook's name, pre-receive, found post-receive"* ]]
+	[[ "$output" == *"hook: expected the hook's name, pre-receive or reference-transaction, found post-receive"* ]]
 	"$DGRID" init --hook "$ORIGIN" >/dev/null
 	work n1
 	[ "$(ledger_ls completed | tr '\n' ' ')" = 't1 t2 t3 ' ]
@@ -243,6 +243,64 @@ raw() {
 	refused ref.name origin main:refs/heads/main/x
 	tgit -C "$T/c" push -q --atomic origin archived:main archive
 	"$DGRID" audit
+}
+
+@test "what really changes is judged: through a ref that is another's name, in part, in the repository itself" {
+	"$DGRID" init >/dev/null
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	git -C "$ORIGIN" symbolic-ref refs/heads/master refs/heads/main
+	clone
+	# Honest under any name, and judged once.
+	echo x >"$T/c/notes"
+	tgit -C "$T/c" add notes
+	tgit -C "$T/c" commit -qm notes
+	tgit -C "$T/c" push -q origin HEAD:master
+	[ "$(git -C "$ORIGIN" show main:notes)" = x ]
+	"$DGRID" submit --id t -- true
+	[ "$(ls -A "$ORIGIN/dgrid-judged")" = '' ]
+	clone
+	local head
+	head=$(git -C "$ORIGIN" rev-parse main)
+	echo '{}' >"$T/c/tasks/completed/forged.json"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm forged
+	run ! tgit -C "$T/c" push origin HEAD:master
+	[[ "$output" == *"dgrid: file.json: tasks/completed/forged.json: "*"nothing is taken"* ]]
+	tgit -C "$T/c" push -q origin HEAD:aside # free, and no way in
+	run ! git -C "$ORIGIN" update-ref refs/heads/main aside
+	[[ "$output" == *"file.json: tasks/completed/forged.json: "* ]]
+	run ! git -C "$ORIGIN" update-ref -d refs/heads/main
+	[ "$(git -C "$ORIGIN" rev-parse main master)" = "$head"$'\n'"$head" ]
+	# What a build service would run, of whatever brand, comes with nobody who is not known.
+	local file
+	for file in .github/workflows/x.yml .gitlab-ci.yml Jenkinsfile .woodpecker/x.yml azure-pipelines.yml; do
+		clone
+		mkdir -p "$T/c/$(dirname "$file")"
+		echo 'run: me' >"$T/c/$file"
+		tgit -C "$T/c" add -Af
+		tgit -C "$T/c" commit -qm build
+		refused signed.settings origin main
+	done
+	# Ledger and archive go together or not at all, whatever git makes of a push.
+	clone
+	hand grid.json 'd["keep_finished"] = 1' settings
+	tgit -C "$T/c" push -q
+	for id in a b; do "$DGRID" submit --id "$id" -- true; done
+	work n1
+	rm -rf "$T/plain"
+	cp -r "$ORIGIN" "$T/plain"
+	rm -r "$T/plain/hooks"
+	"$DGRID" --repo "$T/plain" maintain >/dev/null
+	tgit -C "$T/plain" cat-file -e archive
+	printf '#!/bin/sh\n[ "$1" != refs/heads/archive ]\n' >"$ORIGIN/hooks/update"
+	chmod +x "$ORIGIN/hooks/update"
+	head=$(git -C "$ORIGIN" rev-parse main)
+	run ! tgit -C "$T/plain" push "$ORIGIN" main archive
+	[[ "$output" == *"archive.lost: "* ]]
+	[ "$(git -C "$ORIGIN" rev-parse main)" = "$head" ]
+	rm "$ORIGIN/hooks/update"
+	tgit -C "$T/plain" push -q --atomic "$ORIGIN" main archive
+	"$DGRID" audit >/dev/null
 }
 
 @test "where nodes sign, whoever changes settings, keys or what waits must be a person who is enrolled" {

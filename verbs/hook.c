@@ -1,4 +1,5 @@
 #include "audit/hook.h"
+#include "audit/hookfiles.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +14,10 @@ static int read_lines(struct buf *out, struct err *e)
 	while ((n = fread(chunk, 1, sizeof chunk, stdin)) > 0) {
 		buf_add(out, chunk, n);
 		if (out->len > LINES_MAX)
-			return err_set(e, ERR_DATA, "hook pre-receive: more than %u bytes of refs in one push",
-				       LINES_MAX);
+			return err_set(e, ERR_DATA, "hook: more than %u bytes of refs in one push", LINES_MAX);
 	}
 	if (ferror(stdin))
-		return err_set(e, ERR_UNAVAILABLE, "hook pre-receive: cannot read what git says on stdin");
+		return err_set(e, ERR_UNAVAILABLE, "hook: cannot read what git says on stdin");
 	buf_add(out, "", 0);
 	return 0;
 }
@@ -32,14 +32,18 @@ static int cmd_hook(const struct context *ctx, int argc, char **argv, struct err
 			.in_hook = true};
 	struct strs refusals = {0};
 	struct buf lines = {0};
-	if (argc != 2 || strcmp(argv[1], "pre-receive") != 0)
+	bool take = argc == 2 && !strcmp(argv[1], "reference-transaction");
+	if (argc != 2 || (!take && strcmp(argv[1], "pre-receive") != 0))
 		return err_set(
 		    e, ERR_USAGE,
-		    "hook: expected the hook's name, pre-receive%s%.100s (git calls it; see: dgrid init --hook)",
+		    "hook: expected the hook's name, pre-receive or reference-transaction%s%.100s (git calls it; see: "
+		    "dgrid init --hook)",
 		    argc > 1 ? ", found " : "", argc > 1 ? argv[1] : "");
 	int rc = read_lines(&lines, e);
 	if (!rc)
-		rc = hook_judge(&g, ctx->branch, lines.data, &refusals, e);
+		rc = (take ? hook_take : hook_judge)(&g, ctx->branch, lines.data, &refusals, e);
+	if (!rc && !take && !refusals.n)
+		hook_note(&g, ctx->branch, lines.data);
 	if (rc)
 		err_wrap(e, "nothing is taken: this push cannot be judged");
 	for (size_t i = 0; i < refusals.n; i++)
@@ -53,7 +57,7 @@ static int cmd_hook(const struct context *ctx, int argc, char **argv, struct err
 
 const struct verb verb_hook = {
     .name = "hook",
-    .args = "pre-receive",
+    .args = "(pre-receive | reference-transaction)",
     .summary = "judge a push by the audit's rules, for git in a bare repository",
     .about =
 	"What `dgrid init --hook` makes git call for each push to a bare repository, with the refs on stdin. The "
@@ -62,9 +66,13 @@ const struct verb verb_hook = {
 	"would be after the push; one violation, and nothing of the push is taken. Neither branch can be set back or "
 	"deleted. Refs below refs/dgrid/ must be those of nodes and of the audit. Every other ref is free, but those "
 	"in refs/replace/.\n\n"
+	"After pre-receive git asks reference-transaction about what really changes: of a ref that is another's name, "
+	"and "
+	"where it takes of a push one of the two branches alone, that is something else. It binds what is done in the "
+	"repository itself, too.\n\n"
 	"Each reason is a line on stderr, which git shows to who pushes. What cannot be judged is not taken.",
     .needs = USAGE_NOTHING,
-    .operands = "pre-receive",
+    .operands = "pre-receive reference-transaction",
     .examples =
 	(const struct usage_note[]){
 	    {"dgrid init --bare --hook /srv/grid.git", "a repository that judges every push"},

@@ -1,4 +1,4 @@
-#include "audit/hook.h"
+#include "audit/hookfiles.h"
 #include "base/asset.h"
 #include "base/file.h"
 #include "base/version.h"
@@ -43,18 +43,23 @@ static int write_in(const char *dir, const char *name, const char *text, struct 
 /* The text of an asset with the source of dgrid that was asked for in place of the one it names. */
 static char *filled(const struct asset *a, const struct plan *p)
 {
-	const char *from[] = {DGRID_SOURCE, "v" DGRID_VERSION}, *to[] = {p->source, p->ref};
+	/* Our own workflows build the repository that they stand in. */
+	const char *from[] = {"DGRID_SOURCE: ${{ github.server_url }}/${{ github.repository }}", DGRID_SOURCE,
+			      "v" DGRID_VERSION};
+	char *source = xasprintf("DGRID_SOURCE: %s", p->source);
+	const char *to[] = {source, p->source, p->ref};
 	struct buf b = {0};
 	for (const char *s = a->bytes; *s;) {
 		size_t i = 0;
-		while (i < 2 && strncmp(s, from[i], strlen(from[i])) != 0)
+		while (i < 3 && strncmp(s, from[i], strlen(from[i])) != 0)
 			i++;
-		if (i < 2) {
+		if (i < 3) {
 			buf_adds(&b, to[i]);
 			s += strlen(from[i]);
 		} else
 			buf_add(&b, s++, 1);
 	}
+	free(source);
 	return buf_detach(&b);
 }
 
@@ -308,7 +313,7 @@ static int cmd_init(const struct context *ctx, int argc, char **argv, struct err
 	    !(rc = file_remove_tree(l.git.dir, e)) && !(rc = git_init_sha256(&l.git, l.url, l.branch, e)))
 		rc = init_clone(&l, &p, e);
 	if (!rc && p.hook)
-		printf("every push to it is judged by hooks/pre-receive\n");
+		printf("every push to it is judged by hooks/pre-receive and hooks/reference-transaction\n");
 	if (l.url)
 		ledger_close(&l);
 	buf_clear(&p.said);
