@@ -475,7 +475,7 @@ void json_remove(struct json *object, const char *name)
 
 void json_append(struct json *array, struct json *value)
 {
-	struct json **link = &array->child;
+	struct json **link = array->last ? &array->last->next : &array->child;
 
 	assert(array->type == JSON_ARRAY && value && !value->next);
 	while (*link)
@@ -485,6 +485,7 @@ void json_append(struct json *array, struct json *value)
 	value->name_len = 0;
 	value->name_line = value->name_col = 0;
 	*link = value;
+	array->last = value;
 }
 
 /* len bytes and a NUL; xstrndup would stop at a NUL inside. */

@@ -20,6 +20,7 @@ struct json {
 	size_t name_len;
 	unsigned name_line, name_col;
 	struct json *child, *next; /* first element/member; next sibling */
+	struct json *last;	   /* json_append's: the element that it added last; NULL: none yet */
 };
 /* NULL and *e filled when text is not one valid JSON document. */
 struct json *json_parse(const char *text, size_t len, struct json_error *e);

@@ -386,27 +386,53 @@ bool rule_text_is(const struct json *object, const char *name, const char *text)
 	return s && text && !strcmp(s, text);
 }
 
+/* A name may hold a NUL, so it is no text. */
+static int by_name(const void *a, const void *b)
+{
+	const struct json *x = *(const struct json *const *)a, *y = *(const struct json *const *)b;
+	size_t least = x->name_len < y->name_len ? x->name_len : y->name_len;
+	int c = memcmp(x->name, y->name, least);
+	return c ? c : (x->name_len > y->name_len) - (x->name_len < y->name_len);
+}
+
+const struct json *rule_index_find(struct rule_index *x, const struct json *like)
+{
+	const struct json *m = x->next ? x->next : x->object->child;
+	if (m && !by_name(&m, &like)) {
+		x->next = m->next;
+		return m;
+	}
+	for (m = x->object->child; m && !x->sorted; m = m->next)
+		x->n++;
+	if (!x->sorted) {
+		x->sorted = xcalloc(x->n + 1, sizeof *x->sorted);
+		x->n = 0;
+		for (m = x->object->child; m; m = m->next)
+			x->sorted[x->n++] = m;
+		qsort(x->sorted, x->n, sizeof *x->sorted, by_name);
+	}
+	const struct json *const *at = bsearch(&like, x->sorted, x->n, sizeof *x->sorted, by_name);
+	x->next = at ? (*at)->next : NULL;
+	return at ? *at : NULL;
+}
+
+void rule_index_clear(struct rule_index *x)
+{
+	free(x->sorted);
+	*x = (struct rule_index){0};
+}
+
 static bool same_members(const struct json *a, const struct json *b)
 {
-	const struct json *x = a->child, *y = b->child;
-	size_t n = 0, m = 0;
-	/* Mostly they stand in the same order. */
-	while (x && y && x->name_len == y->name_len && !memcmp(x->name, y->name, x->name_len)) {
-		if (!rule_same(x, y))
-			return false;
-		x = x->next;
-		y = y->next;
-	}
-	for (const struct json *k = x; k; k = k->next, n++) {
-		const struct json *other = y;
-		while (other && (other->name_len != k->name_len || memcmp(other->name, k->name, k->name_len) != 0))
-			other = other->next;
-		if (!rule_same(k, other))
-			return false;
-	}
-	for (; y; y = y->next)
-		m++;
-	return n == m; /* names are unique, the parser sees to that */
+	struct rule_index in = {.object = b};
+	size_t n = 0;
+	bool same = true;
+	for (const struct json *m = a->child; m && same; m = m->next, n++)
+		same = rule_same(m, rule_index_find(&in, m));
+	for (const struct json *m = b->child; m && same; m = m->next)
+		n--;
+	rule_index_clear(&in);
+	return same && !n; /* names are unique, the parser sees to that */
 }
 
 bool rule_same(const struct json *a, const struct json *b)

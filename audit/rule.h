@@ -195,6 +195,14 @@ struct rule_move {
 };
 #define rule_say(m, rule, ...) rule_tell((m)->rules, rule, (m)->c, (m)->path, __VA_ARGS__)
 
+/* Members of one object, found by name in any order: starts as {.object = o}, rule_index_clear frees. */
+struct rule_index {
+	const struct json *object, *next; /* next: mostly they are asked for in their own order */
+	const struct json **sorted;
+	size_t n;
+};
+const struct json *rule_index_find(struct rule_index *x, const struct json *like); /* NULL: none has its name */
+void rule_index_clear(struct rule_index *x);
 bool rule_same(const struct json *a, const struct json *b); /* the same value, members in any order; NULL: absent */
 bool rule_text_is(const struct json *object, const char *name, const char *text); /* a string, and that one */
 /* How far a time may be off that two machines, or a document and its commit, tell: seconds. */

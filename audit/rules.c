@@ -28,33 +28,22 @@ void rules_wants(const struct rule_change *ch, bool *old, bool *new)
 
 /* ---- documents ---- */
 
-static const struct json *member(const struct json *in, const struct json *like)
-{
-	const struct json *m = in->child;
-	while (m && (m->name_len != like->name_len || memcmp(m->name, like->name, like->name_len) != 0))
-		m = m->next; /* a name may hold a NUL, so it is no text */
-	return m;
-}
-
 /* The name of a submitted member that differs; NULL: none does. Whoever approves adds a signature. */
 static const char *differs(const struct json *a, const struct json *b, bool may_sign)
 {
-	for (int turn = 0; turn < 2; turn++) {
-		const struct json *from = turn ? b : a, *in = turn ? a : b, *guess = in->child;
-		for (const struct json *m = from->child; m; m = m->next) {
-			/* Mostly they stand in the same order. */
-			const struct json *other =
-			    guess && guess->name_len == m->name_len && !memcmp(guess->name, m->name, m->name_len)
-				? guess
-				: member(in, m);
-			guess = other ? other->next : guess;
+	const char *name = NULL;
+	for (int turn = 0; turn < 2 && !name; turn++) {
+		struct rule_index in = {.object = turn ? a : b};
+		for (const struct json *m = (turn ? b : a)->child; m && !name; m = m->next) {
+			const struct json *other = rule_index_find(&in, m);
 			if (rule_dgrids(m) || (may_sign && !strcmp(m->name, "signatures")))
 				continue;
 			if (turn ? !other : !rule_same(m, other))
-				return m->name;
+				name = m->name;
 		}
+		rule_index_clear(&in);
 	}
-	return NULL;
+	return name;
 }
 
 /* What dgrid wrote must be a document, under its own name. */
