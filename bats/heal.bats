@@ -95,6 +95,7 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	[ "$(field failed dead '[a["outcome"] for a in t["attempts"]]')" = "['lost']" ]
 }
 
+# bats test_tags=plain
 @test "three hundred large beats of strangers hide no live node; one that cannot be read is no silence" {
 	local fill empty i
 	# A live node is late now and then beside all the others of a test run: five seconds would tell nothing.

@@ -8,7 +8,7 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 MAKE=${MAKE:-make}
 STRICT=${DGRID_STRICT:-0}
-JOBS=${DGRID_JOBS:-2}
+JOBS=${DGRID_JOBS:-$(($(getconf _NPROCESSORS_ONLN) + 1))} # they wait for most of their time
 PATH=$PATH:/usr/sbin:/sbin
 passed=0 failed=0 skipped=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-test.XXXXXX") || exit 1
@@ -68,7 +68,27 @@ skip() { # NAME WHY
 	fi
 }
 
+# What takes one processor and no deadline runs beside others: beside NAME COMMAND..., and later NAME's lines are those
+# of `said NAME`.
+declare -A pids=()
+beside() {
+	local name=$1
+	shift
+	{
+		"$@"
+		echo $? >"$work/beside.$name.rc"
+	} >"$work/beside.$name" 2>&1 </dev/null &
+	pids[$name]=$!
+}
+said() {
+	wait "${pids[$1]}"
+	unset "pids[$1]"
+	cat "$work/beside.$1"
+	return "$(<"$work/beside.$1.rc")"
+}
+
 cleanup() {
+	for pid in "${pids[@]}"; do kill "$pid"; done 2>/dev/null
 	stop_dockerd
 	if [[ -n $podman_image ]]; then podman rmi --force dgrid-test:1 >/dev/null 2>&1; fi
 	rm -rf "$work"
@@ -232,6 +252,7 @@ if [[ $(id -u) == 0 ]] && command -v podman >/dev/null && ! podman image exists 
 	podman_image=1
 	count "image dgrid-test:1 for podman" import_image podman
 fi
+beside packaging "$MAKE" --no-print-directory -s packaging
 if command -v spin >/dev/null; then
 	count "model" sh tests/model/check.sh
 	sed -n 's/^/# /p' "$work/out"
@@ -264,7 +285,7 @@ else
 	skip "documents" "python3, its yaml or bwrap is not installed"
 fi
 note "packaging"
-lines packaging "$MAKE" --no-print-directory -s packaging
+lines packaging said packaging
 if ! command -v bats >/dev/null; then
 	skip "bats" "bats is not installed"
 	finish
