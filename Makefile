@@ -139,8 +139,8 @@ $(T)/test_lzma: tests/test_lzma.c tests/test.h $(wildcard packaging/packed/lzma.
 	$(call say,CC,$<)
 	$(Q)$(CC) $(ALL_C) $(ALL_L) -o $@ tests/test_lzma.c packaging/packed/lzma.c
 
-# Random honest histories for tests/tamper: the program's own code, with these five played by the test.
-HONEST_OBJ := $(filter-out $(O)/ledger.o $(O)/store/registry.o $(O)/store/origin.o $(O)/store/heartbeat.o $(O)/runner.o $(O)/base/clock.o,$(LIB_OBJ))
+# Random honest histories for tests/tamper: the program's own code, with these played by the test.
+HONEST_OBJ := $(filter-out $(O)/ledger.o $(O)/store/registry.o $(O)/store/origin.o $(O)/store/heartbeat.o $(O)/runner.o $(O)/base/clock.o $(O)/worker/inputs.o,$(LIB_OBJ))
 $(T)/honest: tests/honest.c tests/honest_orders.c tests/honest_schedule.c tests/honest_stage.c $(wildcard tests/honest_*.h) $(HONEST_OBJ) $(HEADERS) $(O)/flags | deps
 	@mkdir -p $(T)
 	$(call say,CC,$<)

@@ -3,6 +3,7 @@
 #include "base/proc.h"
 #include "base/sig.h"
 #include "base/text.h"
+#include "base/treecopy.h"
 #include "git/git.h"
 #include "sandbox/enter.h"
 #include "sandbox/rootfs.h"
@@ -219,6 +220,8 @@ int main(int argc, char **argv)
 		proc_give_up_when(interrupted);
 		return end_output(bring_main(argc, argv, &e) ? fail(&e) : 0);
 	}
+	if (treecopy_asked(argc, argv))
+		return end_output(treecopy_main(argv, &e) ? fail(&e) : 0);
 	int i = global_options(&ctx, argc, argv, &found, &e);
 	if (i < 0)
 		goto out;

@@ -130,7 +130,7 @@ static void judge_out(struct push *p, const char *ref, const struct place_out *o
 		refuse(p, "ref.out", NULL, ref, "may only move forward");
 }
 
-/* The name of an input says which tree it is, so nobody can put another in its place. */
+/* The name of an input, or of a checkpoint, says which tree it is, so nobody can put another in its place. */
 static void judge_in(struct push *p, const char *ref, const char *tree, const char *new)
 {
 	struct buf is = {0}, parent = {0};
@@ -153,11 +153,14 @@ static void judge_in(struct push *p, const char *ref, const char *tree, const ch
 static bool judge_place(struct push *p, const char *ref, const char *old, const char *new)
 {
 	struct place_out out;
+	struct place_checkpoint checkpoint;
 	const char *name;
 	if (place_out_parse(ref, &out))
 		judge_out(p, ref, &out, old, new);
 	else if (place_in_parse(ref, &name))
 		judge_in(p, ref, name, new);
+	else if (place_checkpoint_parse(ref, &checkpoint))
+		judge_in(p, ref, checkpoint.tree, new);
 	else
 		return place_keep_parse(ref, &name);
 	return true;
@@ -177,7 +180,7 @@ static void judge_ref(struct push *p, const char *ref, const char *old, const ch
 	if (ours && !good && !judge_place(p, ref, old, new))
 		refuse(p, "ref.name", NULL, ref,
 		       "no ref of dgrid's (expected refs/dgrid/heartbeats/NODE, tails/NODE, out/DAY/NODE/N, in/TREE, "
-		       "keep/NAME or " CHECKPOINT_REF ", NODE and NAME being 1-64 of A-Z a-z 0-9 _ -)");
+		       "ck/NONCE/TREE, keep/NAME or " CHECKPOINT_REF ", NODE and NAME being 1-64 of A-Z a-z 0-9 _ -)");
 	const char *branch = strncmp(ref, "refs/heads/", 11) ? "" : ref + 11;
 	if (!strcasecmp(branch, p->branch) || !strcasecmp(branch, ARCHIVE_BRANCH))
 		refuse(p, "ref.name", NULL, ref,

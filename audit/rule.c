@@ -73,6 +73,11 @@ static const struct rule rules[RULE_N] = {
     [RULE_NEEDS_SKIP] = {"needs.skip", "what is skipped needs a task that is in failed, and names it"},
     [RULE_NEEDS_KEPT] = {"needs.kept", "what a task waits for stays on the branch until that task has ended"},
     [RULE_INPUT_PINNED] = {"input.pinned", "what a task is given of others is what their results say that they left"},
+    [RULE_CHECKPOINT_PINNED] =
+	{"checkpoint.pinned",
+	 "a run is given the newest checkpoint that the attempts of its task show, or none where a person wanted none; "
+	 "what "
+	 "a claim says it saved stands on a ref of its own, within `out_mb`; without `checkpoint` there are none"},
     [RULE_GROUP_LIMIT] = {"group.limit",
 			  "with what a commit claims, no more run of a concurrency group, with a label or of a "
 			  "submitter than `grid.json` of its parent and the claimed task's `max_running` give"},

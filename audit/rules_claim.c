@@ -1,4 +1,5 @@
 #include "audit/rules_claim.h"
+#include "audit/rules_checkpoint.h"
 #include "audit/rules_vote.h"
 #include "schema/consent.h"
 #include "schema/node.h"
@@ -246,6 +247,7 @@ void rules_claim(const struct rule_move *m)
 	judge_time(m, claim);
 	judge_signature(m);
 	judge_network(m, claim);
+	rules_checkpoint_given(m, claim);
 	rules_vote_claim(m, claim);
 	judge_task(m, claim);
 	judge_limits(m, claim);
@@ -258,7 +260,7 @@ void rules_claim(const struct rule_move *m)
 		rule_kept(m, "not_before", RULE_TASK_FIELDS);
 }
 
-/* Only lease_until may differ. */
+/* Only lease_until may differ, and what the run has saved. */
 static bool same_claim(const struct rule_move *m, const struct json *a, const struct json *b)
 {
 	static const char *const never[] = {"node", "nonce", "attempt", "claimed_at"};
@@ -272,13 +274,15 @@ static bool same_claim(const struct rule_move *m, const struct json *a, const st
 			return false;
 		}
 	struct json *was = json_copy(a), *is = json_copy(b);
-	json_remove(was, "lease_until");
-	json_remove(is, "lease_until");
+	for (size_t i = 0; i < 2; i++) {
+		json_remove(was, i ? "saved" : "lease_until");
+		json_remove(is, i ? "saved" : "lease_until");
+	}
 	bool same = rule_same(was, is);
 	json_free(was);
 	json_free(is);
 	if (!same)
-		rule_say(m, RULE_CLAIM_RENEWAL, "more of the claim than lease_until was changed");
+		rule_say(m, RULE_CLAIM_RENEWAL, "more of the claim than lease_until and saved was changed");
 	return same;
 }
 
@@ -287,6 +291,7 @@ void rules_in_place(const struct rule_move *m)
 	const struct json *is = json_get(m->new, "claim");
 	int64_t before = json_time(m->claim, "lease_until"), after = json_time(is, "lease_until");
 	if (!rule_same(m->claim, is) && same_claim(m, m->claim, is)) {
+		rules_checkpoint_saved(m, is);
 		if (!rule_own(m))
 			rule_say(m, RULE_CLAIM_RENEWAL, "%s's claim was renewed by %s",
 				 json_str(m->claim, "node") ? json_str(m->claim, "node") : "nobody", m->c->who);

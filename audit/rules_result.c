@@ -1,4 +1,5 @@
 #include "audit/rules_result.h"
+#include "audit/rules_checkpoint.h"
 #include "audit/rules_run.h"
 #include "audit/rules_vote.h"
 #include "schema/consent.h"
@@ -22,8 +23,9 @@ static const char *or_none(const char *s)
 /* The entry that ends a claim is its copy. */
 static void judge_entry(const struct rule_move *m, const struct json *entry)
 {
-	static const char *const same[] = {"node",   "nonce",	  "attempt", "claimed_at", "lease_until", "replicas",
-					   "quorum", "signed_by", "after",   "inputs",	   "ahead"};
+	static const char *const same[] = {"node",     "nonce",	     "attempt",	  "claimed_at", "lease_until",
+					   "replicas", "quorum",     "signed_by", "after",	"inputs",
+					   "ahead",    "checkpoint", "saved"};
 	if (json_get(m->new, "claim"))
 		rule_say(m, RULE_ATTEMPTS_GROW, "the claim ended, and still stands in the task");
 	for (size_t i = 0; i < sizeof same / sizeof *same; i++)
@@ -174,6 +176,7 @@ void rules_back(const struct rule_move *m)
 		return;
 	judge_entry(m, entry);
 	rules_out(m, entry, "ended_at");
+	rules_checkpoint_left(m, entry);
 	bool failed = outcome && (!strcmp(outcome, "failed") || !strcmp(outcome, "timeout") || !strcmp(outcome, "oom"));
 	bool unstartable = outcome && !strcmp(outcome, "unstartable");
 	if (!failed && !unstartable)
@@ -432,6 +435,7 @@ void rules_retry(const struct rule_move *m)
 		return;
 	if (!rule_fields(m, FIELD_ATTEMPT, entry) || !rule_now(m, RULE_ATTEMPTS_RETRY, entry, "ended_at"))
 		return;
+	rules_checkpoint_again(m, entry);
 	if (!outcome || strcmp(outcome, "retried") != 0)
 		rule_say(m, RULE_ATTEMPTS_RETRY, "back in the queue without a \"retried\" entry");
 	else if (!rule_same(json_get(entry, "outliers"), outliers && outliers->child ? outliers : NULL))

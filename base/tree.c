@@ -77,7 +77,7 @@ struct walk {
 
 static int broken(struct walk *w, const char *what, const char *name)
 {
-	if (!w->keep)
+	if (!w->keep || (w->limits->moving && errno == ENOENT))
 		return 0; /* it may have gone meanwhile */
 	return err_set(w->e, errno == EACCES || errno == EPERM ? ERR_PERM : ERR_UNAVAILABLE, "cannot %s '%s%s': %s",
 		       what, w->path, name, strerror(errno));

@@ -16,6 +16,7 @@ struct tree_limits {
 	int64_t bytes;	    /* of all files: as long as they say they are, or what they take on the disk, if more */
 	int64_t file_bytes; /* of the largest file; 0: as many as bytes */
 	bool links;	    /* symbolic links that stay inside are listed, not left out */
+	bool moving;	    /* it is being written to: what vanishes meanwhile is left out */
 	bool foreign;	    /* somebody's own folder: nothing in it is changed, not even to be able to read it */
 };
 enum tree_over { TREE_FITS, TREE_ENTRIES, TREE_BYTES, TREE_FILE, TREE_DEPTH };

@@ -30,6 +30,7 @@ teardown() {
 @test "docker: the points of a task, each in a sandbox of its own or all in one" { check_points; }
 @test "docker: what a run used is told, its processor time and its processes are limited" { check_usage; }
 @test "docker: a script reads the file that stdin names" { check_stdin; }
+@test "docker: a task with checkpoints goes on where another node stopped, or died" { check_checkpoints; }
 
 @test "docker: the image that grid.json pins runs, and no other" { check_pins; }
 @test "docker: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }

@@ -555,3 +555,68 @@ SH
 	wait_until 10 nothing_left "sleep $mark"
 	"$DGRID" audit
 }
+
+# A task that counts, over three nodes: one stops at once, one is killed, the last goes on to the end.
+check_checkpoints() { # [COMMAND]: to be done before
+	local engine=("--engine" "$ENGINE") n
+	grid_settings '"images": ["dgrid-test:1"], "heartbeat_seconds": 1, "orphan_after_seconds": 5, "max_clock_skew_seconds": 0, "checkpoint_seconds": 1'
+	"${@:-:}"
+	task count '{"checkpoint": true, "timeout_seconds": 120}' <<'SH'
+log() { { cat /out/log; echo "$1"; } >/out/log.tmp && mv /out/log.tmp /out/log; }
+if [ -e /in/.checkpoint/log ]; then cp /in/.checkpoint/log /out/log; else : >/out/log; fi
+echo no >>/in/.checkpoint/log
+log begin
+n=$(grep -vc begin /out/log)
+until [ "$n" -ge 40 ] && [ "$(grep -c begin /out/log)" -ge 3 ]; do
+	n=$((n + 1))
+	log $n
+	sleep 0.05
+done
+cat /out/log
+SH
+	node() { # N
+		spawn "$T/n$1.log" "${STARTER[@]}" "$DGRID" worker --node-id "$NODE-$1" "${engine[@]}" --work-dir "$T/n$1"
+	}
+	of() { ledger_json "$1" count | jq -r "$2"; }
+	saved() { [ "$(of in_progress 'select(.claim.node == "'"$NODE-$1"'").claim.saved.tree // empty')" ]; }
+	tree_log() { git -C "$ORIGIN" show "$1:log"; }
+	node 1
+	wait_until 30 saved 1
+	kill -TERM "$SPAWNED"
+	wait_until 20 grep -q 'draining: no new claims' "$T/n1.log"
+	kill -TERM "$SPAWNED"
+	wait_until 30 ledger_has queue count
+	wait_until 30 pid_ended "$SPAWNED"
+	[ "$(of queue '.attempts[0] | .outcome, .out.ref' | sed 's/20..-..-../DAY/')" = "released
+refs/dgrid/out/DAY/$NODE-1/1" ]
+	first=$(of queue '.attempts[0].out.tree')
+	node 2
+	wait_until 30 saved 2
+	[ "$(of in_progress .claim.checkpoint.tree)" = "$first" ]
+	kill -KILL "$SPAWNED"
+	wait_until 30 pid_ended "$SPAWNED"
+	second=$(of in_progress .claim.saved.tree)
+	[ "$(git -C "$ORIGIN" rev-parse "$(of in_progress .claim.saved.ref)^{tree}")" = "$second" ]
+	node 3
+	wait_until 60 ledger_has completed count
+	[ "$(of completed '[.attempts[] | .outcome] | join(" ")')" = 'released lost success' ]
+	[ "$(of completed '.attempts[2].checkpoint.tree')" = "$second" ]
+	"$DGRID" get count log -o - >"$T/log"
+	# Each attempt went on from the checkpoint's very end, and no step is missing or there twice.
+	n=$(tree_log "$first" | wc -l)
+	[ "$(head -n "$n" "$T/log")" = "$(tree_log "$first")" ]
+	[ "$(sed -n "$((n + 1))p" "$T/log")" = begin ]
+	n=$(tree_log "$second" | wc -l)
+	[ "$(head -n "$n" "$T/log")" = "$(tree_log "$second")" ]
+	[ "$(sed -n "$((n + 1))p" "$T/log")" = begin ]
+	[ "$(grep -v begin "$T/log")" = "$(seq "$(grep -vc begin "$T/log")")" ]
+	[ "$(grep -c begin "$T/log")" = 3 ]
+	! grep -q no "$T/log"
+	"$DGRID" audit
+	# What was saved while it ran is not needed any more, but where its last run began: for who runs it again.
+	wait_until 20 one_saved "$second"
+	run -0 "${STARTER[@]}" "$DGRID" rerun count
+	[[ "$output" == *"from  checkpoint ${second:0:12}, as then"*reproducible ]]
+	if [[ $ENGINE != bwrap ]]; then "${STARTER[@]}" "$DGRID" worker --node-id "$NODE-2" "${engine[@]}" --once --work-dir "$T/n2"; fi
+}
+one_saved() { [ "$(git -C "$ORIGIN" for-each-ref --format='%(refname:lstrip=4)' refs/dgrid/ck)" = "$1" ]; }

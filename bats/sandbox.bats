@@ -58,6 +58,8 @@ hostile() {
 @test "bwrap: the points of a task, each in a sandbox of its own or all in one" { check_points; }
 @test "bwrap: what a run used is told, its processor time and its processes are limited" { check_usage; }
 @test "bwrap: a script reads the file that stdin names" { check_stdin; }
+@test "bwrap: a task with checkpoints goes on where another node stopped, or died" { check_checkpoints; }
+@test "bwrap as an ordinary user: the same" { check_checkpoints ordinary_user; }
 @test "bwrap: each task has devices of its own" { check_devices; }
 
 @test "bwrap: a sandbox dies with its worker" {

@@ -387,6 +387,7 @@ static const struct setting {
     {NUMBER(max_in_mb, 64, 0, 2048), "the most that a task may be given in `/in`, all its inputs together; 0: none"},
     {NUMBER(max_in_files, 10000, 1, 100000), "files and folders that a task may be given there"},
     {NUMBER(keep_out_days, 14, 1, 36500), "how long what tasks left in `/out` is kept"},
+    {NUMBER(checkpoint_seconds, 600, 1, 86400), "between two looks at the `/out` of a running task with `checkpoint`"},
     {OTHER(concurrency, parse_concurrency, "object of whole numbers, 0-100000", "{}"),
      "how many tasks may run at a time, by concurrency group (one that is not named: 1), `label:NAME`, "
      "`submitter:NAME` "

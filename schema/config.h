@@ -22,6 +22,7 @@ struct grid_config {
 	    max_out_mb, max_out_files, /* what a task may leave in /out; max_out_mb 0: no /out */
 	    max_in_mb, max_in_files,   /* what a task may be given in /in; max_in_mb 0: nothing */
 	    keep_out_days,	       /* how long that is kept */
+	    checkpoint_seconds,	       /* between two checkpoints of a running task */
 	    replicas, quorum;	       /* of tasks that do not say, see vote.h; quorum 0: a majority */
 	int64_t max_pids_once;	       /* by programs whose default was another; the same where the file says */
 	bool workers_promote;	 /* "promote": idle workers move approved tasks to the queue, else a workflow does */

@@ -165,14 +165,30 @@ size_t inputs_of(const struct json *doc, struct input out[INPUTS_MAX])
 	return n;
 }
 
+bool input_pin_valid(const struct json *pin)
+{
+	return is_oid(json_get(pin, "tree")) && is_ref(json_get(pin, "ref"));
+}
+
 void inputs_pin(struct input *v, size_t n, const struct json *pinned)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct json *one = v[i].task ? json_get(pinned, v[i].name) : NULL;
-		bool good = is_oid(json_get(one, "tree")) && is_ref(json_get(one, "ref"));
+		bool good = input_pin_valid(one);
 		if (v[i].task) {
 			v[i].tree = good ? json_str(one, "tree") : NULL;
 			v[i].ref = good ? json_str(one, "ref") : NULL;
 		}
 	}
+}
+
+size_t inputs_given(const struct json *doc, const struct json *pinned, const struct json *checkpoint,
+		    struct input out[INPUTS_GIVEN])
+{
+	size_t n = inputs_of(doc, out);
+	inputs_pin(out, n, pinned);
+	if (input_pin_valid(checkpoint))
+		out[n++] = (struct input){
+		    .name = INPUT_CHECKPOINT, .tree = json_str(checkpoint, "tree"), .ref = json_str(checkpoint, "ref")};
+	return n;
 }

@@ -9,7 +9,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define INPUTS_MAX 16 /* of one task */
+#define INPUTS_MAX 16		      /* of one task */
+#define INPUTS_GIVEN (INPUTS_MAX + 1) /* to its script: with what an earlier attempt left */
+#define INPUT_CHECKPOINT ".checkpoint"
 
 struct input {		      /* borrowed from the task's document */
 	const char *name;     /* it stands in /in/NAME */
@@ -29,6 +31,11 @@ bool inputs_valid(const struct json *inputs, int64_t max_mb, int64_t max_files, 
 /* What tasks left, as a claim names it: {"NAME": {"tree", "ref"}}, which is borrowed, too; NULL: nothing is. What is
  * no object id on a ref is left out: others wrote it. */
 void inputs_pin(struct input *v, size_t n, const struct json *pinned);
+/* What one attempt is given: the task's inputs, pinned, and behind them the checkpoint that its claim names ({"tree",
+ * "ref"}; NULL: none). How many. */
+size_t inputs_given(const struct json *doc, const struct json *pinned, const struct json *checkpoint,
+		    struct input out[INPUTS_GIVEN]);
+bool input_pin_valid(const struct json *pin); /* is it a tree on a ref, by its form? */
 /* How many there are. Of a task whose inputs are not valid, any of their members may be NULL. */
 size_t inputs_of(const struct json *doc, struct input out[INPUTS_MAX]);
 #endif

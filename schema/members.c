@@ -303,6 +303,11 @@ static void check_retry(const struct members *k, const struct json *m)
 	check_bool(k, m, &k->t->retry_on_failure);
 }
 
+static void check_checkpoint(const struct members *k, const struct json *m)
+{
+	check_bool(k, m, &k->t->checkpoint);
+}
+
 static void check_share(const struct members *k, const struct json *m)
 {
 	check_bool(k, m, &k->t->share_sandbox);
@@ -463,6 +468,12 @@ static const struct field {
     {{"retry_on_failure", "boolean", "try again after a failure, timeout or out-of-memory, with growing waits", "false",
       false},
      check_retry},
+    {{"checkpoint", "boolean",
+      "what an attempt that did not succeed left in `/out`, and what stood there every `checkpoint_seconds` of "
+      "`grid.json`, is given to the next one, in `/in/.checkpoint`; not with `points`, nor of a task that several "
+      "nodes run",
+      "false", false},
+     check_checkpoint},
     {{"replicas", "integer",
       "1-9; so many nodes run it, one after the other, until `quorum` of them found the same; not with "
       "`retry_on_failure`",
@@ -519,7 +530,8 @@ static const struct field {
     {{"claim", "`in_progress/`",
       "`node`, `attempt`, `nonce`, `claimed_at`, `lease_until`; of a task that "
       "several nodes run also `replicas`, `quorum`; of one with `after` how those ended; `ahead` where the node had no "
-      "free slot for it yet: its place in the line there",
+      "free slot for it yet: its place in the line there; `checkpoint`: what the attempt is given of the one before; "
+      "`saved`: its own newest checkpoint",
       NULL, false},
      NULL},
     {{"attempts", "everywhere",

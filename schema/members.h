@@ -37,7 +37,7 @@ struct task {
 	const char *workdir;	/* the input that it begins in a copy of; NULL: none */
 	int64_t out_mb;		/* what it may leave in /out; 0: there is none */
 	double cpus;
-	bool retry_on_failure, share_sandbox;
+	bool retry_on_failure, share_sandbox, checkpoint;
 	int64_t replicas, quorum; /* as the task has them; 0: it does not say */
 	int64_t not_before;	  /* UTC seconds, of its start_after and what dgrid wrote the later; 0: at once */
 	int64_t deadline;	  /* UTC seconds; 0: none, or none any more */

@@ -44,6 +44,17 @@ static void check_terms(const struct members *k)
 	if (secrets && replicas > 1)
 		problem_in(k->p, secrets->line, secrets->col, "secrets",
 			   "not valid of a task that %lld nodes run (expected \"replicas\": 1)", (long long)replicas);
+	const struct json *checkpoint = json_get(t->doc, "checkpoint");
+	if (t->checkpoint && replicas > 1)
+		problem_in(k->p, checkpoint->line, checkpoint->col, "checkpoint",
+			   "true is not valid of a task that %lld nodes run (expected false, or \"replicas\": 1)",
+			   (long long)replicas);
+	else if (t->checkpoint && json_get(t->doc, "points"))
+		problem_in(k->p, checkpoint->line, checkpoint->col, "checkpoint",
+			   "true is not valid beside \"points\" (expected one of them)");
+	else if (t->checkpoint && !t->out_mb)
+		problem_in(k->p, checkpoint->line, checkpoint->col, "checkpoint",
+			   "true is not valid of a task without /out (expected an \"out_mb\" above 0)");
 	if (t->retry_on_failure && replicas > 1)
 		problem_in(k->p, retry->line, retry->col, "retry_on_failure",
 			   "true is not valid of a task that %lld nodes run (expected false, or \"replicas\": 1)",

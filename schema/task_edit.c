@@ -56,10 +56,12 @@ void task_claim_add(struct json *doc, const char *name, struct json *value)
 void task_renew_claim(struct json *doc, int64_t lease_seconds)
 {
 	const struct json *claim = json_get(doc, "claim");
+	int64_t until = clock_now() + lease_seconds;
 	if (!claim || claim->type != JSON_OBJECT)
 		return;
 	struct json *renewed = json_copy(claim);
-	set_time(renewed, "lease_until", clock_now() + lease_seconds);
+	if (until > task_lease_until(doc)) /* one that was claimed ahead may have a longer one */
+		set_time(renewed, "lease_until", until);
 	json_set(doc, "claim", renewed);
 }
 

@@ -1,6 +1,7 @@
 #include "site/taskpage.h"
 #include "base/clock.h"
 #include "base/markup.h"
+#include "schema/checkpoint.h"
 #include "schema/input.h"
 #include "schema/points.h"
 #include "schema/result.h"
@@ -331,6 +332,9 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact_nodes(b, "Waited for by", p->behind);
 	char points[64];
 	fact(b, "Points", points_words(doc, snapshot_points_done(p->s, p->task->id, doc), points));
+	char *checkpoint = checkpoint_words(doc);
+	fact(b, "Checkpoint", checkpoint);
+	free(checkpoint);
 	fact_value(b, "Time limit", json_get(doc, "timeout_seconds"), points[0] ? " s a point" : " s");
 	fact_value(b, "Priority", json_get(doc, "priority"), "");
 	fact_labels(b, json_get(doc, "labels"));

@@ -64,6 +64,7 @@ static int fetch(const struct filestore *o, const char *ref, const char *here, c
 int bring_out(const struct filestore *o, const char *tree, const char *ref, struct err *e)
 {
 	struct place_out place;
+	struct place_checkpoint saved;
 	struct err first;
 	if (check(tree, e))
 		return -1;
@@ -72,12 +73,16 @@ int bring_out(const struct filestore *o, const char *tree, const char *ref, stru
 	if (!GIT(o, NULL, &first, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", tree) &&
 	    bring_at_hand(o, tree))
 		return 0;
-	if (!ref || !place_out_parse(ref, &place))
+	bool out = ref && place_out_parse(ref, &place), checkpoint = ref && place_checkpoint_parse(ref, &saved);
+	if (!out && !checkpoint)
 		return err_set(e, ERR_NOENT, "the files are not at the remote: %.300s", first.msg);
-	char *here = xasprintf("refs/got/%s/%s/%d", place.day, place.node, place.number);
+	char *here = out ? xasprintf("refs/got/%s/%s/%d", place.day, place.node, place.number)
+			 : xasprintf("refs/got/%s", saved.nonce);
 	int rc = fetch(o, ref, here, NULL, e);
 	free(here);
-	if (rc && e->class == ERR_NOENT)
+	if (rc && e->class == ERR_NOENT && checkpoint)
+		rc = err_set(e, ERR_NOENT, "the files are gone: there is no %s any more", ref);
+	else if (rc && e->class == ERR_NOENT)
 		rc =
 		    err_set(e, ERR_NOENT,
 			    "the files are gone: %s is deleted when it is older than keep_out_days. The tree's id, %s, "

@@ -77,3 +77,19 @@ void place_keep_name(char ref[PLACE_MAX], const char *name, bool heads)
 {
 	snprintf(ref, PLACE_MAX, "%s/%s", heads ? PLACE_HEADS "keep" : PLACE_KEEP, name);
 }
+
+bool place_checkpoint_parse(const char *ref, struct place_checkpoint *p)
+{
+	const char *rest = below(ref, "ck");
+	*p = (struct place_checkpoint){0};
+	if (!rest || strspn(rest, "0123456789abcdef") != 32 || rest[32] != '/' || !place_oid_valid(rest + 33))
+		return false;
+	snprintf(p->nonce, sizeof p->nonce, "%.32s", rest);
+	snprintf(p->tree, sizeof p->tree, "%s", rest + 33);
+	return true;
+}
+
+void place_checkpoint_name(char ref[PLACE_MAX], const struct place_checkpoint *p, bool heads)
+{
+	snprintf(ref, PLACE_MAX, "%s/%s/%s", heads ? PLACE_HEADS "ck" : PLACE_CHECKPOINT, p->nonce, p->tree);
+}

@@ -4,8 +4,8 @@
  *                              unless the node lost its store within the day
  *   refs/dgrid/in/TREE         an input: a commit without parent whose tree is TREE
  *   refs/dgrid/keep/NAME       outputs that somebody keeps for good
- * Where a host takes heads only they are refs/heads/dgrid-out/..., refs/heads/dgrid-in/... and
- * refs/heads/dgrid-keep/... */
+ *   refs/dgrid/ck/NONCE/TREE   a checkpoint of the run whose claim has that nonce: a commit likewise
+ * Where a host takes heads only they are refs/heads/dgrid-out/... and so on. */
 #ifndef PLACES_H
 #define PLACES_H
 #include <stdbool.h>
@@ -14,6 +14,7 @@
 #define PLACE_OUT "refs/dgrid/out"
 #define PLACE_IN "refs/dgrid/in"
 #define PLACE_KEEP "refs/dgrid/keep"
+#define PLACE_CHECKPOINT "refs/dgrid/ck"
 #define PLACE_HEADS "refs/heads/dgrid-" /* in place of refs/dgrid/ */
 #define PLACE_MAX 176			/* bytes of such a name, and the NUL */
 
@@ -29,5 +30,10 @@ bool place_in_parse(const char *ref, const char **tree); /* tree: the end of ref
 void place_in_name(char ref[PLACE_MAX], const char *tree, bool heads);
 bool place_keep_parse(const char *ref, const char **name);
 void place_keep_name(char ref[PLACE_MAX], const char *name, bool heads);
+struct place_checkpoint {
+	char nonce[33], tree[72];
+};
+bool place_checkpoint_parse(const char *ref, struct place_checkpoint *p);
+void place_checkpoint_name(char ref[PLACE_MAX], const struct place_checkpoint *p, bool heads);
 bool place_oid_valid(const char *oid); /* a whole object id: 40 or 64 of 0-9a-f */
 #endif

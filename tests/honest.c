@@ -9,8 +9,10 @@
 #include "honest_orders.h"
 #include "honest_schedule.h"
 #include "honest_stage.h"
+#include "schema/checkpoint.h"
 #include "schema/node.h"
 #include "store/archive.h"
+#include "store/places.h"
 #include "store/promote.h"
 #include "store/waiting.h"
 #include "verbs/verbs.h"
@@ -92,16 +94,31 @@ static struct ledger open_as(const struct actor *a, const char *name)
 	return l;
 }
 
+static struct outputs no_folders = {.unseen = true};
+
+static bool has_checkpoints(const char *id)
+{
+	struct json *doc = ledger_doc(NULL, TASK_IN_PROGRESS, id, NULL);
+	bool has = checkpoint_asked(doc);
+	json_free(doc);
+	return has;
+}
+
 /* What the courier makes of a result whose run left files: they are at the remote, under the day on which they came. */
 static void leave_files(struct sim_node *n)
 {
 	for (struct outcome *o = n->outbox.first; o; o = o->next) {
 		char day[32], ref[100], tree[72];
-		if (!o->result || json_get(json_get(o->result, "limits"), "out_mb"))
+		const char *error = json_str(o->result, "out_error");
+		bool kept =
+		    !o->result && !o->kept && !strcmp(o->status, "released") && has_checkpoints(o->id) && one_in(2);
+		if (!kept && (!error || strcmp(error, OUTPUTS_UNSEEN) != 0))
 			continue;
-		struct json *limits = json_copy(json_get(o->result, "limits")), *out = json_new(JSON_OBJECT);
-		json_set(limits, "out_mb", json_new_int(16));
-		json_set(o->result, "limits", limits);
+		if (kept)
+			o->kept = json_new(JSON_OBJECT);
+		else
+			json_remove(o->result, "out_error");
+		struct json *out = json_new(JSON_OBJECT);
 		memset(tree, '0' + (int)strlen(o->id) % 10, sizeof tree); /* so that votes agree */
 		tree[40] = 0;
 		snprintf(ref, sizeof ref, "refs/dgrid/out/%.10s/%s/%d", clock_format(clock_now(), day), n->a.id,
@@ -112,12 +129,36 @@ static void leave_files(struct sim_node *n)
 		if (one_in(3))
 			json_set(out, "left_out", json_new_int((int64_t)below(9) + 1));
 		json_set(out, "ref", json_new_str(ref));
+		struct json *to = kept ? o->kept : o->result;
 		if (one_in(4))
-			json_set(o->result, "out_error", json_new_str("declined by the host: too large"));
+			json_set(to, "out_error", json_new_str("declined by the host: too large"));
 		else if (one_in(2))
-			json_set(o->result, "out", json_copy(out));
+			json_set(to, "out", json_copy(out));
 		json_free(out);
 	}
+}
+
+/* As slot_edit_renew, with a checkpoint that the saver has brought to the remote. */
+static enum change_verdict renew(void *ctx, struct json *doc, enum task_state *to)
+{
+	const struct slot *s = ctx;
+	enum change_verdict v = slot_edit_renew(ctx, doc, to);
+	char when[32], ref[PLACE_MAX];
+	struct place_checkpoint p;
+	if (v != CHANGE_APPLY || !s->run || !checkpoint_asked(doc) || s->terms.replicas > 1 || one_in(3))
+		return v;
+	memset(p.tree, 'a' + (int)below(6), sizeof p.tree);
+	p.tree[40] = 0;
+	snprintf(p.nonce, sizeof p.nonce, "%s", s->nonce);
+	place_checkpoint_name(ref, &p, false);
+	struct json *saved = json_new(JSON_OBJECT);
+	json_set(saved, "tree", json_new_str(p.tree));
+	json_set(saved, "ref", json_new_str(ref));
+	json_set(saved, "files", json_new_int((int64_t)below(1000) + 1));
+	json_set(saved, "bytes", json_new_int((int64_t)below(16 << 20)));
+	json_set(saved, "at", json_new_str(clock_format(clock_now(), when)));
+	task_claim_add(doc, "saved", saved);
+	return v;
 }
 
 /* One exchange, as talk.c has it: results, renewals, claims, the node's file. */
@@ -139,7 +180,7 @@ static void speak(struct sim_node *n, bool claims, bool leaves)
 			c[k++] = (struct ledger_change){.id = n->slots.v[i].pick.id,
 							.from = TASK_IN_PROGRESS,
 							.to = TASK_IN_PROGRESS,
-							.edit = slot_edit_renew,
+							.edit = renew,
 							.ctx = &n->slots.v[i],
 							.verb = "renew"};
 	size_t first = k, want = claims ? (size_t)(SLOTS - slots_busy(&n->slots)) : 0;
@@ -353,15 +394,19 @@ static struct json *new_task(const char *id)
 		buf_addf(&b, ", \"max_attempts\": %lld", (long long)(1 + below(3)));
 	if (one_in(6))
 		buf_adds(&b, ", \"replicas\": 3, \"quorum\": 2");
-	else if (one_in(3))
-		buf_adds(&b, ", \"retry_on_failure\": true");
+	else {
+		if (one_in(3))
+			buf_adds(&b, ", \"retry_on_failure\": true");
+		if (one_in(2))
+			buf_adds(&b, ", \"checkpoint\": true");
+	}
 	if (one_in(4))
 		buf_addf(&b, ", \"priority\": %lld, \"env\": {\"A\": \"b\"}, \"x-of\": 1.0", (long long)below(10));
 	if (one_in(3))
 		add_needs(&b, ", \"needs\": [", TASK_QUEUE, TASK_COMPLETED);
 	if (one_in(5))
 		add_needs(&b, ", \"after\": [", TASK_QUEUE, TASK_FAILED);
-	if (one_in(4))
+	if (one_in(4) && !strstr(b.data, "checkpoint"))
 		buf_addf(&b, ", \"points\": %s, \"first_point\": %lld",
 			 one_in(2) ? "3" : "[{\"A\": \"1\"}, {\"DGRID_POINT\": \"70\"}, {}, {}]", (long long)below(60));
 	if (one_in(3))
@@ -475,8 +520,12 @@ static void act(struct actor *a, bool retry)
 		if (retry == (s == TASK_COMPLETED || s == TASK_FAILED))
 			ledger_ids(NULL, (enum task_state)s, &ids, NULL);
 	if (ids.n) {
-		char verb[8], force[] = "--force", *id = ids.v[below((int64_t)ids.n)],
-			      *argv[] = {verb, id, retry ? force : NULL, NULL};
+		char verb[8], force[] = "--force", fresh[] = "--fresh", *id = ids.v[below((int64_t)ids.n)],
+			      *argv[] = {verb, id,
+					 !retry	     ? NULL
+					 : one_in(4) ? fresh
+						     : force,
+					 NULL};
 		snprintf(verb, sizeof verb, "%s", retry ? "retry" : "cancel");
 		(retry ? &verb_retry : &verb_cancel)->run(&ctx, retry ? 3 : 2, argv, &e);
 	}
@@ -739,7 +788,6 @@ static void begin(void)
 	ledger_config(NULL, &sim.config, NULL);
 	char *outbox = xasprintf("%s/outbox", stage.dir);
 	struct err e;
-	sim.config.max_out_mb = 0; /* no folders on this disk: leave_files plays them */
 	for (int i = 0; i < NODES; i++) {
 		struct sim_node *n = &sim.nodes[i];
 		*n = (struct sim_node){
@@ -753,6 +801,7 @@ static void begin(void)
 		n->slots.config = &sim.config;
 		n->slots.outbox = &n->outbox;
 		n->slots.fit = &n->fit;
+		n->slots.outputs = &no_folders; /* leave_files plays them */
 		n->slots.node = n->chooser.node = &n->room;
 		if (outbox_open(&n->outbox, outbox, n->a.id, &e)) {
 			fprintf(stderr, "honest: %s\n", e.msg);

@@ -129,6 +129,8 @@ static void tasks(void)
 	task_claim_add(doc, "after", json_new(JSON_OBJECT));
 	task_claim_add(doc, "inputs", json_new(JSON_OBJECT));
 	task_claim_add(doc, "ahead", json_new_int(1));
+	task_claim_add(doc, "checkpoint", json_new(JSON_OBJECT));
+	task_claim_add(doc, "saved", json_new(JSON_OBJECT));
 	covers(FIELD_CLAIM, json_get(doc, "claim"));
 	struct json *again = json_copy(doc), *voted = json_copy(doc);
 	json_set(result, "stderr", json_new_str("oh no\n"));

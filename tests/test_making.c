@@ -72,6 +72,7 @@ static void values(void)
 	makes("--group", "a b", NULL);
 	makes("--group", "", NULL);
 	makes("--retry-on-failure", NULL, "{\"retry_on_failure\":true}");
+	makes("--checkpoint", NULL, "{\"checkpoint\":true}");
 	makes("--max-attempts", "11", NULL);
 	makes("--concurrency-group", "deploy-db", "{\"concurrency_group\":\"deploy-db\"}");
 	makes("--concurrency-group", "label:gpu", NULL);

@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "schema/checkpoint.h"
 #include "store/trust.h"
 #include "store/waiting.h"
 #include "verbs/again.h"
@@ -43,13 +44,21 @@ static enum change_verdict edit_cancelled(void *ctx, struct json *doc, enum task
 	return CHANGE_APPLY;
 }
 
-static enum change_verdict edit_retry(void *who, struct json *doc, enum task_state *to)
+static enum change_verdict edit_fresh(void *who, struct json *doc, enum task_state *to)
 {
 	(void)to;
 	json_remove(doc, "cancel");
 	json_remove(doc, "not_before"); /* by hand is now */
 	task_retried(doc, who);
 	return CHANGE_APPLY;
+}
+
+static enum change_verdict edit_retry(void *who, struct json *doc, enum task_state *to)
+{
+	struct json *checkpoint = checkpoint_next(doc);
+	enum change_verdict verdict = edit_fresh(who, doc, to);
+	checkpoint_hand_on(doc, checkpoint);
+	return verdict;
 }
 
 /* It waits in the queue, after a failure, until a time that a wrong clock may have set. */
@@ -69,7 +78,7 @@ enum pass { PASS_NONE, PASS_ENDED, PASS_SUCCESS, PASS_OPEN, PASS_INVALID, PASS_W
 /* What is to be done, to which tasks; those that were named come first, the others were found by options. */
 struct acting {
 	const struct verb *verb;
-	bool retry, force, sign, downstream;
+	bool retry, force, sign, downstream, fresh;
 	const char *script, *key; /* retry --script, and what to sign with */
 	struct selection of;
 	struct strs ids;
@@ -109,7 +118,7 @@ static enum pass plan(const struct acting *a, const char *id, int state, bool de
 			failed, failed);
 		return PASS_WAITS;
 	}
-	if (retry && state == TASK_QUEUE && json_get(doc, "not_before")) {
+	if (retry && !a->fresh && state == TASK_QUEUE && json_get(doc, "not_before")) {
 		c->from = c->to = TASK_QUEUE;
 		c->edit = edit_now;
 		return PASS_NONE;
@@ -126,7 +135,7 @@ static enum pass plan(const struct acting *a, const char *id, int state, bool de
 	bool ask = !retry && state == TASK_IN_PROGRESS && !dead;
 	c->from = (enum task_state)state;
 	c->to = retry ? TASK_QUEUE : ask ? TASK_IN_PROGRESS : TASK_FAILED;
-	c->edit = retry ? edit_retry : ask ? edit_ask_cancel : edit_cancelled;
+	c->edit = retry ? (a->fresh ? edit_fresh : edit_retry) : ask ? edit_ask_cancel : edit_cancelled;
 	return PASS_NONE;
 }
 
@@ -333,12 +342,15 @@ static int cmd_act(const struct context *ctx, const struct verb *verb, int argc,
 		else {
 			a.force = a.force || key == 'f';
 			a.downstream = a.downstream || key == 'd';
+			a.fresh = a.fresh || key == 'n';
 			a.sign = a.sign || key == 'S' || key == 'k';
 			a.script = key == 's' ? s.value : a.script;
 			a.key = key == 'k' ? s.value : a.key;
 		}
 	if (!rc && a.downstream && a.script)
 		rc = err_set(e, ERR_USAGE, "--downstream and --script exclude each other");
+	else if (!rc && a.fresh && a.script)
+		rc = err_set(e, ERR_USAGE, "--fresh and --script exclude each other: a new task has no checkpoint");
 	else if (!rc && a.sign && !a.script)
 		rc = err_set(e, ERR_USAGE,
 			     "--sign and --key go with --script: what is only run again is signed already");
@@ -401,7 +413,7 @@ const struct verb verb_cancel = {
 };
 const struct verb verb_retry = {
     .name = "retry",
-    .args = "[--force] [--downstream] [--script FILE [--sign] [--key FILE]] [SELECTION]... [ID]...",
+    .args = "[--force] [--fresh] [--downstream] [--script FILE [--sign] [--key FILE]] [SELECTION]... [ID]...",
     .summary = "queue finished tasks again",
     .about =
 	"Queues tasks again that have ended without success; with --force also those that succeeded. The old result "
@@ -411,15 +423,17 @@ const struct verb verb_retry = {
 	"fit "
 	"are passed by; how many is said on stderr.",
     .needs = USAGE_WRITES,
-    .options = (const struct usage_option[]){{'f', "--force", NULL, NULL, "also those that succeeded"},
-					     {'d', "--downstream", NULL, NULL,
-					      "also what was skipped because of them, and because of these"},
-					     {'s', "--script", "FILE", "@files",
-					      "with this script (- is stdin) and all else as it was: as a new task of "
-					      "the id; the old one goes to the archive, with its result"},
-					     {'S', "--sign", NULL, NULL, "with --script: sign it with your SSH key"},
-					     {'k', "--key", "FILE", "@files", "with --script: sign it with this key"},
-					     {0}},
+    .options =
+	(const struct usage_option[]){
+	    {'f', "--force", NULL, NULL, "also those that succeeded"},
+	    {'n', "--fresh", NULL, NULL, "what has checkpoints begins anew, not from the newest"},
+	    {'d', "--downstream", NULL, NULL, "also what was skipped because of them, and because of these"},
+	    {'s', "--script", "FILE", "@files",
+	     "with this script (- is stdin) and all else as it was: as a new task of "
+	     "the id; the old one goes to the archive, with its result"},
+	    {'S', "--sign", NULL, NULL, "with --script: sign it with your SSH key"},
+	    {'k', "--key", "FILE", "@files", "with --script: sign it with this key"},
+	    {0}},
     .shared = select_option_at,
     .operands = "@tasks:failed,completed",
     .examples =

@@ -30,8 +30,8 @@ static void tell_ended(const struct strs *ids, const char *member, const char *v
 
 /* What was (or would be) done; archived < 0: only healing was asked for. */
 static void print_upkeep(const struct staged_list *staged, const struct firings *fired, const struct strs *skipped,
-			 const struct strs *expired, const struct orphans *o, int64_t archived, size_t gone, bool json,
-			 bool dry)
+			 const struct strs *expired, const struct orphans *o, int64_t archived, const size_t gone[2],
+			 bool json, bool dry)
 {
 	struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < o->n; i++) {
@@ -61,14 +61,18 @@ static void print_upkeep(const struct staged_list *staged, const struct firings 
 			   json ? all : NULL);
 		tell_fired(fired, dry, json ? all : NULL);
 		json_set(all, "archived", json_new_int(archived));
-		json_set(all, "outputs_deleted", json_new_int((int64_t)gone));
+		json_set(all, "outputs_deleted", json_new_int((int64_t)gone[0]));
+		json_set(all, "checkpoints_deleted", json_new_int((int64_t)gone[1]));
 	}
 	if (json)
 		put_json(all);
 	else if (!list->child)
 		puts("no orphans");
-	if (!json && gone)
-		printf("%s %zu day%s of outputs\n", dry ? "would delete" : "deleted", gone, gone == 1 ? "" : "s");
+	if (!json && gone[0])
+		printf("%s %zu day%s of outputs\n", dry ? "would delete" : "deleted", gone[0], gone[0] == 1 ? "" : "s");
+	if (!json && gone[1])
+		printf("%s %zu checkpoint%s that no task needs\n", dry ? "would delete" : "deleted", gone[1],
+		       gone[1] == 1 ? "" : "s");
 	if (!json && archived >= 0)
 		printf("%s %lld task%s\n", dry ? "would archive" : "archived", (long long)archived,
 		       archived == 1 ? "" : "s");
@@ -106,7 +110,7 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 	struct firings fired = {0};
 	bool all = verb == &verb_maintain, dry = false, json = false;
 	int64_t archived = all ? 0 : -1;
-	size_t gone = 0;
+	size_t gone[2] = {0, 0}; /* days of outputs; checkpoints */
 	int key;
 	while ((key = usage_next(&s, e)) > 0) {
 		dry = dry || key == 'd';
@@ -118,7 +122,8 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 		     (all && firing_all(&l, &c, l.git.name, dry, &fired, e)) || reaper_look(&r, &l, &c, NULL, &o, e) ||
 		     (!dry && reaper_heal(&l, l.git.name, &o, e)) || (all && skip(&l, dry, &skipped, e)) ||
 		     (all && waiting_expire_all(&l, l.git.name, dry, &expired, e)) ||
-		     (all && archive(&l, &c, dry, &archived, e)) || (all && upkeep_outputs(&l.git, &c, dry, &gone, e))
+		     (all && archive(&l, &c, dry, &archived, e)) || (all && upkeep_outputs(&l.git, &c, dry, &gone[0], e)) ||
+		     (all && upkeep_checkpoints(&l, &c, dry, &gone[1], e))
 		 ? -1
 		 : 0;
 	if (!rc)
@@ -164,12 +169,12 @@ const struct verb verb_maintain = {
     .args = "[--dry-run] [--json]",
     .summary =
 	"promote, queue what schedules have due, heal, expire, archive the oldest finished tasks, delete old outputs",
-    .about =
-	"All that a grid needs now and then, in one go: dgrid promote, dgrid schedule run, dgrid heal, an end "
-	"for what is queued beyond its deadline, and the "
-	"archive: beyond keep_finished finished tasks the oldest move there, where show, logs, why and wait still "
-	"find them. What tasks left in /out is deleted after keep_out_days. Meant for every five minutes or so, by "
-	"cron or a workflow.",
+    .about = "All that a grid needs now and then, in one go: dgrid promote, dgrid schedule run, dgrid heal, an end "
+	     "for what is queued beyond its deadline, and the "
+	     "archive: beyond keep_finished finished tasks the oldest move there, where show, logs, why and wait still "
+	     "find them. What tasks left in /out is deleted after keep_out_days, and checkpoints when no task needs "
+	     "them. Meant for every five minutes or so, by "
+	     "cron or a workflow.",
     .needs = USAGE_WRITES,
     .options = upkeep_options,
     .examples = (const struct usage_note[]){{"dgrid maintain", ""},

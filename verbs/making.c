@@ -166,6 +166,13 @@ static const struct making_row {
      TRUE,
      0,
      0},
+    {{MAKING, "--checkpoint", NULL, NULL,
+      "what it leaves in /out when it is ended early, or its node dies, is given to the next attempt, in "
+      "/in/.checkpoint"},
+     "checkpoint",
+     TRUE,
+     0,
+     0},
     {{MAKING, "--replicas", "N", NULL,
       "so many nodes run it, until enough found the same: 1 to 9; default: the grid's"},
      "replicas",

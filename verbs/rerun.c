@@ -42,7 +42,7 @@ struct again {
 	struct json *points;	     /* what became of each; NULL: it has none */
 	const struct context *ctx;
 	struct filestore files; /* this reader's, that inputs come through */
-	struct engine_input inputs[INPUTS_MAX];
+	struct engine_input inputs[INPUTS_GIVEN];
 	size_t n_inputs;
 	struct outputs outputs;
 	struct tree_limits out; /* bytes 0: it has no /out */
@@ -253,9 +253,9 @@ static const struct json *last_claim(const struct json *doc)
 static int bring_inputs(struct again *a, struct err *e)
 {
 	const struct bring_limits wide = {.mb = OUT_WIDEST, .files = WIDEST};
-	struct input in[INPUTS_MAX];
-	size_t n = inputs_of(a->doc, in);
-	inputs_pin(in, n, json_get(last_claim(a->doc), "inputs"));
+	const struct json *claim = last_claim(a->doc);
+	struct input in[INPUTS_GIVEN];
+	size_t n = inputs_given(a->doc, json_get(claim, "inputs"), json_get(claim, "checkpoint"), in);
 	for (size_t i = 0; i < n; i++)
 		if (!in[i].tree)
 			return err_set(e, ERR_NOENT, "input '%s': task %s left no files", in[i].name,
@@ -286,7 +286,7 @@ static int bring_inputs(struct again *a, struct err *e)
 static int open_files(struct again *a, char **dir, char **out, struct err *e)
 {
 	const char *tree = json_str(json_get(a->recorded, "out"), "tree");
-	if (!a->out.bytes && !json_get(a->doc, "inputs"))
+	if (!a->out.bytes && !json_get(a->doc, "inputs")) /* a checkpoint is of a task with /out */
 		return 0;
 	a->outputs.engine = &a->engine;
 	*dir = file_temp_dir(e);
@@ -428,6 +428,9 @@ static void tell_text(const struct again *a, enum rerun_verdict v, const struct 
 		putchar('\n');
 		free(ran);
 	}
+	const char *from = json_str(json_get(last_claim(a->doc), "checkpoint"), "tree");
+	if (from)
+		printf("from  checkpoint %.12s, as then\n", from);
 	if (a->now)
 		printf("again %s %s, %.1f s\n", engine_name(a->engine.kind), a->engine.version,
 		       (double)json_int(a->now, "duration_ms", 0) / 1000);

@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "schema/checkpoint.h"
 #include "schema/input.h"
 #include "schema/points.h"
 #include "schema/result.h"
@@ -270,7 +271,10 @@ static void show_text(const struct telling *t, const struct json *doc, const cha
 	if (json_str(doc, "submitted_by"))
 		line("by", json_str(doc, "submitted_by"));
 	show_asked(doc);
-	char points[64];
+	char points[64], *checkpoint = checkpoint_words(doc);
+	if (checkpoint)
+		line("checkpoint", checkpoint);
+	free(checkpoint);
 	if (*points_words(doc, snapshot_points_done(&t->s, json_str(doc, "task_id"), doc), points))
 		line("points", points);
 	const struct json *approved = json_get(doc, "approved_by");

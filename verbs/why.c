@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "schema/checkpoint.h"
 #include "schema/consent.h"
 #include "schema/level.h"
 #include "schema/points.h"
@@ -233,6 +234,10 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 			(long long)ahead, ahead == 1 ? "" : "s");
 	if (*points_words(t->doc, snapshot_points_done(s, t->id, t->doc), points))
 		because(r, "points", "it runs its points: %s", points);
+	char *checkpoint = checkpoint_words(t->doc);
+	if (checkpoint)
+		because(r, "checkpoint", "of its checkpoints: %s", checkpoint);
+	free(checkpoint);
 	why_voting(s, t, r);
 	if (not_enrolled(r, node, what))
 		because(

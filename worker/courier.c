@@ -42,9 +42,15 @@ static struct outcome *find(const struct courier *c, const char *nonce)
 	return i;
 }
 
+/* What says that it left files. */
+static struct json *told(const struct outcome *i)
+{
+	return i->result ? i->result : i->kept;
+}
+
 static const struct json *out_of(const struct outcome *i)
 {
-	return json_get(i->result, "out");
+	return json_get(told(i), "out");
 }
 
 static void later(struct courier *c, int64_t ms)
@@ -69,13 +75,13 @@ static void trouble(struct courier *c, const char *what)
 static void release(struct courier *c, struct outcome *i, const char *ref, const char *why)
 {
 	if (why) {
-		json_remove(i->result, "out");
-		json_set(i->result, "out_error", json_new_str(why));
+		json_remove(told(i), "out");
+		json_set(told(i), "out_error", json_new_str(why));
 		log_at(LOG_WARN, "outputs", "what %s left is lost: %s", i->id, why);
 	} else {
 		struct json *out = json_copy(out_of(i));
 		json_set(out, "ref", json_new_str(ref));
-		json_set(i->result, "out", out);
+		json_set(told(i), "out", out);
 	}
 	i->waits = false;
 	outbox_save(c->outbox, i);

@@ -216,6 +216,7 @@ static int record(struct worker *w, int64_t began, struct err *e)
 			 : n > claims		    ? SAID_DECLINED_MIXED
 						    : SAID_DECLINED;
 	bool own = outbox_settle(&w->outbox, &w->ledger, c, results, said, e->msg);
+	saver_look(w->saver, &w->outbox);
 	courier_go(w->courier); /* of what several nodes run, files are asked for only now */
 	bool pause = own;
 	for (size_t i = 0; i < n; i++)
@@ -355,6 +356,9 @@ static void sweep(struct worker *w)
 		log_at(LOG_WARN, "worker", "cannot look for old outputs: %s", e.msg);
 	if (gone)
 		log_at(LOG_INFO, "worker", "deleted %zu days of outputs, older than keep_out_days", gone);
+	if (upkeep_checkpoints(&w->ledger, &w->config, false, &gone, &e))
+		log_at(LOG_WARN, "worker", "cannot look for old checkpoints: %s", e.msg);
+	w->times.behind = true;
 }
 
 static void tidy(struct worker *w)

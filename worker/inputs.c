@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "schema/checkpoint.h"
 #include "store/places.h"
 #include <errno.h>
 #include <signal.h>
@@ -33,10 +34,10 @@ struct input_wait {
 struct input_want {
 	struct input_want *next;
 	struct inputs *all;
-	struct input inputs[INPUTS_MAX];
-	struct input_tree *trees[INPUTS_MAX]; /* that are there, each held once for each input */
+	struct input inputs[INPUTS_GIVEN];
+	struct input_tree *trees[INPUTS_GIVEN]; /* that are there, each held once for each input */
 	size_t n, had;
-	struct bring_limits limits;
+	struct bring_limits limits, checkpoint_limits;
 	void *ctx;
 	void (*on_end)(void *ctx, const struct err *e); /* NULL: it was told */
 };
@@ -156,6 +157,11 @@ static bool waits_for(const struct input_want *w, const char *tree)
 	return w->had < w->n && w->inputs[w->had].tree && !strcmp(w->inputs[w->had].tree, tree);
 }
 
+static bool is_checkpoint(const struct input *in)
+{
+	return !strcmp(in->name, INPUT_CHECKPOINT);
+}
+
 static void tell_all(struct inputs *all, const char *tree, const struct err *e)
 {
 	bool again = true;
@@ -166,7 +172,11 @@ static void tell_all(struct inputs *all, const char *tree, const struct err *e)
 				struct err why;
 				if (e) {
 					why = *e;
-					err_wrap(&why, "input '%s'", w->inputs[w->had].name);
+					if (is_checkpoint(&w->inputs[w->had]))
+						err_wrap(&why, "the checkpoint that it was to begin from (to begin "
+							       "anew: dgrid retry --fresh)");
+					else
+						err_wrap(&why, "input '%s'", w->inputs[w->had].name);
 					tell(w, &why);
 				} else
 					go_on(w);
@@ -200,14 +210,16 @@ static void wait_for(struct inputs *all, const char *tree)
 
 bool inputs_may(const struct inputs *all, const struct json *doc)
 {
-	struct input in[INPUTS_MAX];
-	size_t n = inputs_of(doc, in);
-	for (size_t i = 0; i < n; i++) {
+	struct input in[INPUTS_GIVEN];
+	struct json *checkpoint = checkpoint_next(doc);
+	size_t n = inputs_given(doc, NULL, checkpoint, in);
+	bool may = true;
+	for (size_t i = 0; i < n && may; i++) {
 		const struct input_wait *w = in[i].tree ? wait_of(all, in[i].tree) : NULL;
-		if (w && w->until > clock_mono_ms())
-			return false;
+		may = !w || w->until <= clock_mono_ms();
 	}
-	return true;
+	json_free(checkpoint);
+	return may;
 }
 
 static void brought(void *ctx, const struct proc_result *res)
@@ -281,8 +293,8 @@ static bool within(const struct input_want *w, struct err *e)
 {
 	int64_t files = 0, bytes = 0;
 	for (size_t i = 0; i < w->n; i++) {
-		files += w->trees[i]->files;
-		bytes += w->trees[i]->bytes;
+		files += is_checkpoint(&w->inputs[i]) ? 0 : w->trees[i]->files;
+		bytes += is_checkpoint(&w->inputs[i]) ? 0 : w->trees[i]->bytes;
 	}
 	if (bytes > w->limits.mb * MB)
 		err_set(e, ERR_DATA, "its inputs have %lld bytes (at most %lld MB: max_in_mb of grid.json)",
@@ -307,7 +319,7 @@ static void go_on(struct input_want *w)
 			return;
 		}
 		struct input_tree *t = find(w->all, in->tree);
-		if (!t && fetch(w->all, in, &w->limits, &e)) {
+		if (!t && fetch(w->all, in, is_checkpoint(in) ? &w->checkpoint_limits : &w->limits, &e)) {
 			tell(w, &e);
 			return;
 		}
@@ -321,14 +333,17 @@ static void go_on(struct input_want *w)
 	tell(w, fits ? NULL : &e);
 }
 
-void inputs_want(struct inputs *all, const struct json *doc, const struct json *pinned,
-		 const struct bring_limits *limits, struct input_want **out, void *ctx,
+void inputs_want(struct inputs *all, const struct inputs_given *given, struct input_want **out, void *ctx,
 		 void (*on_end)(void *ctx, const struct err *e))
 {
 	struct input_want *w = xcalloc(1, sizeof *w);
-	*w = (struct input_want){.next = all->wants, .all = all, .limits = *limits, .ctx = ctx, .on_end = on_end};
-	w->n = inputs_of(doc, w->inputs);
-	inputs_pin(w->inputs, w->n, pinned);
+	*w = (struct input_want){.next = all->wants,
+				 .all = all,
+				 .limits = given->limits,
+				 .checkpoint_limits = given->checkpoint_limits,
+				 .ctx = ctx,
+				 .on_end = on_end};
+	w->n = inputs_given(given->doc, given->pinned, given->checkpoint, w->inputs);
 	all->wants = *out = w;
 	go_on(w);
 }

@@ -1,6 +1,6 @@
 /* inputs: what tasks see in /in. A tree is fetched once and written once, to a folder that all tasks which name it
  * share and none may write to; folders that no task uses go when they are more than the cache may hold.
- *   inputs_open -> inputs_want(&all, doc, &limits, &w, ctx, on_end) -> inputs_path(w, i) ... inputs_done(w)
+ *   inputs_open -> inputs_want(&all, &given, &w, ctx, on_end) -> inputs_path(w, i) ... inputs_done(w)
  *   -> inputs_close
  */
 #ifndef INPUTS_H
@@ -28,12 +28,14 @@ int64_t inputs_held(const struct inputs *all); /* bytes on disk of trees that ar
  * another may. */
 bool inputs_may(const struct inputs *all, const struct json *doc);
 
-/* Brings what the task of that document is given; pinned: what its claim says of other tasks' files, NULL: nothing.
- * Both stay until inputs_done. on_end is called once, now or from the event loop: e NULL: all is there; ERR_DATA and
- * ERR_NOENT: it cannot be given to anybody; else this node could not have it now. The want, which is in *out before
- * that, stays until inputs_done, and with it the folders. */
-void inputs_want(struct inputs *all, const struct json *doc, const struct json *pinned,
-		 const struct bring_limits *limits, struct input_want **out, void *ctx,
+struct inputs_given {				      /* to a task, by its document and its claim; borrowed */
+	const struct json *doc, *pinned, *checkpoint; /* other tasks' files; what an earlier attempt left; or NULL */
+	struct bring_limits limits, checkpoint_limits;
+};
+/* Brings what the task is given. The documents stay until inputs_done. on_end is called once, now or from the event
+ * loop: e NULL: all is there; ERR_DATA and ERR_NOENT: it cannot be given to anybody; else this node could not have it
+ * now. The want, which is in *out before that, stays until inputs_done, and with it the folders. */
+void inputs_want(struct inputs *all, const struct inputs_given *given, struct input_want **out, void *ctx,
 		 void (*on_end)(void *ctx, const struct err *e));
 /* Where the i-th stands; NULL: its tree has no such path. The caller's. */
 char *inputs_path(const struct input_want *w, size_t i);

@@ -66,6 +66,8 @@ static enum loaded load(struct outbox *o, const char *name, struct err *e)
 		item->retry_at = json_int(j, "retry_at", 0);
 		item->engine = json_get(j, "engine") != NULL;
 		item->waits = json_get(j, "waits") != NULL;
+		if (json_get(j, "kept"))
+			item->kept = json_copy(json_get(j, "kept"));
 		if (json_get(j, "result"))
 			item->result = json_copy(json_get(j, "result"));
 		append(o, item);
@@ -120,6 +122,8 @@ int outbox_save(struct outbox *o, const struct outcome *item)
 		json_set(j, "engine", json_new_bool(true));
 	if (item->waits)
 		json_set(j, "waits", json_new_bool(true));
+	if (item->kept)
+		json_set(j, "kept", json_copy(item->kept));
 	if (item->result)
 		json_set(j, "result", json_copy(item->result));
 	char *text = task_text(j);
@@ -182,7 +186,7 @@ static void give_back(struct outcome *item, struct json *doc, enum task_state *t
 	if (*to == TASK_FAILED)
 		task_set_verdict(doc, item->verb, why);
 	else
-		task_end_claim(doc, outcome, why, NULL);
+		task_end_claim(doc, outcome, why, own ? NULL : item->kept);
 	if (own && *to == TASK_QUEUE && item->retry_at)
 		task_set_not_before(doc, item->retry_at);
 	if (!own && !cancelled && item->engine)
@@ -425,6 +429,7 @@ static void forget(struct outbox *o, struct outcome *item)
 		at = &(*at)->next;
 	*at = item->next;
 	json_free(item->result);
+	json_free(item->kept);
 	free(item);
 	o->n--;
 }
@@ -465,6 +470,7 @@ void outbox_clear(struct outbox *o)
 	for (struct outcome *i = o->first, *next; i; i = next) {
 		next = i->next;
 		json_free(i->result);
+		json_free(i->kept);
 		free(i);
 	}
 	free(o->dir);

@@ -15,6 +15,7 @@ struct outcome {
 	bool held;			    /* not said before the node has checked itself: see outbox_checked */
 	bool shared;			    /* other nodes run the task too, as its claim says */
 	struct json *result;		    /* NULL: the claim is only given back */
+	struct json *kept;		    /* what is kept of such a run, as a result has it; NULL: nothing */
 	int64_t retry_at;		    /* UTC seconds; not 0: the task, when it is tried again, waits until then */
 	bool waits;			    /* its files are not at the remote yet: not to be said */
 	bool wanted;			    /* of a task that others run too: its files are asked for when it decides */

@@ -30,6 +30,7 @@ void slot_free(struct slot *s)
 	inputs_done(s->want);
 	pick_clear(&s->pick);
 	json_free(s->pinned);
+	json_free(s->checkpoint);
 	json_free(s->after);
 	json_free(s->brief);
 	buf_clear(&s->ended.out);
@@ -123,6 +124,7 @@ static void conclude(void *ctx, const struct harvest *h)
 	struct attempt_result *a = &s->ended;
 	struct outcome *o = xcalloc(1, sizeof *o);
 	bool over = h->over && (a->status == ATT_SUCCESS || a->status == ATT_FAILED);
+	const bool over_with_it = a->status == ATT_SUCCESS && !over && !s->lost;
 	if (over) { /* half of what it left would look like the whole; how the script itself ended is no matter */
 		a->status = ATT_FAILED;
 		a->end = END_OUT;
@@ -146,6 +148,12 @@ static void conclude(void *ctx, const struct harvest *h)
 			snprintf(o->reason, sizeof o->reason, "%s", a->message);
 		} else
 			give_back(s, a, o);
+		if (h->tree[0]) { /* the next attempt goes on with it */
+			struct json *out = outputs_result(h);
+			o->kept = json_new(JSON_OBJECT);
+			json_set(o->kept, "out", out);
+			o->waits = true;
+		}
 	} else {
 		const struct engine_run run = limits_of(s);
 		struct json *out = h->tree[0] ? outputs_result(h) : NULL;
@@ -197,6 +205,7 @@ static void conclude(void *ctx, const struct harvest *h)
 		selfcheck_disk(all->fit, all->work_dir);
 	if (all->courier)
 		courier_go(all->courier);
+	saver_end(s->saving, over_with_it, s->pick.task.doc, s->checkpoint);
 	if (s->began)
 		all->run_ms = (3 * (all->run_ms ? all->run_ms : took(s)) + took(s) + 3) / 4;
 	slot_free(s);
@@ -219,7 +228,8 @@ static void run_done(void *ctx, struct attempt_result *a, struct json *points)
 		outputs_tell_over(a->over, &s->out, NULL, none.what, sizeof none.what);
 	if (s->out.bytes && s->all->outputs->unseen)
 		snprintf(none.error, sizeof none.error, "%s", OUTPUTS_UNSEEN);
-	bool lost = s->lost || a->status == ATT_ENGINE || (a->status == ATT_CANCELLED && !s->cancel_seen);
+	bool lost = s->lost || a->status == ATT_ENGINE ||
+		    (a->status == ATT_CANCELLED && !s->cancel_seen && !(s->saving && !s->overdue));
 	if (!s->out.bytes || lost || a->over || none.error[0]) {
 		if (s->out.bytes)
 			outputs_discard(s->all->outputs, s->nonce);
@@ -249,9 +259,8 @@ static void end_early(struct slot *s, enum attempt_status status, bool unstarted
 /* The folders that its script sees in /in. false: one of them is not what the task says. */
 static bool find_inputs(struct slot *s, struct engine_input *seen, size_t *n, struct err *e)
 {
-	struct input inputs[INPUTS_MAX];
-	size_t all = s->want ? inputs_of(s->pick.task.doc, inputs) : 0;
-	inputs_pin(inputs, all, s->pinned);
+	struct input inputs[INPUTS_GIVEN];
+	size_t all = s->want ? inputs_given(s->pick.task.doc, s->pinned, s->checkpoint, inputs) : 0;
 	for (*n = 0; *n < all; (*n)++) {
 		seen[*n] = (struct engine_input){.name = inputs[*n].name, .path = inputs_path(s->want, *n)};
 		if (!seen[*n].path)
@@ -265,7 +274,7 @@ static void run(struct slot *s)
 {
 	struct slots *all = s->all;
 	const struct task *t = &s->pick.task;
-	struct engine_input seen[INPUTS_MAX];
+	struct engine_input seen[INPUTS_GIVEN];
 	size_t n_seen = 0;
 	struct strs env = {0};
 	struct err e;
@@ -328,6 +337,8 @@ static void run(struct slot *s)
 	s->state = SLOT_RUNNING;
 	s->given = given ? GIVEN : GIVEN_BY_NONE;
 	s->run = fit && shown ? series_start(&whole, &e) : NULL;
+	if (s->run && out && t->checkpoint && s->terms.replicas < 2 && all->saver)
+		s->saving = saver_begin(all->saver, s->nonce, &s->out, all->config->checkpoint_seconds);
 	if (!s->run)
 		end_early(s, ATT_ENGINE, true, e.msg);
 	for (size_t i = 0; i < n_seen; i++)
@@ -375,8 +386,14 @@ void run_begin(struct slot *s)
 		memcpy(s->digest, image->digest, sizeof s->digest);
 		memcpy(s->ref, image->ref, sizeof s->ref);
 	}
-	if (json_get(t->doc, "inputs"))
-		inputs_want(all->inputs, t->doc, s->pinned, &limits, &s->want, s, brought);
+	const struct inputs_given given = {
+	    .doc = t->doc,
+	    .pinned = s->pinned,
+	    .checkpoint = s->checkpoint,
+	    .limits = limits,
+	    .checkpoint_limits = {.mb = all->config->max_out_mb, .files = all->config->max_out_files}};
+	if (json_get(t->doc, "inputs") || s->checkpoint)
+		inputs_want(all->inputs, &given, &s->want, s, brought);
 	else
 		run(s);
 }

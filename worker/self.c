@@ -248,6 +248,7 @@ void self_start_heart(struct worker *w)
 	heartbeat_tails(w->heart, tails);
 	w->slots.courier = w->courier = courier_start(&w->outputs.store, w->o->node_id, &w->outbox, may_beat, w);
 	courier_recall(w->courier);
+	w->slots.saver = w->saver = saver_start(&w->outputs, may_beat, w);
 }
 
 /* ---- the chooser's questions ---- */

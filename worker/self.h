@@ -66,6 +66,7 @@ struct worker {
 	struct outputs outputs;
 	struct inputs inputs;
 	struct courier *courier;
+	struct saver *saver;
 	struct slots slots;
 	struct selfcheck fit;
 	struct probation probation;

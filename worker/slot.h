@@ -8,6 +8,7 @@
 #include "worker/inputs.h"
 #include "worker/outbox.h"
 #include "worker/outputs.h"
+#include "worker/saver.h"
 #include "worker/selfcheck.h"
 #include "worker/series.h"
 
@@ -28,6 +29,9 @@ struct slot {
 	int64_t lease_ends, renewed_at; /* monotonic ms; renewed_at: when the renewal was made that is under way */
 	struct vote_terms terms;	/* of its claim */
 	struct json *pinned;		/* of its claim: other tasks' files that it is given; NULL: none */
+	struct json *checkpoint;	/* of its claim: what an earlier attempt left; NULL: nothing */
+	struct saving *saving;		/* NULL: nothing of it is kept while it runs */
+	char saying[72];		/* the tree that the renewal under way names as saved; "": none */
 	struct json *after;		/* of its claim: how those ended that it comes after; NULL: it is alone */
 	struct input_want *want;	/* NULL: it has no inputs */
 	enum slot_given given;
@@ -67,6 +71,7 @@ struct slots {
 	int64_t (*shown_at)(void *ctx); /* when the last that others saw was made, monotonic ms; NULL: no matter */
 	void *ctx;
 	struct loop_timer *watch; /* NULL: nothing runs that has to end when others may be given its claim */
+	struct saver *saver;	  /* NULL: nothing is saved yet */
 	struct courier *courier;  /* NULL: what is left is not brought anywhere yet */
 	struct selfcheck *fit;
 	char given_up[256]; /* why claims are given back that the node gives up; "": it was told to stop at once */

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/proc.h"
+#include "schema/checkpoint.h"
 #include "schema/consent.h"
 #include "store/orders.h"
 #include "worker/lease.h"
@@ -218,6 +219,8 @@ int slot_lease_due(const struct slot *s)
 {
 	if (s->state <= SLOT_CLAIMING || s->lost)
 		return 0;
+	if (saver_news(s->saving))
+		return 2;
 	int64_t whole = lease_seconds(s), left = s->lease_until - clock_now();
 	if (s->state == SLOT_WAITING && !s->all->config->lease_seconds) /* the wait should not use up the run's time */
 		return left < whole / 3 ? 2 : left < whole - s->all->wait_seconds - 10;
@@ -228,8 +231,11 @@ int slot_lease_due(const struct slot *s)
 
 void slot_renewed(struct slot *s)
 {
-	s->lease_until = clock_now() + lease_seconds(s);
+	int64_t until = clock_now() + lease_seconds(s);
+	s->lease_until = until > s->lease_until ? until : s->lease_until;
 	s->lease_ends = s->renewed_at + lease_seconds(s) * 1000;
+	if (s->saving && s->saying[0])
+		saver_told(s->saving, s->saying);
 }
 
 size_t slots_gone(const struct slots *s, const struct json **v)
@@ -279,7 +285,8 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	s->lease_ends = clock_mono_ms() + lease * 1000;
 	json_free(s->after);
 	json_free(s->pinned);
-	s->after = s->pinned = NULL;
+	json_free(s->checkpoint);
+	s->after = s->pinned = s->checkpoint = NULL;
 	if (!orders_let(s->all->ledger, s->all->node_id, doc))
 		return CHANGE_DROP;
 	if (task_ready_at(doc) > now || (deadline && now >= deadline) || !waiting_met(s->all->ledger, doc, &s->after) ||
@@ -297,6 +304,9 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	s->pinned = waiting_inputs(s->all->ledger, doc);
 	if (s->pinned)
 		task_claim_add(doc, "inputs", json_copy(s->pinned));
+	s->checkpoint = s->terms.replicas > 1 ? NULL : checkpoint_next(doc);
+	if (s->checkpoint)
+		task_claim_add(doc, "checkpoint", json_copy(s->checkpoint));
 	if (s->pick.signer[0])
 		task_claim_add(doc, "signed_by", json_new_str(s->pick.signer));
 	s->lease_until = clock_now() + lease;
@@ -307,11 +317,15 @@ enum change_verdict slot_edit_renew(void *ctx, struct json *doc, enum task_state
 {
 	struct slot *s = ctx;
 	const char *nonce = task_claim_nonce(doc);
+	const struct json *news = saver_news(s->saving);
 	(void)to;
 	if (!nonce || strcmp(nonce, s->nonce) != 0)
 		return CHANGE_DROP;
 	s->renewed_at = clock_mono_ms();
 	task_renew_claim(doc, lease_seconds(s));
+	snprintf(s->saying, sizeof s->saying, "%s", news ? json_str(news, "tree") : "");
+	if (news)
+		task_claim_add(doc, "saved", json_copy(news));
 	return CHANGE_APPLY;
 }
 

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "git/push.h"
+#include "schema/checkpoint.h"
 #include "store/archive.h"
 #include "store/places.h"
 #include "store/waiting.h"
@@ -228,31 +229,125 @@ static void add_old(struct strs *refs, const char *lines, int64_t before)
 	}
 }
 
-int upkeep_outputs(const struct git *g, const struct grid_config *c, bool dry, size_t *gone, struct err *e)
+/* gone: how many; dry: none is deleted. */
+static int delete_refs(const struct git *g, const struct strs *refs, bool dry, size_t *gone, struct err *e)
 {
-	const char *list[] = {"ls-remote", "origin", PLACE_OUT "/*", PLACE_HEADS "out/*", NULL};
-	struct buf lines = {0};
-	struct strs refs = {0};
-	*gone = 0;
-	int rc = git_run(g, &lines, e, list);
-	/* A whole day of them, and keep_out_days after its end. */
-	add_old(&refs, rc || !lines.data ? "" : lines.data, clock_now() - (c->keep_out_days + 1) * 86400);
-	for (size_t from = 0; from < refs.n && !rc && !dry; from += REFS_BATCH) {
+	int rc = 0;
+	*gone = dry ? refs->n : 0;
+	for (size_t from = 0; from < refs->n && !rc && !dry; from += REFS_BATCH) {
 		struct strs args = {0};
-		size_t n = refs.n - from < REFS_BATCH ? refs.n - from : REFS_BATCH;
+		size_t n = refs->n - from < REFS_BATCH ? refs->n - from : REFS_BATCH;
 		strs_add(&args, "push");
 		strs_add(&args, "--porcelain");
 		strs_add(&args, "--no-verify");
 		strs_add(&args, "origin");
 		for (size_t i = 0; i < n; i++)
-			strs_addf(&args, ":%s", refs.v[from + i]);
+			strs_addf(&args, ":%s", refs->v[from + i]);
 		enum push_outcome got = git_push_with(g, (const char *const *)args.v, e);
 		*gone += got == PUSH_LANDED ? n : 0;
 		rc = got == PUSH_UNKNOWN ? -1 : 0;
 		strs_clear(&args);
 	}
-	if (dry)
-		*gone = refs.n;
+	return rc;
+}
+
+int upkeep_outputs(const struct git *g, const struct grid_config *c, bool dry, size_t *gone, struct err *e)
+{
+	const char *list[] = {"ls-remote", "origin", PLACE_OUT "/*", PLACE_HEADS "out/*", NULL};
+	struct buf lines = {0};
+	struct strs refs = {0};
+	int rc = git_run(g, &lines, e, list);
+	/* A whole day of them, and keep_out_days after its end. */
+	add_old(&refs, rc || !lines.data ? "" : lines.data, clock_now() - (c->keep_out_days + 1) * 86400);
+	*gone = 0;
+	if (!rc)
+		rc = delete_refs(g, &refs, dry, gone, e);
+	strs_clear(&refs);
+	buf_clear(&lines);
+	return rc;
+}
+
+/* ---- checkpoints ---- */
+
+struct needed {
+	struct strs nonces, refs;
+};
+
+static void need_ref(struct needed *n, const struct json *of)
+{
+	if (json_str(of, "ref"))
+		strs_add(&n->refs, json_str(of, "ref"));
+}
+
+static void need_of(struct needed *n, const struct json *doc)
+{
+	const struct json *claim = json_get(doc, "claim");
+	const struct json *list = json_get(doc, "attempts");
+	struct json *next = checkpoint_next(doc);
+	for (const struct json *a = list && json_get(doc, "result") ? list->child : NULL; a; a = a->next)
+		if (!a->next) /* who runs it again goes on from there, too */
+			need_ref(n, json_get(a, "checkpoint"));
+	if (json_str(claim, "nonce")) /* while it runs it may bring what the ledger does not name yet */
+		strs_add(&n->nonces, json_str(claim, "nonce"));
+	need_ref(n, json_get(claim, "checkpoint"));
+	need_ref(n, next);
+	json_free(next);
+}
+
+static int find_needed(struct ledger *l, const struct grid_config *c, struct needed *n, struct err *e)
+{
+	static const enum task_state states[] = {TASK_QUEUE, TASK_IN_PROGRESS, TASK_COMPLETED, TASK_FAILED};
+	int64_t before = clock_now() - c->keep_out_days * 86400;
+	for (size_t k = 0; k < sizeof states / sizeof *states; k++) {
+		struct strs ids = {0};
+		int rc = ledger_ids(l, states[k], &ids, e);
+		for (size_t i = 0; i < ids.n && !rc; i++) {
+			struct json *doc = ledger_doc(l, states[k], ids.v[i], e);
+			int64_t ended = json_time(json_get(doc, "result"), "finished_at");
+			rc = doc || ledger_answered(e) ? 0 : -1;
+			if (checkpoint_asked(doc) && (!json_get(doc, "result") || ended > before))
+				need_of(n, doc);
+			json_free(doc);
+		}
+		strs_clear(&ids);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static bool among(const struct strs *all, const char *one)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (!strcmp(all->v[i], one))
+			return true;
+	return false;
+}
+
+int upkeep_checkpoints(struct ledger *l, const struct grid_config *c, bool dry, size_t *gone, struct err *e)
+{
+	const char *list[] = {"ls-remote", "origin", PLACE_CHECKPOINT "/*", PLACE_HEADS "ck/*", NULL};
+	struct buf lines = {0};
+	struct strs refs = {0};
+	struct needed needed = {0};
+	int rc = git_run(&l->git, &lines, e, list);
+	*gone = 0;
+	/* The branch after the refs: whose they are has been claimed before they came. */
+	if (!rc && lines.len)
+		rc = ledger_sync(l, e) ? -1 : find_needed(l, c, &needed, e);
+	for (const char *line = rc || !lines.data ? "" : lines.data; *line;) {
+		char ref[PLACE_MAX];
+		struct place_checkpoint p;
+		if (sscanf(line, "%*s %175s", ref) == 1 && place_checkpoint_parse(ref, &p) &&
+		    !among(&needed.nonces, p.nonce) && !among(&needed.refs, ref))
+			strs_add(&refs, ref);
+		line += strcspn(line, "\n");
+		line += *line == '\n';
+	}
+	if (!rc)
+		rc = delete_refs(&l->git, &refs, dry, gone, e);
+	strs_clear(&needed.nonces);
+	strs_clear(&needed.refs);
 	strs_clear(&refs);
 	buf_clear(&lines);
 	return rc;

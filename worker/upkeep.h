@@ -13,4 +13,7 @@ int upkeep_archive_these(struct ledger *l, const char *who, const struct strs *i
 /* Deletes the refs at the remote that hold what tasks left in /out more than keep_out_days ago. gone (also after an
  * error): how many; dry: how many there are. A host that deletes none of them is no error. */
 int upkeep_outputs(const struct git *g, const struct grid_config *c, bool dry, size_t *gone, struct err *e);
+/* The same of checkpoints that no task goes on with any more: none on the branch names them, or one does that ended
+ * keep_out_days ago. Fetches the branch when there are any. */
+int upkeep_checkpoints(struct ledger *l, const struct grid_config *c, bool dry, size_t *gone, struct err *e);
 #endif

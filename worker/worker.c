@@ -403,6 +403,8 @@ static int work(struct worker *w)
 	notify_stop(&w->notify);
 	courier_stop(w->courier);
 	w->courier = w->slots.courier = NULL;
+	saver_stop(w->saver, &w->outbox);
+	w->saver = w->slots.saver = NULL;
 	heartbeat_stop(w->heart, !w->usurped && !w->config.pushes_per_minute && !give_up(), give_up);
 	w->heart = NULL;
 	exchange_sign_off(w);

@@ -22,6 +22,7 @@ import fraud
 import frauds_place  # the order is that of the list
 import frauds_claim
 import frauds_needs
+import frauds_checkpoint
 import frauds_points
 import frauds_result
 import frauds_grid
@@ -121,6 +122,7 @@ class Suite:
         h.go_on()
         if not h.sign:
             frauds_needs.honest(h)
+            frauds_checkpoint.honest(h)
             frauds_points.honest(h)
         code, said, err = self.audit(self.repository(f"honest-{grid}", h))
         if code or not said or said["violations"] or said["commits"] < 40:
@@ -194,6 +196,7 @@ class Suite:
         h.go_on()
         if not h.sign:
             frauds_needs.honest(h)
+            frauds_checkpoint.honest(h)
             frauds_points.honest(h)
         base = self.main, self.archive
         code, said, same = self.push(self.hooked(f"hooked-{grid}", base, self.base), h, f"honest-{grid}", base)
