@@ -165,8 +165,16 @@ out_refs() { git -C "$ORIGIN" for-each-ref --format='%(refname)' "${1:-refs/dgri
 	run -0 "$DGRID" files --json t1
 	[ "$(python3 -c 'import json, sys; d = json.loads(sys.argv[1]); print(d["schema"], [f["path"] for f in d["files"]], d["out"]["bytes"])' "$output")" = "1 ['a', 'd/b'] 4" ]
 	"$DGRID" get t1
+	touch -d 2020-01-01 t1/a
+	run -0 "$DGRID" get t1 # the same stands there: nothing is written
+	[ "$output" = "t1: 2 files" ]
+	[ "$(date -r t1/a +%Y)" = 2020 ]
+	chmod +x t1/a
 	run -77 "$DGRID" get t1
-	[[ "$output" == *"--force replaces files"* ]]
+	chmod -x t1/a
+	printf '2\n' >t1/a # as long
+	run -77 "$DGRID" get t1
+	[[ "$output" == *"'a': another file stands there (--force replaces files)"* ]]
 	echo old >t1/a
 	"$DGRID" get t1 a --force
 	[ "$(cat t1/a)" = 1 ]

@@ -184,7 +184,7 @@ static int write_to(const struct filestore *o, const struct checkout *l, const c
 	mode_t before = umask(022);
 	int rc = file_remove_tree(half, e);
 	if (!rc)
-		rc = checkout_write(&o->git, l, half, false, e);
+		rc = checkout_write(&o->git, l, half, CHECKOUT_NEW, e);
 	if (!rc)
 		rc = shut(half, l, e);
 	if (!rc && rename(half, dir))

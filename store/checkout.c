@@ -219,7 +219,7 @@ void checkout_clear(struct checkout *l)
 struct writing {
 	const struct checkout_file *const *files;
 	int top;
-	bool over;
+	enum checkout_mode mode;
 	int rc;
 	struct err *e;
 };
@@ -229,8 +229,9 @@ static int trouble(struct writing *w, const char *path)
 	enum err_class c = errno == EEXIST			       ? ERR_PERM
 			   : errno == ENAMETOOLONG || errno == ENOTDIR ? ERR_DATA
 								       : ERR_UNAVAILABLE;
-	return w->rc = err_set(w->e, c, "cannot write '%s': %s%s", path, strerror(errno),
-			       errno == EEXIST ? " (--force replaces files)" : "");
+	return w->rc =
+		   err_set(w->e, c, "cannot write '%s': %s", path,
+			   errno == EEXIST ? "another file stands there (--force replaces files)" : strerror(errno));
 }
 
 /* The folder of path, made step by step without following a link; *name: what comes after it. */
@@ -275,12 +276,36 @@ static int write_all(int fd, const char *p, size_t len)
 	return 0;
 }
 
+/* Is it there already, just so? */
+static bool same(const struct checkout_file *f, int folder, const char *name, const char *bytes, size_t len)
+{
+	char piece[65536];
+	struct stat st;
+	size_t at = 0;
+	ssize_t n = 0;
+	if (f->link)
+		return len < sizeof piece && readlinkat(folder, name, piece, sizeof piece) == (ssize_t)len &&
+		       !memcmp(piece, bytes, len);
+	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	bool equal = fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && (uint64_t)st.st_size == len &&
+		     f->executable == ((st.st_mode & S_IXUSR) != 0);
+	while (equal && (n = read(fd, piece, sizeof piece)) > 0) {
+		equal = (size_t)n <= len - at && !memcmp(piece, bytes + at, (size_t)n);
+		at += (size_t)n;
+	}
+	if (fd >= 0)
+		close(fd);
+	return equal && !n && at == len;
+}
+
 /* name in folder: the text of a link, or what a file holds. */
 static void write_one(struct writing *w, const struct checkout_file *f, int folder, const char *name, const char *bytes,
 		      size_t len)
 {
 	int fd = -1;
-	if (w->over)
+	if (w->mode == CHECKOUT_SAME && same(f, folder, name, bytes, len))
+		return;
+	if (w->mode == CHECKOUT_OVER)
 		unlinkat(folder, name, 0);
 	if (f->link) {
 		char *target = xstrndup(bytes, len);
@@ -316,11 +341,12 @@ static void take_blob(void *ctx, size_t i, const char *bytes, size_t len)
 	free(path);
 }
 
-int checkout_write(const struct git *g, const struct checkout *l, const char *dir, bool over, struct err *e)
+int checkout_write(const struct git *g, const struct checkout *l, const char *dir, enum checkout_mode mode,
+		   struct err *e)
 {
 	struct strs oids = {0};
 	const struct checkout_file **files = xcalloc(l->n + 1, sizeof *files);
-	struct writing w = {.files = files, .top = -1, .over = over, .e = e};
+	struct writing w = {.files = files, .top = -1, .mode = mode, .e = e};
 	for (size_t i = 0; i < l->n; i++)
 		if (l->v[i].wanted) {
 			files[oids.n] = &l->v[i];

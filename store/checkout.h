@@ -30,8 +30,12 @@ int checkout_links(const struct git *g, const struct checkout *l, struct err *e)
 bool checkout_path_valid(const char *path); /* each step is a name that every disk takes, and they are not too many */
 /* Wants the file of that path, or all below a folder of that path, besides what is wanted. How many that are. */
 size_t checkout_want(struct checkout *l, const char *path);
-/* Writes what is wanted below dir, which is made. over: files that stand there are replaced, else that is an error
- * (ERR_PERM). A link that leads out of dir, by its text alone: ERR_DATA. */
-int checkout_write(const struct git *g, const struct checkout *l, const char *dir, bool over, struct err *e);
+/* What becomes of files that stand there: NEW: that is an error (ERR_PERM); SAME: the same, unless they are what would
+ * be written, which is not touched; OVER: they are replaced. */
+enum checkout_mode { CHECKOUT_NEW, CHECKOUT_SAME, CHECKOUT_OVER };
+/* Writes what is wanted below dir, which is made. A link that leads out of dir, by its text alone:
+ * ERR_DATA. On an error what was written stays. */
+int checkout_write(const struct git *g, const struct checkout *l, const char *dir, enum checkout_mode mode,
+		   struct err *e);
 void checkout_clear(struct checkout *l);
 #endif

@@ -257,19 +257,19 @@ int main(void)
 
 	struct checkout c = {0};
 	CHECK(!checkout_list(&s.git, first, false, 1000, &c, &e) && c.n == 7 && c.bytes == 27, e.msg);
-	CHECK(!checkout_write(&s.git, &c, to, false, &e), e.msg);
+	CHECK(!checkout_write(&s.git, &c, to, CHECKOUT_NEW, &e), e.msg);
 	path = in(to, "run");
 	CHECK(!stat(path, &st) && (st.st_mode & 07777) == 0755, "executable, and not setuid");
 	free(path);
 	path = in(to, "plain");
 	CHECK(!stat(path, &st) && st.st_size == 5, "as it was");
-	CHECK(checkout_write(&s.git, &c, to, false, &e) && e.class == ERR_PERM, "not over what stands there");
+	CHECK(checkout_write(&s.git, &c, to, CHECKOUT_NEW, &e) && e.class == ERR_PERM, "not over what stands there");
 	/* A link where a folder belongs is not gone through. */
-	CHECK(!checkout_write(&s.git, &c, to, true, &e), e.msg);
+	CHECK(!checkout_write(&s.git, &c, to, CHECKOUT_OVER, &e), e.msg);
 	free(path);
 	path = in(to, "sub");
 	CHECK(!file_remove_tree(path, &e) && !symlink(root, path), e.msg);
-	CHECK(checkout_write(&s.git, &c, to, true, &e), "through a link nothing is written");
+	CHECK(checkout_write(&s.git, &c, to, CHECKOUT_OVER, &e), "through a link nothing is written");
 	char *stray = in(root, "x\"y");
 	CHECK(!file_exists(stray), "nothing outside");
 	free(stray);

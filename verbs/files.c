@@ -200,7 +200,8 @@ static int get_one(void *ctx, struct lot *lot, const struct selected *t, struct 
 		rc = err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", o->to, strerror(errno));
 	if (!rc && o->to && !strcmp(o->to, "-"))
 		rc = to_stdout(&lot->store, &files, e);
-	else if (!rc && !(rc = checkout_write(&lot->store.git, &files, dir, o->over, e))) {
+	else if (!rc &&
+		 !(rc = checkout_write(&lot->store.git, &files, dir, o->over ? CHECKOUT_OVER : CHECKOUT_SAME, e))) {
 		size_t written = 0;
 		for (size_t i = 0; i < files.n; i++)
 			written += files.v[i].wanted;
@@ -351,7 +352,7 @@ const struct verb verb_get = {
     .summary = "fetches the files that tasks left in /out",
     .about = "Writes what a task left in /out to a folder named after it, or to DIR; with PATHs only those files and "
 	     "folders. Only this task's files are fetched, where the host gives objects by id, as most do. Files that "
-	     "stand there are not replaced without --force, and no link in the folder is followed.",
+	     "stand there with other content are not replaced without --force, and no link in the folder is followed.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
@@ -371,7 +372,7 @@ const struct verb verb_get = {
     .exits = (const struct usage_note[]){{"0", "written"},
 					 {"66", "no such task or file, or it is gone"},
 					 {"75", "the task has not ended yet"},
-					 {"77", "a file stands there already"},
+					 {"77", "another file stands there"},
 					 {0}},
     .run = cmd_get,
 };
