@@ -1,6 +1,8 @@
 #include "verbs/queueing.h"
+#include "schema/input.h"
 #include "schema/level.h"
 #include "store/archive.h"
+#include "store/places.h"
 #include "store/registry.h"
 #include "store/trust.h"
 #include "verbs/commands.h"
@@ -162,6 +164,58 @@ int queue_nodes_know(const struct context *ctx, struct ledger *l, int64_t level,
 			     names.data);
 	buf_clear(&names);
 	snapshot_close(&s);
+	return rc;
+}
+
+static bool among(const struct strs *all, const char *one)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (!strcmp(all->v[i], one))
+			return true;
+	return false;
+}
+
+/* "OID<tab>REF" */
+static void take_trees(const char *lines, struct strs *trees)
+{
+	for (const char *line = lines; *line; line += *line == '\n') {
+		char ref[PLACE_MAX];
+		const char *tree;
+		if (sscanf(line, "%*s %175s", ref) == 1 && place_in_parse(ref, &tree))
+			strs_add(trees, tree);
+		line += strcspn(line, "\n");
+	}
+}
+
+int queue_inputs_there(struct ledger *l, const struct queueing *q, const struct strs *sent, struct err *e)
+{
+	const char *list[] = {"ls-remote", "origin", PLACE_IN "/*", PLACE_HEADS "in/*", NULL};
+	struct strs there = {0};
+	bool asked = false;
+	int rc = 0;
+	for (size_t i = 0; i < q->texts.n && !rc; i++) {
+		struct json_error je;
+		struct json *doc = json_parse(q->texts.v[i], strlen(q->texts.v[i]), &je);
+		struct input in[INPUTS_MAX];
+		size_t n = inputs_of(doc, in);
+		for (size_t k = 0; k < n && !rc; k++) {
+			struct buf lines = {0};
+			if (!in[k].tree || among(sent, in[k].tree))
+				continue;
+			if (!asked && !(rc = git_run(&l->git, &lines, e, list)))
+				take_trees(lines.data ? lines.data : "", &there);
+			asked = true;
+			buf_clear(&lines);
+			if (!rc && !among(&there, in[k].tree))
+				rc = err_set(
+				    e, ERR_DATA,
+				    "%s: input '%s': its tree %.12s is not at the remote "
+				    "(dgrid submit --input sends what it names; --force queues it all the same)",
+				    q->ids.v[i], in[k].name, in[k].tree);
+		}
+		json_free(doc);
+	}
+	strs_clear(&there);
 	return rc;
 }
 

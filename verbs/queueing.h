@@ -25,5 +25,8 @@ int queue_tasks(struct ledger *l, struct queueing *q, struct err *e);
 int queue_known(struct ledger *l, const struct strs *ids, const char **where, struct err *e);
 /* Do all living nodes know what the tasks ask for (schema/level.h)? ERR_DATA, with the nodes' names: not all. */
 int queue_nodes_know(const struct context *ctx, struct ledger *l, int64_t level, struct err *e);
+/* Does the remote have what the tasks are given by id, but for these trees, which are sent with them? ERR_DATA: not all
+ * of it; e names the first. */
+int queue_inputs_there(struct ledger *l, const struct queueing *q, const struct strs *sent, struct err *e);
 void queueing_clear(struct queueing *q);
 #endif

@@ -481,7 +481,8 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 	if (w.sign && !(key = w.given_key ? xstrdup(w.given_key) : trust_default_key(&l.git, e)))
 		goto out;
 	if (sending_make(&w.inputs, ctx, &c, strlen(l.head) == 64, &w.checkout, w.sources.v, w.sources.n, e) ||
-	    judge_all(&w, &l, &c, key, &p, e) || (!w.force && queue_nodes_know(ctx, &l, w.level, e)))
+	    judge_all(&w, &l, &c, key, &p, e) ||
+	    (!w.force && (queue_nodes_know(ctx, &l, w.level, e) || queue_inputs_there(&l, &w.q, &w.inputs.trees, e))))
 		goto out;
 	rc = finish(&w, &l, e);
 out:
@@ -543,7 +544,8 @@ const struct verb verb_submit = {
 	    {'S', "--sign", NULL, NULL, "sign it with your SSH key (see dgrid approve)"},
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
 	    {'f', "--force", NULL, NULL,
-	     "queue them although there are nodes that do not know all they ask for, and would call them invalid"},
+	     "queue them although there are nodes that do not know all they ask for, and would call them invalid, or "
+	     "inputs of theirs that are not at the remote"},
 	    {'w', "--wait", NULL, NULL, "wait until all have ended, and tell by the exit code how, as dgrid wait does"},
 	    {'A', "--array", "LIST", NULL, "points with these indexes: 0-99, 0-99:10 (every tenth), 1,5,9"},
 	    {'M', "--matrix", "NAME=V,V...", NULL,
