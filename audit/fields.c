@@ -226,7 +226,7 @@ static const struct {
     {FIELD_USAGE, "written_bytes", WHOLE, 0, INT64_MAX, NULL, OWN},
     {FIELD_USAGE, "by", WORD, 0, 0, "cgroup samples wait4", OWN},
 
-    {FIELD_OUT, "tree", TEXT, 0, 0, NULL, "`out.form`, `vote.commitment`"},
+    {FIELD_OUT, "tree", TEXT, 0, 0, NULL, "`out.form`, `out.false`, `vote.commitment`"},
     {FIELD_OUT, "files", WHOLE, 1, INT64_MAX, NULL, "`out.form`"},
     {FIELD_OUT, "bytes", WHOLE, 0, INT64_MAX, NULL, "`out.form`"},
     {FIELD_OUT, "left_out", WHOLE, 1, INT64_MAX, NULL, "`out.form`: a number, which only the node knows"},

@@ -99,6 +99,9 @@ static const struct rule rules[RULE_N] = {
 		       "`out` of a result is a tree's id, counts within the `out_mb` that the run was given, "
 		       "and the ref of its node and of a day from the run's end to the commit; of a "
 		       "disputed result it has no ref"},
+    [RULE_OUT_FALSE] = {"out.false",
+			"with `--objects`: the ref that `out` of a result names has that tree, of that run; one that "
+			"is no longer there is passed by"},
     [RULE_ATTEMPTS_GROW] = {"attempts.grow",
 			    "`attempts` only grows, by the one entry of the claim that ended, with its "
 			    "node, nonce and attempt; a new task has none"},

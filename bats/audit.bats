@@ -312,3 +312,35 @@ assert all(v["rule"] in rules for v in a["violations"] + a["notices"])' "$T/rule
 		[[ "$stderr" != *runtime*error* && "$stderr" != *Sanitizer* ]]
 	done
 }
+
+@test "--objects looks whether files stand where results say: other files are found, deleted ones are no matter" {
+	require_bwrap
+	settings '"keep_finished": 1'
+	for i in 1 2 3; do "$DGRID" submit --id "t$i" -- "echo $i >/out/file; echo $i >/out/more" >/dev/null; done
+	worker n1
+	"$DGRID" submit --id last --retry-on-failure --max-attempts 2 -- 'echo last >/out/file; exit 1' >/dev/null
+	settings '"keep_finished": 1, "retry_backoff_seconds": 1'
+	worker n1
+	"$DGRID" maintain >/dev/null
+	run -0 "$DGRID" audit --objects
+	[[ "$output" == *"no violations"*"files of 5 runs looked for, 0 of them on refs that are gone" ]]
+	ref=$(git -C "$ORIGIN" for-each-ref --format='%(refname)' refs/dgrid/out | head -n 1)
+	# The same runs, and another tree for one of them.
+	evil=$(printf '100644 blob %s\tfile\n' "$(echo evil | git -C "$ORIGIN" hash-object -w --stdin)" | git -C "$ORIGIN" mktree)
+	task=$(git -C "$ORIGIN" ls-tree --name-only "$ref" | head -n 1)
+	tree=$(git -C "$ORIGIN" ls-tree "$ref" | sed "s/tree .*\t$task\$/tree $evil\t$task/" | git -C "$ORIGIN" mktree)
+	parent=$(git -C "$ORIGIN" log -1 --format=%P "$ref")
+	made=$(git -C "$ORIGIN" log -1 --format=%B "$ref" | tgit -C "$ORIGIN" commit-tree -F - "$tree" ${parent:+-p "$parent"})
+	git -C "$ORIGIN" update-ref "$ref" "$made"
+	run -0 "$DGRID" audit
+	run -1 "$DGRID" audit --objects
+	[[ "$output" == *" out.false "*"$task.json: its result says that it left "*", $ref has ${evil:0:12} of that run"*"1 VIOLATION,"* ]]
+	[ "$("$DGRID" audit --objects --json 2>/dev/null | jq -r '.violations[0].rule, .objects.runs')" = $'out.false\n5' ]
+	# All of it under nobody's name.
+	git -C "$ORIGIN" update-ref "$ref" "$(tgit -C "$ORIGIN" commit-tree -m x "$tree")"
+	run -1 "$DGRID" audit --objects
+	[[ "$output" == *"$ref has nothing of that run"* ]]
+	git -C "$ORIGIN" update-ref -d "$ref"
+	run -0 "$DGRID" audit --objects
+	[[ "$output" =~ files\ of\ ([1-5])\ runs\ looked\ for,\ ([1-5])\ of && ${BASH_REMATCH[1]} = "${BASH_REMATCH[2]}" ]]
+}

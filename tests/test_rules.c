@@ -1548,12 +1548,12 @@ int main(void)
 	signatures();
 	subjects();
 	nonces();
-	/* Those that take a history, and not one commit, stand in bats/audit.bats; the others in test_rules_fire.c and
-	 * test_rules_order.c; of secrets, networks and checkpoints in tests/tamper. */
+	/* Those that take a history, or refs, and not one commit, stand in bats/audit.bats; the others in
+	 * test_rules_fire.c and test_rules_order.c; of secrets, networks and checkpoints in tests/tamper. */
 	static const enum rule_id elsewhere[] = {RULE_HISTORY_REWRITTEN, RULE_ARCHIVE_FROZEN, RULE_SCHEDULE_FIRE,
 						 RULE_CLAIM_DRAINED,	 RULE_CLAIM_PAUSED,   RULE_NODE_RETIRED,
 						 RULE_ORDER_BY,		 RULE_SECRET_SIGNED,  RULE_NETWORK_ALLOWED,
-						 RULE_CHECKPOINT_PINNED};
+						 RULE_CHECKPOINT_PINNED, RULE_OUT_FALSE};
 	for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
 		seen_rule[elsewhere[i]] = true;
 	for (int i = 0; i < RULE_N; i++)

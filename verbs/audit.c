@@ -1,3 +1,4 @@
+#include "audit/placed.h"
 #include "audit/replay.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -5,6 +6,7 @@
 #include "base/text.h"
 #include "store/cache.h"
 #include "store/checkpoint.h"
+#include "verbs/left.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +20,7 @@
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 struct audit {
-	bool json, record, full, rules, fields;
+	bool json, record, full, rules, fields, objects;
 	long limit;
 	const char *since, *range;
 	struct git git;
@@ -29,7 +31,8 @@ struct audit {
 	struct json *violations, *notices;
 	size_t n_violations, n_notices;
 	int64_t total, drawn_ms; /* commits to come; total 0: no bar */
-	char missing[72];	 /* a checkpoint that is not in the repository any more */
+	struct placed placed;
+	char missing[72]; /* a checkpoint that is not in the repository any more */
 };
 
 static int options(struct audit *a, int argc, char **argv, struct err *e)
@@ -47,6 +50,9 @@ static int options(struct audit *a, int argc, char **argv, struct err *e)
 			break;
 		case 'f':
 			a->full = true;
+			break;
+		case 'o':
+			a->objects = true;
 			break;
 		case 'R':
 			a->rules = true;
@@ -318,6 +324,9 @@ static void verdict(const struct audit *a)
 	else
 		printf(": no violations");
 	printf(", %zu notice%s", a->n_notices, s_of(a->n_notices));
+	if (a->objects)
+		printf("; files of %zu runs looked for, %zu of them on refs that are gone", a->placed.looked,
+		       a->placed.gone);
 	if (a->last.violations > 0) /* of what the record covers: this run did not look at it again */
 		printf("; recorded before: %lld VIOLATION%s (see: dgrid audit)", (long long)a->last.violations,
 		       a->last.violations == 1 ? "" : "S");
@@ -333,6 +342,12 @@ static void print_json(struct audit *a)
 	json_set(j, "since", a->replay.from ? json_new_str(a->replay.from) : json_new(JSON_NULL));
 	json_set(j, "violations", a->violations);
 	json_set(j, "notices", a->notices);
+	if (a->objects) {
+		struct json *o = json_new(JSON_OBJECT);
+		json_set(o, "runs", json_new_int((int64_t)a->placed.looked));
+		json_set(o, "gone", json_new_int((int64_t)a->placed.gone));
+		json_set(j, "objects", o);
+	}
 	a->violations = a->notices = NULL;
 	put_json(j);
 	json_free(j);
@@ -368,6 +383,34 @@ static void tell_whose(const struct context *ctx)
 	free(shown);
 }
 
+static void tell_false(void *ctx, const char *path, const char *text)
+{
+	struct audit *a = ctx;
+	struct rule_commit at = {.author = (char *)""};
+	snprintf(at.id, sizeof at.id, "%s", a->to);
+	tell(a, RULE_OUT_FALSE, &at, path, text);
+}
+
+/* Where readers fetch from: a folder by a view of it, without its settings. */
+static int look_for_files(struct audit *a, const struct context *ctx, struct err *e)
+{
+	struct filestore store = {0};
+	struct buf url = {0};
+	char line[4096] = "";
+	if (!a->objects || a->replay.stopped)
+		return 0;
+	a->placed.ctx = a;
+	a->placed.tell = tell_false;
+	int rc = left_store(ctx, strlen(a->to) == 64, &store, e);
+	if (!rc && !(rc = GIT(&store.git, &url, e, "config", "--get", "remote.origin.url")))
+		buf_first_line(&url, line, sizeof line);
+	if (!rc && (rc = placed_look(&a->git, a->to, a->archive[0] ? a->archive : NULL, line, &a->placed, e)))
+		err_wrap(e, "the files of results");
+	buf_clear(&url);
+	left_close(&store);
+	return rc;
+}
+
 static int run(struct audit *a, const struct context *ctx, struct err *e)
 {
 	tell_whose(ctx);
@@ -391,6 +434,8 @@ static int run(struct audit *a, const struct context *ctx, struct err *e)
 	if (rc)
 		return err_wrap(e, "the audit did not reach its end, after %zu commit%s", a->replay.commits,
 				s_of(a->replay.commits));
+	if (look_for_files(a, ctx, e))
+		return -1;
 	if (a->json && !a->replay.stopped)
 		print_json(a);
 	else if (!a->json)
@@ -431,7 +476,8 @@ static int cmd_audit(const struct context *ctx, int argc, char **argv, struct er
 
 const struct verb verb_audit = {
     .name = "audit",
-    .args = "[--json] [--since COMMIT|FILE] [--record] [--full] [--limit N] [COMMIT | A..B] | --rules | --fields",
+    .args = "[--json] [--objects] [--since COMMIT|FILE] [--record] [--full] [--limit N] [COMMIT | A..B] | --rules | "
+	    "--fields",
     .summary = "replay the history and check every step of it",
     .about =
 	"Replays the branch commit by commit, as its objects have it, and holds every change against a table of rules "
@@ -453,6 +499,9 @@ const struct verb verb_audit = {
 	    {'r', "--record", NULL, NULL,
 	     "publish how far the audit got and what it found (refs/dgrid/audit), and begin where the last one ended"},
 	    {'f', "--full", NULL, NULL, "with --record: begin anew all the same"},
+	    {'o', "--objects", NULL, NULL,
+	     "also look whether the files that results name stand on the refs that they name, as far as those are "
+	     "there still"},
 	    {'l', "--limit", "N", NULL,
 	     "violations, and as many notices, that are listed in text; 0: the verdict alone; default: 50"},
 	    {'R', "--rules", NULL, NULL, "print the table of rules and notices instead"},

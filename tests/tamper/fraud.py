@@ -2,7 +2,7 @@
 stands with it; where several ways to see the same fraud are right, all of them do.
 
 grid: what it is made on, see GRIDS in tamper.py. push=False: not for a hook. odd=True: git's own checks may refuse it. since=True:
-the audit goes on from a checkpoint. config: what is done to the repository's own settings."""
+the audit goes on from a checkpoint. objects=True: it looks for files, and no commit is to blame. config: what is done to the repository's own settings."""
 
 ALL = []
 Q, P, C, F, U = (f"tasks/{f}/" for f in ("queue", "in_progress", "completed", "failed", "unapproved"))

@@ -1,6 +1,9 @@
 """Frauds with what attempts hand on to the next."""
+import json
+
 from fraud import P, Q, fraud
 from history import sha256, stamp
+from store import EMPTY_TREE
 
 FIELDS = {"checkpoint": True, "max_attempts": 3}
 
@@ -188,3 +191,29 @@ def begun_from_a_checkpoint_though_a_person_wanted_none(h):
     step = h.claim("long")
     step.doc["claim"]["checkpoint"] = {"tree": saved["tree"], "ref": saved["ref"]}
     h.fraud(step, P + "long.json")
+
+
+# ---- files at the remote ----
+
+def shown(h, says, has, nonce=None):
+    """A result that says that its run left a tree, and a ref that has another of that run."""
+    h.do(h.submit("leaves"))
+    h.do(h.claim("leaves"))
+    step = h.finish("leaves")
+    ref = f"refs/dgrid/out/{stamp(h.now)[:10]}/n1/1"
+    trees = [h.store.tree_with(EMPTY_TREE, {"file": ("100644", h.store.blob(word.encode()))}) for word in (says, has)]
+    step.doc["result"]["limits"]["out_mb"] = 16
+    step.doc["result"]["out"] = {"tree": trees[0], "files": 1, "bytes": len(says), "ref": ref}
+    h.do(step)
+    told = {"leaves": {"nonce": nonce or step.doc["result"]["nonce"], "tree": trees[1]}}
+    root = h.store.tree_with(EMPTY_TREE, {"leaves/file": ("100644", h.store.blob(has.encode()))})
+    h.refs = {ref: h.store.commit(root, [], "n1", h.now, json.dumps({"schema": 1, "tasks": told}))}
+    h.bad = None
+
+@fraud("out.false", push=False, objects=True)
+def a_ref_that_has_other_files_than_the_result_says(h):
+    shown(h, "one", "two")
+
+@fraud("out.false", push=False, objects=True)
+def a_ref_that_has_the_files_of_another_run(h):
+    shown(h, "one", "one", "0" * 32)
