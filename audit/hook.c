@@ -171,7 +171,7 @@ static void judge_ref(struct push *p, const char *ref, const char *old, const ch
 {
 	static const char *const of_nodes[] = {"refs/dgrid/heartbeats", "refs/dgrid/tails",
 					       "refs/heads/dgrid-heartbeats", "refs/heads/dgrid-tails"};
-	static const char *const known[] = {CHECKPOINT_REF, CHECKPOINT_FALLBACK};
+	static const char *const known[] = {CHECKPOINT_REF, CHECKPOINT_FALLBACK, PLACE_IDLE, PLACE_HEADS "idle"};
 	bool ours = !strncmp(ref, "refs/dgrid/", 11) || !strncmp(ref, "refs/heads/dgrid-", 17), good = false;
 	for (size_t i = 0; i < sizeof of_nodes / sizeof *of_nodes && !good; i++)
 		good = of_a_node(ref, of_nodes[i]);
@@ -180,7 +180,8 @@ static void judge_ref(struct push *p, const char *ref, const char *old, const ch
 	if (ours && !good && !judge_place(p, ref, old, new))
 		refuse(p, "ref.name", NULL, ref,
 		       "no ref of dgrid's (expected refs/dgrid/heartbeats/NODE, tails/NODE, out/DAY/NODE/N, in/TREE, "
-		       "ck/NONCE/TREE, keep/NAME or " CHECKPOINT_REF ", NODE and NAME being 1-64 of A-Z a-z 0-9 _ -)");
+		       "ck/NONCE/TREE, keep/NAME, idle or " CHECKPOINT_REF
+		       ", NODE and NAME being 1-64 of A-Z a-z 0-9 _ -)");
 	const char *branch = strncmp(ref, "refs/heads/", 11) ? "" : ref + 11;
 	if (!strcasecmp(branch, p->branch) || !strcasecmp(branch, ARCHIVE_BRANCH))
 		refuse(p, "ref.name", NULL, ref,

@@ -388,3 +388,39 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	[[ "$(field large 'r["status"], r["reason"]')" == "unstartable input 'large': 3000000 bytes (at most 1 MB"* ]]
 	[ "$(git -C "$T/w1/store.git" for-each-ref refs/in | grep -c "$(input_of large large tree)" || true)" = 0 ]
 }
+
+@test "maintain deletes inputs that no task and no schedule has needed for keep_out_days" {
+	for n in ended old queued scheduled nobody; do echo "$n" >"$n.txt"; done
+	grid_settings '"images": ["dgrid-test:1"], "keep_out_days": 3'
+	for n in ended old nobody scheduled; do "$DGRID" submit --id "$n" --input "$n.txt" -- true; done
+	once
+	"$DGRID" submit --id queued --input queued.txt -- true
+	tgit -C "$T/c" pull -q
+	mkdir "$T/c/schedules"
+	jq '{schema: 1, cron: "0 0 1 1 *", task: {script, timeout_seconds, inputs}}' "$T/c/tasks/completed/scheduled.json" >"$T/c/schedules/nightly.json"
+	tgit -C "$T/c" add schedules
+	tgit -C "$T/c" rm -q tasks/completed/nobody.json tasks/completed/scheduled.json
+	sed -i 's/"finished_at": "20../"finished_at": "201/' "$T/c/tasks/completed/old.json"
+	tgit -C "$T/c" commit -qam 'as if years had passed'
+	tgit -C "$T/c" push -q origin HEAD:main
+	[ "$(in_refs | wc -l)" = 5 ]
+	run -0 "$DGRID" maintain --dry-run
+	[[ "$output" == *"would delete 1 input that no task needs"* ]]
+	run -0 "$DGRID" maintain
+	[[ "$output" == *"deleted 1 input that no task needs"* ]]
+	idle() { git -C "$ORIGIN" log -1 --format=%s refs/dgrid/idle; }
+	[ "$(idle | jq -r '.inputs | keys | length')" = 1 ]
+	nobody=$(idle | jq -r '.inputs | keys[0]')
+	[ "$(git -C "$ORIGIN" show "refs/dgrid/in/$nobody:file")" = nobody ]
+	before=$(git -C "$ORIGIN" rev-parse refs/dgrid/idle)
+	"$DGRID" maintain
+	[ "$(git -C "$ORIGIN" rev-parse refs/dgrid/idle)" = "$before" ]
+	empty=$(git -C "$ORIGIN" mktree </dev/null)
+	git -C "$ORIGIN" update-ref refs/dgrid/idle "$(tgit -C "$ORIGIN" commit-tree -m "{\"inputs\":{\"$nobody\":\"2020-01-01T00:00:00Z\"}}" "$empty")"
+	run -0 "$DGRID" maintain --json
+	[ "$(jq .inputs_deleted <<<"$output")" = 1 ]
+	[ "$(in_refs | wc -l)" = 3 ]
+	[ "$(idle | jq -c .inputs)" = '{}' ]
+	once
+	[ "$(field queued 'r["status"]')" = success ]
+}

@@ -5,6 +5,7 @@
  *   refs/dgrid/in/TREE         an input: a commit without parent whose tree is TREE
  *   refs/dgrid/keep/NAME       outputs that somebody keeps for good
  *   refs/dgrid/ck/NONCE/TREE   a checkpoint of the run whose claim has that nonce: a commit likewise
+ *   refs/dgrid/idle            since when inputs are named by nothing on the branch
  * Where a host takes heads only they are refs/heads/dgrid-out/... and so on. */
 #ifndef PLACES_H
 #define PLACES_H
@@ -15,6 +16,7 @@
 #define PLACE_IN "refs/dgrid/in"
 #define PLACE_KEEP "refs/dgrid/keep"
 #define PLACE_CHECKPOINT "refs/dgrid/ck"
+#define PLACE_IDLE "refs/dgrid/idle"
 #define PLACE_HEADS "refs/heads/dgrid-" /* in place of refs/dgrid/ */
 #define PLACE_MAX 176			/* bytes of such a name, and the NUL */
 

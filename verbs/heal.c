@@ -1,6 +1,7 @@
 #include "store/waiting.h"
 #include "verbs/verbs.h"
 #include "worker/reaper.h"
+#include "worker/unneeded.h"
 #include "worker/upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static void tell_ended(const struct strs *ids, const char *member, const char *v
 
 /* What was (or would be) done; archived < 0: only healing was asked for. */
 static void print_upkeep(const struct staged_list *staged, const struct firings *fired, const struct strs *skipped,
-			 const struct strs *expired, const struct orphans *o, int64_t archived, const size_t gone[2],
+			 const struct strs *expired, const struct orphans *o, int64_t archived, const size_t gone[3],
 			 bool json, bool dry)
 {
 	struct json *all = json_new(JSON_OBJECT), *list = json_new(JSON_ARRAY);
@@ -63,6 +64,7 @@ static void print_upkeep(const struct staged_list *staged, const struct firings 
 		json_set(all, "archived", json_new_int(archived));
 		json_set(all, "outputs_deleted", json_new_int((int64_t)gone[0]));
 		json_set(all, "checkpoints_deleted", json_new_int((int64_t)gone[1]));
+		json_set(all, "inputs_deleted", json_new_int((int64_t)gone[2]));
 	}
 	if (json)
 		put_json(all);
@@ -73,6 +75,9 @@ static void print_upkeep(const struct staged_list *staged, const struct firings 
 	if (!json && gone[1])
 		printf("%s %zu checkpoint%s that no task needs\n", dry ? "would delete" : "deleted", gone[1],
 		       gone[1] == 1 ? "" : "s");
+	if (!json && gone[2])
+		printf("%s %zu input%s that no task needs\n", dry ? "would delete" : "deleted", gone[2],
+		       gone[2] == 1 ? "" : "s");
 	if (!json && archived >= 0)
 		printf("%s %lld task%s\n", dry ? "would archive" : "archived", (long long)archived,
 		       archived == 1 ? "" : "s");
@@ -110,7 +115,7 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 	struct firings fired = {0};
 	bool all = verb == &verb_maintain, dry = false, json = false;
 	int64_t archived = all ? 0 : -1;
-	size_t gone[2] = {0, 0}; /* days of outputs; checkpoints */
+	size_t gone[3] = {0, 0, 0}; /* days of outputs; checkpoints; inputs */
 	int key;
 	while ((key = usage_next(&s, e)) > 0) {
 		dry = dry || key == 'd';
@@ -122,8 +127,10 @@ static int heal(const struct context *ctx, const struct verb *verb, int argc, ch
 		     (all && firing_all(&l, &c, l.git.name, dry, &fired, e)) || reaper_look(&r, &l, &c, NULL, &o, e) ||
 		     (!dry && reaper_heal(&l, l.git.name, &o, e)) || (all && skip(&l, dry, &skipped, e)) ||
 		     (all && waiting_expire_all(&l, l.git.name, dry, &expired, e)) ||
-		     (all && archive(&l, &c, dry, &archived, e)) || (all && upkeep_outputs(&l.git, &c, dry, &gone[0], e)) ||
-		     (all && upkeep_checkpoints(&l, &c, dry, &gone[1], e))
+		     (all && archive(&l, &c, dry, &archived, e)) ||
+		     (all && upkeep_outputs(&l.git, &c, dry, &gone[0], e)) ||
+		     (all && upkeep_checkpoints(&l, &c, dry, &gone[1], e)) ||
+		     (all && unneeded_inputs(&l, &c, dry, &gone[2], e))
 		 ? -1
 		 : 0;
 	if (!rc)
@@ -169,12 +176,13 @@ const struct verb verb_maintain = {
     .args = "[--dry-run] [--json]",
     .summary =
 	"promote, queue what schedules have due, heal, expire, archive the oldest finished tasks, delete old outputs",
-    .about = "All that a grid needs now and then, in one go: dgrid promote, dgrid schedule run, dgrid heal, an end "
-	     "for what is queued beyond its deadline, and the "
-	     "archive: beyond keep_finished finished tasks the oldest move there, where show, logs, why and wait still "
-	     "find them. What tasks left in /out is deleted after keep_out_days, and checkpoints when no task needs "
-	     "them. Meant for every five minutes or so, by "
-	     "cron or a workflow.",
+    .about =
+	"All that a grid needs now and then, in one go: dgrid promote, dgrid schedule run, dgrid heal, an end "
+	"for what is queued beyond its deadline, and the "
+	"archive: beyond keep_finished finished tasks the oldest move there, where show, logs, why and wait still "
+	"find them. What tasks left in /out is deleted after keep_out_days, and so are inputs that no task needs any "
+	"more, and checkpoints when nothing goes on from them. Meant for every five minutes or so, by cron or a "
+	"workflow.",
     .needs = USAGE_WRITES,
     .options = upkeep_options,
     .examples = (const struct usage_note[]){{"dgrid maintain", ""},

@@ -7,6 +7,7 @@
 #include "worker/claims.h"
 #include "worker/identity.h"
 #include "worker/live.h"
+#include "worker/unneeded.h"
 #include "worker/upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -356,6 +357,10 @@ static void sweep(struct worker *w)
 		log_at(LOG_WARN, "worker", "cannot look for old outputs: %s", e.msg);
 	if (gone)
 		log_at(LOG_INFO, "worker", "deleted %zu days of outputs, older than keep_out_days", gone);
+	if (unneeded_inputs(&w->ledger, &w->config, false, &gone, &e))
+		log_at(LOG_WARN, "worker", "cannot look for inputs that no task needs: %s", e.msg);
+	if (gone)
+		log_at(LOG_INFO, "worker", "deleted %zu inputs that no task needs", gone);
 	if (upkeep_checkpoints(&w->ledger, &w->config, false, &gone, &e))
 		log_at(LOG_WARN, "worker", "cannot look for old checkpoints: %s", e.msg);
 	w->times.behind = true;

@@ -229,8 +229,7 @@ static void add_old(struct strs *refs, const char *lines, int64_t before)
 	}
 }
 
-/* gone: how many; dry: none is deleted. */
-static int delete_refs(const struct git *g, const struct strs *refs, bool dry, size_t *gone, struct err *e)
+int upkeep_delete(const struct git *g, const struct strs *refs, bool dry, size_t *gone, struct err *e)
 {
 	int rc = 0;
 	*gone = dry ? refs->n : 0;
@@ -261,7 +260,7 @@ int upkeep_outputs(const struct git *g, const struct grid_config *c, bool dry, s
 	add_old(&refs, rc || !lines.data ? "" : lines.data, clock_now() - (c->keep_out_days + 1) * 86400);
 	*gone = 0;
 	if (!rc)
-		rc = delete_refs(g, &refs, dry, gone, e);
+		rc = upkeep_delete(g, &refs, dry, gone, e);
 	strs_clear(&refs);
 	buf_clear(&lines);
 	return rc;
@@ -345,7 +344,7 @@ int upkeep_checkpoints(struct ledger *l, const struct grid_config *c, bool dry, 
 		line += *line == '\n';
 	}
 	if (!rc)
-		rc = delete_refs(&l->git, &refs, dry, gone, e);
+		rc = upkeep_delete(&l->git, &refs, dry, gone, e);
 	strs_clear(&needed.nonces);
 	strs_clear(&needed.refs);
 	strs_clear(&refs);
