@@ -208,7 +208,8 @@ static void judge_both(struct push *p)
 	char ledger[72], archive[72];
 	look_where(p->git, p->branch, ledger);
 	look_where(p->git, ARCHIVE_BRANCH, archive);
-	if (strcmp(p->ledger.old, ledger) != 0 || strcmp(p->archive.old, archive) != 0)
+	if ((p->ledger.given && strcmp(p->ledger.old, ledger) != 0) ||
+	    (p->archive.given && strcmp(p->archive.old, archive) != 0))
 		refuse(p, "ref.moved", NULL, "",
 		       "the ledger or the archive has moved meanwhile: fetch, and push again");
 }
@@ -249,13 +250,18 @@ static int judge_people(struct push *p, struct err *e)
 	struct grid_config c = {0};
 	struct keyring ring = {0};
 	struct buf text = {0};
-	struct problems wrong = {0};
+	struct problems wrong = {.file = "grid.json"};
 	struct err none;
 	bool person = false;
 	int rc = 0;
 	config_defaults(&c);
 	if (!GIT(p->git, &text, &none, "cat-file", "blob", name))
 		config_parse(&c, text.data ? text.data : "", text.len, &wrong);
+	if (wrong.n) {
+		char *first = xasprintf("%.*s", (int)strcspn(wrong.text.data, "\n"), wrong.text.data);
+		refuse(p, "signed.settings", NULL, "grid.json", first);
+		free(first);
+	}
 	if (wrong.n || !c.require_signed_nodes)
 		goto out;
 	rc = keyring_read(p->git, p->ledger.new, &ring, e);
@@ -297,7 +303,7 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 {
 	struct push p = {.git = g, .branch = branch, .refusals = refusals};
 	int rc = judge_lines(&p, lines, e);
-	if (!rc && p.ledger.given && p.archive.given && !refusals->n)
+	if (!rc && !refusals->n)
 		judge_both(&p);
 	if (!rc && (p.ledger.given || p.archive.given) && !refusals->n) {
 		if (!p.ledger.given) { /* it stays where it is; an archive that is not pushed gets nothing */

@@ -17,8 +17,8 @@
 /* ---- what was judged ---- */
 
 /* Of the lines "OLD NEW REF" those of the ledger and of the archive, in that order; "" when there is none. The
- * caller's. An OLD of zeros may mean "whatever it is": then what it is stands there. */
-static char *change_of(const struct git *g, const char *branch, const char *lines)
+ * caller's. To reference-transaction an OLD of zeros may mean "whatever it is": then what it is stands there. */
+static char *change_of(const struct git *g, const char *branch, const char *lines, bool any)
 {
 	char *refs[] = {xasprintf("refs/heads/%s", branch), xstrdup("refs/heads/" ARCHIVE_BRANCH)};
 	struct buf b = {0};
@@ -28,7 +28,7 @@ static char *change_of(const struct git *g, const char *branch, const char *line
 			if (sscanf(line, "%71[0-9a-f] %71[0-9a-f] %799s", old, new, ref) != 3 ||
 			    strcmp(ref, refs[i]) != 0)
 				continue;
-			if (!old[strspn(old, "0")] && git_resolve(g, ref, here) && here[0])
+			if (any && !old[strspn(old, "0")] && git_resolve(g, ref, here) && here[0])
 				memcpy(old, here, sizeof old);
 			buf_addf(&b, "%s %s %s\n", old, new, ref);
 		}
@@ -59,7 +59,7 @@ static void drop_old(void *ctx, const char *name)
 
 void hook_note(const struct git *g, const char *branch, const char *lines)
 {
-	char *change = change_of(g, branch, lines), *note = note_of(change);
+	char *change = change_of(g, branch, lines, false), *note = note_of(change);
 	struct err none;
 	/* Without a note the change is judged again, no more. */
 	if (*change && !file_mkdirs(JUDGED, &none)) {
@@ -72,7 +72,7 @@ void hook_note(const struct git *g, const char *branch, const char *lines)
 
 int hook_take(const struct git *g, const char *branch, const char *lines, struct strs *refusals, struct err *e)
 {
-	char *change = change_of(g, branch, lines), *note = note_of(change);
+	char *change = change_of(g, branch, lines, true), *note = note_of(change);
 	int rc = *change && unlink(note) ? hook_judge(g, branch, change, refusals, e) : 0;
 	free(change);
 	free(note);

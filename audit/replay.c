@@ -219,6 +219,7 @@ static void ask_older_settings(void *ctx, int64_t since)
 struct base {
 	struct run *run;
 	struct strs paths, oids; /* a row a blob that is read */
+	bool unread;		 /* there is a grid.json, and it is not valid */
 };
 
 /* "MODE TYPE OID\tPATH" */
@@ -259,6 +260,7 @@ static void take_base(void *ctx, size_t i, const char *bytes, size_t len)
 	if (ch.kind == RULE_SETTINGS) {
 		if (bytes)
 			world_settings(w, bytes, len, 0);
+		b->unread = !bytes || w->unread;
 		return;
 	}
 	if (rules_is_order(&ch)) {
@@ -290,6 +292,35 @@ static void note_dates(struct run *r, const char *p, const char *commit)
 	snprintf(w->newest_id, sizeof w->newest_id, "%s", commit);
 }
 
+static void take_held(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct base *b = ctx;
+	(void)i;
+	if (b->unread)
+		b->unread = !world_settings_hold(&b->run->rules.world, bytes, len);
+}
+
+static void take_name(void *ctx, const char *commit)
+{
+	strs_addf(ctx, "%s:grid.json", commit + (*commit == '\n'));
+}
+
+/* A slip in the settings changes nothing: what was valid before holds. */
+static int look_for_settings(struct base *b, const char *commit)
+{
+	const struct git *g = b->run->p->git;
+	const char *log[] = {"log",  "-z", "--first-parent", "-m", "--no-show-signature", "--format=%H",
+			     commit, "--", "grid.json",	     NULL};
+	struct strs names = {0};
+	int rc = git_records(g, log, take_name, &names, b->run->e);
+	for (size_t from = 0; from < names.n && !rc && b->unread; from += STRETCH) {
+		size_t n = names.n - from < STRETCH ? names.n - from : STRETCH;
+		rc = git_cat(g, "blob", names.v + from, n, TASK_FILE_MAX, take_held, b, b->run->e);
+	}
+	strs_clear(&names);
+	return rc;
+}
+
 static int load_base(struct run *r, const char *commit)
 {
 	struct base b = {.run = r};
@@ -303,6 +334,8 @@ static int load_base(struct run *r, const char *commit)
 	int rc = git_records(g, tree, take_entry, &b, r->e);
 	if (!rc && b.oids.n)
 		rc = git_cat(g, "blob", b.oids.v, b.oids.n, TASK_FILE_MAX, take_base, &b, r->e);
+	if (!rc && b.unread)
+		rc = look_for_settings(&b, commit);
 	if (!rc && !(rc = git_run(g, &dates, r->e, when)))
 		note_dates(r, dates.data, commit);
 	snprintf(r->base, sizeof r->base, "%s", commit);

@@ -64,11 +64,14 @@ static void judge_other(struct rules *r, const struct rule_commit *c, const stru
 void rules_settings(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
 {
 	const struct grid_config *now = &r->world.config;
-	bool nodes = now->require_signed_nodes, tasks = now->require_signed_tasks;
-	if (!ch->new_mode || ch->new.bytes)
+	bool nodes = now->require_signed_nodes, tasks = now->require_signed_tasks, valid = !ch->new_mode;
+	if (!ch->new_mode || ch->new.bytes) {
 		world_settings(&r->world, ch->new_mode ? ch->new.bytes : NULL, ch->new.len, c->at);
+		valid = !r->world.unread;
+	}
 	if (c->parent[0])
-		rule_tell(r, NOTICE_SETTINGS, c, ch->path, "%s by %s%s%s", rule_done_to(ch), c->who,
+		rule_tell(r, NOTICE_SETTINGS, c, ch->path, "%s by %s%s%s%s", rule_done_to(ch), c->who,
+			  valid ? "" : ", and it is not valid: what was before holds",
 			  nodes == now->require_signed_nodes ? ""
 			  : nodes			     ? ", require_signed_nodes is off from here on"
 							     : ", require_signed_nodes is on from here on",

@@ -41,57 +41,57 @@ static void tell_keys(struct rules *r, const struct rule_commit *c, const struct
 
 /* ---- one name, one role ---- */
 
-/* Is the file of that name there after the commit? */
-static bool stands(const struct rule_commit *c, const char *folder, const char *name, bool before)
-{
-	char *path = xasprintf("%s%s.pub", folder, name);
-	for (size_t i = 0; i < c->n; i++)
-		if (!strcmp(c->changes[i].path, path))
-			before = c->changes[i].new_mode != 0;
-	free(path);
-	return before;
-}
-
-static void judge_person(struct rules *r, const struct rule_commit *c, const struct rule_change *ch, const char *name)
-{
-	const struct world *w = &r->world;
-	bool keyed = strs_has(&w->keyed, name);
-	if (world_node(w, name) || world_order(&w->retired, name) || (keyed && w->apart))
-		rule_tell(r, RULE_SIGNED_KEY, c, ch->path, "a person was enrolled as %s, which is the name of a node",
-			  name);
-	else if (stands(c, KEYS_FOLDER, name, keyed))
-		rule_tell(r, RULE_SIGNED_KEY, c, ch->path, "%s is enrolled as a person and as a node", name);
-}
-
-static void judge_role(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
-{
+struct role { /* of a name that a commit enrols, or whose node file it adds, before that; name "": none */
 	char name[65];
-	bool person, named = ch->kind == RULE_KEY && keys_path(ch->path, name, &person);
-	if (named && person)
-		judge_person(r, c, ch, name);
-	else if (ch->kind == RULE_NODE ? world_is_person(&r->world, ch->id) : named && world_is_person(&r->world, name))
+	bool person, was_node, was_keyed, was_person;
+};
+
+static void read_role(const struct world *w, const struct rule_change *ch, struct role *x)
+{
+	bool added = ch->new_mode && !ch->old_mode;
+	if (added && ch->kind == RULE_NODE)
+		memcpy(x->name, ch->id, sizeof x->name);
+	else if (!added || ch->kind != RULE_KEY || !keys_path(ch->path, x->name, &x->person))
+		return;
+	x->was_node = world_node(w, x->name) || world_order(&w->retired, x->name);
+	x->was_keyed = world_is_keyed(w, x->name);
+	x->was_person = world_is_person(w, x->name);
+}
+
+static void judge_role(struct rules *r, const struct rule_commit *c, const struct rule_change *ch, const struct role *x,
+		       bool were_apart)
+{
+	if (x->person && (x->was_node || (x->was_keyed && were_apart)))
+		rule_tell(r, RULE_SIGNED_KEY, c, ch->path, "a person was enrolled as %s, which is the name of a node",
+			  x->name);
+	else if (x->person && world_is_keyed(&r->world, x->name))
+		rule_tell(r, RULE_SIGNED_KEY, c, ch->path, "%s is enrolled as a person and as a node", x->name);
+	else if (!x->person && x->was_person)
 		rule_tell(r, RULE_SIGNED_KEY, c, ch->path, "a node was added as %s, which is the name of a person",
-			  ch->kind == RULE_NODE ? ch->id : name);
+			  x->name);
 }
 
 void rules_key(struct rules *r, const struct rule_commit *c)
 {
 	struct world *w = &r->world;
-	bool were = w->people.n > 0;
+	bool were = w->n_people > 0, were_apart = w->apart;
+	struct role *roles = xcalloc(c->n + 1, sizeof *roles);
 	const struct rule_change *last = NULL;
-	for (size_t i = 0; i < c->n && c->parent[0]; i++) {
-		const struct rule_change *ch = &c->changes[i];
-		if (ch->kind == RULE_KEY)
-			tell_keys(r, c, ch);
-		if (ch->new_mode && !ch->old_mode)
-			judge_role(r, c, ch);
-	}
+	for (size_t i = 0; i < c->n; i++)
+		read_role(w, &c->changes[i], &roles[i]);
 	for (size_t i = 0; i < c->n; i++)
 		if (c->changes[i].kind == RULE_KEY) {
 			last = &c->changes[i];
 			world_key(w, last->path, last->new_mode != 0);
 		}
-	if (were && !w->people.n)
+	for (size_t i = 0; i < c->n && c->parent[0]; i++) {
+		if (c->changes[i].kind == RULE_KEY)
+			tell_keys(r, c, &c->changes[i]);
+		if (roles[i].name[0])
+			judge_role(r, c, &c->changes[i], &roles[i], were_apart);
+	}
+	free(roles);
+	if (were && !w->n_people)
 		rule_tell(r, RULE_SIGNED_KEY, c, last->path,
 			  "nothing is left below " PEOPLE_FOLDER
 			  ": who looks at the grid from here on takes keys of nodes "

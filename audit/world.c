@@ -35,6 +35,16 @@ static void clear_orders(struct world_orders *o)
 	free(o->v);
 }
 
+static void clear_keys(struct world *w)
+{
+	for (size_t i = 0; i < w->room_keys; i++)
+		for (struct world_key *k = w->keys[i], *next; k; k = next) {
+			next = k->next;
+			free(k);
+		}
+	free(w->keys);
+}
+
 void world_clear(struct world *w)
 {
 	for (size_t i = 0; i < w->room_tasks; i++)
@@ -52,8 +62,7 @@ void world_clear(struct world *w)
 		}
 	clear_orders(&w->drains);
 	clear_orders(&w->retired);
-	strs_clear(&w->keyed);
-	strs_clear(&w->people);
+	clear_keys(w);
 	json_free(w->paused);
 	for (size_t i = 0; i < w->n_schedules; i++)
 		json_free(w->schedules[i].doc);
@@ -278,41 +287,68 @@ void world_order_set(struct world_orders *o, const char *node, struct json *doc)
 
 /* ---- who is enrolled ---- */
 
-static void name_set(struct strs *names, const char *name, bool there)
+static struct world_key **key_at(const struct world *w, const char *path)
 {
-	struct strs kept = {0};
-	for (size_t i = 0; i < names->n; i++)
-		if (strcmp(names->v[i], name) != 0)
-			strs_add(&kept, names->v[i]);
-	if (there)
-		strs_add(&kept, name);
-	strs_clear(names);
-	*names = kept;
+	struct world_key **at = &w->keys[hash(path, false) & (w->room_keys - 1)];
+	while (*at && strcmp((*at)->path, path) != 0)
+		at = &(*at)->next;
+	return at;
+}
+
+static void grow_keys(struct world *w)
+{
+	struct world_key **old = w->keys;
+	size_t n = w->room_keys;
+	w->room_keys = n ? 4 * n : 64;
+	w->keys = xcalloc(w->room_keys, sizeof(struct world_key *));
+	for (size_t i = 0; i < n; i++)
+		for (struct world_key *k = old[i], *next; k; k = next) {
+			next = k->next;
+			k->next = NULL;
+			*key_at(w, k->path) = k;
+		}
+	free(old);
 }
 
 void world_key(struct world *w, const char *path, bool there)
 {
-	char name[65];
-	bool person, named = keys_path(path, name, &person);
-	if (named && !person)
-		name_set(&w->keyed, name, there);
-	else if (person) {
-		name_set(&w->people, path, there);
-		w->apart = w->apart || there;
+	bool person = !strncmp(path, PEOPLE_FOLDER, strlen(PEOPLE_FOLDER));
+	if (w->n_keys >= w->room_keys)
+		grow_keys(w);
+	struct world_key **at = key_at(w, path), *k = *at;
+	if (!k) {
+		size_t size = strlen(path) + 1;
+		k = *at = xcalloc(1, sizeof *k + size);
+		memcpy(k->path, path, size);
+		w->n_keys++;
 	}
+	if (person && k->there != there)
+		w->n_people = there ? w->n_people + 1 : w->n_people - 1;
+	k->there = there;
+	w->apart = w->apart || (person && there);
 }
 
-bool world_is_node(const struct world *w, const char *who)
+static bool key_stands(const struct world *w, const char *folder, const char *who)
 {
-	return world_node(w, who) || world_order(&w->retired, who) || (w->apart && strs_has(&w->keyed, who));
+	char *path = xasprintf("%s%s.pub", folder, who);
+	const struct world_key *k = w->room_keys ? *key_at(w, path) : NULL;
+	free(path);
+	return k && k->there;
+}
+
+bool world_is_keyed(const struct world *w, const char *who)
+{
+	return key_stands(w, KEYS_FOLDER, who);
 }
 
 bool world_is_person(const struct world *w, const char *who)
 {
-	char *path = xasprintf(PEOPLE_FOLDER "%s.pub", who);
-	bool is = strs_has(&w->people, path);
-	free(path);
-	return is;
+	return key_stands(w, PEOPLE_FOLDER, who);
+}
+
+bool world_is_node(const struct world *w, const char *who)
+{
+	return world_node(w, who) || world_order(&w->retired, who) || (w->apart && world_is_keyed(w, who));
 }
 
 /* ---- schedules ---- */
@@ -488,6 +524,18 @@ void world_settings(struct world *w, const char *text, size_t len, int64_t at)
 		w->n_past++;
 	}
 	w->config = fresh;
+}
+
+bool world_settings_hold(struct world *w, const char *text, size_t len)
+{
+	struct grid_config fresh = {0};
+	if (!text || !read_settings(&fresh, text, len))
+		return false;
+	config_clear(&w->config);
+	w->config = fresh;
+	w->unread = true;
+	w->unknown = false;
+	return true;
 }
 
 void world_past_add(struct world *w, const char *text, size_t len, int64_t until)

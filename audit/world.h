@@ -51,6 +51,11 @@ struct world_orders { /* of nodes, see order.h */
 	} * v;
 	size_t n;
 };
+struct world_key {
+	struct world_key *next;
+	bool there;
+	char path[];
+};
 struct world_running {
 	char id[65];
 	struct json *brief; /* what limits ask of it, see limit_brief */
@@ -76,10 +81,11 @@ struct world {
 	struct world_schedule *schedules; /* in no order */
 	size_t n_schedules;
 	struct world_orders drains, retired;
-	struct strs keyed, people; /* names that have a file in nodes/keys; paths below nodes/people */
-	bool apart;		   /* something stands, or stood, below nodes/people: in nodes/keys are nodes only */
-	struct json *paused;	   /* NULL: nothing is */
-	uint64_t *nonces;	   /* hashes, open addressing; 0: empty */
+	struct world_key **keys; /* chains: paths below nodes/keys and nodes/people */
+	size_t n_keys, room_keys, n_people;
+	bool apart;	     /* something stands, or stood, below nodes/people: in nodes/keys are nodes only */
+	struct json *paused; /* NULL: nothing is */
+	uint64_t *nonces;    /* hashes, open addressing; 0: empty */
 	size_t n_nonces, room_nonces;
 	size_t nonces_max;	/* when so many are in memory they move to the file */
 	struct world_run *runs; /* of the file */
@@ -110,6 +116,7 @@ void world_key(struct world *w, const char *path, bool there);
 /* Is that the name of a node, as far as the grid says it: by its file, by its retirement, by its key? */
 bool world_is_node(const struct world *w, const char *who);
 bool world_is_person(const struct world *w, const char *who);			  /* by his key */
+bool world_is_keyed(const struct world *w, const char *who);			  /* has it a file in nodes/keys? */
 const struct json *world_order(const struct world_orders *o, const char *node);	  /* NULL: there is none of it */
 void world_order_set(struct world_orders *o, const char *node, struct json *doc); /* doc moves over; NULL: none */
 struct world_schedule *world_schedule(const struct world *w, const char *name);
@@ -124,6 +131,8 @@ bool world_nonce_new(struct world *w, const char *nonce); /* false: it was used 
 /* The settings of a commit; what cannot be read stays as it was, as with workers. text NULL: the defaults. The ones
  * before go to the past, which they became at that time (UTC seconds); 0: there were none. */
 void world_settings(struct world *w, const char *text, size_t len, int64_t at);
+/* The last that were valid, where those of now are not. False: these are none. */
+bool world_settings_hold(struct world *w, const char *text, size_t len);
 void world_past_add(struct world *w, const char *text, size_t len, int64_t until); /* older than all that is known */
 /* The settings that held at that time or later: the nth, 0 is those of now. NULL: no more. */
 const struct grid_config *world_config(const struct world *w, size_t n, int64_t since);

@@ -271,6 +271,17 @@ raw() {
 	[[ "$output" == *"file.json: tasks/completed/forged.json: "* ]]
 	run ! git -C "$ORIGIN" update-ref -d refs/heads/main
 	[ "$(git -C "$ORIGIN" rev-parse main master)" = "$head"$'\n'"$head" ]
+	# A push that says that nothing stands there is judged as none, whatever it leads to.
+	tgit -C "$T/c" push -q origin HEAD:refs/heads/aside2
+	run ! sh -c 'cd "$1" && printf "%040d %s refs/heads/main\n" 0 "$(git rev-parse aside2)" | "$2" --repo . --branch main hook pre-receive' \
+		sh "$ORIGIN" "$DGRID"
+	[[ "$output" == *"ref.moved"* ]]
+	[ "$(ls -A "$ORIGIN/dgrid-judged")" = '' ]
+	# A slip in the settings is refused; one that stands there from before changes nothing of what holds.
+	clone
+	echo '{"schema": 1, "require_signed_nodes": true,}' >"$T/c/grid.json"
+	tgit -C "$T/c" commit -qam slip
+	refused signed.settings origin main
 	# What a build service would run, of whatever brand, comes with nobody who is not known.
 	local file
 	for file in .github/workflows/x.yml .gitlab-ci.yml Jenkinsfile .woodpecker/x.yml azure-pipelines.yml; do
@@ -363,6 +374,24 @@ raw() {
 	"$DGRID" submit --id t3 -- 'echo 3'
 	work n1 --signing-key "$T/n1"
 	[ "$(ledger_ls completed | xargs)" = "t1 t3" ]
+	# Where a slip got into the settings, what was valid before holds.
+	clone
+	echo '{"schema": 1, "require_signed_nodes": false,}' >"$T/c/grid.json"
+	as ann ann slip
+	mv "$ORIGIN/hooks" "$T/hooks"
+	tgit -C "$T/c" push -q
+	mv "$T/hooks" "$ORIGIN/hooks"
+	clone
+	mkdir -p "$T/c/nodes/people"
+	cp "$T/n1.pub" "$T/c/nodes/people/mallory.pub"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm 'ann: enroll mallory'
+	refused signed.settings origin main
+	[[ "$output" == *"takes the signature of a person"* ]]
+	clone
+	tgit -C "$T/c" checkout -q HEAD~1 -- grid.json
+	as ann ann 'the slip mended'
+	tgit -C "$T/c" push -q
 	# A key of one's own is taken out by its last signature.
 	GIT_USER_NAME=ann DGRID_SIGNING_KEY=$T/ann "$DGRID" enroll --person ann "$T/k2.pub"
 	GIT_USER_NAME=ann DGRID_SIGNING_KEY=$T/ann "$DGRID" enroll --revoke ann "$(ssh-keygen -lf "$T/ann.pub" | cut -d ' ' -f 2)"

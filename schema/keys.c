@@ -202,12 +202,22 @@ static void take_keys(void *ctx, size_t i, const char *bytes, size_t len)
 	one->valid = bytes && !keys_parse(&one->keys, bytes, len, NULL);
 }
 
+static int by_role(const void *a, const void *b)
+{
+	const struct keyring_entry *x = a, *y = b;
+	return x->person != y->person ? x->person - y->person : strcmp(x->name, y->name);
+}
+
 int keyring_read(const struct git *g, const char *commit, struct keyring *out, struct err *e)
 {
 	const char *args[] = {"ls-tree", "-z", "--full-tree", commit, KEYS_FOLDER, PEOPLE_FOLDER, NULL};
 	struct strs oids = {0};
 	*out = (struct keyring){0};
 	int rc = git_records(g, args, take_entry, out, e);
+	if (out->n)
+		qsort(out->v, out->n, sizeof *out->v, by_role);
+	while (out->nodes < out->n && !out->v[out->nodes].person)
+		out->nodes++;
 	for (size_t i = 0; i < out->n; i++)
 		strs_add(&oids, out->v[i].oid);
 	if (!rc && out->n)
@@ -218,12 +228,15 @@ int keyring_read(const struct git *g, const char *commit, struct keyring *out, s
 	return rc;
 }
 
+static int to_name(const void *name, const void *entry)
+{
+	return strcmp(name, ((const struct keyring_entry *)entry)->name);
+}
+
 const struct keyring_entry *keyring_of(const struct keyring *r, const char *name)
 {
-	for (size_t i = 0; i < r->n; i++)
-		if (!strcmp(r->v[i].name, name))
-			return &r->v[i];
-	return NULL;
+	const struct keyring_entry *node = r->nodes ? bsearch(name, r->v, r->nodes, sizeof *r->v, to_name) : NULL;
+	return node || r->n == r->nodes ? node : bsearch(name, r->v + r->nodes, r->n - r->nodes, sizeof *r->v, to_name);
 }
 
 void keyring_clear(struct keyring *r)

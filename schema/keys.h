@@ -39,8 +39,8 @@ struct keyring { /* all that are enrolled, nodes before people, by name */
 		bool valid;  /* else the file is there and counts for nothing */
 		struct keys keys;
 	} * v;
-	size_t n;
-	bool apart; /* there is a nodes/people: who stands in nodes/keys is a node */
+	size_t n, nodes; /* nodes: how many of them are nodes */
+	bool apart;	 /* there is a nodes/people: who stands in nodes/keys is a node */
 };
 /* As a commit has them. */
 int keyring_read(const struct git *g, const char *commit, struct keyring *out, struct err *e);
