@@ -5,8 +5,10 @@
 #include "base/text.h"
 #include "base/treecopy.h"
 #include "git/git.h"
+#include "job.h"
 #include "sandbox/enter.h"
 #include "sandbox/rootfs.h"
+#include "sandbox/slurm.h"
 #include "store/bring.h"
 #include "verbs/verbs.h"
 #include <errno.h>
@@ -216,6 +218,13 @@ int main(int argc, char **argv)
 		return fail(&e);
 	open_log(&complaints);
 	sig_init();
+	int job = slurm_asked(argc, argv);
+	if (job < 0)
+		job = job_asked(argc, argv);
+	if (job >= 0) {
+		buf_clear(&complaints);
+		return job;
+	}
 	if (bring_asked(argc, argv)) {
 		proc_give_up_when(interrupted);
 		return end_output(bring_main(argc, argv, &e) ? fail(&e) : 0);

@@ -23,6 +23,7 @@
 #define STATE_PAUSE_MS 250
 #define CLIENT_FAILED 125 /* the client's exit code for troubles of its own */
 #define OUTSIDE_LINGER_MS 1000
+#define QUEUE_MS 1800000    /* how long a cluster may let an attempt wait */
 #define CLI_LINGER_MS 10000 /* how long `docker run` may take to notice that its container is gone */
 
 static bool user_taken[ENGINE_USERS];
@@ -43,6 +44,7 @@ struct attempt {
 	int user;		     /* bwrap as root: its user id on this machine; else 0 */
 	long child;		     /* bwrap: host pid of the sandbox's init */
 	enum stop stop;
+	bool queued;			/* of a cluster: it has not begun */
 	bool killed, state_known, gone; /* gone: the engine knows no such container */
 	struct engine_state state;
 	bool exited;	 /* the engine's client came to an end of its own, and not by a signal */
@@ -66,6 +68,11 @@ uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struc
 uint64_t attempt_printed(const struct attempt *a)
 {
 	return a->out.total + a->err.total;
+}
+
+bool attempt_queued(const struct attempt *a)
+{
+	return a->queued;
 }
 
 static void stop_timers(struct attempt *a)
@@ -170,7 +177,10 @@ static void judge_end(struct attempt *a, bool whole, bool ran)
 {
 	struct attempt_result *r = &a->res;
 	r->exit_code = -1;
-	if (!ran || (!whole && a->stop == STOP_NONE))
+	if (a->queued && a->stop == STOP_TIMEOUT)
+		snprintf(r->message, sizeof r->message, "it waited %lld s for a place in the cluster, and got none",
+			 (long long)(a->res.duration_ms / 1000));
+	else if (!ran || (!whole && a->stop == STOP_NONE))
 		tell_trouble(a, r->message);
 	if (r->message[0]) {
 		r->status = a->stop == STOP_CANCEL ? ATT_CANCELLED : ATT_ENGINE;
@@ -183,7 +193,7 @@ static void judge_end(struct attempt *a, bool whole, bool ran)
 	} else if (a->stop == STOP_TIMEOUT) {
 		r->status = ATT_TIMEOUT;
 		r->end = END_TIME;
-	} else if (a->stop == STOP_CPU || ended_by_backstop(a)) {
+	} else if (a->stop == STOP_CPU || a->state.over_cpu || ended_by_backstop(a)) {
 		r->status = ATT_TIMEOUT;
 		r->end = END_CPU;
 	} else if (a->stop == STOP_CANCEL) {
@@ -203,12 +213,25 @@ static void judge_end(struct attempt *a, bool whole, bool ran)
 	}
 }
 
+/* A cluster holds its jobs to whole processors. */
+static bool is_held(const struct attempt *a)
+{
+	double cpus = a->spec.run.cpus;
+	return a->spec.engine->limits && (double)(int64_t)cpus == cpus;
+}
+
 static void finish(struct attempt *a)
 {
 	struct attempt_result *r = &a->res;
 	stop_timers(a);
 	r->finished_at = clock_now();
+	if (a->state.ended && a->state.duration_ms && a->stop == STOP_NONE)
+		r->duration_ms = a->state.duration_ms;
+	if (a->state.used.by)
+		a->meter.used = a->state.used;
 	r->used = a->meter.used;
+	r->placeless = a->queued && a->stop == STOP_TIMEOUT;
+	r->unenforced = r->unenforced || (a->state.unenforced && !is_held(a));
 	r->out_bytes = a->out.total;
 	r->err_bytes = a->err.total;
 	bool whole = ended_whole(a);
@@ -439,9 +462,41 @@ static void over_memory(void *ctx)
 	stop(ctx, STOP_OOM);
 }
 
+static void start_deadline(struct attempt *a, int64_t ms)
+{
+	loop_timer_stop(a->deadline);
+	a->deadline = loop_after(ms, deadline, a);
+}
+
+/* What a cluster's client tells, a line each. Its attempt begins now, wherever it waited before. */
+static void take_report(struct attempt *a, const char *bytes, size_t len)
+{
+	buf_add(&a->status, bytes, len);
+	size_t from = 0;
+	for (char *end; (end = memchr(a->status.data + from, '\n', a->status.len - from));
+	     from = (size_t)(end - a->status.data) + 1) {
+		const char *line = a->status.data + from;
+		if (!strncmp(line, "cpu ", 4))
+			a->meter.watched_ms = strtoll(line + 4, NULL, 10);
+		if (strncmp(line, "began", 5) != 0 || !a->queued)
+			continue;
+		a->queued = false;
+		a->res.started_at = clock_now();
+		a->started_ms = clock_mono_ms();
+		if (a->stop == STOP_NONE)
+			start_deadline(a, a->spec.timeout_ms);
+	}
+	memmove(a->status.data, a->status.data + from, a->status.len - from);
+	a->status.len -= from;
+}
+
 static void took(void *ctx, enum proc_stream s, const char *bytes, size_t len)
 {
 	struct attempt *a = ctx;
+	if (s == PROC_STATUS && engine_cluster(a->spec.engine->kind)) {
+		take_report(a, bytes, len);
+		return;
+	}
 	if (s != PROC_STATUS && a->spec.on_output)
 		a->spec.on_output(a->spec.ctx, s == PROC_ERR, bytes, len);
 	if (s == PROC_OUT)
@@ -496,7 +551,7 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	struct attempt *a = xcalloc(1, sizeof *a);
 	struct strs argv = {0};
 	char *path = xasprintf("PATH=%s", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
-	bool direct = !engine_client(spec->engine);
+	bool direct = !engine_client(spec->engine), cluster = engine_cluster(spec->engine->kind);
 	/* The engine's client needs its own variables (DOCKER_HOST, HOME), never the token. */
 	const char *const bare[] = {path, NULL}, *const scrubbed[] = {"GIT_TOKEN", NULL};
 	a->spec = *spec;
@@ -504,8 +559,11 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	collector_init(&a->out, spec->output_limit);
 	collector_init(&a->err, spec->output_limit);
 	struct engine_run run = spec->run;
-	meter_init(&a->meter, direct ? &a->group : NULL, direct ? NULL : spec->id_dir, run.nonce);
+	meter_init(&a->meter, direct ? &a->group : NULL, direct || cluster ? NULL : spec->id_dir, run.nonce);
 	run.id_file = a->meter.id_file;
+	run.grace_ms = spec->grace_ms;
+	run.seconds = (spec->timeout_ms + 999) / 1000 * (int64_t)(run.turns ? run.turns->each->n : 1);
+	a->queued = cluster;
 	if (direct) {
 		/* One process more than the script may have: the sandbox's outer half. */
 		char *group = xasprintf("dgrid-%s-%s", run.instance, run.nonce);
@@ -522,7 +580,7 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 	struct proc_spec p = {.argv = (const char *const *)argv.v,
 			      .env = direct ? bare : scrubbed,
 			      .clean_env = direct,
-			      .status_pipe = direct,
+			      .status_pipe = direct || cluster,
 			      .ctx = a,
 			      .on_output = took,
 			      .on_end = run_ended};
@@ -538,11 +596,11 @@ struct attempt *attempt_start(const struct attempt_spec *spec, struct err *e)
 		attempt_free(a);
 		return NULL;
 	}
-	a->deadline = loop_after(spec->timeout_ms, deadline, a);
-	if (a->out_dir)
+	start_deadline(a, !cluster ? spec->timeout_ms : spec->queue_ms ? spec->queue_ms : QUEUE_MS);
+	if (a->out_dir && spec->out.bytes)
 		a->look = loop_after(LOOK_MS, look_at_out, a);
 	a->sample_ms = direct ? SAMPLE_MAX_MS / 2 : SAMPLE_MIN_MS;
-	if (!direct || run.cpu_seconds) /* a group of ours stays until the end is seen */
+	if ((!direct && !cluster) || run.cpu_seconds) /* a group of ours stays until the end is seen */
 		a->sample = loop_after(a->sample_ms, sample, a);
 	return a;
 }
@@ -552,6 +610,21 @@ void attempt_cancel(struct attempt *a)
 	stop(a, STOP_CANCEL);
 }
 
+void attempt_end_now(struct attempt *a)
+{
+	stop(a, STOP_CANCEL);
+	loop_timer_stop(a->grace);
+	a->grace = NULL;
+	if (a->run && !a->killed)
+		kill_now(a);
+}
+
+int64_t attempt_cpu_ms(struct attempt *a)
+{
+	meter_look(&a->meter, a->watch);
+	return meter_cpu_ms(&a->meter);
+}
+
 void attempt_more_time(struct attempt *a, int64_t ms)
 {
 	if (!a->deadline)
@@ -559,6 +632,5 @@ void attempt_more_time(struct attempt *a, int64_t ms)
 	if (a->spec.run.cpu_seconds)
 		meter_look(&a->meter, a->watch);
 	a->cpu_from = meter_cpu_ms(&a->meter);
-	loop_timer_stop(a->deadline);
-	a->deadline = loop_after(ms, deadline, a);
+	start_deadline(a, ms);
 }

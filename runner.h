@@ -43,15 +43,17 @@ struct attempt_result {
 	char message[256];			/* ATT_ENGINE: what the engine said */
 	enum tree_over over; /* its outputs passed a limit while it ran, and it was ended: ATT_FAILED */
 	bool unstarted;	     /* ATT_ENGINE: the script was not started at all */
+	bool placeless;	     /* ATT_ENGINE: a cluster had no place for it in time */
 };
 struct attempt_spec {
 	const struct engine *engine;
 	struct engine_run run;	      /* strings are copied */
 	bool limited;		      /* not without the limits that engine->limits promises */
 	int64_t timeout_ms, grace_ms; /* grace between SIGTERM and SIGKILL */
+	int64_t queue_ms;	      /* how long a cluster may let it wait; 0: as long as is usual */
 	size_t output_limit;	      /* bytes a stream */
 	const char *id_dir;	      /* the worker's folder for files of the runner's own; NULL: there is none */
-	struct tree_limits out;	      /* of run.out_dir, where there is one */
+	struct tree_limits out;	      /* of run.out_dir, where there is one; bytes 0: somebody else looks at it */
 	bool quiet;		      /* nothing that the script printed is told in a message */
 	const char *all_out; /* the folder that these limits are of, where out_dir is one of several in it; or NULL */
 	void *ctx;
@@ -66,5 +68,8 @@ uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struc
 uint64_t attempt_printed(const struct attempt *a); /* bytes so far, on both streams */
 /* Its deadline is so far away from now, and its limit of processor time counts from now. */
 void attempt_more_time(struct attempt *a, int64_t ms);
-void attempt_cancel(struct attempt *a); /* TERM, grace, KILL; ends as ATT_CANCELLED */
+void attempt_cancel(struct attempt *a);	      /* TERM, grace, KILL; ends as ATT_CANCELLED */
+void attempt_end_now(struct attempt *a);      /* the same without grace */
+bool attempt_queued(const struct attempt *a); /* it waits for a place in a cluster */
+int64_t attempt_cpu_ms(struct attempt *a);    /* of processor time so far, as far as it can be told */
 #endif

@@ -134,7 +134,8 @@ static const struct {
     {FIELD_ATTEMPT, "out", OBJECT, 0, 0, NULL, "`out.form`"},
     {FIELD_ATTEMPT, "out_error", OUTPUT, 0, 0, NULL, "`out.form`"},
     {FIELD_ATTEMPT, "commitment", HEX64, 0, 0, NULL, "`vote.commitment`, `vote.quorum`"},
-    {FIELD_ATTEMPT, "engine", WORD, 0, 0, "docker podman bwrap", "-: no rule: which engine a node used, only it knows"},
+    {FIELD_ATTEMPT, "engine", WORD, 0, 0, "docker podman bwrap slurm",
+     "-: no rule: which engine a node used, only it knows"},
     {FIELD_ATTEMPT, "image_digest", DIGEST, 0, 0, NULL,
      "-: no rule: 64 digits that only a registry could vouch for; two nodes that mean to tell each other need no "
      "ledger for it"},
@@ -157,7 +158,7 @@ static const struct {
     {FIELD_RESULT, "finished_at", TIME, 0, 0, NULL, "`result.time`, `archive.day`"},
     {FIELD_RESULT, "duration_ms", WHOLE, 0, INT64_MAX, NULL,
      "`result.parts`: no longer than from start to end, a timeout no shorter than the task's; `archive.totals`"},
-    {FIELD_RESULT, "engine", WORD, 0, 0, "docker podman bwrap", "`result.task`: with its image"},
+    {FIELD_RESULT, "engine", WORD, 0, 0, "docker podman bwrap slurm", "`result.task`: with its image"},
     {FIELD_RESULT, "image", TEXT, 0, 0, NULL, "`result.task`: the task's, or that of the settings"},
     {FIELD_RESULT, "image_digest", DIGEST, 0, 0, NULL,
      "`result.task`: none under bubblewrap in a machine's own `/usr`, one that the settings pin where they do; "

@@ -40,7 +40,7 @@ static void judge_image(const struct rule_move *m, const struct json *result, in
 	bool good = false;
 	if (!engine || !image)
 		return; /* result.parts has told */
-	bool bwrap = !strcmp(engine, "bwrap"), host = bwrap && !strcmp(image, "host:/usr");
+	bool bwrap = !strcmp(engine, "bwrap") || !strcmp(engine, "slurm"), host = bwrap && !strcmp(image, "host:/usr");
 	const char *digest = json_str(result, "image_digest");
 	if (bwrap && host != (digest && !*digest)) {
 		rule_say(m, RULE_RESULT_TASK,

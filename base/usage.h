@@ -29,7 +29,7 @@ struct usage_note { /* a command and what it is for, an exit code or a variable 
 };
 /* How much of a grid a verb needs; what follows from that (--repo, GIT_TOKEN, 69 ...) is said once, in usage.c. */
 enum usage_needs { USAGE_NOTHING, USAGE_READS, USAGE_WRITES };
-#define USAGE_ENGINES "auto docker podman bwrap"
+#define USAGE_ENGINES "auto docker podman bwrap slurm"
 /* Rows that many verbs have. */
 #define USAGE_JSON                                                                                                     \
 	{                                                                                                              \

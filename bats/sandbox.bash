@@ -72,8 +72,11 @@ run_all() { # [OPTIONS]
 field() { # ID PYTHON-EXPRESSION over t and r (its result)
 	"$DGRID" show --json "$1" | python3 -c "import json,sys; t=json.load(sys.stdin); r=t.get('result'); print($2)"
 }
+in_bwrap() { [[ $ENGINE = bwrap || $ENGINE = slurm ]]; } # a cluster's jobs are bubblewrap's sandboxes
 nothing_left() { # no container of ours, no process that holds the marker
-	if [[ $ENGINE != bwrap ]]; then
+	if [[ $ENGINE = slurm ]]; then
+		! squeue --noheader --format=%j | grep -q "^dgrid-$NODE-" || return 1
+	elif [[ $ENGINE != bwrap ]]; then
 		[[ -z $("$ENGINE" ps --all --quiet --filter "label=dgrid.node=$NODE") ]] || return 1
 	fi
 	! pgrep -f "$1" >/dev/null
@@ -135,7 +138,7 @@ SH
 	[ "${lines[-1]}" -lt 12 ]    # it sees its own processes alone
 	grep -qx Seccomp:2 <<<"$output"
 	[ "$(field inside 'r["engine"]')" = "$ENGINE" ]
-	if [[ $ENGINE != bwrap ]]; then [[ "$(field inside 'r["image_digest"]')" =~ ^(sha256:)?[0-9a-f]{64}$ ]]; fi
+	if ! in_bwrap; then [[ "$(field inside 'r["image_digest"]')" =~ ^(sha256:)?[0-9a-f]{64}$ ]]; fi
 }
 
 # A program that asks the kernel, as a line of a script that makes it. $PROBE is its name there.
@@ -193,7 +196,7 @@ SH
 		grep -qE "^$name (1|38)\$" <<<"$said" || { echo "allowed: $name"; return 1; }
 	done
 	# The newest of Docker's and Podman's profiles deny these too; a filter of our own does anywhere.
-	if [[ $ENGINE = bwrap ]]; then
+	if in_bwrap; then
 		for line in 'vsock 97' 'af_alg 97' 'io_uring 1' 'personality 1' 'clone3 38' 'tomorrow 38'; do
 			grep -qxF "$line" <<<"$said" || { echo "missing: $line"; return 1; }
 		done
@@ -234,7 +237,7 @@ check_endings() {
 
 check_interpreter() {
 	local bin=/bin # of the test's image; a bwrap sandbox has the machine's
-	if [[ $ENGINE = bwrap ]]; then bin=/usr/bin; fi
+	if in_bwrap; then bin=/usr/bin; fi
 	task env <<SH
 #!$bin/env sh
 echo "runs as \$0 with \$# arguments"
@@ -404,7 +407,7 @@ SH
 	by=$(field burn 'r["usage"]["by"]')
 	used=$(field burn 'r["usage"], r["stdout"]')
 	echo "$used"
-	if [[ $ENGINE != bwrap ]]; then [ "$by" = samples ]; elif [[ $HOW = user ]]; then [ "$by" = wait4 ]; else [ "$by" = cgroup ]; fi
+	if ! in_bwrap; then [ "$by" = samples ]; elif [[ $HOW = user ]]; then [ "$by" = wait4 ]; else [ "$by" = cgroup ]; fi
 	# Of what the shell itself knows of its time at least half, and not a second more than it.
 	[ "$(field burn '(lambda own, all: own / 2 <= all <= own + 1000)(
 		1000 * sum(int(x.split("m")[0]) * 60 + float(x.split("m")[1][:-1]) for x in r["stdout"].split()),

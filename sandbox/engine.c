@@ -8,7 +8,7 @@
 
 #define SAID_MAX 200 /* of what an engine says, where several are told */
 
-static const struct engine_row *const rows[ENGINES] = {&engine_docker, &engine_podman, &engine_bwrap};
+static const struct engine_row *const rows[ENGINES] = {&engine_docker, &engine_podman, &engine_bwrap, &engine_slurm};
 
 static const struct engine_row *row(const struct engine *g)
 {
@@ -37,7 +37,12 @@ bool engine_client(const struct engine *g)
 
 bool engine_foreign(const struct engine *g)
 {
-	return !row(g)->client && geteuid() == 0;
+	return (!row(g)->client || row(g)->cluster) && geteuid() == 0;
+}
+
+bool engine_cluster(enum engine_kind k)
+{
+	return rows[k]->cluster;
 }
 
 const char *engine_enforce(const struct engine *g)
@@ -76,7 +81,7 @@ int engine_pick(const char *want, struct engine *out, struct err *e)
 	bool all = !strcmp(want, "auto"), known = all;
 	for (int k = 0; k < ENGINES; k++) {
 		struct err one;
-		if (!all && strcmp(want, rows[k]->name) != 0)
+		if (all ? rows[k]->cluster : strcmp(want, rows[k]->name) != 0)
 			continue;
 		known = true;
 		if (!engine_probe((enum engine_kind)k, out, &one)) {
@@ -89,7 +94,7 @@ int engine_pick(const char *want, struct engine *out, struct err *e)
 		    mend ? mend : engine_mend((enum engine_kind)k, one.msg); /* of the first, which is the usual one */
 	}
 	if (!known)
-		err_set(e, ERR_USAGE, "unknown engine '%s', expected auto, docker, podman or bwrap", want);
+		err_set(e, ERR_USAGE, "unknown engine '%s', expected auto, docker, podman, bwrap or slurm", want);
 	else
 		err_set(e, ERR_UNAVAILABLE, "no engine runs containers here: %s. To mend it: %s%s", why.data, mend,
 			all ? "; or install podman or bubblewrap (bwrap)" : "");
@@ -170,7 +175,7 @@ bool engine_sees_nothing(const char *said)
 int engine_make_out(const struct engine *g, const char *dir, struct err *e)
 {
 	/* A container's user 1000 is whoever the engine makes of it; the folder above shuts out everybody else. */
-	if (mkdir(dir, 0700) || chmod(dir, row(g)->client ? 0777 : 0700))
+	if (mkdir(dir, 0700) || chmod(dir, row(g)->client && !row(g)->cluster ? 0777 : 0700))
 		return err_set(e, errno == ENOSPC || errno == EDQUOT ? ERR_UNAVAILABLE : ERR_PERM,
 			       "cannot make the folder '%s': %s", dir, strerror(errno));
 	return 0;

@@ -1,5 +1,5 @@
-/* engine: all engine argument lists (docker, podman, bwrap), and what the engines say. Knows nothing of git or tasks.
- *   engine_pick("auto", &eng, &err) -> for each attempt: engine_start_argv, proc_start, ... engine_stop ...
+/* engine: all engine argument lists (docker, podman, bwrap, slurm), and what the engines say. Knows nothing of git or
+ * tasks. engine_pick("auto", &eng, &err) -> for each attempt: engine_start_argv, proc_start, ... engine_stop ...
  * engine_remove
  */
 #ifndef ENGINE_H
@@ -13,12 +13,13 @@ bool engine_runs_image(const struct engine *g, const char *image);
 /* What engine_start_argv starts is the engine's client, which does not end with the script for sure: engine_state_argv
  * asks. Else it is the sandbox. */
 bool engine_client(const struct engine *g);
+bool engine_cluster(enum engine_kind k);	    /* its attempts are jobs, which may wait before they begin */
 bool engine_foreign(const struct engine *g);	    /* sandboxes run under other users of this machine than we do */
 const char *engine_enforce(const struct engine *g); /* what to do where it holds nothing to its limits */
 void engine_lacks(const struct engine *g, struct buf *why); /* what scripts have less of here than elsewhere, or "" */
 int engine_probe(enum engine_kind k, struct engine *out, struct err *e); /* does it answer, and which version is it? */
-/* want: auto, docker, podman, bwrap. Tries for real that it answers. ERR_UNAVAILABLE says which were tried and why each
- * failed. */
+/* want: auto, docker, podman, bwrap, slurm (which auto never takes). Tries for real that it answers. ERR_UNAVAILABLE
+ * says which were tried and why each failed. */
 int engine_pick(const char *want, struct engine *out, struct err *e);
 const char *engine_mend(enum engine_kind k, const char *said); /* what to do about one that does not answer */
 /* Makes the image present (docker/podman: inspect, else pull; bwrap: looks at its root files). digest (may be NULL)

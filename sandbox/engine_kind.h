@@ -1,9 +1,10 @@
-/* engine_kind: what an engine is: a row of functions that each fills in a file of its own (container.c, bwrap.c), and
- * what they share. engine.h is for everybody else. A new engine is a file with a row, its place in enum engine_kind and
- * in engine.c's list. */
+/* engine_kind: what an engine is: a row of functions that each fills in a file of its own (container.c, bwrap.c,
+ * slurm.c), and what they share. engine.h is for everybody else. A new engine is a file with a row, its place in enum
+ * engine_kind and in engine.c's list. */
 #ifndef ENGINE_KIND_H
 #define ENGINE_KIND_H
 #include "base/buf.h"
+#include "sandbox/account.h"
 #include "sandbox/device.h"
 #include "sandbox/rootfs.h"
 #include "sandbox/script.h"
@@ -15,13 +16,20 @@
 #define ENGINE_USERS 1000
 /* All of them are in it, and nobody else: what tasks are given is theirs to read. */
 #define ENGINE_GROUP (ENGINE_USER + ENGINE_USERS)
-enum engine_kind { ENGINE_DOCKER, ENGINE_PODMAN, ENGINE_BWRAP, ENGINES };
+enum engine_kind { ENGINE_DOCKER, ENGINE_PODMAN, ENGINE_BWRAP, ENGINE_SLURM, ENGINES };
+struct cluster {		 /* what a worker knows of the one that its jobs go to; all borrowed */
+	const char *folder;	 /* its own, that all nodes see, below which attempts have theirs */
+	const char *options;	 /* for sbatch; "": none */
+	const struct strs *gres; /* resources that Slurm counts */
+	int64_t node_mb;	 /* memory of the largest node; 0: Slurm does not count it */
+};
 struct engine {
 	enum engine_kind kind;
 	char version[64];
 	bool disable_userns; /* bwrap can forbid user namespaces inside, beside the filter of system calls */
 	bool limits;	     /* memory, processes and processors are held to, not just watched (control groups) */
 	const struct rootfs_list *roots; /* bwrap: the images that it has root files of; borrowed; NULL: none */
+	const struct cluster *cluster;	 /* slurm; borrowed */
 };
 struct engine_run {				    /* all borrowed */
 	const char *name;			    /* container name, unique an attempt */
@@ -49,6 +57,9 @@ struct engine_run {				    /* all borrowed */
 	const char *stdin_path;	   /* "NAME" or "NAME/PATH" of an input: its standard input; NULL: it has none */
 	const char *id_file;	   /* where a container's id is to be written; NULL: nobody asks */
 	int user; /* bwrap as root: the user id on this machine that it runs under, ENGINE_USERS of them */
+	/* slurm: */
+	int64_t seconds, grace_ms; /* how long it may run in all; between being told to end and being ended */
+	const char *gres;	   /* "gpu:2,license:1"; NULL: none */
 };
 struct engine_state {
 	bool ran;   /* the script was started at all */
@@ -56,6 +67,11 @@ struct engine_state {
 	bool oom;
 	int exit_code;	 /* as the engine reports it: 128+N for signal N */
 	char error[256]; /* the engine's own error, "" if none */
+	/* slurm: */
+	bool over_cpu;	     /* it was ended at its limit of processor time */
+	bool unenforced;     /* no control group of ours held it to its limits */
+	int64_t duration_ms; /* of the run itself */
+	struct account used;
 };
 
 /* One engine's answers to engine.h's questions of the same names, which say what each is to do. NULL: nothing is to be
@@ -66,6 +82,9 @@ struct engine_row {
 	/* What is started is a client: the attempt goes on without it, and the engine is asked how it ended. Else the
 	 * process is the sandbox, with control groups of ours (cgroup.h) and a report on its status pipe. */
 	bool client;
+	/* Its client may have to wait for a place, and tells on its status pipe when the script began ("began\n"), and
+	 * now and then what it has used ("cpu MS\n"). Taken when it is asked for by name alone. */
+	bool cluster;
 	const char *get_it, *enforce_it; /* words: how to have it; how to have it hold tasks to their limits */
 	int (*probe)(struct engine *out, struct err *e);
 	int (*image)(const struct engine *g, const char *image, char digest[96], struct err *e);
@@ -80,7 +99,7 @@ struct engine_row {
 	void (*own_argv)(const struct engine *g, const char *dir, const char *image, struct strs *argv);
 	void (*lacks)(struct buf *why); /* what of this process makes scripts have less than elsewhere */
 };
-extern const struct engine_row engine_docker, engine_podman, engine_bwrap;
+extern const struct engine_row engine_docker, engine_podman, engine_bwrap, engine_slurm;
 
 /* Adds words to an argv: ENGINE_ADD(argv, "a", "b"). */
 void engine_add(struct strs *argv, const char *const *words);

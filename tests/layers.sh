@@ -8,6 +8,7 @@ json
 git
 sandbox
 runner
+job
 schema
 ledger
 store

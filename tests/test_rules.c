@@ -880,6 +880,8 @@ static void pins(void)
 		   {"docker", "alpine:3.20", "sha256:" PIN, false, false},
 		   {"podman", "alpine:3.20", PIN, false, false},
 		   {"bwrap", "host:/usr", "", false, true},
+		   {"slurm", "host:/usr", "", false, true},
+		   {"slurm", "alpine:3.20", "", true, true},
 		   {"bwrap", "host:/usr", "sha256:" PIN, true, true},
 		   {"bwrap", "alpine:3.20", "", true, true},
 		   {"bwrap", "alpine:3.20", "sha256:" PIN, false, false},

@@ -2,6 +2,7 @@
 #include "base/file.h"
 #include "git/push.h"
 #include "sandbox/engine.h"
+#include "sandbox/slurm.h"
 #include "schema/keys.h"
 #include "store/cache.h"
 #include "store/trust.h"
@@ -86,10 +87,11 @@ static bool check_git(struct findings *f)
 	return fit;
 }
 
-static void check_folder(struct findings *f)
+static void check_folder(struct findings *f, const char *given)
 {
-	char *dir = worker_folder(NULL);
-	*strrchr(dir, '/') = 0;
+	char *dir = given ? xstrdup(given) : worker_folder(NULL);
+	if (!given)
+		*strrchr(dir, '/') = 0;
 	char *probe = xasprintf("%s/.doctor-%ld", dir, (long)getpid());
 	struct err e;
 	bool ok = !file_mkdirs(dir, &e) && !file_write(probe, "", 0, &e);
@@ -459,31 +461,68 @@ static void check_sandbox(struct findings *f, const struct trial *t, const struc
 	check_limits(f, g, c);
 }
 
+/* Nothing is to be found but where the engine is a cluster. False: nothing can be tried in it. */
+static bool find_cluster(struct findings *f, struct engine *g, struct cluster *c, const char *work_dir)
+{
+	struct slurm_room room;
+	struct err e;
+	if (!engine_cluster(g->kind))
+		return true;
+	if (slurm_room(c->options, &room, &e)) {
+		found(f, FAIL, "cluster", engine_mend(g->kind, e.msg), "%s", e.msg);
+		return false;
+	}
+	found(f, room.nodes ? OK : FAIL, "cluster", room.nodes ? "" : "bring a node up (sinfo)",
+	      "%lld nodes are up, with %lld processors, of which %lld are idle, and %lld MB of memory",
+	      (long long)room.nodes, (long long)room.cpus, (long long)room.idle, (long long)room.memory_mb);
+	char *dir = work_dir ? xstrdup(work_dir) : worker_folder(NULL);
+	bool made = !file_mkdirs(dir, &e); /* else the check of the folder has told */
+	char *whole = made ? realpath(dir, NULL) : NULL;
+	c->folder = xasprintf("%s/jobs", whole ? whole : dir);
+	c->node_mb = room.node_mb;
+	g->cluster = c;
+	made = made && room.nodes > 0;
+	slurm_room_clear(&room);
+	free(whole);
+	free(dir);
+	return made;
+}
+
 static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct usage_scan s = {.verb = &verb_doctor, .argc = argc, .argv = argv};
 	struct findings f = {.list = json_new(JSON_ARRAY)};
 	struct grid_config c;
 	struct trial picked;
-	const char *engine = "auto";
+	const char *engine = "auto", *work_dir = NULL;
+	struct cluster cluster = {.options = ""};
 	int rc;
 	while ((rc = usage_next(&s, e)) > 0)
 		if (rc == 'j')
 			f.json = true;
+		else if (rc == 'w')
+			work_dir = s.value;
+		else if (rc == 'O')
+			cluster.options = s.value;
 		else
 			engine = s.value;
 	if (!rc)
 		rc = usage_operands(&s, 0, e);
 	if (!rc && strcmp(engine, "auto") != 0 && strcmp(engine, "docker") != 0 && strcmp(engine, "podman") != 0 &&
-	    strcmp(engine, "bwrap") != 0)
-		rc = err_set(e, ERR_USAGE, "--engine: expected auto, docker, podman or bwrap, found '%s'", engine);
+	    strcmp(engine, "bwrap") != 0 && strcmp(engine, "slurm") != 0)
+		rc = err_set(e, ERR_USAGE, "--engine: expected auto, docker, podman, bwrap or slurm, found '%s'",
+			     engine);
+	if (!rc && cluster.options[0] && strcmp(engine, "slurm") != 0)
+		rc = err_set(e, ERR_USAGE, "--slurm-options: only a cluster takes them (expected --engine slurm)");
+	if (!rc)
+		rc = slurm_options(cluster.options, e);
 	if (rc) {
 		json_free(f.list);
 		return rc;
 	}
 	config_defaults(&c);
 	bool git = check_git(&f);
-	check_folder(&f);
+	check_folder(&f, work_dir);
 	if (git && check_remote(ctx, &f)) {
 		check_protocol(ctx, &f);
 		check_credentials(ctx, &f);
@@ -494,8 +533,9 @@ static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct e
 			check_node_key(ctx, &f, &c);
 		}
 	}
-	if (check_engines(&f, engine, &c, &picked))
+	if (check_engines(&f, engine, &c, &picked) && find_cluster(&f, &picked.engine, &cluster, work_dir))
 		check_sandbox(&f, &picked, &c);
+	free((char *)cluster.folder);
 	if (f.json) {
 		struct json *all = json_new(JSON_OBJECT);
 		json_set(all, "schema", json_new_int(1));
@@ -511,7 +551,7 @@ static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct e
 
 const struct verb verb_doctor = {
     .name = "doctor",
-    .args = "[--json] [--engine auto|docker|podman|bwrap]",
+    .args = "[--json] [--engine auto|docker|podman|bwrap|slurm] [--slurm-options WORDS] [--work-dir DIR]",
     .summary = "find what is wrong with git, engine, image, write access, clock; say how to mend it",
     .about =
 	"Goes through what a worker needs: git and its version, the work folder, the remote and whether it takes a "
@@ -525,6 +565,8 @@ const struct verb verb_doctor = {
 	    {'e', "--engine", "NAME", USAGE_ENGINES,
 	     "the engine to try; default auto, what a worker takes: docker or podman, the first "
 	     "that can run a script in the grid's image; where neither answers, bwrap"},
+	    {'O', "--slurm-options", "WORDS", NULL, "as worker takes them"},
+	    {'w', "--work-dir", "DIR", "@folders", "likewise"},
 	    {0}},
     .examples = (const struct usage_note[]){{"dgrid doctor", ""}, {"dgrid doctor --engine bwrap", ""}, {0}},
     .exits = (const struct usage_note[]){{"0", "nothing is wrong; warnings may be"},

@@ -38,9 +38,9 @@ static void add_row(struct table *t, const char *image, const struct snapshot_no
 	enum paint p = !it ? PAINT_DIM : !is_there(it) || is_other(it, pins) ? PAINT_RED : PAINT_GREEN;
 	if (it && !digest)
 		snprintf(has, sizeof has, "%s",
-			 !it->boolean			    ? "no"
-			 : !strcmp(n->view.engine, "bwrap") ? "its own /usr"
-							    : "yes");
+			 !it->boolean								? "no"
+			 : !strcmp(n->view.engine, "bwrap") || !strcmp(n->view.engine, "slurm") ? "its own /usr"
+												: "yes");
 	else if (digest)
 		snprintf(has, sizeof has, "%.*s", SHOWN, it->text);
 	if (is_other(it, pins))

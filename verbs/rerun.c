@@ -200,6 +200,8 @@ static int find_engine(struct again *a, const struct grid_config *c)
 	static const char *const containers[] = {"docker", "podman"};
 	const char *was = json_str(a->recorded, "engine"), *image = json_str(a->recorded, "image"),
 		   *digest = json_str(a->recorded, "image_digest");
+	if (was && !strcmp(was, "slurm")) /* a job's sandbox is bubblewrap's */
+		was = "bwrap";
 	bool bwrap = was && !strcmp(was, "bwrap"),
 	     contained = was && (!strcmp(was, "docker") || !strcmp(was, "podman")),
 	     rooted = bwrap && image && digest && *digest;

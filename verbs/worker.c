@@ -1,4 +1,6 @@
 #include "worker/worker.h"
+#include "base/file.h"
+#include "sandbox/slurm.h"
 #include "schema/fit.h"
 #include "verbs/verbs.h"
 #include <stdarg.h>
@@ -7,6 +9,7 @@
 #include <string.h>
 
 #define CACHE_MB 2048
+#define SLOTS_MAX 256
 #define MEMORY_MAX_GB 1024
 #define DISK_MAX_GB 16384
 
@@ -16,6 +19,10 @@ struct settings {
 	struct strs labels;
 	struct grants grants;
 	struct rootfs_list roots;
+	struct slurm_room room;
+	struct cluster cluster;
+	struct strs gres;
+	bool slots_said;
 	const char *secrets; /* a file; NULL: none */
 	struct devices devices;
 	struct buf wrong;
@@ -155,7 +162,8 @@ static void from_flags(struct settings *s, int argc, char **argv)
 			o->node_id = scan.value;
 			break;
 		case 's':
-			o->slots = (int)number(s, "--slots", scan.value, 1, 256);
+			o->slots = (int)number(s, "--slots", scan.value, 1, SLOTS_MAX);
+			s->slots_said = true;
 			break;
 		case 'p':
 			o->poll_ms = (int)number(s, "--poll-ms", scan.value, 10, 3600000);
@@ -220,6 +228,11 @@ static void from_flags(struct settings *s, int argc, char **argv)
 			if (rootfs_add(&s->roots, scan.value, &e))
 				wrong(s, "%s", e.msg);
 			break;
+		case 'O':
+			s->cluster.options = scan.value;
+			if (slurm_options(scan.value, &e))
+				wrong(s, "%s", e.msg);
+			break;
 		case 'H':
 			s->grants.hidden = true;
 			break;
@@ -233,16 +246,66 @@ static void from_flags(struct settings *s, int argc, char **argv)
 		wrong(s, "%s", e.msg);
 }
 
+static bool engine_known(const char *name)
+{
+	bool known = !strcmp(name, "auto");
+	for (int k = 0; k < ENGINES; k++)
+		known = known || !strcmp(name, engine_name((enum engine_kind)k));
+	return known;
+}
+
+static void check_cluster(struct settings *s, bool cluster)
+{
+	if (s->cluster.options && !cluster)
+		wrong(s, "--slurm-options: only a cluster takes them (expected --engine slurm)");
+	if (cluster && s->grants.networks.n)
+		wrong(s, "--network: the cluster's jobs have none (expected --engine docker or podman)");
+	if (cluster && s->secrets)
+		wrong(s, "--secrets: they would stand on the file system that the cluster's nodes share, and not in "
+			 "memory (expected another engine)");
+	if (cluster && s->devices.n)
+		wrong(s, "--device: a device of this machine is none of the cluster's (its gres are offered by "
+			 "themselves)");
+}
+
+/* What the cluster has is what is offered; what was said on the command line stays. */
+static int find_cluster(struct settings *s, struct err *e)
+{
+	struct worker_options *o = &s->o;
+	struct engine g;
+	if (engine_pick(o->engine, &g, e) || file_mkdirs(o->work_dir, e))
+		return -1;
+	if (slurm_room(s->cluster.options, &s->room, e))
+		return -1;
+	if (!s->room.nodes)
+		return err_set(e, ERR_UNAVAILABLE, "none of the cluster's nodes is up (try: sinfo)");
+	char *whole = realpath(o->work_dir, NULL);
+	s->cluster.folder = xasprintf("%s/jobs", whole ? whole : o->work_dir);
+	free(whole);
+	s->cluster.node_mb = s->room.node_mb;
+	s->cluster.gres = &s->gres;
+	o->resources = o->resources ? o->resources : json_new(JSON_OBJECT);
+	for (size_t i = 0; i < s->room.n_gres; i++) {
+		const struct slurm_gres *r = &s->room.gres[i];
+		strs_add(&s->gres, r->name);
+		if (task_id_valid(r->name) && !json_get(o->resources, r->name))
+			json_set(o->resources, r->name, json_new_int(r->n < FIT_MOST ? r->n : FIT_MOST));
+	}
+	if (!s->slots_said)
+		o->slots = s->room.cpus < 1 ? 1 : s->room.cpus < SLOTS_MAX ? (int)s->room.cpus : SLOTS_MAX;
+	o->room = &s->room;
+	o->cluster = &s->cluster;
+	return 0;
+}
+
 static void check(struct settings *s, const struct context *ctx)
 {
-	static const char *const engines[] = {"auto", "docker", "podman", "bwrap"};
 	struct worker_options *o = &s->o;
 	struct err e;
-	bool known = false;
-	for (size_t i = 0; i < sizeof engines / sizeof *engines; i++)
-		known = known || !strcmp(o->engine, engines[i]);
+	bool known = engine_known(o->engine);
 	if (!known)
-		wrong(s, "--engine: expected auto, docker, podman or bwrap, found '%s'", o->engine);
+		wrong(s, "--engine: expected auto, docker, podman, bwrap or slurm, found '%s'", o->engine);
+	check_cluster(s, !strcmp(o->engine, "slurm"));
 	if (s->secrets && grants_read(&s->grants, s->secrets, &e))
 		wrong(s, "%s", e.msg);
 	if (s->roots.n && !strcmp(o->engine, "auto"))
@@ -290,6 +353,11 @@ static int cmd_worker(const struct context *ctx, int argc, char **argv, struct e
 	s.o.grants = &s.grants;
 	s.o.devices = &s.devices;
 	s.o.roots = &s.roots;
+	s.cluster.options = s.cluster.options ? s.cluster.options : "";
+	if (!strcmp(s.o.engine, "slurm") && find_cluster(&s, e)) {
+		rc = -1;
+		goto out;
+	}
 	rc = worker_run(&s.o);
 	if (rc)
 		err_set(e, (enum err_class)rc, "%s", ""); /* already logged */
@@ -300,19 +368,22 @@ out:
 	json_free(s.o.resources);
 	rootfs_clear(&s.roots);
 	buf_clear(&s.wrong);
+	slurm_room_clear(&s.room);
+	strs_clear(&s.gres);
+	free((char *)s.cluster.folder);
 	free(dir);
 	return rc ? -1 : 0;
 }
 
 const struct verb verb_worker = {
     .name = "worker",
-    .args =
-	"[--node-id ID] [--slots N] [--ahead N] [--labels A,B] [--engine auto|docker|podman|bwrap] [--once] "
-	"[--drain-after N] "
-	"[--work-dir DIR] [--poll-ms N] [--cpus N] [--memory 32g] [--disk 50g] [--resource gpu=2] [--device "
-	"NAME=PATH] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
-	"[--rootfs IMAGE=DIR]... [--network NAME=NETWORK]... [--secrets FILE [--secrets-hidden]] [--signing-key FILE] "
-	"[--take-over]",
+    .args = "[--node-id ID] [--slots N] [--ahead N] [--labels A,B] [--engine auto|docker|podman|bwrap|slurm] [--once] "
+	    "[--drain-after N] "
+	    "[--work-dir DIR] [--poll-ms N] [--cpus N] [--memory 32g] [--disk 50g] [--resource gpu=2] [--device "
+	    "NAME=PATH] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
+	    "[--rootfs IMAGE=DIR]... [--slurm-options WORDS] [--network NAME=NETWORK]... [--secrets FILE "
+	    "[--secrets-hidden]] [--signing-key FILE] "
+	    "[--take-over]",
     .summary = "run tasks: the node",
     .about =
 	"Claims queued tasks, runs each in a sandbox of its own, and records the results, until it is told to stop. "
@@ -325,7 +396,7 @@ const struct verb verb_worker = {
     .options =
 	(const struct usage_option[]){
 	    {'n', "--node-id", "ID", "@nodes", "this node's name in the grid; default: $NODE_ID, or the host's name"},
-	    {'s', "--slots", "N", NULL, "tasks it runs at once, 1 to 256; default 1"},
+	    {'s', "--slots", "N", NULL, "tasks it runs at once, 1 to 256; default 1; of a cluster: its processors"},
 	    {'a', "--ahead", "N", NULL,
 	     "tasks it claims at most before it has a free slot for them, 0 to 1000; default: 1000, of which it takes "
 	     "what its slots can "
@@ -333,7 +404,8 @@ const struct verb verb_worker = {
 	    {'l', "--labels", "A,B", NULL, "labels it carries, for tasks that ask for them"},
 	    {'e', "--engine", "NAME", USAGE_ENGINES,
 	     "the sandbox; default auto: docker or podman, the first that can run a script in the grid's image; where "
-	     "neither answers bwrap, which runs none (scripts see this machine's /usr)"},
+	     "neither answers bwrap, which runs none (scripts see this machine's /usr); slurm: this node is a whole "
+	     "cluster, see --slurm-options"},
 	    {'o', "--once", NULL, NULL, "end when nothing is queued that it could run and its own tasks have ended"},
 	    {'d', "--drain-after", "N", NULL, "drain after N tasks have ended"},
 	    {'w', "--work-dir", "DIR", "@folders",
@@ -363,6 +435,10 @@ const struct verb verb_worker = {
 	    {'R', "--rootfs", "IMAGE=DIR", NULL,
 	     "bubblewrap runs tasks of this image in a folder with the image's root files, which they cannot write to, "
 	     "and not in this machine's /usr; may be given more than once, and takes bwrap for --engine auto"},
+	    {'O', "--slurm-options", "WORDS", NULL,
+	     "words for sbatch, such as \"--partition=cpu --account=x\": with --engine slurm each task is a job of "
+	     "Slurm's, in bubblewrap on one of its nodes, and what the partition has is offered; the work folder has "
+	     "to stand on a file system that the nodes share"},
 	    {'W', "--network", "NAME=NETWORK", NULL,
 	     "signed tasks that ask for NAME, which grid.json's network lists, run in this network of Docker's or "
 	     "Podman's, which you made (docker network create --internal NETWORK); may be given more than once"},

@@ -1,9 +1,43 @@
 #include "worker/claims.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "sandbox/slurm.h"
 #include "schema/node.h"
 #include "store/registry.h"
 #include <stdlib.h>
 #include <string.h>
+
+#define PLACES_MS 3000 /* between two looks for a place in a cluster */
+
+static bool queue_empty(struct worker *w)
+{
+	struct strs ids = {0};
+	struct err e;
+	bool empty = !ledger_ids(&w->ledger, TASK_QUEUE, &ids, &e) && !ids.n;
+	strs_clear(&ids);
+	return empty;
+}
+
+/* A cluster has other users too: no more is claimed than it has idle processors for, beside what of ours waits for
+ * some. Where it does not tell, nothing is. */
+static size_t places(struct worker *w)
+{
+	struct slurm_room room;
+	struct err e;
+	double waiting = 0;
+	if (slurm_room(w->o->cluster->options, &room, &e)) {
+		log_at(LOG_WARN, "worker", "nothing is claimed: %s", e.msg);
+		return 0;
+	}
+	for (int i = 0; i < w->slots.used; i++) {
+		const struct slot *s = &w->slots.v[i];
+		if (s->state > SLOT_CLAIMING && s->state <= SLOT_RUNNING && (!s->run || series_queued(s->run)))
+			waiting += s->pick.task.cpus;
+	}
+	double left = (double)room.idle - waiting;
+	slurm_room_clear(&room);
+	return left > 0 ? (size_t)left : 0;
+}
 
 size_t claims_renew(struct worker *w, struct ledger_change *c)
 {
@@ -30,6 +64,9 @@ size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledge
 		want = (size_t)(w->o->drain_after - ended);
 	if (w->probation.trial)
 		want = want < 1 ? want : 1;
+	size_t place = want && w->o->cluster && !queue_empty(w) ? places(w) : want;
+	bool scarce = place < want;
+	want = scarce ? place : want;
 	w->slots.wait_seconds = ahead_lease(&ahead);
 	w->chooser.ahead = want > free_seats ? want - free_seats : 0;
 	w->chooser.sharers = w->turns.n;
@@ -53,6 +90,8 @@ size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledge
 	w->times.tries_wait = w->chooser.tries_wait;
 	if (w->chooser.next_ready)
 		w->times.ready_at = clock_mono_ms() + (w->chooser.next_ready - clock_now()) * 1000 + 200;
+	if (scarce && (!w->times.ready_at || w->times.ready_at > clock_mono_ms() + PLACES_MS))
+		w->times.ready_at = clock_mono_ms() + PLACES_MS;
 	while (next < got) {
 		struct slot *s = slot_take(&w->slots);
 		s->ahead = next < free_seats ? 0 : (int)(held + next + 1 - seats);
@@ -95,15 +134,6 @@ static size_t idle_nodes(struct worker *w)
 	}
 	strs_clear(&ids);
 	return n;
-}
-
-static bool queue_empty(struct worker *w)
-{
-	struct strs ids = {0};
-	struct err e;
-	bool empty = !ledger_ids(&w->ledger, TASK_QUEUE, &ids, &e) && !ids.n;
-	strs_clear(&ids);
-	return empty;
 }
 
 void claims_share(struct worker *w)

@@ -36,8 +36,9 @@ static bool reachable(const char *dir)
 }
 
 /* bwrap of a worker that is root runs as another user, who must be able to go where its folders stand. */
-static char *place_for_runs(const char *work_dir, bool foreign, struct err *e)
+static char *place_for_runs(const char *work_dir, const struct engine *g, struct err *e)
 {
+	bool foreign = engine_foreign(g);
 	static const char *const shut[] = {"ledger", "results", "store.git"};
 	char *run = xasprintf("%s/run", work_dir);
 	struct stat st;
@@ -48,6 +49,12 @@ static char *place_for_runs(const char *work_dir, bool foreign, struct err *e)
 		if (file_exists(path) && chmod(path, 0700))
 			log_at(LOG_WARN, "outputs", "cannot shut '%s': %s", path, strerror(errno));
 		free(path);
+	}
+	if (!reachable(work_dir) && engine_cluster(g->kind)) { /* nothing else is the same on all nodes */
+		err_set(e, ERR_PERM, "'%s' is shut to the sandbox's user (try: chmod a+x on each folder above it)",
+			work_dir);
+		free(run);
+		return NULL;
 	}
 	if (!reachable(work_dir)) {
 		uint64_t hash = 1469598103934665603u; /* FNV-1a: a name, not a secret */
@@ -86,12 +93,11 @@ int outputs_open(struct outputs *o, const char *work_dir, const char *url, bool 
 {
 	/* git runs elsewhere: a relative name would be another folder's. */
 	char *whole = realpath(work_dir, NULL), *store = xasprintf("%s/store.git", whole ? whole : work_dir);
-	bool foreign = engine_foreign(o->engine);
 	int rc = whole ? filestore_open(&o->store, store, url, sha256, NULL, name, email, e)
 		       : err_set(e, ERR_UNAVAILABLE, "cannot read '%s': %s", work_dir, strerror(errno));
 	if (!rc)
 		filestore_unlock(&o->store);
-	if (!rc && !(o->run = place_for_runs(whole, foreign, e)))
+	if (!rc && !(o->run = place_for_runs(whole, o->engine, e)))
 		rc = -1;
 	struct strs left = {0};
 	if (!rc && file_names(o->run, take_name, &left, e))

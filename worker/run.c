@@ -58,6 +58,16 @@ static struct engine_run limits_of(const struct slot *s)
 				   .tmp_mb = (int)all->config->tmp_mb};
 }
 
+/* Of what the task asks for, what Slurm counts: "gpu:2,license:1". NULL: nothing; the caller's. */
+static char *gres_of(const struct engine *g, const struct json *asks)
+{
+	struct buf b = {0};
+	for (const struct json *v = g->cluster && asks ? asks->child : NULL; v; v = v->next)
+		if (strs_has(g->cluster->gres, v->name))
+			buf_addf(&b, "%s%s:%lld", b.len ? "," : "", v->name, (long long)json_int(asks, v->name, 0));
+	return b.data;
+}
+
 static size_t output_limit(const struct slot *s)
 {
 	const struct grid_config *c = s->all->config;
@@ -283,7 +293,8 @@ static void run(struct slot *s)
 	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
 		strs_addf(&env, "%s=%s", v->name, v->text);
 	need_add_after(&env, s->after);
-	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce), *out = NULL;
+	char *name = xasprintf("dgrid-%s-%s-%s", all->node_id, s->pick.id, s->nonce), *out = NULL,
+	     *gres = gres_of(all->engine, json_get(t->doc, "resources"));
 	s->out = outputs_limits(t, all->config);
 	bool unseen = all->outputs && all->outputs->unseen, given = find_inputs(s, seen, &n_seen, &e);
 	bool has = given && (!all->devices || devices_take_asked(all->devices, json_get(t->doc, "resources"), s));
@@ -317,6 +328,7 @@ static void run(struct slot *s)
 					    .workdir = t->workdir,
 					    .cpu_seconds = limits.cpu_seconds,
 					    .stdin_path = t->stdin_path,
+					    .gres = gres,
 					    .out_dir = out,
 					    .out_lost_mb = unseen ? (int)t->out_mb : 0,
 					    .out_mb = out ? t->out_mb : 0},
@@ -345,6 +357,7 @@ static void run(struct slot *s)
 		free((char *)seen[i].path);
 	free(name);
 	free(out);
+	free(gres);
 	strs_clear(&env);
 }
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/sig.h"
 #include "sandbox/machine.h"
+#include "sandbox/slurm.h"
 #include "schema/consent.h"
 #include "schema/node.h"
 #include "store/orders.h"
@@ -101,7 +102,8 @@ static struct json *count_resources(struct worker *w)
 		w->devices.v[w->devices.n++] =
 		    (struct device){.resource = xstrdup(d->resource), .path = xstrdup(d->path)};
 	}
-	devices_find(&w->devices, "/dev", "/sys");
+	if (!o->room) /* else what this machine has is no task's */
+		devices_find(&w->devices, "/dev", "/sys");
 	for (size_t i = 0; i < w->devices.n; i++) {
 		const char *name = w->devices.v[i].resource;
 		if (!json_get(all, name))
@@ -113,7 +115,7 @@ static struct json *count_resources(struct worker *w)
 			log_at(LOG_WARN, "worker",
 			       "%lld %s are offered, and there are %lld devices: no task is given one",
 			       (long long)offered, v->name, (long long)there);
-		else if (!there)
+		else if (!there && !o->room)
 			log_at(LOG_INFO, "worker",
 			       "%lld %s are offered by number alone: no task is given a device (--device %s=PATH)",
 			       (long long)offered, v->name, v->name);
@@ -123,16 +125,25 @@ static struct json *count_resources(struct worker *w)
 	return all;
 }
 
+/* What is found, and the most that one task may have of it. */
+static void find_offer(const struct worker_options *o, struct machine *all, struct machine *one)
+{
+	machine_read(all);
+	if (o->room)
+		*all = (struct machine){.cpus = (double)o->room->cpus, .memory_mb = o->room->memory_mb};
+	*one = !o->room ? *all : (struct machine){.cpus = (double)o->room->node_cpus, .memory_mb = o->room->node_mb};
+}
+
 void self_offer(struct worker *w)
 {
 	const struct worker_options *o = w->o;
-	struct machine m;
-	machine_read(&m);
+	struct machine m, one;
+	find_offer(o, &m, &one);
 	int64_t bytes = o->disk_mb ? 0 : file_free_bytes(o->work_dir);
 	struct fit_offer f = {.cpus = o->cpus > 0 ? o->cpus : m.cpus,
-			      .max_cpus = o->max_cpus > 0 && o->max_cpus < m.cpus ? o->max_cpus : m.cpus,
+			      .max_cpus = o->max_cpus > 0 && o->max_cpus < one.cpus ? o->max_cpus : one.cpus,
 			      .memory_mb = o->memory_mb ? o->memory_mb : m.memory_mb,
-			      .max_memory_mb = m.memory_mb,
+			      .max_memory_mb = one.memory_mb,
 			      .disk_mb = o->disk_mb  ? o->disk_mb
 					 : bytes > 0 ? (bytes >> 20) + 1
 						     : 0,

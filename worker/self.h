@@ -40,6 +40,9 @@ struct worker_options { /* all borrowed */
 	int64_t cache_mb;   /* of inputs that no task uses any more */
 	struct grants *grants;
 	const struct rootfs_list *roots; /* root files of images, for bwrap */
+	/* of a cluster: */
+	const struct slurm_room *room; /* what it has; NULL: this machine runs the tasks */
+	const struct cluster *cluster;
 };
 
 struct worker {

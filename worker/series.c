@@ -33,7 +33,7 @@ struct series {
 	struct series_spec spec;
 	/* copies, for the attempts to come */
 	struct strs env, made;
-	char *name, *nonce, *out_dir;
+	char *name, *nonce, *out_dir, *gres;
 	struct engine_input *inputs;
 
 	struct point points[POINTS_MAX];
@@ -67,6 +67,7 @@ static void series_free(struct series *s)
 	free(s->name);
 	free(s->nonce);
 	free(s->out_dir);
+	free(s->gres);
 	strs_clear(&s->env);
 	strs_clear(&s->made);
 	json_free(s->results);
@@ -421,6 +422,7 @@ static struct attempt *start(struct series *s, struct err *e)
 	a.run.name = name;
 	a.run.nonce = nonce;
 	a.run.inputs = s->inputs;
+	a.run.gres = s->gres;
 	a.ctx = s;
 	struct attempt *started = s->spec.share ? start_shared(s, &a, e) : start_point(s, &a, e);
 	free(name);
@@ -466,6 +468,7 @@ static void copy_spec(struct series *s, const struct series_spec *spec)
 	s->name = xstrdup(run->name);
 	s->nonce = xstrdup(run->nonce);
 	s->out_dir = run->out_dir ? xstrdup(run->out_dir) : NULL;
+	s->gres = run->gres ? xstrdup(run->gres) : NULL;
 	s->inputs = xcalloc(run->n_inputs + 1, sizeof *s->inputs);
 	for (size_t i = 0; i < run->n_inputs; i++)
 		s->inputs[i] = (struct engine_input){.name = run->inputs[i].name, .path = xstrdup(run->inputs[i].path)};
@@ -504,6 +507,11 @@ size_t series_points(const struct series *s, size_t *done)
 {
 	*done = s->at;
 	return s->n;
+}
+
+bool series_queued(const struct series *s)
+{
+	return s->attempt && attempt_queued(s->attempt);
 }
 
 void series_cancel(struct series *s)

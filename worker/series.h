@@ -23,5 +23,6 @@ struct series *series_start(const struct series_spec *spec, struct err *e);
 uint64_t series_tail(const struct series *s, bool of_stderr, size_t max, struct buf *out);
 uint64_t series_printed(const struct series *s);
 size_t series_points(const struct series *s, size_t *done); /* how many it has; 0: it is no sweep */
+bool series_queued(const struct series *s);		    /* it waits for a place in a cluster */
 void series_cancel(struct series *s);
 #endif

@@ -8,9 +8,10 @@
 #include <string.h>
 
 #define TRIAL_MS 20000
+#define CLUSTER_MB 64
 
 struct running {
-	bool done;
+	bool done, placeless;
 	enum attempt_status status;
 	char said[300];
 };
@@ -20,6 +21,7 @@ static void ended(void *ctx, struct attempt_result *r)
 	struct running *t = ctx;
 	t->done = true;
 	t->status = r->status;
+	t->placeless = r->placeless;
 	snprintf(t->said, sizeof t->said, "%.290s", r->message[0] ? r->message : r->err.data ? r->err.data : "");
 }
 
@@ -31,6 +33,8 @@ int trial_run(const struct engine *g, const struct grid_config *c, struct err *e
 	struct running t = {0};
 	struct machine m; /* the ceilings may be those of larger nodes */
 	machine_read(&m);
+	if (engine_cluster(g->kind)) /* where a small job begins soonest */
+		m = (struct machine){.cpus = 1, .memory_mb = CLUSTER_MB};
 	struct attempt_spec spec = {
 	    .engine = g,
 	    .run = {.name = name,
@@ -46,6 +50,7 @@ int trial_run(const struct engine *g, const struct grid_config *c, struct err *e
 		    .tmp_mb = (int)c->tmp_mb},
 	    .limited = c->require_limits,
 	    .timeout_ms = TRIAL_MS,
+	    .queue_ms = TRIAL_MS,
 	    .grace_ms = 1000,
 	    .output_limit = 1024,
 	    .ctx = &t,
@@ -59,7 +64,7 @@ int trial_run(const struct engine *g, const struct grid_config *c, struct err *e
 	free(name);
 	return t.done && t.status == ATT_SUCCESS
 		   ? 0
-		   : err_set(e, ERR_UNAVAILABLE, "a trial script did not run: %s", t.said);
+		   : err_set(e, t.placeless ? ERR_RETRY : ERR_UNAVAILABLE, "a trial script did not run: %s", t.said);
 }
 
 bool trial_ask(enum engine_kind k, struct trial *t)
@@ -77,6 +82,8 @@ int trial_choose(const struct grid_config *c, const struct engine *first, struct
 	int taken = -1, n = 0;
 	struct err e;
 	for (int k = 0; k < TRIAL_ENGINES; k++) {
+		if (engine_cluster((enum engine_kind)k))
+			continue; /* which nobody gets unasked */
 		if (!first || k > (int)first->kind)
 			trial_ask((enum engine_kind)k, &t[k]);
 		else

@@ -9,7 +9,7 @@
 #define TRIAL_ENGINES ENGINES
 
 /* Runs a script that does nothing in a sandbox of the grid's ceilings and first image, which is there already. 0: it
- * ran; -1: e says what came instead. Serves the event loop. */
+ * ran; -1: e says what came instead; ERR_RETRY: a cluster had no place for it. Serves the event loop. */
 int trial_run(const struct engine *g, const struct grid_config *c, struct err *e);
 
 struct trial { /* of one engine */

@@ -267,7 +267,10 @@ static int take_folder(struct worker *w, struct start *s, struct err *e)
 static int find_engine(struct worker *w, struct start *s, struct err *e)
 {
 	(void)s;
-	return engine_pick(w->o->engine, &w->engine, e);
+	if (engine_pick(w->o->engine, &w->engine, e))
+		return -1;
+	w->engine.cluster = w->o->cluster;
+	return w->engine.cluster ? file_mkdirs(w->engine.cluster->folder, e) : 0;
 }
 
 static int open_ledger(struct worker *w, struct start *s, struct err *e)
@@ -365,6 +368,18 @@ static int open_files(struct worker *w, struct start *s, struct err *e)
 	return rc ? rc : inputs_open(&w->inputs, &w->outputs.store, &w->engine, w->outputs.run, w->o->cache_mb, e);
 }
 
+/* A cluster's nodes may see nothing of what this machine has: told at once, and not by the first task. */
+static int try_cluster(struct worker *w, struct start *s, struct err *e)
+{
+	(void)s;
+	if (!w->engine.cluster || !trial_run(&w->engine, &w->config, e))
+		return 0;
+	if (e->class != ERR_RETRY)
+		return -1;
+	log_at(LOG_WARN, "worker", "%s", e->msg);
+	return 0;
+}
+
 static int settle_start(struct worker *w, struct start *s, struct err *e)
 {
 	(void)s;
@@ -379,8 +394,8 @@ static int settle_start(struct worker *w, struct start *s, struct err *e)
 static int start(struct worker *w, struct start *s, struct err *e)
 {
 	static int (*const steps[])(struct worker *, struct start *, struct err *) = {
-	    take_folder,     find_engine,      open_ledger, read_settings, open_results, not_retired,
-	    be_the_only_one, remove_leftovers, open_roots,  open_grants,   open_files,	 settle_start};
+	    take_folder,      find_engine, open_ledger, read_settings, open_results, not_retired, be_the_only_one,
+	    remove_leftovers, open_roots,  open_grants, open_files,    try_cluster,  settle_start};
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
 		if (steps[i](w, s, e))
 			return -1;

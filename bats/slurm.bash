@@ -1,0 +1,78 @@
+# shellcheck shell=bash disable=SC2154 # bats sets BATS_FILE_TMPDIR
+# A private Slurm on this machine: munged, slurmctld and slurmd with folders, ports and keys of their own.
+
+# One node of 8 processors, however many there are; for the time that a file of tests takes.
+slurm_start() {
+	local d=$BATS_FILE_TMPDIR/slurm host user at
+	command -v slurmctld slurmd munged sbatch >/dev/null || return 0
+	mkdir -p "$d/state" "$d/spool" "$BATS_FILE_TMPDIR/hidden"
+	for at in "$BATS_RUN_TMPDIR" "$(dirname "$BATS_FILE_TMPDIR")" "$BATS_FILE_TMPDIR" "$d"; do chmod a+x "$at"; done
+	host=$(hostname -s)
+	user=$(id -un)
+	(umask 077 && head -c 128 /dev/urandom >"$d/key")
+	munged --key-file="$d/key" --socket="$d/socket" --pid-file="$d/munged.pid" --log-file="$d/munged.log" \
+		--seed-file="$d/seed" 3>&- || return 1
+	cat >"$d/slurm.conf" <<-CONF
+		ClusterName=dgrid-test
+		SlurmctldHost=$host(127.0.0.1)
+		SlurmUser=$user
+		SlurmdUser=$user
+		AuthInfo=socket=$d/socket
+		SlurmctldPort=$(random_port)
+		SlurmdPort=$(random_port)
+		SlurmctldPidFile=$d/slurmctld.pid
+		SlurmdPidFile=$d/slurmd.pid
+		StateSaveLocation=$d/state
+		SlurmdSpoolDir=$d/spool
+		SlurmdParameters=config_overrides
+		ProctrackType=proctrack/pgid
+		TaskPlugin=task/none
+		SelectType=select/cons_tres
+		SelectTypeParameters=CR_CPU_Memory
+		SchedulerType=sched/builtin
+		SchedulerParameters=batch_sched_delay=0,sched_min_interval=0
+		JobAcctGatherType=jobacct_gather/none
+		MpiDefault=none
+		ReturnToService=2
+		KillWait=5
+		MessageTimeout=5
+		RebootProgram=/bin/false
+		GresTypes=license
+		NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 CPUs=8 RealMemory=8000 Gres=license:3 State=UNKNOWN
+		PartitionName=main Nodes=n1 Default=YES MaxTime=60 State=UP
+		PartitionName=small Nodes=n1 MaxTime=1 State=UP
+	CONF
+	echo 'Name=license Count=3' >"$d/gres.conf"
+	export SLURM_CONF=$d/slurm.conf
+	slurm_controller
+	# Where that is allowed, the node does not see one folder that this machine has.
+	local hide=()
+	if [[ $(id -u) == 0 ]]; then hide=(unshare --mount sh -c 'mount -t tmpfs none "$0" && exec "$@"' "$BATS_FILE_TMPDIR/hidden"); fi
+	"${hide[@]}" slurmd -D -N n1 >"$d/slurmd.log" 2>&1 </dev/null 3>&- &
+	echo $! >>"$d/pids"
+	wait_until 30 slurm_idle || { tail -n 20 "$d"/*.log >&2; return 1; }
+}
+slurm_controller() {
+	slurmctld -D >>"${SLURM_CONF%/*}/slurmctld.log" 2>&1 </dev/null 3>&- &
+	echo $! >>"${SLURM_CONF%/*}/pids"
+	echo $! >"${SLURM_CONF%/*}/controller"
+}
+slurm_idle() { [[ $(sinfo --noheader --partition=main --format=%T) == idle ]]; }
+slurm_stop() {
+	local d=$BATS_FILE_TMPDIR/slurm pid
+	[[ -f $d/pids ]] || return 0
+	export SLURM_CONF=$d/slurm.conf
+	scancel --state=PENDING --user="$(id -un)" 2>/dev/null
+	scancel --user="$(id -un)" 2>/dev/null
+	wait_until 15 slurm_idle 2>/dev/null || true
+	while read -r pid; do kill -TERM "$pid" 2>/dev/null || true; done < <(cat "$d/pids" "$d/munged.pid")
+	while read -r pid; do
+		wait_until 10 pid_ended "$pid" || kill -KILL "$pid" 2>/dev/null || true
+	done < <(cat "$d/pids" "$d/munged.pid")
+}
+require_slurm() {
+	command -v slurmctld slurmd munged sbatch >/dev/null || { strict_skip "Slurm and munge are not installed"; return; }
+	require_bwrap
+}
+job_of() { squeue --noheader --format='%i %j' | sed -n "s/ dgrid-$NODE-$1-.*//p"; } # TASK: its job's number
+job_runs() { [[ -n $(squeue --noheader --states=RUNNING --format=%j | grep "^dgrid-$NODE-$1-") ]]; }
