@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # bats sets BATS_FILE_TMPDIR
 # A private Slurm on this machine: munged, slurmctld and slurmd with folders, ports and keys of their own.
 
-# One node of 8 processors, however many there are; for the time that a file of tests takes.
+# One node of 32 processors, however many there are; for the time that a file of tests takes.
 slurm_start() {
 	local d=$BATS_FILE_TMPDIR/slurm host user at
 	command -v slurmctld slurmd munged sbatch >/dev/null || return 0
@@ -30,15 +30,14 @@ slurm_start() {
 		SelectType=select/cons_tres
 		SelectTypeParameters=CR_CPU_Memory
 		SchedulerType=sched/builtin
-		SchedulerParameters=batch_sched_delay=0,sched_min_interval=0
+		SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=1
 		JobAcctGatherType=jobacct_gather/none
 		MpiDefault=none
 		ReturnToService=2
 		KillWait=5
-		MessageTimeout=5
-		RebootProgram=/bin/false
+		MessageTimeout=2
 		GresTypes=license
-		NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 CPUs=8 RealMemory=8000 Gres=license:3 State=UNKNOWN
+		NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 CPUs=32 RealMemory=32000 Gres=license:3 State=UNKNOWN
 		PartitionName=main Nodes=n1 Default=YES MaxTime=60 State=UP
 		PartitionName=small Nodes=n1 MaxTime=1 State=UP
 	CONF
@@ -76,3 +75,21 @@ require_slurm() {
 }
 job_of() { squeue --noheader --format='%i %j' | sed -n "s/ dgrid-$NODE-$1-.*//p"; } # TASK: its job's number
 job_runs() { [[ -n $(squeue --noheader --states=RUNNING --format=%j | grep "^dgrid-$NODE-$1-") ]]; }
+
+# Jobs mostly wait, so the checks of a file run side by side, each in a grid of its own: begin starts one, finished tells
+# how it went.
+begin() { # CHECK
+	mkdir "$BATS_FILE_TMPDIR/$1"
+	(
+		BATS_TEST_TMPDIR=$BATS_FILE_TMPDIR/$1
+		trap 'code=$?; set +e; trap - ERR; sandbox_teardown; echo "$code" >"$BATS_TEST_TMPDIR.ended"' EXIT
+		set -eE
+		sandbox_setup slurm
+		"$1"
+	) >"$BATS_FILE_TMPDIR/$1.log" 2>&1 </dev/null 3>&- &
+}
+finished() { # CHECK
+	wait_until 150 test -s "$BATS_FILE_TMPDIR/$1.ended"
+	cat "$BATS_FILE_TMPDIR/$1.log"
+	[ "$(<"$BATS_FILE_TMPDIR/$1.ended")" = 0 ]
+}
