@@ -241,7 +241,7 @@ static int run(struct job *j)
 {
 	struct err e;
 	if (slurm_spec_read(j->folder, &j->spec, &e))
-		return errno == ENOENT ? SLURM_UNSEEN : tell_error(j, e.msg);
+		return e.class == ERR_NOENT ? SLURM_UNSEEN : tell_error(j, e.msg);
 	if (slurm_touch(j->folder, "ready"))
 		return errno == EEXIST
 			   ? tell_error(j, "Slurm started the job a second time (requeued), which did not run again")

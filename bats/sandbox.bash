@@ -464,7 +464,7 @@ check_client_lost() { # COMMAND...: cuts the client of task lost off
 	"$DGRID" show --json lost | jq -r '.attempts[0].reason' >"$T/reason"
 	cat "$T/reason"
 	grep -q "^$ENGINE run ended with .* its output is not whole" "$T/reason"
-	[ "$(sort -u <("$ENGINE" ps --all --quiet --filter "label=dgrid.node=$NODE") | wc -l)" = 0 ]
+	if [[ $ENGINE = slurm ]]; then [ -z "$(ls -A "$T/w1/jobs")" ]; else [ "$(sort -u <("$ENGINE" ps --all --quiet --filter "label=dgrid.node=$NODE") | wc -l)" = 0 ]; fi
 }
 check_client_killed() {
 	kill_client() { kill -KILL "$(client_of lost)"; }

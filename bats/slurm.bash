@@ -1,7 +1,7 @@
-# shellcheck shell=bash disable=SC2154 # bats sets BATS_FILE_TMPDIR
+# shellcheck shell=bash disable=SC2016,SC2154 # sh -c texts are for the inner shell; bats sets BATS_FILE_TMPDIR
 # A private Slurm on this machine: munged, slurmctld and slurmd with folders, ports and keys of their own.
 
-# One node of 32 processors, however many there are; for the time that a file of tests takes.
+# One node of 64 processors, however many there are; for the time that a file of tests takes.
 slurm_start() {
 	local d=$BATS_FILE_TMPDIR/slurm host user at
 	command -v slurmctld slurmd munged sbatch >/dev/null || return 0
@@ -37,7 +37,7 @@ slurm_start() {
 		KillWait=5
 		MessageTimeout=2
 		GresTypes=license
-		NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 CPUs=32 RealMemory=32000 Gres=license:3 State=UNKNOWN
+		NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 CPUs=64 RealMemory=64000 Gres=license:3 State=UNKNOWN
 		PartitionName=main Nodes=n1 Default=YES MaxTime=60 State=UP
 		PartitionName=small Nodes=n1 MaxTime=1 State=UP
 	CONF
@@ -55,6 +55,7 @@ slurm_controller() {
 	slurmctld -D >>"${SLURM_CONF%/*}/slurmctld.log" 2>&1 </dev/null 3>&- &
 	echo $! >>"${SLURM_CONF%/*}/pids"
 	echo $! >"${SLURM_CONF%/*}/controller"
+	disown # whose end by a signal is no news
 }
 slurm_idle() { [[ $(sinfo --noheader --partition=main --format=%T) == idle ]]; }
 slurm_stop() {
@@ -74,7 +75,11 @@ require_slurm() {
 	require_bwrap
 }
 job_of() { squeue --noheader --format='%i %j' | sed -n "s/ dgrid-$NODE-$1-.*//p"; } # TASK: its job's number
-job_runs() { [[ -n $(squeue --noheader --states=RUNNING --format=%j | grep "^dgrid-$NODE-$1-") ]]; }
+job_runs() { squeue --noheader --states=RUNNING --format=%j | grep -q "^dgrid-$NODE-$1-"; }
+
+has_begun() { [[ -e $(echo "$T/w1/jobs/dgrid-$NODE-$1-"*)/began ]]; } # TASK
+container_runs() { has_begun "$1"; }
+client_of() { pgrep -f "slurm-run $T/w1/jobs/dgrid-$NODE-$1-"; }
 
 # Jobs mostly wait, so the checks of a file run side by side, each in a grid of its own: begin starts one, finished tells
 # how it went.

@@ -294,7 +294,7 @@ struct told {
 static struct told ask(const char *job)
 {
 	struct told t = {0};
-	struct err e;
+	struct err e = {0};
 	struct buf out = {0};
 	const char *argv[] = {"scontrol", "show", "job", "--oneliner", job, NULL};
 	if (!engine_ask_all(argv, SLURM_MS, &out, &e) && out.len) {
@@ -461,7 +461,8 @@ static int follow(struct client *c)
 			return c->end.state.ended ? c->end.state.exit_code : TROUBLE;
 		if (c->ended && now > c->ended_at + PIECES_MS)
 			return give_up(c, "what it printed did not all arrive");
-		if (!c->began && (slurm_has(c->folder, "term") || slurm_has(c->folder, "kill")))
+		/* A job that was told to go answers itself. */
+		if (!c->ready && (slurm_has(c->folder, "term") || slurm_has(c->folder, "kill")))
 			return give_up(c, "it was stopped before its job began");
 		ask_when_due(c);
 		if (c->over_at && !c->ended && now > c->over_at + SETTLE_MS && lost(c, why))

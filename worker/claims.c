@@ -19,7 +19,8 @@ static bool queue_empty(struct worker *w)
 }
 
 /* A cluster has other users too: no more is claimed than it has idle processors for, beside what of ours waits for
- * some. Where it does not tell, nothing is. */
+ * some. But one may always wait, or who asks for a place where others queue for it would never have one. Where Slurm
+ * does not answer, nothing is claimed. */
 static size_t places(struct worker *w)
 {
 	struct slurm_room room;
@@ -36,7 +37,20 @@ static size_t places(struct worker *w)
 	}
 	double left = (double)room.idle - waiting;
 	slurm_room_clear(&room);
-	return left > 0 ? (size_t)left : 0;
+	return left >= 1 ? (size_t)left : waiting > 0 ? 0 : 1;
+}
+
+/* Of what was chosen, how many of the first ones find a place. */
+static size_t placed(const struct pick *picks, size_t n, size_t place)
+{
+	double left = (double)place;
+	size_t k = 0;
+	for (; k < n; k++) {
+		left -= !pick_runs(&picks[k]) ? 0 : picks[k].task.cpus > 1 ? picks[k].task.cpus : 1;
+		if (left < 0 && k)
+			break;
+	}
+	return k;
 }
 
 size_t claims_renew(struct worker *w, struct ledger_change *c)
@@ -80,6 +94,8 @@ size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledge
 	w->node.images = w->fit.told;
 	w->chooser.n_gone = slots_gone(&w->slots, gone);
 	size_t got = choose(&w->chooser, &w->ledger, &w->config, w->o->node_id, clock_now(), want, spread, picks);
+	for (size_t fit = w->o->cluster ? placed(picks, got, place) : got; got > fit; scarce = true)
+		pick_clear(&picks[--got]);
 	bool unsure = w->chooser.n_gone && got < want; /* what runs here for nobody ends without a word to anybody */
 	free(gone);
 	w->chooser.n_gone = 0;
