@@ -69,6 +69,10 @@ slurm_stop() {
 	while read -r pid; do
 		wait_until 10 pid_ended "$pid" || kill -KILL "$pid" 2>/dev/null || true
 	done < <(cat "$d/pids" "$d/munged.pid")
+	# What watches over a job may not have heard that all is over.
+	for pid in $(pgrep -x slurmstepd); do
+		if tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qxF "SLURM_CONF=$SLURM_CONF"; then kill -KILL "$pid"; fi
+	done
 }
 require_slurm() {
 	command -v slurmctld slurmd munged sbatch >/dev/null || { strict_skip "Slurm and munge are not installed"; return; }

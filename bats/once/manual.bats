@@ -64,9 +64,9 @@ part() { page "$1" | sed -n -E "/^( {3})?$2\$/,/^( {3})?[^ ]/p" | sed 1d; }
 
 @test "every variable that the program reads is on the page, and no other" {
 	part dgrid.1 ENVIRONMENT | grep -oE '^ {5}[A-Z_]{4,}(, [A-Z_]+)*( |$)' | tr -d ' ' | tr ',' '\n' | sort >"$T/told"
-	# What every program reads, and what Git says between itself and its helper.
+	# What every program reads, what Git says between itself and its helper, and what Slurm tells a job.
 	git -C "$REPO_ROOT" ls-files '*.c' | grep -vE '^(tests|bats|bench|packaging)/' | sed "s|^|$REPO_ROOT/|" | xargs cat | grep -oE '\b(getenv|set)\("[A-Z_]+"\)' | cut -d '"' -f 2 |
-		grep -vxE 'PATH|HOME|TERM|DGRID_ASKPASS|GIT_SSH|GIT_SSH_COMMAND' | sort -u >"$T/read"
+		grep -vxE 'PATH|HOME|TERM|DGRID_ASKPASS|GIT_SSH|GIT_SSH_COMMAND|SLURM_JOB_GPUS' | sort -u >"$T/read"
 	[ "$(wc -l <"$T/read")" -gt 15 ]
 	diff "$T/read" "$T/told"
 	for verb in $(verbs); do
