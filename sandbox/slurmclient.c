@@ -21,8 +21,6 @@
 #define SETTLE_MS 3000	/* a file may be seen later than the end of the job that wrote it */
 #define PIECES_MS 60000 /* the same of pieces of output that the end names */
 #define PIECE_MAX (4 << 20)
-#define SPARE_MB 64 /* of a job's memory: for what is not the script */
-#define SPARE_MINUTES 3
 #define END_LINES 4
 
 /* ---- its folder ---- */

@@ -82,9 +82,9 @@ int trial_choose(const struct grid_config *c, const struct engine *first, struct
 	int taken = -1, n = 0;
 	struct err e;
 	for (int k = 0; k < TRIAL_ENGINES; k++) {
-		if (engine_cluster((enum engine_kind)k))
-			continue; /* which nobody gets unasked */
-		if (!first || k > (int)first->kind)
+		if (engine_cluster((enum engine_kind)k)) /* which nobody gets unasked */
+			t[k] = (struct trial){0};
+		else if (!first || k > (int)first->kind)
 			trial_ask((enum engine_kind)k, &t[k]);
 		else
 			t[k] = (struct trial){.answers = k == (int)first->kind, .engine = *first};
