@@ -117,6 +117,7 @@ start_http_git() {
 	backend=$(git --exec-path)/git-http-backend
 	[[ -x $backend ]] || { strict_skip "git has no git-http-backend"; return; }
 	# The server's own log is written when it has time.
+	# shellcheck disable=SC2016 # for the other shell
 	printf '#!/bin/sh\necho "$REQUEST_METHOD $REQUEST_URI" >>"%s"\nexec "%s"\n' "$T/http.asked" "$backend" >"$T/http.backend"
 	chmod +x "$T/http.backend"
 	backend=$T/http.backend

@@ -60,8 +60,10 @@ static void add_gres(struct slurm_room *r, const char *text)
 		for (bool inside = false; text[all] && (inside || text[all] != ','); all++)
 			inside = text[all] == '(' || (inside && text[all] != ')');
 		snprintf(name, sizeof name, "%.*s", (int)strcspn(text, ":,("), text);
-		const char *last = memrchr(text, ':', len);
-		int64_t n = last ? strtoll(last + 1, NULL, 10) : 1;
+		size_t last = len;
+		while (last && text[last - 1] != ':')
+			last--;
+		int64_t n = last ? strtoll(text + last, NULL, 10) : 1;
 		size_t i = 0;
 		while (i < r->n_gres && strcmp(r->gres[i].name, name) != 0)
 			i++;
