@@ -1,4 +1,5 @@
 #include "base/sha256.h"
+#include "base/base64.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -100,14 +101,9 @@ void sha256(const void *bytes, size_t len, uint8_t out[32])
 
 void sha256_csp(struct buf *out, const void *bytes, size_t len)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	uint8_t h[33] = {0};
-	sha256(bytes, len, h);
+	uint8_t hash[32];
+	sha256(bytes, len, hash);
 	buf_adds(out, "'sha256-");
-	for (int i = 0; i < 33; i += 3) {
-		uint32_t n = (uint32_t)h[i] << 16 | (uint32_t)h[i + 1] << 8 | (i < 30 ? h[i + 2] : 0);
-		buf_addf(out, "%c%c%c%c", digits[n >> 18], digits[n >> 12 & 63], digits[n >> 6 & 63],
-			 i < 30 ? digits[n & 63] : '=');
-	}
+	base64_add(out, hash, sizeof hash);
 	buf_adds(out, "'");
 }

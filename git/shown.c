@@ -38,6 +38,7 @@ int git_shown(const struct git *g, const char *rev, const char *path, size_t max
 		return -1;
 	if (!f.found)
 		return 0;
+	memcpy(out->oid, f.oid, sizeof out->oid);
 	if (strcmp(f.type, "blob") != 0 || strncmp(f.mode, "100", 3) != 0)
 		out->kind = SHOWN_OTHER;
 	else if (f.size > (long long)max)

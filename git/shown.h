@@ -8,6 +8,7 @@
 enum shown_kind { SHOWN_NOTHING, SHOWN_FILE, SHOWN_LARGE, SHOWN_OTHER };
 struct shown {
 	enum shown_kind kind;
+	char oid[72];	 /* of whatever it is; "" for SHOWN_NOTHING */
 	struct buf text; /* of a SHOWN_FILE, whole; SHOWN_LARGE: larger than max; SHOWN_OTHER: a folder, a link */
 };
 /* -1: it cannot be told. */

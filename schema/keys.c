@@ -1,4 +1,5 @@
 #include "schema/keys.h"
+#include "base/base64.h"
 #include "base/file.h"
 #include "base/sha256.h"
 #include <stdint.h>
@@ -15,43 +16,14 @@ static const char *const types[] = {"ssh-ed25519",
 				    "sk-ssh-ed25519@openssh.com",
 				    "sk-ecdsa-sha2-nistp256@openssh.com"};
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/* Returns the bytes written to out, which has room for len; -1 when text is not base64 as it is made. */
-static long decode(const char *text, size_t len, uint8_t *out)
-{
-	size_t body = len, n = 0;
-	uint32_t bits = 0;
-	while (body && body > len - 2 && text[body - 1] == '=')
-		body--;
-	if (!len || len % 4)
-		return -1;
-	for (size_t i = 0; i < body; i++) {
-		const char *at = text[i] ? strchr(alphabet, text[i]) : NULL;
-		if (!at)
-			return -1;
-		bits = bits << 6 | (uint32_t)(at - alphabet);
-		if (i % 4)
-			out[n++] = (uint8_t)(bits >> (6 - 2 * (i % 4)));
-	}
-	/* Bits that nobody reads have to be 0: one key has one text. */
-	if (body % 4 == 1 || (body % 4 == 2 && (bits & 15)) || (body % 4 == 3 && (bits & 3)))
-		return -1;
-	return (long)n;
-}
-
 static void fingerprint(const uint8_t *blob, size_t len, char out[64])
 {
-	uint8_t hash[33] = {0};
-	size_t n = 0;
+	uint8_t hash[32];
+	struct buf text = {0};
 	sha256(blob, len, hash);
-	memcpy(out, "SHA256:", 7);
-	for (size_t i = 0; i < 33; i += 3) {
-		uint32_t w = (uint32_t)hash[i] << 16 | (uint32_t)hash[i + 1] << 8 | hash[i + 2];
-		for (int k = 18; k >= 0; k -= 6)
-			out[7 + n++] = alphabet[w >> k & 63];
-	}
-	out[7 + 43] = 0; /* 32 bytes are 43 characters; ssh leaves the = out */
+	base64_add(&text, hash, sizeof hash);
+	snprintf(out, 64, "SHA256:%.43s", text.data); /* ssh leaves the = out */
+	buf_clear(&text);
 }
 
 /* NULL when text is a key of this type; else what is wrong. */
@@ -59,7 +31,7 @@ static const char *check(const char *type, const char *text, size_t len, char pr
 {
 	uint8_t blob[4096];
 	size_t type_len = strlen(type);
-	long n = len <= 4096 ? decode(text, len, blob) : -1;
+	long n = len <= 4096 ? base64_decode(text, len, false, blob) : -1;
 	if (n < 0)
 		return "the key's body is not base64 (was it cut?)";
 	if ((size_t)n < type_len + 4 + 32 || blob[0] || blob[1] || blob[2] || blob[3] != type_len ||

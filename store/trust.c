@@ -6,6 +6,7 @@
 #include "schema/keys.h"
 #include "schema/periodic.h"
 #include "store/arrival.h"
+#include "store/keygen.h"
 #include "store/line.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,6 @@
 
 #define NAMESPACE "dgrid-task"
 #define COMMIT_NAMESPACE "git" /* of what git commit -S signs */
-#define KEYGEN_TIMEOUT_MS 60000
 #define LIST_MAX (1 << 20)
 
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
@@ -78,58 +78,6 @@ char *trust_text(const struct json *doc)
 	return buf_detach(&b);
 }
 
-/* ---- ssh-keygen ---- */
-
-/* It cannot ask on a terminal, for it is not in the foreground there: a passphrase is for an agent or an askpass. Times
- * without a zone are UTC, on every node alike. */
-static const char *const keygen_env[] = {"LC_ALL=C", "TZ=UTC0", "SSH_ASKPASS_REQUIRE=force", "GIT_TOKEN", NULL};
-
-/* Runs it with text on its stdin; 0 when it ended, however. */
-static int keygen(const char *const *args, const char *text, size_t len, struct proc_result *res, struct err *e)
-{
-	struct strs argv = {0};
-	strs_add(&argv, "ssh-keygen");
-	for (; *args; args++)
-		strs_add(&argv, *args);
-	struct proc_spec spec = {.argv = (const char *const *)argv.v,
-				 .env = keygen_env,
-				 .input = text,
-				 .input_len = len,
-				 .timeout_ms = KEYGEN_TIMEOUT_MS};
-	int rc = proc_run(&spec, res, e);
-	strs_clear(&argv);
-	if (rc)
-		err_set(e, ERR_UNAVAILABLE,
-			"ssh-keygen does not start; it checks signatures (install OpenSSH's client)");
-	else if (res->end != PROC_EXITED)
-		rc = err_set(e, ERR_UNAVAILABLE, "ssh-keygen did not end by itself");
-	if (rc)
-		proc_result_clear(res);
-	return rc;
-}
-#define KEYGEN_ON(text, len, res, e, ...) keygen((const char *const[]){__VA_ARGS__, NULL}, text, len, res, e)
-#define KEYGEN(text, res, e, ...) KEYGEN_ON(text, text_len(text), res, e, __VA_ARGS__)
-
-static size_t text_len(const char *text)
-{
-	return text ? strlen(text) : 0;
-}
-
-/* What it said last, on one line. */
-static void last_words(const struct proc_result *res, char *out, size_t room)
-{
-	const char *said = res->err.len ? res->err.data : res->out.data ? res->out.data : "";
-	size_t end = strlen(said), begin;
-	while (end && (said[end - 1] == '\n' || said[end - 1] == '\r'))
-		end--;
-	for (begin = end; begin && said[begin - 1] != '\n';)
-		begin--;
-	snprintf(out, room, "%.*s", (int)(end - begin < 200 ? end - begin : 200), said + begin);
-	for (char *p = out; *p; p++)
-		if ((unsigned char)*p < 32 || *p == 127)
-			*p = '?';
-}
-
 /* ---- signing ---- */
 
 char *trust_default_key(const struct git *g, struct err *e)
@@ -160,52 +108,28 @@ char *trust_default_key(const struct git *g, struct err *e)
 	return key;
 }
 
-/* "256 SHA256:... comment (ED25519)" */
-static char *fingerprint(const char *key, struct err *e)
-{
-	struct proc_result res;
-	char print[128] = "";
-	if (KEYGEN(NULL, &res, e, "-l", "-f", key))
-		return NULL;
-	if (res.out.data)
-		sscanf(res.out.data, "%*s %127s", print);
-	proc_result_clear(&res);
-	return xstrdup(print);
-}
-
 int trust_sign(struct json *doc, const char *key, struct err *e)
 {
-	struct proc_result res;
+	const struct json *old = json_get(doc, "signatures");
 	if (!file_exists(key))
 		return err_set(e, ERR_NOENT, "there is no key '%s'", key);
-	const struct json *old = json_get(doc, "signatures");
 	if (task_signatures(doc) >= TASK_SIGNATURES_MAX)
 		return err_set(e, ERR_DATA, "signatures: there are %d already, no more are allowed",
 			       TASK_SIGNATURES_MAX);
-	struct json *all = old && old->type == JSON_ARRAY ? json_copy(old) : json_new(JSON_ARRAY);
-	char *text = trust_text(doc), *print = fingerprint(key, e);
-	int rc = print ? KEYGEN(text, &res, e, "-q", "-Y", "sign", "-n", NAMESPACE, "-f", key) : -1;
-	if (!rc) {
-		char said[256];
-		last_words(&res, said, sizeof said);
-		if (res.code || !res.out.data || !task_armored(res.out.data))
-			rc = err_set(e, ERR_PERM,
-				     "ssh-keygen does not sign with '%s': %s (a key with a passphrase has to be in an "
-				     "agent: ssh-add)",
-				     key, said);
-		else {
-			struct json *one = json_new(JSON_OBJECT);
-			json_set(one, "key", json_new_str(print));
-			json_set(one, "signature", json_new_str(res.out.data));
-			json_append(all, one);
-			json_set(doc, "signatures", all);
-			all = NULL;
-		}
-		proc_result_clear(&res);
+	char *text = trust_text(doc), *print = NULL,
+	     *armor = keygen_sign(NAMESPACE, key, text, strlen(text), &print, e);
+	if (armor) {
+		struct json *all = old && old->type == JSON_ARRAY ? json_copy(old) : json_new(JSON_ARRAY),
+			    *one = json_new(JSON_OBJECT);
+		json_set(one, "key", json_new_str(print));
+		json_set(one, "signature", json_new_str(armor));
+		json_append(all, one);
+		json_set(doc, "signatures", all);
 	}
-	json_free(all);
+	int rc = armor ? 0 : -1;
 	free(text);
 	free(print);
+	free(armor);
 	return rc;
 }
 
@@ -216,45 +140,17 @@ struct check {
 	char *time;		      /* -Overify-time=... */
 };
 
-/* 'Good "dgrid-task" signature for NAME with ED25519 key SHA256:...': what stands last, for a name could look like it.
- */
-static void take_key(const struct proc_result *res, char key[64])
-{
-	key[0] = 0;
-	for (const char *p = res->out.data; p && (p = strstr(p, " key SHA256:")); p++)
-		sscanf(p, " key %63s", key);
-}
-
 /* Does list (a file) let somebody sign this? Fills by. 1 yes, 0 no (why says what ssh-keygen says), -1 error. */
 static int allowed(const struct check *c, const char *list, const char *text, struct trust_signer_of *by, char *why,
 		   size_t room, struct err *e)
 {
-	struct proc_result who, res;
-	int rc = 0;
-	if (KEYGEN(NULL, &who, e, "-Y", "find-principals", "-s", c->signature, "-f", list, c->time))
-		return -1;
-	last_words(&who, why, room);
-	for (char *name = who.code ? NULL : who.out.data, *next; name && *name && !rc; name = next) {
-		next = name + strcspn(name, "\n");
-		if (*next)
-			*next++ = 0;
-		if (!*name || *name == '-')
-			continue;
-		if (KEYGEN(text, &res, e, "-Y", "verify", "-n", NAMESPACE, "-I", name, "-s", c->signature, "-f", list,
-			   c->time)) {
-			rc = -1;
-			break;
-		}
-		rc = res.code == 0;
-		last_words(&res, why, room);
-		if (rc) {
-			snprintf(by->who, sizeof by->who, "%s", name);
-			take_key(&res, by->key);
-		}
-		proc_result_clear(&res);
-	}
-	proc_result_clear(&who);
-	return rc;
+	const struct keygen_question q = {.space = NAMESPACE,
+					  .list = list,
+					  .signature = c->signature,
+					  .time = c->time,
+					  .text = text,
+					  .len = strlen(text)};
+	return keygen_allowed(&q, by->who, by->key, why, room, e);
 }
 
 int trust_available(struct err *e)
@@ -536,13 +432,13 @@ char *trust_public(const char *key, struct err *e)
 	}
 	if ((found = key_in(key))) /* its private half is an agent's */
 		return found;
-	if (KEYGEN(NULL, &res, e, "-y", "-P", "", "-f", key))
+	if (KEYGEN(&res, e, "-y", "-P", "", "-f", key))
 		return NULL;
 	char *path = xasprintf("%s.pub", key), *beside = key_in(path);
 	if (!res.code && res.out.data)
 		found = only_key(res.out.data, res.out.len);
 	else
-		last_words(&res, said, sizeof said);
+		keygen_words(&res, said, sizeof said);
 	if (!found && strstr(said, "passphrase")) { /* which hides the private half alone */
 		found = beside;
 		beside = NULL;
@@ -565,9 +461,9 @@ int trust_make_key(const char *key, const char *comment, struct err *e)
 {
 	struct proc_result res;
 	char said[256];
-	if (KEYGEN(NULL, &res, e, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", key))
+	if (KEYGEN(&res, e, "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", key))
 		return -1;
-	last_words(&res, said, sizeof said);
+	keygen_words(&res, said, sizeof said);
 	int rc = res.code ? err_set(e, ERR_PERM, "ssh-keygen does not make the key '%s': %s", key, said) : 0;
 	proc_result_clear(&res);
 	return rc;
@@ -600,11 +496,11 @@ int trust_signer(const char *list, const char *signature, const char *text, size
 	const char *hash = res.out.data ? strstr(res.out.data, "SHA256:") : NULL;
 	if (good && hash)
 		sscanf(hash, "%63s", print);
-	last_words(&res, why, room);
+	keygen_words(&res, why, room);
 	proc_result_clear(&res);
 	if (!good)
 		return 0;
-	if (KEYGEN(NULL, &res, e, "-Y", "find-principals", "-s", signature, "-f", list))
+	if (KEYGEN(&res, e, "-Y", "find-principals", "-s", signature, "-f", list))
 		return -1;
 	if (!res.code && res.out.data)
 		snprintf(by, 128, "%.*s", (int)strcspn(res.out.data, "\n"), res.out.data);

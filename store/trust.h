@@ -1,5 +1,5 @@
-/* trust: may this task run where only signed tasks may? OpenSSH makes and checks the signatures (ssh-keygen(1), -Y),
- * and this file alone knows its arguments; allowed_signers at the top of the branch is OpenSSH's own format.
+/* trust: may this task run where only signed tasks may? OpenSSH makes and checks the signatures (ssh-keygen(1), -Y;
+ * keygen.h runs it); allowed_signers at the top of the branch is OpenSSH's own format.
  *
  * Whose signature counts is said by two lists: that of the commit before the one that brought the task, on the branch's
  * first-parent line, so that nobody enrols himself along with his task, nor by a branch that adds a key and takes it
