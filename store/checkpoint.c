@@ -17,6 +17,8 @@ struct json *checkpoint_json(const struct checkpoint *c)
 	json_set(j, "violations", json_new_int(c->violations));
 	json_set(j, "notices", json_new_int(c->notices));
 	json_set(j, "at", json_new_str(clock_format(c->at, when)));
+	if (c->witnessed_at)
+		json_set(j, "witnessed_at", json_new_str(clock_format(c->witnessed_at, when)));
 	return j;
 }
 
@@ -51,6 +53,7 @@ int checkpoint_parse(struct checkpoint *c, const char *text, size_t len)
 		c->notices = count(j, "notices");
 		if (!at || clock_parse(at, &c->at))
 			c->at = 0;
+		c->witnessed_at = json_time(j, "witnessed_at");
 	}
 	json_free(j);
 	return rc;

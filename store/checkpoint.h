@@ -16,6 +16,7 @@ struct checkpoint {
 	char archive[72];		      /* the archive's; "": there was none */
 	int64_t commits, violations, notices; /* since the first commit */
 	int64_t at;			      /* UTC seconds */
+	int64_t witnessed_at;		      /* when a witness (witness.h) last had one; 0: never */
 };
 struct json *checkpoint_json(const struct checkpoint *c);
 /* Reads either form; -1: it is none. */

@@ -107,6 +107,10 @@ void record_tell(struct buf *out, const struct record *r, int64_t now)
 		buf_adds(out, "; THAT COMMIT IS NOT ON THIS BRANCH: its history was rewritten (see: dgrid audit)");
 	else if (r->place == RECORD_FAR)
 		buf_adds(out, "; whether this branch goes on from there cannot be told here, the history is cut off");
+	if (r->said.witnessed_at) {
+		span(now - r->said.witnessed_at, age);
+		buf_addf(out, "; witnessed %s ago", age);
+	}
 }
 
 struct json *record_json(const struct record *r)
@@ -121,6 +125,8 @@ struct json *record_json(const struct record *r)
 	json_set(j, "violations", json_new_int(r->said.violations));
 	json_set(j, "notices", json_new_int(r->said.notices < 0 ? 0 : r->said.notices));
 	json_set(j, "at", json_new_str(clock_format(r->said.at, when)));
+	json_set(j, "witnessed_at",
+		 r->said.witnessed_at ? json_new_str(clock_format(r->said.witnessed_at, when)) : json_new(JSON_NULL));
 	json_set(j, "commits_since", r->place == RECORD_ON ? json_new_int(r->since) : json_new(JSON_NULL));
 	return j;
 }

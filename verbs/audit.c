@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "store/cache.h"
 #include "store/checkpoint.h"
+#include "store/witness.h"
 #include "verbs/left.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
@@ -22,7 +23,9 @@
 struct audit {
 	bool json, record, full, rules, fields, objects;
 	long limit;
-	const char *since, *range;
+	const char *since, *range, *witness, *as; /* as: the grid's name there */
+	struct witness saw;
+	bool rewritten; /* the witness saw what is here no more */
 	struct git git;
 	bool cached;
 	struct checkpoint last; /* where it goes on from; audited_to "": from the beginning */
@@ -60,6 +63,12 @@ static int options(struct audit *a, int argc, char **argv, struct err *e)
 		case 'F':
 			a->fields = true;
 			break;
+		case 'w':
+			a->witness = s.value;
+			break;
+		case 'a':
+			a->as = s.value;
+			break;
 		case 's':
 			a->since = s.value;
 			break;
@@ -73,9 +82,13 @@ static int options(struct audit *a, int argc, char **argv, struct err *e)
 	a->range = s.rest < argc ? argv[s.rest] : NULL;
 	if (a->since && a->full)
 		return err_set(e, ERR_USAGE, "--since or --full, not both");
-	if (a->range && (a->record || a->full || (a->since && strstr(a->range, ".."))))
+	if (a->as && (!a->witness || !witness_name_valid(a->as)))
 		return err_set(e, ERR_USAGE,
-			       "a range says where to begin and to end: not with --record, --full or --since");
+			       "--as: expected, with --witness, the grid's name there: 1-64 of A-Z a-z 0-9 . _ -");
+	if (a->range && (a->record || a->witness || a->full || (a->since && strstr(a->range, ".."))))
+		return err_set(
+		    e, ERR_USAGE,
+		    "a range says where to begin and to end: not with --record, --witness, --full or --since");
 	return 0;
 }
 
@@ -227,6 +240,49 @@ static int choose(struct audit *a, const char *branch, struct err *e)
 	return 0;
 }
 
+/* ---- the witness ---- */
+
+static int open_witness(struct audit *a, const char *grid, struct err *e)
+{
+	char name[65], *url = absolute_repo(a->witness);
+	int rc = 0;
+	if (a->as)
+		snprintf(name, sizeof name, "%s", a->as);
+	else if (!witness_name_of(grid, name))
+		rc = err_set(e, ERR_USAGE, "--witness: the grid's URL gives it no name (expected --as NAME)");
+	if (!rc && !strcmp(url, grid))
+		rc = err_set(e, ERR_USAGE, "--witness: expected another repository than the grid's own");
+	if (!rc)
+		rc = witness_read(url, name, &a->saw, e);
+	if (!rc && !a->saw.n && !a->record)
+		rc = err_set(e, ERR_NOENT,
+			     "the witness has no record of a grid '%s' (--record makes one, --as names it)", name);
+	free(url);
+	return rc;
+}
+
+static void tell(void *ctx, enum rule_id id, const struct rule_commit *c, const char *path, const char *text);
+
+static int ask_witness(struct audit *a, bool archive, struct err *e)
+{
+	const struct checkpoint *c;
+	struct rule_commit at = {.author = (char *)""};
+	char text[300], when[32];
+	size_t n;
+	if (witness_missing(&a->saw, &a->git, archive ? a->archive : a->head, archive, &c, &n, e))
+		return -1;
+	if (!c)
+		return 0;
+	a->rewritten = true;
+	snprintf(text, sizeof text,
+		 "the witness saw commit %.10s %s on %s, which is not on its first-parent line any more%s",
+		 archive ? c->archive : c->audited_to, archive ? "of the archive" : "of the branch",
+		 clock_format(c->at, when), n > 1 ? ", and others before it" : "");
+	snprintf(at.id, sizeof at.id, "%s", a->head);
+	tell(a, RULE_HISTORY_REWRITTEN, &at, "", text);
+	return 0;
+}
+
 /* ---- what is found ---- */
 
 static void erase_bar(struct audit *a)
@@ -356,12 +412,22 @@ static void print_json(struct audit *a)
 /* Counts go on from the record that it continues; a full audit begins anew. */
 static int record(struct audit *a, struct err *e)
 {
+	struct checkpoint own;
+	if (checkpoint_read(&a->git, &own, e))
+		return -1;
 	struct checkpoint c = {.commits = a->last.commits + (int64_t)a->replay.commits,
 			       .violations = a->last.violations + (int64_t)a->n_violations,
 			       .notices = a->last.notices + (int64_t)a->n_notices,
-			       .at = clock_now()};
+			       .at = clock_now(),
+			       .witnessed_at = own.witnessed_at};
 	snprintf(c.audited_to, sizeof c.audited_to, "%s", a->to);
 	snprintf(c.archive, sizeof c.archive, "%s", a->archive);
+	/* What a witness saw is not followed by what contradicts it. */
+	if (a->witness && !a->rewritten) {
+		c.witnessed_at = c.at;
+		if (witness_add(&a->saw, &c, e))
+			return -1;
+	}
 	return checkpoint_publish(&a->git, &c, e);
 }
 
@@ -418,6 +484,8 @@ static int run(struct audit *a, const struct context *ctx, struct err *e)
 		return -1;
 	a->violations = json_new(JSON_ARRAY);
 	a->notices = json_new(JSON_ARRAY);
+	if (a->witness && (open_witness(a, ctx->url, e) || ask_witness(a, false, e) || ask_witness(a, true, e)))
+		return -1;
 	a->replay.ctx = a;
 	a->replay.tell = tell;
 	a->replay.progress = draw_bar;
@@ -466,6 +534,7 @@ static int cmd_audit(const struct context *ctx, int argc, char **argv, struct er
 		rc = need_repo(ctx, e);
 	if (!rc)
 		rc = run(&a, ctx, e);
+	witness_close(&a.saw);
 	json_free(a.violations);
 	json_free(a.notices);
 	free(a.git.dir);
@@ -476,8 +545,8 @@ static int cmd_audit(const struct context *ctx, int argc, char **argv, struct er
 
 const struct verb verb_audit = {
     .name = "audit",
-    .args = "[--json] [--objects] [--since COMMIT|FILE] [--record] [--full] [--limit N] [COMMIT | A..B] | --rules | "
-	    "--fields",
+    .args = "[--json] [--objects] [--since COMMIT|FILE] [--record] [--full] [--witness URL [--as NAME]] [--limit N] "
+	    "[COMMIT | A..B] | --rules | --fields",
     .summary = "replay the history and check every step of it",
     .about =
 	"Replays the branch commit by commit, as its objects have it, and holds every change against a table of rules "
@@ -488,7 +557,9 @@ const struct verb verb_audit = {
 	"looked at, from the first commit to the newest.\n\n"
 	"What was audited once need not be looked at again: --since takes the commit, or the file with what --json "
 	"printed; "
-	"--record keeps that in the grid itself, for all to see in status and on the dashboard.",
+	"--record keeps that in the grid itself, for all to see in status and on the dashboard; with --witness also in "
+	"a "
+	"second repository, so that a history that was rewritten together with that record is found.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
@@ -502,21 +573,27 @@ const struct verb verb_audit = {
 	    {'o', "--objects", NULL, NULL,
 	     "also look whether the files that results name stand on the refs that they name, as far as those are "
 	     "there still"},
+	    {'w', "--witness", "URL", "@folders",
+	     "hold the history against what this other repository saw of it; with --record it also gets the record "
+	     "(refs/dgrid/witness/NAME)"},
+	    {'a', "--as", "NAME", NULL, "the grid's NAME there; default: the last part of its URL"},
 	    {'l', "--limit", "N", NULL,
 	     "violations, and as many notices, that are listed in text; 0: the verdict alone; default: 50"},
 	    {'R', "--rules", NULL, NULL, "print the table of rules and notices instead"},
 	    {'F', "--fields", NULL, NULL, "print the table of members, and which rule holds each, instead"},
 	    {0}},
-    .examples = (const struct usage_note[]){{"dgrid audit", "the whole history"},
-					    {"dgrid audit --json >checkpoint.json", "to go on from later"},
-					    {"dgrid audit --since checkpoint.json", "what came since"},
-					    {"dgrid audit --record", "in a workflow, every few minutes"},
-					    {"dgrid audit main~100..main", "the last hundred commits"},
-					    {0}},
+    .examples =
+	(const struct usage_note[]){{"dgrid audit", "the whole history"},
+				    {"dgrid audit --json >checkpoint.json", "to go on from later"},
+				    {"dgrid audit --since checkpoint.json", "what came since"},
+				    {"dgrid audit --record", "in a workflow, every few minutes"},
+				    {"dgrid audit --record --witness backup:witness.git", "and in a second repository"},
+				    {"dgrid audit main~100..main", "the last hundred commits"},
+				    {0}},
     .exits = (const struct usage_note[]){{"0", "no violation (there may be notices)"},
 					 {"1", "at least one violation"},
 					 {"65", "objects are missing, or the checkpoint is none"},
-					 {"66", "no such branch or commit"},
+					 {"66", "no such branch or commit, or the witness has no record"},
 					 {"69", "shallow, or the remote or ssh-keygen does not answer"},
 					 {0}},
     .run = cmd_audit,
