@@ -5,6 +5,7 @@
 #include "schema/dsse.h"
 #include "schema/provenance.h"
 #include "schema/task.h"
+#include "store/line.h"
 #include "store/trust.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
@@ -61,15 +62,20 @@ static int options(struct attesting *a, int argc, char **argv, struct err *e)
 	return 0;
 }
 
-/* With the whole history, which snapshots of remotes have of a named commit only. */
+/* With the whole history, which snapshots of remotes have of a named commit only. Keys count by the time of now, or of
+ * what --at names; a commit that was dated back does not make an expired one count. */
 static int open_whole(struct attesting *a, const struct context *ctx, struct err *e)
 {
+	int64_t newest;
 	if (need_repo(ctx, e))
 		return -1;
 	char *branch = xasprintf("refs/heads/%s", ctx->branch);
 	int rc = open_snapshot(ctx, a->at ? a->at : branch, &a->s, e);
-	if (!rc && !a->at)
-		a->s.now = clock_now(); /* and not when the newest commit was made */
+	a->s.git.as_is = true;
+	if (!rc && a->at && !(rc = line_newest(&a->s.git, a->s.commit, NULL, &newest, e)))
+		a->s.now = newest > a->s.now ? newest : a->s.now;
+	if (!rc && (!a->at || a->s.now > clock_now()))
+		a->s.now = clock_now();
 	free(branch);
 	return rc;
 }
