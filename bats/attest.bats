@@ -182,8 +182,8 @@ reseal() { intoto seal "$1" "$2" "$3" "${@:4}"; }
 	"$DGRID" attest --verify "$T/first.json"
 	work
 	"$DGRID" attest --key "$T/w/node_key" x >"$T/second.json"
-	"$DGRID" submit --id later1 -- true
-	"$DGRID" submit --id later2 -- true
+	"$DGRID" submit --id y1 -- true
+	"$DGRID" submit --id y2 -- true
 	work
 	"$DGRID" maintain
 	run -0 git -C "$ORIGIN" ls-tree -r --name-only archive
