@@ -172,8 +172,8 @@ reseal() { intoto seal "$1" "$2" "$3" "${@:4}"; }
 }
 
 @test "archived, retried and used again: each result keeps its statement; a key that was struck off counts as of then" {
-	grid_settings '"keep_finished": 1'
-	"$DGRID" submit --id x -- 'echo said; exit 3'
+	grid_settings '"keep_finished": 1, "min_timeout_seconds": 1'
+	"$DGRID" submit --id x --checkpoint --timeout 1 -- 'echo half >/out/half; sleep 60'
 	work
 	"$DGRID" attest x >"$T/first.json"
 	landed=$(git -C "$ORIGIN" log -1 --format=%H --diff-filter=A main -- tasks/failed/x.json)
@@ -182,6 +182,9 @@ reseal() { intoto seal "$1" "$2" "$3" "${@:4}"; }
 	"$DGRID" attest --verify "$T/first.json"
 	work
 	"$DGRID" attest --key "$T/w/node_key" x >"$T/second.json"
+	# What it began from is what the first left.
+	left=$(intoto payload "$T/first.json" | jq -er '.subject[] | select(.name == "out").digest.gitTree')
+	[ "$(intoto payload "$T/second.json" | jq -r '.predicate.buildDefinition.resolvedDependencies[] | select(.name == "checkpoint").digest.gitTree')" = "$left" ]
 	"$DGRID" submit --id y1 -- true
 	"$DGRID" submit --id y2 -- true
 	work

@@ -100,6 +100,9 @@ static struct json *dependencies(const struct provenance *p, const struct json *
 		json_append(all, resource(name, "gitTree", in[i].tree));
 		free(name);
 	}
+	const char *saved = json_str(json_get(json_get(p->claimed, "claim"), "checkpoint"), "tree");
+	if (saved)
+		json_append(all, resource("checkpoint", "gitTree", saved));
 	return all;
 }
 
