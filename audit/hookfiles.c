@@ -16,6 +16,21 @@
 
 /* ---- what was judged ---- */
 
+/* Is the ref OID in packed-refs, which nobody writes now? Then git takes away a file that says the same, and the ref
+ * stays. Where it takes away the ref, it holds packed-refs locked. */
+static bool is_packed(const char *oid, const char *ref)
+{
+	FILE *f = file_exists("packed-refs.lock") ? NULL : fopen("packed-refs", "r");
+	char line[1024], *wanted = xasprintf("%s %s\n", oid, ref);
+	bool found = false;
+	while (f && !found && fgets(line, sizeof line, f))
+		found = !strcmp(line, wanted);
+	if (f)
+		fclose(f);
+	free(wanted);
+	return found;
+}
+
 /* Of the lines "OLD NEW REF" those of the ledger and of the archive, in that order; "" when there is none. The
  * caller's. To reference-transaction an OLD of zeros may mean "whatever it is": then what it is stands there. */
 static char *change_of(const struct git *g, const char *branch, const char *lines, bool any)
@@ -27,6 +42,8 @@ static char *change_of(const struct git *g, const char *branch, const char *line
 		for (const char *line = lines; *line; line += strcspn(line, "\n"), line += *line == '\n') {
 			if (sscanf(line, "%71[0-9a-f] %71[0-9a-f] %799s", old, new, ref) != 3 ||
 			    strcmp(ref, refs[i]) != 0)
+				continue;
+			if (any && !new[strspn(new, "0")] && is_packed(old, ref))
 				continue;
 			if (any && !old[strspn(old, "0")] && git_resolve(g, ref, here) && here[0])
 				memcpy(old, here, sizeof old);

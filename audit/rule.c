@@ -38,8 +38,8 @@ static const struct rule rules[RULE_N] = {
 			  "no submitted field changes once the task is in the grid, by promotion "
 			  "neither; dgrid's own fields change only with the step they belong to; a person "
 			  "may end a wait (`not_before`)"},
-    [RULE_TASK_SIGNED] = {"task.signed",
-			  "with `require_signed_tasks` only tasks with a signature that counts are claimed"},
+    [RULE_TASK_SIGNED] =
+	{"task.signed", "with `require_signed_tasks` only tasks with a signature that counts are promoted and claimed"},
     [RULE_SECRET_SIGNED] = {"secret.signed", "a task with `secrets` is claimed only with a signature that counts, and "
 					     "nothing of what it prints is kept but its length and hash"},
     [RULE_NETWORK_ALLOWED] =
@@ -166,8 +166,9 @@ static const struct rule rules[RULE_N] = {
     [NOTICE_SCHEDULE] = {"notice.schedule", "a person added, changed or removed a schedule"},
     [NOTICE_WORKFLOW] = {"notice.workflow", "a workflow of the host, or what another build service would run, changed"},
     [NOTICE_OUTSIDE] = {"notice.outside", "files outside the ledger changed"},
-    [NOTICE_REMOVED] = {"notice.removed", "a person removed a queued task or a node's file"},
-    [NOTICE_EDITED] = {"notice.edited", "a person changed a submission that waits in unapproved"},
+    [NOTICE_REMOVED] = {"notice.removed", "a person removed a queued task, a submission or a node's file"},
+    [NOTICE_EDITED] = {"notice.edited",
+		       "a person changed a submission that waits in unapproved, or the file of a queued task"},
     [NOTICE_REUSED] = {"notice.reused", "an id was used again, after a task of that name had left the grid: for the "
 					"archive (`submit --replace`), or taken back"},
     [NOTICE_WORD] = {"notice.word",

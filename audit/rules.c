@@ -9,6 +9,7 @@
 #include "audit/rules_order.h"
 #include "audit/rules_result.h"
 #include "audit/rules_room.h"
+#include "schema/consent.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,8 +124,9 @@ static void judge_gone(const struct rule_move *m)
 	else if (m->c->node)
 		rule_say(m, RULE_PLACE_MOVE, "a task in %s was removed by a node, %s",
 			 task_state_name((enum task_state)m->from), m->c->who);
-	else if (m->from == TASK_QUEUE)
-		rule_say(m, NOTICE_REMOVED, "a queued task was removed by %s", m->c->who);
+	else
+		rule_say(m, NOTICE_REMOVED, "a %s was removed by %s",
+			 m->from == TASK_QUEUE ? "queued task" : "submission", m->c->who);
 }
 
 /* Which commit brought it: the replay has seen that, or has to ask. 0: a is it, borrowed members of t or owned by a. */
@@ -146,6 +148,27 @@ static int came_with(const struct rule_move *m, struct arrival *a, bool *owned)
 	return m->rules->arrival(m->rules->ctx, m->c, m->id, a) == 1 ? 0 : -1;
 }
 
+/* As commits name somebody, or as dgrid writes that down. */
+static bool names(const struct json *by, const char *member, const char *who)
+{
+	char name[ARRIVAL_NAME];
+	arrival_name(who, name);
+	return rule_text_is(by, member, who) || rule_text_is(by, member, name);
+}
+
+/* What nobody signed stays where it is, once who promotes must have seen that the settings want a signature. */
+static void judge_promoted_signature(const struct rule_move *m)
+{
+	struct trust_verdict v;
+	const struct rules *r = m->rules;
+	const struct grid_config *c;
+	bool asked = !r->world.unknown;
+	for (size_t n = 0; asked && (c = world_config(&r->world, n, m->c->at - rule_tolerance(r))); n++)
+		asked = consent_signed(c, m->new);
+	if (asked && r->trusted && !r->trusted(r->ctx, m->c, m->id, m->new, &v) && !v.ok)
+		rule_say(m, RULE_TASK_SIGNED, "promoted, though %s", v.why);
+}
+
 static void judge_promotion(const struct rule_move *m)
 {
 	const struct json *by = json_get(m->new, "approved_by");
@@ -159,7 +182,7 @@ static void judge_promotion(const struct rule_move *m)
 		rule_say(m, RULE_PROMOTE_MERGED,
 			 "queued from unapproved without approved_by: nothing says who approved it");
 	else if (!commit) { /* dgrid approve: whoever signs it is who approves */
-		if (!author || !m->c->author || strcmp(author, m->c->author) != 0)
+		if (!m->c->author || !names(by, "author", m->c->author))
 			rule_say(m, RULE_PROMOTE_MERGED, "approved_by names %.100s, the commit is %.100s's",
 				 author ? author : "nobody", m->c->author ? m->c->author : "nobody");
 		else if (!task_signatures(m->new))
@@ -170,8 +193,8 @@ static void judge_promotion(const struct rule_move *m)
 		if (strcmp(a.commit, commit) != 0)
 			rule_say(m, RULE_PROMOTE_MERGED, "approved_by names commit %.10s, the task came with %.10s",
 				 commit, a.commit);
-		else if ((a.author && !rule_text_is(by, "author", a.author)) ||
-			 (a.committer && !rule_text_is(by, "committer", a.committer)))
+		else if ((a.author && !names(by, "author", a.author)) ||
+			 (a.committer && !names(by, "committer", a.committer)))
 			rule_say(m, RULE_PROMOTE_MERGED,
 				 "approved_by names another author or committer than commit %.10s has", commit);
 		else if (json_get(by, "at") && json_time(by, "at") != a.at)
@@ -179,6 +202,7 @@ static void judge_promotion(const struct rule_move *m)
 		if (owned)
 			arrival_clear(&a);
 	}
+	judge_promoted_signature(m);
 }
 
 static void judge_edit(const struct rule_move *m)
@@ -205,6 +229,11 @@ static void judge_edit(const struct rule_move *m)
 		/* A person may say: now. */
 		if (m->c->node || json_get(m->new, "not_before"))
 			rule_kept(m, "not_before", RULE_TASK_FIELDS);
+		if (!m->c->node)
+			rule_say(m, NOTICE_EDITED, "a queued task was %s by %s",
+				 json_get(m->old, "not_before") && !json_get(m->new, "not_before") ? "freed to run now"
+												   : "written anew",
+				 m->c->who);
 	}
 }
 

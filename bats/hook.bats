@@ -277,6 +277,11 @@ raw() {
 		sh "$ORIGIN" "$DGRID"
 	[[ "$output" == *"ref.moved"* ]]
 	[ "$(ls -A "$ORIGIN/dgrid-judged")" = '' ]
+	# Housekeeping goes on; refs that are packed are as safe as before.
+	git -C "$ORIGIN" pack-refs --all
+	git -C "$ORIGIN" gc -q
+	run ! git -C "$ORIGIN" update-ref -d refs/heads/main
+	[ "$(git -C "$ORIGIN" rev-parse main)" = "$head" ]
 	# A slip in the settings is refused; one that stands there from before changes nothing of what holds.
 	clone
 	echo '{"schema": 1, "require_signed_nodes": true,}' >"$T/c/grid.json"
@@ -357,6 +362,26 @@ raw() {
 	clone
 	tgit -C "$T/c" rm -q tasks/queue/t2.json
 	tgit -C "$T/c" commit -qm 'ann: tidy up'
+	refused signed.settings origin main
+	# What waits is nobody's to change or to take away, in the queue or before.
+	clone
+	task_of() { printf '{"task_id": "%s", "script": "%s", "timeout_seconds": 10}\n' "$1" "${2:-true}" >"$T/c/tasks/unapproved/$1.json"; }
+	task_of offered
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm offer
+	tgit -C "$T/c" push -q
+	clone
+	tgit -C "$T/c" rm -q tasks/unapproved/offered.json
+	tgit -C "$T/c" commit -qm 'away with it'
+	task_of offered 'echo evil'
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm 'and again'
+	refused signed.settings origin main
+	clone
+	jq . "$T/c/tasks/queue/t2.json" >"$T/other"
+	echo >>"$T/other"
+	cp "$T/other" "$T/c/tasks/queue/t2.json"
+	tgit -C "$T/c" commit -qam 'in another form'
 	refused signed.settings origin main
 	DGRID_SIGNING_KEY='' HOME=$T/nobody run -77 "$DGRID" enroll --person eve "$T/eve.pub"
 	[[ "$output" == *signed.settings* ]]

@@ -2,8 +2,8 @@
  * and, while it runs, the newest that it has brought to the remote (`saved`); the entry of attempts that ends it has
  * both, and `out` where the run left files in time. So the last entry alone tells what the next run is given.
  */
-#ifndef CHECKPOINT_H
-#define CHECKPOINT_H
+#ifndef TASK_CHECKPOINT_H
+#define TASK_CHECKPOINT_H
 #include "json.h"
 #include <stdbool.h>
 

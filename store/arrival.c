@@ -1,4 +1,5 @@
 #include "store/arrival.h"
+#include "base/utf8.h"
 #include "schema/task.h"
 #include "store/line.h"
 #include <limits.h>
@@ -139,6 +140,20 @@ static int look_back(struct search *s, const char *head, struct err *e)
 			return 0;
 		memcpy(from, s->last, sizeof from);
 	}
+}
+
+void arrival_name(const char *who, char out[ARRIVAL_NAME])
+{
+	size_t left = strlen(who), n = 0;
+	for (size_t len; left; who += len, left -= len) {
+		size_t good = utf8_next(who, left, NULL);
+		len = good ? good : 1;
+		if (n + len >= ARRIVAL_NAME)
+			break;
+		memcpy(out + n, good ? who : "?", len);
+		n += len;
+	}
+	out[n] = 0;
 }
 
 void arrival_clear(struct arrival *a)

@@ -22,5 +22,8 @@ int arrival_find(const struct git *g, const char *head, const char *spec, const 
  */
 int arrival_find_all(const struct git *g, const char *head, const char *spec, const char *const *ids, size_t n,
 		     struct arrival *out, struct err *e);
+/* An author or committer as a task names him: in UTF-8, each byte that is none a '?', and of no more than its room. */
+#define ARRIVAL_NAME 256
+void arrival_name(const char *who, char out[ARRIVAL_NAME]);
 void arrival_clear(struct arrival *a);
 #endif

@@ -38,11 +38,13 @@ static void elsewhere(const struct staged_ids *all, const char *id, char out[160
 
 static struct json *approved_by(const struct arrival *by)
 {
-	char when[32];
+	char when[32], name[ARRIVAL_NAME];
 	struct json *a = json_new(JSON_OBJECT);
 	json_set(a, "commit", json_new_str(by->commit));
-	json_set(a, "author", json_new_str(by->author));
-	json_set(a, "committer", json_new_str(by->committer));
+	arrival_name(by->author, name);
+	json_set(a, "author", json_new_str(name));
+	arrival_name(by->committer, name);
+	json_set(a, "committer", json_new_str(name));
 	json_set(a, "at", json_new_str(clock_format(by->at, when)));
 	return a;
 }

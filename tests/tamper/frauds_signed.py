@@ -40,6 +40,15 @@ def grid_signed_tasks(h):
 def a_task_that_nobody_signed(h):
     h.fraud(h.claim("queued"), P + "queued.json")
 
+@fraud("task.signed", grid="signed_tasks")
+def a_submission_that_nobody_signed_promoted(h):
+    h.do(h.submit("waiting", folder="unapproved"))
+    came, at = h.main, h.now
+    h.now += 3600
+    doc = h.task("waiting")[1]
+    doc["approved_by"] = {"commit": came, "author": "alice <alice@example.invalid>", "committer": "alice <alice@example.invalid>", "at": stamp(at)}
+    h.fraud(h.move("mallory", "promote", "waiting", "queue", doc), Q + "waiting.json")
+
 @fraud("place.move", grid="signed_tasks")
 def a_submission_that_waits_for_its_signature_ended_as_invalid(h):
     h.do(h.submit("waiting", folder="unapproved"))
