@@ -187,6 +187,8 @@ check_root() { # ID
 	run_all # without root files
 	grep -qF "image 'dgrid-test:1' is this machine's /usr here" "$T/worker.log"
 	ledger_has queue pinned
+	run -0 "$DGRID" doctor --engine bwrap
+	grep -q "^warn  image .*image 'dgrid-test:1' is this machine's /usr here, and grid.json pins it to $other" <<<"$output"
 	settings "\"images\": [\"free:1\", {\"image\": \"dgrid-test:1\", \"digest\": [\"$other\", \"$pin\"]}]"
 	rootfs_worker
 	run -0 "$DGRID" image --json

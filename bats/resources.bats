@@ -147,20 +147,30 @@ check_history() {
 	run -0 "$DGRID" audit
 }
 
-@test "an image that the only node lacks is told; ceilings above the machine stop no node" {
+@test "a node that lacks the usual image runs tasks of those that it has, and says which it lacks; ceilings above the machine stop no node" {
 	export PATH=$T/bin:$PATH FAKE_DOCKER=$T/fake
 	mkdir "$T/bin" "$T/fake"
 	cp "$BATS_TEST_DIRNAME/fake-docker" "$T/bin/docker"
 	printf '#!/bin/sh\ncase "$*" in *etl:3*) echo "no such image" >&2; exit 1;; esac\nif [ "$1" = run ]; then echo "$@" >>"$FAKE_DOCKER/arguments"; fi\nexec "%s" "$@"\n' \
 		"$BATS_TEST_DIRNAME/fake-docker" >"$T/bin/docker"
-	"$DGRID" config images '["alpine:3.20", "etl:3"]'
+	"$DGRID" config images '["etl:3", "alpine:3.20"]'
 	"$DGRID" config max_cpus 1000
-	"$DGRID" submit --id etl --image etl:3 -- true
-	"$DGRID" submit --id plain -- true
+	"$DGRID" submit --id etl -- true
+	"$DGRID" submit --id plain --image alpine:3.20 -- true
 	spawn "$T/kitchen.log" "$DGRID" worker --node-id kitchen --engine docker --work-dir "$T/kitchen" --slots 2
 	wait_until 60 ledger_has completed plain
 	wait_until 60 says etl "kitchen: has no image etl:3"
 	[[ "$output" != *"nothing stands in its way"* ]]
+	ledger_has queue etl
+	grep -q "image 'etl:3' cannot be had .*; its tasks are left to other nodes" "$T/kitchen.log"
+	run -0 "$DGRID" doctor --engine docker
+	grep -q "^warn  image .*image 'etl:3' cannot be had" <<<"$output"
+	grep -q '^ok    sandbox ' <<<"$output"
+	"$DGRID" config images '["etl:3", "etl:3b"]'
+	run -69 "$DGRID" worker --node-id attic --once --engine docker --work-dir "$T/attic"
+	[[ "$output" == *"no claims until this is mended: engine: image 'etl:3' cannot be had"* ]]
+	run -1 "$DGRID" doctor --engine docker
+	grep -q "^fail  image .*image 'etl:3' cannot be had" <<<"$output"
 	# The engine was never asked for more processors than there are.
 	run -0 sed -n 's/.*--cpus=\([0-9.]*\).*/\1/p' "$T/fake/arguments"
 	(($(cut -d . -f 1 <<<"${lines[0]}") <= $(nproc)))

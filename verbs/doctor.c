@@ -444,21 +444,23 @@ static void check_limits(struct findings *f, const struct engine *g, const struc
 static void check_sandbox(struct findings *f, const struct trial *t, const struct grid_config *c)
 {
 	const struct engine *g = &t->engine;
+	char digest[96], ref[320];
 	struct err e;
-	bool images = true;
+	char *image = trial_image(g, c, &e);
 	for (int i = 0; c->images[i]; i++)
-		if (engine_image(g, c->images[i], NULL, &e)) {
-			images = images && i;
-			found(f, i ? WARN : FAIL, "image", MEND_IMAGE, "%s", e.msg);
-		} else if (engine_images(g->kind))
-			found(f, OK, "image", "", "%s is here", c->images[i]);
-	if (!images)
-		return;
-	if (t->ran || !trial_run(g, c, &e))
+		if (trial_find(g, c->images[i], c->pins[i], digest, ref, &e))
+			found(f, image ? WARN : FAIL, "image",
+			      image ? MEND_IMAGE "; its tasks are left to other nodes" : MEND_IMAGE, "%s", e.msg);
+		else if (engine_images(g->kind))
+			found(f, OK, "image", "", "%s is here%s", c->images[i],
+			      c->pins[i] ? ", as grid.json pins it" : "");
+	if (image && (t->ran || !trial_run(g, c, image, &e)))
 		found(f, OK, "sandbox", "", "a script ran in it (%s)", engine_name(g->kind));
-	else
+	else if (image)
 		found(f, FAIL, "sandbox", MEND_SANDBOX, "%s", e.msg);
-	check_limits(f, g, c);
+	if (image)
+		check_limits(f, g, c);
+	free(image);
 }
 
 /* Nothing is to be found but where the engine is a cluster. False: nothing can be tried in it. */

@@ -40,28 +40,6 @@ bool selfcheck_disk(struct selfcheck *s, const char *dir)
 	return true;
 }
 
-/* The image that is there by that name, or by one of the digests that the settings pin it to. */
-static int find(const struct engine *g, const char *name, const char *pins, char digest[96], char ref[320],
-		struct err *e)
-{
-	ref[0] = 0;
-	if (!pins || !engine_images(g->kind)) {
-		if (engine_image(g, name, digest, e))
-			return -1;
-		if (!pins || config_pinned(pins, digest))
-			return 0;
-		return err_set(e, ERR_UNAVAILABLE, "image '%s' is %s here, and grid.json pins it to sha256:%.64s%s",
-			       name, digest[0] ? digest : "this machine's /usr", pins,
-			       strlen(pins) > 64 ? " or others" : "");
-	}
-	for (const char *p = pins; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
-		snprintf(digest, 96, "sha256:%.64s", p);
-		if (!engine_image_exact(g, name, digest, ref, e))
-			return 0;
-	}
-	return -1;
-}
-
 static bool same_pins(const char *a, const char *b)
 {
 	return !a || !b ? a == b : !strcmp(a, b);
@@ -86,7 +64,8 @@ static struct selfcheck_image *look_for(struct selfcheck *s, const struct engine
 {
 	char digest[96], ref[320], *copy = xstrdup(name);
 	char *pins = config_pins(c, name) ? xstrdup(config_pins(c, name)) : NULL;
-	int rc = find(g, copy, pins, digest, ref, e); /* serves the loop, which may add images and read settings */
+	int rc =
+	    trial_find(g, copy, pins, digest, ref, e); /* serves the loop, which may add images and read settings */
 	struct selfcheck_image *i = known(s, copy);
 	if (!i) {
 		s->images = xrealloc(s->images, (s->n_images + 1) * sizeof *s->images);
@@ -145,6 +124,24 @@ void selfcheck_clear(struct selfcheck *s)
 	*s = (struct selfcheck){0};
 }
 
+/* The first image of the grid that is here; NULL: none is, and e says why the usual one is not. Those before it are
+ * said to be missing. */
+static const struct selfcheck_image *first_image(struct selfcheck *s, const struct engine *g,
+						 const struct grid_config *c, struct err *e)
+{
+	struct err other;
+	for (int i = 0; c->images[i]; i++) {
+		const struct selfcheck_image *was = known(s, c->images[i]);
+		bool news = !was || !was->failed_until, there;
+		there = !look_for(s, g, c, c->images[i], i ? &other : e)->failed_until;
+		if (there)
+			return known(s, c->images[i]);
+		if (news && c->images[1])
+			log_at(LOG_WARN, "worker", "%s; its tasks are left to other nodes", i ? other.msg : e->msg);
+	}
+	return NULL;
+}
+
 bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_config *c, const char *dir)
 {
 	struct err e;
@@ -153,8 +150,9 @@ bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_conf
 	if (selfcheck_disk(s, dir))
 		return false;
 	bool suspect = s->suspect;
-	if (engine_pick(engine_name(g->kind), &now, &e) || look_for(s, g, c, c->images[0], &e)->failed_until ||
-	    (suspect && trial_run(g, c, &e))) {
+	const struct selfcheck_image *image = NULL;
+	if (engine_pick(engine_name(g->kind), &now, &e) || !(image = first_image(s, g, c, &e)) ||
+	    (suspect && trial_run(g, c, image->ref[0] ? image->ref : image->name, &e))) {
 		char *why = xasprintf("engine: %s", e.msg);
 		selfcheck_pause(s, why);
 		free(why);

@@ -36,8 +36,8 @@ struct selfcheck {	   /* starts as {0} */
 bool selfcheck_pause(struct selfcheck *s, const char *why);
 /* Cheap: pauses when dir's file system is nearly full. True when it is. */
 bool selfcheck_disk(struct selfcheck *s, const char *dir);
-/* The whole check, engine (whose limits are told anew) and image included (the image is pulled when it is missing; of a
- * suspect engine a trial is run). True when trouble just ended. */
+/* The whole check, engine (whose limits are told anew) and images included: one of the grid's has to be here, which is
+ * pulled when it is missing; of a suspect engine a trial is run. True when trouble just ended. */
 bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_config *c, const char *dir);
 /* The image, with its digest; it is pulled when it is missing. NULL when it cannot be had, or is not the one that the
  * settings pin (asked again after a minute). Waits, serving the event loop. */

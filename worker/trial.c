@@ -25,7 +25,38 @@ static void ended(void *ctx, struct attempt_result *r)
 	snprintf(t->said, sizeof t->said, "%.290s", r->message[0] ? r->message : r->err.data ? r->err.data : "");
 }
 
-int trial_run(const struct engine *g, const struct grid_config *c, struct err *e)
+int trial_find(const struct engine *g, const char *name, const char *pins, char digest[96], char ref[320],
+	       struct err *e)
+{
+	ref[0] = 0;
+	if (!pins || !engine_images(g->kind)) {
+		if (engine_image(g, name, digest, e))
+			return -1;
+		if (!pins || config_pinned(pins, digest))
+			return 0;
+		return err_set(e, ERR_UNAVAILABLE, "image '%s' is %s here, and grid.json pins it to sha256:%.64s%s",
+			       name, digest[0] ? digest : "this machine's /usr", pins,
+			       strlen(pins) > 64 ? " or others" : "");
+	}
+	for (const char *p = pins; *p; p += strcspn(p, " "), p += strspn(p, " ")) {
+		snprintf(digest, 96, "sha256:%.64s", p);
+		if (!engine_image_exact(g, name, digest, ref, e))
+			return 0;
+	}
+	return -1;
+}
+
+char *trial_image(const struct engine *g, const struct grid_config *c, struct err *e)
+{
+	char digest[96], ref[320];
+	struct err other;
+	for (int i = 0; c->images[i]; i++)
+		if (!trial_find(g, c->images[i], c->pins[i], digest, ref, i ? &other : e))
+			return xstrdup(ref[0] ? ref : c->images[i]);
+	return NULL;
+}
+
+int trial_run(const struct engine *g, const struct grid_config *c, const char *image, struct err *e)
 {
 	char nonce[17];
 	clock_nonce(nonce, 8);
@@ -42,7 +73,7 @@ int trial_run(const struct engine *g, const struct grid_config *c, struct err *e
 		    .instance = nonce,
 		    .task = "trial",
 		    .nonce = nonce,
-		    .image = c->images[0],
+		    .image = image,
 		    .script = "true",
 		    .cpus = c->max_cpus < m.cpus ? c->max_cpus : m.cpus,
 		    .memory_mb = (int)(m.memory_mb && m.memory_mb < c->max_memory_mb ? m.memory_mb : c->max_memory_mb),
@@ -94,8 +125,10 @@ int trial_choose(const struct grid_config *c, const struct engine *first, struct
 	for (int k = 0; k < ENGINES && n > 1; k++) {
 		if (!t[k].answers || !engine_images((enum engine_kind)k))
 			continue;
-		t[k].has_image = !engine_image(&t[k].engine, c->images[0], NULL, &e);
-		t[k].ran = t[k].has_image && !trial_run(&t[k].engine, c, &e);
+		char *image = trial_image(&t[k].engine, c, &e);
+		t[k].has_image = image != NULL;
+		t[k].ran = image && !trial_run(&t[k].engine, c, image, &e);
+		free(image);
 		if (t[k].ran)
 			return k;
 		snprintf(t[k].why, sizeof t[k].why, "%.1000s", e.msg);

@@ -8,21 +8,29 @@
 
 #define TRIAL_ENGINES ENGINES
 
-/* Runs a script that does nothing in a sandbox of the grid's ceilings and first image, which is there already. 0: it
+/* The image of that name; where pins (of config_pins) are not NULL, one of these digests. It is pulled when it is
+ * missing. digest: see engine_image; ref: what the engine calls a pinned one by, "": its name. Serves the event loop.
+ */
+int trial_find(const struct engine *g, const char *name, const char *pins, char digest[96], char ref[320],
+	       struct err *e);
+/* The first image of the grid that is to be had, by what the engine calls it; the caller's. NULL: none is, and e says
+ * why the usual one is not. */
+char *trial_image(const struct engine *g, const struct grid_config *c, struct err *e);
+/* Runs a script that does nothing in a sandbox of the grid's ceilings and that image, which is there already. 0: it
  * ran; -1: e says what came instead; ERR_RETRY: a cluster had no place for it. Serves the event loop. */
-int trial_run(const struct engine *g, const struct grid_config *c, struct err *e);
+int trial_run(const struct engine *g, const struct grid_config *c, const char *image, struct err *e);
 
 struct trial { /* of one engine */
 	bool answers;
-	bool has_image, ran; /* as far as trial_choose tried: the grid's image is there; a script ran in it */
+	bool has_image, ran; /* as far as trial_choose tried: an image of the grid is there; a script ran in it */
 	struct engine engine;
 	char why[1100]; /* "": nothing is wrong, or nobody looked */
 };
 bool trial_ask(enum engine_kind k, struct trial *t); /* only whether it answers */
 /* What --engine auto takes, by its place in t (by enum engine_kind): of Docker and Podman the first that can run a task
- * (its image is pulled if need be), else the first that answers, with the reason in its why. bubblewrap, which
- * runs no image, is taken where neither answers, never in place of one whose image cannot be had just now: scripts
- * would see another world, and their results stay. One engine alone is taken as it is. -1: none answers. first:
- * what engine_pick("auto") found, so that it and those before it are not asked again; NULL: all are. */
+ * (the grid's image is pulled if need be, else another of its images), else the first that answers, with the reason in
+ * its why. bubblewrap, which runs no image, is taken where neither answers, never in place of one whose image cannot be
+ * had just now: scripts would see another world, and their results stay. One engine alone is taken as it is. -1: none
+ * answers. first: what engine_pick("auto") found, so that it and those before it are not asked again; NULL: all are. */
 int trial_choose(const struct grid_config *c, const struct engine *first, struct trial t[TRIAL_ENGINES]);
 #endif
