@@ -146,6 +146,7 @@ static const struct {
     {FIELD_EVIDENCE, "seen_at", TIME, 0, 0, NULL, "`orphan.evidence`"},
     {FIELD_EVIDENCE, "next_due", TIME, 0, 0, NULL, "`orphan.evidence`"},
     {FIELD_EVIDENCE, "left", TIME, 0, 0, NULL, "`orphan.evidence`"},
+    {FIELD_EVIDENCE, "retired", TIME, 0, 0, NULL, "`orphan.evidence`"},
 
     {FIELD_RESULT, "status", TEXT, 0, 0, NULL, "`result.folder`, `result.parts`, `place.move`"},
     {FIELD_RESULT, "exit_code", WHOLE_OR_NULL, 0, 255, NULL, "`result.parts`: by the status"},

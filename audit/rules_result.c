@@ -126,6 +126,16 @@ static void judge_goodbye(const struct rule_move *m, const struct shown *s)
 			 or_none(json_str(m->claim, "node")));
 }
 
+/* People took the node out for good, in this commit or before. */
+static void judge_retirement(const struct rule_move *m, int64_t at)
+{
+	const char *node = json_str(m->claim, "node");
+	const struct json *order = world_order(&m->rules->world.retired, node);
+	if (!order || json_time(order, "at") != at)
+		rule_say(m, RULE_ORPHAN_EVIDENCE, "the evidence is that node %s is retired since a time, and it is not",
+			 node);
+}
+
 /* A claim that another than its node ended: does the ledger bear out what is said? What older programs wrote has a
  * reason in words only; then the ledger alone must show it. */
 static void judge_evidence(const struct rule_move *m, const struct json *entry)
@@ -133,7 +143,8 @@ static void judge_evidence(const struct rule_move *m, const struct json *entry)
 	const struct shown s = look(m);
 	const struct json *ev = json_get(entry, "evidence");
 	const char *reason = json_str(entry, "reason");
-	int64_t lease = json_time(ev, "lease_until"), seen = json_time(ev, "seen_at"), left = json_time(ev, "left");
+	int64_t lease = json_time(ev, "lease_until"), seen = json_time(ev, "seen_at"), left = json_time(ev, "left"),
+		retired = json_time(ev, "retired");
 	if (!json_str(m->claim, "node") || !json_str(m->claim, "nonce") || !s.claimed)
 		return; /* nobody can say whose it is */
 	if (lease)
@@ -142,6 +153,8 @@ static void judge_evidence(const struct rule_move *m, const struct json *entry)
 		judge_silence(m, &s, seen, json_time(ev, "next_due"));
 	else if (left)
 		judge_goodbye(m, &s);
+	else if (retired)
+		judge_retirement(m, retired);
 	else if (ev)
 		rule_say(m, RULE_ORPHAN_EVIDENCE, "the evidence is none that this version knows");
 	else if (s.left)

@@ -116,7 +116,7 @@ audited() {
 @test "retire ends a node for good: its file, key and refs go, its name and key stay taken" {
 	ssh-keygen -q -t ed25519 -N '' -C attic -f "$T/key"
 	"$DGRID" enroll attic "$T/key.pub"
-	worker attic
+	worker attic --slots 2
 	submit long -- 'sleep 90'
 	wait_until 60 ledger_has in_progress long
 	run -1 --separate-stderr "$DGRID" retire attic
@@ -125,8 +125,17 @@ audited() {
 	wait_until 60 ledger_has failed long
 	run -1 --separate-stderr "$DGRID" retire attic
 	[[ "$stderr" == *"sign of life"*"stop its worker first"* ]]
+	submit again -- 'sleep 90'
+	"$DGRID" submit --id once --timeout 100 --max-attempts 1 -- 'sleep 90' >/dev/null
+	wait_until 60 ledger_has in_progress once
+	wait_until 60 ledger_has in_progress again
 	run -0 "$DGRID" retire --force attic --reason stolen
-	[[ "$output" == 'retired attic (1 key revoked)' ]]
+	[[ "$output" == $'retired attic (1 key revoked)\nrequeue again: node attic is retired by ann since '*$'\nlost once: node attic is retired by ann since '*': stolen' ]]
+	# In the same commit.
+	run -0 git -C "$ORIGIN" show --format=%B --name-status --no-renames main
+	for line in 'retire attic' 'requeue again' 'lost once' $'D\tnodes/attic.json' $'A\ttasks/queue/again.json' $'D\ttasks/in_progress/again.json' \
+		$'A\ttasks/failed/once.json'; do grep -qxF "$line" <<<"$output"; done
+	[ "$(ledger_json queue again | jq -r '.claim, (.attempts[] | [.node, .outcome, .evidence.retired] | map(. != null) | all)' | tr '\n' ' ')" = 'null true ' ]
 	wait_until 60 grep -q 'this node is retired by ann since .*: stolen; it stops' "$T/attic.log"
 	wait_until 60 pid_ended "$SPAWNED"
 	run -0 git -C "$ORIGIN" ls-tree -r --name-only main nodes

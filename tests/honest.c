@@ -675,27 +675,12 @@ static void change_settings(struct actor *a)
 	json_free(doc);
 }
 
-static bool held_by(const char *node)
-{
-	struct strs ids = {0};
-	bool held = false;
-	ledger_ids(NULL, TASK_IN_PROGRESS, &ids, NULL);
-	for (size_t i = 0; i < ids.n && !held; i++) {
-		struct json *doc = ledger_doc(NULL, TASK_IN_PROGRESS, ids.v[i], NULL);
-		const char *of = json_str(json_get(doc, "claim"), "node");
-		held = of && !strcmp(of, node);
-		json_free(doc);
-	}
-	strs_clear(&ids);
-	return held;
-}
-
 /* One that has ended what it had. */
 static void retire(struct actor *a)
 {
 	for (int i = 1; i < NODES; i++) {
 		struct sim_node *n = &sim.nodes[i];
-		if (n->up || n->retired || !n->joined || n->outbox.n || slots_busy(&n->slots) || held_by(n->a.id))
+		if (n->up || n->retired || !n->joined || n->outbox.n || slots_busy(&n->slots))
 			continue;
 		play_retire(a, n->a.id);
 		n->retired = true;

@@ -945,6 +945,8 @@ static void orphans(void)
 	broken(RULE_ORPHAN_EVIDENCE, "by evidence that is none");
 	try_back("n2", text("\"outcome\":\"lost\",\"evidence\":{\"left\":\"%s\"}", at(-10)));
 	broken(RULE_ORPHAN_EVIDENCE, "a goodbye that its file does not say");
+	try_back("n2", text("\"outcome\":\"lost\",\"evidence\":{\"retired\":\"%s\"}", at(-10)));
+	broken(RULE_ORPHAN_EVIDENCE, "a retirement that nobody said");
 	try_back("n2", text("\"outcome\":\"lost\",\"evidence\":{\"left\":\"%s\"}", at(-80)));
 	broken(RULE_ORPHAN_EVIDENCE, "a goodbye before the claim");
 	commit_by("ann", "cancel a");

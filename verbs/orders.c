@@ -39,12 +39,15 @@ int order_remove(struct ledger *l, const char *path, struct err *e)
 int order_commit(struct ledger *l, const struct order_change *c, struct err *e)
 {
 	struct buf m = {0};
-	if (c->done.n == 1)
+	bool one = c->done.n + c->also.n == 1;
+	if (one)
 		buf_addf(&m, "%s: %s %s\n", l->git.name, c->verb, c->done.v[0]);
 	else
-		buf_addf(&m, "%s: %zu transitions\n\n", l->git.name, c->done.n);
-	for (size_t i = 0; i < c->done.n && c->done.n > 1; i++)
+		buf_addf(&m, "%s: %zu transitions\n\n", l->git.name, c->done.n + c->also.n);
+	for (size_t i = 0; i < c->done.n && !one; i++)
 		buf_addf(&m, "%s %s\n", c->verb, c->done.v[i]);
+	for (size_t i = 0; i < c->also.n; i++)
+		buf_addf(&m, "%s\n", c->also.v[i]);
 	for (size_t i = 0; i < c->notes.n; i++)
 		buf_addf(&m, "%s%s\n", i ? "" : "\n", c->notes.v[i]);
 	int rc = GIT(l, e, "commit", "--quiet", "--no-verify", "-m", m.data);
@@ -55,6 +58,7 @@ int order_commit(struct ledger *l, const struct order_change *c, struct err *e)
 void order_change_clear(struct order_change *c)
 {
 	strs_clear(&c->done);
+	strs_clear(&c->also);
 	strs_clear(&c->notes);
 }
 

@@ -8,6 +8,7 @@
 struct order_change { /* starts as {0}, verb set */
 	const char *verb;
 	struct strs done;  /* what the message names: "drain attic" without the verb */
+	struct strs also;  /* whole lines of it: "requeue a" */
 	struct strs notes; /* its lines below */
 };
 /* Before anything is changed: may who commits say such things? ERR_PERM: he goes by a node's name, or cannot sign. */

@@ -10,6 +10,7 @@
 #include "verbs/land.h"
 #include "verbs/orders.h"
 #include "verbs/verbs.h"
+#include "worker/reaper.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,8 @@ struct retiring {
 	const char *node, *reason;
 	bool force, retired;
 	const struct grid_config *config;
-	size_t keys, claims; /* revoked; held still */
+	size_t keys, claims;  /* revoked; held when it was looked at */
+	struct orphans taken; /* these */
 };
 
 /* How many claims it holds; the first of them in id. */
@@ -75,8 +77,8 @@ static int check(struct ledger *l, struct retiring *r, struct err *e)
 		rc = count_claims(l, r, id, e) || alive(l, r, file, &ago, e) ? -1 : 0;
 	if (!rc && r->claims && !r->force)
 		rc = err_set(e, ERR_NO,
-			     "node '%s' holds %zu claim%s (%s%s): let them end, or --force lets others have them, as "
-			     "those of a dead node",
+			     "node '%s' holds %zu claim%s (%s%s): let them end, or --force gives them to others at "
+			     "once, as those of a dead node",
 			     r->node, r->claims, r->claims == 1 ? "" : "s", id, r->claims > 1 ? ", ..." : "");
 	else if (!rc && ago >= 0 && !r->force)
 		rc = err_set(
@@ -111,6 +113,33 @@ static int revoke(struct ledger *l, struct retiring *r, struct json **order, str
 	return rc;
 }
 
+/* One claim ends, in the same commit. */
+static int take(struct ledger *l, const struct orphan *o, struct order_change *change, struct err *e)
+{
+	struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, o->id, e);
+	if (!doc)
+		return -1;
+	char *was = xasprintf("tasks/%s/%s.json", task_state_name(TASK_IN_PROGRESS), o->id),
+	     *to = xasprintf("tasks/%s/%s.json", task_state_name(reaper_end(doc, o)), o->id);
+	int rc = order_remove(l, was, e) || order_write(l, to, doc, e) ? -1 : 0;
+	strs_addf(&change->also, "%s %s", fate_name(o->fate), o->id);
+	json_free(doc);
+	free(was);
+	free(to);
+	return rc;
+}
+
+/* What it holds goes to others. */
+static int take_claims(struct ledger *l, struct retiring *r, const struct json *order, struct order_change *change,
+		       struct err *e)
+{
+	orphans_clear(&r->taken);
+	int rc = reaper_retired(l, r->node, order, &r->taken, e);
+	for (size_t i = 0; i < r->taken.n && !rc; i++)
+		rc = take(l, &r->taken.v[i], change, e);
+	return rc;
+}
+
 static int build(struct ledger *l, void *ctx, struct err *e)
 {
 	struct retiring *r = ctx;
@@ -127,7 +156,7 @@ static int build(struct ledger *l, void *ctx, struct err *e)
 		if (r->reason)
 			strs_add(&change.notes, r->reason);
 		rc = revoke(l, r, &order, e) || order_remove(l, file, e) || order_remove(l, drain, e) ||
-			     order_write(l, mark, order, e)
+			     order_write(l, mark, order, e) || take_claims(l, r, order, &change, e)
 			 ? -1
 			 : order_commit(l, &change, e);
 	}
@@ -190,12 +219,13 @@ static int cmd_retire(const struct context *ctx, int argc, char **argv, struct e
 		if (r.keys)
 			printf(" (%zu key%s revoked)", r.keys, r.keys == 1 ? "" : "s");
 		putchar('\n');
-		if (r.claims)
-			printf("%zu claim%s of it go%s to others as those of a dead node, when the lease%s out; dgrid "
-			       "drain --release before gives them back at once\n",
-			       r.claims, r.claims == 1 ? "" : "s", r.claims == 1 ? "es" : "",
-			       r.claims == 1 ? " has run" : "s have run");
+		for (size_t i = 0; i < r.taken.n; i++) {
+			printf("%s %s: ", fate_name(r.taken.v[i].fate), r.taken.v[i].id);
+			put_clean(r.taken.v[i].why, sizeof r.taken.v[i].why);
+			putchar('\n');
+		}
 	}
+	orphans_clear(&r.taken);
 	close_grid(&l, &c);
 	return rc;
 }
@@ -213,8 +243,8 @@ const struct verb verb_retire = {
 	(const struct usage_option[]){
 	    {'r', "--reason", "TEXT", NULL, "why, for all to see: one line of at most 200 bytes"},
 	    {'f', "--force", NULL, NULL,
-	     "although it is alive or holds claims: its worker stops when it sees this, and "
-	     "others get its claims as those of a dead node"},
+	     "although it is alive or holds claims: its worker stops when it sees this, and what it holds goes back "
+	     "to the queue in the same commit, with an attempt spent, or ends as lost where that was the last"},
 	    {0}},
     .operands = "@nodes",
     .examples = (const struct usage_note[]){{"dgrid retire attic --reason 'its disk is dead'", ""},

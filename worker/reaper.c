@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "schema/node.h"
 #include "store/heartbeat.h"
+#include "store/orders.h"
 #include "store/registry.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,6 +115,27 @@ static enum fate fate_of(const struct json *doc)
 	return task_attempts_used(doc) + 1 >= task_max_attempts(doc) ? FATE_LOST : FATE_REQUEUE;
 }
 
+static void note_retired(struct orphan *o, const char *node, const struct json *order)
+{
+	char words[ORDER_WORDS];
+	o->evidence.retired = json_time(order, "at");
+	snprintf(o->why, sizeof o->why, "node %s is %s", node, order_words("retired", order, words));
+}
+
+/* 1: people have retired the node of the claim; 0: no; -1: it cannot be read now. */
+static int is_retired(struct ledger *l, const char *node, struct orphan *o)
+{
+	struct err e;
+	struct json *order = NULL;
+	if (!task_id_valid(node))
+		return 0;
+	int rc = orders_of_node(l, ORDER_RETIRED, node, &order, &e);
+	if (!rc && json_time(order, "at"))
+		note_retired(o, node, order);
+	json_free(order);
+	return rc ? -1 : o->evidence.retired != 0;
+}
+
 /* True when the claim in doc is an orphan; why says what shows it. */
 static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats, const struct grid_config *c,
 		  const struct json *doc, struct orphan *o)
@@ -128,6 +150,9 @@ static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats,
 	}
 	struct node_view file, beat;
 	struct err e;
+	int retired = is_retired(l, node, o);
+	if (retired)
+		return retired > 0;
 	struct json *registered = task_id_valid(node) ? registry_node(l, node, &e) : NULL;
 	if (!registered && task_id_valid(node) && !ledger_answered(&e))
 		return false; /* who cannot be looked at is not dead */
@@ -237,6 +262,25 @@ int reaper_own(struct ledger *l, const char *node, const char *const *kept, size
 	return rc;
 }
 
+int reaper_retired(struct ledger *l, const char *node, const struct json *order, struct orphans *out, struct err *e)
+{
+	struct strs ids = {0};
+	struct orphan found = {0};
+	*out = (struct orphans){0};
+	note_retired(&found, node, order);
+	int rc = ledger_ids(l, TASK_IN_PROGRESS, &ids, e);
+	for (size_t i = 0; i < ids.n && !rc; i++) {
+		struct json *doc = ledger_doc(l, TASK_IN_PROGRESS, ids.v[i], e);
+		const char *owner = json_str(json_get(doc, "claim"), "node");
+		rc = doc || ledger_answered(e) ? 0 : -1;
+		if (owner && !strcmp(owner, node))
+			add(out, ids.v[i], doc, &found);
+		json_free(doc);
+	}
+	strs_clear(&ids);
+	return rc;
+}
+
 static void note_time(struct json *evidence, const char *name, int64_t utc_seconds)
 {
 	char when[32];
@@ -254,6 +298,7 @@ void reaper_note(struct json *doc, const struct orphan *o)
 	note_time(evidence, "seen_at", o->evidence.seen_at);
 	note_time(evidence, "next_due", o->evidence.next_due);
 	note_time(evidence, "left", o->evidence.left);
+	note_time(evidence, "retired", o->evidence.retired);
 	if (entry && evidence->child)
 		json_set(entry, "evidence", evidence);
 	else
@@ -278,6 +323,16 @@ struct healing {
 	const struct orphan *o;
 };
 
+enum task_state reaper_end(struct json *doc, const struct orphan *o)
+{
+	if (o->fate == FATE_REQUEUE)
+		task_end_claim(doc, "lost", o->why, NULL);
+	else
+		task_set_verdict(doc, fate_name(o->fate), o->why);
+	reaper_note(doc, o);
+	return o->fate == FATE_REQUEUE ? TASK_QUEUE : TASK_FAILED;
+}
+
 static enum change_verdict edit_heal(void *ctx, struct json *doc, enum task_state *to)
 {
 	(void)to;
@@ -288,11 +343,7 @@ static enum change_verdict edit_heal(void *ctx, struct json *doc, enum task_stat
 	if (strcmp(nonce ? nonce : "", o->nonce) != 0 || fate_of(doc) != o->fate ||
 	    task_lease_until(doc) != o->lease_until || spoke(h->l, o))
 		return CHANGE_DROP;
-	if (o->fate == FATE_REQUEUE)
-		task_end_claim(doc, "lost", o->why, NULL);
-	else
-		task_set_verdict(doc, fate_name(o->fate), o->why);
-	reaper_note(doc, o);
+	reaper_end(doc, o);
 	return CHANGE_APPLY;
 }
 
