@@ -126,7 +126,9 @@ static const struct {
     {FIELD_ATTEMPT, "exit_code", WHOLE_OR_NULL, 0, 255, NULL, "`result.parts`, `vote.commitment`"},
     {FIELD_ATTEMPT, "signal", WHOLE_OR_NULL, 1, 64, NULL, "`result.parts`, `vote.commitment`"},
     {FIELD_ATTEMPT, "ended_by", WORD, 0, 0, ENDS, "`result.parts`"},
-    {FIELD_ATTEMPT, "duration_ms", WHOLE, 0, INT64_MAX, NULL, "`result.parts`: no longer than the claim stood"},
+    {FIELD_ATTEMPT, "usage", OBJECT, 0, 0, NULL, "`doc.fields`, `attempts.retry`: as in the result that went"},
+    {FIELD_ATTEMPT, "duration_ms", WHOLE, 0, INT64_MAX, NULL,
+     "`result.parts`: no longer than the claim stood; `attempts.retry`: as in the result that went"},
     {FIELD_ATTEMPT, "stderr_tail", OUTPUT, 0, 0, NULL,
      "-: no rule: the run was tried again, so nothing else of its output stands anywhere; `vote.commitment` keeps it "
      "out of "

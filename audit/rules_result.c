@@ -432,6 +432,17 @@ void rules_refuse(const struct rule_move *m)
 
 /* ---- again ---- */
 
+/* What the run used whose result goes; older programs kept nothing of it. */
+static bool keeps_used(const struct rule_move *m, const struct json *entry)
+{
+	static const char *const used[] = {"usage", "duration_ms"};
+	for (size_t i = 0; i < sizeof used / sizeof *used; i++)
+		if (json_get(entry, used[i]) &&
+		    !rule_same(json_get(entry, used[i]), json_get(json_get(m->old, "result"), used[i])))
+			return false;
+	return true;
+}
+
 void rules_retry(const struct rule_move *m)
 {
 	const struct json *entry = rule_one_attempt(m);
@@ -453,6 +464,8 @@ void rules_retry(const struct rule_move *m)
 		rule_say(m, RULE_ATTEMPTS_RETRY, "back in the queue without a \"retried\" entry");
 	else if (!rule_same(json_get(entry, "outliers"), outliers && outliers->child ? outliers : NULL))
 		rule_say(m, RULE_ATTEMPTS_RETRY, "the \"retried\" entry does not keep the quorum's outliers");
+	else if (!keeps_used(m, entry))
+		rule_say(m, RULE_ATTEMPTS_RETRY, "the \"retried\" entry tells another use than the result did");
 	else if (!by || !*by)
 		rule_say(m, RULE_ATTEMPTS_RETRY, "the \"retried\" entry names nobody");
 	else if (m->c->node)

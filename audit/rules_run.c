@@ -169,4 +169,5 @@ void rules_run_attempt(const struct rule_move *m, const struct json *entry, cons
 		rule_say(m, RULE_RESULT_PARTS, "%s", why);
 	else
 		judge_duration(m, entry, outcome, json_time(m->claim, "claimed_at"), json_time(entry, "ended_at"));
+	rule_fields(m, FIELD_USAGE, json_get(entry, "usage"));
 }

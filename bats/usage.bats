@@ -45,11 +45,11 @@ sums() { # OPTIONS: of dgrid usage, a word a figure
 	ROWS
 	run -0 "$DGRID" usage
 	echo "$output"
-	[ "$output" = "SUBMITTER  TASKS  FAILED  RUN h  CPU h  PEAK MB  OUT MB
-ann            2       1   2.00   1.50        4     1.0
-bob            2       1   2.00  0.50+        1     0.0
-all            4       2   4.00  2.00+        4     1.0
-of 1 task that ran nobody told the processor time" ]
+	[ "$output" = "SUBMITTER  TASKS  FAILED  CANCELLED  RUNS  RUN h  CPU h  PEAK MB  OUT MB
+ann            2       1          0     2   2.00   1.50        4     1.0
+bob            2       1          0     2   2.00  0.50+        1     0.0
+all            4       2          0     4   4.00  2.00+        4     1.0
+of 1 run nobody told the processor time" ]
 	everything() {
 		sums
 		for by in node group label status; do sums --by "$by"; done
@@ -89,8 +89,8 @@ of 1 task that ran nobody told the processor time" ]
 
 @test "what a stranger wrote neither breaks nor inflates it; what it does not know it names" {
 	run -0 "$DGRID" usage
-	[ "$output" = "SUBMITTER  TASKS  FAILED  RUN h  CPU h  PEAK MB  OUT MB
-all            0       0   0.00      -        -     0.0" ]
+	[ "$output" = "SUBMITTER  TASKS  FAILED  CANCELLED  RUNS  RUN h  CPU h  PEAK MB  OUT MB
+all            0       0          0     0   0.00      -        -     0.0" ]
 	finished <<<'good success ann n1 g - 0 1000 2000 1024 -'
 	(cd "$T/c" && python3 -c 'import json, time
 now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -112,4 +112,27 @@ json.dump({"result": {"status": "success", "finished_at": "never"}}, open("tasks
 	[ "$output" = "dgrid: --by: expected one of submitter, node, group, label, status, day, found 'colour'" ]
 	run -64 "$DGRID" usage --since soon
 	[[ "$output" == *"--since: expected a time such as 90m"* ]]
+}
+
+@test "every run counts, also one that was tried again or queued again by hand; what was cancelled did not fail" {
+	require_bwrap
+	"$DGRID" config retry_backoff_seconds 1 >/dev/null
+	busy='i=0; while [ $((i += 1)) -lt 100000 ]; do :; done; exit 1'
+	"$DGRID" submit --id twice --timeout 60 --retry-on-failure --max-attempts 2 -- "$busy" >/dev/null
+	"$DGRID" submit --id never -- true >/dev/null
+	"$DGRID" cancel never
+	"$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/w1" --once 2>/dev/null
+	ledger_has failed twice
+	sums --by node | grep -q '^n1 1 1 '
+	all() { "$DGRID" usage --json | jq -c '.total | [.tasks, .failed, .cancelled, .runs, .unmeasured]'; }
+	[ "$(all)" = '[2,1,1,2,0]' ]
+	used=$("$DGRID" usage --json | jq '.total.cpu_ms')
+	"$DGRID" retry twice >/dev/null
+	"$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/w1" --once 2>/dev/null
+	ledger_has failed twice
+	[ "$(all)" = '[2,1,1,4,0]' ]
+	[ "$("$DGRID" usage --json | jq --argjson used "$used" '.total.cpu_ms > $used')" = true ]
+	run -0 "$DGRID" usage --by status
+	[[ "$output" == *$'\nfailed'* && "$output" == *$'\ncancelled'* ]]
+	"$DGRID" audit
 }

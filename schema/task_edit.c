@@ -147,7 +147,8 @@ int64_t task_max_attempts(const struct json *doc)
 /* What is worth keeping of a run that is not the last: how it ended, and the end of its error output. */
 static void tell_story(struct json *entry, const struct json *result)
 {
-	static const char *const kept[] = {"exit_code", "signal", "ended_by", "duration_ms", "out", "out_error", NULL};
+	static const char *const kept[] = {"exit_code",	  "signal", "ended_by",	 "usage",
+					   "duration_ms", "out",    "out_error", NULL};
 	const struct json *err = json_get(result, "stderr");
 	for (int i = 0; kept[i]; i++)
 		if (json_get(result, kept[i]))
@@ -181,6 +182,7 @@ void task_end_claim(struct json *doc, const char *outcome, const char *reason, c
 
 void task_retried(struct json *doc, const char *by)
 {
+	static const char *const used[] = {"usage", "duration_ms", NULL};
 	const struct json *list = json_get(doc, "attempts");
 	struct json *entry = json_new(JSON_OBJECT);
 	struct json *all = list && list->type == JSON_ARRAY ? json_copy(list) : json_new(JSON_ARRAY);
@@ -190,6 +192,10 @@ void task_retried(struct json *doc, const char *by)
 	const struct json *outliers = json_get(json_get(json_get(doc, "result"), "quorum"), "outliers");
 	if (outliers && outliers->type == JSON_ARRAY && outliers->child)
 		json_set(entry, "outliers", json_copy(outliers));
+	/* What it used counts, though its result goes. */
+	for (int i = 0; used[i]; i++)
+		if (json_get(json_get(doc, "result"), used[i]))
+			json_set(entry, used[i], json_copy(json_get(json_get(doc, "result"), used[i])));
 	json_append(all, entry);
 	json_set(doc, "attempts", all);
 	json_remove(doc, "result");

@@ -525,6 +525,21 @@ static void results(void)
 	move("completed", "queue", done, with(again));
 	judge(TASK_COMPLETED);
 	clean("a retry");
+	for (int i = 0; i < 4; i++) { /* of what it used */
+		static const char *const kept[] = {
+		    "\"duration_ms\":0", "\"duration_ms\":1",
+		    "\"usage\":{\"cpu_user_ms\":7,\"cpu_system_ms\":7,\"by\":\"cgroup\"}",
+		    "\"duration_ms\":0,\"outcome2\":1"};
+		commit_by("ann", "retry a");
+		move("completed", "queue", done,
+		     with(text("\"attempts\":[%s,{\"ended_at\":\"%s\",\"outcome\":\"retried\",\"by\":\"ann\",%s}]",
+			       entry("\"outcome\":\"success\""), at(0), kept[i])));
+		judge(TASK_COMPLETED);
+		if (!i)
+			clean("a retry that keeps how long it took");
+		else
+			broken(i == 3 ? RULE_DOC_FIELDS : RULE_ATTEMPTS_RETRY, kept[i]);
+	}
 	commit_by("n1", "retry a");
 	move("completed", "queue", done, with(again));
 	judge(TASK_COMPLETED);

@@ -18,7 +18,8 @@ enum kind { BY_SUBMITTER, BY_NODE, BY_GROUP, BY_LABEL, BY_STATUS, BY_DAY, N_KIND
 
 struct sum {
 	char *name;
-	int64_t tasks, failed, unmeasured; /* unmeasured: ran, and nobody told the processor time */
+	int64_t tasks, failed, cancelled, runs,
+	    unmeasured; /* unmeasured: runs of which nobody told the processor time */
 	int64_t run_ms, cpu_ms, peak_kb, read_bytes, written_bytes, out_files, out_bytes;
 };
 struct adding {
@@ -48,15 +49,23 @@ static int64_t plus(int64_t sum, int64_t n)
 	return n <= 0 ? sum : sum > INT64_MAX - n ? INT64_MAX : sum + n;
 }
 
-static void add(struct sum *x, const struct json *result)
+static void add_end(struct sum *x, const struct json *result)
 {
-	const struct json *out = json_get(result, "out");
-	const struct spent u = spent_of(result);
 	const char *status = json_str(result, "status");
+	bool cancelled = status && !strcmp(status, "cancelled");
 	x->tasks++;
-	x->failed += !status || strcmp(status, "success") != 0;
-	x->unmeasured += u.cpu_ms < 0 && json_get(result, "started_at");
-	x->run_ms = plus(x->run_ms, json_int(result, "duration_ms", 0));
+	x->cancelled += cancelled;
+	x->failed += !cancelled && (!status || strcmp(status, "success") != 0);
+}
+
+/* of: a result, or the entry of attempts of a run that has none. */
+static void add_run(struct sum *x, const struct json *of)
+{
+	const struct json *out = json_get(of, "out");
+	const struct spent u = spent_of(of);
+	x->runs++;
+	x->unmeasured += u.cpu_ms < 0;
+	x->run_ms = plus(x->run_ms, json_int(of, "duration_ms", 0));
 	x->cpu_ms = plus(x->cpu_ms, u.cpu_ms);
 	x->peak_kb = u.peak_kb > x->peak_kb ? u.peak_kb : x->peak_kb;
 	x->read_bytes = plus(x->read_bytes, u.read_bytes);
@@ -70,30 +79,80 @@ static const char *or_nobody(const char *name)
 	return name && *name ? name : NOBODY;
 }
 
-static void take(struct adding *a, const struct json *doc)
+/* One thing that happened: a task's end, or a run. */
+struct happened {
+	const struct json *of; /* its result or entry */
+	const char *node, *status;
+	int64_t at;
+	bool end, run;
+};
+
+static void count(struct sum *x, const struct happened *h)
 {
-	const struct json *result = json_get(doc, "result"), *labels = json_get(doc, "labels");
-	const char *when = json_str(result, "finished_at");
+	if (h->end)
+		add_end(x, h->of);
+	if (h->run)
+		add_run(x, h->of);
+}
+
+static void happen(struct adding *a, const struct json *doc, const struct happened *h)
+{
+	const struct json *labels = json_get(doc, "labels");
 	char day[16];
-	int64_t at = 0;
-	if (!result || (when && clock_parse(when, &at)) || (a->since && at < a->since))
-		return;
-	add(&a->all, result);
-	archive_day(at, '-', day);
-	const char *name[N_KINDS] = {[BY_SUBMITTER] = limit_submitter(doc),
-				     [BY_NODE] = json_str(result, "node"),
-				     [BY_GROUP] = json_str(doc, "group"),
-				     [BY_STATUS] = json_str(result, "status"),
-				     [BY_DAY] = day};
 	bool any = false;
+	if (a->since && h->at < a->since)
+		return;
+	count(&a->all, h);
+	archive_day(h->at, '-', day);
+	const char *name[N_KINDS] = {[BY_SUBMITTER] = limit_submitter(doc),
+				     [BY_NODE] = h->node,
+				     [BY_GROUP] = json_str(doc, "group"),
+				     [BY_STATUS] = h->status,
+				     [BY_DAY] = day};
 	for (const struct json *l = a->by == BY_LABEL && labels && labels->type == JSON_ARRAY ? labels->child : NULL; l;
 	     l = l->next)
 		if (l->type == JSON_STRING) {
 			any = true;
-			add(sum_of(a, or_nobody(l->text)), result);
+			count(sum_of(a, or_nobody(l->text)), h);
 		}
 	if (!any)
-		add(sum_of(a, or_nobody(name[a->by])), result);
+		count(sum_of(a, or_nobody(name[a->by])), h);
+}
+
+/* Runs whose result is not the task's: tried again, by itself or by hand, or a vote. What a run by hand replaced is
+ * told by the entry that says so, behind the one of its claim. */
+static void take_attempts(struct adding *a, const struct json *doc)
+{
+	const struct json *list = json_get(doc, "attempts"), *before = NULL;
+	const char *nonce = json_str(json_get(doc, "result"), "nonce");
+	for (const struct json *e = list && list->type == JSON_ARRAY ? list->child : NULL; e; before = e, e = e->next) {
+		const char *own = json_str(e, "nonce"), *outcome = json_str(e, "outcome");
+		const struct json *claim = outcome && !strcmp(outcome, "retried") ? before : e;
+		if (json_get(e, "duration_ms") && !(own && nonce && !strcmp(own, nonce)))
+			happen(a, doc,
+			       &(struct happened){.of = e,
+						  .node = json_str(claim, "node"),
+						  .status = json_str(claim, "outcome"),
+						  .at = json_time(claim, "ended_at"),
+						  .run = true});
+	}
+}
+
+static void take(struct adding *a, const struct json *doc)
+{
+	const struct json *result = json_get(doc, "result");
+	const char *when = json_str(result, "finished_at");
+	int64_t at = 0;
+	if (!result || (when && clock_parse(when, &at)))
+		return;
+	take_attempts(a, doc);
+	happen(a, doc,
+	       &(struct happened){.of = result,
+				  .node = json_str(result, "node"),
+				  .status = json_str(result, "status"),
+				  .at = at,
+				  .end = true,
+				  .run = json_get(result, "started_at")});
 }
 
 static void take_archived(void *ctx, const struct archive_found *f)
@@ -158,8 +217,10 @@ static void add_row(struct table *t, const struct sum *x)
 	table_cell(t, x->name, PAINT_NONE);
 	cell(t, PAINT_NONE, "%lld", (long long)x->tasks);
 	cell(t, x->failed ? PAINT_RED : PAINT_NONE, "%lld", (long long)x->failed);
+	cell(t, PAINT_NONE, "%lld", (long long)x->cancelled);
+	cell(t, PAINT_NONE, "%lld", (long long)x->runs);
 	cell(t, PAINT_NONE, "%.2f", (double)x->run_ms / 3600000);
-	if (x->unmeasured == x->tasks)
+	if (x->unmeasured == x->runs)
 		table_cell(t, "-", PAINT_NONE);
 	else
 		cell(t, PAINT_NONE, "%.2f%s", (double)x->cpu_ms / 3600000, x->unmeasured ? "+" : "");
@@ -179,6 +240,8 @@ static void print_table(const struct adding *a)
 	const struct column columns[] = {{.title = title, .max = 80, .min = 8},
 					 {.title = "TASKS", .max = 9, .right = true, .ours = true},
 					 {.title = "FAILED", .max = 9, .right = true, .ours = true},
+					 {.title = "CANCELLED", .max = 9, .right = true, .ours = true},
+					 {.title = "RUNS", .max = 9, .right = true, .ours = true},
 					 {.title = "RUN h", .max = 12, .right = true, .ours = true},
 					 {.title = "CPU h", .max = 12, .right = true, .ours = true},
 					 {.title = "PEAK MB", .max = 10, .right = true, .ours = true},
@@ -193,7 +256,7 @@ static void print_table(const struct adding *a)
 	table_terminal(&width, &rows);
 	table_text(&t, width, table_colour(), &out);
 	if (a->all.unmeasured)
-		buf_addf(&out, "of %lld task%s that ran nobody told the processor time\n", (long long)a->all.unmeasured,
+		buf_addf(&out, "of %lld run%s nobody told the processor time\n", (long long)a->all.unmeasured,
 			 a->all.unmeasured == 1 ? "" : "s");
 	fwrite(out.data, 1, out.len, stdout);
 	table_clear(&t);
@@ -209,6 +272,7 @@ static struct json *row_json(const struct adding *a, const struct sum *x)
 		const char *name;
 		int64_t n;
 	} all[] = {{"tasks", x->tasks},		  {"failed", x->failed},
+		   {"cancelled", x->cancelled},	  {"runs", x->runs},
 		   {"unmeasured", x->unmeasured}, {"run_ms", x->run_ms},
 		   {"cpu_ms", x->cpu_ms},	  {"peak_memory_kb", x->peak_kb},
 		   {"read_bytes", x->read_bytes}, {"written_bytes", x->written_bytes},
@@ -295,8 +359,9 @@ const struct verb verb_usage = {
     .args = "[--by submitter|node|group|label|status|day] [--since T] [--json] [--at REV|DATE]",
     .summary = "what tasks used: how many, hours, processor time, memory, files",
     .about =
-	"Adds up the results of tasks that ended within 30 days, or since T, those in the archive too; each counts "
-	"with its last run. One line a submitter (who signed the task, else who it says has submitted it), or what "
+	"Adds up what tasks used that ended, and ran, within 30 days, or since T, those in the archive too. Each run "
+	"counts, also one that was tried again. One line a submitter (who signed the task, else who it says has "
+	"submitted it), or what "
 	"--by says; a task with several labels counts for each. A + is behind processor time that is not known of all.",
     .needs = USAGE_READS,
     .options = (const struct usage_option[]){{'b', "--by", "WHAT", "submitter node group label status day",

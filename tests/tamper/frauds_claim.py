@@ -368,6 +368,12 @@ def a_retry_by_nobody(h):
     h.fraud(step, Q + "late-bad.json")
 
 @fraud("attempts.retry")
+def a_retry_that_makes_a_run_cheaper(h):
+    step = h.retry("late-bad")
+    step.doc["attempts"][-1]["usage"] = {"cpu_user_ms": 1, "cpu_system_ms": 1, "by": "samples"}
+    h.fraud(step, Q + "late-bad.json")
+
+@fraud("attempts.retry")
 def a_retry_by_a_node(h):
     h.fraud(h.retry("late-bad", by="n1"), Q + "late-bad.json")
 
