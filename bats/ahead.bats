@@ -58,6 +58,18 @@ ended() { ! ledger_has in_progress "$1" && ! ledger_has queue "$1"; }
 	[[ "$output" == *"it was claimed before a slot was free for it"* ]]
 	run -0 "$DGRID" nodes
 	[[ "$output" == *"2/2 +"* ]]
+	# It is not shown as running, and those that run are.
+	shown() {
+		run -0 "$DGRID" status --all
+		[[ "$output" =~ 2\ running,\ ([0-9]+)\ claimed\ and\ waiting\ for\ a\ slot ]] && [ "$(grep -cE '^s[0-9]+ .* running ' <<<"$output")" = 2 ] &&
+			[ "$(grep -cE '^s[0-9]+ .* claimed .*waits for a slot' <<<"$output")" = "${BASH_REMATCH[1]}" ]
+	}
+	wait_until 60 shown
+	n=$(grep -c 'waits for a slot' <<<"$output")
+	[ "$("$DGRID" status --json --all | jq '[.tasks[] | select(.state == "in_progress") | select(.waiting_for_slot | not)] | length')" = 2 ]
+	"$DGRID" dashboard --output "$T/site" >/dev/null
+	grep -q 'Claimed; it waits for a slot' "$T/site/t/$id.html"
+	[ "$(grep -o '"claimed","n1"' "$T/site/index.html" | wc -l)" = "$n" ]
 	"$DGRID" cancel "$id"
 	wait_until 30 ended "$id"
 	[ "$(ledger_json failed "$id" | python3 -c 'import json,sys; print(json.load(sys.stdin)["result"]["status"])')" = cancelled ]

@@ -28,6 +28,8 @@ static struct json *say(const struct node_facts *f)
 	json_set(j, "busy", json_new_int(f->busy));
 	if (f->waiting)
 		json_set(j, "waiting", json_new_int(f->waiting));
+	if (f->waiting_tasks)
+		json_set(j, "waiting_tasks", json_copy(f->waiting_tasks));
 	if (f->turn_ms)
 		json_set(j, "turn_ms", json_new_int(f->turn_ms));
 	if (f->spoke_ms)
@@ -66,6 +68,16 @@ static struct json *progress_of(const struct json *told)
 	return kept;
 }
 
+static struct json *ids_of(const struct json *told)
+{
+	struct json *kept = json_new(JSON_ARRAY);
+	int count = 0;
+	for (const struct json *v = told->child; v && count < NODE_WAITING_MAX; v = v->next, count++)
+		if (v->type == JSON_STRING && v->len <= 64)
+			json_append(kept, json_copy(v));
+	return kept;
+}
+
 static struct json *images_of(const struct json *told)
 {
 	if (!told || told->type != JSON_OBJECT)
@@ -96,7 +108,10 @@ struct json *node_beat_of(const struct json *doc)
 		json_set(beat, "offer", offer);
 	if (images)
 		json_set(beat, "images", images);
-	const struct json *progress = beat ? json_get(doc, "points_done") : NULL;
+	const struct json *progress = beat ? json_get(doc, "points_done") : NULL,
+			  *waiting = beat ? json_get(doc, "waiting_tasks") : NULL;
+	if (waiting && waiting->type == JSON_ARRAY)
+		json_set(beat, "waiting_tasks", ids_of(waiting));
 	if (progress && progress->type == JSON_OBJECT)
 		json_set(beat, "points_done", progress_of(progress));
 	return beat;

@@ -4,6 +4,8 @@
 #define NODE_H
 #include "json.h"
 
+#define NODE_WAITING_MAX 256 /* of the claims that wait in a node so many are named */
+
 /* What a node says of itself; all borrowed. */
 struct node_facts {
 	const char *id, *instance; /* instance: random, one a process */
@@ -22,8 +24,9 @@ struct node_facts {
 	uint64_t late;	   /* results that nobody wanted any more: the task had been given to another */
 	const char *turns; /* how pushes are scheduled: "free" or "turns of N ms, K of M" */
 	int64_t turn_ms;   /* how long an exchange with the remote takes this node, rounded up; 0: not known */
-	const struct json *points_done; /* of tasks with points that run: {ID: how many}; NULL: none do */
-	int64_t spoke_ms;		/* under pushes_per_minute: when this was said, ms since 1970; else 0 */
+	const struct json *points_done;	  /* of tasks with points that run: {ID: how many}; NULL: none do */
+	const struct json *waiting_tasks; /* ids of claims that wait for a slot; NULL: none does */
+	int64_t spoke_ms;		  /* under pushes_per_minute: when this was said, ms since 1970; else 0 */
 };
 /* Adds this machine's specs (cores, memory, disk, os, arch, dgrid's version). The caller frees. */
 struct json *node_file(const struct node_facts *f);

@@ -4,6 +4,7 @@
 #include "schema/need.h"
 #include "schema/points.h"
 #include "schema/result.h"
+#include "store/claimed.h"
 #include "store/voters.h"
 #include "store/waits.h"
 #include <stdio.h>
@@ -269,6 +270,9 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 		note = t->regular ? "the file is no valid JSON" : "not a regular file";
 	else if (row->orphan)
 		note = why;
+	bool claimed_only = t->state == TASK_IN_PROGRESS && doc && !row->orphan && claimed_waits(x->s, t->id, doc);
+	if (claimed_only)
+		note = CLAIMED_WAITS;
 	take_vote(x, t, doc, votes);
 	if (!note && votes[0])
 		note = votes;
@@ -290,7 +294,12 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	buf_adds(l.json, "[");
 	put_text(column(&l, "id"), t->id, 64);
 	put_number(column(&l, "state"), t->state);
-	put_text(column(&l, "status"), row->orphan ? "orphaned" : !doc ? "invalid" : status, 16);
+	put_text(column(&l, "status"),
+		 row->orphan	? "orphaned"
+		 : claimed_only ? "claimed"
+		 : !doc		? "invalid"
+				: status,
+		 16);
 	put_text(column(&l, "node"), row->node, 64);
 	put_number(column(&l, "created"), row->created);
 	put_number(column(&l, "claimed"), claimed);

@@ -8,6 +8,7 @@
 #include "schema/spent.h"
 #include "schema/vote.h"
 #include "site/rows.h"
+#include "store/claimed.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,7 +218,8 @@ static void put_head(struct buf *b, const struct taskpage *p)
 		row_orphan(p->s, p->doc, why);
 	buf_adds(b, "<div class=\"task-head\"><h1>");
 	html(b, p->task->id);
-	buf_addf(b, "</h1><span class=\"badge s-%s\">%s</span>", state, state);
+	bool waits = p->task->state == TASK_IN_PROGRESS && p->doc && claimed_waits(p->s, p->task->id, p->doc);
+	buf_addf(b, "</h1><span class=\"badge s-%s\">%s</span>", waits ? "queued" : state, waits ? "claimed" : state);
 	if (why[0])
 		buf_adds(b, "<span class=\"badge s-orphaned\">orphaned</span>");
 	if (status && strcmp(status, state) != 0 && strcmp(status, "success") != 0) {
@@ -226,7 +228,10 @@ static void put_head(struct buf *b, const struct taskpage *p)
 		buf_adds(b, "</span>");
 	}
 	buf_adds(b, "</div>\n<p class=\"lead\">");
-	taskpage_words(&how, p->task->state, p->doc);
+	if (waits)
+		buf_adds(&how, "Claimed; it waits for a slot of its node.");
+	else
+		taskpage_words(&how, p->task->state, p->doc);
 	markup_html(b, how.data ? how.data : "", how.len);
 	buf_adds(b, "</p>\n");
 	if (text && *text) {

@@ -127,7 +127,7 @@ enum paint report_paint(const char *status)
 {
 	if (!strcmp(status, "success"))
 		return PAINT_GREEN;
-	if (!strcmp(status, "running") || !strncmp(status, "voted", 5))
+	if (!strcmp(status, "running") || !strcmp(status, "claimed") || !strncmp(status, "voted", 5))
 		return PAINT_YELLOW;
 	return strcmp(status, "-") != 0 ? PAINT_RED : PAINT_NONE;
 }

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "schema/points.h"
 #include "schema/result.h"
+#include "store/claimed.h"
 #include "store/record.h"
 #include "store/standing.h"
 #include "store/voters.h"
@@ -64,6 +65,11 @@ static struct row row_of(const struct snapshot *s, const struct snapshot_task *t
 		r.status = "waiting";
 		free(r.said);
 		r.said = xasprintf("for %s", waits);
+	}
+	if (t->state == TASK_IN_PROGRESS && t->doc && claimed_waits(s, t->id, t->doc)) {
+		r.status = "claimed";
+		free(r.said);
+		r.said = xstrdup("waits for a slot");
 	}
 	snprintf(r.votes, sizeof r.votes, "voted %zu/%lld", v.votes, (long long)v.terms.replicas);
 	r.voted = v.votes > 0;
@@ -225,8 +231,11 @@ static void add_counts(struct buf *out, const struct snapshot *s)
 	size_t waiting = waits_count(s);
 	if (waiting)
 		buf_addf(out, " (%zu wait%s for others)", waiting, waiting == 1 ? "s" : "");
-	buf_addf(out, ", %zu running, %zu completed, %zu failed", s->count[TASK_IN_PROGRESS], s->count[TASK_COMPLETED],
-		 s->count[TASK_FAILED]);
+	size_t claimed = claimed_count(s);
+	buf_addf(out, ", %zu running", s->count[TASK_IN_PROGRESS] - claimed);
+	if (claimed)
+		buf_addf(out, ", %zu claimed and waiting for a slot", claimed);
+	buf_addf(out, ", %zu completed, %zu failed", s->count[TASK_COMPLETED], s->count[TASK_FAILED]);
 	if (s->count[TASK_UNAPPROVED])
 		buf_addf(out, ", %zu unapproved", s->count[TASK_UNAPPROVED]);
 	if (archived > 0)
@@ -458,6 +467,8 @@ static struct json *row_json(const struct snapshot *s, const struct selected *on
 	add_vote(row, s, t);
 	if (t->state == TASK_QUEUE && t->doc && waits_of(s, t->doc, NULL))
 		json_set(row, "waiting", json_new_bool(true));
+	if (t->state == TASK_IN_PROGRESS && t->doc && claimed_waits(s, t->id, t->doc))
+		json_set(row, "waiting_for_slot", json_new_bool(true));
 	if (!t->doc)
 		json_set(row, "valid", json_new_bool(false));
 	return row;

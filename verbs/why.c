@@ -5,6 +5,7 @@
 #include "schema/points.h"
 #include "schema/spent.h"
 #include "store/agenda.h"
+#include "store/claimed.h"
 #include "store/standing.h"
 #include "store/trust.h"
 #include "store/voters.h"
@@ -230,8 +231,12 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 		(long long)json_int(claim, "attempt", 1), (long long)task_max_attempts(t->doc));
 	int64_t ahead = json_int(claim, "ahead", 0);
 	if (ahead > 0)
-		because(r, "ahead", "it was claimed before a slot was free for it: %lld task%s of the node went first",
-			(long long)ahead, ahead == 1 ? "" : "s");
+		because(r, "ahead", "it was claimed before a slot was free for it: %lld task%s of the node %s first%s",
+			(long long)ahead, ahead == 1 ? "" : "s",
+			!claimed_waits(s, t->id, t->doc) ? "went"
+			: ahead == 1			 ? "goes"
+							 : "go",
+			claimed_waits(s, t->id, t->doc) ? ", and it waits" : "");
 	if (*points_words(t->doc, snapshot_points_done(s, t->id, t->doc), points))
 		because(r, "points", "it runs its points: %s", points);
 	char *checkpoint = checkpoint_words(t->doc);

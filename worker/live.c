@@ -1,6 +1,7 @@
 #include "worker/live.h"
 #include "base/clock.h"
 #include "schema/consent.h"
+#include "schema/node.h"
 #include <stdlib.h>
 
 #define TAILS_MAX 32768 /* bytes of all tails together */
@@ -52,6 +53,19 @@ struct json *live_points_done(const struct slots *s)
 	for (int i = 0; i < s->used; i++)
 		if (shows(&s->v[i]) && series_points(s->v[i].run, &done))
 			json_set(all, s->v[i].pick.id, json_new_int((int64_t)done));
+	return all;
+}
+
+struct json *live_waiting(const struct slots *s)
+{
+	struct json *all = NULL;
+	int n = 0;
+	for (int i = 0; i < s->used && n < NODE_WAITING_MAX; i++)
+		if (s->v[i].state == SLOT_WAITING) {
+			all = all ? all : json_new(JSON_ARRAY);
+			json_append(all, json_new_str(s->v[i].pick.id));
+			n++;
+		}
 	return all;
 }
 

@@ -204,7 +204,10 @@ char *self_text(const struct worker *w, const char *status)
 	struct json *networks = grants_networks(w->o->grants), *secrets = grants_secrets(w->o->grants);
 	f.networks = networks;
 	f.secrets = secrets;
+	struct json *waiting = live_waiting(&w->slots);
+	f.waiting_tasks = waiting;
 	struct json *j = node_file(&f);
+	json_free(waiting);
 	char *text = task_text(j);
 	json_free(networks);
 	json_free(secrets);
@@ -220,7 +223,10 @@ static struct json *beat_text(void *ctx)
 	struct node_facts f = describe(w, NULL);
 	struct json *points = live_points_done(&w->slots);
 	f.points_done = points->child ? points : NULL;
+	struct json *waiting = live_waiting(&w->slots);
+	f.waiting_tasks = waiting;
 	struct json *beat = node_beat(&f);
+	json_free(waiting);
 	json_free(points);
 	return beat;
 }

@@ -97,14 +97,14 @@
   const alive = n => n.state !== 'left' && n.state !== 'silent';
   function tiles() {
     const living = D.nodes.filter(alive), slots = sum(living.map(n => n.slots)), busy = sum(living.map(n => n.busy)), paused = living.filter(n => n.state === 'paused').length;
-    const done = sum(D.day.done), failed = sum(D.day.failed), orphans = tasks.filter(t => t.status === 'orphaned').length;
+    const done = sum(D.day.done), failed = sum(D.day.failed), orphans = tasks.filter(t => t.status === 'orphaned').length, claimed = tasks.filter(t => t.status === 'claimed').length;
     const oldest = tasks.filter(t => t.state === 'queued' && t.since).reduce((m, t) => Math.min(m, t.since), Infinity);
     const one = (name, value, more, href, kind) => h('li', {}, h('a', { class: 'tile ' + (kind || ''), href },
       h('span', { class: 'tname' }, name), h('span', { class: 'tvalue' }, value.toLocaleString('en')), h('span', { class: 'tmore' }, more)));
     put($('tiles'),
       one('Nodes alive', living.length, D.nodes.length ? `of ${D.node_count.toLocaleString('en')}; ${paused ? `${paused} paused; ` : ''}${busy} of ${plural(slots, 'slot')} busy` : 'none has joined yet', '#h-nodes', living.length ? '' : 'quiet'),
       one('Queued', D.counts.queue, Number.isFinite(oldest) ? `the oldest waits ${span(clock() - oldest)}` : D.counts.unapproved ? `${D.counts.unapproved} to be approved` : 'nothing waits', '#state=queued', D.counts.queue ? 'is-queued' : 'quiet'),
-      one('Running', D.counts.in_progress, orphans ? plural(orphans, 'orphan') : D.counts.in_progress ? 'at this moment' : 'nothing runs', orphans ? '#state=orphaned' : '#state=running', !D.counts.in_progress ? 'quiet' : orphans === D.counts.in_progress ? 'is-bad' : 'is-running'),
+      one('Running', D.counts.in_progress - claimed, orphans ? plural(orphans, 'orphan') : claimed ? `${claimed.toLocaleString('en')} more wait for a slot` : D.counts.in_progress ? 'at this moment' : 'nothing runs', orphans ? '#state=orphaned' : '#state=running', !D.counts.in_progress ? 'quiet' : orphans === D.counts.in_progress ? 'is-bad' : 'is-running'),
       one('Completed', D.counts.completed, `${done.toLocaleString('en')} in 24 h`, '#state=completed', D.counts.completed ? 'is-good' : 'quiet'),
       one('Failed', D.counts.failed, done + failed ? `${Math.round(done / (done + failed) * 1000) / 10} % success in 24 h` : 'none ended in 24 h', '#state=failed', D.counts.failed ? 'is-bad' : 'quiet'),
       one('Archived', D.counts.archived, D.counts.archived ? plural(D.counts.archived_failed, 'failure') + ' among them' : `the branch keeps ${D.keep.toLocaleString('en')}`, '#state=archived', 'quiet'));
@@ -323,7 +323,7 @@
 
   /* ---- the table ---- */
   function badge(t) {
-    const main = t.status === 'orphaned' ? ['orphaned', 's-orphaned'] : [t.state, 's-' + t.state];
+    const main = t.status === 'orphaned' ? ['orphaned', 's-orphaned'] : t.status === 'claimed' ? ['claimed', 's-queued'] : [t.state, 's-' + t.state];
     const more = t.state === 'failed' && t.status && t.status !== 'failed' ? h('span', { class: 'badge s-' + (STATUSES.has(t.status) ? t.status : 'other') }, t.status) : null;
     return [h('span', { class: 'badge ' + main[1] }, main[0]), more ? ' ' : null, more];
   }
@@ -332,7 +332,7 @@
     return h('div', { class: 'small muted' }, t.text || t.note || t.said);
   }
   function run(t) {
-    if (t.state === 'running' && t.claimed) return h('div', { class: 'run', 'data-claimed': t.claimed, 'data-timeout': t.timeout, 'data-lease': t.lease, 'data-at': D.past ? D.now : 0 }, runBar(t.claimed, t.timeout, t.lease, D.past ? D.now : 0));
+    if (t.state === 'running' && t.status !== 'claimed' && t.claimed) return h('div', { class: 'run', 'data-claimed': t.claimed, 'data-timeout': t.timeout, 'data-lease': t.lease, 'data-at': D.past ? D.now : 0 }, runBar(t.claimed, t.timeout, t.lease, D.past ? D.now : 0));
     return t.ms >= 0 ? span(t.ms / 1000) : '–';
   }
   function when(t) {

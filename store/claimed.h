@@ -1,0 +1,12 @@
+/* claimed: what a snapshot shows of tasks that are claimed. */
+#ifndef CLAIMED_H
+#define CLAIMED_H
+#include "store/snapshot.h"
+
+#define CLAIMED_WAITS "claimed, waits for a slot"
+/* Does a claimed task wait in its node, which had no slot for it when it claimed it? By the node's last word; a claim
+ * that is newer than that waits. */
+bool claimed_waits(const struct snapshot *s, const char *id, const struct json *doc);
+/* How many do, as living nodes say. */
+size_t claimed_count(const struct snapshot *s);
+#endif
