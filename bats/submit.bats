@@ -51,10 +51,11 @@ dry() { python3 -c 'import json, sys; t = json.load(sys.stdin); print(('"$1"'))'
 	[ "$(field queue b '[t[k] for k in ("group", "timeout_seconds", "priority", "env", "labels")]')" = \
 		"['g', 44, 1, {'A': 'line', 'B': 'file'}, ['x', 'y']]" ]
 	[ "$(field queue c 't["timeout_seconds"], t["group"]')" = "(44, 'g')" ]
-	# Without options a file is queued byte for byte.
-	file d
+	# Without options a file is queued byte for byte, but for who submits it and when.
+	printf '{"task_id": "d",\n  "script":\t"echo d", "timeout_seconds":20\n}\n' >d.json
 	"$DGRID" submit d.json
-	ledger_json queue d | cmp - d.json
+	ledger_json queue d | sed -E 's/, "submitted_by": "ann", "created_at": "20[^"]*"//' | cmp - d.json
+	[ "$(field queue d 't["submitted_by"], t["created_at"][:2]')" = "('ann', '20')" ]
 	file e ', "timeout_seconds": 20, "priorty": 1'
 	run -65 "$DGRID" submit --group g e.json
 	[[ "$output" == *'e.json:1:'*': priorty: unknown field'* ]]
@@ -262,4 +263,49 @@ dry() { python3 -c 'import json, sys; t = json.load(sys.stdin); print(('"$1"'))'
 	[ "$("$DGRID" logs job)" = 'once more' ]
 	run -0 "$DGRID" audit
 	[[ "$output" == *'no violations'* ]]
+}
+
+@test "a task file says who submitted it and when, unless it does; one that is signed stays as it is" {
+	ssh-keygen -q -t ed25519 -N '' -C ann -f "$T/ann"
+	echo "ann@example.invalid $(cut -d ' ' -f 1,2 "$T/ann.pub")" >"$T/allowed_signers"
+	printf '{"task_id": "plain", "script": "true", "timeout_seconds": 30}' >"$T/plain.json"
+	printf '{"task_id": "own", "script": "true", "timeout_seconds": 30, "submitted_by": "bob", "created_at": "2026-01-01T00:00:00Z"}' >"$T/own.json"
+	GIT_USER_NAME=ann "$DGRID" submit "$T/plain.json" "$T/own.json"
+	[ "$(field queue plain 't["submitted_by"], t["created_at"][:2]')" = "('ann', '20')" ]
+	[ "$(field queue own 't["submitted_by"], t["created_at"]')" = "('bob', '2026-01-01T00:00:00Z')" ]
+	sed 's/plain/signed/' "$T/plain.json" >"$T/signed.json"
+	"$DGRID" submit --dry-run --key "$T/ann" "$T/signed.json" >"$T/s.json"
+	jq 'del(.submitted_by, .created_at)' "$T/s.json" >"$T/signed.json" # signed by others, without them
+	"$DGRID" submit "$T/signed.json"
+	[ "$(ledger_json queue signed | jq -c '[.submitted_by, .created_at, (.signatures | length)]')" = '[null,null,1]' ]
+}
+
+@test "submit warns of a task that no living node could run, in the words of why" {
+	run -0 --separate-stderr "$DGRID" submit --id early --label gpu -- true
+	[ -z "$stderr" ] # nobody is here yet
+	node_file() { # ID LABELS OFFER
+		printf '{"schema": 1, "node_id": "%s", "status": "active", "last_heartbeat": "%s", "next_due": "%s", "slots": 1, "busy": 0, "labels": %s, "offer": %s, "images": {"old:1": false}, "task_level": 9}' \
+			"$1" "$(date -u +%FT%TZ)" "$(date -u -d '1 hour' +%FT%TZ)" "$2" "$3" >"$T/c/nodes/$1.json"
+	}
+	git clone -q "$ORIGIN" "$T/c"
+	node_file attic '["big"]' '{"cpus": 2, "max_cpus": 2, "memory_mb": 4096, "max_memory_mb": 4096, "disk_mb": 900, "resources": {}}'
+	node_file cellar '[]' '{"cpus": 8, "max_cpus": 8, "memory_mb": 4096, "max_memory_mb": 4096, "disk_mb": 900, "resources": {"gpu": 1}}'
+	echo '{"schema": 1, "images": ["alpine:3.22", "old:1"], "max_cpus": 4}' >"$T/c/grid.json"
+	tgit -C "$T/c" add -A && tgit -C "$T/c" commit -qm nodes && tgit -C "$T/c" push -q origin HEAD:main
+	warned() { # WORDS -- OPTIONS
+		local words=$1
+		shift 2
+		run --separate-stderr "$DGRID" submit "$@" -- true
+		[ "$status" = 0 ] && [[ "$stderr" == "dgrid: warning: no living node could run "*"$words"* ]] || { echo "$stderr"; return 1; }
+	}
+	warned $'attic: has no gpu, 1 wanted\n  node cellar lacks the label big\n  no living node could ever run it' -- --id a --label big --resource gpu=1
+	warned 'attic: one task gets at most 2 processors, 4 wanted' -- --id b --cpus 4 --label big
+	warned 'attic: has no image old:1' -- --id c --image old:1
+	warned 'node cellar lacks the label arm' -- --id d --label arm
+	run -0 "$DGRID" why d
+	[[ "$output" == *"no living node carries all its labels (arm)"* ]]
+	run -0 --separate-stderr "$DGRID" submit --id fits --cpus 4 --resource gpu=1 -- true
+	[ -z "$stderr" ]
+	run -0 --separate-stderr env DGRID_REPO_URL="file://$ORIGIN" "$DGRID" submit --id far --label arm -- true
+	[[ "$stderr" == *"no living node could run far:"* ]]
 }

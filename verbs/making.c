@@ -483,9 +483,17 @@ void making_over(struct making *m, const struct making *over)
 	making_apply(over, m->members);
 }
 
-struct json *making_task(const struct making *m, const char *id, const char *script, const char *by)
+void making_by(struct json *doc, const char *by)
 {
 	char when[32];
+	if (!json_get(doc, "submitted_by"))
+		json_set(doc, "submitted_by", json_new_str(by));
+	if (!json_get(doc, "created_at"))
+		json_set(doc, "created_at", json_new_str(clock_format(clock_now(), when)));
+}
+
+struct json *making_task(const struct making *m, const char *id, const char *script, const char *by)
+{
 	struct json *doc = json_new(JSON_OBJECT);
 	json_set(doc, "task_id", json_new_str(id));
 	json_set(doc, "script", json_new_str(script));
@@ -493,8 +501,7 @@ struct json *making_task(const struct making *m, const char *id, const char *scr
 	making_apply(m, doc);
 	if (!json_get(doc, "priority"))
 		json_set(doc, "priority", json_new_int(5));
-	json_set(doc, "submitted_by", json_new_str(by));
-	json_set(doc, "created_at", json_new_str(clock_format(clock_now(), when)));
+	making_by(doc, by);
 	return doc;
 }
 

@@ -26,6 +26,8 @@ void making_over(struct making *m, const struct making *over);
 /* A script: of the file (- is stdin), else of the words after --: one is a script, several are a command and its
  * arguments, which are quoted. */
 int making_script(const char *file, char *const *words, int n_words, struct buf *script, struct err *e);
+/* Who submits it, and when it was made, where it does not say. */
+void making_by(struct json *doc, const char *by);
 /* The document of a task with this script: what the options do not say is as usual. It is not judged yet. */
 struct json *making_task(const struct making *m, const char *id, const char *script, const char *by);
 void making_clear(struct making *m);

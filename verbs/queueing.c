@@ -1,4 +1,7 @@
 #include "verbs/queueing.h"
+#include "base/text.h"
+#include "schema/consent.h"
+#include "schema/fit.h"
 #include "schema/input.h"
 #include "schema/level.h"
 #include "store/archive.h"
@@ -7,6 +10,7 @@
 #include "store/trust.h"
 #include "verbs/commands.h"
 #include "verbs/supersede.h"
+#include "verbs/whynode.h"
 #include "worker/upkeep.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +18,7 @@
 
 #define TOLD_BYTES 700 /* what an error has room for */
 #define ROUNDS 20      /* others push meanwhile */
+#define UNABLE_TOLD 5  /* so many reasons of a warning */
 
 int queue_sign(struct ledger *l, bool required, char **text, const struct json *doc, const char *key, const char * or,
 	       struct problems *p, struct err *e)
@@ -217,6 +222,81 @@ int queue_inputs_there(struct ledger *l, const struct queueing *q, const struct 
 	}
 	strs_clear(&there);
 	return rc;
+}
+
+/* By the files in the branch, whether the nodes live or not. */
+static bool registered_could(struct ledger *l, const struct grid_config *c, const struct json *doc)
+{
+	struct strs ids = {0};
+	struct fit_want want;
+	bool one = false;
+	registry_ids(l, &ids);
+	fit_want_read(&want, doc);
+	for (size_t i = 0; i < ids.n && !one; i++) {
+		struct err none;
+		struct fit_node node;
+		char lacks[100];
+		struct json *file = registry_node(l, ids.v[i], &none);
+		const char *status = json_str(file, "status");
+		fit_node_read(&node, ids.v[i], file);
+		one = file && status && strcmp(status, "left") != 0 && !fit_never(&node, c, doc, &want, NULL) &&
+		      consent_offered(json_get(file, "networks"), json_get(file, "secrets"), doc, lacks);
+		json_free(file);
+	}
+	strs_clear(&ids);
+	return one;
+}
+
+static void tell_unable(const char *id, size_t n, const struct reasons *r)
+{
+	size_t told = 0;
+	struct buf b = {0};
+	buf_addf(&b, "dgrid: warning: no living node could run %s", id);
+	if (n > 1)
+		buf_addf(&b, " and %zu other%s", n - 1, n == 2 ? "" : "s");
+	buf_adds(&b, ":\n");
+	for (const struct json *v = r->list->child; v; v = v->next)
+		if (!v->next || told++ < UNABLE_TOLD) {
+			buf_adds(&b, "  ");
+			text_clean(&b, json_str(v, "text"), SIZE_MAX, 400);
+			buf_adds(&b, "\n");
+		}
+	fputs(b.data, stderr);
+	buf_clear(&b);
+}
+
+void queue_tell_unable(const struct context *ctx, struct ledger *l, const struct grid_config *c,
+		       const struct queueing *q)
+{
+	struct snapshot s = {0};
+	struct reasons first = {0};
+	const char *id = NULL;
+	size_t n = 0;
+	bool open = false;
+	struct err none;
+	for (size_t i = 0; i < q->ids.n; i++) {
+		struct json_error je;
+		struct reasons r = {.list = json_new(JSON_ARRAY)};
+		struct json *doc = json_parse(q->texts.v[i], strlen(q->texts.v[i]), &je);
+		bool ask = doc && (l->folder.ref || !registered_could(l, c, doc));
+		if (ask && !open && open_snapshot(ctx, NULL, &s, &none)) {
+			json_free(r.list);
+			json_free(doc);
+			break; /* only a warning */
+		}
+		open = open || ask;
+		bool unable = ask && why_never_runs(&s, doc, &r);
+		if (unable && !n++) {
+			id = q->ids.v[i];
+			first = r;
+		} else
+			json_free(r.list);
+		json_free(doc);
+	}
+	if (n)
+		tell_unable(id, n, &first);
+	json_free(first.list);
+	snapshot_close(&s);
 }
 
 void queueing_clear(struct queueing *q)

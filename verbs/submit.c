@@ -285,6 +285,8 @@ static int judge_one(struct submission *w, size_t i, struct ledger *l, const str
 	char **text = &w->q.texts.v[i];
 	struct json *doc = taskfiles_doc(&w->files, w->q.ids.v[i], *text, p);
 	bool changed = doc && w->files.paths.n && w->made.members;
+	if (doc && w->files.paths.n)
+		taskfiles_stamp(&w->files, doc, text);
 	if (changed)
 		making_apply(&w->made, doc);
 	if (doc && (json_get(doc, "needs") || json_get(doc, "after"))) { /* which may be of groups */
@@ -484,6 +486,7 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 	    judge_all(&w, &l, &c, key, &p, e) ||
 	    (!w.force && (queue_nodes_know(ctx, &l, w.level, e) || queue_inputs_there(&l, &w.q, &w.inputs.trees, e))))
 		goto out;
+	queue_tell_unable(ctx, &l, &c, &w.q);
 	rc = finish(&w, &l, e);
 out:
 	free(key);

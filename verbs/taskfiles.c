@@ -1,8 +1,8 @@
 #include "verbs/taskfiles.h"
-#include "base/clock.h"
 #include "base/file.h"
 #include "schema/task.h"
 #include "verbs/commands.h"
+#include "verbs/making.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +10,6 @@ static void add_flow(struct taskfiles *f, struct json *doc, const char *path, co
 		     struct strs *texts, struct problems *p)
 {
 	struct flow flow;
-	char when[32];
 	if (f->group)
 		json_set(doc, "group", json_new_str(f->group));
 	p->file = path;
@@ -18,10 +17,7 @@ static void add_flow(struct taskfiles *f, struct json *doc, const char *path, co
 	p->file = NULL;
 	for (size_t i = 0; i < flow.n; i++) {
 		struct json *task = flow.v[i].doc;
-		if (!json_get(task, "submitted_by"))
-			json_set(task, "submitted_by", json_new_str(f->by));
-		if (!json_get(task, "created_at"))
-			json_set(task, "created_at", json_new_str(clock_format(clock_now(), when)));
+		making_by(task, f->by);
 		char *text = task_text(task);
 		strs_add(ids, flow.v[i].id);
 		strs_add(texts, text);
@@ -74,6 +70,32 @@ struct json *taskfiles_doc(const struct taskfiles *f, const char *id, const char
 		if (!strcmp(f->flow.v[i].id, id))
 			return json_copy(f->flow.v[i].doc);
 	return task_read(text, strlen(text), p);
+}
+
+static void insert(struct buf *b, const struct json *doc, const char *name)
+{
+	buf_addf(b, ", \"%s\": ", name);
+	json_write(b, json_get(doc, name), 0);
+}
+
+void taskfiles_stamp(const struct taskfiles *f, struct json *doc, char **text)
+{
+	bool by = !json_get(doc, "submitted_by"), at = !json_get(doc, "created_at");
+	const char *end = strrchr(*text, '}');
+	struct buf b = {0};
+	if (json_get(doc, "signatures") || !end || !doc->child || (!by && !at))
+		return;
+	making_by(doc, f->by);
+	while (end > *text && strchr(" \t\r\n", end[-1]))
+		end--;
+	buf_add(&b, *text, (size_t)(end - *text));
+	if (by)
+		insert(&b, doc, "submitted_by");
+	if (at)
+		insert(&b, doc, "created_at");
+	buf_adds(&b, end);
+	free(*text);
+	*text = buf_detach(&b);
 }
 
 void taskfiles_clear(struct taskfiles *f)

@@ -17,5 +17,8 @@ int taskfiles_read(struct taskfiles *f, const char *path, struct strs *ids, stru
 		   struct err *e);
 /* A row's document, with the lines of its file; NULL: it is none, which goes to p. The caller's. */
 struct json *taskfiles_doc(const struct taskfiles *f, const char *id, const char *text, struct problems *p);
+/* Who submits it and when, into the document and its text, where that does not say; the rest of the text stays byte for
+ * byte. Nothing into one that is signed: its signatures would no longer hold. */
+void taskfiles_stamp(const struct taskfiles *f, struct json *doc, char **text);
 void taskfiles_clear(struct taskfiles *f);
 #endif

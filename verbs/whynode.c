@@ -124,14 +124,13 @@ struct counts {
 	char lacked[100]; /* what none of the able offers */
 };
 
-static void ask(const struct snapshot *s, const struct snapshot_task *t, size_t at, struct counts *c, struct reasons *r)
+/* Could it ever run there, by what the node has and offers? */
+static bool could(const struct snapshot_node *n, const struct json *doc, const struct rooms_found *found,
+		  struct counts *c, struct reasons *r)
 {
-	const struct snapshot_node *n = &s->nodes[at];
-	const struct json *wanted = json_get(t->doc, "labels");
-	struct rooms_found found;
-	char what[160], lacks[100], words[ORDER_WORDS];
+	const struct json *wanted = json_get(doc, "labels");
+	char lacks[100];
 	c->alive++;
-	rooms_judge(&r->rooms, at, t, &found);
 	bool carries = node_has_labels(n->file, wanted);
 	c->carriers += carries;
 	if (!carries) {
@@ -139,14 +138,69 @@ static void ask(const struct snapshot *s, const struct snapshot_task *t, size_t 
 		because(r, "labels", "node %s lacks the label%s %s", n->id, strchr(missing, ',') ? "s" : "", missing);
 		free(missing);
 	}
-	if (why_never(n, &found, r) || !carries)
-		return;
+	if (why_never(n, found, r) || !carries)
+		return false;
 	c->able++;
-	if (!consents(n, t->doc, r, lacks)) {
+	if (!consents(n, doc, r, lacks)) {
 		memcpy(c->lacked, lacks, sizeof lacks);
-		return;
+		return false;
 	}
 	c->offer++;
+	return true;
+}
+
+/* False: a living node could run it, or none lives. */
+static bool nobody_could(const struct counts *c, const struct json *doc, struct reasons *r)
+{
+	if (!c->alive || c->offer)
+		return false;
+	if (!c->carriers) {
+		char *all = join_labels(json_get(doc, "labels"), NULL, ",");
+		because(r, "labels",
+			"no living node carries all its labels (%s): start one with dgrid worker --labels %s", all,
+			all);
+		free(all);
+	} else if (!c->able)
+		because(r, "resources",
+			"no living node could ever run it: start one that has what it asks for, or "
+			"submit it anew with less");
+	else
+		because(
+		    r, "consent",
+		    "no node offers %s to its signer, or says so (dgrid worker --network or --secrets, by its owner)",
+		    c->lacked);
+	return true;
+}
+
+static bool lives(const struct snapshot_node *n)
+{
+	return n->state != NODE_LEFT && n->state != NODE_SILENT;
+}
+
+bool why_never_runs(const struct snapshot *s, const struct json *doc, struct reasons *r)
+{
+	struct counts c = {0};
+	struct rooms_found found = {0};
+	struct fit_node node;
+	struct fit_want want;
+	fit_want_read(&want, doc);
+	for (size_t i = 0; i < s->n_nodes; i++)
+		if (lives(&s->nodes[i])) {
+			rooms_node(&s->nodes[i], &node);
+			found.n_never = fit_never(&node, &s->config, doc, &want, found.never);
+			could(&s->nodes[i], doc, &found, &c, r);
+		}
+	return nobody_could(&c, doc, r);
+}
+
+static void ask(const struct snapshot *s, const struct snapshot_task *t, size_t at, struct counts *c, struct reasons *r)
+{
+	const struct snapshot_node *n = &s->nodes[at];
+	struct rooms_found found;
+	char what[160], words[ORDER_WORDS];
+	rooms_judge(&r->rooms, at, t, &found);
+	if (!could(n, t->doc, &found, c, r))
+		return;
 	if (vote_has(t->doc, n->id))
 		because(r, "voted", "node %s has voted on it already", n->id);
 	else if (not_enrolled(r, n->id, what))
@@ -171,12 +225,11 @@ static void ask(const struct snapshot *s, const struct snapshot_task *t, size_t 
 
 void why_nodes(const struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
 {
-	const struct json *wanted = json_get(t->doc, "labels");
 	struct counts c = {0};
 	if (!r->rooms.s)
 		rooms_open(&r->rooms, s);
 	for (size_t i = 0; i < s->n_nodes; i++)
-		if (s->nodes[i].state != NODE_LEFT && s->nodes[i].state != NODE_SILENT)
+		if (lives(&s->nodes[i]))
 			ask(s, t, i, &c, r);
 	why_left(s, t->doc, c.free, r);
 	if (!s->n_nodes)
@@ -184,21 +237,8 @@ void why_nodes(const struct snapshot *s, const struct snapshot_task *t, struct r
 	else if (!c.alive)
 		because(r, "nobody-alive", "none of the %zu known node%s is alive: start one with dgrid worker",
 			s->n_nodes, s->n_nodes == 1 ? "" : "s");
-	else if (!c.carriers) {
-		char *all = join_labels(wanted, NULL, ",");
-		because(r, "labels",
-			"no living node carries all its labels (%s): start one with dgrid worker --labels %s", all,
-			all);
-		free(all);
-	} else if (!c.able)
-		because(r, "resources",
-			"no living node could ever run it: start one that has what it asks for, or "
-			"submit it anew with less");
-	else if (!c.offer)
-		because(
-		    r, "consent",
-		    "no node offers %s to its signer, or says so (dgrid worker --network or --secrets, by its owner)",
-		    c.lacked);
+	else if (nobody_could(&c, t->doc, r))
+		;
 	else if (c.free && !r->waits && json_get(t->doc, "secrets"))
 		because(r, "soon",
 			"%zu node%s with a free slot should take it at the next poll, where its owner gives the "

@@ -17,4 +17,7 @@ void because(struct reasons *r, const char *code, const char *fmt, ...) __attrib
 bool not_enrolled(const struct reasons *r, const char *node, char what[160]);
 /* The nodes, one by one: who could take the queued task, and what keeps each from it. */
 void why_nodes(const struct snapshot *s, const struct snapshot_task *t, struct reasons *r);
+/* Could no node that lives ever run such a task, which may be still to be queued? Then the reasons say what keeps each
+ * from it, and what to do comes last. False: one could, or none lives. */
+bool why_never_runs(const struct snapshot *s, const struct json *doc, struct reasons *r);
 #endif
