@@ -56,6 +56,13 @@ static void values(void)
 	makes("--memory", "2G", "{\"memory_mb\":2048}");
 	makes("--memory", "1024g", "{\"memory_mb\":1048576}");
 	makes("--memory", "1025g", NULL);
+	makes("--disk-mb", "9g", "{\"disk_mb\":9216}");
+	makes("--disk-mb", "16t", "{\"disk_mb\":16777216}");
+	makes("--disk-mb", "17t", NULL);
+	makes("--out-mb", "2G", "{\"out_mb\":2048}");
+	makes("--out-mb", "0", "{\"out_mb\":0}");
+	makes("--out-mb", "3g", NULL);
+	makes("--out-mb", "m", NULL);
 	makes("--memory", "0", NULL);
 	makes("--memory", "m", NULL);
 	makes("--memory", "1k", NULL);

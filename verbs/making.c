@@ -18,7 +18,7 @@ enum kind {
 	ID,	  /* as ids are */
 	WHOLE,	  /* a whole number within min and max */
 	NUMBER,	  /* of processors */
-	MEMORY,	  /* in MB, or 512m, 2g */
+	SIZE,	  /* in MB, or 512m, 2g, 1t */
 	WHEN,	  /* a time, or how long from now */
 	LIST,	  /* one more of an array of such */
 	IDS,	  /* the same; several by commas */
@@ -53,7 +53,7 @@ static const struct making_row {
      0},
     {{MAKING, "--memory", "MB", NULL, "memory in MB, or 512m, 2g; up to the grid's max_memory_mb, the default"},
      "memory_mb",
-     MEMORY,
+     SIZE,
      1,
      1048576},
     {{MAKING, "--pids", "N", NULL, "processes and threads, up to the grid's max_pids, the default"},
@@ -67,9 +67,9 @@ static const struct making_row {
      1,
      88473600},
     {{MAKING, "--out-mb", "MB", NULL,
-      "what it may leave in /out, up to the grid's max_out_mb, the default; 0: nothing"},
+      "what it may leave in /out, in MB, or 512m, 2g; up to the grid's max_out_mb, the default; 0: nothing"},
      "out_mb",
-     WHOLE,
+     SIZE,
      0,
      2048},
     {{MAKING, "--secret", "NAME", NULL,
@@ -89,9 +89,10 @@ static const struct making_row {
      TEXT,
      0,
      0},
-    {{MAKING, "--disk-mb", "MB", NULL, "how much of its node's disk it uses; default: what --out-mb says"},
+    {{MAKING, "--disk-mb", "MB", NULL,
+      "how much of its node's disk it uses, in MB, or 9g, 1t; default: what --out-mb says"},
      "disk_mb",
-     WHOLE,
+     SIZE,
      1,
      MEMBER_DISK_MAX},
     {{MAKING, "--resource", "NAME=N,...", NULL,
@@ -208,18 +209,20 @@ static const struct making_row *row_of(const char *member)
 
 /* ---- an option's value ---- */
 
-static int take_memory(const struct making_row *r, const char *value, long *n, struct err *e)
+static int take_size(const struct making_row *r, const char *value, long *n, struct err *e)
 {
+	static const char units[] = "mMgGtT";
 	size_t digits = strspn(value, "0123456789");
-	const char *unit = value + digits;
-	bool giga = *unit == 'g' || *unit == 'G', known = !*unit || (!unit[1] && strchr("mMgG", *unit));
+	const char *unit = value + digits, *known = *unit && !unit[1] ? strchr(units, *unit) : NULL;
+	long mb = known ? 1L << 10 * ((known - units) / 2) : 1;
 	char *number = xstrndup(value, digits);
 	struct err bad;
-	int rc = known ? parse_number(r->told.name, number, r->min, giga ? r->max / 1024 : r->max, n, &bad) : -1;
-	*n = rc || !giga ? *n : *n * 1024;
+	int rc = known || !*unit ? parse_number(r->told.name, number, r->min, r->max / mb, n, &bad) : -1;
+	*n = rc ? *n : *n * mb;
 	free(number);
-	return rc ? err_set(e, ERR_USAGE, "%s: expected megabytes, or memory such as 512m or 2g, found '%.100s'",
-			    r->told.name, value)
+	return rc ? err_set(e, ERR_USAGE,
+			    "%s: expected megabytes from %ld to %ld, or a size such as 512m or 2g, found '%.100s'",
+			    r->told.name, r->min, r->max, value)
 		  : 0;
 }
 
@@ -357,9 +360,9 @@ int making_take(struct making *m, const struct usage_option *o, const char *valu
 		rc = check_id(o, value, e);
 		break;
 	case WHOLE:
-	case MEMORY:
-		rc = r->kind == WHOLE ? parse_number(o->name, value, r->min, r->max, &n, e)
-				      : take_memory(r, value, &n, e);
+	case SIZE:
+		rc =
+		    r->kind == WHOLE ? parse_number(o->name, value, r->min, r->max, &n, e) : take_size(r, value, &n, e);
 		made = json_new_int(n);
 		break;
 	case NUMBER:
