@@ -199,6 +199,7 @@ static void others(void)
 			       .secrets = names,
 			       .slots = 1,
 			       .waiting = 1,
+			       .waiting_tasks = names,
 			       .turns = "free",
 			       .turn_ms = 1,
 			       .spoke_ms = 1};
