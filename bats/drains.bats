@@ -106,6 +106,8 @@ audited() {
 	[ "$(ledger_ls queue | tr '\n' ' ')" = 'grouped labelled ' ]
 	run -0 "$DGRID" why grouped
 	[[ "$output" == *"the group sweep is paused by ann"* ]]
+	run -0 --separate-stderr "$DGRID" resume --group nog
+	[[ "$stderr" == 'dgrid: not paused: the group nog' && "$output" == *"still paused: the group sweep"* ]]
 	run -0 "$DGRID" resume --group sweep --label gpu
 	run -128 git -C "$ORIGIN" cat-file -e main:tasks/paused.json
 	once n1 --labels gpu
@@ -194,6 +196,7 @@ audited() {
 	wait_until 90 grep -q 'one is tried' "$T/bad.log"
 	wait_until 90 ledger_has completed well
 	wait_until 60 grep -q 'the task that was tried succeeded: claiming as before' "$T/bad.log"
+	run -1 grep 'mended, claiming again' "$T/bad.log" # it only tried one
 	wait_until 60 has_state bad active
 	audited
 }

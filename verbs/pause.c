@@ -147,7 +147,10 @@ static int cmd_pause(const struct context *ctx, const struct verb *verb, int arg
 	for (size_t i = 0; i < p.done.n && !rc; i++)
 		printf("%s: %s\n", p.resume ? "resumed" : "paused", p.done.v[i]);
 	for (size_t i = 0; i < p.already.n && !rc; i++)
-		printf("already %s: %s\n", p.resume ? "running" : "paused", p.already.v[i]);
+		if (p.resume)
+			fprintf(stderr, "dgrid: not paused: %s\n", p.already.v[i]);
+		else
+			printf("already paused: %s\n", p.already.v[i]);
 	for (size_t i = 0; i < p.left.n && !rc && p.resume; i++)
 		printf("still paused: %s\n", p.left.v[i]);
 	if (!rc && !p.resume)

@@ -153,6 +153,7 @@ static void tell(const struct blame *b, char why[160])
 static void try_one(struct probation *p, const struct slots *s, struct ledger *l, struct selfcheck *fit)
 {
 	bool still = look(l, s->node_id, p->since).bad;
+	fit->end_told = !strcmp(fit->trouble, fit->blamed);
 	fit->blamed[0] = 0;
 	fit->check_at = clock_mono_ms();
 	if (!still) {

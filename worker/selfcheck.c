@@ -20,6 +20,7 @@ bool selfcheck_pause(struct selfcheck *s, const char *why)
 		if (*p == '\n')
 			*p = ' ';
 	bool news = strcmp(s->trouble, text) != 0;
+	s->end_told = s->end_told && !news;
 	if (news)
 		log_at(LOG_ERROR, "worker", "no claims until this is mended: %s", text);
 	memcpy(s->trouble, text, sizeof text);
@@ -177,8 +178,9 @@ bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_conf
 		return false;
 	}
 	bool mended = s->trouble[0];
-	if (mended)
+	if (mended && !s->end_told)
 		log_at(LOG_INFO, "worker", "mended, claiming again: %s", s->trouble);
+	s->end_told = false;
 	s->trouble[0] = 0;
 	s->wait_ms = 0;
 	return mended;

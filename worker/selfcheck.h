@@ -25,6 +25,7 @@ struct selfcheck {	   /* starts as {0} */
 	bool limits;	   /* likewise: this grid takes only nodes that hold tasks to their limits */
 	char barred[256];  /* the caller's too: why this node may not speak to the grid at all; "": it may */
 	char blamed[256];  /* likewise: tasks fail here that succeed elsewhere, see probation.h; "": they do not */
+	bool end_told;	   /* likewise: what ends the trouble that there is now is in the log already */
 	char trouble[256]; /* "" when fit */
 	int64_t check_at, wait_ms; /* monotonic; 0: no check is due */
 	struct selfcheck_image *images;
