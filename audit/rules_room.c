@@ -25,14 +25,14 @@ static struct grid_config least(const struct rule_move *m)
 	const struct world *w = &m->rules->world;
 	struct grid_config c = w->config; /* borrowed, and never cleared */
 	const struct grid_config *other;
+	double cpus = config_cpus(&c);
+	int64_t memory_mb = config_memory_mb(&c);
 	for (size_t n = 1; (other = rule_settings(m, n, m->c->at)); n++) {
-		c.max_cpus = other->max_cpus < c.max_cpus ? other->max_cpus : c.max_cpus;
-		c.max_memory_mb = other->max_memory_mb < c.max_memory_mb ? other->max_memory_mb : c.max_memory_mb;
+		cpus = config_cpus(other) < cpus ? config_cpus(other) : cpus;
+		memory_mb = config_memory_mb(other) < memory_mb ? config_memory_mb(other) : memory_mb;
 	}
-	if (w->unknown)
-		c.max_cpus = 0;
-	if (w->unknown)
-		c.max_memory_mb = 0;
+	c.default_cpus = c.max_cpus = w->unknown ? 0 : cpus;
+	c.default_memory_mb = c.max_memory_mb = w->unknown ? 0 : memory_mb;
 	return c;
 }
 

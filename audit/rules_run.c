@@ -78,7 +78,7 @@ static void judge_limits(const struct rule_move *m, const struct json *result, i
 	const struct json *seconds = json_get(m->old, "cpu_seconds"),
 			  *had = json_get(json_get(result, "limits"), "cpu_seconds");
 	const struct json *given = json_get(result, "limits");
-	double most[sizeof limits / sizeof *limits] = {0};
+	double most[sizeof limits / sizeof *limits] = {0}, usual[sizeof limits / sizeof *limits] = {0};
 	const struct grid_config *c;
 	if (!rule_fields(m, FIELD_LIMITS, given))
 		return;
@@ -86,14 +86,18 @@ static void judge_limits(const struct rule_move *m, const struct json *result, i
 		int64_t output = json_get(m->old, "points") ? c->point_output_bytes : c->output_limit_bytes;
 		const double gives[] = {c->max_cpus,	   (double)c->max_memory_mb, (double)c->max_pids,
 					(double)c->tmp_mb, (double)output,	     (double)c->max_out_mb};
-		for (size_t i = 0; i < sizeof gives / sizeof *gives; i++)
+		const double unasked[] = {config_cpus(c), (double)config_memory_mb(c), gives[2], gives[3], gives[4],
+					  gives[5]};
+		for (size_t i = 0; i < sizeof gives / sizeof *gives; i++) {
 			most[i] = gives[i] > most[i] ? gives[i] : most[i];
+			usual[i] = unasked[i] > usual[i] ? unasked[i] : usual[i];
+		}
 	}
 	for (size_t i = 0; i < sizeof most / sizeof *most; i++) {
 		bool none = json_get(m->old, "secrets") && !strcmp(limits[i].name, "out_mb");
 		double asked = limits[i].tasks && (none || json_get(m->old, limits[i].name))
 				   ? number(m->old, limits[i].name)
-				   : most[i],
+				   : usual[i],
 		       is = number(given, limits[i].name);
 		asked = asked > most[i] ? most[i] : asked;
 		if (is > asked * 1.0001) { /* written with six digits */

@@ -100,6 +100,14 @@ check_history() {
 	# One that does not ask gets all that a task gets here, whatever the ceilings are.
 	wait_until 60 ledger_has completed any
 	[ "$(ledger_json completed any | jq .result.limits.memory_mb)" = 256 ]
+	# Or what the grid gives: two such run beside each other on a node that one of them would fill by the ceilings.
+	run -65 "$DGRID" config default_memory_mb 5000
+	[[ "$output" == *"default_memory_mb: larger than max_memory_mb (expected at most 4096)"* ]]
+	"$DGRID" config default_memory_mb 64
+	"$DGRID" config default_cpus 0.05
+	"$DGRID" submit --id usual -- true
+	wait_until 60 ledger_has completed usual
+	[ "$(ledger_json completed usual | jq -c '.result.limits | [.cpus, .memory_mb]')" = '[0.05,64]' ]
 	run -0 "$DGRID" why large
 	[[ "$output" == *"attic: one task gets at most 256 MB of memory, 2048 wanted"*"no living node could ever run it"* ]]
 	[[ "$output" != *"nothing stands in its way"* ]]

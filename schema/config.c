@@ -324,13 +324,36 @@ static void parse_title(struct grid_config *c, const struct json *m, struct prob
 	c->title = xstrdup(m->text);
 }
 
-static void parse_max_cpus(struct grid_config *c, const struct json *m, struct problems *p)
+static void parse_cpus(double *to, const struct json *m, struct problems *p)
 {
 	double d = m->type == JSON_NUMBER ? strtod(m->text, NULL) : -1;
 	if (!(d >= 0.01 && d <= 1024))
-		problem_in(p, m->line, m->col, "max_cpus", "expected a number from 0.01 to 1024");
+		problem_in(p, m->line, m->col, m->name, "expected a number from 0.01 to 1024");
 	else
-		c->max_cpus = d;
+		*to = d;
+}
+
+static void parse_max_cpus(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	parse_cpus(&c->max_cpus, m, p);
+}
+
+static void parse_default_cpus(struct grid_config *c, const struct json *m, struct problems *p)
+{
+	if (m->type == JSON_NULL)
+		c->default_cpus = 0; /* as without the setting */
+	else
+		parse_cpus(&c->default_cpus, m, p);
+}
+
+double config_cpus(const struct grid_config *c)
+{
+	return c->default_cpus > 0 ? c->default_cpus : c->max_cpus;
+}
+
+int64_t config_memory_mb(const struct grid_config *c)
+{
+	return c->default_memory_mb ? c->default_memory_mb : c->max_memory_mb;
 }
 
 /* Every setting: a whole number within its range, or what a function of its own reads. */
@@ -353,9 +376,13 @@ static const struct setting {
     {NUMBER(min_timeout_seconds, 10, 1, 86400), "the shortest time limit that a task may ask for"},
     {NUMBER(max_timeout_seconds, 300, 1, 86400), "the longest time limit that a task may ask for"},
     {OTHER(max_cpus, parse_max_cpus, "number, 0.01-1024", "1"),
-     "the most processors that a task may ask for, and what it gets when it does not ask"},
-    {NUMBER(max_memory_mb, 512, 16, 1048576), "the same for memory"},
-    {NUMBER(max_pids, 64, 3, 4096), "the same for processes and threads"},
+     "the most processors that a task may ask for, and without `default_cpus` what it gets when it does not ask"},
+    {NUMBER(max_memory_mb, 512, 16, 1048576), "the same for memory, with `default_memory_mb`"},
+    {OTHER(default_cpus, parse_default_cpus, "number, 0.01-1024", ""),
+     "the processors that a task gets when it does not ask, at most `max_cpus`"},
+    {NUMBER(default_memory_mb, 0, 4, 1048576), "the same for memory"},
+    {NUMBER(max_pids, 64, 3, 4096),
+     "the most processes and threads that a task may ask for, and what it gets when it does not ask"},
     {NUMBER(tmp_mb, 64, 1, 65536), "the size of a task's `/tmp`"},
     {NUMBER(output_limit_bytes, 10240, 256, 262144), "kept of each stream of a task: its beginning and its end"},
     {NUMBER(point_output_bytes, 1024, 128, 16384), "the same of each point of a task with `points`"},
@@ -490,6 +517,11 @@ void config_parse(struct grid_config *c, const char *text, size_t len, struct pr
 			parse_member(c, m, p);
 	if (c->min_timeout_seconds > c->max_timeout_seconds)
 		problem_in(p, 1, 1, "min_timeout_seconds", "larger than max_timeout_seconds (expected at most that)");
+	if (c->default_cpus > c->max_cpus)
+		problem_in(p, 1, 1, "default_cpus", "larger than max_cpus (expected at most %g)", c->max_cpus);
+	if (c->default_memory_mb > c->max_memory_mb)
+		problem_in(p, 1, 1, "default_memory_mb", "larger than max_memory_mb (expected at most %lld)",
+			   (long long)c->max_memory_mb);
 	const struct json *quorum = json_get(j, "quorum");
 	if (c->quorum && quorum && (2 * c->quorum <= c->replicas || c->quorum > c->replicas))
 		problem_in(p, quorum->line, quorum->col, "quorum",

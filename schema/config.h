@@ -23,16 +23,17 @@ struct grid_config {
 	    max_in_mb, max_in_files,   /* what a task may be given in /in; max_in_mb 0: nothing */
 	    keep_out_days,	       /* how long that is kept */
 	    checkpoint_seconds,	       /* between two checkpoints of a running task */
+	    default_memory_mb,	       /* 0: as max_memory_mb */
 	    replicas, quorum;	       /* of tasks that do not say, see vote.h; quorum 0: a majority */
 	int64_t max_pids_once;	       /* by programs whose default was another; the same where the file says */
 	bool workers_promote;	 /* "promote": idle workers move approved tasks to the queue, else a workflow does */
 	bool maintain_schedules; /* "schedule": a workflow queues what is due, else workers do */
 	char *networks[17];	 /* NULL-terminated: names of networks that tasks may ask for */
-	double max_cpus;
-	bool require_signed_tasks; /* workers run only what somebody in allowed_signers has signed */
-	bool require_limits;	   /* only nodes whose engine holds tasks to their limits claim any */
-	bool require_signed_nodes; /* what nodes commit is signed with a key of nodes/keys/NODE.pub */
-	bool fair_share;	   /* among equal priority the submitter with the fewest running tasks first */
+	double max_cpus, default_cpus; /* default_cpus 0: as max_cpus */
+	bool require_signed_tasks;     /* workers run only what somebody in allowed_signers has signed */
+	bool require_limits;	       /* only nodes whose engine holds tasks to their limits claim any */
+	bool require_signed_nodes;     /* what nodes commit is signed with a key of nodes/keys/NODE.pub */
+	bool fair_share;	       /* among equal priority the submitter with the fewest running tasks first */
 	struct config_concurrency {
 		char *name;
 		int64_t most;
@@ -52,6 +53,10 @@ void config_clear(struct grid_config *c);
 const char *config_pins(const struct grid_config *c, const char *image);
 /* Is an image with that digest, with or without "sha256:", the one that the grid means? */
 bool config_pinned(const char *pins, const char *digest);
+
+/* What a task gets that does not say: the default, else the most. */
+double config_cpus(const struct grid_config *c);
+int64_t config_memory_mb(const struct grid_config *c);
 
 /* Setting i, in the order of the manual; false behind the last. */
 struct config_setting {

@@ -190,13 +190,14 @@ int fit_turns(const struct fit_turn *a, const struct fit_turn *b)
 /* Who does not say gets what the grid gives, or all that the node gives one task. */
 static int64_t cpus_of(const struct fit_node *n, const struct grid_config *c, const struct fit_want *w)
 {
-	int64_t usual = (int64_t)(c->max_cpus * 1000 + 0.999);
+	int64_t usual = (int64_t)(config_cpus(c) * 1000 + 0.999);
 	return w->cpus ? w->cpus : usual < n->max_cpus ? usual : n->max_cpus;
 }
 
 static int64_t memory_of(const struct fit_node *n, const struct grid_config *c, const struct fit_want *w)
 {
-	return w->memory_mb ? w->memory_mb : c->max_memory_mb < n->max_memory_mb ? c->max_memory_mb : n->max_memory_mb;
+	int64_t usual = config_memory_mb(c);
+	return w->memory_mb ? w->memory_mb : usual < n->max_memory_mb ? usual : n->max_memory_mb;
 }
 
 /* ---- what runs ---- */

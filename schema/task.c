@@ -95,10 +95,10 @@ int task_judge(struct task *t, struct json *doc, const char *file_id, const stru
 	*t = (struct task){.doc = doc,
 			   .priority = 5,
 			   .max_attempts = TASK_MAX_ATTEMPTS,
-			   .memory_mb = c->max_memory_mb,
+			   .memory_mb = config_memory_mb(c),
 			   .pids = c->max_pids,
 			   .out_mb = json_get(doc, "secrets") ? 0 : c->max_out_mb,
-			   .cpus = c->max_cpus,
+			   .cpus = config_cpus(c),
 			   .usual_image = xstrdup(c->images[0] ? c->images[0] : "")};
 	t->image = t->usual_image;
 	const struct members k = {.t = t, .c = c, .file_id = file_id, .p = p};

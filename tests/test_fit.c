@@ -179,7 +179,10 @@ static void one_grid(int number)
 
 static void grids(void)
 {
-	static const char settings[] = "{\"images\": [\"a:1\", \"b:1\"], \"max_cpus\": 4, \"max_memory_mb\": 512}";
+	static const char *const all[] = {
+	    "{\"images\": [\"a:1\", \"b:1\"], \"max_cpus\": 4, \"max_memory_mb\": 512}",
+	    "{\"images\": [\"a:1\", \"b:1\"], \"max_cpus\": 4, \"max_memory_mb\": 512, \"default_cpus\": 0.5, "
+	    "\"default_memory_mb\": 100}"};
 	struct err e;
 	struct problems p = {0};
 	l = (struct ledger){.git = {.dir = file_temp_dir(&e)}};
@@ -188,13 +191,15 @@ static void grids(void)
 		CHECK(!file_mkdirs(path, &e), path);
 		free(path);
 	}
-	config_defaults(&config);
-	config_parse(&config, settings, strlen(settings), &p);
-	CHECK(!p.n, settings);
-	for (int i = 0; i < GRIDS; i++)
-		one_grid(i);
+	for (int k = 0; k < 2; k++) {
+		config_defaults(&config);
+		config_parse(&config, all[k], strlen(all[k]), &p);
+		CHECK(!p.n, all[k]);
+		for (int i = 0; i < GRIDS / 2; i++)
+			one_grid(i);
+		config_clear(&config);
+	}
 	problems_clear(&p);
-	config_clear(&config);
 	file_remove_tree(l.git.dir, &e);
 	free(l.git.dir);
 }

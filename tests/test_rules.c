@@ -596,6 +596,12 @@ static void runs(void)
 	try_run("success", ran, RULE_RESULT_TASK, "another image");
 	snprintf(ran, sizeof ran, other, "alpine:3.20", TRUE_SHA256, 513, "");
 	try_run("success", ran, RULE_RESULT_TASK, "more memory than the settings give");
+	settings = "{\"default_memory_mb\":64}";
+	for (int mb = 64; mb <= 512; mb += 448) {
+		snprintf(ran, sizeof ran, other, "alpine:3.20", TRUE_SHA256, mb, "");
+		try_run("success", ran, mb == 64 ? RULE_N : RULE_RESULT_TASK, "more than it gets that does not ask");
+	}
+	settings = NULL;
 	snprintf(ran, sizeof ran, other, "alpine:3.20", TRUE_SHA256, 512, ",\"note\":\"x\"");
 	try_run("success", ran, RULE_DOC_FIELDS, "a member that dgrid does not write");
 	/* What must not be claimed. */
@@ -761,6 +767,18 @@ static void room(void)
 	    {"what does not say gets the usual", NULL, OFFER, "\"cpus\":2,\"memory_mb\":4", {usual}, false},
 	    {"which counts", NULL, OFFER, "\"cpus\":0.5,\"memory_mb\":4", {usual, usual}, true},
 	    {"or all that a task gets", "{\"max_cpus\":8}", OFFER, "\"cpus\":1,\"memory_mb\":4", {usual}, false},
+	    {"by the grid's default, which lets two run beside it",
+	     "{\"max_cpus\":8,\"default_cpus\":1,\"default_memory_mb\":64}",
+	     OFFER,
+	     "\"cpus\":2,\"memory_mb\":4",
+	     {usual, usual},
+	     false},
+	    {"by the grid's default, and no more",
+	     "{\"max_cpus\":8,\"default_cpus\":1,\"default_memory_mb\":64}",
+	     OFFER,
+	     "\"cpus\":2.5,\"memory_mb\":4",
+	     {usual, usual},
+	     true},
 	    {"and no more", "{\"max_cpus\":8}", OFFER, "\"cpus\":1.5,\"memory_mb\":4", {usual}, true},
 	    {"a file without an offer", NULL, "{\"node_id\":\"n1\"}", "\"cpus\":64", {two, two}, false},
 	};

@@ -149,8 +149,8 @@ static double number(struct again *a, const struct json *j, double dflt, double 
 static void set_limits(struct again *a, const struct grid_config *c)
 {
 	const struct json *l = json_get(a->recorded, "limits");
-	double cpus = json_get(a->doc, "cpus") ? a->task.cpus : c->max_cpus,
-	       memory = json_get(a->doc, "memory_mb") ? (double)a->task.memory_mb : (double)c->max_memory_mb,
+	double cpus = json_get(a->doc, "cpus") ? a->task.cpus : config_cpus(c),
+	       memory = json_get(a->doc, "memory_mb") ? (double)a->task.memory_mb : (double)config_memory_mb(c),
 	       pids = json_get(a->doc, "pids") ? (double)a->task.pids : (double)c->max_pids;
 	struct machine m;
 	machine_read(&m);
