@@ -271,6 +271,7 @@ static const struct {
     {FIELD_NODE, "slots", WHOLE, 0, INT64_MAX, NULL, OWN},
     {FIELD_NODE, "busy", WHOLE, 0, INT64_MAX, NULL, OWN},
     {FIELD_NODE, "waiting", WHOLE, 0, INT64_MAX, NULL, OWN},
+    {FIELD_NODE, "builds", OBJECT, 0, 0, NULL, OWN},
     {FIELD_NODE, "waiting_tasks", IDS, 0, 0, NULL, OWN},
     {FIELD_NODE, "turn_ms", WHOLE, 0, INT64_MAX, NULL, OWN},
     {FIELD_NODE, "spoke_ms", WHOLE, 0, INT64_MAX, NULL, OWN},

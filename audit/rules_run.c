@@ -50,7 +50,7 @@ static void judge_image(const struct rule_move *m, const struct json *result, in
 	}
 	for (size_t n = 0; !good && (c = rule_settings(m, n, claimed)); n++) {
 		const char *asked = own ? own : c->images[0], *pins = asked ? config_pins(c, asked) : NULL;
-		good = host ? !pins
+		good = host ? !pins && !(asked && config_build(c, asked))
 			    : asked && !strcmp(asked, image) && is_one_of(asked, c->images) &&
 				  (!pins || (digest && config_pinned(pins, digest)));
 	}

@@ -13,6 +13,7 @@ teardown() {
 	local left
 	common_teardown
 	network_teardown
+	images_teardown
 	if [ -f "$T/moves" ]; then docker rmi "$(<"$T/moves")" >/dev/null; fi
 	left=$(docker ps --all --quiet --filter "label=dgrid.node=$NODE" 2>/dev/null)
 	# shellcheck disable=SC2086 # a list of ids
@@ -33,6 +34,7 @@ teardown() {
 @test "docker: a task with checkpoints goes on where another node stopped, or died" { check_checkpoints; }
 
 @test "docker: the image that grid.json pins runs, and no other" { check_pins; }
+@test "docker: an image that the grid orders is built where its owner allows it, and nowhere else" { check_build; }
 @test "docker: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }
 @test "docker: a network that its owner made, for signed tasks of a grid that names it" { check_network; }
 

@@ -179,6 +179,9 @@ check_root() { # ID
 	wrong '[{"image": "a", "digest": "'"$other"'0"}]' 'digest: expected sha256: and 64 digits'
 	wrong '[{"image": "a", "digest": []}]' 'digest: expected one, or a list'
 	wrong '[{"image": "a", "digest": "'"$other"'", "tag": 1}]' '"tag" is no member of an image'
+	wrong '[{"image": "a", "build": "main"}]' 'build: expected the id of a tree'
+	wrong '[{"image": "a", "build": "'"$(printf %040d 7)"'", "digest": "'"$other"'"}]' 'expected {"image": NAME, "digest": "sha256:..."}, or "build"'
+	wrong '[{"image": "a", "build": "'"$(printf %040d 7)"'", "signatures": [7]}]' 'signatures: '
 	wrong '["a", {"image": "a", "digest": "'"$other"'"}]' '"a" is there twice'
 	task pinned '{"image": "dgrid-test:1"}' <<<'cat /etc/mark'
 	rootfs_worker
@@ -189,6 +192,12 @@ check_root() { # ID
 	ledger_has queue pinned
 	run -0 "$DGRID" doctor --engine bwrap
 	grep -q "^warn  image .*image 'dgrid-test:1' is this machine's /usr here, and grid.json pins it to $other" <<<"$output"
+	# An image that is to be built is no machine's /usr either.
+	settings "\"images\": [\"free:1\", {\"image\": \"dgrid-test:1\", \"build\": \"$(printf %040d 7)\"}]"
+	run_all
+	grep -qF "image 'dgrid-test:1' is to be built: bwrap builds no images" "$T/worker.log"
+	ledger_has queue pinned
+	run -64 "$DGRID" worker --engine bwrap --allow-build --once --work-dir "$T/w1"
 	settings "\"images\": [\"free:1\", {\"image\": \"dgrid-test:1\", \"digest\": [\"$other\", \"$pin\"]}]"
 	rootfs_worker
 	run -0 "$DGRID" image --json

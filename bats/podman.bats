@@ -13,6 +13,7 @@ teardown() {
 	local left
 	common_teardown
 	network_teardown
+	images_teardown
 	left=$(podman ps --all --quiet --filter "label=dgrid.node=$NODE" 2>/dev/null)
 	# shellcheck disable=SC2086 # a list of ids
 	if [ -n "$left" ]; then podman rm --force $left >/dev/null; fi
@@ -31,6 +32,7 @@ teardown() {
 @test "podman: a script reads the file that stdin names" { check_stdin; }
 
 @test "podman: the image that grid.json pins runs, and no other" { check_pins; }
+@test "podman: an image that the grid orders is built where its owner allows it, and nowhere else" { check_build; }
 @test "podman: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }
 @test "podman: a network that its owner made, for signed tasks of a grid that names it" { check_network; }
 @test "podman: each task has devices of its own" { check_devices; }

@@ -623,3 +623,97 @@ refs/dgrid/out/DAY/$NODE-1/1" ]
 	if [[ $ENGINE != bwrap ]]; then "${STARTER[@]}" "$DGRID" worker --node-id "$NODE-2" "${engine[@]}" --once --work-dir "$T/n2"; fi
 }
 one_saved() { [ "$(git -C "$ORIGIN" for-each-ref --format='%(refname:lstrip=4)' refs/dgrid/ck)" = "$1" ]; }
+
+# An image that grid.json orders: built from a folder by a node whose owner allows it, and by no other.
+check_build() {
+	local tree order
+	sandbox_images() { "$ENGINE" image ls --no-trunc --format '{{.ID}}' "dgrid-build:$1"; }
+	mkdir "$T/etl"
+	printf 'FROM dgrid-test:1\nRUN echo made in a build >/made; ls /sys/class/net >/nets\nCOPY data /data\n' >"$T/etl/Dockerfile"
+	echo "$RANDOM$RANDOM" >"$T/etl/data"
+	run -66 "$DGRID" image --build "$T" grid/etl:3
+	run -0 "$DGRID" image --build "$T/etl" grid/etl:3
+	tree=${output##* }
+	echo "$tree" >>"$T/trees"
+	[[ "$output" == "grid/etl:3: to be built from the tree $tree" ]]
+	run -0 "$DGRID" image --build "$T/etl" grid/etl:3
+	[ "$(tgit -C "$ORIGIN" show main:grid.json | jq -c '.images[-1]')" = "{\"image\":\"grid/etl:3\",\"build\":\"$tree\"}" ]
+	"$DGRID" config min_timeout_seconds 1 >/dev/null
+	"$DGRID" submit --id made --image grid/etl:3 -- 'cat /made /data /nets; id -u' 2>"$T/said"
+	[ ! -s "$T/said" ]
+	# A node whose owner did not say so builds nothing, and takes no image of that name from elsewhere.
+	"$DGRID" worker --node-id plain --engine "$ENGINE" --once --work-dir "$T/w0" 2>"$T/plain.log"
+	ledger_has queue made
+	[ -z "$(sandbox_images "$tree")" ]
+	grep -q "image 'grid/etl:3' is to be built: nothing was built here" "$T/plain.log"
+	"$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --once --allow-build --work-dir "$T/w1" 2>"$T/w.log" || { cat "$T/w.log" && false; }
+	[ "$(ledger_json completed made | jq -r .result.stdout)" = "made in a build
+$(<"$T/etl/data")
+lo
+1000" ]
+	[ "$(ledger_json completed made | jq -r '.result | [.image, .image_digest] | join(" ")')" = "grid/etl:3 $(sandbox_images "$tree" | sed 's/^sha256://; s/^/sha256:/')" ]
+	# The ledger tells who built what of which tree.
+	[ "$(tgit -C "$ORIGIN" show "main:nodes/$NODE.json" | jq -r '.builds["grid/etl:3"] | [.build, .state, .digest] | join(" ")')" = \
+		"$tree built $(ledger_json completed made | jq -r .result.image_digest)" ]
+	# A build that fails is told everywhere, is not tried again at once, and keeps no other task waiting.
+	printf 'FROM dgrid-test:1\nRUN echo no luck here; exit 3\n' >"$T/etl/Dockerfile"
+	run -0 "$DGRID" image --build "$T/etl" grid/etl:3
+	echo "${output##* }" >>"$T/trees"
+	"$DGRID" submit --id again --image grid/etl:3 -- true
+	"$DGRID" submit --id other -- true
+	spawn "$T/w2.log" "$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --allow-build --work-dir "$T/w1"
+	wait_until 60 ledger_has completed other
+	wait_until 60 grep -q "image grid/etl:3 is not built: .*it is tried again in 1 min" "$T/w2.log"
+	told() { run -0 "$DGRID" image && [[ "$output" == *"no, its build failed"*"$NODE could not build grid/etl:3: "*"; it tries again at 20"* ]]; }
+	wait_until 60 told
+	run -0 "$DGRID" why again
+	[[ "$output" == *"$NODE: could not build the image grid/etl:3: "* ]]
+	ledger_has queue again
+	# Nothing is built while a task runs.
+	"$DGRID" submit --id long --timeout 100 -- 'while [ ! -e /tmp/no ]; do sleep 0.1; done'
+	wait_until 60 ledger_has in_progress long
+	printf 'FROM dgrid-test:1\nRUN echo better >/made\n' >"$T/etl/Dockerfile"
+	run -0 "$DGRID" image --build "$T/etl" grid/etl:3
+	tree=${output##* }
+	echo "$tree" >>"$T/trees"
+	to_be_built() { run -0 "$DGRID" image && [[ "$output" == *"no, to be built"* ]]; }
+	wait_until 60 to_be_built
+	run -0 "$DGRID" why again
+	[[ "$output" == *"$NODE: has no image grid/etl:3, and builds it once no task runs there"* ]]
+	[ -z "$(sandbox_images "$tree")" ]
+	"$DGRID" cancel long
+	wait_until 60 ledger_has completed again
+	[ -n "$(sandbox_images "$tree")" ]
+	kill -TERM "$SPAWNED"
+	wait_until 60 pid_ended "$SPAWNED"
+	# Where only signed tasks run, an order is signed too.
+	ssh-keygen -q -t ed25519 -N '' -C ann -f "$T/ann"
+	rm -rf "$T/s"
+	tgit clone -q "$ORIGIN" "$T/s"
+	echo "ann@example.invalid $(cut -d ' ' -f 1,2 "$T/ann.pub")" >"$T/s/allowed_signers"
+	jq '.require_signed_tasks = true' "$T/s/grid.json" >"$T/s/new" && mv "$T/s/new" "$T/s/grid.json"
+	tgit -C "$T/s" add -A && tgit -C "$T/s" commit -qm signed && tgit -C "$T/s" push -q origin HEAD:main
+	printf 'FROM dgrid-test:1\nRUN true\n' >"$T/etl/Dockerfile"
+	run -77 "$DGRID" image --build "$T/etl" grid/etl:4
+	[[ "$output" == *"no node would build it: "*"--sign with a key that counts"* ]]
+	run -0 "$DGRID" image --build "$T/etl" --key "$T/ann" grid/etl:4
+	tree=${output##* }
+	echo "$tree" >>"$T/trees"
+	order=$(tgit -C "$ORIGIN" show main:grid.json | jq -c '.images[-1]')
+	tgit -C "$T/s" pull -q
+	jq '.images[-1] |= del(.signatures)' "$T/s/grid.json" >"$T/s/new" && mv "$T/s/new" "$T/s/grid.json"
+	tgit -C "$T/s" commit -qam 'unsigned' && tgit -C "$T/s" pull -q --rebase && tgit -C "$T/s" push -q origin HEAD:main
+	"$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --once --allow-build --work-dir "$T/w1" 2>"$T/w3.log"
+	grep -q 'image grid/etl:4 is not built: it is not signed' "$T/w3.log"
+	[ -z "$(sandbox_images "$tree")" ]
+	jq --argjson order "$order" '.images[-1] = $order' "$T/s/grid.json" >"$T/s/new" && mv "$T/s/new" "$T/s/grid.json"
+	tgit -C "$T/s" commit -qam 'signed again' && tgit -C "$T/s" pull -q --rebase && tgit -C "$T/s" push -q origin HEAD:main
+	"$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --once --allow-build --work-dir "$T/w1" 2>"$T/w4.log"
+	[ -n "$(sandbox_images "$tree")" ]
+	"$DGRID" audit
+}
+images_teardown() {
+	local tree
+	[[ -f $T/trees ]] || return 0
+	while read -r tree; do "$ENGINE" image rm --force "dgrid-build:$tree" >/dev/null 2>&1 || true; done <"$T/trees"
+}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154 # bats sets output
+# shellcheck disable=SC2016,SC2154 # scripts are for the inner shell; bats sets output
 # What tasks used, added up: of the branch, of the archive, and of whatever else stands there.
 
 setup() {

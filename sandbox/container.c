@@ -97,6 +97,45 @@ static int image_exact(const struct engine *g, const char *image, const char *di
 		  : 0;
 }
 
+#define BUILT "dgrid-build" /* the repository of what is built here; its tags are trees */
+
+static int built(const struct engine *g, const char *tree, char id[96], int64_t *mb, struct err *e)
+{
+	char line[1024] = "", *name = xasprintf(BUILT ":%s", tree);
+	const char *argv[] = {program(g), "image", "ls", "--no-trunc", "--format", "{{.ID}}", name, NULL};
+	const char *size[] = {program(g), "image", "inspect", "--format", "{{.Size}}", name, NULL};
+	int rc = engine_ask(argv, ENGINE_PROBE_MS, line, sizeof line, e);
+	if (!rc && !line[0])
+		rc = err_set(e, ERR_NOENT, "nothing was built here from the tree %.12s", tree);
+	if (!rc) {
+		const char *hex = strncmp(line, "sha256:", 7) ? line : line + 7;
+		snprintf(id, 96, "sha256:%.64s", hex);
+		rc = engine_ask(size, ENGINE_PROBE_MS, line, sizeof line, e);
+		*mb = rc ? 0 : strtoll(line, NULL, 10) >> 20;
+	}
+	free(name);
+	return rc;
+}
+
+static void build_argv(const struct engine *g, const struct engine_build *b, struct strs *argv)
+{
+	ENGINE_ADD(argv, program(g), "build", "--force-rm");
+	strs_addf(argv, "--network=%s", b->network ? b->network : "none");
+	strs_addf(argv, "--label=dgrid.build=%s", b->tree);
+	strs_addf(argv, "--tag=" BUILT ":%s", b->tree);
+	strs_addf(argv, "--file=%s", b->file);
+	strs_add(argv, b->dir);
+}
+
+static int drop_built(const struct engine *g, const char *tree, struct err *e)
+{
+	char line[1024], *name = xasprintf(BUILT ":%s", tree);
+	const char *argv[] = {program(g), "image", "rm", name, NULL};
+	int rc = engine_ask(argv, REMOVE_TIMEOUT_MS, line, sizeof line, e);
+	free(name);
+	return rc;
+}
+
 /* By its whole name: engines take the beginning of an id for it too. */
 static int network(const struct engine *g, const char *name, struct err *e)
 {
@@ -339,8 +378,9 @@ static int probe_podman(struct engine *out, struct err *e)
 
 #define BOTH                                                                                                           \
 	.images = true, .client = true, .image = image_here, .image_exact = image_exact, .network = network,           \
-	.start_argv = container_argv, .kill_argv = kill_argv, .remove_argv = remove_argv, .state_argv = state_argv,    \
-	.parse_state = parse_state, .remove_leftovers = remove_leftovers
+	.built = built, .build_argv = build_argv, .drop_built = drop_built, .start_argv = container_argv,              \
+	.kill_argv = kill_argv, .remove_argv = remove_argv, .state_argv = state_argv, .parse_state = parse_state,      \
+	.remove_leftovers = remove_leftovers
 
 const struct engine_row engine_docker = {
     .name = "docker",

@@ -116,6 +116,24 @@ int engine_image_exact(const struct engine *g, const char *image, const char *di
 	return row(g)->image_exact(g, image, digest, ref, e);
 }
 
+int engine_built(const struct engine *g, const char *tree, char id[96], int64_t *mb, struct err *e)
+{
+	if (!row(g)->built)
+		return err_set(e, ERR_UNAVAILABLE, "%s builds no images", row(g)->name);
+	return row(g)->built(g, tree, id, mb, e);
+}
+
+void engine_build_argv(const struct engine *g, const struct engine_build *b, struct strs *argv)
+{
+	if (row(g)->build_argv)
+		row(g)->build_argv(g, b, argv);
+}
+
+int engine_drop_built(const struct engine *g, const char *tree, struct err *e)
+{
+	return row(g)->drop_built ? row(g)->drop_built(g, tree, e) : 0;
+}
+
 int engine_network(const struct engine *g, const char *name, struct err *e)
 {
 	if (!row(g)->network)

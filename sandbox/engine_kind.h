@@ -61,6 +61,11 @@ struct engine_run {				    /* all borrowed */
 	int64_t seconds, grace_ms; /* how long it may run in all; between being told to end and being ended */
 	const char *gres;	   /* "gpu:2,license:1"; NULL: none */
 };
+struct engine_build {		/* all borrowed */
+	const char *tree;	/* an object id, by which the image is known to the engine */
+	const char *dir, *file; /* the folder that is its context; its Dockerfile in there, whole path */
+	const char *network;	/* of its commands, by the engine's name; NULL: none */
+};
 struct engine_state {
 	bool ran;   /* the script was started at all */
 	bool ended; /* and has ended: while this is false oom and exit_code say nothing */
@@ -89,6 +94,10 @@ struct engine_row {
 	int (*probe)(struct engine *out, struct err *e);
 	int (*image)(const struct engine *g, const char *image, char digest[96], struct err *e);
 	int (*image_exact)(const struct engine *g, const char *image, const char *digest, char ref[320], struct err *e);
+	/* What was built from a tree: its id, and how many MB it has. ERR_NOENT: nothing is here. */
+	int (*built)(const struct engine *g, const char *tree, char id[96], int64_t *mb, struct err *e);
+	void (*build_argv)(const struct engine *g, const struct engine_build *b, struct strs *argv);
+	int (*drop_built)(const struct engine *g, const char *tree, struct err *e);
 	int (*network)(const struct engine *g, const char *name, struct err *e);
 	void (*start_argv)(const struct engine *g, const struct engine_run *r, struct strs *argv);
 	void (*kill_argv)(const struct engine *g, const char *name, const char *signal, struct strs *argv);

@@ -1,4 +1,5 @@
 #include "schema/config.h"
+#include "schema/signatures.h"
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,9 @@ static void clear_images(struct grid_config *c)
 	for (int i = 0; c->images[i]; i++) {
 		free(c->images[i]);
 		free(c->pins[i]);
+		json_free(c->builds[i]);
 		c->images[i] = c->pins[i] = NULL;
+		c->builds[i] = NULL;
 	}
 }
 
@@ -92,18 +95,40 @@ static char *parse_pins(const struct json *digest, struct problems *p)
 	return b.data;
 }
 
+static bool is_tree(const struct json *v)
+{
+	return v->type == JSON_STRING && (v->len == 40 || v->len == 64) &&
+	       strspn(v->text, "0123456789abcdef") == v->len;
+}
+
+/* An order to build an image: is it one? */
+static bool build_valid(const struct json *build, const struct json *signatures, struct problems *p)
+{
+	const struct json *at;
+	const char *why = signatures ? task_signatures_wrong(signatures, &at) : NULL;
+	if (!is_tree(build))
+		problem_in(p, build->line, build->col, "images",
+			   "build: expected the id of a tree (dgrid image --build makes it of a folder)");
+	else if (why)
+		problem_in(p, at->line, at->col, "images", "signatures: %s", why);
+	return is_tree(build) && !why;
+}
+
 static void parse_image(struct grid_config *c, int n, const struct json *v, struct problems *p)
 {
-	const struct json *name = v->type == JSON_OBJECT ? json_get(v, "image") : v,
-			  *digest = v->type == JSON_OBJECT ? json_get(v, "digest") : NULL;
-	for (const struct json *m = v->type == JSON_OBJECT ? v->child : NULL; m; m = m->next)
-		if (m != name && m != digest) {
+	const struct json *whole = v->type == JSON_OBJECT ? v : NULL, *name = whole ? json_get(v, "image") : v,
+			  *digest = json_get(whole, "digest"), *build = json_get(whole, "build"),
+			  *signatures = build ? json_get(whole, "signatures") : NULL;
+	for (const struct json *m = whole ? v->child : NULL; m; m = m->next)
+		if (m != name && m != digest && m != build && m != signatures) {
 			problem_in(p, m->name_line, m->name_col, "images",
-				   "\"%.80s\" is no member of an image (expected image and digest)", m->name);
+				   "\"%.80s\" is no member of an image (expected image, and digest or build)", m->name);
 			return;
 		}
-	if (name != v && (!name || !digest)) {
-		problem_in(p, v->line, v->col, "images", "expected {\"image\": NAME, \"digest\": \"sha256:...\"}");
+	if (name != v && (!name || (digest != NULL) == (build != NULL))) {
+		problem_in(
+		    p, v->line, v->col, "images",
+		    "expected {\"image\": NAME, \"digest\": \"sha256:...\"}, or \"build\" in place of \"digest\"");
 		return;
 	}
 	/* A leading dash would be read as an option by the engine. */
@@ -112,11 +137,14 @@ static void parse_image(struct grid_config *c, int n, const struct json *v, stru
 		return;
 	}
 	for (int i = 0; i < n; i++)
-		if (digest && !strcmp(c->images[i], name->text)) {
+		if (whole && !strcmp(c->images[i], name->text)) {
 			problem_in(p, name->line, name->col, "images", "\"%.200s\" is there twice", name->text);
 			return;
 		}
+	if (build && !build_valid(build, signatures, p))
+		return;
 	c->pins[n] = digest ? parse_pins(digest, p) : NULL;
+	c->builds[n] = build ? json_copy(v) : NULL;
 	c->images[n] = xstrdup(name->text);
 }
 
@@ -135,6 +163,19 @@ static void parse_images(struct grid_config *c, const struct json *m, struct pro
 			parse_image(c, n, v, p);
 			n += c->images[n] != NULL;
 		}
+}
+
+const struct json *config_build_order(const struct grid_config *c, const char *image)
+{
+	for (int i = 0; c->images[i]; i++)
+		if (!strcmp(c->images[i], image))
+			return c->builds[i];
+	return NULL;
+}
+
+const char *config_build(const struct grid_config *c, const char *image)
+{
+	return json_str(config_build_order(c, image), "build");
 }
 
 const char *config_pins(const struct grid_config *c, const char *image)
@@ -369,10 +410,13 @@ static const struct setting {
 } settings[] = {
     {OTHER(schema, parse_schema, "1", "1"), "the version of the format"},
     {OTHER(branch, parse_branch, "text", "\"main\""), "the branch that the grid stands on"},
-    {OTHER(images, parse_images, "list of 1-15 names or `{\"image\": …, \"digest\": …}`", "[\"alpine:3.20\"]"),
+    {OTHER(images, parse_images,
+	   "list of 1-15 names or `{\"image\": …, \"digest\" or \"build\": …}`",
+	   "[\"alpine:3.20\"]"),
      "the images that tasks may ask for, the first is the default; nodes and the audit keep to a `digest` "
      "(`sha256:…`), or to "
-     "one of a list. Without the setting alpine:3.20; `dgrid init` writes one that has updates"},
+     "one of a list; `build` is a tree that nodes build it from where their owners allow that (`dgrid image --build`). "
+     "Without the setting alpine:3.20; `dgrid init` writes one that has updates"},
     {NUMBER(min_timeout_seconds, 10, 1, 86400), "the shortest time limit that a task may ask for"},
     {NUMBER(max_timeout_seconds, 300, 1, 86400), "the longest time limit that a task may ask for"},
     {OTHER(max_cpus, parse_max_cpus, "number, 0.01-1024", "1"),

@@ -8,7 +8,8 @@
 
 struct grid_config {
 	char *branch;
-	char *images[16]; /* NULL-terminated; the first is the default */
+	char *images[16];	 /* NULL-terminated; the first is the default */
+	struct json *builds[16]; /* of each: the order to build it, {"image", "build", "signatures"}; or NULL */
 	char *pins[16]; /* of each: the digests of which it has to have one, 64 digits each, a space between; or NULL */
 	int64_t min_timeout_seconds, max_timeout_seconds, output_limit_bytes, heartbeat_seconds, orphan_after_seconds,
 	    max_clock_skew_seconds, poll_seconds, keep_finished, max_memory_mb, max_pids, tmp_mb,
@@ -53,6 +54,10 @@ void config_clear(struct grid_config *c);
 const char *config_pins(const struct grid_config *c, const char *image);
 /* Is an image with that digest, with or without "sha256:", the one that the grid means? */
 bool config_pinned(const char *pins, const char *digest);
+
+/* The tree (an object id) that an image of the grid is built from, on its nodes; NULL: it is had otherwise. */
+const char *config_build(const struct grid_config *c, const char *image);
+const struct json *config_build_order(const struct grid_config *c, const char *image);
 
 /* What a task gets that does not say: the default, else the most. */
 double config_cpus(const struct grid_config *c);

@@ -28,6 +28,8 @@ static struct json *say(const struct node_facts *f)
 	json_set(j, "busy", json_new_int(f->busy));
 	if (f->waiting)
 		json_set(j, "waiting", json_new_int(f->waiting));
+	if (f->builds)
+		json_set(j, "builds", json_copy(f->builds));
 	if (f->waiting_tasks)
 		json_set(j, "waiting_tasks", json_copy(f->waiting_tasks));
 	if (f->turn_ms)
@@ -78,6 +80,26 @@ static struct json *ids_of(const struct json *told)
 	return kept;
 }
 
+static struct json *builds_of(const struct json *told)
+{
+	static const char *const members[] = {"build", "state", "at", "digest", "why", "again_at"};
+	struct json *kept = json_new(JSON_OBJECT);
+	int count = 0;
+	for (const struct json *v = told->child; v && count < IMAGES_MAX; v = v->next, count++) {
+		struct json *one = json_new(JSON_OBJECT);
+		for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+			const struct json *m = json_get(v, members[i]);
+			if (m && m->type == JSON_STRING && m->len < 512)
+				json_set(one, members[i], json_copy(m));
+		}
+		if (v->name_len <= IMAGE_NAME_MAX)
+			json_set(kept, v->name, one);
+		else
+			json_free(one);
+	}
+	return kept;
+}
+
 static struct json *images_of(const struct json *told)
 {
 	if (!told || told->type != JSON_OBJECT)
@@ -109,7 +131,10 @@ struct json *node_beat_of(const struct json *doc)
 	if (images)
 		json_set(beat, "images", images);
 	const struct json *progress = beat ? json_get(doc, "points_done") : NULL,
-			  *waiting = beat ? json_get(doc, "waiting_tasks") : NULL;
+			  *waiting = beat ? json_get(doc, "waiting_tasks") : NULL,
+			  *builds = beat ? json_get(doc, "builds") : NULL;
+	if (builds && builds->type == JSON_OBJECT)
+		json_set(beat, "builds", builds_of(builds));
 	if (waiting && waiting->type == JSON_ARRAY)
 		json_set(beat, "waiting_tasks", ids_of(waiting));
 	if (progress && progress->type == JSON_OBJECT)

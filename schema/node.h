@@ -25,6 +25,7 @@ struct node_facts {
 	const char *turns; /* how pushes are scheduled: "free" or "turns of N ms, K of M" */
 	int64_t turn_ms;   /* how long an exchange with the remote takes this node, rounded up; 0: not known */
 	const struct json *points_done;	  /* of tasks with points that run: {ID: how many}; NULL: none do */
+	const struct json *builds;	  /* of images, {IMAGE: {"build", "state", ...}}; NULL: none is allowed */
 	const struct json *waiting_tasks; /* ids of claims that wait for a slot; NULL: none does */
 	int64_t spoke_ms;		  /* under pushes_per_minute: when this was said, ms since 1970; else 0 */
 };

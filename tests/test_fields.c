@@ -200,6 +200,7 @@ static void others(void)
 			       .slots = 1,
 			       .waiting = 1,
 			       .waiting_tasks = names,
+			       .builds = offer,
 			       .turns = "free",
 			       .turn_ms = 1,
 			       .spoke_ms = 1};

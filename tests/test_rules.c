@@ -905,6 +905,8 @@ static void pins(void)
 #define PIN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	static const char pinned[] =
 	    "{\"images\":[{\"image\":\"alpine:3.20\",\"digest\":[\"sha256:" EMPTY_SHA256 "\",\"sha256:" PIN "\"]}]}";
+	static const char built[] =
+	    "{\"images\":[{\"image\":\"alpine:3.20\",\"build\":\"0123456789abcdef0123456789abcdef01234567\"}]}";
 	static const struct {
 		const char *engine, *image, *digest;
 		bool fraud, fraud_pinned;
@@ -921,9 +923,13 @@ static void pins(void)
 		   {"bwrap", "alpine:3.20", "sha256:" TRUE_SHA256, false, true},
 		   {"bwrap", "evil:1", "sha256:" PIN, true, true}};
 	char text[2048], what[200];
-	for (size_t i = 0; i < 2 * sizeof ran / sizeof *ran; i++) {
-		size_t k = i / 2;
-		settings = i % 2 ? pinned : NULL;
+	for (size_t i = 0; i < 3 * sizeof ran / sizeof *ran; i++) {
+		static const char *const how[] = {"", ", pinned", ", built"};
+		const char *const all[] = {NULL, pinned, built};
+		size_t k = i / 3;
+		bool host = !strcmp(ran[k].image, "host:/usr"); /* is no image that was built */
+		const bool fraud[] = {ran[k].fraud, ran[k].fraud_pinned, ran[k].fraud || host};
+		settings = all[i % 3];
 		snprintf(
 		    text, sizeof text,
 		    "\"exit_code\":0,\"signal\":null,\"duration_ms\":0,\"engine\":\"%s\",\"image\":\"%s\","
@@ -933,10 +939,8 @@ static void pins(void)
 		    "\",\"stderr\":\"\",\"stderr_bytes\":0,\"stderr_truncated\":false,\"stderr_sha256\":\"" EMPTY_SHA256
 		    "\"",
 		    ran[k].engine, ran[k].image, ran[k].digest);
-		snprintf(what, sizeof what, "%s in %s %.20s%s", ran[k].engine, ran[k].image, ran[k].digest,
-			 i % 2 ? ", pinned" : "");
-		try_run("success", text, (i % 2 ? ran[k].fraud_pinned : ran[k].fraud) ? RULE_RESULT_TASK : RULE_N,
-			what);
+		snprintf(what, sizeof what, "%s in %s %.20s%s", ran[k].engine, ran[k].image, ran[k].digest, how[i % 3]);
+		try_run("success", text, fraud[i % 3] ? RULE_RESULT_TASK : RULE_N, what);
 	}
 	settings = NULL;
 }

@@ -3,6 +3,7 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "verbs/land.h"
+#include "verbs/settings.h"
 #include "verbs/verbs.h"
 #include <limits.h>
 #include <stdlib.h>
@@ -162,7 +163,9 @@ static int show(const struct context *ctx, const struct asked *a, struct err *e)
 struct change {
 	const char *key;
 	struct config_setting setting;
-	struct json *value;   /* NULL: unset */
+	struct json *value;							/* NULL: unset */
+	struct json *(*make)(void *ctx, const struct json *was, struct err *e); /* NULL: value is known */
+	void *ctx;
 	char *before, *after; /* out: as they are shown */
 };
 
@@ -248,6 +251,14 @@ static int build(struct ledger *l, void *ctx, struct err *e)
 	free(c->after);
 	c->before = shown(json_get(tree, c->key), &c->setting);
 	bool was = json_get(tree, c->key) != NULL;
+	if (c->make) {
+		json_free(c->value);
+		c->value = c->make(c->ctx, json_get(tree, c->key), e);
+	}
+	if (c->make && !c->value) {
+		json_free(tree);
+		return -1;
+	}
 	if (c->value)
 		json_set(tree, c->key, json_copy(c->value));
 	else
@@ -280,6 +291,18 @@ static int set(const struct context *ctx, const struct asked *a, struct err *e)
 	else if (!rc)
 		printf("%s: %s already\n", c.key, *c.after ? c.after : "unset");
 	close_grid(&l, &config);
+	json_free(c.value);
+	free(c.before);
+	free(c.after);
+	return rc;
+}
+
+int settings_land(struct ledger *l, const char *key,
+		  struct json *(*make)(void *ctx, const struct json *was, struct err *e), void *ctx, bool *changed,
+		  struct err *e)
+{
+	struct change c = {.key = key, .make = make, .ctx = ctx};
+	int rc = find(key, &c.setting, e) || land(l, build, &c, changed, e) ? -1 : 0;
 	json_free(c.value);
 	free(c.before);
 	free(c.after);

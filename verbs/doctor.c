@@ -448,7 +448,7 @@ static void check_sandbox(struct findings *f, const struct trial *t, const struc
 	struct err e;
 	char *image = trial_image(g, c, &e);
 	for (int i = 0; c->images[i]; i++)
-		if (trial_find(g, c->images[i], c->pins[i], digest, ref, &e))
+		if (trial_find(g, c->images[i], c->pins[i], config_build(c, c->images[i]), digest, ref, &e))
 			found(f, image ? WARN : FAIL, "image",
 			      image ? MEND_IMAGE "; its tasks are left to other nodes" : MEND_IMAGE, "%s", e.msg);
 		else if (engine_images(g->kind))

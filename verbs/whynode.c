@@ -60,12 +60,51 @@ static const char *about(int64_t at, int64_t now, char out[40])
 	return out;
 }
 
+static const struct json *builds_of(const struct snapshot_node *n)
+{
+	const struct json *all = n->beat ? json_get(n->beat, "builds") : NULL;
+	return all ? all : json_get(n->file, "builds");
+}
+
+/* NULL: nothing. */
+static const char *built_now(const struct snapshot_node *n)
+{
+	const struct json *all = builds_of(n);
+	for (const struct json *v = all && all->type == JSON_OBJECT ? all->child : NULL; v; v = v->next) {
+		const char *state = json_str(v, "state");
+		if (state && !strcmp(state, "building"))
+			return v->name;
+	}
+	return NULL;
+}
+
+/* An image that is to be built there. */
+static void why_unbuilt(const struct snapshot_node *n, const char *image, struct reasons *r)
+{
+	const struct json *all = builds_of(n), *one = json_get(all, image);
+	const char *state = json_str(one, "state"), *why = json_str(one, "why"), *at = json_str(one, "at"),
+		   *again = json_str(one, "again_at");
+	if (!all)
+		because(r, "image", "%s: has no image %.160s, and its owner lets it build none (worker --allow-build)",
+			n->id, image);
+	else if (state && !strcmp(state, "building"))
+		because(r, "image", "%s: builds the image %.160s since %.32s", n->id, image, at ? at : "?");
+	else if (why)
+		because(r, "image", "%s: could not build the image %.100s: %.250s; it tries again at %.32s", n->id,
+			image, why, again ? again : "?");
+	else
+		because(r, "image", "%s: has no image %.160s, and builds it once no task runs there", n->id, image);
+}
+
 /* What it never gets there. False: nothing. */
-static bool why_never(const struct snapshot_node *n, const struct rooms_found *f, struct reasons *r)
+static bool why_never(const struct snapshot_node *n, const struct grid_config *c, const struct rooms_found *f,
+		      struct reasons *r)
 {
 	char words[240];
 	for (size_t i = 0; i < f->n_never; i++)
-		if (f->never[i].kind != FIT_LABEL)
+		if (f->never[i].kind == FIT_IMAGE && config_build(c, f->never[i].what))
+			why_unbuilt(n, f->never[i].what, r);
+		else if (f->never[i].kind != FIT_LABEL)
 			because(r, f->never[i].kind == FIT_IMAGE ? "image" : "resources", "%s: %s", n->id,
 				fit_words(&f->never[i], words));
 	return f->n_never > 0;
@@ -124,9 +163,18 @@ struct counts {
 	char lacked[100]; /* what none of the able offers */
 };
 
+/* Only an image keeps it from there, and that is to be built there. */
+static bool will_build(const struct snapshot_node *n, const struct grid_config *c, const struct rooms_found *f)
+{
+	bool will = json_get(n->file, "builds");
+	for (size_t i = 0; i < f->n_never; i++)
+		will = will && f->never[i].kind == FIT_IMAGE && config_build(c, f->never[i].what);
+	return will;
+}
+
 /* Could it ever run there, by what the node has and offers? */
-static bool could(const struct snapshot_node *n, const struct json *doc, const struct rooms_found *found,
-		  struct counts *c, struct reasons *r)
+static bool could(const struct snapshot *s, const struct snapshot_node *n, const struct json *doc,
+		  const struct rooms_found *found, struct counts *c, struct reasons *r)
 {
 	const struct json *wanted = json_get(doc, "labels");
 	char lacks[100];
@@ -138,7 +186,9 @@ static bool could(const struct snapshot_node *n, const struct json *doc, const s
 		because(r, "labels", "node %s lacks the label%s %s", n->id, strchr(missing, ',') ? "s" : "", missing);
 		free(missing);
 	}
-	if (why_never(n, found, r) || !carries)
+	if (why_never(n, &s->config, found, r) && !(carries && will_build(n, &s->config, found)))
+		return false;
+	if (!carries)
 		return false;
 	c->able++;
 	if (!consents(n, doc, r, lacks)) {
@@ -146,7 +196,7 @@ static bool could(const struct snapshot_node *n, const struct json *doc, const s
 		return false;
 	}
 	c->offer++;
-	return true;
+	return !found->n_never;
 }
 
 /* False: a living node could run it, or none lives. */
@@ -188,7 +238,7 @@ bool why_never_runs(const struct snapshot *s, const struct json *doc, struct rea
 		if (lives(&s->nodes[i])) {
 			rooms_node(&s->nodes[i], &node);
 			found.n_never = fit_never(&node, &s->config, doc, &want, found.never);
-			could(&s->nodes[i], doc, &found, &c, r);
+			could(s, &s->nodes[i], doc, &found, &c, r);
 		}
 	return nobody_could(&c, doc, r);
 }
@@ -197,9 +247,10 @@ static void ask(const struct snapshot *s, const struct snapshot_task *t, size_t 
 {
 	const struct snapshot_node *n = &s->nodes[at];
 	struct rooms_found found;
+	const char *builds;
 	char what[160], words[ORDER_WORDS];
 	rooms_judge(&r->rooms, at, t, &found);
-	if (!could(n, t->doc, &found, c, r))
+	if (!could(s, n, t->doc, &found, c, r))
 		return;
 	if (vote_has(t->doc, n->id))
 		because(r, "voted", "node %s has voted on it already", n->id);
@@ -215,6 +266,8 @@ static void ask(const struct snapshot *s, const struct snapshot_task *t, size_t 
 		because(r, "paused", "node %s makes no claims: %s", n->id, n->view.trouble);
 	else if (n->state == NODE_DRAINING)
 		because(r, "draining", "node %s is draining", n->id);
+	else if ((builds = built_now(n)))
+		because(r, "building", "node %s builds the image %.160s, and claims nothing meanwhile", n->id, builds);
 	else {
 		bool busy = n->view.busy >= n->view.slots;
 		if (busy)

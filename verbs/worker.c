@@ -233,6 +233,10 @@ static void from_flags(struct settings *s, int argc, char **argv)
 			if (slurm_options(scan.value, &e))
 				wrong(s, "%s", e.msg);
 			break;
+		case 'B':
+			o->allow_build = true;
+			o->build_network = scan.value && *scan.value ? scan.value : NULL;
+			break;
 		case 'H':
 			s->grants.hidden = true;
 			break;
@@ -312,6 +316,8 @@ static void check(struct settings *s, const struct context *ctx)
 		o->engine = "bwrap";
 	if (s->roots.n && known && strcmp(o->engine, "bwrap") != 0)
 		wrong(s, "--rootfs: %s has images of its own (expected --engine bwrap)", o->engine);
+	if (o->allow_build && !strcmp(o->engine, "bwrap"))
+		wrong(s, "--allow-build: bwrap builds no images (expected --engine docker or podman)");
 	if (s->grants.networks.n && !strcmp(o->engine, "bwrap"))
 		wrong(s, "--network: bwrap gives tasks no network: it could only share this machine's own with them "
 			 "(expected --engine docker or podman)");
@@ -381,7 +387,7 @@ const struct verb verb_worker = {
 	    "[--drain-after N] "
 	    "[--work-dir DIR] [--poll-ms N] [--cpus N] [--memory 32g] [--disk 50g] [--resource gpu=2] [--device "
 	    "NAME=PATH] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
-	    "[--rootfs IMAGE=DIR]... [--slurm-options WORDS] [--network NAME=NETWORK]... [--secrets FILE "
+	    "[--rootfs IMAGE=DIR]... [--slurm-options WORDS] [--allow-build[=NETWORK]] [--network NAME=NETWORK]... [--secrets FILE "
 	    "[--secrets-hidden]] [--signing-key FILE] "
 	    "[--take-over]",
     .summary = "run tasks: the node",
@@ -439,6 +445,12 @@ const struct verb verb_worker = {
 	     "words for sbatch, such as \"--partition=cpu --account=x\": with --engine slurm each task is a job of "
 	     "Slurm's, in bubblewrap on one of its nodes, and what the partition has is offered; the work folder has "
 	     "to stand on a file system that the nodes share"},
+	    {'B', "--allow-build", "[NETWORK]", NULL,
+	     "build the images that grid.json orders (dgrid image --build), with Docker or Podman, one at a time and "
+	     "while "
+	     "no task runs; as the engine's own build does, it pulls what FROM names and is not here. The commands "
+	     "have "
+	     "no network, or this one of the engine's"},
 	    {'W', "--network", "NAME=NETWORK", NULL,
 	     "signed tasks that ask for NAME, which grid.json's network lists, run in this network of Docker's or "
 	     "Podman's, which you made (docker network create --internal NETWORK); may be given more than once"},

@@ -389,7 +389,8 @@ void run_begin(struct slot *s)
 	const struct selfcheck_image *image = selfcheck_known(all->fit, all->config, t->image);
 	s->state = SLOT_FETCHING;
 	s->began = clock_mono_ms();
-	bool exact = config_pins(all->config, t->image) || rootfs_of(all->engine->roots, t->image);
+	bool exact = config_pins(all->config, t->image) || config_build(all->config, t->image) ||
+		     rootfs_of(all->engine->roots, t->image);
 	if (!s->digest[0] && !image && exact) {
 		run_refuse(s, "its image is not here any more");
 		return;
@@ -414,9 +415,8 @@ void run_begin(struct slot *s)
 /* Secrets are for an image that is known by its digest: that one is what runs, wherever its name points meanwhile. */
 bool run_pin_image(struct slot *s)
 {
-	const char *pins = config_pins(s->all->config, s->pick.task.image);
 	return grants_ready(s->all->grants, &s->pick.task, s->digest, s->ref) &&
-	       (!pins || !s->digest[0] || config_pinned(pins, s->digest));
+	       selfcheck_means(s->all->fit, s->all->config, s->pick.task.image, s->digest);
 }
 
 /* Its claim goes, or it is no longer wanted. */

@@ -102,7 +102,7 @@ enum schedule_end schedule_end(const struct schedule_times *t, const struct sche
 	if (f->stopping && !f->running &&
 	    ((t->leaving_since && f->now - t->leaving_since > LEAVE_WAIT_MS) || f->stops > 2 || f->hurried))
 		return END_UNSAID;
-	if (!f->once || !idle || t->behind || f->now < t->retry_at)
+	if (!f->once || !idle || t->behind || f->now < t->retry_at || f->building)
 		return END_NOT_YET;
 	bool waits = t->work_waits || (t->ready_at && t->tries_wait) || f->promote_soon || f->fire_soon;
 	return !f->fit || !waits ? END_DONE : END_NOT_YET;

@@ -37,6 +37,7 @@ struct schedule_facts {
 	bool lease_due;	    /* one has to be renewed now */
 	bool barred;	    /* the node may not push to the branch */
 	bool fit;	    /* no trouble of its own: it may claim */
+	bool building;	    /* an image is being built, or is to be */
 	bool stopping;	    /* no new claims */
 	unsigned stops;	    /* signals that said so */
 	bool hurried;	    /* and the time that a second one leaves is over */

@@ -61,7 +61,8 @@ struct schedule_facts self_facts(const struct worker *w, int64_t now)
 				   .results = w->outbox.n,
 				   .results_wait = !outbox_due(&w->outbox, now),
 				   .barred = w->fit.barred[0] || w->retired,
-				   .fit = !w->fit.trouble[0] && !self_drained(w),
+				   .fit = !w->fit.trouble[0] && !self_drained(w) && !builds_hold(&w->builds),
+				   .building = builds_busy(&w->builds),
 				   .stopping = self_stopping(w),
 				   .stops = sig_stops(),
 				   .hurried = w->hurry_until && now >= w->hurry_until,
@@ -206,7 +207,10 @@ char *self_text(const struct worker *w, const char *status)
 	f.secrets = secrets;
 	struct json *waiting = live_waiting(&w->slots);
 	f.waiting_tasks = waiting;
+	struct json *builds = builds_doc(&w->builds);
+	f.builds = builds;
 	struct json *j = node_file(&f);
+	json_free(builds);
 	json_free(waiting);
 	char *text = task_text(j);
 	json_free(networks);
@@ -225,7 +229,10 @@ static struct json *beat_text(void *ctx)
 	f.points_done = points->child ? points : NULL;
 	struct json *waiting = live_waiting(&w->slots);
 	f.waiting_tasks = waiting;
+	struct json *builds = builds_doc(&w->builds);
+	f.builds = builds;
 	struct json *beat = node_beat(&f);
+	json_free(builds);
 	json_free(waiting);
 	json_free(points);
 	return beat;
@@ -275,12 +282,13 @@ static bool can_run(void *ctx, const struct task *t)
 {
 	struct worker *w = ctx;
 	char digest[96], ref[320];
-	const char *pins = config_pins(&w->config, t->image);
-	if (consent_asked(t->doc) &&
-	    (!grants_ready(w->o->grants, t, digest, ref) || (pins && digest[0] && !config_pinned(pins, digest))))
+	if (consent_asked(t->doc) && !grants_ready(w->o->grants, t, digest, ref))
 		return false;
 	bool has = (!w->outputs.unseen || !json_get(t->doc, "inputs")) && inputs_may(&w->inputs, t->doc) &&
-		   selfcheck_image(&w->fit, &w->engine, &w->config, t->image) != NULL;
+		   selfcheck_image(&w->fit, &w->engine, &w->config, t->image) != NULL &&
+		   (!consent_asked(t->doc) || selfcheck_means(&w->fit, &w->config, t->image, digest));
+	if (!has && config_build(&w->config, t->image))
+		builds_wanted(&w->builds);
 	if (w->fit.news && w->heart) /* so that others see why it leaves them */
 		heartbeat_now(w->heart);
 	w->fit.news = false;
@@ -484,6 +492,13 @@ void self_init(struct worker *w, const struct worker_options *o)
 	w->slots.outputs = &w->outputs;
 	w->slots.inputs = &w->inputs;
 	w->slots.grants = o->grants;
+	w->builds = (struct builds){.allowed = o->allow_build,
+				    .network = o->build_network,
+				    .config = &w->config,
+				    .engine = &w->engine,
+				    .ledger = &w->ledger,
+				    .inputs = &w->inputs,
+				    .fit = &w->fit};
 	w->outputs.node_id = o->node_id;
 	w->outputs.engine = &w->engine;
 	w->slots.fit = &w->fit;
@@ -503,6 +518,7 @@ void self_clear(struct worker *w)
 		ledger_close(&w->ledger);
 	slots_clear(&w->slots);
 	outbox_clear(&w->outbox);
+	builds_clear(&w->builds);
 	inputs_close(&w->inputs);
 	outputs_close(&w->outputs);
 	chooser_clear(&w->chooser);

@@ -9,6 +9,7 @@
 #include "store/heartbeat.h"
 #include "store/promote.h"
 #include "worker/ahead.h"
+#include "worker/builds.h"
 #include "worker/nodekey.h"
 #include "worker/notify.h"
 #include "worker/others.h"
@@ -39,6 +40,8 @@ struct worker_options { /* all borrowed */
 	const char *notify; /* a command, see notify.h; NULL: none */
 	int64_t cache_mb;   /* of inputs that no task uses any more */
 	struct grants *grants;
+	bool allow_build;
+	const char *build_network;	 /* of what builds run; NULL: none */
 	const struct rootfs_list *roots; /* root files of images, for bwrap */
 	/* of a cluster: */
 	const struct slurm_room *room; /* what it has; NULL: this machine runs the tasks */
@@ -73,6 +76,7 @@ struct worker {
 	struct slots slots;
 	struct selfcheck fit;
 	struct probation probation;
+	struct builds builds;
 	/* what people have told, see order.h */
 	struct json *drain, *paused; /* NULL: it is not drained; nothing is paused */
 	bool retired;

@@ -41,9 +41,12 @@ bool selfcheck_disk(struct selfcheck *s, const char *dir)
 	return true;
 }
 
-static bool same_pins(const char *a, const char *b)
+/* Is it still the image that the settings mean? */
+static bool same_terms(const struct selfcheck_image *i, const struct grid_config *c)
 {
-	return !a || !b ? a == b : !strcmp(a, b);
+	const char *pins = config_pins(c, i->name), *build = config_build(c, i->name);
+	return (!i->pins || !pins ? i->pins == pins : !strcmp(i->pins, pins)) &&
+	       (!i->build || !build ? i->build == build : !strcmp(i->build, build));
 }
 
 static struct selfcheck_image *known(const struct selfcheck *s, const char *name)
@@ -65,8 +68,9 @@ static struct selfcheck_image *look_for(struct selfcheck *s, const struct engine
 {
 	char digest[96], ref[320], *copy = xstrdup(name);
 	char *pins = config_pins(c, name) ? xstrdup(config_pins(c, name)) : NULL;
-	int rc =
-	    trial_find(g, copy, pins, digest, ref, e); /* serves the loop, which may add images and read settings */
+	char *build = config_build(c, name) ? xstrdup(config_build(c, name)) : NULL;
+	int rc = trial_find(g, copy, pins, build, digest, ref,
+			    e); /* serves the loop, which may add images and read settings */
 	struct selfcheck_image *i = known(s, copy);
 	if (!i) {
 		s->images = xrealloc(s->images, (s->n_images + 1) * sizeof *s->images);
@@ -74,8 +78,10 @@ static struct selfcheck_image *look_for(struct selfcheck *s, const struct engine
 		*i = (struct selfcheck_image){.name = xstrdup(copy)};
 	}
 	free(i->pins);
+	free(i->build);
 	free(copy);
 	i->pins = pins;
+	i->build = build;
 	i->looked_at = clock_mono_ms();
 	i->failed_until = rc ? i->looked_at + IMAGE_RETRY_MS : 0;
 	if (!rc && i->digest[0] && strcmp(i->digest, digest) != 0)
@@ -94,7 +100,7 @@ static struct selfcheck_image *look_for(struct selfcheck *s, const struct engine
 const struct selfcheck_image *selfcheck_known(const struct selfcheck *s, const struct grid_config *c, const char *image)
 {
 	const struct selfcheck_image *i = known(s, image);
-	return i && !i->failed_until && same_pins(i->pins, config_pins(c, image)) ? i : NULL;
+	return i && !i->failed_until && same_terms(i, c) ? i : NULL;
 }
 
 const struct selfcheck_image *selfcheck_image(struct selfcheck *s, const struct engine *g, const struct grid_config *c,
@@ -106,7 +112,7 @@ const struct selfcheck_image *selfcheck_image(struct selfcheck *s, const struct 
 	bool stale = i && (i->failed_until		? now >= i->failed_until
 			   : rootfs_of(g->roots, image) ? now >= i->looked_at + FOLDER_MS
 							: false);
-	if (!i || stale || !same_pins(i->pins, config_pins(c, image))) {
+	if (!i || stale || !same_terms(i, c)) {
 		i = look_for(s, g, c, image, &e);
 		if (i->failed_until)
 			log_at(LOG_WARN, "worker", "%s; its tasks are left to other nodes", e.msg);
@@ -114,11 +120,28 @@ const struct selfcheck_image *selfcheck_image(struct selfcheck *s, const struct 
 	return i->failed_until ? NULL : i;
 }
 
+bool selfcheck_means(const struct selfcheck *s, const struct grid_config *c, const char *image, const char *digest)
+{
+	const char *pins = config_pins(c, image);
+	const struct selfcheck_image *built = config_build(c, image) ? selfcheck_known(s, c, image) : NULL;
+	if (config_build(c, image))
+		return built && (!digest[0] || !strcmp(built->digest, digest));
+	return !pins || !digest[0] || config_pinned(pins, digest);
+}
+
+void selfcheck_look_again(struct selfcheck *s, const char *image)
+{
+	struct selfcheck_image *i = known(s, image);
+	if (i)
+		i->failed_until = i->failed_until ? 1 : 0;
+}
+
 void selfcheck_clear(struct selfcheck *s)
 {
 	for (size_t i = 0; i < s->n_images; i++) {
 		free(s->images[i].name);
 		free(s->images[i].pins);
+		free(s->images[i].build);
 	}
 	free(s->images);
 	json_free(s->told);

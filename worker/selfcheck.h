@@ -13,7 +13,7 @@
 	"dgrid doctor)"
 
 struct selfcheck_image {
-	char *name, *pins; /* pins: of the settings when it was looked for; NULL: none */
+	char *name, *pins, *build; /* pins, build: of the settings when it was looked for; NULL: none */
 	char digest[96];
 	char ref[320];	      /* what the engine calls a pinned one by; "": by its name */
 	int64_t looked_at;    /* monotonic */
@@ -47,5 +47,8 @@ const struct selfcheck_image *selfcheck_image(struct selfcheck *s, const struct 
 /* The same as it was when it was last looked for; does not wait. NULL: it cannot be had, or was never looked for. */
 const struct selfcheck_image *selfcheck_known(const struct selfcheck *s, const struct grid_config *c,
 					      const char *image);
+/* Is an image with that digest ("": not known) the one that the settings mean, as far as they say? */
+bool selfcheck_means(const struct selfcheck *s, const struct grid_config *c, const char *image, const char *digest);
+void selfcheck_look_again(struct selfcheck *s, const char *image); /* it may be here now */
 void selfcheck_clear(struct selfcheck *s);
 #endif

@@ -25,10 +25,23 @@ static void ended(void *ctx, struct attempt_result *r)
 	snprintf(t->said, sizeof t->said, "%.290s", r->message[0] ? r->message : r->err.data ? r->err.data : "");
 }
 
-int trial_find(const struct engine *g, const char *name, const char *pins, char digest[96], char ref[320],
-	       struct err *e)
+/* Nobody else's image of that name will do. */
+static int find_built(const struct engine *g, const char *name, const char *tree, char digest[96], char ref[320],
+		      struct err *e)
+{
+	int64_t mb;
+	if (engine_built(g, tree, digest, &mb, e))
+		return err_wrap(e, "image '%s' is to be built", name);
+	snprintf(ref, 320, "%s", digest);
+	return 0;
+}
+
+int trial_find(const struct engine *g, const char *name, const char *pins, const char *build, char digest[96],
+	       char ref[320], struct err *e)
 {
 	ref[0] = 0;
+	if (build)
+		return find_built(g, name, build, digest, ref, e);
 	if (!pins || !engine_images(g->kind)) {
 		if (engine_image(g, name, digest, e))
 			return -1;
@@ -51,7 +64,8 @@ char *trial_image(const struct engine *g, const struct grid_config *c, struct er
 	char digest[96], ref[320];
 	struct err other;
 	for (int i = 0; c->images[i]; i++)
-		if (!trial_find(g, c->images[i], c->pins[i], digest, ref, i ? &other : e))
+		if (!trial_find(g, c->images[i], c->pins[i], config_build(c, c->images[i]), digest, ref,
+				i ? &other : e))
 			return xstrdup(ref[0] ? ref : c->images[i]);
 	return NULL;
 }

@@ -9,10 +9,10 @@
 #define TRIAL_ENGINES ENGINES
 
 /* The image of that name; where pins (of config_pins) are not NULL, one of these digests. It is pulled when it is
- * missing. digest: see engine_image; ref: what the engine calls a pinned one by, "": its name. Serves the event loop.
- */
-int trial_find(const struct engine *g, const char *name, const char *pins, char digest[96], char ref[320],
-	       struct err *e);
+ * missing; but one that is built from a tree (of config_build) is here or not. digest: see engine_image; ref: what the
+ * engine calls one by that is pinned or built, "": its name. Serves the event loop. */
+int trial_find(const struct engine *g, const char *name, const char *pins, const char *build, char digest[96],
+	       char ref[320], struct err *e);
 /* The first image of the grid that is to be had, by what the engine calls it; the caller's. NULL: none is, and e says
  * why the usual one is not. */
 char *trial_image(const struct engine *g, const struct grid_config *c, struct err *e);

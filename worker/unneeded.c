@@ -102,6 +102,18 @@ static int name_schedules(struct look *k, struct ledger *l, struct err *e)
 	return rc;
 }
 
+/* Of images that nodes may still have to build. */
+static int name_builds(struct look *k, struct ledger *l, struct err *e)
+{
+	struct grid_config c = {0};
+	int rc = ledger_config(l, &c, e);
+	for (int i = 0; !rc && c.images[i]; i++)
+		for (size_t t = 0; t < k->n && c.builds[i]; t++)
+			k->v[t].needed = k->v[t].needed || !strcmp(k->v[t].id, json_str(c.builds[i], "build"));
+	config_clear(&c);
+	return rc;
+}
+
 /* ---- the notes ---- */
 
 static int read_marks(const struct look *k, const struct git *g, struct json **marks, struct err *e)
@@ -187,7 +199,8 @@ int unneeded_inputs(struct ledger *l, const struct grid_config *c, bool dry, siz
 	if (rc || !k.n)
 		goto out;
 	/* The branch after the refs: what is queued now was sent before. */
-	rc = ledger_sync(l, e) || name_tasks(&k, l, e) || name_schedules(&k, l, e) || read_marks(&k, &l->git, &marks, e)
+	rc = ledger_sync(l, e) || name_tasks(&k, l, e) || name_schedules(&k, l, e) || name_builds(&k, l, e) ||
+		     read_marks(&k, &l->git, &marks, e)
 		 ? -1
 		 : 0;
 	if (rc)

@@ -167,6 +167,14 @@ static int loop(struct worker *w)
 			self_check(w);
 		if (probation_step(&w->probation, &w->slots, &w->ledger, &w->fit))
 			heartbeat_now(w->heart);
+		bool idle = !slots_held(&w->slots) && !w->fit.suspect && !self_stopping(w) && !self_drained(w) &&
+			    !w->times.behind;
+		if (builds_step(&w->builds, idle)) {
+			if (w->fit.trouble[0])
+				self_check(w);
+			w->times.work_waits = true;
+			heartbeat_now(w->heart);
+		}
 		if (notify_news(&w->notify))
 			w->times.poll_at = now;
 		exchange_run(w, now);

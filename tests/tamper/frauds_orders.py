@@ -1,5 +1,5 @@
 """Frauds with what people tell the grid: drained nodes, paused tasks, retired nodes."""
-from fraud import P, fraud
+from fraud import P, Q, fraud
 from history import Step, stamp
 
 PAUSED = "tasks/paused.json"
@@ -47,17 +47,15 @@ def grid_orders(h):
     h.do(h.submit("gone"))
     h.do(h.claim("gone", "n3"))
     h.do(h.finish("gone", node="n3"))
-    h.do(h.submit("held"))
-    h.do(h.claim("held", "n3"))
+    for task in "held", "left", "dated":
+        h.do(h.submit(task))
+        h.do(h.claim(task, "n3"))
     step = retire(h, "n3")
     doc = h.task("held")[1]
     h.end_claim(doc, "lost", evidence={"retired": step.changes["nodes/retired/n3.json"]["at"]})
     step.changes.update({P + "held.json": None, Q + "held.json": doc})
     h.do(step)
-    h.do(h.submit("left"))
-    h.do(h.claim("left", "n5"))
-    h.do(retire(h, "n5"))
-    h.do(h.lose("left", "n2", {"retired": stamp(h.now)}, reason="retired"))
+    h.do(h.lose("left", "n2", {"retired": step.changes["nodes/retired/n3.json"]["at"]}, reason="retired"))
     h.do(h.submit("waits"))
 
 
@@ -126,13 +124,9 @@ def a_drain_with_more_than_dgrid_writes(h):
 def a_claim_taken_from_a_node_that_is_not_retired(h):
     h.do(h.claim("waits", "n1"))
     h.fraud(h.lose("waits", "n2", {"retired": stamp(h.now)}), Q + "waits.json")
-    h.do(h.release("waits"))
 
 @fraud("orphan.evidence", grid="orders")
 def a_claim_taken_by_a_retirement_of_another_time(h):
-    h.do(h.submit("dated"))
-    h.do(h.claim("dated", "n6"))
-    h.do(retire(h, "n6"))
     h.fraud(h.lose("dated", "n2", {"retired": stamp(h.now - 3600)}), Q + "dated.json")
 
 @fraud("node.retired", grid="orders")
