@@ -162,7 +162,7 @@ void ledger_sign_with(struct ledger *l, const char *key, const char *public_half
 		free(old[i]);
 }
 
-/* Who is retired says nothing any more, and nobody says it in his name. */
+/* A retired node commits nothing, and nobody commits under its name. */
 static int not_retired(const struct ledger *l, const char *who, struct err *e)
 {
 	if (!task_id_valid(who))

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static void out_of_memory(void)
 {
@@ -125,6 +126,14 @@ void strs_addf(struct strs *l, const char *fmt, ...)
 	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
 	strs_take(l, buf_detach(&b));
+}
+
+const char *strs_alike(const struct strs *l, const char *s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!strcasecmp(l->v[i], s) && strcmp(l->v[i], s) != 0)
+			return l->v[i];
+	return NULL;
 }
 
 bool strs_has(const struct strs *l, const char *s)

@@ -24,6 +24,8 @@ struct strs {
 void strs_add(struct strs *l, const char *s);
 void strs_addf(struct strs *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool strs_has(const struct strs *l, const char *s); /* the same bytes; looks at all of them, in turn */
+/* One that differs from s in upper and lower case alone, and so is the same file to some file systems; NULL: none. */
+const char *strs_alike(const struct strs *l, const char *s);
 void strs_clear(struct strs *l);
 
 void *xcalloc(size_t n, size_t size);

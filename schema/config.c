@@ -410,8 +410,7 @@ static const struct setting {
 } settings[] = {
     {OTHER(schema, parse_schema, "1", "1"), "the version of the format"},
     {OTHER(branch, parse_branch, "text", "\"main\""), "the branch that the grid stands on"},
-    {OTHER(images, parse_images,
-	   "list of 1-15 names or `{\"image\": …, \"digest\" or \"build\": …}`",
+    {OTHER(images, parse_images, "list of 1-15 names or `{\"image\": …, \"digest\" or \"build\": …}`",
 	   "[\"alpine:3.20\"]"),
      "the images that tasks may ask for, the first is the default; nodes and the audit keep to a `digest` "
      "(`sha256:…`), or to "

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define ROUNDS 60	/* lost in a row */
 #define ROUNDS_LANDED 5 /* so that it ends, however much was missed */
@@ -95,13 +94,11 @@ static int find_origins(struct ledger *l, int64_t now, struct firings *f, struct
 	return rc;
 }
 
-/* All ids of the ledger, a file system may take one for another that differs in upper and lower case. */
-static bool taken(const struct strs *ids, const char *id)
+static bool taken(const struct strs *ids, size_t n, const char *id)
 {
-	for (int s = 0; s < TASK_N_STATES; s++)
-		for (size_t i = 0; i < ids[s].n; i++)
-			if (!strcasecmp(ids[s].v[i], id))
-				return true;
+	for (size_t i = 0; i < n; i++)
+		if (strs_has(&ids[i], id) || strs_alike(&ids[i], id))
+			return true;
 	return false;
 }
 
@@ -132,11 +129,10 @@ static void make_tasks(struct firing *f, struct firings *all, const struct strs 
 	char id[65];
 	struct buf note = {0};
 	for (size_t i = 0; i < f->plan.n; i++) {
-		bool there = taken(ids, periodic_id(f->name, f->plan.at[i], id));
+		bool there = taken(ids, TASK_N_STATES, periodic_id(f->name, f->plan.at[i], id));
 		/* Another schedule of this name but for upper and lower case. */
 		for (size_t k = 0; k < all->n && !there; k++)
-			for (size_t t = 0; t < all->v[k].ids.n && !there; t++)
-				there = !strcasecmp(all->v[k].ids.v[t], id);
+			there = taken(&all->v[k].ids, 1, id);
 		if (there) {
 			buf_addf(&note, "%s%s: the id is taken", note.len ? "\n" : "", id);
 			continue;

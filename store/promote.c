@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define ROUNDS 60 /* lost in a row */
 #define ROUND_WAIT_MS 500
@@ -26,14 +25,12 @@ static void elsewhere(const struct staged_ids *all, const char *id, char out[160
 {
 	out[0] = 0;
 	for (int same = 1; same >= 0; same--) /* the same name tells more */
-		for (int s = same ? TASK_QUEUE : TASK_UNAPPROVED; s < TASK_N_STATES; s++)
-			for (size_t i = 0; i < all->in[s].n && !out[0]; i++) {
-				const char *other = all->in[s].v[i];
-				if (!strcasecmp(other, id) && (strcmp(other, id) == 0) == same)
-					snprintf(out, 160, "%s is in %s already%s", other,
-						 task_state_name((enum task_state)s),
-						 same ? "" : ", other but for upper and lower case");
-			}
+		for (int s = same ? TASK_QUEUE : TASK_UNAPPROVED; s < TASK_N_STATES && !out[0]; s++) {
+			const char *other = !same ? strs_alike(&all->in[s], id) : strs_has(&all->in[s], id) ? id : NULL;
+			if (other)
+				snprintf(out, 160, "%s is in %s already%s", other, task_state_name((enum task_state)s),
+					 same ? "" : ", other but for upper and lower case");
+		}
 }
 
 static struct json *approved_by(const struct arrival *by)
@@ -213,10 +210,7 @@ static int judge_all(struct ledger *l, const struct grid_config *c, const struct
 
 static bool listed(const struct strs *ids, const char *id)
 {
-	for (size_t i = 0; i < ids->n; i++)
-		if (!strcasecmp(ids->v[i], id)) /* a file system may take the one for the other */
-			return true;
-	return false;
+	return strs_has(ids, id) || strs_alike(ids, id);
 }
 
 static bool named(const char *const *ids, size_t n, const char *id)

@@ -78,7 +78,7 @@ static int take(struct ledger *l, const struct grid_config *c, const char *id, s
 	if (at == LEDGER_UNKNOWN)
 		rc = -1;
 	else if (at < 0)
-		rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
+		rc = no_such_task(id, e);
 	else if (at != TASK_UNAPPROVED)
 		rc = err_set(e, ERR_NO, "task '%s' is in %s; what is approved is in unapproved", id,
 			     task_state_name((enum task_state)at));

@@ -235,6 +235,11 @@ int parse_number(const char *flag, const char *text, long min, long max, long *o
 }
 
 /* Text from the ledger is a stranger's: no escape sequence of theirs reaches a terminal. */
+int no_such_task(const char *id, struct err *e)
+{
+	return err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
+}
+
 void put_clean(const char *s, size_t max)
 {
 	struct buf b = {0};

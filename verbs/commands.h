@@ -37,7 +37,8 @@ int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, s
 int ended_code(const struct json *doc);
 
 int parse_number(const char *flag, const char *text, long min, long max, long *out, struct err *e);
-char *stem_of(const char *path);	   /* file name without .json; the caller's */
-void put_clean(const char *s, size_t max); /* to stdout, control bytes replaced, at most max bytes */
+char *stem_of(const char *path);		 /* file name without .json; the caller's */
+int no_such_task(const char *id, struct err *e); /* ERR_NOENT, -1 */
+void put_clean(const char *s, size_t max);	 /* to stdout, control bytes replaced, at most max bytes */
 void put_json(const struct json *j);
 #endif

@@ -3,7 +3,6 @@
 #include "schema/node.h"
 #include "store/orders.h"
 #include "store/registry.h"
-#include "verbs/land.h"
 #include "verbs/orders.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
@@ -155,13 +154,11 @@ static int cmd_drain(const struct context *ctx, const struct verb *verb, int arg
 	struct draining d = {.undrain = verb == &verb_undrain, .change = {.verb = verb->name}};
 	struct ledger l = {0};
 	struct grid_config c = {0};
-	bool changed;
-	int rc =
-	    read_options(&d, &s, e) || open_grid_to_sign(ctx, &l, &c, e) || land(&l, build, &d, &changed, e) ? -1 : 0;
-	for (size_t i = 0; i < d.change.done.n && !rc; i++)
-		printf("%s %s\n", d.undrain ? "undrained" : "drained", d.change.done.v[i]);
-	for (size_t i = 0; i < d.already.n && !rc; i++)
-		printf("already %s: %s\n", d.undrain ? "undrained" : "drained", d.already.v[i]);
+	int rc = read_options(&d, &s, e) || order_land(ctx, &l, &c, build, &d, e) ? -1 : 0;
+	if (!rc) {
+		order_tell(d.undrain ? "undrained " : "drained ", &d.change.done);
+		order_tell(d.undrain ? "already undrained: " : "already drained: ", &d.already);
+	}
 	order_change_clear(&d.change);
 	strs_clear(&d.already);
 	strs_clear(&d.nodes);

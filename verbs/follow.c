@@ -116,7 +116,7 @@ static int find(const struct context *ctx, struct snapshot *s, const char *at, c
 		snprintf(path, 256, "archive:%s", where);
 	if (*doc)
 		return 0;
-	return e->class && e->class != ERR_NOENT ? -1 : err_set(e, ERR_NOENT, "no task '%s' in this grid", id);
+	return e->class && e->class != ERR_NOENT ? -1 : no_such_task(id, e);
 }
 
 int follow_find(const struct context *ctx, struct snapshot *s, const char *at, const char *id, struct json **doc,

@@ -1,5 +1,7 @@
 #include "verbs/orders.h"
 #include "store/registry.h"
+#include "verbs/land.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,6 +55,19 @@ int order_commit(struct ledger *l, const struct order_change *c, struct err *e)
 	int rc = GIT(l, e, "commit", "--quiet", "--no-verify", "-m", m.data);
 	buf_clear(&m);
 	return rc ? -1 : 1;
+}
+
+int order_land(const struct context *ctx, struct ledger *l, struct grid_config *c,
+	       int (*build)(struct ledger *l, void *ctx, struct err *e), void *what, struct err *e)
+{
+	bool changed;
+	return open_grid_to_sign(ctx, l, c, e) || land(l, build, what, &changed, e) ? -1 : 0;
+}
+
+void order_tell(const char *said, const struct strs *of)
+{
+	for (size_t i = 0; i < of->n; i++)
+		printf("%s%s\n", said, of->v[i]);
 }
 
 void order_change_clear(struct order_change *c)

@@ -2,7 +2,6 @@
 #include "schema/level.h"
 #include "store/orders.h"
 #include "store/registry.h"
-#include "verbs/land.h"
 #include "verbs/orders.h"
 #include "verbs/verbs.h"
 #include <stdio.h>
@@ -141,18 +140,16 @@ static int cmd_pause(const struct context *ctx, const struct verb *verb, int arg
 	struct pausing p = {.resume = verb == &verb_resume, .change = {.verb = verb->name}};
 	struct ledger l = {0};
 	struct grid_config c = {0};
-	bool changed;
-	int rc =
-	    read_options(&p, &s, e) || open_grid_to_sign(ctx, &l, &c, e) || land(&l, build, &p, &changed, e) ? -1 : 0;
-	for (size_t i = 0; i < p.done.n && !rc; i++)
-		printf("%s: %s\n", p.resume ? "resumed" : "paused", p.done.v[i]);
-	for (size_t i = 0; i < p.already.n && !rc; i++)
-		if (p.resume)
+	int rc = read_options(&p, &s, e) || order_land(ctx, &l, &c, build, &p, e) ? -1 : 0;
+	if (!rc && p.resume) {
+		order_tell("resumed: ", &p.done);
+		for (size_t i = 0; i < p.already.n; i++)
 			fprintf(stderr, "dgrid: not paused: %s\n", p.already.v[i]);
-		else
-			printf("already paused: %s\n", p.already.v[i]);
-	for (size_t i = 0; i < p.left.n && !rc && p.resume; i++)
-		printf("still paused: %s\n", p.left.v[i]);
+		order_tell("still paused: ", &p.left);
+	} else if (!rc) {
+		order_tell("paused: ", &p.done);
+		order_tell("already paused: ", &p.already);
+	}
 	if (!rc && !p.resume)
 		tell_old_nodes(&l);
 	order_change_clear(&p.change);

@@ -7,7 +7,6 @@
 #include "store/orders.h"
 #include "store/registry.h"
 #include "store/tails.h"
-#include "verbs/land.h"
 #include "verbs/orders.h"
 #include "verbs/verbs.h"
 #include "worker/reaper.h"
@@ -200,7 +199,6 @@ static int cmd_retire(const struct context *ctx, int argc, char **argv, struct e
 	struct ledger l = {0};
 	struct grid_config c = {0};
 	struct retiring r = {.config = &c};
-	bool changed;
 	int key;
 	while ((key = usage_next(&s, e)) > 0) {
 		r.force = r.force || key == 'f';
@@ -213,7 +211,7 @@ static int cmd_retire(const struct context *ctx, int argc, char **argv, struct e
 			     *r.node ? "NODE: expected 1-64 of A-Z a-z 0-9 _ -, found '%.200s'"
 				     : "retire needs the name of a node%s",
 			     r.node);
-	if (!rc && !(rc = open_grid_to_sign(ctx, &l, &c, e)) && !(rc = land(&l, build, &r, &changed, e))) {
+	if (!rc && !(rc = order_land(ctx, &l, &c, build, &r, e))) {
 		remove_refs(&l, r.node);
 		printf("%s%s", r.retired ? "already retired: " : "retired ", r.node);
 		if (r.keys)

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 struct asked {
 	const char *what, *name; /* the first two operands; name NULL: none */
@@ -223,16 +222,14 @@ static void begin_now(struct json *doc)
 	json_set(doc, "last", json_new_str(clock_format(clock_now(), when)));
 }
 
-/* A file system may take one name for another. */
 static int other_case(struct ledger *l, const char *name, struct err *e)
 {
 	struct strs names = {0};
 	int rc = registry_schedules(l, &names, e);
-	for (size_t i = 0; i < names.n && !rc; i++)
-		if (strcmp(names.v[i], name) != 0 && !strcasecmp(names.v[i], name))
-			rc =
-			    err_set(e, ERR_DATA, "there is a schedule '%s' already, other but for upper and lower case",
-				    names.v[i]);
+	const char *other = rc ? NULL : strs_alike(&names, name);
+	if (other)
+		rc =
+		    err_set(e, ERR_DATA, "there is a schedule '%s' already, other but for upper and lower case", other);
 	strs_clear(&names);
 	return rc;
 }

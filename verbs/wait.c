@@ -63,7 +63,7 @@ static int look_in_archive(struct ledger *l, struct awaited *v, size_t n, struct
 	int rc = open_archive(l, &g, e) ? -1 : archive_look(&g, &q, take_archived, &k, e);
 	for (size_t i = 0; i < n && !rc; i++)
 		if (v[i].code == NOT_ENDED)
-			rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", v[i].id);
+			rc = no_such_task(v[i].id, e);
 	archive_close(&g);
 	strs_clear(&ids);
 	free(k.at);
@@ -101,7 +101,7 @@ static int count_up(struct ledger *l, struct awaited *v, size_t n, struct tally 
 		if (s == LEDGER_UNKNOWN || (s >= 0 && look_at(l, &v[i], s, t, e)))
 			rc = -1;
 		else if (!task_id_valid(v[i].id))
-			rc = err_set(e, ERR_NOENT, "no task '%s' in this grid", v[i].id);
+			rc = no_such_task(v[i].id, e);
 		else if (s < 0)
 			gone[n_gone++] = v[i];
 	}

@@ -387,7 +387,8 @@ const struct verb verb_worker = {
 	    "[--drain-after N] "
 	    "[--work-dir DIR] [--poll-ms N] [--cpus N] [--memory 32g] [--disk 50g] [--resource gpu=2] [--device "
 	    "NAME=PATH] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
-	    "[--rootfs IMAGE=DIR]... [--slurm-options WORDS] [--allow-build[=NETWORK]] [--network NAME=NETWORK]... [--secrets FILE "
+	    "[--rootfs IMAGE=DIR]... [--slurm-options WORDS] [--allow-build[=NETWORK]] [--network NAME=NETWORK]... "
+	    "[--secrets FILE "
 	    "[--secrets-hidden]] [--signing-key FILE] "
 	    "[--take-over]",
     .summary = "run tasks: the node",

@@ -2,8 +2,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sandbox/slurm.h"
-#include "schema/node.h"
-#include "store/registry.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,29 +131,11 @@ size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledge
 	return n;
 }
 
-/* Nodes that have nothing to do, as their files say. */
-static size_t idle_nodes(struct worker *w)
-{
-	struct strs ids = {0};
-	size_t n = 0;
-	registry_ids(&w->ledger, &ids);
-	for (size_t i = 0; i < ids.n; i++) {
-		struct err e;
-		struct node_view v;
-		struct json *doc = registry_node(&w->ledger, ids.v[i], &e);
-		node_read(&v, doc);
-		n += strcmp(ids.v[i], w->o->node_id) != 0 && !strcmp(v.status, "active") && v.busy < v.slots &&
-		     v.next_due + w->config.orphan_after_seconds > clock_now();
-		json_free(doc);
-	}
-	strs_clear(&ids);
-	return n;
-}
-
 void claims_share(struct worker *w)
 {
 	size_t waiting = (size_t)slots_waiting(&w->slots),
-	       idle = waiting && (!w->chooser.ready || queue_empty(w)) ? idle_nodes(w) : 0;
+	       idle = waiting && (!w->chooser.ready || queue_empty(w)) ? others_free(&w->others, &w->ledger, &w->config, w->o->node_id)
+								      : 0;
 	const struct ahead_facts f = self_ahead(w);
 	size_t n = ahead_surplus(&f, waiting, idle);
 	if (n)

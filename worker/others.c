@@ -63,11 +63,22 @@ static void look(struct others *o, struct ledger *l, const struct grid_config *c
 	strs_clear(&ids);
 }
 
-bool others_could(struct others *o, struct ledger *l, const struct grid_config *c, const char *self,
-		  const struct json *task)
+static void look_again(struct others *o, struct ledger *l, const struct grid_config *c, const char *self)
 {
 	if (!o->looked_at || clock_mono_ms() - o->looked_at > FRESH_MS)
 		look(o, l, c, self);
+}
+
+size_t others_free(struct others *o, struct ledger *l, const struct grid_config *c, const char *self)
+{
+	look_again(o, l, c, self);
+	return o->n;
+}
+
+bool others_could(struct others *o, struct ledger *l, const struct grid_config *c, const char *self,
+		  const struct json *task)
+{
+	look_again(o, l, c, self);
 	for (size_t i = 0; i < o->n; i++) {
 		const char *id = json_str(o->files[i], "node_id");
 		if (node_has_labels(o->files[i], json_get(task, "labels")) && id && !vote_has(task, id))

@@ -12,5 +12,7 @@ struct others {		     /* starts as {0} */
 /* Is there one but self that carries the task's labels and has not voted on it? Fetches heartbeats; may wait. */
 bool others_could(struct others *o, struct ledger *l, const struct grid_config *c, const char *self,
 		  const struct json *task);
+/* How many nodes have a free slot and may claim, whatever for. */
+size_t others_free(struct others *o, struct ledger *l, const struct grid_config *c, const char *self);
 void others_clear(struct others *o);
 #endif
