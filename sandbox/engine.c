@@ -123,10 +123,14 @@ int engine_built(const struct engine *g, const char *tree, char id[96], int64_t 
 	return row(g)->built(g, tree, id, mb, e);
 }
 
+bool engine_builds(const struct engine *g)
+{
+	return row(g)->build_argv != NULL;
+}
+
 void engine_build_argv(const struct engine *g, const struct engine_build *b, struct strs *argv)
 {
-	if (row(g)->build_argv)
-		row(g)->build_argv(g, b, argv);
+	row(g)->build_argv(g, b, argv);
 }
 
 int engine_drop_built(const struct engine *g, const char *tree, struct err *e)

@@ -39,6 +39,11 @@ struct build {
 	char why[SAID + 100];
 };
 
+static bool allows(const struct builds *b)
+{
+	return b->allowed && engine_builds(b->engine);
+}
+
 static struct build_try *try_of(struct builds *b, const char *tree, const char *image)
 {
 	for (size_t i = 0; i < b->n_tried; i++)
@@ -242,7 +247,7 @@ static const char *next(struct builds *b)
 
 bool builds_step(struct builds *b, bool idle)
 {
-	if (!b->allowed)
+	if (!allows(b))
 		return false;
 	if (b->now && b->now->state == BUILD_FETCHED)
 		run(b, b->now);
@@ -271,7 +276,7 @@ bool builds_step(struct builds *b, bool idle)
 
 void builds_wanted(struct builds *b)
 {
-	if (b->allowed && !b->wanted_at)
+	if (allows(b) && !b->wanted_at)
 		b->wanted_at = clock_mono_ms();
 }
 
@@ -295,7 +300,7 @@ static void set_time(struct json *to, const char *name, int64_t utc_seconds)
 
 struct json *builds_doc(const struct builds *b)
 {
-	if (!b->allowed)
+	if (!allows(b))
 		return NULL;
 	struct json *all = json_new(JSON_OBJECT);
 	for (size_t i = 0; i < b->n_tried; i++) {

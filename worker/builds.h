@@ -29,7 +29,8 @@ void builds_wanted(struct builds *b); /* a queued task would run here with an im
 bool builds_step(struct builds *b, bool idle);
 bool builds_hold(const struct builds *b); /* nothing is to be claimed now */
 bool builds_busy(const struct builds *b); /* one is being built, or is due */
-/* For the node's file: {IMAGE: {"build", "state", ...}}; NULL: its owner allows none. The caller's. */
+/* For the node's file: {IMAGE: {"build", "state", ...}}; NULL: its owner or its engine allows
+ * none. The caller's. */
 struct json *builds_doc(const struct builds *b);
 void builds_clear(struct builds *b); /* ends what is being built */
 #endif
