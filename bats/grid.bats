@@ -100,9 +100,9 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 	done
 	task new 'true' ', "created_at": "2026-01-02T00:00:00Z"'
 	task old 'true' ', "created_at": "2026-01-02T00:00:00+01:00"'
-	task bare 'true'
 	tgit clone -q "$ORIGIN" "$T/c"
 	cp "$T/when.json" "$T/c/tasks/queue/"
+	printf '{"task_id": "bare", "script": "true", "timeout_seconds": 10}' >"$T/c/tasks/queue/bare.json"
 	tgit -C "$T/c" add -A
 	tgit -C "$T/c" commit -qm 'when by hand'
 	tgit -C "$T/c" push -q origin HEAD:main
