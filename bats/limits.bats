@@ -92,7 +92,7 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 	[[ "$output" == *"deploy-db"*" 1 "*" 1 "*" 1"*"frozen"*"label:gpu"* ]]
 	run -0 "$DGRID" limits --json
 	run -0 python3 -c 'import json,sys; print(*sorted((l["limit"], l["most"], l["running"], l["waiting"]) for l in json.loads(sys.argv[1])["limits"]))' "$output"
-	[ "$output" = "('deploy-db', 1, 1, 1) ('frozen', 0, 0, 1) ('label:gpu', 2, 0, 0) ('submitter:(nobody)', 9, 1, 2)" ]
+	[ "$output" = "('deploy-db', 1, 1, 1) ('frozen', 0, 0, 1) ('label:gpu', 2, 0, 0) ('submitter:$(field queue stays 't["submitted_by"]')', 9, 1, 2)" ]
 	run -0 "$DGRID" status
 	[[ "$output" == *"limits reached: deploy-db: 1 of 1, 1 waits; frozen: 0 of 0, 1 waits"* ]]
 	run -0 "$DGRID" metrics
