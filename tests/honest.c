@@ -675,13 +675,15 @@ static void change_settings(struct actor *a)
 	json_free(doc);
 }
 
-/* One that has ended what it had. */
+/* One that has said its results, whatever it holds; where it is up, it stops. */
 static void retire(struct actor *a)
 {
 	for (int i = 1; i < NODES; i++) {
 		struct sim_node *n = &sim.nodes[i];
-		if (n->up || n->retired || !n->joined || n->outbox.n || slots_busy(&n->slots))
+		if (n->retired || !n->joined || n->outbox.n)
 			continue;
+		forget_runs(n);
+		n->up = false;
 		play_retire(a, n->a.id);
 		n->retired = true;
 		return;
