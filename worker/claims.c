@@ -134,8 +134,9 @@ size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledge
 void claims_share(struct worker *w)
 {
 	size_t waiting = (size_t)slots_waiting(&w->slots),
-	       idle = waiting && (!w->chooser.ready || queue_empty(w)) ? others_free(&w->others, &w->ledger, &w->config, w->o->node_id)
-								      : 0;
+	       idle = waiting && (!w->chooser.ready || queue_empty(w))
+			  ? others_free(&w->others, &w->ledger, &w->config, w->o->node_id)
+			  : 0;
 	const struct ahead_facts f = self_ahead(w);
 	size_t n = ahead_surplus(&f, waiting, idle);
 	if (n)

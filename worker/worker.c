@@ -380,7 +380,12 @@ static int open_files(struct worker *w, struct start *s, struct err *e)
 static int try_cluster(struct worker *w, struct start *s, struct err *e)
 {
 	(void)s;
-	if (!w->engine.cluster || !trial_run(&w->engine, &w->config, e))
+	if (!w->engine.cluster)
+		return 0;
+	char *image = trial_image(&w->engine, &w->config, e);
+	int rc = trial_run(&w->engine, &w->config, image ? image : w->config.images[0], e);
+	free(image);
+	if (!rc)
 		return 0;
 	if (e->class != ERR_RETRY)
 		return -1;
