@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #define REFUSALS_MAX 20
+#define COMMIT_MAX (1u << 20)
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- judging ---- */
@@ -26,7 +27,10 @@ struct push {
 	bool settled; /* grid.json or keys changed, or the branch begins here */
 	struct update ledger, archive;
 	struct strs *refusals;
-	size_t more; /* refusals that were not kept */
+	size_t more;	       /* refusals that were not kept */
+	struct replay *replay; /* under way */
+	struct strs in, trees; /* commits that inputs and checkpoints are to be, and the trees that their refs name */
+	struct strs in_refs;
 };
 
 static void refuse(struct push *p, const char *rule, const char *commit, const char *path, const char *text)
@@ -34,6 +38,8 @@ static void refuse(struct push *p, const char *rule, const char *commit, const c
 	struct buf line = {0};
 	if (p->refusals->n >= REFUSALS_MAX) {
 		p->more++;
+		if (p->replay) /* it is refused, however much more there is */
+			p->replay->enough = true;
 		return;
 	}
 	buf_addf(&line, "%s: ", rule);
@@ -133,20 +139,33 @@ static void judge_out(struct push *p, const char *ref, const struct place_out *o
 /* The name of an input, or of a checkpoint, says which tree it is, so nobody can put another in its place. */
 static void judge_in(struct push *p, const char *ref, const char *tree, const char *new)
 {
-	struct buf is = {0}, parent = {0};
-	struct err none;
-	char *name = xasprintf("%s^{tree}", new), *above = xasprintf("%s^", new), commit[72], found[72] = "";
-	if (!is_zero(new) && git_resolve(p->git, new, commit) && !strcmp(commit, new) &&
-	    !GIT(p->git, &is, &none, "rev-parse", "--verify", "--quiet", name))
-		buf_first_line(&is, found, sizeof found);
-	if (!is_zero(new) &&
-	    (strcmp(found, tree) != 0 || !GIT(p->git, &parent, &none, "rev-parse", "--verify", "--quiet", above)))
-		refuse(p, "ref.in", NULL, ref,
+	if (is_zero(new))
+		return;
+	strs_add(&p->in, new);
+	strs_add(&p->trees, tree);
+	strs_add(&p->in_refs, ref);
+}
+
+static void take_in(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct push *p = ctx;
+	char *first = xasprintf("tree %s\n", p->trees.v[i]);
+	size_t n = strlen(first);
+	bool good =
+	    bytes && len > n && !memcmp(bytes, first, n) && (len < n + 7 || memcmp(bytes + n, "parent ", 7) != 0);
+	if (!good)
+		refuse(p, "ref.in", NULL, p->in_refs.v[i],
 		       "must point at a commit without parents whose tree is the one that it is named after");
-	buf_clear(&parent);
-	free(above);
-	buf_clear(&is);
-	free(name);
+	free(first);
+}
+
+static int judge_ins(struct push *p, struct err *e)
+{
+	int rc = p->in.n ? git_cat(p->git, "commit", p->in.v, p->in.n, COMMIT_MAX, take_in, p, e) : 0;
+	strs_clear(&p->in);
+	strs_clear(&p->trees);
+	strs_clear(&p->in_refs);
+	return rc;
 }
 
 /* True: it is a ref that holds files, and was judged. */
@@ -302,7 +321,7 @@ static int judge_lines(struct push *p, const char *lines, struct err *e)
 int hook_judge(const struct git *g, const char *branch, const char *lines, struct strs *refusals, struct err *e)
 {
 	struct push p = {.git = g, .branch = branch, .refusals = refusals};
-	int rc = judge_lines(&p, lines, e);
+	int rc = judge_lines(&p, lines, e) || judge_ins(&p, e) ? -1 : 0;
 	if (!rc && !refusals->n)
 		judge_both(&p);
 	if (!rc && (p.ledger.given || p.archive.given) && !refusals->n) {
@@ -319,12 +338,14 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 				   .now = clock_now(),
 				   .ctx = &p,
 				   .tell = tell};
+		p.replay = &r;
 		if (!p.ledger.new[0])
 			refuse(&p, rule_at(RULE_ARCHIVE_LOST)->id, p.archive.new, "", "an archive without a ledger");
 		else
 			rc = replay_run(&r, e);
 		if (!rc && !refusals->n && (p.settled || !p.ledger.old[0]))
 			rc = judge_people(&p, e);
+		p.replay = NULL;
 		if (!rc && r.stopped)
 			rc = err_set(e, ERR_UNAVAILABLE, "it was stopped before the end");
 	}

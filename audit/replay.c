@@ -468,7 +468,7 @@ static int work(struct run *r)
 	while (!stream_failed(r->stream) && !stream_ended(r->stream, STREAM_LEDGER)) {
 		skip_archive(r);
 		r->p->stopped = sig_stops() > 0;
-		if (r->p->stopped)
+		if (r->p->stopped || r->p->enough)
 			return 0;
 		if (!ready(r))
 			stream_wait(r->stream);
@@ -527,7 +527,7 @@ int replay_run(struct replay *p, struct err *e)
 		rc = stream_read(r.stream, STREAM_ARCHIVE, p->archive_from, p->archive_to);
 	if (!rc)
 		rc = work(&r);
-	if (!rc && !p->stopped)
+	if (!rc && !p->stopped && !p->enough)
 		rc = finish(&r);
 	stream_close(r.stream);
 	world_clear(&r.rules.world);

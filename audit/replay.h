@@ -22,6 +22,7 @@ struct replay {
 	/* The answer. */
 	size_t commits, archive_commits, violations, notices;
 	bool stopped; /* by a signal, before the end */
+	bool enough;  /* tell may set it: nothing more needs to be judged */
 };
 /* -1: it could not be judged to its end, e says why; what was told until then holds. */
 int replay_run(struct replay *p, struct err *e);

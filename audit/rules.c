@@ -412,50 +412,81 @@ static void judge_tasks(struct rules *r, const struct rule_commit *c)
 
 /* ---- signatures ---- */
 
+/* Of the tasks of a commit those whose change is as which asks for, in order. free(v). */
+struct ids {
+	const char **v;
+	size_t n;
+};
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static struct ids ids_of(const struct rule_commit *c, bool (*which)(const struct rule_change *ch))
+{
+	struct ids x = {.v = xcalloc(c->n + 1, sizeof *x.v)};
+	for (size_t i = 0; i < c->n; i++)
+		if (c->changes[i].kind == RULE_TASK && which(&c->changes[i]))
+			x.v[x.n++] = c->changes[i].id;
+	qsort(x.v, x.n, sizeof *x.v, by_text);
+	return x;
+}
+
+static bool ids_have(const struct ids *x, const char *id)
+{
+	return x->n && bsearch(&id, x->v, x->n, sizeof *x->v, by_text);
+}
+
+static bool stands_after(const struct rule_change *ch)
+{
+	return ch->new_mode != 0;
+}
+
+static bool leaves_unapproved(const struct rule_change *ch)
+{
+	return ch->state == TASK_UNAPPROVED && !ch->new_mode;
+}
+
 /* What only the nodes and people that are enrolled may change. Promotion needs no key, not even where it finds a file
  * that is no task. */
 static const struct rule_change *needs_key(const struct rule_commit *c)
 {
-	for (size_t i = 0; i < c->n; i++) {
+	struct ids left = ids_of(c, leaves_unapproved);
+	const struct rule_change *found = NULL;
+	for (size_t i = 0; i < c->n && !found; i++) {
 		const struct rule_change *ch = &c->changes[i];
-		bool promoted = false;
-		if (ch->kind == RULE_NODE || ch->kind == RULE_TOTALS || rules_moves_last(ch) || rules_is_order(ch))
-			return ch;
-		if (ch->kind != RULE_TASK || ch->state < TASK_IN_PROGRESS)
-			continue;
-		for (size_t k = 0; k < c->n && ch->state == TASK_FAILED && !ch->old_mode && !promoted; k++) {
-			const struct rule_change *from = &c->changes[k];
-			promoted = from->kind == RULE_TASK && from->state == TASK_UNAPPROVED && !from->new_mode &&
-				   !strcmp(from->id, ch->id) &&
-				   rule_text_is(json_get(rule_doc(&ch->new), "result"), "status", "invalid");
-		}
-		if (!promoted)
-			return ch;
+		bool ended = ch->kind == RULE_TASK && ch->state >= TASK_IN_PROGRESS;
+		bool promoted = ended && ch->state == TASK_FAILED && !ch->old_mode && ids_have(&left, ch->id) &&
+				rule_text_is(json_get(rule_doc(&ch->new), "result"), "status", "invalid");
+		if (ch->kind == RULE_NODE || ch->kind == RULE_TOTALS || rules_moves_last(ch) || rules_is_order(ch) ||
+		    (ended && !promoted))
+			found = ch;
 	}
-	return NULL;
+	free(left.v);
+	return found;
 }
 
-/* A task file that waits, taken away or changed by hand. */
-static bool by_hand(const struct rule_commit *c, const struct rule_change *ch)
+/* A task file that waits, taken away or changed by hand. stay: the ids whose files stand somewhere after the commit. */
+static bool by_hand(const struct rule_change *ch, const struct ids *stay)
 {
-	if (ch->kind != RULE_TASK || ch->state > TASK_QUEUE || !ch->old_mode)
-		return false;
-	for (size_t i = 0; i < c->n && !ch->new_mode; i++)
-		if (c->changes[i].kind == RULE_TASK && c->changes[i].new_mode && !strcmp(c->changes[i].id, ch->id))
-			return false; /* it moved */
-	return true;
+	return ch->kind == RULE_TASK && ch->state <= TASK_QUEUE && ch->old_mode &&
+	       (ch->new_mode || !ids_have(stay, ch->id)); /* else it moved */
 }
 
 /* What only people change; NULL: nothing. */
 static const struct rule_change *a_persons(const struct rule_commit *c)
 {
-	for (size_t i = 0; i < c->n; i++) {
+	struct ids stay = ids_of(c, stands_after);
+	const struct rule_change *found = NULL;
+	for (size_t i = 0; i < c->n && !found; i++) {
 		enum rule_kind kind = c->changes[i].kind;
 		if (kind == RULE_KEY || kind == RULE_SETTINGS || kind == RULE_SIGNERS || kind == RULE_WORKFLOW ||
-		    (kind == RULE_SCHEDULE && !rules_moves_last(&c->changes[i])) || by_hand(c, &c->changes[i]))
-			return &c->changes[i];
+		    (kind == RULE_SCHEDULE && !rules_moves_last(&c->changes[i])) || by_hand(&c->changes[i], &stay))
+			found = &c->changes[i];
 	}
-	return NULL;
+	free(stay.v);
+	return found;
 }
 
 bool rules_needs_signature(const struct rule_commit *c)
