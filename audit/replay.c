@@ -243,7 +243,7 @@ static void take_entry(void *ctx, const char *entry)
 		world_runs(w, ch.id, NULL);
 	bool fired = ch.kind == RULE_TASK && ch.state == TASK_QUEUE && periodic_stem(ch.id);
 	if (blob && (runs || fired || ch.kind == RULE_NODE || ch.kind == RULE_SETTINGS || ch.kind == RULE_SCHEDULE ||
-		     rules_is_order(&ch))) {
+		     ch.kind == RULE_KEY || rules_is_order(&ch))) {
 		strs_add(&b->paths, ch.path);
 		strs_add(&b->oids, oid);
 	}
@@ -261,6 +261,10 @@ static void take_base(void *ctx, size_t i, const char *bytes, size_t len)
 		if (bytes)
 			world_settings(w, bytes, len, 0);
 		b->unread = !bytes || w->unread;
+		return;
+	}
+	if (ch.kind == RULE_KEY) {
+		world_key_texts(w, ch.path, bytes, len, true);
 		return;
 	}
 	if (rules_is_order(&ch)) {

@@ -143,7 +143,7 @@ static const struct rule rules[RULE_N] = {
 	 "`nodes/people/WHO.pub`"},
     [RULE_SIGNED_KEY] =
 	{"signed.key", "no node's commit changes `nodes/keys` or `nodes/people`; a name is a node's or a person's, not "
-		       "both, and `nodes/people` stays once it is there"},
+		       "both, a key stands under one name, and `nodes/people` stays once it is there"},
     [RULE_VOTE_NODE] = {"vote.node", "a node votes once for a task, until somebody retries it"},
     [RULE_VOTE_COMMITMENT] = {"vote.commitment", "a vote carries a well-formed commitment and nothing of its run's "
 						 "output"},

@@ -71,6 +71,38 @@ static void judge_role(struct rules *r, const struct rule_commit *c, const struc
 			  x->name);
 }
 
+/* One key, one name: a file that comes or changes holds none that stood under another before. */
+static void judge_holders(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	struct keys is = {0};
+	char name[65];
+	bool person;
+	if (!ch->new_mode || !ch->new.bytes || ch->new.len > KEYS_FILE_MAX || !keys_path(ch->path, name, &person) ||
+	    keys_parse(&is, ch->new.bytes, ch->new.len, NULL))
+		return;
+	for (size_t i = 0; i < is.n; i++) {
+		const char *holder = world_key_holder(&r->world, is.v[i].text);
+		if (holder && strcmp(holder, name) != 0)
+			rule_tell(r, RULE_SIGNED_KEY, c, ch->path, "the key %s is that of %s", is.v[i].print, holder);
+	}
+	keys_clear(&is);
+}
+
+static void settle(struct rules *r, const struct rule_commit *c)
+{
+	struct world *w = &r->world;
+	for (int there = 0; there < 2; there++)
+		for (size_t i = 0; i < c->n; i++) {
+			const struct rule_change *ch = &c->changes[i];
+			if (ch->kind != RULE_KEY)
+				continue;
+			if (there)
+				world_key(w, ch->path, ch->new_mode != 0);
+			world_key_texts(w, ch->path, there ? ch->new.bytes : ch->old.bytes,
+					there ? ch->new.len : ch->old.len, there);
+		}
+}
+
 void rules_key(struct rules *r, const struct rule_commit *c)
 {
 	struct world *w = &r->world;
@@ -82,8 +114,10 @@ void rules_key(struct rules *r, const struct rule_commit *c)
 	for (size_t i = 0; i < c->n; i++)
 		if (c->changes[i].kind == RULE_KEY) {
 			last = &c->changes[i];
-			world_key(w, last->path, last->new_mode != 0);
+			if (c->parent[0])
+				judge_holders(r, c, last);
 		}
+	settle(r, c);
 	for (size_t i = 0; i < c->n && c->parent[0]; i++) {
 		if (c->changes[i].kind == RULE_KEY)
 			tell_keys(r, c, &c->changes[i]);

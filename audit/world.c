@@ -310,22 +310,52 @@ static void grow_keys(struct world *w)
 	free(old);
 }
 
-void world_key(struct world *w, const char *path, bool there)
+static struct world_key *key_set(struct world *w, const char *path, bool there)
 {
-	bool person = !strncmp(path, PEOPLE_FOLDER, strlen(PEOPLE_FOLDER));
 	if (w->n_keys >= w->room_keys)
 		grow_keys(w);
-	struct world_key **at = key_at(w, path), *k = *at;
-	if (!k) {
+	struct world_key **at = key_at(w, path);
+	if (!*at) {
 		size_t size = strlen(path) + 1;
-		k = *at = xcalloc(1, sizeof *k + size);
-		memcpy(k->path, path, size);
+		*at = xcalloc(1, sizeof **at + size);
+		memcpy((*at)->path, path, size);
 		w->n_keys++;
 	}
-	if (person && k->there != there)
+	(*at)->there = there;
+	return *at;
+}
+
+void world_key(struct world *w, const char *path, bool there)
+{
+	bool person = !strncmp(path, PEOPLE_FOLDER, strlen(PEOPLE_FOLDER)), was = false;
+	if (w->room_keys)
+		was = *key_at(w, path) && (*key_at(w, path))->there;
+	key_set(w, path, there);
+	if (person && was != there)
 		w->n_people = there ? w->n_people + 1 : w->n_people - 1;
-	k->there = there;
 	w->apart = w->apart || (person && there);
+}
+
+void world_key_texts(struct world *w, const char *path, const char *bytes, size_t len, bool there)
+{
+	struct keys keys = {0};
+	char name[65];
+	bool person;
+	if (!bytes || len > KEYS_FILE_MAX || !keys_path(path, name, &person) || keys_parse(&keys, bytes, len, NULL))
+		return;
+	for (size_t i = 0; i < keys.n; i++) {
+		const char *holder = world_key_holder(w, keys.v[i].text);
+		if (!there && holder && strcmp(holder, name) != 0)
+			continue; /* it stands under another by now */
+		memcpy(key_set(w, keys.v[i].text, there)->holder, name, sizeof name);
+	}
+	keys_clear(&keys);
+}
+
+const char *world_key_holder(const struct world *w, const char *text)
+{
+	const struct world_key *k = w->room_keys ? *key_at(w, text) : NULL;
+	return k && k->there ? k->holder : NULL;
 }
 
 static bool key_stands(const struct world *w, const char *folder, const char *who)

@@ -54,6 +54,7 @@ struct world_orders { /* of nodes, see order.h */
 struct world_key {
 	struct world_key *next;
 	bool there;
+	char holder[65]; /* of a key itself, whose "TYPE BASE64" path is then: whose name it stands under */
 	char path[];
 };
 struct world_running {
@@ -113,6 +114,9 @@ void world_node_remove(struct world *w, const char *id);
 void world_node_read(struct world_node *n, const struct json *doc);
 /* A file below nodes/keys or nodes/people stands there now, or no longer. */
 void world_key(struct world *w, const char *path, bool there);
+/* The keys that such a file holds (len bytes; NULL: none that count), there or no longer. */
+void world_key_texts(struct world *w, const char *path, const char *bytes, size_t len, bool there);
+const char *world_key_holder(const struct world *w, const char *text); /* "TYPE BASE64"; NULL: nobody has it */
 /* Is that the name of a node, as far as the grid says it: by its file, by its retirement, by its key? */
 bool world_is_node(const struct world *w, const char *who);
 bool world_is_person(const struct world *w, const char *who);			  /* by his key */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RELEASE "v" DGRID_VERSION
+
 struct plan {
 	enum { CI_NONE, CI_GITHUB, CI_GITLAB } ci;
 	bool bare, hook;
@@ -44,8 +46,7 @@ static int write_in(const char *dir, const char *name, const char *text, struct 
 static char *filled(const struct asset *a, const struct plan *p)
 {
 	/* Our own workflows build the repository that they stand in. */
-	const char *from[] = {"DGRID_SOURCE: ${{ github.server_url }}/${{ github.repository }}", DGRID_SOURCE,
-			      "v" DGRID_VERSION};
+	const char *from[] = {"DGRID_SOURCE: ${{ github.server_url }}/${{ github.repository }}", DGRID_SOURCE, RELEASE};
 	char *source = xasprintf("DGRID_SOURCE: %s", p->source);
 	const char *to[] = {source, p->source, p->ref};
 	struct buf b = {0};
@@ -293,7 +294,7 @@ static int cmd_init(const struct context *ctx, int argc, char **argv, struct err
 {
 	struct ledger l = {0};
 	struct context here = *ctx;
-	struct plan p = {.source = DGRID_SOURCE, .ref = "v" DGRID_VERSION};
+	struct plan p = {.source = DGRID_SOURCE, .ref = RELEASE};
 	bool by_host = true;
 	const char *operand = NULL;
 	if (options(argc, argv, &p, &by_host, &operand, e))

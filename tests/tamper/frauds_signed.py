@@ -155,6 +155,15 @@ def a_node_that_becomes_a_person(h):
     h.fraud(h.person({"nodes/keys/n3.pub": None, "nodes/people/n3.pub": public(h, "n3") + "\n"}, "n3\n", "alice"), "nodes/people/n3.pub")
 
 @fraud("signed.key", grid="signed")
+def a_nodes_key_under_a_persons_name(h):
+    h.fraud(h.person({"nodes/people/dave.pub": public(h, "n1") + "\n"}, "dave\n", "alice"))
+
+@fraud("signed.key", grid="signed")
+def a_nodes_key_that_becomes_a_persons_in_one_commit(h):
+    h.fraud(h.person({"nodes/keys/n2.pub": None, "nodes/people/dave.pub": public(h, "n2") + "\n"}, "dave\n", "alice"), "nodes/people/dave.pub")
+    h.quiet = True
+
+@fraud("signed.key", grid="signed")
 def a_person_that_becomes_a_node(h):
     h.fraud(h.person({"nodes/keys/alice.pub": public(h, "n3") + "\n"}, "alice\n", "alice"))
     h.quiet = True
