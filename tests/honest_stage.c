@@ -512,6 +512,12 @@ uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struc
 	(void)a, (void)of_stderr, (void)max, (void)out;
 	return 0;
 }
+bool attempt_queued(const struct attempt *a)
+{
+	(void)a;
+	return false;
+}
+
 uint64_t attempt_printed(const struct attempt *a)
 {
 	(void)a;
