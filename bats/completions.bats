@@ -44,7 +44,7 @@ make_grid() {
 		done
 		[ "$(wc -w <<<"$offered")" -eq "$(wc -w <<<"$told")" ] || { echo "$verb offers $offered, tells $told"; false; }
 	done
-	[ "$(next worker --engine '')" = "auto docker podman bwrap" ]
+	[ "$(next worker --engine '')" = "auto docker podman bwrap slurm" ]
 	[ "$(next worker --engine=po)" = "--engine=podman" ]
 	[ "$(next --branch main worker --slots 2 --engine b)" = bwrap ]
 	[ "$(next worker --slots '')" = '' ]

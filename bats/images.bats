@@ -101,6 +101,9 @@ check_root() { # ID
 	# Changed while the worker runs: it is seen, and said.
 	spawn "$T/log" "$DGRID" worker --node-id "$NODE" --rootfs "dgrid-test:1=$T/root" --work-dir "$T/w1"
 	wait_until 20 grep -q "$third" "$T/log"
+	task l0 <<<'true'
+	wait_until 20 ledger_has completed l0
+	[ "$(digest l0)" = "$third" ]
 	chmod 644 "$T/root/etc/mark"
 	looked() {
 		rm -f "$T/l$1.json"
