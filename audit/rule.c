@@ -299,9 +299,11 @@ static bool runs_on_a_host(const char *path)
 	    ".appveyor",   "appveyor",	  "azure-pipelines", "Jenkinsfile",  "bitbucket-pip", "buildspec",
 	    "cloudbuild",  "codefresh",	  "wercker",	     ".screwdriver", "screwdriver.",  "netlify.",
 	    "vercel.",	   ".onedev",	  ".space.kts",	     ".vela",	     ".concourse/"};
-	for (size_t i = 0; i < sizeof first / sizeof *first; i++)
-		if (!strncasecmp(path, first[i], strlen(first[i])))
+	for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+		size_t n = strlen(first[i]), bare = n - (first[i][n - 1] == '/'); /* a folder may be a link */
+		if (!strncasecmp(path, first[i], n) || (strlen(path) == bare && !strncasecmp(path, first[i], bare)))
 			return true;
+	}
 	return false;
 }
 

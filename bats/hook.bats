@@ -297,6 +297,11 @@ raw() {
 		tgit -C "$T/c" commit -qm build
 		refused signed.settings origin main
 	done
+	clone
+	ln -s tasks "$T/c/.github"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm link
+	refused signed.settings origin main
 	# Ledger and archive go together or not at all, whatever git makes of a push.
 	clone
 	hand grid.json 'd["keep_finished"] = 1' settings
