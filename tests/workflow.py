@@ -217,7 +217,7 @@ def github(file, context_file, out):
             "GITHUB_ACTIONS": "true", "CI": "true", "GITHUB_WORKSPACE": ws, "RUNNER_TEMP": temp,
             "GITHUB_STEP_SUMMARY": f"{out}/summary.md", "GITHUB_EVENT_NAME": context["github"]["event_name"],
             "GITHUB_REPOSITORY": context["github"]["repository"], "GITHUB_SHA": context["github"]["sha"],
-            "GITHUB_SERVER_URL": context["github"]["server_url"]}.items()}
+            "GITHUB_SERVER_URL": context["github"].get("server_url", "https://github.com")}.items()}
         path = os.environ["PATH"]
         log = open(f"{out}/uses.log", "a")
         failed = run_steps(job["steps"], (flow.get("env", {}), job.get("env", {})), context, github_env, ws, temp, log, path,
