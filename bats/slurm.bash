@@ -69,9 +69,9 @@ slurm_stop() {
 	while read -r pid; do
 		wait_until 10 pid_ended "$pid" || kill -KILL "$pid" 2>/dev/null || true
 	done < <(cat "$d/pids" "$d/munged.pid")
-	# What watches over a job may not have heard that all is over.
-	for pid in $(pgrep -x slurmstepd); do
-		if tr '\0' '\n' <"/proc/$pid/environ" 2>/dev/null | grep -qxF "SLURM_CONF=$SLURM_CONF"; then kill -KILL "$pid"; fi
+	# What watches over a job may not have heard that all is over, nor what it watches over.
+	for pid in $(pgrep -x slurmstepd) $(grep -lzs '^SLURM_JOB_ID=' /proc/[0-9]*/environ | tr -dc '0-9\n'); do
+		if tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | grep -qxF "SLURM_CONF=$SLURM_CONF"; then kill -KILL "$pid"; fi
 	done
 }
 require_slurm() {
