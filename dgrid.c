@@ -5,12 +5,12 @@
 #include "base/text.h"
 #include "base/treecopy.h"
 #include "git/git.h"
-#include "job.h"
 #include "sandbox/enter.h"
 #include "sandbox/rootfs.h"
 #include "sandbox/slurm.h"
 #include "store/bring.h"
 #include "verbs/verbs.h"
+#include "worker/job.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>

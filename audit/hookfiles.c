@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "base/text.h"
 #include "store/archive.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,20 +112,11 @@ static const struct hook_file {
 	      "esac\n"
 	      "printf '%s\\n' \"$refs\" | \"$dgrid\" --repo . --branch \"$branch\" hook reference-transaction\n"}};
 
-/* For sh, within single quotes. */
-static char *quoted(const char *text)
-{
-	struct buf b = {0};
-	buf_adds(&b, "'");
-	for (; *text; text++)
-		buf_adds(&b, *text == '\'' ? "'\\''" : (char[]){*text, 0});
-	buf_adds(&b, "'");
-	return buf_detach(&b);
-}
-
 static char *hook_text(const struct hook_file *f, const char *branch)
 {
-	char *program = quoted(proc_self()), *name = quoted(branch);
+	struct buf program = {0}, name = {0};
+	text_quote(&program, proc_self());
+	text_quote(&name, branch);
 	char *text =
 	    xasprintf("#!/bin/sh\n%s: what changes the ledger is held against its rules (see docs/AUDIT.md).\n"
 		      "# Made by `dgrid init --hook`, which makes it anew when the program has moved.\n"
@@ -136,9 +128,9 @@ static char *hook_text(const struct hook_file *f, const char *branch)
 		      "\texit 1\n"
 		      "fi\n"
 		      "%s",
-		      f->mark, program, name, f->body);
-	free(program);
-	free(name);
+		      f->mark, program.data, name.data, f->body);
+	buf_clear(&program);
+	buf_clear(&name);
 	return text;
 }
 

@@ -103,8 +103,19 @@ static void settle(struct rules *r, const struct rule_commit *c)
 		}
 }
 
+/* Most commits enrol nobody, and bring no node. */
+static bool concerns(const struct rule_commit *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->changes[i].kind == RULE_KEY || (c->changes[i].kind == RULE_NODE && !c->changes[i].old_mode))
+			return true;
+	return false;
+}
+
 void rules_key(struct rules *r, const struct rule_commit *c)
 {
+	if (!concerns(c))
+		return;
 	struct world *w = &r->world;
 	bool were = w->n_people > 0, were_apart = w->apart;
 	struct role *roles = xcalloc(c->n + 1, sizeof *roles);

@@ -161,3 +161,11 @@ size_t text_differences(const char *a, const char *b)
 	}
 	return d[la % 3][lb] < 3 ? d[la % 3][lb] : 3;
 }
+
+void text_quote(struct buf *out, const char *word)
+{
+	buf_adds(out, "'");
+	for (; *word; word++)
+		buf_addf(out, *word == '\'' ? "'\\''" : "%c", *word);
+	buf_adds(out, "'");
+}

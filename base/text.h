@@ -13,6 +13,7 @@ int text_columns(const char *s); /* of clean text */
 /* A value for a cell of GitHub's Markdown: as numeric character references, so that nothing in it is markup, and inside
  * <code> unless ours, so that no mention or link is made of it. */
 void text_markdown(struct buf *out, const char *s, bool ours);
+void text_quote(struct buf *out, const char *word); /* within single quotes, as sh reads it back */
 /* A stranger's output for a terminal: lines and tabs stay, other control characters become U+FFFD. */
 void text_output(struct buf *out, const char *s, size_t len);
 /* How many letters of two names differ, are missing, too many or swapped; 3 for three or more: no typing mistake. */

@@ -1,4 +1,5 @@
 #include "sandbox/script.h"
+#include "base/text.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,10 +52,9 @@ static bool find_interpreter(const char *script, struct interpreter *in)
 
 void script_export(struct buf *out, const char *name, const char *value)
 {
-	buf_addf(out, "export %s='", name);
-	for (; *value; value++)
-		buf_addf(out, *value == '\'' ? "'\\''" : "%c", *value);
-	buf_adds(out, "';");
+	buf_addf(out, "export %s=", name);
+	text_quote(out, value);
+	buf_adds(out, ";");
 }
 
 static void command_argv(const char *script, const char *input, struct strs *argv);

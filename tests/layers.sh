@@ -8,7 +8,6 @@ json
 git
 sandbox
 runner
-job
 schema
 ledger
 store

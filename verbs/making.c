@@ -1,6 +1,7 @@
 #include "verbs/making.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/utf8.h"
 #include "sandbox/script.h"
 #include "schema/fit.h"
@@ -407,14 +408,10 @@ int making_take(struct making *m, const struct usage_option *o, const char *valu
 static void add_quoted(struct buf *b, const char *word)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+=:,./@%";
-	if (*word && !word[strspn(word, plain)]) {
+	if (*word && !word[strspn(word, plain)])
 		buf_adds(b, word);
-		return;
-	}
-	buf_adds(b, "'");
-	for (; *word; word++)
-		buf_addf(b, *word == '\'' ? "'\\''" : "%c", *word);
-	buf_adds(b, "'");
+	else
+		text_quote(b, word);
 }
 
 /* What is no text, or would not run as it stands in the file, changes on its way into the ledger: not in silence. */

@@ -1,4 +1,4 @@
-#include "job.h"
+#include "worker/job.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/proc.h"
