@@ -82,7 +82,6 @@ fi
 
 if [ "$group" = test ]; then
 	need bats bats bats
-	need parallel parallel parallel
 	need shellcheck shellcheck shellcheck
 	need clang clang clang
 	need ccache ccache ccache

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# All the tests: layers, formatting, shellcheck, unit tests with both builds, bats with the
-# sanitizer build, or with ./dgrid where engines, times and memory are a file's matter.
+# All the tests: unit tests with both builds; then, several at a time, documents, packages, frauds, browser, bats with the sanitizer
+# build or with ./dgrid where engines, times and memory are a file's matter, and what reads the source.
 # As root it starts a private dockerd for them. DGRID_STRICT=1: a skipped test is a failure.
-# DGRID_JOBS: files of bats at once. DGRID_ALL=1: all of bats with both programs. The last line says "N passed, N failed[, N skipped]".
-# shellcheck disable=SC2317 # functions called by name, through count and wait_until
+# DGRID_JOBS: how many at a time. DGRID_ALL=1: all of bats with both programs. The last line says "N passed, N failed[, N skipped]".
+# shellcheck disable=SC2317 # functions called by name, through job and wait_until
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 MAKE=${MAKE:-make}
 STRICT=${DGRID_STRICT:-0}
-JOBS=${DGRID_JOBS:-$(($(getconf _NPROCESSORS_ONLN) + 1))} # they wait for most of their time
+JOBS=${DGRID_JOBS:-$(($(getconf _NPROCESSORS_ONLN) + 2))} # they wait for most of their time
 PATH=$PATH:/usr/sbin:/sbin
 passed=0 failed=0 skipped=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-test.XXXXXX") || exit 1
@@ -26,39 +26,6 @@ fail() { # WHAT: one more; the end of the output names them all
 	echo "not ok $1" >>"$work/failures"
 	failed=$((failed + 1))
 }
-took() { # NAME SINCE: for the list of the slowest
-	echo "$(((${EPOCHREALTIME/./} - $2) / 1000)) $1" >>"$work/times"
-}
-count() { # NAME COMMAND...: one test
-	local name=$1 since=${EPOCHREALTIME/./}
-	shift
-	if "$@" >"$work/out" 2>&1; then
-		echo "ok $name"
-		passed=$((passed + 1))
-	else
-		cat "$work/out"
-		fail "$name"
-	fi
-	took "$name" "$since"
-}
-failed_in() { # OUTPUT with "not ok NAME" lines
-	grep '^not ok ' "$1" >>"$work/failures"
-	failed=$((failed + $(grep -c '^not ok ' "$1")))
-}
-lines() { # NAME COMMAND...: counts its "ok NAME", "ok NAME # skip WHY" and "not ok NAME" lines
-	local name=$1 rc since=${EPOCHREALTIME/./}
-	shift
-	"$@" >"$work/lines" 2>&1
-	rc=$?
-	took "$name" "$since"
-	cat "$work/lines"
-	failed_in "$work/lines"
-	passed=$((passed + $(grep '^ok ' "$work/lines" | grep -vc ' # skip ')))
-	skipped=$((skipped + $(grep -c '^ok .* # skip ' "$work/lines")))
-	if ! grep -q '^\(not \)\?ok ' "$work/lines" || { ((rc != 0)) && ! grep -q '^not ok ' "$work/lines"; }; then
-		fail "$name: the script ended with $rc"
-	fi
-}
 skip() { # NAME WHY
 	if [[ $STRICT == 1 ]]; then
 		fail "$1: skipped ($2), which DGRID_STRICT=1 forbids"
@@ -67,28 +34,74 @@ skip() { # NAME WHY
 		skipped=$((skipped + 1))
 	fi
 }
-
-# What takes one processor and no deadline runs beside others: beside NAME COMMAND..., and later NAME's lines are those
-# of `said NAME`.
-declare -A pids=()
-beside() {
-	local name=$1
-	shift
-	{
-		"$@"
-		echo $? >"$work/beside.$name.rc"
-	} >"$work/beside.$name" 2>&1 </dev/null &
-	pids[$name]=$!
+took() { # NAME SINCE: for the list of the slowest
+	echo "$(((${EPOCHREALTIME/./} - $2) / 1000)) $1" >>"$work/times"
 }
-said() {
-	wait "${pids[$1]}"
-	unset "pids[$1]"
-	cat "$work/beside.$1"
-	return "$(<"$work/beside.$1.rc")"
+tally() { # NAME OUTPUT RC: counts the "ok NAME", "ok NAME # skip WHY" and "not ok NAME" lines of what ended with RC
+	local p f s plan
+	cat "$2"
+	read -r p f s plan < <(awk '
+		/^1\.\.[0-9]+$/ { plan = substr($0, 4) }
+		/^ok / { if (tolower($0) ~ / # skip/) s++; else p++ }
+		/^not ok / { f++ }
+		END { print p + 0, f + 0, s + 0, plan == "" ? p + f + s : plan }' "$2")
+	sed -n "s/^not ok .*/& ($1)/p" "$2" >>"$work/failures"
+	sed -n -E "s/^(not )?ok [0-9]+ (.*) in ([0-9]+)ms.*/\3 \2 ($1)/p" "$2" >>"$work/times"
+	passed=$((passed + p)) failed=$((failed + f))
+	if ((plan != p + f + s)); then
+		fail "$1: planned $plan, saw $((p + f + s))"
+	elif ((p + f + s == 0 || ($3 != 0 && f == 0))); then
+		fail "$1: it ended with $3"
+	fi
+	if [[ $STRICT != 1 ]]; then
+		skipped=$((skipped + s))
+	elif ((s > 0)); then
+		fail "$1: $s skipped, which DGRID_STRICT=1 forbids"
+	fi
+}
+one() { # NAME COMMAND...: as a test
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		sed '/./s/^/# /;/^$/d' <<<"$out"
+		echo "ok $name"
+	else
+		echo "$out"
+		echo "not ok $name"
+	fi
+}
+
+# What needs no order is queued, and run JOBS at a time: job NAME COMMAND..., which prints what tally counts.
+queue=()
+declare -A commands=() names=() starts=()
+job() {
+	queue+=("$1")
+	printf -v "commands[$1]" '%q ' "${@:2}"
+}
+run_queue() {
+	local name
+	set -m # each a process group of its own, which ends as a whole
+	for name in "${queue[@]}"; do
+		if ((${#names[@]} >= JOBS)); then ended_one; fi
+		eval "${commands[$name]}" >"$work/job.${name//\//.}" 2>&1 </dev/null &
+		names[$!]=$name starts[$!]=${EPOCHREALTIME/./}
+	done
+	while ((${#names[@]})); do ended_one; done
+}
+ended_one() {
+	local pid rc name
+	wait -n -p pid "${!names[@]}"
+	rc=$? name=${names[$pid]}
+	unset "names[$pid]"
+	note "$name"
+	took "$name" "${starts[$pid]}"
+	tally "$name" "$work/job.${name//\//.}" "$rc"
 }
 
 cleanup() {
-	for pid in "${pids[@]}"; do kill "$pid"; done 2>/dev/null
+	local pid
+	for pid in "${!names[@]}"; do kill -- "-$pid"; done 2>/dev/null
+	if ((${#names[@]})); then wait "${!names[@]}"; fi 2>/dev/null
 	stop_dockerd
 	if [[ -n $podman_image ]]; then podman rmi --force dgrid-test:1 >/dev/null 2>&1; fi
 	rm -rf "$work"
@@ -111,37 +124,34 @@ units() { # LABEL MAKE-ARGUMENTS...: counts "test_NAME: N passed, N failed" line
 	if ((rc != 0 && f == 0)); then fail "unit tests ($label): make unit ended with $rc"; fi
 }
 
-bats_pass() { # LABEL PROGRAM SAN FOLDER [OPTION...]
-	local label=$1 rc p f s plan files=()
-	note "bats ($label)"
-	# The longest first, by what they have; a file's own tests one after another, or each would have all the others beside it.
-	mapfile -t files < <(wc -c "$4"/*.bats | sort -rn | awk '$2 != "total" { print $2 }')
-	DGRID=$2 DGRID_SAN=$3 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$(scaled 300)} \
-		bats --jobs "$JOBS" --no-parallelize-within-files --timing --formatter tap "${@:5}" "${files[@]}" 2>&1 </dev/null | tee "$work/tap"
-	rc=${PIPESTATUS[0]}
-	read -r p f s plan < <(awk '
-		/^1\.\.[0-9]+$/ { plan = substr($0, 4) }
-		/^ok / { if (tolower($0) ~ /# skip/) s++; else p++ }
-		/^not ok / { f++ }
-		END { print p + 0, f + 0, s + 0, plan + 0 }' "$work/tap")
-	sed -n -E "s/^(not )?ok [0-9]+ (.*) in ([0-9]+)ms.*/\3 \2 ($label)/p" "$work/tap" >>"$work/times"
-	passed=$((passed + p))
-	failed_in "$work/tap"
-	if ((plan != p + f + s)); then
-		fail "bats ($label): planned $plan, saw $((p + f + s))"
-	elif ((rc != 0 && f == 0)); then
-		fail "bats ($label): bats ended with $rc"
-	fi
-	if [[ $STRICT == 1 ]]; then
-		if ((s > 0)); then fail "bats ($label): $s skipped, which DGRID_STRICT=1 forbids"; fi
-	else
-		skipped=$((skipped + s))
-	fi
+# The sanitized program, or the plain one where engines, times and memory are a file's matter (the tag plain says so). A
+# file's own tests run one after another.
+bats_file() { # FILE PROGRAM SAN [OPTION...]
+	DGRID=$2 DGRID_SAN=$3 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$(scaled 300)} bats --timing --formatter tap "${@:4}" "$1"
 }
-
-# 100,000 documents, the same ones each time.
-differ() {
-	"$MAKE" --no-print-directory -s build/tests/json_judge && python3 tests/json_differ.py build/tests/json_judge
+bats_jobs() {
+	local files f plain=() rest=()
+	# The longest first: those that have to do with times, then by what they have.
+	mapfile -t files < <(
+		grep -l '^# bats .*tags=.*plain' bats/*.bats
+		wc -c bats/*.bats bats/once/*.bats | sort -rn | awk '$2 != "total" { print $2 }'
+	)
+	mapfile -t files < <(printf '%s\n' "${files[@]}" | awk '!seen[$0]++')
+	if [[ ${DGRID_ALL:-0} != 1 ]]; then plain=(--filter-tags plain) rest=(--filter-tags '!plain'); fi
+	for f in "${files[@]}"; do
+		if [[ $f == bats/once/* ]]; then
+			job "$f" bats_file "$f" "$PWD/dgrid" 0
+			continue
+		fi
+		if ((!sanitized)) || [[ ${DGRID_ALL:-0} == 1 ]]; then
+			job "$f (plain)" bats_file "$f" "$PWD/dgrid" 0
+		elif grep -q '^# bats .*tags=.*plain' "$f"; then
+			job "$f (plain)" bats_file "$f" "$PWD/dgrid" 0 "${plain[@]}"
+		fi
+		if ((sanitized)) && ! { ((${#rest[@]})) && grep -q '^# bats file_tags=.*plain' "$f"; }; then
+			job "$f" bats_file "$f" "$PWD/build/san/dgrid" 1 "${rest[@]}"
+		fi
+	done
 }
 
 shell_files() {
@@ -184,26 +194,6 @@ if command -v python3 >/dev/null; then
 fi
 note "deadlines at $DGRID_TEST_SCALE % of a quiet machine's"
 
-count "layers" sh tests/layers.sh
-if ! command -v clang-format >/dev/null; then
-	skip "clang-format" "clang-format is not installed"
-elif [[ $STRICT != 1 && $(clang-format --version) != *"version 14."* ]]; then
-	skip "clang-format" "not version 14"
-else
-	count "clang-format" "$MAKE" --no-print-directory -s format-check
-fi
-if command -v shellcheck >/dev/null; then
-	count "shellcheck" check_shell
-else
-	skip "shellcheck" "shellcheck is not installed"
-fi
-
-if command -v npm >/dev/null && command -v shellcheck >/dev/null && python3 -c 'import yaml' 2>/dev/null; then
-	count "workflows" bash tests/workflows.sh
-else
-	skip "workflows" "npm, shellcheck or python3's yaml is not installed"
-fi
-
 # What is built here, and again by the tests of builds and documents, is compiled once.
 if [[ -d /usr/lib/ccache ]]; then
 	export CCACHE_DIR=$work/ccache CCACHE_NOHASHDIR=1
@@ -211,16 +201,10 @@ if [[ -d /usr/lib/ccache ]]; then
 fi
 note "building"
 builds=1
-"$MAKE" --no-print-directory -s all >"$work/build" 2>&1 || builds=0
+"$MAKE" --no-print-directory -s all build/tests/honest build/tests/json_judge >"$work/build" 2>&1 || builds=0
 cat "$work/build"
 if ((builds)); then
 	units "plain"
-	if command -v python3 >/dev/null; then
-		count "JSON, 100,000 documents against two other parsers" differ
-		sed -n 's/^/# /p' "$work/out"
-	else
-		skip "JSON against other parsers" "python3 is not installed"
-	fi
 else
 	fail "build"
 	finish
@@ -243,60 +227,71 @@ fi
 
 if [[ $(id -u) == 0 ]] && command -v dockerd >/dev/null && command -v docker >/dev/null; then
 	if start_dockerd; then
-		count "image dgrid-test:1 for docker" import_image docker
+		one "image dgrid-test:1 for docker" import_image docker >"$work/image.said" 2>&1
+		tally "docker" "$work/image.said" 0
 	else
 		skip "private dockerd" "it does not start here"
 	fi
 fi
 if [[ $(id -u) == 0 ]] && command -v podman >/dev/null && ! podman image exists dgrid-test:1; then
 	podman_image=1
-	count "image dgrid-test:1 for podman" import_image podman
+	one "image dgrid-test:1 for podman" import_image podman >"$work/image.said" 2>&1
+	tally "podman" "$work/image.said" 0
 fi
-beside packaging "$MAKE" --no-print-directory -s packaging
-if command -v spin >/dev/null; then
-	count "model" sh tests/model/check.sh
-	sed -n 's/^/# /p' "$work/out"
+
+if command -v python3 >/dev/null && command -v bwrap >/dev/null && python3 -c 'import yaml' 2>/dev/null; then
+	job documents python3 tests/docs/run.py --jobs 2
 else
-	skip "model" "spin is not installed"
+	skip "documents" "python3, its yaml or bwrap is not installed"
 fi
-if command -v python3 >/dev/null && command -v bwrap >/dev/null; then
-	note "faults, for a moment"
-	count "chaos" bash tests/chaos/run.sh 15 4 60
-	sed -n 's/^/# /p' "$work/out"
-else
-	skip "chaos" "python3 or bwrap is not installed"
-fi
+job packaging "$MAKE" --no-print-directory -s packaging
 if command -v python3 >/dev/null && command -v ssh-keygen >/dev/null; then
-	note "frauds, before the audit and before the hook; and honest histories"
-	lines tamper bash tests/tamper/run.sh 200
+	job tamper bash tests/tamper/run.sh 200
 else
 	skip "tamper" "python3 or ssh-keygen is not installed"
 fi
 if command -v node >/dev/null && command -v npm >/dev/null && command -v java >/dev/null && [[ -n $(type -P chromium chromium-browser google-chrome) ]]; then
-	note "the dashboard in a browser"
-	lines browser bash tests/browser/run.sh
+	job browser bash tests/browser/run.sh
 else
 	skip "browser" "chromium, node, npm or java is not installed"
 fi
-if command -v python3 >/dev/null && command -v bwrap >/dev/null && python3 -c 'import yaml' 2>/dev/null; then
-	note "the documents, typed"
-	lines documents python3 tests/docs/run.py --jobs "$JOBS"
+if command -v python3 >/dev/null && command -v bwrap >/dev/null; then
+	job chaos one "faults, for a moment" bash tests/chaos/run.sh 15 4 60
 else
-	skip "documents" "python3, its yaml or bwrap is not installed"
+	skip "chaos" "python3 or bwrap is not installed"
 fi
-note "packaging"
-lines packaging said packaging
-if ! command -v bats >/dev/null; then
+if command -v bats >/dev/null; then
+	bats_jobs
+else
 	skip "bats" "bats is not installed"
-	finish
 fi
-command -v parallel >/dev/null || JOBS=1
-# With the sanitizers; but with the plain program where engines, times and memory are a file's matter (its tag says so).
-plain=() rest=()
-if ((sanitized)); then
-	[[ ${DGRID_ALL:-0} == 1 ]] || { plain=(--filter-tags plain) && rest=(--filter-tags '!plain'); }
-	bats_pass "sanitized" "$PWD/build/san/dgrid" 1 bats "${rest[@]}"
+if command -v spin >/dev/null; then
+	job model one "model" sh tests/model/check.sh
+else
+	skip "model" "spin is not installed"
 fi
-bats_pass "plain" "$PWD/dgrid" 0 bats "${plain[@]}"
-bats_pass "what needs to run but once" "$PWD/dgrid" 0 bats/once
+if command -v python3 >/dev/null; then
+	job json one "JSON, 100,000 documents against two other parsers" python3 tests/json_differ.py build/tests/json_judge
+else
+	skip "JSON against other parsers" "python3 is not installed"
+fi
+if command -v npm >/dev/null && command -v shellcheck >/dev/null && python3 -c 'import yaml' 2>/dev/null; then
+	job workflows one "workflows" bash tests/workflows.sh
+else
+	skip "workflows" "npm, shellcheck or python3's yaml is not installed"
+fi
+if command -v shellcheck >/dev/null; then
+	job shellcheck one "shellcheck" check_shell
+else
+	skip "shellcheck" "shellcheck is not installed"
+fi
+if ! command -v clang-format >/dev/null; then
+	skip "clang-format" "clang-format is not installed"
+elif [[ $STRICT != 1 && $(clang-format --version) != *"version 14."* ]]; then
+	skip "clang-format" "not version 14"
+else
+	job clang-format one "clang-format" "$MAKE" --no-print-directory -s format-check
+fi
+job layers one "layers" sh tests/layers.sh
+run_queue
 finish
