@@ -2,7 +2,7 @@
 # Which functions does no test run? Builds with gcov's counters (build/cov/), runs the unit tests and bats with that program,
 # and prints the functions that nothing called and the share of lines that ran. usage: coverage.sh [BATS_FILE...]
 # As root it starts a private dockerd, as tests/run.sh does. The whole of it takes long: it is no part of make test. Workers that
-# a test kills with -9 write no counters; DGRID_STRICT=1 and DGRID_JOBS are bats's as in tests/run.sh.
+# a test kills with -9 write no counters; DGRID_JOBS: how many files of bats at a time.
 # shellcheck disable=SC2317 # called by name
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -30,9 +30,11 @@ if [[ $(id -u) == 0 ]] && command -v dockerd >/dev/null && start_dockerd; then i
 files=("$@")
 if ((${#files[@]} == 0)); then files=(bats/*.bats); fi
 note "bats, ${#files[@]} files"
-DGRID=$PWD/build/cov/dgrid BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-600} \
-	bats --jobs "${DGRID_JOBS:-4}" --formatter tap "${files[@]}" >"$work/tap" 2>&1 </dev/null
-grep '^not ok' "$work/tap" | sed 's/^/# /'
+export DGRID=$PWD/build/cov/dgrid BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-600}
+# shellcheck disable=SC2016 # the inner shell expands it
+printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "${DGRID_JOBS:-4}" \
+	sh -c 'exec bats --formatter tap "$1" >"$0/tap.${1##*/}" 2>&1' "$work"
+cat "$work"/tap.* | grep '^not ok' | sed 's/^/# /'
 find build/cov/obj -name '*.gcda' -print0 | xargs -0 -r gcov --json-format --stdout >"$work/gcov.json" 2>"$work/gcov.err"
 python3 - "$work/gcov.json" <<'PY'
 import json
