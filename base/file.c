@@ -208,6 +208,29 @@ int file_mkdirs(const char *path, struct err *e)
 	return rc;
 }
 
+int file_make_folder(const char *path, struct err *e)
+{
+	char *copy = xstrdup(path);
+	int rc = 0;
+	for (char *p = copy + 1; !rc; p++) {
+		if (*p && *p != '/')
+			continue;
+		char kept = *p;
+		*p = 0;
+		if (mkdir(copy, 0777) && errno != EEXIST)
+			rc = err_set(e, errno == EACCES || errno == EPERM || errno == EROFS ? ERR_PERM : ERR_OUTPUT,
+				     "cannot make the folder '%s': %s", copy, strerror(errno));
+		*p = kept;
+		if (!kept)
+			break;
+	}
+	free(copy);
+	struct stat st;
+	if (!rc && (stat(path, &st) || !S_ISDIR(st.st_mode)))
+		rc = err_set(e, ERR_PERM, "'%s' is there and not a folder", path);
+	return rc;
+}
+
 #define DEEP 64 /* each step down takes a descriptor: what is deeper is brought up first */
 
 struct removal {

@@ -179,12 +179,39 @@ out_refs() { git -C "$ORIGIN" for-each-ref --format='%(refname)' "${1:-refs/dgri
 	"$DGRID" get t1 a --force
 	[ "$(cat t1/a)" = 1 ]
 	rm -r t1/d && mkdir elsewhere && ln -s ../elsewhere t1/d
-	run ! "$DGRID" get t1 d --force
+	run -77 "$DGRID" get t1 d --force
 	[ -z "$(ls elsewhere)" ]
+	rm t1/a && mkdir t1/a
+	run -77 "$DGRID" get t1 a --force
+	[[ "$output" == *"'a': a folder stands there" ]]
+	"$DGRID" get t1 -o new/deep/down && [ "$(cat new/deep/down/d/b)" = 2 ]
+	touch file
+	run -77 "$DGRID" get t1 t2 --tasks -o file
+	[ "$output" = "dgrid: 'file' is there and not a folder" ]
+	run -74 sh -c '"$0" get t1 a -o - >/dev/full' "$DGRID"
+	[[ "$output" == *"cannot write all output: No space left on device" ]]
 	# Kept for good, under a name that is taken once.
 	"$DGRID" keep t1 --as best
 	run -77 "$DGRID" keep t2 --as best
 	[ "$(git -C "$ORIGIN" show refs/dgrid/keep/best:d/b)" = 2 ]
+}
+
+@test "get on a full disk: a file is whole or not there, and what stood there stands" {
+	[ "$(id -u)" = 0 ] || skip "needs root to mount a small file system"
+	task t1 <<<'head -c 300000 /dev/zero >/out/big; head -c 60000 /dev/zero >/out/a; mkdir /out/d; cp /out/big /out/d/x'
+	task t2 <<<'echo 1 >/out/b'
+	run_all
+	mkdir full
+	mount -t tmpfs -o size=400k tmpfs full
+	run -74 "$DGRID" get --tasks t1 t2 -o full
+	[[ "$output" == *"cannot write 'd/x': No space left on device"* ]]
+	(cd full && find . -type f -printf '%p %s\n' | sort) >found
+	echo "my own" >full/mine && mkdir -p full/t1/d && cp full/mine full/t1/d/x
+	run -74 "$DGRID" get --force t1 d/x -o full/t1
+	kept=$(cat full/t1/d/x) left=$(find full -name '.dgrid-*')
+	umount full
+	[ "$(cat found)" = $'./t1/a 60000\n./t1/big 300000' ]
+	[ "$kept" = "my own" ] && [ -z "$left" ]
 }
 
 @test "what is older than keep_out_days is deleted, what is kept stays" {

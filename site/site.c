@@ -134,31 +134,6 @@ static int write_manifest(const struct site *s, const char *dir, const struct st
 	return rc;
 }
 
-/* Unlike file_mkdirs: for everyone to read, as far as the umask allows. */
-static int make_folder(const char *path, struct err *e)
-{
-	char *copy = xstrdup(path);
-	int rc = 0;
-	for (char *p = copy + 1; !rc; p++) {
-		if (*p && *p != '/')
-			continue;
-		char kept = *p;
-		*p = 0;
-		if (mkdir(copy, 0777) && errno != EEXIST)
-			rc =
-			    err_set(e, errno == EACCES || errno == EPERM || errno == EROFS ? ERR_PERM : ERR_UNAVAILABLE,
-				    "cannot make the folder '%s': %s", copy, strerror(errno));
-		*p = kept;
-		if (!kept)
-			break;
-	}
-	free(copy);
-	struct stat st;
-	if (!rc && (stat(path, &st) || !S_ISDIR(st.st_mode)))
-		rc = err_set(e, ERR_DATA, "'%s' is not a folder", path);
-	return rc;
-}
-
 static int write_one(struct site *s, const struct site_file *f, const char *dir, struct err *e)
 {
 	struct buf was = {0};
@@ -173,7 +148,7 @@ static int write_one(struct site *s, const struct site_file *f, const char *dir,
 	else {
 		if (slash) {
 			char *folder = xasprintf("%s/%.*s", dir, (int)(slash - f->name), f->name);
-			rc = make_folder(folder, e);
+			rc = file_make_folder(folder, e);
 			free(folder);
 		}
 		if (!rc)
@@ -216,7 +191,7 @@ int site_write(struct site *s, const char *dir, struct err *e)
 	struct strs old = {0};
 	if (s->n)
 		qsort(s->v, s->n, sizeof *s->v, by_name);
-	int rc = make_folder(dir, e);
+	int rc = file_make_folder(dir, e);
 	if (!rc)
 		rc = read_manifest(dir, &old, e);
 	if (!rc)

@@ -205,10 +205,7 @@ static int list_and_write(const struct filestore *o, const char *tree, const cha
 	if (found->bytes > limits->mb * MB)
 		return err_set(e, ERR_DATA, "%lld bytes (at most %lld MB: max_in_mb of grid.json)",
 			       (long long)found->bytes, (long long)limits->mb);
-	int rc = write_to(o, found, dir, e);
-	if (rc && e->class == ERR_PERM) /* it has a name twice */
-		e->class = ERR_DATA;
-	return rc;
+	return write_to(o, found, dir, e);
 }
 
 int bring_to(const struct filestore *o, const char *tree, const char *dir, const struct bring_limits *limits,

@@ -1,4 +1,5 @@
 #include "store/checkout.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/tree.h"
 #include <errno.h>
@@ -226,12 +227,31 @@ struct writing {
 
 static int trouble(struct writing *w, const char *path)
 {
-	enum err_class c = errno == EEXIST			       ? ERR_PERM
-			   : errno == ENAMETOOLONG || errno == ENOTDIR ? ERR_DATA
-								       : ERR_UNAVAILABLE;
-	return w->rc =
-		   err_set(w->e, c, "cannot write '%s': %s", path,
-			   errno == EEXIST ? "another file stands there (--force replaces files)" : strerror(errno));
+	const char *why = strerror(errno);
+	enum err_class c = ERR_OUTPUT;
+	switch (errno) {
+	case EEXIST: /* in a new folder only what the tree has twice */
+		c = w->mode == CHECKOUT_NEW ? ERR_DATA : ERR_PERM;
+		why = "another file stands there (--force replaces files)";
+		break;
+	case EISDIR:
+		c = ERR_PERM;
+		why = "a folder stands there";
+		break;
+	case ENOTDIR:
+	case ELOOP:
+		c = w->mode == CHECKOUT_NEW ? ERR_DATA : ERR_PERM;
+		why = "something that is no folder stands there";
+		break;
+	case ENAMETOOLONG:
+		c = ERR_DATA;
+		break;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		c = ERR_PERM;
+	}
+	return w->rc = err_set(w->e, c, "cannot write '%s': %s", path, why);
 }
 
 /* The folder of path, made step by step without following a link; *name: what comes after it. */
@@ -298,28 +318,74 @@ static bool same(const struct checkout_file *f, int folder, const char *name, co
 	return equal && !n && at == len;
 }
 
-/* name in folder: the text of a link, or what a file holds. */
+static int make_link(int folder, const char *name, const char *bytes, size_t len)
+{
+	char *target = xstrndup(bytes, len);
+	int rc = symlinkat(target, folder, name);
+	free(target);
+	return rc;
+}
+
+/* Whole, or not there. */
+static int make_file(int folder, const char *name, bool executable, const char *bytes, size_t len)
+{
+	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, executable ? 0777 : 0666);
+	if (fd < 0)
+		return -1;
+	int rc = write_all(fd, bytes, len), why = errno;
+	if (close(fd) && !rc) {
+		rc = -1;
+		why = errno;
+	}
+	if (rc) {
+		unlinkat(folder, name, 0);
+		errno = why;
+	}
+	return rc;
+}
+
+/* What is whole gets its name: over what stands there, or not. */
+static int give_name(struct writing *w, int folder, const char *made, const char *name)
+{
+	struct stat st;
+	if (w->mode == CHECKOUT_OVER)
+		return renameat(folder, made, folder, name);
+	if (!linkat(folder, made, folder, name, 0))
+		return unlinkat(folder, made, 0);
+	if (errno == EEXIST || !fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return renameat(folder, made, folder, name); /* a file system without hard links */
+}
+
+/* name in folder: the text of a link, or what a file holds. Where something may stand, it has another name until it is
+ * whole. */
 static void write_one(struct writing *w, const struct checkout_file *f, int folder, const char *name, const char *bytes,
 		      size_t len)
 {
-	int fd = -1;
+	bool fresh = w->mode == CHECKOUT_NEW;
+	struct stat st;
 	if (w->mode == CHECKOUT_SAME && same(f, folder, name, bytes, len))
 		return;
-	if (w->mode == CHECKOUT_OVER)
-		unlinkat(folder, name, 0);
-	if (f->link) {
-		char *target = xstrndup(bytes, len);
-		w->rc = judge_link(f, bytes, len, w->e);
-		if (!w->rc && symlinkat(target, folder, name))
-			trouble(w, f->path);
-		free(target);
+	if (f->link && (w->rc = judge_link(f, bytes, len, w->e)))
+		return;
+	if (!fresh && !fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) &&
+	    (S_ISDIR(st.st_mode) || w->mode == CHECKOUT_SAME)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EEXIST;
+		trouble(w, f->path);
 		return;
 	}
-	fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, f->executable ? 0777 : 0666);
-	if (fd < 0 || write_all(fd, bytes, len))
+	char own[32] = ".dgrid-";
+	if (!fresh)
+		clock_nonce(own + strlen(own), 8);
+	const char *made = fresh ? name : own;
+	if (f->link ? make_link(folder, made, bytes, len) : make_file(folder, made, f->executable, bytes, len))
 		trouble(w, f->path);
-	if (fd >= 0 && close(fd) && !w->rc)
+	else if (!fresh && give_name(w, folder, made, name)) {
 		trouble(w, f->path);
+		unlinkat(folder, made, 0);
+	}
 }
 
 static void take_blob(void *ctx, size_t i, const char *bytes, size_t len)
@@ -352,11 +418,9 @@ int checkout_write(const struct git *g, const struct checkout *l, const char *di
 			files[oids.n] = &l->v[i];
 			strs_add(&oids, l->v[i].oid);
 		}
-	int rc = 0;
-	if (mkdir(dir, 0777) && errno != EEXIST)
-		rc = err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", dir, strerror(errno));
-	else if ((w.top = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-		rc = err_set(e, ERR_UNAVAILABLE, "cannot open the folder '%s': %s", dir, strerror(errno));
+	int rc = file_make_folder(dir, e);
+	if (!rc && (w.top = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		rc = err_set(e, ERR_PERM, "cannot open the folder '%s': %s", dir, strerror(errno));
 	struct err git_says;
 	if (!rc && oids.n && git_cat(g, "blob", oids.v, oids.n, CHECKOUT_FILE_MAX, take_blob, &w, &git_says) && !w.rc) {
 		*e = git_says;

@@ -30,11 +30,11 @@ int checkout_links(const struct git *g, const struct checkout *l, struct err *e)
 bool checkout_path_valid(const char *path); /* each step is a name that every disk takes, and they are not too many */
 /* Wants the file of that path, or all below a folder of that path, besides what is wanted. How many that are. */
 size_t checkout_want(struct checkout *l, const char *path);
-/* What becomes of files that stand there: NEW: that is an error (ERR_PERM); SAME: the same, unless they are what would
- * be written, which is not touched; OVER: they are replaced. */
+/* What becomes of files that stand there: NEW: none do, but for a name that the tree has twice (ERR_DATA); SAME: that
+ * is an error (ERR_PERM), unless they are what would be written, which is not touched; OVER: they are replaced. */
 enum checkout_mode { CHECKOUT_NEW, CHECKOUT_SAME, CHECKOUT_OVER };
-/* Writes what is wanted below dir, which is made. A link that leads out of dir, by its text alone:
- * ERR_DATA. On an error what was written stays. */
+/* Writes what is wanted below dir, which is made. A file is whole or not there. A link that leads out of dir, by its
+ * text alone: ERR_DATA. ERR_OUTPUT, ERR_PERM: the disk. On an error the files that were written stay. */
 int checkout_write(const struct git *g, const struct checkout *l, const char *dir, enum checkout_mode mode,
 		   struct err *e);
 void checkout_clear(struct checkout *l);

@@ -1,14 +1,13 @@
+#include "base/file.h"
 #include "store/cache.h"
 #include "store/checkout.h"
 #include "store/places.h"
 #include "verbs/left.h"
 #include "verbs/report.h"
 #include "verbs/verbs.h"
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Tasks whose files are asked for: one look at the grid, one fetch of what all of them left. */
@@ -65,7 +64,7 @@ static int each(struct lot *lot, int (*one)(void *ctx, struct lot *lot, const st
 {
 	size_t bad = 0, without = 0, asked = lot->found.n + lot->found.missing.n;
 	struct err first = {.class = ERR_NONE}, wrong;
-	for (size_t i = 0; i < lot->found.n && !proc_given_up() && !ferror(stdout); i++) {
+	for (size_t i = 0; i < lot->found.n && !proc_given_up() && !ferror(stdout) && first.class != ERR_OUTPUT; i++) {
 		struct selected *t = &lot->found.v[i];
 		const struct json *result = json_get(t->task->doc, "result");
 		if (!t->named && !json_get(result, "out") && !json_get(result, "out_error")) {
@@ -74,12 +73,15 @@ static int each(struct lot *lot, int (*one)(void *ctx, struct lot *lot, const st
 		}
 		if (!one(ctx, lot, t, &wrong))
 			continue;
-		if (asked > 1)
+		if (asked > 1 && wrong.class != ERR_OUTPUT)
 			fprintf(stderr, "dgrid: %s: %s\n", t->task->id, wrong.msg);
-		first = bad++ ? first : wrong;
+		if (!bad++ || wrong.class == ERR_OUTPUT) /* the disk of who asks: no other fares better */
+			first = wrong;
 	}
 	if (without)
 		fprintf(stderr, "dgrid: %zu %s no files\n", without, without == 1 ? "task has" : "tasks have");
+	if (first.class == ERR_OUTPUT)
+		return err_set(e, ERR_OUTPUT, "%s", first.msg);
 	if (bad && asked > 1)
 		return err_set(e, first.class, "the files of %zu of %zu tasks %s", bad, asked, what);
 	if (bad)
@@ -161,7 +163,9 @@ struct get {
 static void print_blob(void *ctx, size_t i, const char *bytes, size_t len)
 {
 	(void)i;
-	*(bool *)ctx = bytes && fwrite(bytes, 1, len, stdout) == len;
+	*(bool *)ctx = bytes;
+	if (bytes)
+		fwrite(bytes, 1, len, stdout); /* what fails is told at the end, as of all output */
 }
 
 static int to_stdout(const struct filestore *store, const struct checkout *files, struct err *e)
@@ -176,10 +180,10 @@ static int to_stdout(const struct filestore *store, const struct checkout *files
 	if (n != 1)
 		return err_set(e, ERR_USAGE, "-o -: expected one file, found %zu (name it: dgrid get ID PATH -o -)", n);
 	char *oid = (char *)one->oid;
-	bool printed = false;
-	if (git_cat(&store->git, "blob", &oid, 1, CHECKOUT_FILE_MAX, print_blob, &printed, e))
+	bool read = false;
+	if (git_cat(&store->git, "blob", &oid, 1, CHECKOUT_FILE_MAX, print_blob, &read, e))
 		return -1;
-	return printed ? 0 : err_set(e, ERR_UNAVAILABLE, "'%s' cannot be printed", one->path);
+	return read ? 0 : err_set(e, ERR_UNAVAILABLE, "'%s' is not at hand, or larger than 2 GB", one->path);
 }
 
 static int get_one(void *ctx, struct lot *lot, const struct selected *t, struct err *e)
@@ -196,8 +200,6 @@ static int get_one(void *ctx, struct lot *lot, const struct selected *t, struct 
 			rc = err_set(e, ERR_NOENT, "'%s' did not leave '%.200s' (dgrid files %s lists what it left)",
 				     id, o->paths[i], id);
 	char *dir = o->tasks && o->to ? xasprintf("%s/%s", o->to, id) : xstrdup(o->to ? o->to : id);
-	if (!rc && o->tasks && o->to && mkdir(o->to, 0777) && errno != EEXIST)
-		rc = err_set(e, ERR_UNAVAILABLE, "cannot make the folder '%s': %s", o->to, strerror(errno));
 	if (!rc && o->to && !strcmp(o->to, "-"))
 		rc = to_stdout(&lot->store, &files, e);
 	else if (!rc &&
@@ -248,10 +250,11 @@ static int cmd_get(const struct context *ctx, int argc, char **argv, struct err 
 	struct report_options r = {0};
 	struct lot lot = {0};
 	struct get o = {0};
-	int rc =
-	    read_get(&o, &r, argc, argv, e) || look(ctx, &r, &lot, e) || each(&lot, get_one, &o, "were not written", e)
-		? -1
-		: 0;
+	int rc = read_get(&o, &r, argc, argv, e) || look(ctx, &r, &lot, e) ||
+			 (o.tasks && o.to && lot.found.n && file_make_folder(o.to, e)) ||
+			 each(&lot, get_one, &o, "were not written", e)
+		     ? -1
+		     : 0;
 	lot_clear(&lot);
 	report_clear(&r);
 	return rc;
