@@ -290,7 +290,7 @@ static void note_dates(struct run *r, const char *p, const char *commit)
 		int64_t at = strtoll(p, &end, 10);
 		if (end == p)
 			return;
-		if (at > w->newest && (!r->rules.clock || at <= r->rules.clock + rule_tolerance(&r->rules)))
+		if (at > w->newest && (!r->rules.clock || at <= r->rules.clock + rule_ahead(&r->rules)))
 			w->newest = at;
 	}
 	snprintf(w->newest_id, sizeof w->newest_id, "%s", commit);

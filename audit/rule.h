@@ -209,6 +209,8 @@ bool rule_same(const struct json *a, const struct json *b); /* the same value, m
 bool rule_text_is(const struct json *object, const char *name, const char *text); /* a string, and that one */
 /* How far a time may be off that two machines, or a document and its commit, tell: seconds. */
 int64_t rule_tolerance(const struct rules *r);
+/* How far a commit may be dated beyond the clock of who judges: seconds. */
+int64_t rule_ahead(const struct rules *r);
 const char *rule_done_to(const struct rule_change *ch); /* "added", "changed", "removed" */
 /* Is m a member that only dgrid writes? */
 bool rule_dgrids(const struct json *m);

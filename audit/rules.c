@@ -551,7 +551,10 @@ static void tell_notices(struct rules *r, const struct rule_commit *c)
 static void judge_waiting(struct rules *r, const struct rule_commit *c)
 {
 	struct world *w = &r->world;
-	if (!c->node || c->at + 2 * w->config.max_clock_skew_seconds >= w->waited_until) /* each clock may be off */
+	/* Who testifies is a node at work: an empty commit in its name is anybody's, and where nodes sign so is one
+	 * that is not signed. */
+	if (!c->node || !c->n || (w->config.require_signed_nodes && c->signature != RULE_GOOD) ||
+	    c->at + 2 * w->config.max_clock_skew_seconds >= w->waited_until) /* each clock may be off */
 		return;
 	char *path = xasprintf("tasks/in_progress/%s.json", w->waited_for);
 	rule_tell(r, RULE_ORPHAN_EVIDENCE, c, path,
@@ -563,18 +566,20 @@ static void judge_waiting(struct rules *r, const struct rule_commit *c)
 }
 
 /* Dates: none is still to come, and a node's commit is not of before what came before it. The newest date so far
- * counts, not the parent's, so that nobody goes back step by step or behind an empty commit. */
+ * counts, not the parent's, so that nobody goes back step by step or behind an empty commit. What comes now was made
+ * after what it stands on: it is off by two clocks at most, and could else show an honest commit in a false light. */
 static void judge_date(struct rules *r, const struct rule_commit *c)
 {
 	struct world *w = &r->world;
-	if (r->clock && c->at > r->clock + rule_tolerance(r)) {
+	int64_t skew = w->config.max_clock_skew_seconds;
+	if (r->clock && c->at > r->clock + rule_ahead(r)) {
 		rule_tell(r, RULE_COMMIT_TIME, c, "",
 			  "the commit is dated %lld s from now: a clock is wrong, or the "
 			  "date is made up",
 			  (long long)(c->at - r->clock));
 		return; /* what comes after it is not measured by it */
 	}
-	if (c->node && w->newest - c->at > rule_tolerance(r)) {
+	if (c->node && w->newest - c->at > (r->now ? 2 * skew : rule_tolerance(r))) {
 		rule_tell(
 		    r, RULE_COMMIT_TIME, c, "",
 		    "the commit says it was made %lld s before commit %.10s, which came before it: one of the two "

@@ -137,6 +137,27 @@ hand() { # FILE PYTHON-ON-d MESSAGE: a commit by hand
 	"$DGRID" audit
 }
 
+@test "a date that would put an honest commit in a false light is not taken: beyond two clocks' skew back, one's forward" {
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	"$DGRID" submit --id t1 -- 'echo one' >/dev/null
+	work n1
+	dated() { # SECONDS ARGUMENTS...
+		local at
+		clone
+		at=$(($(date +%s) + $1))
+		GIT_AUTHOR_DATE=@$at GIT_COMMITTER_DATE=@$at tgit -C "$T/c" commit -q --allow-empty -m "$2"
+	}
+	dated -150 'n1: submit zz'
+	refused commit.time origin main
+	dated -90 'n1: submit zz'
+	tgit -C "$T/c" push -q origin main
+	dated 90 'of nobody'
+	refused commit.time origin main
+	dated 40 'of nobody'
+	tgit -C "$T/c" push -q origin main
+	"$DGRID" audit
+}
+
 @test "an archive is taken with its ledger only" {
 	"$DGRID" init --hook "$ORIGIN" >/dev/null
 	for i in 1 2 3 4; do "$DGRID" submit --id "t$i" -- "echo $i" >/dev/null; done
