@@ -75,6 +75,11 @@ bool attempt_queued(const struct attempt *a)
 	return a->queued;
 }
 
+int64_t attempt_began(const struct attempt *a)
+{
+	return a->started_ms;
+}
+
 static void stop_timers(struct attempt *a)
 {
 	struct loop_timer **all[] = {&a->deadline, &a->grace, &a->look, &a->linger, &a->again, &a->sample};
@@ -220,6 +225,12 @@ static bool is_held(const struct attempt *a)
 	return a->spec.engine->limits && (double)(int64_t)cpus == cpus;
 }
 
+static void forget(struct collector *c)
+{
+	collector_clear(c);
+	collector_init(c, 2);
+}
+
 static void finish(struct attempt *a)
 {
 	struct attempt_result *r = &a->res;
@@ -230,15 +241,23 @@ static void finish(struct attempt *a)
 	if (a->state.used.by)
 		a->meter.used = a->state.used;
 	r->used = a->meter.used;
-	r->placeless = a->queued && a->stop == STOP_TIMEOUT;
+	r->placeless = a->queued && (a->stop == STOP_TIMEOUT || (a->state_known && a->state.withdrawn));
 	r->unenforced = r->unenforced || (a->state.unenforced && !is_held(a));
 	r->out_bytes = a->out.total;
 	r->err_bytes = a->err.total;
 	bool whole = ended_whole(a);
 	judge_end(a, whole, a->state_known && a->state.ran);
+	bool never = a->state_known && !a->state.ran;
+	if (never) { /* what an engine's client said is no script's */
+		forget(&a->out);
+		forget(&a->err);
+		r->out_bytes = r->err_bytes = 0;
+		r->started_at = r->finished_at;
+		r->duration_ms = 0;
+	}
 	r->out_truncated = collector_end(&a->out, &r->out, r->out_sha256);
 	r->err_truncated = collector_end(&a->err, &r->err, r->err_sha256);
-	if (!whole) /* we ended it, and its client did not see the end */
+	if (!whole && !never) /* we ended it, and its client did not see the end */
 		r->out_truncated = r->err_truncated = true;
 	a->spec.on_done(a->spec.ctx, r);
 	buf_clear(&r->out);

@@ -43,7 +43,7 @@ struct attempt_result {
 	char message[256];			/* ATT_ENGINE: what the engine said */
 	enum tree_over over; /* its outputs passed a limit while it ran, and it was ended: ATT_FAILED */
 	bool unstarted;	     /* ATT_ENGINE: the script was not started at all */
-	bool placeless;	     /* ATT_ENGINE: a cluster had no place for it in time */
+	bool placeless;	     /* ATT_ENGINE: a cluster had no place for it in time, or somebody took it from its queue */
 };
 struct attempt_spec {
 	const struct engine *engine;
@@ -68,8 +68,9 @@ uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struc
 uint64_t attempt_printed(const struct attempt *a); /* bytes so far, on both streams */
 /* Its deadline is so far away from now, and its limit of processor time counts from now. */
 void attempt_more_time(struct attempt *a, int64_t ms);
-void attempt_cancel(struct attempt *a);	      /* TERM, grace, KILL; ends as ATT_CANCELLED */
-void attempt_end_now(struct attempt *a);      /* the same without grace */
-bool attempt_queued(const struct attempt *a); /* it waits for a place in a cluster */
-int64_t attempt_cpu_ms(struct attempt *a);    /* of processor time so far, as far as it can be told */
+void attempt_cancel(struct attempt *a);		/* TERM, grace, KILL; ends as ATT_CANCELLED */
+void attempt_end_now(struct attempt *a);	/* the same without grace */
+bool attempt_queued(const struct attempt *a);	/* it waits for a place in a cluster */
+int64_t attempt_began(const struct attempt *a); /* when it did, in a cluster after its wait; monotonic ms */
+int64_t attempt_cpu_ms(struct attempt *a);	/* of processor time so far, as far as it can be told */
 #endif

@@ -273,6 +273,7 @@ static const struct {
     {FIELD_NODE, "waiting", WHOLE, 0, INT64_MAX, NULL, OWN},
     {FIELD_NODE, "builds", OBJECT, 0, 0, NULL, OWN},
     {FIELD_NODE, "waiting_tasks", IDS, 0, 0, NULL, OWN},
+    {FIELD_NODE, "cluster_room", WHOLE, 0, INT64_MAX, NULL, OWN},
     {FIELD_NODE, "turn_ms", WHOLE, 0, INT64_MAX, NULL, OWN},
     {FIELD_NODE, "spoke_ms", WHOLE, 0, INT64_MAX, NULL, OWN},
     {FIELD_NODE, "pushes", WHOLE, 0, INT64_MAX, NULL, OWN},

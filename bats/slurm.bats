@@ -145,9 +145,40 @@ check_words() {
 	[ "$(field runs 'r["status"], r["exit_code"], r["stdout"].split()')" = "failed 7 ['before', 'after']" ]
 	[ "$(outcomes runs)" = failed ]
 	ledger_has queue waits
+	wait_until 60 eval '"$DGRID" nodes | grep -q "paused.*engine: "'
 	slurm_controller
 	wait_until 60 ledger_has completed waits
 	[ "$(field waits 'r["stdout"].strip(), t.get("attempts") and len(t["attempts"])')" = "waited 1" ]
+	"$DGRID" audit
+}
+
+says_queued() { "$DGRID" status | grep -q "^$1 .* claimed .*waits in Slurm's queue"; }
+@test "slurm: a job that waits is told so, its wait is no run, and who takes it from the queue costs it no attempt" {
+	local id
+	"$DGRID" config default_cpus 1 && "$DGRID" config max_cpus 16
+	sbatch --quiet --job-name=other --cpus-per-task=60 --mem=10 --output=/dev/null --wrap='sleep 600'
+	wait_until 20 eval '[[ $(squeue --noheader --states=RUNNING --name=other) ]]'
+	worker
+	task unwanted '{"cpus": 8}' <<<'echo ran'
+	wait_until 60 says_queued unwanted
+	task next '{"cpus": 1}' <<<'echo ran'
+	[ "$("$DGRID" status --json | jq -r '.tasks[] | select(.task_id == "unwanted") | .waiting_for_slot')" = true ]
+	run -0 "$DGRID" why unwanted
+	[[ "$output" == *"it waits in Slurm's queue"* ]]
+	wait_until 30 eval '"$DGRID" why next | grep -q "the cluster of node $NODE has no idle processor"'
+	"$DGRID" cancel unwanted
+	wait_until 60 ledger_has failed unwanted
+	[ "$(field unwanted 'r["status"], r["stdout"] + r["stderr"], r["stderr_truncated"], r["duration_ms"]')" = "cancelled  False 0" ]
+	for id in taken held; do
+		task "$id" '{"cpus": 8, "points": 1, "max_attempts": 1}' <<<'echo ran'
+		wait_until 60 says_queued "$id"
+		if [[ $id = taken ]]; then scancel "$(job_of "$id")"; else scontrol hold "$(job_of "$id")"; fi
+		wait_until 60 eval '[[ $(outcomes $id) = released* ]]'
+	done
+	scancel --name=other
+	for id in next taken held; do wait_until 60 ledger_has completed "$id"; done
+	[ "$(field held 'r["duration_ms"] == sum(p["duration_ms"] for p in r["points"]) or r["duration_ms"] < 4000 * '"$DGRID_TEST_SCALE"' // 100')" = True ]
+	run ! grep 'no claims until this is mended' "$T/log"
 	"$DGRID" audit
 }
 

@@ -75,6 +75,7 @@ struct engine_state {
 	/* slurm: */
 	bool over_cpu;	     /* it was ended at its limit of processor time */
 	bool unenforced;     /* no control group of ours held it to its limits */
+	bool withdrawn;	     /* somebody took it out of the cluster's queue, or its node died, before it ran */
 	int64_t duration_ms; /* of the run itself */
 	struct account used;
 };

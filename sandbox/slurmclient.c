@@ -22,6 +22,7 @@
 #define PIECES_MS 60000 /* the same of pieces of output that the end names */
 #define PIECE_MAX (4 << 20)
 #define END_LINES 4
+#define UNKNOWN_JOB "nothing that Slurm still knows"
 
 /* ---- its folder ---- */
 
@@ -199,8 +200,8 @@ void slurm_end_text(const struct slurm_end *end, struct buf *out)
 {
 	const struct engine_state *s = &end->state;
 	const struct account *u = &s->used;
-	buf_addf(out, "%d %d %d %d %d %d %lld\n", s->ran, s->ended, s->exit_code, s->oom, s->over_cpu, s->unenforced,
-		 (long long)s->duration_ms);
+	buf_addf(out, "%d %d %d %d %d %d %d %lld\n", s->ran, s->ended, s->exit_code, s->oom, s->over_cpu, s->unenforced,
+		 s->withdrawn, (long long)s->duration_ms);
 	buf_addf(out, "%s %lld %lld %lld %lld %lld %lld\n", u->by ? u->by : "-", (long long)u->user_ms,
 		 (long long)u->system_ms, (long long)u->peak_kb, (long long)u->read_bytes, (long long)u->written_bytes,
 		 (long long)u->refused);
@@ -211,16 +212,16 @@ void slurm_end_text(const struct slurm_end *end, struct buf *out)
 int slurm_end_read(const char *text, size_t len, struct slurm_end *out)
 {
 	static const char *const who[] = {"cgroup", "samples", "wait4"};
-	int flag[5], code;
+	int flag[6], code;
 	char by[16];
 	long long n[6], ms;
 	unsigned long long pieces[2];
 	const char *line = text;
 	*out = (struct slurm_end){.state.used = ACCOUNT_NONE};
 	if (!len || text[len - 1] != '\n' ||
-	    sscanf(text, "%d %d %d %d %d %d %lld %15s %lld %lld %lld %lld %lld %lld %llu %llu", &flag[0], &flag[1],
-		   &code, &flag[2], &flag[3], &flag[4], &ms, by, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5], &pieces[0],
-		   &pieces[1]) != 16)
+	    sscanf(text, "%d %d %d %d %d %d %d %lld %15s %lld %lld %lld %lld %lld %lld %llu %llu", &flag[0], &flag[1],
+		   &code, &flag[2], &flag[3], &flag[4], &flag[5], &ms, by, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5],
+		   &pieces[0], &pieces[1]) != 17)
 		return -1;
 	struct engine_state *s = &out->state;
 	s->ran = flag[0];
@@ -228,6 +229,7 @@ int slurm_end_read(const char *text, size_t len, struct slurm_end *out)
 	s->oom = flag[2];
 	s->over_cpu = flag[3];
 	s->unenforced = flag[4];
+	s->withdrawn = flag[5];
 	s->exit_code = code;
 	s->duration_ms = ms;
 	for (size_t i = 0; i < sizeof who / sizeof *who; i++)
@@ -271,16 +273,20 @@ bool slurm_over(const char *state)
 	return false;
 }
 
+static bool is_held(const char *reason)
+{
+	return !strcmp(reason, "JobHeldAdmin") || !strcmp(reason, "JobHeldUser");
+}
+
 /* Reasons for which a job would wait for ever. */
 static bool is_hopeless(const char *reason)
 {
-	static const char *const never[] = {"BadConstraints",	 "JobHeldAdmin",  "JobHeldUser",
-					    "PartitionConfig",	 "PartitionDown", "PartitionNodeLimit",
+	static const char *const never[] = {"BadConstraints", "PartitionConfig", "PartitionDown", "PartitionNodeLimit",
 					    "PartitionTimeLimit"};
 	for (size_t i = 0; i < sizeof never / sizeof *never; i++)
 		if (!strcmp(reason, never[i]))
 			return true;
-	return !strncmp(reason, "launch_failed", 13);
+	return is_held(reason) || !strncmp(reason, "launch_failed", 13);
 }
 
 struct told {
@@ -305,7 +311,7 @@ static struct told ask(const char *job)
 		t.over = slurm_over(t.state);
 	} else if (strstr(e.msg, "Invalid job id")) {
 		t.known = t.over = true;
-		snprintf(t.state, sizeof t.state, "nothing that Slurm still knows");
+		snprintf(t.state, sizeof t.state, UNKNOWN_JOB);
 	}
 	buf_clear(&out);
 	return t;
@@ -401,6 +407,18 @@ static void look(struct client *c, bool *news)
 	buf_clear(&b);
 }
 
+/* It was not the job that could not begin: somebody, or the death of a node, kept it from there. */
+static bool withdrawn(const struct client *c)
+{
+	static const char *const others[] = {"BOOT_FAIL", "CANCELLED", "NODE_FAIL",
+					     "PREEMPTED", "REVOKED",   UNKNOWN_JOB};
+	const struct told *t = &c->told;
+	bool by_others = !t->over && is_held(t->reason);
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		by_others = by_others || (t->over && !strcmp(t->state, others[i]));
+	return t->known && !c->began && by_others;
+}
+
 /* The job is over, or waits for what will not come: why. */
 static const char *lost(struct client *c, char why[512])
 {
@@ -463,8 +481,11 @@ static int follow(struct client *c)
 		if (!c->ready && (slurm_has(c->folder, "term") || slurm_has(c->folder, "kill")))
 			return give_up(c, "it was stopped before its job began");
 		ask_when_due(c);
-		if (c->over_at && !c->ended && now > c->over_at + SETTLE_MS && lost(c, why))
+		if (c->over_at && !c->ended && now > c->over_at + SETTLE_MS && lost(c, why)) {
+			if (withdrawn(c))
+				slurm_touch(c->folder, "withdrawn");
 			return give_up(c, why);
+		}
 	}
 }
 
@@ -546,6 +567,7 @@ static int tell_state(const char *folder)
 		if (read_of(folder, "trouble", 4096, &b) == 0)
 			buf_first_line(&b, end.state.error, sizeof end.state.error);
 		end.state.ran = slurm_has(folder, "began");
+		end.state.withdrawn = slurm_has(folder, "withdrawn");
 		buf_reset(&b);
 		slurm_end_text(&end, &b);
 	}

@@ -32,6 +32,8 @@ static struct json *say(const struct node_facts *f)
 		json_set(j, "builds", json_copy(f->builds));
 	if (f->waiting_tasks)
 		json_set(j, "waiting_tasks", json_copy(f->waiting_tasks));
+	if (f->cluster_room >= 0)
+		json_set(j, "cluster_room", json_new_int(f->cluster_room));
 	if (f->turn_ms)
 		json_set(j, "turn_ms", json_new_int(f->turn_ms));
 	if (f->spoke_ms)
@@ -115,9 +117,9 @@ static struct json *images_of(const struct json *told)
 
 struct json *node_beat_of(const struct json *doc)
 {
-	static const char *const members[] = {"schema",		"node_id",  "instance", "status", "trouble",
-					      "last_heartbeat", "next_due", "slots",	"busy",	  "turn_ms",
-					      "spoke_ms",	"pushes",   "rejected", "turns",  "waiting"};
+	static const char *const members[] = {
+	    "schema", "node_id", "instance", "status", "trouble",  "last_heartbeat", "next_due", "slots",
+	    "busy",   "turn_ms", "spoke_ms", "pushes", "rejected", "turns",	     "waiting",	 "cluster_room"};
 	struct json *beat = doc->type == JSON_OBJECT ? json_new(JSON_OBJECT) : NULL;
 	for (size_t i = 0; beat && i < sizeof members / sizeof *members; i++) {
 		const struct json *v = json_get(doc, members[i]);

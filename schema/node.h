@@ -17,7 +17,7 @@ struct node_facts {
 	char *const *labels;
 	size_t n_labels;
 	const struct json *networks, *secrets; /* names that tasks may ask for; NULL: it says none */
-	int slots, busy, waiting;	       /* waiting: claimed beyond its slots */
+	int slots, busy, waiting;	       /* waiting: claimed beyond its slots, or in a cluster's queue */
 	int64_t started_at, next_due;	       /* UTC seconds */
 	uint64_t completed, failed, pushes, rejected;
 	uint64_t voted;	   /* votes on tasks that other nodes run too; completed and failed count those it decided */
@@ -26,8 +26,9 @@ struct node_facts {
 	int64_t turn_ms;   /* how long an exchange with the remote takes this node, rounded up; 0: not known */
 	const struct json *points_done;	  /* of tasks with points that run: {ID: how many}; NULL: none do */
 	const struct json *builds;	  /* of images, {IMAGE: {"build", "state", ...}}; NULL: none is allowed */
-	const struct json *waiting_tasks; /* ids of claims that wait for a slot; NULL: none does */
-	int64_t spoke_ms;		  /* under pushes_per_minute: when this was said, ms since 1970; else 0 */
+	const struct json *waiting_tasks; /* ids of claims that wait for a slot or in a cluster; NULL: none does */
+	int64_t cluster_room; /* how many tasks it would claim for its cluster now; -1: none, or not known */
+	int64_t spoke_ms;     /* under pushes_per_minute: when this was said, ms since 1970; else 0 */
 };
 /* Adds this machine's specs (cores, memory, disk, os, arch, dgrid's version). The caller frees. */
 struct json *node_file(const struct node_facts *f);

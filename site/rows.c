@@ -270,9 +270,13 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 		note = t->regular ? "the file is no valid JSON" : "not a regular file";
 	else if (row->orphan)
 		note = why;
-	bool claimed_only = t->state == TASK_IN_PROGRESS && doc && !row->orphan && claimed_waits(x->s, t->id, doc);
-	if (claimed_only)
-		note = CLAIMED_WAITS;
+	const char *waits_for =
+	    t->state == TASK_IN_PROGRESS && doc && !row->orphan ? claimed_waits(x->s, t->id, doc) : NULL;
+	char claimed_only[60];
+	if (waits_for) {
+		snprintf(claimed_only, sizeof claimed_only, "claimed, waits %s", waits_for);
+		note = claimed_only;
+	}
 	take_vote(x, t, doc, votes);
 	if (!note && votes[0])
 		note = votes;
@@ -295,10 +299,10 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	put_text(column(&l, "id"), t->id, 64);
 	put_number(column(&l, "state"), t->state);
 	put_text(column(&l, "status"),
-		 row->orphan	? "orphaned"
-		 : claimed_only ? "claimed"
-		 : !doc		? "invalid"
-				: status,
+		 row->orphan ? "orphaned"
+		 : waits_for ? "claimed"
+		 : !doc	     ? "invalid"
+			     : status,
 		 16);
 	put_text(column(&l, "node"), row->node, 64);
 	put_number(column(&l, "created"), row->created);

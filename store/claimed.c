@@ -1,22 +1,24 @@
 #include "store/claimed.h"
 #include <string.h>
 
-bool claimed_waits(const struct snapshot *s, const char *id, const struct json *doc)
+const char *claimed_waits(const struct snapshot *s, const char *id, const struct json *doc)
 {
 	const struct json *claim = json_get(doc, "claim");
 	const char *name = json_str(claim, "node");
 	const struct snapshot_node *n = NULL;
-	if (!name || !json_get(claim, "ahead"))
-		return false;
-	for (size_t i = 0; i < s->n_nodes && !n; i++)
+	bool ahead = json_get(claim, "ahead");
+	for (size_t i = 0; name && i < s->n_nodes && !n; i++)
 		n = !strcmp(s->nodes[i].id, name) ? &s->nodes[i] : NULL;
+	if (!name || (!n && !ahead))
+		return NULL;
 	if (!n || n->view.seen <= json_time(claim, "claimed_at"))
-		return true;
+		return ahead ? "for a slot" : NULL;
 	const struct json *named = json_get(n->view.doc, "waiting_tasks");
+	const char *engine = json_str(n->file, "engine");
 	for (const struct json *v = named && named->type == JSON_ARRAY ? named->child : NULL; v; v = v->next)
 		if (v->type == JSON_STRING && !strcmp(v->text, id))
-			return true;
-	return false;
+			return engine && !strcmp(engine, "slurm") ? "in Slurm's queue" : "for a slot";
+	return NULL;
 }
 
 size_t claimed_count(const struct snapshot *s)

@@ -8,7 +8,7 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 MAKE=${MAKE:-make}
 STRICT=${DGRID_STRICT:-0}
-JOBS=${DGRID_JOBS:-$(($(getconf _NPROCESSORS_ONLN) + 2))} # they wait for most of their time
+JOBS=${DGRID_JOBS:-$(($(getconf _NPROCESSORS_ONLN) + 1))} # they wait for most of their time
 PATH=$PATH:/usr/sbin:/sbin
 passed=0 failed=0 skipped=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-test.XXXXXX") || exit 1
@@ -45,8 +45,8 @@ tally() { # NAME OUTPUT RC: counts the "ok NAME", "ok NAME # skip WHY" and "not 
 		/^ok / { if (tolower($0) ~ / # skip/) s++; else p++ }
 		/^not ok / { f++ }
 		END { print p + 0, f + 0, s + 0, plan == "" ? p + f + s : plan }' "$2")
-	sed -n "s/^not ok .*/& ($1)/p" "$2" >>"$work/failures"
-	sed -n -E "s/^(not )?ok [0-9]+ (.*) in ([0-9]+)ms.*/\3 \2 ($1)/p" "$2" >>"$work/times"
+	awk -v of="$1" '/^not ok / { print $0 " (" of ")" }' "$2" >>"$work/failures"
+	sed -n -E 's/^(not )?ok [0-9]+ (.*) in ([0-9]+)ms.*/\3 \2/p' "$2" >>"$work/times"
 	passed=$((passed + p)) failed=$((failed + f))
 	if ((plan != p + f + s)); then
 		fail "$1: planned $plan, saw $((p + f + s))"

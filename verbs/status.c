@@ -66,10 +66,11 @@ static struct row row_of(const struct snapshot *s, const struct snapshot_task *t
 		free(r.said);
 		r.said = xasprintf("for %s", waits);
 	}
-	if (t->state == TASK_IN_PROGRESS && t->doc && claimed_waits(s, t->id, t->doc)) {
+	const char *waits_for = t->state == TASK_IN_PROGRESS && t->doc ? claimed_waits(s, t->id, t->doc) : NULL;
+	if (waits_for) {
 		r.status = "claimed";
 		free(r.said);
-		r.said = xstrdup("waits for a slot");
+		r.said = xasprintf("waits %s", waits_for);
 	}
 	snprintf(r.votes, sizeof r.votes, "voted %zu/%lld", v.votes, (long long)v.terms.replicas);
 	r.voted = v.votes > 0;
@@ -234,7 +235,7 @@ static void add_counts(struct buf *out, const struct snapshot *s)
 	size_t claimed = claimed_count(s);
 	buf_addf(out, ", %zu running", s->count[TASK_IN_PROGRESS] - claimed);
 	if (claimed)
-		buf_addf(out, ", %zu claimed and waiting for a slot", claimed);
+		buf_addf(out, ", %zu claimed and waiting", claimed);
 	buf_addf(out, ", %zu completed, %zu failed", s->count[TASK_COMPLETED], s->count[TASK_FAILED]);
 	if (s->count[TASK_UNAPPROVED])
 		buf_addf(out, ", %zu unapproved", s->count[TASK_UNAPPROVED]);

@@ -230,13 +230,16 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 	because(r, "running", "node %s claimed it at %s, attempt %lld of %lld", node ? node : "?", since ? since : "?",
 		(long long)json_int(claim, "attempt", 1), (long long)task_max_attempts(t->doc));
 	int64_t ahead = json_int(claim, "ahead", 0);
+	const char *waits_for = claimed_waits(s, t->id, t->doc);
+	if (waits_for && !ahead)
+		because(r, "waits", "it waits %s", waits_for);
 	if (ahead > 0)
 		because(r, "ahead", "it was claimed before a slot was free for it: %lld task%s of the node %s first%s",
 			(long long)ahead, ahead == 1 ? "" : "s",
-			!claimed_waits(s, t->id, t->doc) ? "went"
-			: ahead == 1			 ? "goes"
-							 : "go",
-			claimed_waits(s, t->id, t->doc) ? ", and it waits" : "");
+			!waits_for   ? "went"
+			: ahead == 1 ? "goes"
+				     : "go",
+			waits_for ? ", and it waits" : "");
 	if (*points_words(t->doc, snapshot_points_done(s, t->id, t->doc), points))
 		because(r, "points", "it runs its points: %s", points);
 	char *checkpoint = checkpoint_words(t->doc);

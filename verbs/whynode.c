@@ -266,6 +266,9 @@ static void ask(const struct snapshot *s, const struct snapshot_task *t, size_t 
 		because(r, "paused", "node %s makes no claims: %s", n->id, n->view.trouble);
 	else if (n->state == NODE_DRAINING)
 		because(r, "draining", "node %s is draining", n->id);
+	else if (json_int(n->view.doc, "cluster_room", -1) == 0)
+		because(r, "cluster", "the cluster of node %s has no idle processor, and a task of it waits there",
+			n->id);
 	else if ((builds = built_now(n)))
 		because(r, "building", "node %s builds the image %.160s, and claims nothing meanwhile", n->id, builds);
 	else {

@@ -24,8 +24,14 @@ static size_t places(struct worker *w)
 	struct slurm_room room;
 	struct err e;
 	double waiting = 0;
+	w->cluster_room = -1;
 	if (slurm_room(w->o->cluster->options, &room, &e)) {
-		log_at(LOG_WARN, "worker", "nothing is claimed: %s", e.msg);
+		char *why = xasprintf("engine: %s", e.msg);
+		if (e.class == ERR_USAGE) /* which the check would not find */
+			log_at(LOG_WARN, "worker", "nothing is claimed: %s", e.msg);
+		else
+			selfcheck_pause(&w->fit, why);
+		free(why);
 		return 0;
 	}
 	for (int i = 0; i < w->slots.used; i++) {
@@ -35,7 +41,8 @@ static size_t places(struct worker *w)
 	}
 	double left = (double)room.idle - waiting;
 	slurm_room_clear(&room);
-	return left >= 1 ? (size_t)left : waiting > 0 ? 0 : 1;
+	w->cluster_room = left >= 1 ? (int64_t)left : waiting > 0 ? 0 : 1;
+	return (size_t)w->cluster_room;
 }
 
 /* Of what was chosen, how many of the first ones find a place. */

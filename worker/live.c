@@ -61,7 +61,7 @@ struct json *live_waiting(const struct slots *s)
 	struct json *all = NULL;
 	int n = 0;
 	for (int i = 0; i < s->used && n < NODE_WAITING_MAX; i++)
-		if (s->v[i].state == SLOT_WAITING) {
+		if (s->v[i].state == SLOT_WAITING || slot_queued(&s->v[i])) {
 			all = all ? all : json_new(JSON_ARRAY);
 			json_append(all, json_new_str(s->v[i].pick.id));
 			n++;

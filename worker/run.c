@@ -88,7 +88,8 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 {
 	struct slots *all = s->all;
 	char why[256];
-	o->engine = a->status == ATT_ENGINE && s->given == GIVEN;
+	o->engine = a->status == ATT_ENGINE && s->given == GIVEN && !a->placeless; /* no trouble of the node's, nor of
+											the task's */
 	snprintf(o->status, sizeof o->status, s->given == GIVEN_BY_NONE ? "unstartable" : "released");
 	snprintf(o->reason, sizeof o->reason, "%s",
 		 a->status == ATT_ENGINE ? a->message
@@ -96,7 +97,7 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 		 : s->overdue	    ? "it was ended before another could be given the claim: the grid was out of reach"
 		 : all->given_up[0] ? all->given_up
 				    : "the worker was told to stop at once");
-	if (s->given == GIVEN_BY_NONE)
+	if (s->given == GIVEN_BY_NONE || a->placeless)
 		o->retry_at = next_try(s);
 	if (!o->engine)
 		return;

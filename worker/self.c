@@ -184,7 +184,8 @@ static struct node_facts describe(const struct worker *w, const char *status)
 				   .n_labels = w->o->n_labels,
 				   .slots = w->o->slots,
 				   .busy = slots_busy(&w->slots),
-				   .waiting = slots_held(&w->slots) - slots_busy(&w->slots),
+				   .waiting = slots_held(&w->slots) - slots_busy(&w->slots) + slots_queued(&w->slots),
+				   .cluster_room = w->cluster_room,
 				   .started_at = w->started_at,
 				   .next_due = clock_now() + w->beat_ms / 1000 + 1,
 				   .completed = w->slots.completed + w->outbox.completed,
@@ -476,7 +477,11 @@ void self_load_config(struct worker *w)
 
 void self_init(struct worker *w, const struct worker_options *o)
 {
-	*w = (struct worker){.o = o, .started_at = clock_now(), .reaper = {.patient = true}, .times = {.behind = true}};
+	*w = (struct worker){.o = o,
+			     .started_at = clock_now(),
+			     .reaper = {.patient = true},
+			     .times = {.behind = true},
+			     .cluster_room = -1};
 	clock_nonce(w->instance, 8);
 	snprintf(w->node_path, sizeof w->node_path, "nodes/%s.json", o->node_id);
 	w->chooser = (struct chooser){

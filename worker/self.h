@@ -81,6 +81,8 @@ struct worker {
 	struct json *drain, *paused; /* NULL: it is not drained; nothing is paused */
 	bool retired;
 	struct others others;
+	int64_t cluster_room; /* how many tasks it would claim for its cluster, when it looked last; -1: not known, or
+				 none */
 	/* what it does next */
 	struct schedule_times times;
 	size_t excess;	     /* finished tasks beyond keep_finished when the branch was read */

@@ -176,13 +176,13 @@ bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_conf
 	bool suspect = s->suspect;
 	const struct selfcheck_image *image = NULL;
 	if (engine_pick(engine_name(g->kind), &now, &e) || !(image = first_image(s, g, c, &e)) ||
-	    (suspect && trial_run(g, c, image->ref[0] ? image->ref : image->name, &e))) {
+	    (suspect && trial_run(g, c, image->ref[0] ? image->ref : image->name, &e) && e.class != ERR_RETRY)) {
 		char *why = xasprintf("engine: %s", e.msg);
 		selfcheck_pause(s, why);
 		free(why);
 		return false;
 	}
-	s->suspect = false;
+	s->suspect = false; /* a cluster without a place for the trial says nothing against the node */
 	g->limits = now.limits;
 	if (s->limits && !now.limits) {
 		selfcheck_pause(s, SELFCHECK_LIMITS);

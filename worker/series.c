@@ -86,7 +86,7 @@ static size_t point_limit(const struct series *s)
 static void finish(struct series *s)
 {
 	struct attempt_result *w = &s->whole;
-	w->duration_ms = clock_mono_ms() - s->began_ms;
+	w->duration_ms = s->began_ms ? clock_mono_ms() - s->began_ms : 0;
 	w->finished_at = clock_now();
 	if (w->status != ATT_ENGINE) {
 		w->status = s->cancelled ? ATT_CANCELLED : s->failed || w->over ? ATT_FAILED : ATT_SUCCESS;
@@ -143,10 +143,20 @@ static void note(struct series *s, const struct attempt_result *r)
 
 static void begin_next(struct series *s);
 
+/* What waited for a place in a cluster did not run meanwhile. */
+static void note_begin(struct series *s)
+{
+	int64_t began = attempt_began(s->attempt);
+	s->began_ms = s->began_ms ? s->began_ms : began;
+	s->turn_ms = s->turn_ms > began ? s->turn_ms : began;
+}
+
 /* Its sandbox is gone. */
 static void ended(struct series *s, const struct attempt_result *r)
 {
 	struct attempt_result *w = &s->whole;
+	if (s->attempt)
+		note_begin(s);
 	s->attempt = NULL;
 	add_use(&w->used, &r->used, !w->started_at);
 	w->started_at = w->started_at ? w->started_at : r->started_at;
@@ -157,6 +167,7 @@ static void ended(struct series *s, const struct attempt_result *r)
 		w->status = ATT_ENGINE;
 		w->exit_code = -1;
 		w->unstarted = r->unstarted;
+		w->placeless = r->placeless;
 		memcpy(w->message, r->message, sizeof w->message);
 	}
 	if (w->status == ATT_ENGINE || s->cancelled || w->over || s->at == s->n)
@@ -263,6 +274,8 @@ static void close_stream(struct series *s, size_t stream)
 static void give_turn(struct series *s, struct attempt_result *r)
 {
 	struct turn *t = &s->turns[s->at];
+	if (s->attempt)
+		note_begin(s);
 	r->out = t->text[0];
 	r->err = t->text[1];
 	r->out_bytes = t->bytes[0];
@@ -343,6 +356,7 @@ static void sandbox_done(void *ctx, struct attempt_result *r)
 {
 	struct series *s = ctx;
 	tidy(s, 0, s->n);
+	note_begin(s);
 	s->attempt = NULL;
 	for (size_t i = 0; i < 2; i++)
 		keep(s, i, s->cutters[i].held.data, s->cutters[i].held.len);
@@ -478,7 +492,6 @@ struct series *series_start(const struct series_spec *spec, struct err *e)
 {
 	struct series *s = xcalloc(1, sizeof *s);
 	copy_spec(s, spec);
-	s->began_ms = clock_mono_ms();
 	s->n = points_of(spec->task, s->points);
 	if (s->n) {
 		s->results = json_new(JSON_ARRAY);

@@ -45,6 +45,19 @@ int slots_waiting(const struct slots *s)
 	return count(s, SLOT_WAITING, SLOT_WAITING);
 }
 
+bool slot_queued(const struct slot *s)
+{
+	return s->state == SLOT_RUNNING && s->run && series_queued(s->run);
+}
+
+int slots_queued(const struct slots *s)
+{
+	int n = 0;
+	for (int i = 0; i < s->used; i++)
+		n += slot_queued(&s->v[i]);
+	return n;
+}
+
 int slots_running(const struct slots *s)
 {
 	return count(s, SLOT_WAITING, SLOT_COLLECTING);

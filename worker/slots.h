@@ -13,6 +13,8 @@ void slots_clear(struct slots *s);
 int slots_held(const struct slots *s);		 /* claims, those that wait and those under way too */
 int slots_busy(const struct slots *s);		 /* seats that are taken, or will be */
 int slots_waiting(const struct slots *s);	 /* held and not begun */
+bool slot_queued(const struct slot *s);		 /* its job waits in a cluster's queue */
+int slots_queued(const struct slots *s);	 /* how many do */
 int slots_running(const struct slots *s);	 /* held, without those whose claim's end is unknown */
 int64_t slots_running_ms(const struct slots *s); /* how long the youngest run has its seat; 0: a seat is free */
 uint64_t slots_ended(const struct slots *s);	 /* all attempts that ended */
