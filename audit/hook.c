@@ -13,6 +13,7 @@
 
 #define REFUSALS_MAX 20
 #define COMMIT_MAX (1u << 20)
+#define GONE_AT_ONCE 200 /* inputs that are looked for in one go */
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- judging ---- */
@@ -31,6 +32,7 @@ struct push {
 	struct replay *replay; /* under way */
 	struct strs in, trees; /* commits that inputs and checkpoints are to be, and the trees that their refs name */
 	struct strs in_refs;
+	struct strs gone; /* trees of inputs that go */
 };
 
 static void refuse(struct push *p, const char *rule, const char *commit, const char *path, const char *text)
@@ -139,8 +141,12 @@ static void judge_out(struct push *p, const char *ref, const struct place_out *o
 /* The name of an input, or of a checkpoint, says which tree it is, so nobody can put another in its place. */
 static void judge_in(struct push *p, const char *ref, const char *tree, const char *new)
 {
-	if (is_zero(new))
+	const char *input;
+	if (is_zero(new)) {
+		if (place_in_parse(ref, &input))
+			strs_add(&p->gone, input);
 		return;
+	}
 	strs_add(&p->in, new);
 	strs_add(&p->trees, tree);
 	strs_add(&p->in_refs, ref);
@@ -168,6 +174,56 @@ static int judge_ins(struct push *p, struct err *e)
 	return rc;
 }
 
+static void look_where(const struct git *g, const char *branch, char here[72])
+{
+	char *ref = xasprintf("refs/heads/%s", branch);
+	git_resolve(g, ref, here);
+	free(ref);
+}
+
+/* Those of gone, from the first on, that what is to run still names. */
+static int refuse_needed(struct push *p, const char *head, size_t first, size_t n, struct err *e)
+{
+	static const char *const words[] = {"grep", "-h", "-o", "-F"}, *const open[] = {
+									   "--", "tasks/unapproved", "tasks/queue",
+									   "tasks/in_progress", "schedules"};
+	struct strs args = {0};
+	struct buf found = {0};
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+		strs_add(&args, words[i]);
+	for (size_t i = first; i < first + n; i++) {
+		strs_add(&args, "-e");
+		strs_add(&args, p->gone.v[i]);
+	}
+	strs_add(&args, head);
+	for (size_t i = 0; i < sizeof open / sizeof *open; i++)
+		strs_add(&args, open[i]);
+	int rc = git_run(p->git, &found, e, (const char *const *)args.v);
+	for (size_t i = first; i < first + n && !rc; i++)
+		if (strstr(found.data ? found.data : "", p->gone.v[i]))
+			refuse(p, "ref.in", NULL, p->gone.v[i],
+			       "this input is named by a task that is yet to run, or by a schedule");
+	strs_clear(&args);
+	buf_clear(&found);
+	return rc && e->class == ERR_NO ? 0 : rc;
+}
+
+static int judge_gone(struct push *p, struct err *e)
+{
+	char head[72] = "";
+	int rc = 0;
+	if (p->ledger.given)
+		memcpy(head, p->ledger.new, sizeof head);
+	else if (p->gone.n)
+		look_where(p->git, p->branch, head);
+	for (size_t i = 0, n; i < p->gone.n && head[0] && !rc; i += n) {
+		n = p->gone.n - i < GONE_AT_ONCE ? p->gone.n - i : GONE_AT_ONCE;
+		rc = refuse_needed(p, head, i, n, e);
+	}
+	strs_clear(&p->gone);
+	return rc;
+}
+
 /* True: it is a ref that holds files, and was judged. */
 static bool judge_place(struct push *p, const char *ref, const char *old, const char *new)
 {
@@ -180,8 +236,12 @@ static bool judge_place(struct push *p, const char *ref, const char *old, const 
 		judge_in(p, ref, name, new);
 	else if (place_checkpoint_parse(ref, &checkpoint))
 		judge_in(p, ref, checkpoint.tree, new);
-	else
-		return place_keep_parse(ref, &name);
+	else if (!place_keep_parse(ref, &name))
+		return false;
+	else if (!is_zero(old) && strcmp(old, new) != 0)
+		refuse(p, "ref.keep", NULL, ref,
+		       "is kept for good: no push changes or deletes it (who has the repository itself may: "
+		       "git -c core.hooksPath=/dev/null update-ref -d)");
 	return true;
 }
 
@@ -205,19 +265,16 @@ static void judge_ref(struct push *p, const char *ref, const char *old, const ch
 	if (!strcasecmp(branch, p->branch) || !strcasecmp(branch, ARCHIVE_BRANCH))
 		refuse(p, "ref.name", NULL, ref,
 		       "a file system without upper and lower case would take it for the ledger's");
+	if (!is_zero(new) && strstr(ref + 4, "/refs/"))
+		refuse(
+		    p, "ref.name", NULL, ref,
+		    "has the name of a ref at its end: git would not know which of the two a push of that one means");
 	if (!strncmp(ref, "refs/replace/", 13))
 		refuse(p, "ref.replace", NULL, ref, "would show other objects in place of those of the history");
 	if (is_below(ref, p->branch) || is_below(ref, ARCHIVE_BRANCH))
 		refuse(p, "ref.name", NULL, ref,
 		       "no branch may stand below the ledger's or the archive's name: it would keep that one from "
 		       "being made");
-}
-
-static void look_where(const struct git *g, const char *branch, char here[72])
-{
-	char *ref = xasprintf("refs/heads/%s", branch);
-	git_resolve(g, ref, here);
-	free(ref);
 }
 
 /* What who pushes says of where the two branches stand, git holds against them only after this, and one after the
@@ -321,7 +378,7 @@ static int judge_lines(struct push *p, const char *lines, struct err *e)
 int hook_judge(const struct git *g, const char *branch, const char *lines, struct strs *refusals, struct err *e)
 {
 	struct push p = {.git = g, .branch = branch, .refusals = refusals};
-	int rc = judge_lines(&p, lines, e) || judge_ins(&p, e) ? -1 : 0;
+	int rc = judge_lines(&p, lines, e) || judge_ins(&p, e) || judge_gone(&p, e) ? -1 : 0;
 	if (!rc && !refusals->n)
 		judge_both(&p);
 	if (!rc && (p.ledger.given || p.archive.given) && !refusals->n) {

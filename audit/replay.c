@@ -59,6 +59,16 @@ static int ask_trusted(void *ctx, const struct rule_commit *c, const char *id, c
 	return -1;
 }
 
+static int ask_genuine(void *ctx, const struct json *doc)
+{
+	struct run *r = ctx;
+	struct err e;
+	int rc = trust_signed(doc, &e);
+	if (rc < 0)
+		stream_fail(r->stream, e.class, e.msg);
+	return rc;
+}
+
 static int ask_origins(void *ctx, const struct rule_commit *c, const char *const *names, size_t n, int64_t *since)
 {
 	struct run *r = ctx;
@@ -519,6 +529,7 @@ int replay_run(struct replay *p, struct err *e)
 				 .tell = tell,
 				 .arrival = ask_arrival,
 				 .trusted = ask_trusted,
+				 .genuine = ask_genuine,
 				 .origins = ask_origins,
 				 .before = ask_before,
 				 .older_settings = ask_older_settings,

@@ -166,6 +166,9 @@ struct rules {
 	 * told. NULL: never asked. */
 	int (*trusted)(void *ctx, const struct rule_commit *c, const char *id, const struct json *doc,
 		       struct trust_verdict *v);
+	/* Is one of the task's signatures one of its text, by whatever key? 1, 0, -1: it cannot be told. NULL: never
+	 * asked. */
+	int (*genuine)(void *ctx, const struct json *doc);
 	/* Has another parent of this merge a commit of its own that changes what only nodes and people of the grid
 	 * change (claims, results, node files, the archive's totals)? The newest such into id. 1, 0, -1: it cannot be
 	 * told. NULL: never asked. */

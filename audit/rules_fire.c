@@ -172,13 +172,15 @@ static void judge_task(const struct fire *f, const struct rule_change *ch, const
 	json_free(made);
 }
 
-/* A new task that does not say so, in a node's commit that queues those of its schedule. */
+/* A new task that does not say so: while a schedule stands, such ids are its own. */
 static void judge_plain(const struct fire *f, const struct rule_change *ch)
 {
-	for (size_t i = 0; i < f->n && f->c->node; i++)
-		if (periodic_id_of(ch->id, f->v[i].ch->id))
+	const struct world *w = &f->r->world;
+	size_t n = periodic_stem(ch->id);
+	for (size_t i = 0; i < w->n_schedules && n; i++)
+		if (strlen(w->schedules[i].name) == n && !strncasecmp(w->schedules[i].name, ch->id, n))
 			rule_tell(f->r, RULE_SCHEDULE_FIRE, f->c, ch->path,
-				  "it has the id of a task of schedule %.64s and is not one", f->v[i].ch->id);
+				  "it has the id of a task of schedule %.64s and is not one", w->schedules[i].name);
 }
 
 /* last was moved. What a person does so by hand is no firing, and shown. */

@@ -123,6 +123,9 @@ hand() { # FILE PYTHON-ON-d MESSAGE: a commit by hand
 	refused ref.name origin 'main:refs/dgrid/heartbeats/n1.x'
 	refused ref.name origin main:refs/dgrid/whatever
 	refused ref.name origin main:refs/heads/Main
+	refused ref.name origin main:refs/heads/refs/heads/main
+	refused ref.name origin main:refs/tags/refs/heads/archive
+	refused ref.name origin main:refs/tags/refs/dgrid/heartbeats/n1
 	refused ref.replace origin main:refs/replace/0123456789012345678901234567890123456789
 	# With it goes what came in the same push, even a tag.
 	tgit -C "$T/c" tag innocent
@@ -218,8 +221,17 @@ raw() {
 	done
 	# What is older than keep_out_days goes, where git itself lets it go.
 	tgit -C "$T/c" push -q origin "$one:refs/dgrid/out/2020-01-01/n1/1"
-	tgit -C "$T/c" push -q origin :refs/dgrid/out/2020-01-01/n1/1 :refs/dgrid/keep/run-1 ":refs/dgrid/in/$tree"
+	tgit -C "$T/c" push -q origin :refs/dgrid/out/2020-01-01/n1/1 ":refs/dgrid/in/$tree"
 	run ! git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/out/2020-01-01/n1/1
+	# What is kept stays, and an input that a task has yet to be given.
+	refused ref.keep origin :refs/dgrid/keep/run-1
+	refused ref.keep origin "+$two:refs/dgrid/keep/run-1"
+	echo data >"$T/data"
+	"$DGRID" submit --id uses --input "$T/data" -- 'cat /in/data'
+	tree=$("$DGRID" show --json uses | jq -r .inputs.data.tree)
+	refused ref.in origin ":refs/dgrid/in/$tree"
+	work n1
+	tgit -C "$T/c" push -q origin ":refs/dgrid/in/$tree"
 	for setting in uploadpack.allowAnySHA1InWant uploadpack.allowFilter; do
 		"$DGRID" init --bare "$T/new.git" >/dev/null
 		[ "$(git -C "$T/new.git" config --get "$setting")" = true ]

@@ -186,6 +186,32 @@ int trust_available(struct err *e)
 	return good == 1 ? 0 : -1;
 }
 
+int trust_signed(const struct json *doc, struct err *e)
+{
+	const struct json *all = json_get(doc, "signatures"), *at;
+	char *dir = !all || task_signatures_wrong(all, &at) ? NULL : file_temp_dir(e);
+	if (!dir)
+		return !all || task_signatures_wrong(all, &at) ? 0 : -1;
+	char *file = xasprintf("%s/signature", dir), *text = trust_text(doc);
+	int rc = 0;
+	for (const struct json *s = all->child; s && !rc; s = s->next) {
+		struct proc_result res;
+		const char *armor = json_str(s, "signature");
+		if (file_write_in_place(file, armor, strlen(armor), e) ||
+		    KEYGEN_ON(text, strlen(text), &res, e, "-Y", "check-novalidate", "-n", NAMESPACE, "-s", file)) {
+			rc = -1;
+			break;
+		}
+		rc = res.end == PROC_EXITED && res.code == 0;
+		proc_result_clear(&res);
+	}
+	file_remove_tree(dir, NULL);
+	free(dir);
+	free(file);
+	free(text);
+	return rc;
+}
+
 /* allowed_signers of a commit as a file; 1: it is there, 0: it is not, -1: error. dated: a key of it has a time. */
 static int list_of(const struct git *g, const char *commit, const char *path, bool *dated, struct err *e)
 {

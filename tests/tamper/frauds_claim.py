@@ -519,6 +519,15 @@ def approved_by_nobody(h):
     h.fraud(step, Q + "merged.json")
 
 @fraud("promote.merged")
+def an_approval_whose_signature_is_none(h):
+    merged(h)
+    step = h.promote("merged", h.main)
+    step.doc["approved_by"] = {"author": "alice <alice@example.invalid>", "at": stamp(h.now + 2)}
+    step.doc["signatures"] = [{"key": "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU", "signature":
+                               "-----BEGIN SSH SIGNATURE-----\nU1NIU0lHAAAA\n-----END SSH SIGNATURE-----\n"}]
+    h.fraud(Step("alice", "approve", "merged", step.changes), Q + "merged.json")
+
+@fraud("promote.merged")
 def approved_by_the_merge_of_another(h):
     other = merged(h, "other")
     merged(h)

@@ -53,6 +53,10 @@ def a_task_queued_before_its_time(h):
     h.fraud(fire(h, at, at))
 
 @fraud("schedule.fire", grid="schedules")
+def another_task_under_an_id_that_is_to_come(h):
+    h.fraud(h.submit("daily-" + stamp(newest(h) + 2 * TEN).replace("-", "").replace(":", "")[:13] + "Z"))
+
+@fraud("schedule.fire", grid="schedules")
 def a_task_queued_twice(h):
     """The first one is archived, so its id is free."""
     at = newest(h)
