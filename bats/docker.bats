@@ -35,6 +35,7 @@ teardown() {
 
 @test "docker: the image that grid.json pins runs, and no other" { check_pins; }
 @test "docker: an image that the grid orders is built where its owner allows it, and nowhere else" { check_build; }
+@test "docker: what a build would have the engine itself fetch is refused" { check_build_fetches; }
 @test "docker: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }
 @test "docker: a network that its owner made, for signed tasks of a grid that names it" { check_network; }
 

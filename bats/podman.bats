@@ -33,6 +33,7 @@ teardown() {
 
 @test "podman: the image that grid.json pins runs, and no other" { check_pins; }
 @test "podman: an image that the grid orders is built where its owner allows it, and nowhere else" { check_build; }
+@test "podman: what a build would have the engine itself fetch is refused" { check_build_fetches; }
 @test "podman: secrets, for signers and in images that the owner lists, in memory, and nowhere else" { check_secrets; }
 @test "podman: a network that its owner made, for signed tasks of a grid that names it" { check_network; }
 @test "podman: each task has devices of its own" { check_devices; }

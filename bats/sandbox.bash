@@ -712,6 +712,51 @@ lo
 	[ -n "$(sandbox_images "$tree")" ]
 	"$DGRID" audit
 }
+
+# What the engine itself would fetch for a build, from where the node can reach: refused by who orders it and, where the
+# order came otherwise, by the node.
+check_build_fetches() {
+	local port tree before
+	require_command curl || return
+	mkdir "$T/etl"
+	spawn "$T/www.log" python3 -u -c 'import http.server
+s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+print("port", s.server_port)
+s.serve_forever()'
+	serves() { port=$(sed -n 's/^port //p' "$T/www.log") && [[ -n $port ]]; }
+	wait_until 20 serves
+	curl -fsS --noproxy '*' "http://127.0.0.1:$port/etl/" >/dev/null
+	grep -q 'GET /etl/' "$T/www.log"
+	printf 'FROM dgrid-test:1\nUSER 0\nAD\\\nD http://127.0.0.1:%s/from-a-build /creds\n' "$port" >"$T/etl/Dockerfile"
+	before=$(tgit -C "$ORIGIN" for-each-ref)
+	run -65 "$DGRID" image --build "$T/etl" grid/bad:1
+	[[ "$output" == *"Dockerfile:3: ADD of what is not in the folder (expected a file of it"* ]]
+	printf 'FROM 127.0.0.1:%s/x\n' "$port" >"$T/etl/Containerfile" # read where there is no Dockerfile
+	mv "$T/etl/Dockerfile" "$T/etl/other"
+	run -65 "$DGRID" image --build "$T/etl" grid/bad:1
+	[[ "$output" == *"Containerfile:1: FROM 127.0.0.1:$port/x: it is neither an earlier stage nor an image of grid.json"* ]]
+	rm "$T/etl/Containerfile"
+	printf 'FROM dgrid-test:1\n' >"$T/etl/Dockerfile"
+	run -65 "$DGRID" image --build "$T/etl" dgrid-test:1
+	[[ "$output" == *"FROM dgrid-test:1: it is itself to be built"* ]]
+	[ "$(tgit -C "$ORIGIN" for-each-ref)" = "$before" ]
+	# By hand: the tree as an input, the order in grid.json.
+	mv "$T/etl/other" "$T/etl/Dockerfile"
+	"$DGRID" submit --id sends --input "$T/etl" -- true
+	tree=$("$DGRID" show --json sends | jq -r .inputs.etl.tree)
+	echo "$tree" >>"$T/trees"
+	tgit -C "$T/c" pull -q
+	echo "{\"schema\": 1, \"images\": [\"dgrid-test:1\", {\"image\": \"grid/bad:1\", \"build\": \"$tree\"}], \"min_timeout_seconds\": 1}" >"$T/c/grid.json"
+	tgit -C "$T/c" commit -qam settings
+	tgit -C "$T/c" push -q origin HEAD:main
+	"$DGRID" submit --id bad --image grid/bad:1 -- true
+	"$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --once --allow-build --work-dir "$T/w1" 2>"$T/w.log" || { cat "$T/w.log" && false; }
+	cat "$T/w.log"
+	grep -q 'image grid/bad:1 is not built: Dockerfile:3: ADD of what is not in the folder' "$T/w.log"
+	[[ "$(tgit -C "$ORIGIN" show "main:nodes/$NODE.json" | jq -r '.builds["grid/bad:1"] | [.state, .why] | join(" ")')" == "failed Dockerfile:3: ADD of what"* ]]
+	run -1 grep from-a-build "$T/www.log"
+	ledger_has queue bad
+}
 images_teardown() {
 	local tree
 	[[ -f $T/trees ]] || return 0

@@ -1,5 +1,5 @@
-#include "base/file.h"
 #include "base/text.h"
+#include "schema/dockerfile.h"
 #include "store/trust.h"
 #include "verbs/report.h"
 #include "verbs/sending.h"
@@ -189,15 +189,18 @@ struct asked {
 	bool sign;
 };
 
-static int check_folder(const char *dir, struct err *e)
+/* With the settings as they will be: what is built is no base of its own. */
+static int check_folder(const char *dir, const char *name, const struct grid_config *c, struct json *order,
+			struct err *e)
 {
-	char *docker = xasprintf("%s/Dockerfile", dir), *container = xasprintf("%s/Containerfile", dir);
-	int rc = file_exists(docker) || file_exists(container)
-		     ? 0
-		     : err_set(e, ERR_NOENT, "'%.200s' has neither a Dockerfile nor a Containerfile", dir);
-	free(docker);
-	free(container);
-	return rc;
+	struct grid_config later = *c;
+	char *file = NULL;
+	for (int i = 0; c->images[i]; i++)
+		if (!strcmp(c->images[i], name))
+			later.builds[i] = order;
+	int rc = dockerfile_of(dir, &later, &file, e);
+	free(file);
+	return rc && e->class == ERR_NOENT ? err_wrap(e, "'%.200s'", dir) : rc;
 }
 
 /* Where only signed tasks run, it is built by a signed order alone. */
@@ -221,7 +224,7 @@ static int order_build(const struct context *ctx, const struct asked *a, const c
 	struct ordering o = {.order = json_new(JSON_OBJECT), .config = &c};
 	char *spec = xasprintf("build=%s", a->dir);
 	bool changed = false;
-	int rc = check_folder(a->dir, e) || open_grid_to_sign(ctx, &l, &c, e) ||
+	int rc = open_grid_to_sign(ctx, &l, &c, e) || check_folder(a->dir, name, &c, o.order, e) ||
 			 sending_make(&sent, ctx, &c, strlen(l.head) == 64, &none, &spec, 1, e)
 		     ? -1
 		     : 0;
@@ -308,7 +311,7 @@ const struct verb verb_image = {
     .exits =
 	(const struct usage_note[]){
 	    {"0", "printed, whoever has them; or ordered"},
-	    {"65", "the image's name or folder will not do"},
+	    {"65", "the image's name or folder will not do, or its Dockerfile would fetch something"},
 	    {"66", "the folder has no Dockerfile"},
 	    {"77", "only signed orders are built here, and this one is not signed by who counts"},
 	    {0}},

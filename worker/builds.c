@@ -4,11 +4,11 @@
 #include "base/log.h"
 #include "base/proc.h"
 #include "base/text.h"
+#include "schema/dockerfile.h"
 #include "store/trust.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define BUILD_MS 1800000    /* the longest that one may take */
 #define BUILD_MAX_MB 10240  /* the largest image that one may make */
@@ -106,27 +106,13 @@ static void ended(void *ctx, const struct proc_result *res)
 		tell_failure(n, res);
 }
 
-/* A link could name any file of this machine. */
-static bool has_file(struct build *n)
-{
-	static const char *const names[] = {"Dockerfile", "Containerfile"};
-	struct stat st;
-	for (size_t i = 0; i < 2; i++) {
-		free(n->file);
-		n->file = xasprintf("%s/%s", n->dir, names[i]);
-		if (!lstat(n->file, &st) && S_ISREG(st.st_mode))
-			return true;
-	}
-	return false;
-}
-
 static void run(struct builds *b, struct build *n)
 {
 	struct strs argv = {0};
 	struct err e;
 	n->dir = inputs_path(n->want, 0);
-	if (!n->dir || !has_file(n)) {
-		fail(n, "its tree has neither a Dockerfile nor a Containerfile");
+	if (!n->dir || dockerfile_of(n->dir, b->config, &n->file, &e)) {
+		fail(n, n->dir ? e.msg : "its tree is no folder");
 		return;
 	}
 	const struct engine_build build = {.tree = n->tree, .dir = n->dir, .file = n->file, .network = b->network};
