@@ -716,7 +716,7 @@ lo
 # What the engine itself would fetch for a build, from where the node can reach: refused by who orders it and, where the
 # order came otherwise, by the node.
 check_build_fetches() {
-	local port tree before
+	local port tree before base format
 	require_command curl || return
 	mkdir "$T/etl"
 	spawn "$T/www.log" python3 -u -c 'import http.server
@@ -754,11 +754,25 @@ s.serve_forever()'
 	cat "$T/w.log"
 	grep -q 'image grid/bad:1 is not built: Dockerfile:3: ADD of what is not in the folder' "$T/w.log"
 	[[ "$(tgit -C "$ORIGIN" show "main:nodes/$NODE.json" | jq -r '.builds["grid/bad:1"] | [.state, .why] | join(" ")')" == "failed Dockerfile:3: ADD of what"* ]]
+	# An image may have instructions for those who build on it.
+	base=dgrid-test-base:$RANDOM$RANDOM format=()
+	echo "$base" >"$T/bases"
+	if [[ $ENGINE == podman ]]; then format=(--format docker); fi
+	printf 'FROM dgrid-test:1\nONBUILD ADD http://127.0.0.1:%s/from-a-build /creds\n' "$port" |
+		"$ENGINE" build -q "${format[@]}" -t "$base" - >/dev/null
+	"$DGRID" config images "[\"dgrid-test:1\", \"$base\"]" >/dev/null
+	echo "FROM $base" >"$T/etl/Dockerfile"
+	run -0 "$DGRID" image --build "$T/etl" grid/bad:1
+	echo "${output##* }" >>"$T/trees"
+	"$DGRID" worker --node-id "$NODE" --engine "$ENGINE" --once --allow-build --work-dir "$T/w1" 2>"$T/w2.log" || { cat "$T/w2.log" && false; }
+	cat "$T/w2.log"
+	grep -q "image grid/bad:1 is not built: nothing is built on the image '$base': it has instructions for builds on it, ONBUILD" "$T/w2.log"
 	run -1 grep from-a-build "$T/www.log"
 	ledger_has queue bad
 }
 images_teardown() {
 	local tree
+	if [[ -f $T/bases ]]; then "$ENGINE" image rm --force "$(<"$T/bases")" >/dev/null 2>&1 || true; fi
 	[[ -f $T/trees ]] || return 0
 	while read -r tree; do "$ENGINE" image rm --force "dgrid-build:$tree" >/dev/null 2>&1 || true; done <"$T/trees"
 }

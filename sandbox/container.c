@@ -1,9 +1,11 @@
+#include "base/base64.h"
 #include "base/file.h"
 #include "json.h"
 #include "sandbox/engine_kind.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -97,6 +99,15 @@ static int image_exact(const struct engine *g, const char *image, const char *di
 		  : 0;
 }
 
+#define DOCUMENT_MAX ((size_t)8 << 20)
+#define HAS_ONBUILD "it has instructions for builds on it, ONBUILD (expected an image without)"
+
+static int base_wrong(const char *image, struct err *e)
+{
+	e->class = e->class == ERR_DATA ? ERR_DATA : ERR_UNAVAILABLE;
+	return err_wrap(e, "nothing is built on the image '%s'", image);
+}
+
 #define BUILT "dgrid-build" /* the repository of what is built here; its tags are trees */
 
 static int built(const struct engine *g, const char *tree, char id[96], int64_t *mb, struct err *e)
@@ -115,6 +126,64 @@ static int built(const struct engine *g, const char *tree, char id[96], int64_t 
 	}
 	free(name);
 	return rc;
+}
+
+static bool means(const struct json *m, const char *name)
+{
+	return strlen(m->name) == m->name_len && !strcasecmp(m->name, name);
+}
+
+/* Of an image's own document, as those read it who take names in any case. */
+static int document_base(const struct buf *text, struct err *e)
+{
+	struct json_error je;
+	struct json *whole = json_parse(text->data ? text->data : "", text->len, &je);
+	bool has = false;
+	for (const struct json *c = whole && whole->type == JSON_OBJECT ? whole->child : NULL; c; c = c->next)
+		for (const struct json *m = means(c, "config") && c->type == JSON_OBJECT ? c->child : NULL; m;
+		     m = m->next)
+			has =
+			    has || (means(m, "OnBuild") && m->type != JSON_NULL && (m->child || m->type != JSON_ARRAY));
+	int rc = !whole || whole->type != JSON_OBJECT ? err_set(e, ERR_UNAVAILABLE, "its document cannot be read")
+		 : has				      ? err_set(e, ERR_DATA, HAS_ONBUILD)
+						      : 0;
+	json_free(whole);
+	return rc;
+}
+
+/* Podman's inspect leaves them out. The document stands in its storage, called by its SHA-256, which is the image's id.
+ */
+static int base_podman(const struct engine *g, const char *image, struct err *e)
+{
+	const char *where[] = {"podman", "info", "--format", "{{.Store.GraphRoot}}/{{.Store.GraphDriverName}}-images",
+			       NULL};
+	char line[1024] = "", dir[1024] = "", *ref = reference(image), *id = NULL, *path = NULL;
+	struct buf name = {0}, text = {0};
+	int rc = inspect(g, ref, line, e) || engine_ask(where, ENGINE_PROBE_MS, dir, sizeof dir, e) ? -1 : 0;
+	if (!rc) {
+		line[strcspn(line, " ")] = 0;
+		id = xasprintf("sha256:%s", strncmp(line, "sha256:", 7) ? line : line + 7);
+		base64_add(&name, id, strlen(id));
+		path = xasprintf("%s/%s/=%s", dir, id + 7, name.data);
+		rc = file_read(path, DOCUMENT_MAX, &text, e) || document_base(&text, e) ? -1 : 0;
+	}
+	free(ref);
+	free(id);
+	free(path);
+	buf_clear(&name);
+	buf_clear(&text);
+	return rc ? base_wrong(image, e) : 0;
+}
+
+static int base_docker(const struct engine *g, const char *image, struct err *e)
+{
+	char line[1024] = "", *ref = reference(image);
+	const char *argv[] = {program(g), "image", "inspect", "--format", "{{json .Config.OnBuild}}", ref, NULL};
+	int rc = engine_ask(argv, ENGINE_PROBE_MS, line, sizeof line, e);
+	if (!rc && strcmp(line, "null") != 0 && strcmp(line, "[]") != 0)
+		rc = err_set(e, ERR_DATA, HAS_ONBUILD);
+	free(ref);
+	return rc ? base_wrong(image, e) : 0;
 }
 
 static void build_argv(const struct engine *g, const struct engine_build *b, struct strs *argv)
@@ -388,6 +457,7 @@ const struct engine_row engine_docker = {
     .enforce_it = "run the worker as root",
     .probe = probe_docker,
     .own_argv = own_docker,
+    .base = base_docker,
     BOTH,
 };
 const struct engine_row engine_podman = {
@@ -396,5 +466,6 @@ const struct engine_row engine_podman = {
     .enforce_it = "boot with control groups of version 2 (systemd.unified_cgroup_hierarchy=1), or run it as root",
     .probe = probe_podman,
     .own_argv = own_podman,
+    .base = base_podman,
     BOTH,
 };

@@ -128,6 +128,11 @@ bool engine_builds(const struct engine *g)
 	return row(g)->build_argv != NULL;
 }
 
+int engine_base(const struct engine *g, const char *image, struct err *e)
+{
+	return engine_image(g, image, NULL, e) ? -1 : row(g)->base(g, image, e);
+}
+
 void engine_build_argv(const struct engine *g, const struct engine_build *b, struct strs *argv)
 {
 	row(g)->build_argv(g, b, argv);

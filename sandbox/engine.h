@@ -32,7 +32,10 @@ int engine_image_exact(const struct engine *g, const char *image, const char *di
 /* The image that was built here from a tree: id is its digest, mb how much it has. Nothing is pulled. ERR_NOENT: it is
  * not here. ERR_UNAVAILABLE: the engine does not answer, or builds no images. */
 int engine_built(const struct engine *g, const char *tree, char id[96], int64_t *mb, struct err *e);
-bool engine_builds(const struct engine *g); /* it can build images: the next two are only for such */
+bool engine_builds(const struct engine *g); /* it can build images: the next three are only for such */
+/* Makes an image present that a build stands on. ERR_DATA: it has instructions of its own for builds (ONBUILD), in
+ * which the engine may be told to fetch something. ERR_UNAVAILABLE: whether it has cannot be told. */
+int engine_base(const struct engine *g, const char *image, struct err *e);
 void engine_build_argv(const struct engine *g, const struct engine_build *b, struct strs *argv);
 int engine_drop_built(const struct engine *g, const char *tree, struct err *e);
 /* Is there a network of that name that somebody made? ERR_NOENT: there is none; ERR_USAGE: the engine gives none of

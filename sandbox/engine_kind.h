@@ -98,6 +98,7 @@ struct engine_row {
 	/* What was built from a tree: its id, and how many MB it has. ERR_NOENT: nothing is here. */
 	int (*built)(const struct engine *g, const char *tree, char id[96], int64_t *mb, struct err *e);
 	void (*build_argv)(const struct engine *g, const struct engine_build *b, struct strs *argv);
+	int (*base)(const struct engine *g, const char *image, struct err *e);
 	int (*drop_built)(const struct engine *g, const char *tree, struct err *e);
 	int (*network)(const struct engine *g, const char *name, struct err *e);
 	void (*start_argv)(const struct engine *g, const struct engine_run *r, struct strs *argv);

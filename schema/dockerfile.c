@@ -24,6 +24,7 @@ struct reading {
 	bool began;   /* a FROM was there */
 	bool onbuild; /* what is judged is run by another Dockerfile, which has stages of its own */
 	struct buf whole;
+	struct strs *bases; /* or NULL */
 	struct err *e;
 };
 
@@ -251,6 +252,8 @@ static int judge_from(struct reading *r, const char *text)
 	char *image = xstrndup(word[0], n[0]), *name = named ? xstrndup(word[2], n[2]) : xstrdup("");
 	why = !strcmp(image, "scratch") || stage_known(r, image, r->stages.n, false) ? NULL : image_wrong(r, image);
 	strs_add(&r->stages, name);
+	if (r->bases && !image_wrong(r, image) && !strs_has(r->bases, image))
+		strs_add(r->bases, image);
 	int rc = why ? refuse(r, r->line, "FROM %.200s: it %s", image, why) : 0;
 	free(image);
 	free(name);
@@ -342,9 +345,10 @@ static int take_line(struct reading *r, const char *line, size_t n, bool *goes_o
 	return 0;
 }
 
-int dockerfile_check(const char *name, const char *text, size_t len, const struct grid_config *c, struct err *e)
+int dockerfile_check(const char *name, const char *text, size_t len, const struct grid_config *c, struct strs *bases,
+		     struct err *e)
 {
-	struct reading r = {.file = name, .config = c, .e = e};
+	struct reading r = {.file = name, .config = c, .bases = bases, .e = e};
 	bool goes_on = false;
 	int rc = 0;
 	for (size_t at = 0, n; at < len && !rc; at += n + 1) {
@@ -368,7 +372,7 @@ int dockerfile_check(const char *name, const char *text, size_t len, const struc
 	return rc;
 }
 
-int dockerfile_of(const char *dir, const struct grid_config *c, char **path, struct err *e)
+int dockerfile_of(const char *dir, const struct grid_config *c, char **path, struct strs *bases, struct err *e)
 {
 	static const char *const names[] = {"Dockerfile", "Containerfile"};
 	*path = NULL;
@@ -382,7 +386,7 @@ int dockerfile_of(const char *dir, const struct grid_config *c, char **path, str
 		}
 		int rc = file_read(file, DOCKERFILE_MAX, &text, e);
 		if (!rc)
-			rc = dockerfile_check(names[i], text.data ? text.data : "", text.len, c, e);
+			rc = dockerfile_check(names[i], text.data ? text.data : "", text.len, c, bases, e);
 		buf_clear(&text);
 		if (!rc)
 			*path = file;

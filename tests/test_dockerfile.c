@@ -12,13 +12,14 @@ static const struct grid_config config = {
 static void good(const char *text)
 {
 	struct err e = {.msg = ""};
-	CHECK(!dockerfile_check("Dockerfile", text, strlen(text), &config, &e), (printf("%s%s\n", text, e.msg), text));
+	CHECK(!dockerfile_check("Dockerfile", text, strlen(text), &config, NULL, &e),
+	      (printf("%s%s\n", text, e.msg), text));
 }
 
 static void refused(const char *text, const char *says)
 {
 	struct err e = {.msg = ""};
-	CHECK(dockerfile_check("Dockerfile", text, strlen(text), &config, &e) == -1, text);
+	CHECK(dockerfile_check("Dockerfile", text, strlen(text), &config, NULL, &e) == -1, text);
 	CHECK(e.class == ERR_DATA && strstr(e.msg, says) && !strncmp(e.msg, "Dockerfile:", 11),
 	      (printf("%s%s\n", text, e.msg), says));
 }

@@ -198,7 +198,7 @@ static int check_folder(const char *dir, const char *name, const struct grid_con
 	for (int i = 0; c->images[i]; i++)
 		if (!strcmp(c->images[i], name))
 			later.builds[i] = order;
-	int rc = dockerfile_of(dir, &later, &file, e);
+	int rc = dockerfile_of(dir, &later, &file, NULL, e);
 	free(file);
 	return rc && e->class == ERR_NOENT ? err_wrap(e, "'%.200s'", dir) : rc;
 }

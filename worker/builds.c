@@ -108,11 +108,16 @@ static void ended(void *ctx, const struct proc_result *res)
 
 static void run(struct builds *b, struct build *n)
 {
-	struct strs argv = {0};
+	struct strs argv = {0}, bases = {0};
 	struct err e;
 	n->dir = inputs_path(n->want, 0);
-	if (!n->dir || dockerfile_of(n->dir, b->config, &n->file, &e)) {
-		fail(n, n->dir ? e.msg : "its tree is no folder");
+	int rc = n->dir ? dockerfile_of(n->dir, b->config, &n->file, &bases, &e)
+			: err_set(&e, ERR_DATA, "its tree is no folder");
+	for (size_t i = 0; i < bases.n && !rc; i++)
+		rc = engine_base(b->engine, bases.v[i], &e);
+	strs_clear(&bases);
+	if (rc) {
+		fail(n, e.msg);
 		return;
 	}
 	const struct engine_build build = {.tree = n->tree, .dir = n->dir, .file = n->file, .network = b->network};
