@@ -9,6 +9,7 @@
 
 #define BLANK " \t"
 #define STAGES_MAX 200
+#define HEREDOCS_MAX 1000
 #define DIGITS "0123456789"
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 #define IMAGE_CHARS LETTERS DIGITS "._-/:@"
@@ -66,7 +67,10 @@ static bool is(const char *word, size_t n, const char *name)
 
 static bool has_any(const char *word, size_t n, const char *set)
 {
-	return strcspn(word, set) < n;
+	for (size_t i = 0; i < n; i++)
+		if (strchr(set, word[i]))
+			return true;
+	return false;
 }
 
 /* ---- images ---- */
@@ -110,10 +114,15 @@ static int judge_mount(struct reading *r, const char *value, size_t len)
 	if (has_any(value, len, "$"))
 		return refuse(r, r->line, "--mount with a '$' (expected it written out)");
 	for (size_t at = 0, n; at < len; at += n + 1) {
-		n = strcspn(value + at, ",");
-		n = n < len - at ? n : len - at;
-		if (n >= 5 && !strncasecmp(value + at, "from=", 5) && judge_from_flag(r, value + at + 5, n - 5))
+		const char *part = value + at, *comma = memchr(part, ',', len - at);
+		n = comma ? (size_t)(comma - part) : len - at;
+		if (n >= 5 && !strncasecmp(part, "from=", 5) && judge_from_flag(r, part + 5, n - 5))
 			return -1;
+		if (n >= 5 && !strncasecmp(part, "type=", 5) && !is(part, n, "type=bind") &&
+		    !is(part, n, "type=cache") && !is(part, n, "type=tmpfs") && !is(part, n, "type=secret") &&
+		    !is(part, n, "type=ssh"))
+			return refuse(r, r->line, "--mount of type %.*s (expected bind, cache, tmpfs, secret or ssh)",
+				      n < 65 ? (int)n - 5 : 60, part + 5);
 	}
 	return 0;
 }
@@ -175,6 +184,8 @@ static int judge_heredocs(struct reading *r, const char *text)
 			return refuse(
 			    r, r->line,
 			    "'<<' before other than a plain word (expected <<EOF, say, and a blank behind it)");
+		if (r->ends.n == HEREDOCS_MAX)
+			return refuse(r, r->line, "more than %d heredocs", HEREDOCS_MAX);
 		if (!r->inside)
 			strs_addf(&r->ends, "%c%.*s", tabs ? '-' : ' ', (int)len, word);
 	}

@@ -129,6 +129,7 @@ static void images(void)
 	instruction("RUN --mount=From=evil true", neither);
 	instruction("RUN --mount=target=/b --mount=target=/a,from=evil:1 true", "from=evil:1: it is neither");
 	instruction("RUN --mount=\"id= ,from=evil\" true", "a flag with quotes");
+	instruction("RUN --mount=type=image,source=evil true", "--mount of type image (expected bind, cache");
 	instruction("RUN --mount=$X true", "--mount with a '$'");
 	instruction("RUN --network=host true", "--network of a command (expected none or default");
 	instruction("RUN --security=insecure true", "the flag --security is not known");
@@ -142,6 +143,18 @@ static void images(void)
 		buf_adds(&many, "FROM scratch\n");
 	refused(many.data, "Dockerfile:201: more than 200 stages");
 	buf_clear(&many);
+}
+
+/* The images that stages begin with, once each; not what files are copied from. */
+static void bases(void)
+{
+	static const char text[] = "FROM alpine:3.22 AS a\nFROM scratch\nFROM a\nFROM alpine:3.22\nCOPY "
+				   "--from=reg.example:5000/a/b@sha256:0f / /\n";
+	struct strs all = {0};
+	struct err e = {.msg = ""};
+	CHECK(!dockerfile_check("Dockerfile", text, strlen(text), &config, &all, &e), e.msg);
+	CHECK(all.n == 1 && !strcmp(all.v[0], "alpine:3.22"), "bases");
+	strs_clear(&all);
 }
 
 static void readers_differ(void)
@@ -182,6 +195,7 @@ int main(void)
 	ordinary();
 	what_is_fetched();
 	images();
+	bases();
 	readers_differ();
 	return test_end("test_dockerfile");
 }
