@@ -123,7 +123,70 @@ task_files() { # a fails; b, c and d need one another; e comes after d
 	[ "$(xargs <<<"$output")" = "b c d" ]
 	[ "$(status_of d)" = cancelled ]
 	[ "$(state_of a)" = queue ]
-	run -64 "$DGRID" retry --downstream --script a.json a
+	"$DGRID" audit
+}
+
+@test "a step is mended with another script: what was skipped because of it is queued with it, or later" {
+	local all='for id in a b c d e; do status_of $id; done | xargs'
+	task_files
+	echo 'echo mended' >mended.sh
+	"$DGRID" submit {a,b,c,d,e}.json
+	once
+	run -0 --separate-stderr "$DGRID" retry --downstream --script - a <<<'exit 8'
+	[ "$(xargs <<<"$output") $stderr" = "a b c d dgrid: queued 4 of 4 again" ]
+	[ "$(git -C "$ORIGIN" log -1 --format=%B main | grep -cxE 'submit a|retry [bcd]')" = 4 ]
+	[ "$("$DGRID" show --json b | jq -r .script)" = 'echo b' ]
+	once
+	[ "$(eval "$all")" = "failed skipped skipped skipped success" ]
+	[[ "$("$DGRID" why d)" == *"dgrid retry --downstream a queues it again, with all that was skipped"* ]]
+	# That one alone first, and the rest while it waits, or when it has succeeded.
+	"$DGRID" retry --script mended.sh a
+	[[ "$("$DGRID" why d)" == *"a is queued again: dgrid retry --downstream a queues what was skipped because of it"* ]]
+	run -0 --separate-stderr "$DGRID" retry --downstream a
+	[ "$(xargs <<<"$output") $stderr" = "b c d dgrid: queued 3 of 4 again; 1 had not ended" ]
+	once
+	[ "$(eval "$all")" = "success success success success success" ]
+	[ "$("$DGRID" logs a)" = mended ]
+	run -1 "$DGRID" retry --downstream a
+	[ "$output" = "dgrid: task 'a' succeeded: --force queues it again all the same" ]
+	"$DGRID" retry --force --script - a <<<'exit 9'
+	run -1 "$DGRID" retry --downstream a
+	[[ "$output" == *"'a' is in queue: nothing to retry"* ]]
+	"$DGRID" audit
+}
+
+@test "what another need keeps skipped stays; of a group only what failed gets the script; what is superseded goes along" {
+	file_of x '"group": "g", "concurrency_group": "k", "supersede": true'
+	file_of w '"group": "g"'
+	file_of y '"group": "g", "needs": ["x"]'
+	file_of z '"group": "g", "needs": ["y", "w"]'
+	file_of gone
+	file_of lone '"needs": ["w"], "after": ["gone"]'
+	file_of last '"needs": ["lone"]'
+	sed -i 's/echo [xw]/exit 7/' {x,w}.json
+	"$DGRID" submit gone.json
+	once
+	"$DGRID" submit {x,w,y,z,lone,last}.json
+	once
+	"$DGRID" submit --id old --concurrency-group k -- true
+	run -0 --separate-stderr "$DGRID" retry --downstream --script - x <<<'echo mended'
+	[ "$(xargs <<<"$output")" = "x y" ]
+	[ "$(status_of old)" = cancelled ]
+	once
+	[ "$(for id in x w y z; do status_of $id; done | xargs)" = "success failed success skipped" ]
+	[[ "$("$DGRID" why z)" == *"dgrid retry --downstream w queues it again"* ]]
+	run -1 "$DGRID" retry --downstream x
+	[[ "$output" == *"task 'x' succeeded"* ]]
+	grid_settings '"keep_finished": 7'
+	"$DGRID" maintain
+	[ "$(state_of gone)" = archived ]
+	[[ "$("$DGRID" why last)" == *"lone cannot be queued again, what it waits for has left the branch (gone): submit it anew"* ]]
+	run -0 --separate-stderr "$DGRID" retry --downstream --script - --group g <<<'echo mended'
+	[ "$(xargs <<<"$output")" = "w z" ]
+	[[ "$stderr" == *"queued 2 of 6 again; 2 had succeeded"*", 1 need others that failed"*", 1 wait for what has left"* ]]
+	once
+	[ "$("$DGRID" logs w) $("$DGRID" logs z)" = "mended z" ]
+	run -1 "$DGRID" retry --downstream w # nothing can be queued because of it
 	"$DGRID" audit
 }
 

@@ -250,14 +250,15 @@ dry() { python3 -c 'import json, sys; t = json.load(sys.stdin); print(('"$1"'))'
 	tgit -C c commit -qm signed
 	tgit -C c push -q origin HEAD:main
 	"$DGRID" submit --key "$T/ann" --id job -- 'exit 1'
+	"$DGRID" submit --key "$T/ann" --id next --needs job -- 'echo as signed'
 	once
-	run -65 "$DGRID" retry --script - job <<<'echo mended'
+	run -65 "$DGRID" retry --downstream --script - job <<<'echo mended'
 	[[ "$output" == *'job:1:1: signatures: '*'(expected --sign with a key that counts)'* ]]
-	[ "$(ledger_ls failed)" = job ]
-	"$DGRID" retry --key "$T/ann" --script - job <<<'echo mended'
+	[ "$(ledger_ls failed | xargs)" = 'job next' ]
+	"$DGRID" retry --downstream --key "$T/ann" --script - job <<<'echo mended'
 	DGRID_SIGNING_KEY=$T/ann "$DGRID" submit --sign --replace --id job -- true && false
 	once
-	[ "$("$DGRID" logs job)" = mended ]
+	[ "$("$DGRID" logs job) $("$DGRID" logs next)" = 'mended as signed' ]
 	DGRID_SIGNING_KEY=$T/ann "$DGRID" submit --sign --replace --id job -- 'echo once more'
 	once
 	[ "$("$DGRID" logs job)" = 'once more' ]

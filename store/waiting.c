@@ -373,6 +373,29 @@ int waiting_skipped(struct ledger *l, struct strs *ids, struct err *e)
 	return rc;
 }
 
+static bool comes(const struct ledger_draft *d, const char *id)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->applied[i] && d->c[i].to == TASK_QUEUE && d->c[i].id && !strcmp(d->c[i].id, id))
+			return true;
+	return false;
+}
+
+bool waiting_may_again(struct ledger *l, const struct json *doc)
+{
+	struct needs needs;
+	bool may = true;
+	needs_of(doc, &needs);
+	for (size_t i = 0; i < needs.n && may; i++) {
+		struct err none;
+		const struct need *one = &needs.v[i];
+		int state = comes(&l->draft, one->id) ? TASK_QUEUE : ledger_find(l, one->id, &none);
+		may = state >= 0 && state != TASK_UNAPPROVED && (state != TASK_FAILED || !one->success);
+	}
+	needs_clear(&needs);
+	return may;
+}
+
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);

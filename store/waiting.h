@@ -48,6 +48,9 @@ struct waiting_obstacle {
 };
 int waiting_obstacle(struct ledger *l, const struct json *doc, const struct strs *ids, struct waiting_obstacle *out,
 		     struct err *e);
+/* For an edit that queues a skipped task again: has all that the document waits for a place on the branch, or in the
+ * commit that is being made, and what it needs one outside failed/? */
+bool waiting_may_again(struct ledger *l, const struct json *doc);
 /* What tasks that have not ended wait for, sorted: none of that is archived. */
 int waiting_named(struct ledger *l, struct strs *ids, struct err *e);
 bool waiting_among(const struct strs *ids, const char *id); /* ids are sorted */

@@ -1,4 +1,5 @@
 /* Which queued tasks wait, and which never run: random graphs, beside the plain telling of the rule. */
+#include "base/file.h"
 #include "store/waiting.h"
 #include "test.h"
 #include <stdlib.h>
@@ -84,8 +85,59 @@ static void one_graph(size_t n)
 	ended_clear(&ended);
 }
 
+/* Of a skipped task that the commit being made queues again: by what that commit has so far, and by the folders. */
+static void again(void)
+{
+	static const struct {
+		const char *needs, *why;
+		bool may;
+	} cases[] = {
+	    {"{\"needs\": [\"good\"]}", "what it needs has succeeded", true},
+	    {"{\"needs\": [\"queued\"]}", "what it needs may yet succeed", true},
+	    {"{\"needs\": [\"bad\"]}", "what it needs has failed", false},
+	    {"{\"after\": [\"bad\"]}", "what it comes after has failed", true},
+	    {"{\"needs\": [\"made\"], \"after\": [\"moved\"]}", "both are in the commit", true},
+	    {"{\"needs\": [\"moved\"]}", "it is queued again by the commit", true},
+	    {"{\"needs\": [\"dropped\"]}", "that change was dropped", false},
+	    {"{\"needs\": [\"later\"]}", "that change comes after it", false},
+	    {"{\"needs\": [\"cancelled\"]}", "the commit ends it", false},
+	    {"{\"needs\": [\"good\", \"nowhere\"]}", "it is on the branch no more", false},
+	    {"{\"after\": [\"staged\"]}", "it is not approved", false},
+	};
+	static const char *const files[] = {"completed/good", "queue/queued", "failed/bad",	  "failed/moved",
+					    "failed/dropped", "failed/later", "failed/cancelled", "unapproved/staged"};
+	const struct ledger_change c[] = {{.id = "made", .create = true, .to = TASK_QUEUE},
+					  {.path = "grid.json"},
+					  {.id = "moved", .from = TASK_FAILED, .to = TASK_QUEUE},
+					  {.id = "dropped", .from = TASK_FAILED, .to = TASK_QUEUE},
+					  {.id = "cancelled", .from = TASK_QUEUE, .to = TASK_FAILED},
+					  {.id = "later", .from = TASK_FAILED, .to = TASK_QUEUE}};
+	const bool applied[] = {true, true, true, false, true, true};
+	char dir[] = "/tmp/test_waiting.XXXXXX";
+	struct ledger l = {.draft = {c, applied, 5}};
+	struct err e;
+	CHECK(mkdtemp(dir), "a folder");
+	l.git.dir = dir;
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		char *path = xasprintf("%s/tasks/%s.json", dir, files[i]), *end = strrchr(path, '/');
+		*end = 0;
+		CHECK(!file_mkdirs(path, &e), e.msg);
+		*end = '/';
+		CHECK(!file_write_in_place(path, "{}", 2, &e), e.msg);
+		free(path);
+	}
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct json_error je;
+		struct json *doc = json_parse(cases[i].needs, strlen(cases[i].needs), &je);
+		CHECK(doc && waiting_may_again(&l, doc) == cases[i].may, cases[i].why);
+		json_free(doc);
+	}
+	CHECK(!file_remove_tree(dir, &e), e.msg);
+}
+
 int main(void)
 {
+	again();
 	for (size_t i = 0; i < N; i++)
 		snprintf(ids[i], sizeof ids[i], "t%02zu", i);
 	for (int round = 0; round < 300; round++)

@@ -72,8 +72,26 @@ static enum change_verdict edit_now(void *who, struct json *doc, enum task_state
 	return CHANGE_APPLY;
 }
 
+/* It was skipped because of what this commit queues. */
+static enum change_verdict edit_behind(void *ledger, struct json *doc, enum task_state *to)
+{
+	struct ledger *l = ledger;
+	return waiting_may_again(l, doc) ? edit_retry(l->git.name, doc, to) : CHANGE_DROP;
+}
+
 /* Why a task is not touched. */
-enum pass { PASS_NONE, PASS_ENDED, PASS_SUCCESS, PASS_OPEN, PASS_INVALID, PASS_WAITS, PASS_ALONE, PASS_GONE, PASS_N };
+enum pass {
+	PASS_NONE,
+	PASS_ENDED,
+	PASS_SUCCESS,
+	PASS_OPEN,
+	PASS_INVALID,
+	PASS_WAITS,
+	PASS_ALONE,
+	PASS_GONE,
+	PASS_MOVED,
+	PASS_N
+};
 
 /* What is to be done, to which tasks; those that were named come first, the others were found by options. */
 struct acting {
@@ -81,9 +99,9 @@ struct acting {
 	bool retry, force, sign, downstream, fresh;
 	const char *script, *key; /* retry --script, and what to sign with */
 	struct selection of;
-	struct strs ids;
-	size_t named, passed[PASS_N];
-	struct buf ended; /* ids of named ones that had */
+	struct strs ids, skipped;	      /* skipped: found, and not given another script */
+	size_t named, chosen, passed[PASS_N]; /* chosen: those before what --downstream finds */
+	struct buf ended;		      /* ids of named ones that had */
 };
 
 /* What retry or cancel does to a task in this state. kept: what would keep it from running again. PASS_NONE: c
@@ -148,11 +166,13 @@ static const struct orphan *orphan_of(const struct orphans *o, const char *id)
 }
 
 /* Is it no matter that this one is not touched? What options found is whatever it is; of several that are named, one
- * that ended before it could be cancelled stands in nobody's way. */
+ * that ended before it could be cancelled stands in nobody's way, nor one that has succeeded, or may yet, in that of
+ * what was skipped because of it. */
 static bool may_pass(struct acting *a, size_t i, enum pass why)
 {
 	bool found = i >= a->named;
-	if (!found && (why != PASS_ENDED || a->ids.n == 1))
+	bool behind = a->retry && a->ids.n > a->chosen && (why == PASS_SUCCESS || why == PASS_OPEN);
+	if (!found && !behind && (why != PASS_ENDED || a->ids.n == 1))
 		return false;
 	a->passed[!a->retry && why == PASS_GONE ? PASS_ENDED : why]++;
 	if (!found && a->ended.len < 600)
@@ -205,7 +225,8 @@ static void tell_passed(const struct acting *a, size_t done)
 						      "could not run (mend them, and dgrid submit --replace)",
 						  [PASS_WAITS] = "need others that failed (--downstream of those)",
 						  [PASS_ALONE] = "wait for what has left the branch (submit them anew)",
-						  [PASS_GONE] = "had left for the archive (submit them anew)"};
+						  [PASS_GONE] = "had left for the archive (submit them anew)",
+						  [PASS_MOVED] = "changed meanwhile (see: dgrid why)"};
 	struct buf b = {0};
 	size_t all = done;
 	for (int why = PASS_NONE + 1; why < PASS_N; why++) {
@@ -276,6 +297,8 @@ static enum pass fits_script(const struct acting *a, const struct selected *one)
 		return PASS_OPEN;
 	if (status && !strcmp(status, "invalid"))
 		return PASS_INVALID;
+	if (a->downstream && status && !strcmp(status, "skipped"))
+		return PASS_WAITS;
 	return one->task->state == TASK_COMPLETED && !a->force ? PASS_SUCCESS : PASS_NONE;
 }
 
@@ -301,30 +324,74 @@ static int choose(const struct context *ctx, struct acting *a, struct usage_scan
 		enum pass why = a->script && !found.v[i].named ? fits_script(a, &found.v[i]) : PASS_NONE;
 		a->named += found.v[i].named;
 		a->passed[why]++;
-		if (why == PASS_NONE)
-			strs_add(&a->ids, found.v[i].task->id);
+		if (why == PASS_NONE || why == PASS_WAITS)
+			strs_add(why ? &a->skipped : &a->ids, found.v[i].task->id);
 	}
 	selected_clear(&found);
 	snapshot_close(&snapshot);
 	return rc;
 }
 
-static int again(const struct acting *a, struct ledger *l, const struct grid_config *c, struct err *e)
+/* Adds what was skipped because of the chosen, as far as it may run now. */
+static int add_skipped(struct acting *a, struct ledger *l, struct err *e)
 {
-	char *key = !a->sign ? NULL : a->key ? xstrdup(a->key) : trust_default_key(&l->git, e);
-	const struct again how = {.script = a->script, .key = key, .force = a->force};
-	int rc = a->sign && !key ? -1 : again_with(l, c, &how, &a->ids, e);
-	if (!rc && a->of.given)
-		tell_passed(a, a->ids.n);
-	free(key);
+	struct strs all = {0};
+	for (size_t i = 0; i < a->chosen; i++)
+		strs_add(&all, a->ids.v[i]);
+	int rc = waiting_skipped(l, &all, e);
+	for (size_t i = a->chosen; i < all.n && !rc; i++) {
+		struct waiting_obstacle kept;
+		const char *id = all.v[i];
+		struct json *doc = ledger_doc(l, TASK_FAILED, id, e);
+		rc = (!doc && !ledger_answered(e)) || waiting_obstacle(l, doc, &a->ids, &kept, e) ? -1 : 0;
+		a->passed[PASS_WAITS] -= !rc && strs_has(&a->skipped, id);
+		if (!rc && (kept.gone[0] || kept.failed[0]))
+			a->passed[kept.gone[0] ? PASS_ALONE : PASS_WAITS]++;
+		else if (!rc)
+			strs_add(&a->ids, id);
+		json_free(doc);
+	}
+	strs_clear(&all);
 	return rc;
 }
 
 static int add_downstream(struct acting *a, struct ledger *l, struct err *e)
 {
+	a->chosen = a->ids.n;
 	if (!a->downstream)
 		return 0;
-	return a->retry ? waiting_skipped(l, &a->ids, e) : waiting_behind(l, &a->ids, e);
+	return a->retry ? add_skipped(a, l, e) : waiting_behind(l, &a->ids, e);
+}
+
+/* The chosen get another script; what was skipped because of them is queued by the same commit, as it is. */
+static int again(struct acting *a, struct ledger *l, const struct grid_config *c, struct err *e)
+{
+	const struct strs chosen = {.v = a->ids.v, .n = a->chosen};
+	char *key = !a->sign ? NULL : a->key ? xstrdup(a->key) : trust_default_key(&l->git, e);
+	size_t n = a->ids.n - a->chosen, done = a->chosen;
+	struct ledger_change *also = xcalloc(n + 1, sizeof *also);
+	for (size_t i = 0; i < n; i++)
+		also[i] = (struct ledger_change){.id = a->ids.v[a->chosen + i],
+						 .from = TASK_FAILED,
+						 .to = TASK_QUEUE,
+						 .edit = edit_behind,
+						 .ctx = l,
+						 .verb = a->verb->name};
+	const struct again how = {.script = a->script, .key = key, .force = a->force, .also = also, .n_also = n};
+	int rc = a->sign && !key ? -1 : again_with(l, c, &how, &chosen, e);
+	for (size_t i = 0; i < n && !rc; i++)
+		if (also[i].outcome == CHANGE_LANDED) {
+			puts(also[i].id);
+			done++;
+		} else if (also[i].outcome == CHANGE_DROPPED)
+			a->passed[PASS_MOVED]++;
+		else
+			rc = err_set(e, ERR_UNAVAILABLE, "'%s' stays as it is: %s", also[i].id, l->trouble);
+	if (!rc && (a->of.given || a->downstream))
+		tell_passed(a, done);
+	free(also);
+	free(key);
+	return rc;
 }
 
 static int cmd_act(const struct context *ctx, const struct verb *verb, int argc, char **argv, struct err *e)
@@ -347,9 +414,7 @@ static int cmd_act(const struct context *ctx, const struct verb *verb, int argc,
 			a.script = key == 's' ? s.value : a.script;
 			a.key = key == 'k' ? s.value : a.key;
 		}
-	if (!rc && a.downstream && a.script)
-		rc = err_set(e, ERR_USAGE, "--downstream and --script exclude each other");
-	else if (!rc && a.fresh && a.script)
+	if (!rc && a.fresh && a.script)
 		rc = err_set(e, ERR_USAGE, "--fresh and --script exclude each other: a new task has no checkpoint");
 	else if (!rc && a.sign && !a.script)
 		rc = err_set(e, ERR_USAGE,
@@ -365,6 +430,7 @@ static int cmd_act(const struct context *ctx, const struct verb *verb, int argc,
 			 : 0;
 	close_grid(&l, &c);
 	strs_clear(&a.ids);
+	strs_clear(&a.skipped);
 	buf_clear(&a.ended);
 	selection_clear(&a.of);
 	return rc;
@@ -427,10 +493,13 @@ const struct verb verb_retry = {
 	(const struct usage_option[]){
 	    {'f', "--force", NULL, NULL, "also those that succeeded"},
 	    {'n', "--fresh", NULL, NULL, "what has checkpoints begins anew, not from the newest"},
-	    {'d', "--downstream", NULL, NULL, "also what was skipped because of them, and because of these"},
+	    {'d', "--downstream", NULL, NULL,
+	     "also what was skipped because of them, and because of these; of one that has succeeded, or has not "
+	     "ended, "
+	     "only that"},
 	    {'s', "--script", "FILE", "@files",
 	     "with this script (- is stdin) and all else as it was: as a new task of "
-	     "the id; the old one goes to the archive, with its result"},
+	     "the id; the old one goes to the archive, with its result. What --downstream adds keeps its own"},
 	    {'S', "--sign", NULL, NULL, "with --script: sign it with your SSH key"},
 	    {'k', "--key", "FILE", "@files", "with --script: sign it with this key"},
 	    {0}},
@@ -441,6 +510,7 @@ const struct verb verb_retry = {
 				    {"dgrid retry --group sweep", "what failed of it"},
 				    {"dgrid retry --downstream build", "and what was skipped because of it"},
 				    {"dgrid retry --script mended.sh hello", "the same task, its script mended"},
+				    {"dgrid retry --downstream --script mended.sh build", "and what was skipped"},
 				    {0}},
     .exits = retried,
     .run = cmd_retry,

@@ -46,7 +46,7 @@ int again_with(struct ledger *l, const struct grid_config *c, const struct again
 	       struct err *e)
 {
 	struct problems p = {0};
-	struct queueing q = {.batch = {.state_of = batch_ledger_state, .ctx = l}};
+	struct queueing q = {.batch = {.state_of = batch_ledger_state, .ctx = l}, .also = a->also, .n_also = a->n_also};
 	struct buf script = {0};
 	int rc = making_script(a->script, NULL, 0, &script, e);
 	for (size_t i = 0; i < ids->n && !rc; i++) {

@@ -73,9 +73,9 @@ int queue_tasks(struct ledger *l, struct queueing *q, struct err *e)
 {
 	if (q->ended.n && archive_ended(l, &q->ended, e))
 		return -1;
-	size_t n = q->ids.n;
+	size_t n = q->ids.n, all = n + q->n_also;
 	bool waits = batch_waits(&q->batch);
-	struct ledger_change *changes = xcalloc(n + 1, sizeof *changes);
+	struct ledger_change *changes = xcalloc(all + 1, sizeof *changes);
 	for (size_t i = 0; i < n; i++)
 		changes[i] = (struct ledger_change){.id = q->ids.v[i],
 						    .to = q->unapproved ? TASK_UNAPPROVED : TASK_QUEUE,
@@ -84,11 +84,15 @@ int queue_tasks(struct ledger *l, struct queueing *q, struct err *e)
 						    .edit = waits ? batch_edit : NULL,
 						    .ctx = &q->batch,
 						    .verb = "submit"};
+	for (size_t i = n; i < all; i++)
+		changes[i] = q->also[i - n];
 	int rc = 0;
 	if (n && !q->unapproved && supersede_any(&q->texts))
-		rc = supersede_commit(l, changes, &q->texts, e);
+		rc = supersede_commit(l, changes, all, &q->texts, e);
 	else if (n)
-		rc = ledger_commit(l, l->git.name, changes, n, NULL, NULL, e);
+		rc = ledger_commit(l, l->git.name, changes, all, NULL, NULL, e);
+	for (size_t i = n; i < all; i++)
+		q->also[i - n].outcome = changes[i].outcome;
 	for (size_t i = 0; !rc && i < n; i++)
 		if (changes[i].outcome == CHANGE_LANDED)
 			strs_add(&q->landed, q->ids.v[i]);

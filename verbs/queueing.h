@@ -7,10 +7,12 @@
 
 struct queueing { /* starts as {0}; one row a task */
 	struct strs ids, texts;
-	struct batch batch; /* the same tasks, judged */
-	struct strs ended;  /* ids that finished tasks have, which go to the archive before */
-	bool unapproved;    /* they are staged, not queued */
-	bool pass_by;	    /* an id that somebody else takes meanwhile is no error */
+	struct batch batch;	    /* the same tasks, judged */
+	struct strs ended;	    /* ids that finished tasks have, which go to the archive before */
+	bool unapproved;	    /* they are staged, not queued */
+	bool pass_by;		    /* an id that somebody else takes meanwhile is no error */
+	struct ledger_change *also; /* further changes of the same commit, made after those; their outcome is set */
+	size_t n_also;
 	struct strs landed; /* set: the ids that came, in order */
 };
 /* Signs doc, and makes text anew of it, with key (NULL: does not). Where only signed tasks run (required), one that

@@ -51,11 +51,11 @@ bool supersede_any(const struct strs *texts)
 	return any;
 }
 
-/* What goes into one commit: first the changes that queue. */
+/* What goes into one commit: first the changes that were given, those that queue in front. */
 struct superseding {
 	struct ledger_change *c;
 	struct old *of; /* as long as c */
-	size_t n;
+	size_t n, given;
 	struct strs queued;
 };
 
@@ -87,7 +87,7 @@ static int gather(struct superseding *s, struct ledger *l, const struct strs *te
 	strs_clear(&s->queued);
 	if (ledger_ids(l, TASK_QUEUE, &s->queued, e))
 		return -1;
-	s->n = texts->n;
+	s->n = s->given;
 	s->c = xrealloc(s->c, (s->n + s->queued.n + 1) * sizeof *s->c);
 	s->of = xrealloc(s->of, (s->n + s->queued.n + 1) * sizeof *s->of);
 	bool *taken = xcalloc(s->queued.n + 1, sizeof *taken);
@@ -97,18 +97,18 @@ static int gather(struct superseding *s, struct ledger *l, const struct strs *te
 		rc = group ? add_old(s, l, i, group, taken, e) : 0;
 		free(group);
 	}
-	for (size_t i = texts->n; i < s->n; i++)
+	for (size_t i = s->given; i < s->n; i++)
 		s->c[i].ctx = &s->of[i];
 	free(taken);
 	return rc;
 }
 
 /* They are looked for at each head anew, so of two that race the later one supersedes the other. */
-int supersede_commit(struct ledger *l, struct ledger_change *c, const struct strs *texts, struct err *e)
+int supersede_commit(struct ledger *l, struct ledger_change *c, size_t n, const struct strs *texts, struct err *e)
 {
-	struct superseding s = {.c = xcalloc(texts->n + 1, sizeof *c)};
+	struct superseding s = {.c = xcalloc(n + 1, sizeof *c), .given = n};
 	int tries = l->tries, rc = -1;
-	memcpy(s.c, c, texts->n * sizeof *c);
+	memcpy(s.c, c, n * sizeof *c);
 	l->tries = 1;
 	for (int round = 0; round < ROUNDS; round++) {
 		if (round)
@@ -121,8 +121,8 @@ int supersede_commit(struct ledger *l, struct ledger_change *c, const struct str
 		rc = -1;
 	}
 	l->tries = tries;
-	memcpy(c, s.c, texts->n * sizeof *c);
-	for (size_t i = texts->n; !rc && i < s.n; i++)
+	memcpy(c, s.c, n * sizeof *c);
+	for (size_t i = n; !rc && i < s.n; i++)
 		if (s.c[i].outcome == CHANGE_LANDED)
 			fprintf(stderr, "dgrid: cancelled %s, which was queued\n", s.c[i].id);
 	free(s.c);

@@ -2,6 +2,7 @@
 #include "schema/checkpoint.h"
 #include "schema/consent.h"
 #include "schema/level.h"
+#include "schema/need.h"
 #include "schema/points.h"
 #include "schema/spent.h"
 #include "store/agenda.h"
@@ -272,20 +273,67 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 			clock_format(lease, when));
 }
 
-/* What a skipped task was skipped because of, in the end. */
-static const char *root_of(struct snapshot *s, const struct snapshot_task *t)
+static bool ended_as(const struct snapshot_task *t, const char *wanted)
 {
-	const char *root = t->id;
-	for (size_t i = 0; t && i < s->n_tasks; i++) {
+	const char *status = json_str(json_get(t->doc, "result"), "status");
+	return t->state == TASK_FAILED && status && !strcmp(status, wanted);
+}
+
+/* What keeps a skipped task from being queued again, as all stands now: what it needs and has failed, what that needs
+ * where it was skipped, and so on. The last of them: it did not succeed itself, or is skipped and waits for what is
+ * gone from the branch, or for nothing that keeps it there. */
+static const struct snapshot_task *root_of(struct snapshot *s, const struct snapshot_task *t, char gone[65])
+{
+	for (size_t steps = 0; steps < s->n_tasks && ended_as(t, "skipped"); steps++) {
+		struct snapshot_task *bad = NULL;
+		struct needs needs;
 		struct err none;
-		const char *next = json_str(json_get(json_get(t->doc, "result"), "because"), "task");
-		struct snapshot_task *other = next ? snapshot_find(s, next) : NULL;
-		if (!other || snapshot_doc(s, other, &none))
+		needs_of(t->doc, &needs);
+		for (size_t i = 0; i < needs.n && !gone[0]; i++) {
+			struct snapshot_task *other = snapshot_find(s, needs.v[i].id);
+			if (!other || other->state == TASK_UNAPPROVED)
+				snprintf(gone, 65, "%s", needs.v[i].id);
+			else if (!bad && needs.v[i].success && other->state == TASK_FAILED)
+				bad = other;
+		}
+		needs_clear(&needs);
+		if (gone[0] || !bad)
 			break;
-		t = other;
-		root = t->id;
+		t = bad;
+		if (snapshot_doc(s, bad, &none))
+			break;
 	}
-	return root;
+	return t;
+}
+
+/* What queues a skipped task again. */
+static void why_skipped(struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
+{
+	static const char *const now[] = {[TASK_QUEUE] = "is queued again",
+					  [TASK_IN_PROGRESS] = "runs again",
+					  [TASK_COMPLETED] = "has succeeded since"};
+	char gone[65] = "";
+	const struct snapshot_task *root = root_of(s, t, gone), *mended = NULL;
+	bool may = ended_as(root, "skipped") && !gone[0];
+	const char *because_of = json_str(json_get(json_get(root->doc, "result"), "because"), "task");
+	if (may && because_of)
+		mended = snapshot_find(s, because_of);
+	if (gone[0])
+		because(r, "gone",
+			"%s cannot be queued again, what it waits for has left the branch (%s): submit it anew "
+			"(dgrid submit --replace)",
+			root == t ? "it" : root->id, gone);
+	else if (ended_as(root, "invalid"))
+		because(r, "retry",
+			"%s was no task that can run: mend it, and dgrid submit --replace; then dgrid retry "
+			"--downstream %s "
+			"queues what was skipped because of it",
+			root->id, root->id);
+	else if (mended && mended->state != TASK_FAILED && mended->state != TASK_UNAPPROVED)
+		because(r, "retry", "%s %s: dgrid retry --downstream %s queues what was skipped because of it",
+			mended->id, now[mended->state], mended->id);
+	else
+		because(r, "retry", "dgrid retry --downstream %s queues it again, with all that was skipped", root->id);
 }
 
 static void why_ended(struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
@@ -317,8 +365,7 @@ static void why_ended(struct snapshot *s, const struct snapshot_task *t, struct 
 	if (status && !strcmp(status, "invalid"))
 		because(r, "submit", "there was nothing to run: mend it and submit it anew");
 	else if (status && !strcmp(status, "skipped"))
-		because(r, "retry", "dgrid retry --downstream %s queues it again, with all that was skipped",
-			root_of(s, t));
+		why_skipped(s, t, r);
 	else if (t->state == TASK_FAILED)
 		because(r, "retry", "dgrid retry %s queues it again", t->id);
 }
