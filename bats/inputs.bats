@@ -129,8 +129,9 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	"$DGRID" submit --id clean --checkout -- 'make -s; pwd; cat /in/src/src.txt; ls'
 	echo changed >src.txt
 	run -65 "$DGRID" submit --id no --checkout -- true
-	[[ "$output" == *'changes that are not committed'* ]]
+	[[ "$output" == *'changes that are not committed (see: git status): --checkout=HEAD sends what is committed, --dirty the changes, too' ]]
 	[ "$(cat src.txt)" = changed ]
+	"$DGRID" submit --id head --checkout=HEAD -- 'cat src.txt'
 	cd sub
 	"$DGRID" submit --id dirty --checkout --dirty -- 'cat sub/link'
 	"$DGRID" submit --id old --checkout=trunk --workdir src -- 'cat sub/link; echo x >>src.txt'
@@ -138,6 +139,7 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	run -66 "$DGRID" submit --checkout -- true
 	[[ "$output" == *'no work tree'* ]]
 	once
+	prints head committed
 	prints clean $'/tmp/src\ncommitted\nMakefile\nbuilt.txt\nsrc.txt\nsub'
 	[ "$("$DGRID" get clean built.txt -o -)" = committed ]
 	prints dirty changed

@@ -229,8 +229,10 @@ static int find_commit(const struct sending_tree *want, const struct git *here, 
 		return err_set(e, ERR_NOENT, "there is no commit '%.100s' here", want->rev ? want->rev : "HEAD");
 	int rc = want->rev ? 0 : git_run(here, &said, e, changed);
 	if (!rc && said.len && !want->dirty)
-		rc = err_set(e, ERR_DATA,
-			     "there are changes that are not committed (git status; --dirty sends them, too)");
+		rc =
+		    err_set(e, ERR_DATA,
+			    "there are changes that are not committed (see: git status): --checkout=HEAD sends what is "
+			    "committed, --dirty the changes, too");
 	else if (!rc && said.len) {
 		buf_reset(&said);
 		rc = git_run(here, &said, e, stash);

@@ -530,9 +530,10 @@ const struct verb verb_submit = {
 	    {'c', "--checkout", "[REV]", NULL,
 	     "the tree of the Git repository that you stand in, as it is committed at REV or HEAD: the script sees it "
 	     "in "
-	     "/in/src and begins in a copy of it that it may write to"},
+	     "/in/src and begins in a copy of it that it may write to. Without REV it refuses while files that Git "
+	     "knows have changes: --checkout=HEAD sends what is committed all the same, --dirty the changes, too"},
 	    {'D', "--dirty", NULL, NULL,
-	     "with --checkout: also changes that are not committed, of files that Git knows"},
+	     "with --checkout, and no REV: also changes that are not committed, of files that Git knows"},
 	    {'W', "--workdir", "NAME", NULL,
 	     "the script begins in a copy of this input, in /tmp, that it may write to; default: src with --checkout"},
 	    {'R', "--stdin", "FILE", "@files",
