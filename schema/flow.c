@@ -178,6 +178,10 @@ void flow_expand(const struct json *doc, const char *group, struct flow *out, st
 	if (defaults && defaults->type != JSON_OBJECT)
 		problem_in(p, defaults->line, defaults->col, "defaults", "%s (expected an object)",
 			   json_type_name(defaults->type));
+	for (const struct json *m = defaults && defaults->type == JSON_OBJECT ? defaults->child : NULL; m; m = m->next)
+		if (!strcmp(m->name, "name") || !strcmp(m->name, "task_id"))
+			problem_in(p, m->name_line, m->name_col, m->name,
+				   "not in defaults (expected a \"name\" in each task, of which its id is made)");
 	if (tasks->type != JSON_ARRAY || !tasks->child)
 		problem_in(p, tasks->line, tasks->col, "tasks", "%s (expected an array of tasks)",
 			   tasks->type == JSON_ARRAY ? "empty" : json_type_name(tasks->type));
