@@ -44,6 +44,20 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	"$DGRID" audit
 }
 
+@test "what a link is typed for keeps the name that was typed; a path that ends in dots has the folder's own" {
+	mkdir 'run 11'
+	echo x >'run 11/x'
+	ln -s 'run 11' current
+	ln -s data/f1 table.csv
+	run -64 "$DGRID" submit --input data/. --input data/sub/.. -- true
+	[[ "$output" == *"'data' is given twice"* ]]
+	"$DGRID" submit --id a --input current/ --input table.csv --input data/. --stdin table.csv -- 'ls /in /in/current; cat'
+	(cd data/sub && "$DGRID" submit --id b --input .. -- 'ls /in')
+	once
+	prints a $'/in:\ncurrent\ndata\ntable.csv\n\n/in/current:\nx\none'
+	prints b data
+}
+
 @test "task files get the inputs of the command line, and their signatures cover them" {
 	ssh-keygen -q -t ed25519 -N '' -f "$T/key"
 	printf '{"task_id": "p1", "script": "cat /in/f1", "timeout_seconds": 20}' >p1.json

@@ -287,11 +287,18 @@ static char *trimmed(const char *path)
 	return xstrndup(path, n);
 }
 
+/* A path ends as it was typed, in a link's name say; only one that ends in no name has that of what it leads to. */
+static const char *usual_name(const char *typed, const char *real)
+{
+	const char *last = last_part(typed);
+	return !*last || !strcmp(last, ".") || !strcmp(last, "..") ? real : typed;
+}
+
 static int take(struct source *src, struct err *e)
 {
 	struct stat st;
 	char *path = realpath(src->text, NULL), *text = trimmed(src->text);
-	const char *colon, *usual = path;
+	const char *colon, *usual = usual_name(text, path);
 	int rc;
 	if (path && !stat(path, &st))
 		rc = take_local(src, path, &st, e);
