@@ -81,9 +81,9 @@ run_all() { "$DGRID" worker --node-id n1 --slots 4 --engine bwrap --once --work-
 	[[ "$output" == "dgrid: unexpected 'b' beside -- CMD "* ]]
 	echo true >s.sh
 	run -64 "$DGRID" submit --script s.sh other.json
-	[[ "$output" == "dgrid: unexpected 'other.json' beside --script "* ]]
+	[[ "$output" == "dgrid: unexpected 'other.json' beside --script "*"a script has no arguments: --env NAME=VALUE"* ]]
 	run -64 "$DGRID" submit --script s.sh -- true
-	[[ "$output" == *"exclude each other"* ]]
+	[[ "$output" == *"exclude each other (a script has no arguments: --env NAME=VALUE)" ]]
 	# A value that looks like it ends no options.
 	"$DGRID" submit --id a --description -- --script s.sh
 	[ "$(ledger_json queue a | grep -c '"description": "--"')" = 1 ]

@@ -137,14 +137,17 @@ static int read_command_line(struct submission *w, struct usage_scan *s, struct 
 		return -1;
 	int files = n - s->rest - w->n_words;
 	if (w->words && w->script_file)
-		return err_set(e, ERR_USAGE, "--script FILE and -- CMD exclude each other");
+		return err_set(
+		    e, ERR_USAGE,
+		    "--script FILE and -- CMD exclude each other (a script has no arguments: --env NAME=VALUE)");
 	if (w->checkout.wanted && !w->checkout.rev && files == 1 && w->words)
 		return err_set(e, ERR_USAGE, "unexpected '%.200s' (a revision is given as --checkout=%.200s)",
 			       s->argv[s->rest], s->argv[s->rest]);
 	if (files && (w->words || w->script_file))
 		return err_set(e, ERR_USAGE,
-			       "unexpected '%.200s' beside %s (expected one of FILE..., --script FILE, -- CMD)",
-			       s->argv[s->rest], w->words ? "-- CMD" : "--script");
+			       "unexpected '%.200s' beside %s (expected one of FILE..., --script FILE, -- CMD%s)",
+			       s->argv[s->rest], w->words ? "-- CMD" : "--script",
+			       w->words ? "" : "; a script has no arguments: --env NAME=VALUE");
 	if (w->skip && (sweep_wanted(&w->sweep) || w->sweep.failed_of))
 		return err_set(e, ERR_USAGE,
 			       "--skip-existing goes by ids, and those of a sweep say nothing of its points (expected "
