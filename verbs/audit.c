@@ -267,7 +267,7 @@ static int ask_witness(struct audit *a, bool archive, struct err *e)
 {
 	const struct checkpoint *c;
 	struct rule_commit at = {.author = (char *)""};
-	char text[300], when[32];
+	char text[300], when[32], here[72];
 	size_t n;
 	if (witness_missing(&a->saw, &a->git, archive ? a->archive : a->head, archive, &c, &n, e))
 		return -1;
@@ -275,9 +275,13 @@ static int ask_witness(struct audit *a, bool archive, struct err *e)
 		return 0;
 	a->rewritten = true;
 	snprintf(text, sizeof text,
-		 "the witness saw commit %.10s %s on %s, which is not on its first-parent line any more%s",
+		 "the witness saw commit %.10s %s on %s, which is not on its first-parent line any more%s%s",
 		 archive ? c->archive : c->audited_to, archive ? "of the archive" : "of the branch",
-		 clock_format(c->at, when), n > 1 ? ", and others before it" : "");
+		 clock_format(c->at, when), n > 1 ? ", and others before it" : "",
+		 git_resolve(&a->git, archive ? c->archive : c->audited_to, here)
+		     ? ""
+		     : " (it is not in this repository at all: if another grid has this name there, tell them apart by "
+		       "--as)");
 	snprintf(at.id, sizeof at.id, "%s", a->head);
 	tell(a, RULE_HISTORY_REWRITTEN, &at, "", text);
 	return 0;

@@ -42,7 +42,7 @@ GRIDS = {"plain": lambda h: None, "signed_tasks": frauds_signed.grid_signed_task
          "room": frauds_room.grid_room,
           "schedules": frauds_schedule.grid_schedules,
          "signed_schedules": lambda h: (frauds_schedule.grid_schedules(h, False), frauds_signed.grid_signed(h))}
-FAKETIME = glob.glob("/usr/lib/**/libfaketime.so.1", recursive=True) + glob.glob("/usr/local/lib/**/libfaketime.so.1", recursive=True)
+FAKETIME = [f for g in ("*/faketime/", "faketime/", "") for f in glob.glob(f"/usr/lib/{g}libfaketime.so.1")]
 # What git's own checks say of trees that it would not make.
 ODD = re.compile(r"fsck|empty filename|full pathname|duplicate|not properly sorted|contains '\.\.'|hasDot|treeNotSorted|corrupt|malformed")
 PEOPLE = ("alice", "mallory", "n1", "n2", "n3")
