@@ -291,7 +291,7 @@ void json_free(struct json *j)
 
 static bool name_is(const struct json *j, const char *name, size_t len)
 {
-	return j->name && j->name_len == len && memcmp(j->name, name, len) == 0;
+	return j->name_len == len && j->name && j->name[0] == name[0] && memcmp(j->name, name, len) == 0;
 }
 
 const struct json *json_get(const struct json *object, const char *name)

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,36 +54,38 @@ static int64_t days_from_civil(int64_t y, int m, int d)
 	return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
 
-/* Digits where there should be some: scanf takes signs and blanks for parts of a number. */
-static int has_form(const char *text)
+/* form: 'd' is a digit, all else itself. */
+static bool has_form(const char *text, const char *form)
 {
-	static const char form[] = "dddd-dd-ddTdd:dd:dd";
 	for (size_t i = 0; form[i]; i++)
 		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
-			return 0;
-	return 1;
+			return false;
+	return true;
+}
+
+static int two(const char *digits)
+{
+	return 10 * (digits[0] - '0') + digits[1] - '0';
 }
 
 int clock_parse(const char *text, int64_t *utc_seconds)
 {
-	int y, mo, d, h, mi, s, used = 0;
-	if (!has_form(text) || sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &y, &mo, &d, &h, &mi, &s, &used) != 6 || !used)
+	if (!has_form(text, "dddd-dd-ddTdd:dd:dd"))
 		return -1;
-	if (mo < 1 || mo > 12 || d < 1 || d > 31 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 60)
+	int y = 100 * two(text) + two(text + 2), mo = two(text + 5), d = two(text + 8), h = two(text + 11),
+	    mi = two(text + 14), s = two(text + 17);
+	if (mo < 1 || mo > 12 || d < 1 || d > 31 || h > 23 || mi > 59 || s > 60)
 		return -1;
-	const char *p = text + used;
+	const char *p = text + 19;
 	if (*p == '.')
 		for (p++; *p >= '0' && *p <= '9'; p++)
 			;
 	int64_t zone = 0;
-	int zh, zm, zused = 0;
-	char sign;
-	if (*p == 'Z')
-		p++;
-	else if (*p && sscanf(p, "%c%2d:%2d%n", &sign, &zh, &zm, &zused) == 3 && (sign == '+' || sign == '-')) {
-		zone = (int64_t)(zh * 3600 + zm * 60) * (sign == '-' ? -1 : 1);
-		p += zused;
-	}
+	if ((*p == '+' || *p == '-') && has_form(p + 1, "dd:dd")) {
+		zone = (int64_t)(two(p + 1) * 3600 + two(p + 4) * 60) * (*p == '-' ? -1 : 1);
+		p += 6;
+	} else
+		p += *p == 'Z';
 	if (*p)
 		return -1;
 	*utc_seconds = days_from_civil(y, mo, d) * 86400 + h * 3600 + mi * 60 + s - zone;
