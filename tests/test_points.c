@@ -237,6 +237,18 @@ static void room(void)
 		json_set(r, "stdout_truncated", json_new_bool(false));
 		json_set(r, "stdout_sha256", json_new_str(hex));
 		CHECK(result_fit(r, 1 << 20) && !json_get(r, "stdout_truncated")->boolean, "it fits as it is");
+		/* A node that ended it may not have seen the last of what it printed; of a script's own end it has. */
+		static const char *const ends[] = {"success", "failed", "timeout", "cancelled", "oom"};
+		json_set(r, "stdout_truncated", json_new_bool(true));
+		for (size_t k = 0; k < sizeof ends / sizeof *ends; k++) {
+			json_set(r, "status", json_new_str(ends[k]));
+			CHECK(result_stream_sound(r, "stdout", false, why) == (k > 1), ends[k]);
+		}
+		json_set(r, "stdout_bytes", json_new_int(bytes + 1));
+		CHECK(!result_stream_sound(r, "stdout", false, why), "a byte that is nowhere");
+		json_remove(r, "status");
+		json_set(r, "stdout_bytes", json_new_int(bytes));
+		json_set(r, "stdout_truncated", json_new_bool(false));
 		static const size_t sizes[] = {9000, 3000, 1000};
 		for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) { /* what was cut is cut again */
 			struct buf now = {0};
