@@ -512,6 +512,11 @@ uint64_t attempt_tail(const struct attempt *a, bool of_stderr, size_t max, struc
 	(void)a, (void)of_stderr, (void)max, (void)out;
 	return 0;
 }
+int64_t attempt_began(const struct attempt *a)
+{
+	(void)a;
+	return clock_mono_ms();
+}
 bool attempt_queued(const struct attempt *a)
 {
 	(void)a;

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Reads the history of a grid, and nothing else, and says whether the promises were kept.
 
-usage: check.py REPOSITORY BRANCH TASKS
+usage: check.py REPOSITORY BRANCH TASKS SINCE
 Every commit, in order: each task in exactly one state; only legal moves; a result only under the nonce of the claim before
 it; attempts only grow; what ended stays as it is; nothing is claimed before what it waits for has ended as it must, or beyond
 its concurrency group's limit, nothing is skipped without a reason, and a result has all the task's points. At the end: every task that was ever queued has ended, with one result; of
-those that several nodes ran, no node voted twice, and the result opens as many commitments as its quorum wants.
+those that several nodes ran, no node voted twice, and the result opens as many commitments as its quorum wants. Three schedules
+have had a task queued for each minute after SINCE (seconds since 1970), none left out and none twice.
 """
+import datetime
 import hashlib
 import json
+import re
 import subprocess
 import sys
 
@@ -102,11 +105,26 @@ def waiting_wrong(task, old, state, last):
             yield f"the result has other points than {doc['points']}"
 
 
+def schedules_wrong(queued, since):
+    """Of the ids that came to the queue, in their order: each schedule's minutes, one after the other. How many, and what is wrong."""
+    wrong, of = [], {}
+    for task in queued:
+        m = re.fullmatch(r"(every\d)-(\d{8}T\d{4}Z)", task)
+        if m:
+            at = datetime.datetime.strptime(m[2], "%Y%m%dT%H%MZ").replace(tzinfo=datetime.timezone.utc).timestamp()
+            of.setdefault(m[1], []).append(int(at))
+    for name in ("every1", "every2", "every3"):
+        got = of.get(name, [])
+        if len(got) < 8 or got != [since + 60 * (i + 1) for i in range(len(got))]:
+            wrong.append(f"end {name}: queued for {[(at - since) / 60 for at in got]}, minutes after the one that was dealt with")
+    return sum(len(got) for got in of.values()), wrong
+
+
 def main():
-    repository, branch, expected = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    repository, branch, expected, since = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
     history = list(steps(repository, branch))
     docs = documents(repository, sorted({oid for _, c in history for p, oid in c if oid and p.endswith(".json")}))
-    state, last, wrong, commits, results = {}, {}, [], 0, {}
+    state, last, wrong, commits, results, queued = {}, {}, [], 0, {}, []
     waited = 0
     for commit, changes in history:
         commits += 1
@@ -122,6 +140,7 @@ def main():
                 came[task] = (parts[1], docs[oid])
             else:
                 gone.setdefault(task, set()).add(parts[1])
+        queued += sorted(t for t in came if t not in state)
         for task in set(gone) | set(came):
             old = state.get(task)
             if task not in came:
@@ -159,9 +178,10 @@ def main():
             wrong += [f"end {task}: {what}" for what in votes_wrong(last[task])]
         if results.get(task, 0) != 1:
             wrong.append(f"end {task}: {results.get(task, 0)} results")
-    if len(state) != expected:
-        wrong.append(f"end: {len(state)} tasks in the history, {expected} were submitted")
-    import datetime
+    fired, missed = schedules_wrong(queued, since)
+    wrong += missed
+    if len(state) - fired != expected:
+        wrong.append(f"end: {len(state) - fired} tasks in the history, {expected} were submitted")
     parse = lambda s: datetime.datetime.strptime(s, "%Y-%m-%dT%H:%M:%SZ")
     for doc in last.values():
         for a in doc.get("attempts", []):
@@ -173,13 +193,14 @@ def main():
     print(f"history: {commits} commits, {len(state)} tasks, {sum(s == 'completed' for s in state.values())} completed, "
           f"{sum(s == 'failed' for s in state.values())} failed (of them {lost} out of attempts), {healed} claims healed, "
           f"{released} released")
-    print(f"lost: {expected - len(state)}; duplicate results: {sum(n > 1 for n in results.values())}; "
+    print(f"lost: {expected + fired - len(state)}; duplicate results: {sum(n > 1 for n in results.values())}; "
           f"longest from a claim to its healing: {waited:.0f} s")
     shared = [d["result"] for d in last.values() if "quorum" in d.get("result", {})]
     print(f"votes: {sum(a.get('outcome') == 'voted' for d in last.values() for a in d.get('attempts', []))}; "
           f"tasks ended by a quorum: {sum(r['status'] != 'disputed' for r in shared)}; "
           f"disputed: {sum(r['status'] == 'disputed' for r in shared)}")
     statuses = [d.get("result", {}).get("status") for d in last.values()]
+    print(f"queued by schedules: {fired}")
     print(f"waited: {sum(bool(d.get('needs') or d.get('after')) for d in last.values())}; skipped: {statuses.count('skipped')}; "
           f"points: {sum(len(d.get('result', {}).get('points', [])) for d in last.values())}")
     for line in wrong[:50]:
