@@ -172,13 +172,16 @@ static void judge_task(const struct fire *f, const struct rule_change *ch, const
 	json_free(made);
 }
 
-/* A new task that does not say so: while a schedule stands, such ids are its own. */
+/* A new task that does not say so: while a schedule stands, the ids of instants that are yet to come are its own. One
+ * that it has dealt with may be run again with another script. */
 static void judge_plain(const struct fire *f, const struct rule_change *ch)
 {
 	const struct world *w = &f->r->world;
 	size_t n = periodic_stem(ch->id);
+	int64_t at = n ? periodic_instant(ch->id) : 0;
 	for (size_t i = 0; i < w->n_schedules && n; i++)
-		if (strlen(w->schedules[i].name) == n && !strncasecmp(w->schedules[i].name, ch->id, n))
+		if (strlen(w->schedules[i].name) == n && !strncasecmp(w->schedules[i].name, ch->id, n) &&
+		    at > json_time(w->schedules[i].doc, "last") && at > w->schedules[i].since)
 			rule_tell(f->r, RULE_SCHEDULE_FIRE, f->c, ch->path,
 				  "it has the id of a task of schedule %.64s and is not one", w->schedules[i].name);
 }

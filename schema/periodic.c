@@ -269,6 +269,18 @@ size_t periodic_stem(const char *id)
 	return id[n - PERIODIC_STAMP - 1] == '-' && periodic_id_of(stamp, "s") ? n - PERIODIC_STAMP - 1 : 0;
 }
 
+int64_t periodic_instant(const char *id)
+{
+	size_t n = periodic_stem(id);
+	const char *at = id + n + 1;
+	char when[32];
+	int64_t utc;
+	if (!n)
+		return 0;
+	snprintf(when, sizeof when, "%.4s-%.2s-%.2sT%.2s:%.2s:00Z", at, at + 4, at + 6, at + 9, at + 11);
+	return clock_parse(when, &utc) ? 0 : utc;
+}
+
 const char *periodic_owner(const struct strs *names, const char *id)
 {
 	size_t n = periodic_stem(id);

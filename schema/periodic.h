@@ -45,6 +45,7 @@ const char *periodic_id(const char *name, int64_t at, char out[65]);
 bool periodic_id_of(const char *id, const char *name);
 /* Such an id, and the document says that this schedule had it queued. */
 bool periodic_made(const struct json *doc, const char *id, const char *name);
+int64_t periodic_instant(const char *id); /* that such an id names, UTC seconds; 0: none */
 size_t
 periodic_stem(const char *id); /* how long NAME is in an id of that form, in upper or lower case; 0: no such id */
 /* Which of the schedules gives its own tasks an id of that form, in upper or lower case; NULL: none. */
