@@ -337,6 +337,10 @@ lint  queued" ]
 	[ "$(jq -r .task_id <<<"$output" | xargs)" = "again-build again-unit again-report" ]
 	run -65 "$DGRID" submit nightly.json
 	[[ "$output" == *"'nightly-build' is already in this grid"* ]]
+	# What it waits for stands in it or, where a grid is known, there: as a task or as a group.
+	sed 's/"after": \["unit"\]/"after": ["nightly", "nightly-build", "unti"]/' nightly.json >weekly.json
+	run -65 "$DGRID" validate weekly.json
+	[[ "$output" == *"weekly.json:6:"*"after: there is no task and no group 'unti' in this grid"* && "$output" != *"'nightly"* ]]
 	sed -i 's/"after": \["unit"\]/"needs": ["report"], "cpu": 1/' nightly.json
 	run -65 "$DGRID" validate nightly.json
 	[[ "$output" == *"nightly.json:6:"*'needs: not valid ("nightly-report" is the task itself'* && "$output" == *'nightly.json:6:'*'cpu: unknown field (expected "cpus"'* ]]

@@ -4,6 +4,7 @@
 #include "schema/flow.h"
 #include "schema/periodic.h"
 #include "store/agenda.h"
+#include "store/batch.h"
 #include "store/request.h"
 #include "store/trust.h"
 #include "verbs/verbs.h"
@@ -136,16 +137,41 @@ static int check_task(const struct snapshot *s, struct json *doc, const char *id
 	return rc;
 }
 
-/* Of a flow all its tasks, and whether they wait for each other. */
-static int check_flow(const struct snapshot *s, const struct json *doc, const char *stem, struct problems *p,
-		      struct err *e)
+/* Where a task stands that a flow waits for; a name may also be that of a group. */
+static int state_of(void *snapshot, const char *id, struct err *e)
+{
+	struct snapshot *s = snapshot;
+	const struct snapshot_task *t = snapshot_find(s, id);
+	for (size_t i = 0; !t && i < s->n_tasks; i++) {
+		const char *group;
+		if (snapshot_doc(s, &s->tasks[i], e) && e->class != ERR_DATA)
+			return LEDGER_UNKNOWN;
+		group = json_str(s->tasks[i].doc, "group");
+		if (group && !strcmp(group, id))
+			return TASK_QUEUE;
+	}
+	return t ? (int)t->state : LEDGER_NOWHERE;
+}
+
+/* Of a flow all its tasks, and whether they wait for each other, or for what is not there: where there is no grid, what
+ * else is there is not known. */
+static int check_flow(struct snapshot *s, const struct json *doc, const char *stem, struct problems *p, struct err *e)
 {
 	struct flow flow;
+	struct batch batch = {.state_of = state_of, .ctx = s};
+	const char *file = p->file;
 	int rc = 0;
 	flow_expand(doc, stem, &flow, p);
-	for (size_t i = 0; i < flow.n && !rc; i++)
+	for (size_t i = 0; i < flow.n && !rc; i++) {
 		rc = check_task(s, json_copy(flow.v[i].doc), flow.v[i].id, p, e);
-	flow_judge_circle(&flow, p);
+		batch_add(&batch, flow.v[i].id, file, flow.v[i].doc);
+	}
+	if (!s->commit[0])
+		flow_judge_circle(&flow, p);
+	else if (!rc)
+		rc = batch_judge(&batch, true, p, e);
+	p->file = file;
+	batch_clear(&batch);
 	flow_clear(&flow);
 	return rc;
 }
