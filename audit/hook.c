@@ -2,7 +2,9 @@
 #include "audit/replay.h"
 #include "base/clock.h"
 #include "base/problem.h"
+#include "schema/checkpoint.h"
 #include "schema/keys.h"
+#include "schema/task.h"
 #include "store/archive.h"
 #include "store/checkpoint.h"
 #include "store/places.h"
@@ -14,6 +16,7 @@
 #define REFUSALS_MAX 20
 #define COMMIT_MAX (1u << 20)
 #define GONE_AT_ONCE 200 /* inputs that are looked for in one go */
+#define NAMED_MAX 1000	 /* inputs of new tasks that are looked for */
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- judging ---- */
@@ -32,7 +35,9 @@ struct push {
 	struct replay *replay; /* under way */
 	struct strs in, trees; /* commits that inputs and checkpoints are to be, and the trees that their refs name */
 	struct strs in_refs;
-	struct strs gone; /* trees of inputs that go */
+	struct strs gone;	      /* trees of inputs that go */
+	struct strs gone_checkpoints; /* "NONCE/TREE" */
+	struct strs made, named;      /* trees that come with it; that new tasks are given */
 };
 
 static void refuse(struct push *p, const char *rule, const char *commit, const char *path, const char *text)
@@ -86,6 +91,14 @@ static void tell(void *ctx, enum rule_id rule, const struct rule_commit *c, cons
 		refuse(ctx, "signed.settings", c->id, path, why);
 		free(why);
 	}
+}
+
+/* A tree that a new task of somebody's is to be given. */
+static void given(void *ctx, const char *tree)
+{
+	struct push *p = ctx;
+	if (place_oid_valid(tree) && p->named.n < NAMED_MAX && !strs_has(&p->named, tree))
+		strs_add(&p->named, tree);
 }
 
 static bool is_zero(const char *oid)
@@ -142,13 +155,17 @@ static void judge_out(struct push *p, const char *ref, const struct place_out *o
 static void judge_in(struct push *p, const char *ref, const char *tree, const char *new)
 {
 	const char *input;
+	struct place_checkpoint checkpoint;
 	if (is_zero(new)) {
 		if (place_in_parse(ref, &input))
 			strs_add(&p->gone, input);
+		else if (place_checkpoint_parse(ref, &checkpoint))
+			strs_addf(&p->gone_checkpoints, "%s/%s", checkpoint.nonce, checkpoint.tree);
 		return;
 	}
 	strs_add(&p->in, new);
 	strs_add(&p->trees, tree);
+	strs_add(&p->made, tree);
 	strs_add(&p->in_refs, ref);
 }
 
@@ -181,46 +198,121 @@ static void look_where(const struct git *g, const char *branch, char here[72])
 	free(ref);
 }
 
-/* Those of gone, from the first on, that what is to run still names. */
-static int refuse_needed(struct push *p, const char *head, size_t first, size_t n, struct err *e)
+/* What of words, from the first on, is in what is to run: how shows what is found. */
+static int find_open(struct push *p, const char *head, const char *how, const struct strs *words, size_t first,
+		     size_t n, struct buf *found, struct err *e)
 {
-	static const char *const words[] = {"grep", "-h", "-o", "-F"}, *const open[] = {
-									   "--", "tasks/unapproved", "tasks/queue",
-									   "tasks/in_progress", "schedules"};
+	static const char *const open[] = {"--", "tasks/unapproved", "tasks/queue", "tasks/in_progress", "schedules"};
 	struct strs args = {0};
-	struct buf found = {0};
-	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-		strs_add(&args, words[i]);
+	strs_add(&args, "grep");
+	strs_add(&args, how);
+	strs_add(&args, "-F");
 	for (size_t i = first; i < first + n; i++) {
 		strs_add(&args, "-e");
-		strs_add(&args, p->gone.v[i]);
+		strs_add(&args, words->v[i]);
 	}
 	strs_add(&args, head);
 	for (size_t i = 0; i < sizeof open / sizeof *open; i++)
 		strs_add(&args, open[i]);
-	int rc = git_run(p->git, &found, e, (const char *const *)args.v);
+	buf_reset(found);
+	int rc = git_run(p->git, found, e, (const char *const *)args.v);
+	strs_clear(&args);
+	return rc && e->class == ERR_NO ? 0 : rc;
+}
+
+/* Of the checkpoints that go, those that a task which has not ended would go on from. */
+static void refuse_checkpoint(struct push *p, const struct json *of)
+{
+	const char *ref = json_str(of, "ref");
+	struct place_checkpoint at;
+	char name[sizeof at.nonce + sizeof at.tree + 1];
+	if (!ref || !place_checkpoint_parse(ref, &at))
+		return;
+	snprintf(name, sizeof name, "%s/%s", at.nonce, at.tree);
+	if (strs_has(&p->gone_checkpoints, name))
+		refuse(p, "ref.in", NULL, ref, "a task that has not ended goes on from this checkpoint");
+}
+
+static void judge_open(void *ctx, size_t i, const char *bytes, size_t len)
+{
+	struct json_error je;
+	struct json *doc = bytes ? json_parse(bytes, len, &je) : NULL, *next = doc ? checkpoint_next(doc) : NULL;
+	const struct json *claim = json_get(doc, "claim");
+	(void)i;
+	refuse_checkpoint(ctx, next);
+	refuse_checkpoint(ctx, json_get(claim, "checkpoint"));
+	refuse_checkpoint(ctx, json_get(claim, "saved"));
+	json_free(next);
+	json_free(doc);
+}
+
+static int judge_gone_checkpoints(struct push *p, const char *head, size_t first, size_t n, struct err *e)
+{
+	struct buf found = {0};
+	struct strs files = {0};
+	int rc = find_open(p, head, "-l", &p->gone_checkpoints, first, n, &found, e);
+	for (const char *at = found.data; at && *at && !rc; at += strcspn(at, "\n") + (at[strcspn(at, "\n")] == '\n'))
+		strs_addf(&files, "%.*s", (int)strcspn(at, "\n"), at);
+	if (files.n && !rc)
+		rc = git_cat(p->git, "blob", files.v, files.n, TASK_FILE_MAX, judge_open, p, e);
+	strs_clear(&files);
+	buf_clear(&found);
+	return rc;
+}
+
+static int judge_gone_inputs(struct push *p, const char *head, size_t first, size_t n, struct err *e)
+{
+	struct buf found = {0};
+	int rc = find_open(p, head, "-ho", &p->gone, first, n, &found, e);
 	for (size_t i = first; i < first + n && !rc; i++)
 		if (strstr(found.data ? found.data : "", p->gone.v[i]))
 			refuse(p, "ref.in", NULL, p->gone.v[i],
 			       "this input is named by a task that is yet to run, or by a schedule");
-	strs_clear(&args);
 	buf_clear(&found);
-	return rc && e->class == ERR_NO ? 0 : rc;
+	return rc;
 }
 
 static int judge_gone(struct push *p, struct err *e)
 {
+	struct strs *const all[] = {&p->gone, &p->gone_checkpoints};
+	int (*const judges[])(struct push *, const char *, size_t, size_t, struct err *) = {judge_gone_inputs,
+											    judge_gone_checkpoints};
 	char head[72] = "";
 	int rc = 0;
 	if (p->ledger.given)
 		memcpy(head, p->ledger.new, sizeof head);
-	else if (p->gone.n)
+	else if (p->gone.n || p->gone_checkpoints.n)
 		look_where(p->git, p->branch, head);
-	for (size_t i = 0, n; i < p->gone.n && head[0] && !rc; i += n) {
-		n = p->gone.n - i < GONE_AT_ONCE ? p->gone.n - i : GONE_AT_ONCE;
-		rc = refuse_needed(p, head, i, n, e);
+	for (int k = 0; k < 2; k++) {
+		for (size_t i = 0, n; i < all[k]->n && head[0] && !rc; i += n) {
+			n = all[k]->n - i < GONE_AT_ONCE ? all[k]->n - i : GONE_AT_ONCE;
+			rc = judges[k](p, head, i, n, e);
+		}
+		strs_clear(all[k]);
 	}
-	strs_clear(&p->gone);
+	return rc;
+}
+
+/* What somebody wants run is given what the host has: no push took it away meanwhile. */
+static int judge_named(struct push *p, struct err *e)
+{
+	struct strs args = {0};
+	struct buf found = {0};
+	strs_add(&args, "for-each-ref");
+	strs_add(&args, "--format=%(refname)");
+	for (size_t i = 0; i < p->named.n; i++) {
+		strs_addf(&args, PLACE_IN "/%s", p->named.v[i]);
+		strs_addf(&args, PLACE_HEADS "in/%s", p->named.v[i]);
+	}
+	int rc = p->named.n ? git_run(p->git, &found, e, (const char *const *)args.v) : 0;
+	for (size_t i = 0; i < p->named.n && !rc; i++)
+		if (!strs_has(&p->made, p->named.v[i]) && !strstr(found.data ? found.data : "", p->named.v[i]))
+			refuse(p, "ref.in", NULL, p->named.v[i],
+			       "a task is to be given this tree, and there is no such input here (submit it again)");
+	strs_clear(&args);
+	strs_clear(&p->named);
+	strs_clear(&p->made);
+	buf_clear(&found);
 	return rc;
 }
 
@@ -394,12 +486,14 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 				   .archive_all = true,
 				   .now = clock_now(),
 				   .ctx = &p,
-				   .tell = tell};
+				   .tell = tell,
+				   .given = p.ledger.old[0] ? given : NULL};
 		p.replay = &r;
 		if (!p.ledger.new[0])
 			refuse(&p, rule_at(RULE_ARCHIVE_LOST)->id, p.archive.new, "", "an archive without a ledger");
 		else
 			rc = replay_run(&r, e);
+		rc = rc ? rc : judge_named(&p, e);
 		if (!rc && !refusals->n && (p.settled || !p.ledger.old[0]))
 			rc = judge_people(&p, e);
 		p.replay = NULL;

@@ -59,14 +59,26 @@ static int ask_trusted(void *ctx, const struct rule_commit *c, const char *id, c
 	return -1;
 }
 
-static int ask_genuine(void *ctx, const struct json *doc)
+static int ask_genuine(void *ctx, const struct rule_commit *c, const char *id, const struct json *doc)
 {
 	struct run *r = ctx;
+	struct trust_verdict v;
 	struct err e;
-	int rc = trust_signed(doc, &e);
+	int rc = trust_lists(r->p->git, c->parent, &e);
+	if (rc == 1)
+		rc = trust_judge(r->p->git, c->parent, NULL, id, doc, &v, &e) ? -1 : v.ok;
+	else if (!rc)
+		rc = trust_signed(doc, &e);
 	if (rc < 0)
 		stream_fail(r->stream, e.class, e.msg);
 	return rc;
+}
+
+static void tell_given(void *ctx, const char *tree)
+{
+	struct run *r = ctx;
+	if (r->p->given)
+		r->p->given(r->p->ctx, tree);
 }
 
 static int ask_origins(void *ctx, const struct rule_commit *c, const char *const *names, size_t n, int64_t *since)
@@ -529,7 +541,9 @@ int replay_run(struct replay *p, struct err *e)
 				 .tell = tell,
 				 .arrival = ask_arrival,
 				 .trusted = ask_trusted,
+				 .grows = p->now && p->from,
 				 .genuine = ask_genuine,
+				 .given = tell_given,
 				 .origins = ask_origins,
 				 .before = ask_before,
 				 .older_settings = ask_older_settings,

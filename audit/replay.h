@@ -18,6 +18,8 @@ struct replay {
 	void *ctx;
 	/* A violation, or a notice (rule >= RULE_NOTICES). c and its texts are gone after the call. */
 	void (*tell)(void *ctx, enum rule_id rule, const struct rule_commit *c, const char *path, const char *text);
+	/* A tree that a new task of somebody's is to be given as an input. NULL: nobody asks. */
+	void (*given)(void *ctx, const char *tree);
 	void (*progress)(void *ctx, size_t commits); /* now and then; NULL: nobody looks */
 	/* The answer. */
 	size_t commits, archive_commits, violations, notices;

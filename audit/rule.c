@@ -477,6 +477,11 @@ int64_t rule_tolerance(const struct rules *r)
 	return r->world.config.max_clock_skew_seconds + PUSH_DELAY_SECONDS;
 }
 
+int64_t rule_behind(const struct rules *r)
+{
+	return 2 * r->world.config.max_clock_skew_seconds + PUSH_DELAY_SECONDS;
+}
+
 int64_t rule_ahead(const struct rules *r)
 {
 	return r->now ? r->world.config.max_clock_skew_seconds : rule_tolerance(r);

@@ -166,9 +166,12 @@ struct rules {
 	 * told. NULL: never asked. */
 	int (*trusted)(void *ctx, const struct rule_commit *c, const char *id, const struct json *doc,
 		       struct trust_verdict *v);
-	/* Is one of the task's signatures one of its text, by whatever key? 1, 0, -1: it cannot be told. NULL: never
-	 * asked. */
-	int (*genuine)(void *ctx, const struct json *doc);
+	/* Is one of the task's signatures one of its text: by who counts, where allowed_signers says who does, else by
+	 * whatever key? 1, 0, -1: it cannot be told. NULL: never asked. */
+	int (*genuine)(void *ctx, const struct rule_commit *c, const char *id, const struct json *doc);
+	bool grows; /* what comes now stands on what was here: its commits are made as they are pushed */
+	/* A tree that a new task of somebody's is to be given. NULL: nobody asks. */
+	void (*given)(void *ctx, const char *tree);
 	/* Has another parent of this merge a commit of its own that changes what only nodes and people of the grid
 	 * change (claims, results, node files, the archive's totals)? The newest such into id. 1, 0, -1: it cannot be
 	 * told. NULL: never asked. */
@@ -212,6 +215,8 @@ bool rule_same(const struct json *a, const struct json *b); /* the same value, m
 bool rule_text_is(const struct json *object, const char *name, const char *text); /* a string, and that one */
 /* How far a time may be off that two machines, or a document and its commit, tell: seconds. */
 int64_t rule_tolerance(const struct rules *r);
+/* How far a node's commit may be dated before the newest: each of two clocks is off, and a push takes its time. */
+int64_t rule_behind(const struct rules *r);
 /* How far a commit may be dated beyond the clock of who judges: seconds. */
 int64_t rule_ahead(const struct rules *r);
 const char *rule_done_to(const struct rule_change *ch); /* "added", "changed", "removed" */

@@ -10,6 +10,7 @@
 #include "audit/rules_result.h"
 #include "audit/rules_room.h"
 #include "schema/consent.h"
+#include "schema/input.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,11 @@ static void judge_new(const struct rule_move *m)
 		return;
 	}
 	judge_bare(m, NULL, "a new task");
+	struct input in[INPUTS_MAX];
+	size_t n = m->rules->given && !m->c->node ? inputs_of(m->new, in) : 0;
+	for (size_t i = 0; i < n; i++)
+		if (in[i].tree && !in[i].ref && !in[i].task)
+			m->rules->given(m->rules->ctx, in[i].tree);
 	if (!first_of_its_id(m))
 		rule_say(m, NOTICE_REUSED, "a task of that id was here before: %s used the id again", m->c->who);
 }
@@ -185,9 +191,12 @@ static void judge_promotion(const struct rule_move *m)
 		if (!m->c->author || !names(by, "author", m->c->author))
 			rule_say(m, RULE_PROMOTE_MERGED, "approved_by names %.100s, the commit is %.100s's",
 				 author ? author : "nobody", m->c->author ? m->c->author : "nobody");
-		else if (!task_signatures(m->new) || (m->rules->genuine && !m->rules->genuine(m->rules->ctx, m->new)))
-			rule_say(m, RULE_PROMOTE_MERGED,
-				 "approved_by names no commit, and the task has no signature that is one of its text");
+		else if (!task_signatures(m->new) ||
+			 rule_same(json_get(m->old, "signatures"), json_get(m->new, "signatures")) ||
+			 (m->rules->genuine && !m->rules->genuine(m->rules->ctx, m->c, m->id, m->new)))
+			rule_say(
+			    m, RULE_PROMOTE_MERGED,
+			    "approved_by names no commit, and the task has no signature of its text by who counts");
 		else
 			rule_now(m, RULE_PROMOTE_MERGED, by, "at");
 	} else if (!came_with(m, &a, &owned)) {
@@ -585,7 +594,13 @@ static void judge_date(struct rules *r, const struct rule_commit *c)
 			  (long long)(c->at - r->clock));
 		return; /* what comes after it is not measured by it */
 	}
-	if (c->node && w->newest - c->at > (r->now ? 2 * skew : rule_tolerance(r))) {
+	if (c->node && r->grows && r->now - c->at > rule_tolerance(r))
+		rule_tell(
+		    r, RULE_COMMIT_TIME, c, "",
+		    "the commit says it was made %lld s ago, and nodes push what they commit: a clock is wrong, or "
+		    "it is backdated",
+		    (long long)(r->now - c->at));
+	else if (c->node && w->newest - c->at > (r->now ? 2 * skew : rule_behind(r))) {
 		rule_tell(
 		    r, RULE_COMMIT_TIME, c, "",
 		    "the commit says it was made %lld s before commit %.10s, which came before it: one of the two "

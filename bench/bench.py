@@ -6,7 +6,7 @@
 Writes DIR/results.json and DIR/results.md and prints the table. Needs bwrap. bench/run.sh sets BENCH_IMAGE, an
 image with sh, where Docker answers.
 """
-import argparse, json, os, re, shutil, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, re, shutil, socket, statistics, subprocess, sys, tempfile, time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DGRID = os.path.join(ROOT, 'dgrid')
@@ -397,6 +397,50 @@ def schedules():
     return {'wrong': abs(len(fired) - 100) + 100 - len(set(fired)) + abs(ended - 100) + audit.returncode, **seconds, 'rejected': lost}
 
 
+def over_ssh(folder):
+    """A server for this user with throwaway keys: the port, and ssh's options."""
+    sshd = shutil.which('sshd', path=os.environ['PATH'] + ':/usr/sbin:/sbin')
+    if not sshd:
+        raise SystemExit('bench: notify needs sshd (openssh-server)')
+    os.makedirs(folder, 0o700)
+    if os.getuid() == 0:
+        os.makedirs('/run/sshd', exist_ok=True)
+    for key in ('host', 'user'):
+        run('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', f'{folder}/{key}')
+    with socket.create_server(('127.0.0.1', 0)) as s:
+        port = s.getsockname()[1]
+    with open(f'{folder}/config', 'w') as f:
+        f.write(f'ListenAddress 127.0.0.1\nPort {port}\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/user.pub\nStrictModes no\n'
+                f'UsePAM no\nPasswordAuthentication no\nPermitRootLogin prohibit-password\nPidFile none\nSetEnv "HOME={WORK}"\n')
+    with open(f'{folder}/host.pub') as f, open(f'{folder}/known', 'w') as known:
+        known.write(f'[127.0.0.1]:{port} ' + ' '.join(f.read().split()[:2]) + '\n')
+    server = start(sshd, '-D', '-e', '-f', f'{folder}/config', log=f'{folder}/log')
+    if not until(20, lambda: 'listening' in open(f'{folder}/log').read()):
+        raise SystemExit('bench: sshd does not start')
+    return server, port, f'ssh -F none -i {folder}/user -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile={folder}/known'
+
+
+def notify():
+    """A submit where the repository is, and when its script begins on a node that reaches it over SSH: told of it, or asking."""
+    g, took = Grid(), {}
+    server, port, ssh = over_ssh(os.path.join(g.dir, 'ssh'))
+    url = f'ssh://127.0.0.1:{port}{g.repo}'
+    for how, options in (('told', ('--notify', f'{ssh} -p {port} 127.0.0.1 exec {DGRID} notify --repo {g.repo}')), ('asking', ())):
+        w = g.worker(how, 2, *options, url=url, env={'GIT_SSH_COMMAND': ssh})
+        until(60, lambda: 'engine bwrap' in open(os.path.join(g.dir, how + '.log')).read())
+        waits = []
+        for i in range(8):
+            run(DGRID, '--repo', g.repo, 'submit', '--id', f'{how}{i}', '--', 'date +%s.%N')
+            landed = time.time()
+            run(DGRID, '--repo', g.repo, 'wait', f'{how}{i}')
+            waits.append(float(run(DGRID, '--repo', g.repo, 'logs', f'{how}{i}')) - landed)
+        took[how] = statistics.median(waits[1:])
+        stop([w])
+    stop([server])
+    g.gone()
+    return {'told_s': took['told'], 'asking_s': took['asking']}
+
+
 def history_of(commits):
     """As a host keeps it, packed; made once for all rounds, for a hundred thousand take minutes."""
     repo = os.path.join(WORK, f'audit-{commits}.git')
@@ -614,6 +658,8 @@ FIGURES = {
                         ('plain_ms', '  a start of it, ms', '', None)]),
     'schedules': (schedules, [('wrong', '100 schedules due at once, 8 workers: tasks missing or queued twice', '= 0', lambda v: v == 0),
                               ('queued_s', '  all of them queued after, s', '≤ 15', lambda v: v <= 15), ('rejected', '  pushes that lost a race', '', None)]),
+    'notify': (notify, [('told_s', 'submit to start over SSH, `--notify`: s from the end of the submit', '≤ 0.3', lambda v: v <= 0.3),
+                        ('asking_s', '  the same by polling, s', '', None)]),
     'idle': (idle, [('cpu_percent', 'an idle worker, % of a core', '≤ 0.2', lambda v: v <= 0.2),
                     ('idle_mb', '  resident, MB', '≤ 10', lambda v: v <= 10),
                     ('flood_mb', '  resident with 16 tasks flooding output, MB', '≤ 20', lambda v: v <= 20)]),

@@ -91,7 +91,7 @@ static bool stage_known(const struct reading *r, const char *name, size_t n, boo
 {
 	size_t len = strlen(name);
 	for (size_t i = 0; i < n; i++)
-		if (len && !strcasecmp(r->stages.v[i], name))
+		if (len && !strcmp(r->stages.v[i], name)) /* Podman tells upper case from lower */
 			return true;
 	bool number = numbers && len && len < 5 && strspn(name, DIGITS) == len && (name[0] != '0' || len == 1);
 	return number && strtoul(name, NULL, 10) < n;
@@ -254,18 +254,22 @@ static int judge_from(struct reading *r, const char *text)
 		word[words] = p;
 		n[words] = strcspn(p, BLANK);
 	}
-	bool named = words == 3 && is(word[1], n[1], "AS");
+	bool like = false, named = words == 3 && is(word[1], n[1], "AS");
 	if (!named && words != 1)
 		return refuse(r, r->line, "FROM without its words (expected FROM IMAGE, or FROM IMAGE AS NAME)");
 	if (named && (strspn(word[2], LETTERS DIGITS "._-") < n[2] || !strchr(LETTERS, word[2][0])))
 		return refuse(r, r->line, "'%.*s' is no name of a stage (expected a letter, then A-Z a-z 0-9 . _ -)",
 			      n[2] < 60 ? (int)n[2] : 60, word[2]);
 	char *image = xstrndup(word[0], n[0]), *name = named ? xstrndup(word[2], n[2]) : xstrdup("");
+	for (size_t i = 0; i < r->stages.n && *name; i++)
+		like = like || (!strcasecmp(r->stages.v[i], name) && strcmp(r->stages.v[i], name) != 0);
 	why = !strcmp(image, "scratch") || stage_known(r, image, r->stages.n, false) ? NULL : image_wrong(r, image);
 	strs_add(&r->stages, name);
 	if (r->bases && !image_wrong(r, image) && !strs_has(r->bases, image))
 		strs_add(r->bases, image);
-	int rc = why ? refuse(r, r->line, "FROM %.200s: it %s", image, why) : 0;
+	int rc = why	? refuse(r, r->line, "FROM %.200s: it %s", image, why)
+		 : like ? refuse(r, r->line, "a stage %.100s beside one that differs in case alone", name)
+			: 0;
 	free(image);
 	free(name);
 	return rc;

@@ -186,6 +186,14 @@ int trust_available(struct err *e)
 	return good == 1 ? 0 : -1;
 }
 
+int trust_lists(const struct git *g, const char *commit, struct err *e)
+{
+	struct buf b = {0};
+	int rc = GIT(g, &b, e, "ls-tree", "--full-tree", commit, "--", TRUST_LIST) ? -1 : b.len > 0;
+	buf_clear(&b);
+	return rc;
+}
+
 int trust_signed(const struct json *doc, struct err *e)
 {
 	const struct json *all = json_get(doc, "signatures"), *at;

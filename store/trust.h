@@ -51,6 +51,8 @@ int trust_judge_from(const struct git *g, const char *head, const char *spec, co
 /* The same of a task that does not stand in the ledger yet: as if it came now. */
 int trust_judge_new(const struct git *g, const char *head, const struct json *doc, struct trust_verdict *v,
 		    struct err *e);
+/* Does that commit say whose signatures count? 1, 0; -1: it cannot be told. */
+int trust_lists(const struct git *g, const char *commit, struct err *e);
 /* Is one of its signatures one of its text, by whatever key? 1, 0; -1: it cannot be told. */
 int trust_signed(const struct json *doc, struct err *e);
 /* What a verdict that is not ok means for a file that is to be submitted. */

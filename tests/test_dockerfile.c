@@ -39,8 +39,8 @@ static void ordinary(void)
 {
 	good("FROM alpine:3.22");
 	good("# build it so\r\n\r\nFROM alpine:3.22\r\nRUN echo a \\\r\n  b\r\n");
-	good("ARG V=1\nfrom --platform=linux/amd64 alpine:3.22 as Base\nFROM scratch\nCOPY --from=bASE /a /\nCOPY "
-	     "--from=0 /b /\nFROM base AS last\nCOPY --from=1 / /\nCOPY --from=alpine:3.22 /x /y\n");
+	good("ARG V=1\nfrom --platform=linux/amd64 alpine:3.22 as Base\nFROM scratch\nCOPY --from=Base /a /\nCOPY "
+	     "--from=0 /b /\nFROM Base AS last\nCOPY --from=1 / /\nCOPY --from=alpine:3.22 /x /y\n");
 	good("FROM reg.example:5000/a/b@sha256:0f\n");
 	instruction("ADD data.tar.gz \"a file\" /x/", NULL);
 	instruction("ADD [\"a b\", \"c\"]", NULL);

@@ -129,13 +129,17 @@ static bool agreed(const struct approvee *a, bool yes)
 	return fgets(answer, sizeof answer, stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-/* A task that leaves unapproved/ with a signature that does not count would only end as invalid. */
-static int would_run(struct ledger *l, const struct approvee *a, struct err *e)
+/* A task that leaves unapproved/ with a signature that does not count would only end as invalid, or shows nothing. */
+static int counts(struct ledger *l, const struct grid_config *c, const struct approvee *a, struct err *e)
 {
 	struct trust_verdict v;
-	if (trust_judge(&l->git, l->head, l->spec, a->id, a->doc, &v, e))
+	int lists = trust_lists(&l->git, l->head, e);
+	bool needed = consent_signed(c, a->doc);
+	if (lists < 0 || ((lists || needed) && trust_judge(&l->git, l->head, l->spec, a->id, a->doc, &v, e)))
 		return -1;
-	return v.ok ? 0 : err_set(e, ERR_PERM, "'%s' would not run: %s; nothing was approved", a->id, v.why);
+	return (!lists && !needed) || v.ok ? 0
+					   : err_set(e, ERR_PERM, "'%s' would %s: %s; nothing was approved", a->id,
+						     needed ? "not run" : "be approved by nobody who counts", v.why);
 }
 
 static int approve(struct ledger *l, const struct grid_config *c, char **ids, int n, const char *key, bool yes,
@@ -155,8 +159,7 @@ static int approve(struct ledger *l, const struct grid_config *c, char **ids, in
 		if (task_signatures(a[i].doc) >= TASK_SIGNATURES_MAX)
 			json_remove(a[i].doc, "signatures"); /* they are not signed themselves; ours is what counts */
 		rc = trust_sign(a[i].doc, key, e);
-		if (!rc && consent_signed(c, a[i].doc))
-			rc = would_run(l, &a[i], e);
+		rc = rc ? rc : counts(l, c, &a[i], e);
 		changes[agreed_to++] = (struct ledger_change){.id = a[i].id,
 							      .from = TASK_UNAPPROVED,
 							      .to = TASK_QUEUE,

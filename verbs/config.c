@@ -232,7 +232,7 @@ static int write_settings(struct ledger *l, const struct change *c, const char *
 	int rc = file_write_in_place(path, text, strlen(text), e);
 	land_sign_if_enrolled(l);
 	if (!rc)
-		rc = git_run(&l->git, NULL, e, (const char *const[]){"add", "--", "grid.json", NULL});
+		rc = git_run(&l->git, NULL, e, (const char *const[]){"add", "--force", "--", "grid.json", NULL});
 	if (!rc)
 		rc = git_run(&l->git, NULL, e,
 			     (const char *const[]){"commit", "--quiet", "--no-verify", "-m", message, NULL});

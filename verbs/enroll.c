@@ -225,7 +225,7 @@ static int commit(struct ledger *l, const struct enrolment *x, const char *path,
 		rc = file_mkdirs(folder, e) || GIT(l, e, "mv", "--", old, path) ? -1 : 0;
 		free(old);
 	} else if (!(rc = file_mkdirs(folder, e)) && !(rc = file_write_in_place(full, text->data, text->len, e)))
-		rc = GIT(l, e, "add", "--", path);
+		rc = GIT(l, e, "add", "--force", "--", path);
 	if (!rc && (x->first || x->revoke))
 		rc = keep_people(l, x, e);
 	if (!rc)

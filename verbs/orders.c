@@ -27,7 +27,7 @@ int order_write(struct ledger *l, const char *path, const struct json *doc, stru
 	int rc = file_mkdirs(full, e);
 	*slash = '/';
 	if (!rc && !(rc = file_write_in_place(full, text, strlen(text), e)))
-		rc = GIT(l, e, "add", "--", path);
+		rc = GIT(l, e, "add", "--force", "--", path);
 	free(full);
 	free(text);
 	return rc;

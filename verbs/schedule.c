@@ -204,7 +204,7 @@ static int commit(struct ledger *l, const struct change *x, const char *text, co
 	if (!text)
 		rc = git_run(&l->git, NULL, e, (const char *const[]){"rm", "--quiet", "--force", "--", path, NULL});
 	else if (!(rc = file_mkdirs(folder, e)) && !(rc = file_write_in_place(full, text, strlen(text), e)))
-		rc = git_run(&l->git, NULL, e, (const char *const[]){"add", "--", path, NULL});
+		rc = git_run(&l->git, NULL, e, (const char *const[]){"add", "--force", "--", path, NULL});
 	if (!rc)
 		rc = git_run(&l->git, NULL, e,
 			     (const char *const[]){"commit", "--quiet", "--no-verify", "-m", message, NULL});

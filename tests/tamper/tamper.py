@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 
 import base
 import fraud
@@ -175,8 +176,9 @@ class Suite:
     def push(self, path, h, name, was):
         """All of h in one push; what git said, and whether the repository is still as it was."""
         client = self.store.grid(f"{self.folder}/clients/{name}", {"refs/heads/main": h.main, "refs/heads/archive": h.archive})
-        # What is pushed goes on from when the base was made, a few seconds a commit: the host's clock is ahead of all of it.
-        env = {**self.env, "LD_PRELOAD": FAKETIME[0], "FAKETIME": "+600s", "NO_FAKE_STAT": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        # What is pushed is pushed as it is made, by the history's own clock.
+        now = time.strftime("@%Y-%m-%d %H:%M:%S", time.gmtime(h.now + 1))
+        env = {**self.env, "LD_PRELOAD": FAKETIME[0], "FAKETIME": now, "TZ": "UTC", "NO_FAKE_STAT": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         done = subprocess.run(["git", "-C", client, "push", "--atomic", "--force", path, "main", "archive"], capture_output=True,
                               env=env, text=True, errors="replace", timeout=120)
         shutil.rmtree(client)
