@@ -357,6 +357,14 @@ static void judge_ref(struct push *p, const char *ref, const char *old, const ch
 	if (!strcasecmp(branch, p->branch) || !strcasecmp(branch, ARCHIVE_BRANCH))
 		refuse(p, "ref.name", NULL, ref,
 		       "a file system without upper and lower case would take it for the ledger's");
+	static const char *const short_of[] = {"refs/", "refs/tags/", "refs/remotes/"};
+	for (size_t i = 0; i < sizeof short_of / sizeof *short_of && !is_zero(new); i++) {
+		size_t n = strlen(short_of[i]);
+		if (!strncmp(ref, short_of[i], n) &&
+		    (!strcasecmp(ref + n, p->branch) || !strcasecmp(ref + n, ARCHIVE_BRANCH)))
+			refuse(p, "ref.name", NULL, ref,
+			       "could be taken for the ledger's or the archive's branch, by its short name");
+	}
 	if (!is_zero(new) && strstr(ref + 4, "/refs/"))
 		refuse(
 		    p, "ref.name", NULL, ref,

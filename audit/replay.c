@@ -74,6 +74,19 @@ static int ask_genuine(void *ctx, const struct rule_commit *c, const char *id, c
 	return rc;
 }
 
+static int ask_archived(void *ctx, const struct rule_commit *archive, const char *path)
+{
+	struct run *r = ctx;
+	struct buf b = {0};
+	struct err e;
+	const char *args[] = {"ls-tree", "--full-tree", archive->parent, "--", path, NULL};
+	int rc = git_run(r->p->git, &b, &e, args) ? -1 : b.len > 0;
+	if (rc < 0)
+		stream_fail(r->stream, e.class, e.msg);
+	buf_clear(&b);
+	return rc;
+}
+
 static void tell_given(void *ctx, const char *tree)
 {
 	struct run *r = ctx;
@@ -544,6 +557,7 @@ int replay_run(struct replay *p, struct err *e)
 				 .grows = p->now && p->from,
 				 .genuine = ask_genuine,
 				 .given = tell_given,
+				 .archived = ask_archived,
 				 .origins = ask_origins,
 				 .before = ask_before,
 				 .older_settings = ask_older_settings,

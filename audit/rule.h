@@ -169,6 +169,8 @@ struct rules {
 	/* Is one of the task's signatures one of its text: by who counts, where allowed_signers says who does, else by
 	 * whatever key? 1, 0, -1: it cannot be told. NULL: never asked. */
 	int (*genuine)(void *ctx, const struct rule_commit *c, const char *id, const struct json *doc);
+	/* Does that path stand in the archive's parent? 1, 0, -1: it cannot be told. NULL: never asked. */
+	int (*archived)(void *ctx, const struct rule_commit *archive, const char *path);
 	bool grows; /* what comes now stands on what was here: its commits are made as they are pushed */
 	/* A tree that a new task of somebody's is to be given. NULL: nobody asks. */
 	void (*given)(void *ctx, const char *tree);

@@ -1,10 +1,12 @@
 #include "audit/rules_archive.h"
 #include "store/archive.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MIDNIGHT_SECONDS 600 /* what ended at no known time is filed by the clock of who archives */
+#define ENDED_A_DAY_MAX 1000000 /* times that one task may have ended on a day */
+#define MIDNIGHT_SECONDS 600	/* what ended at no known time is filed by the clock of who archives */
 
 static const struct rule_change *totals_of(const struct rule_commit *c)
 {
@@ -194,6 +196,27 @@ void rules_archiving(struct rules *r, const struct rule_commit *c, const struct 
 	free(filed);
 }
 
+/* ID.2.json is of the second that ended on a day, and so on: the highest number is the newest. */
+static bool numbered_right(struct rules *r, const struct rule_commit *a, const char *path)
+{
+	const char *base = strrchr(path, '/') + 1, *dot = strchr(base, '.');
+	char *end, *before;
+	errno = 0;
+	long n = strtol(dot + 1, &end, 10);
+	if (end == dot + 1 || !r->archived)
+		return true;
+	if (errno || n > ENDED_A_DAY_MAX)
+		return false;
+	before = n == 2 ? xasprintf("%.*s.json", (int)(dot - path), path)
+			: xasprintf("%.*s.%ld.json", (int)(dot - path), path, n - 1);
+	bool there = false;
+	for (size_t i = 0; i < a->n && !there; i++)
+		there = a->changes[i].new_mode && !strcmp(a->changes[i].path, before);
+	there = there || (a->parent[0] && r->archived(r->ctx, a, before));
+	free(before);
+	return there;
+}
+
 void rules_archive_commit(struct rules *r, const struct rule_commit *a, bool unclaimed)
 {
 	char day[11], id[65];
@@ -207,6 +230,9 @@ void rules_archive_commit(struct rules *r, const struct rule_commit *a, bool unc
 			rule_tell(r, RULE_ARCHIVE_FROZEN, a, ch->path, "it was changed in the archive");
 		else if (!filed_as(ch->path, day, id))
 			rule_tell(r, RULE_ARCHIVE_DAY, a, ch->path, "it is not filed as YYYY/MM/DD/ID.json");
+		else if (!numbered_right(r, a, ch->path))
+			rule_tell(r, RULE_ARCHIVE_DAY, a, ch->path,
+				  "its number is not the next one of that id and day, as if it were the newest");
 		else if (ch->new_mode != 0100644)
 			rule_tell(r, RULE_FILE_MODE, a, ch->path, "mode %06o (expected 100644, a plain file)",
 				  ch->new_mode);

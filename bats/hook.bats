@@ -125,6 +125,9 @@ hand() { # FILE PYTHON-ON-d MESSAGE: a commit by hand
 	refused ref.name origin main:refs/heads/Main
 	refused ref.name origin main:refs/heads/refs/heads/main
 	refused ref.name origin main:refs/tags/refs/heads/archive
+	refused ref.name origin main:refs/tags/main
+	refused ref.name origin main:refs/tags/Archive
+	refused ref.name origin main:refs/main
 	refused ref.name origin main:refs/tags/refs/dgrid/heartbeats/n1
 	refused ref.replace origin main:refs/replace/0123456789012345678901234567890123456789
 	# With it goes what came in the same push, even a tag.

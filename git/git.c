@@ -582,6 +582,13 @@ out:
 	return rc;
 }
 
+char *git_rev_of(const char *branch, const char *rev)
+{
+	size_t n = strlen(branch);
+	bool named = !strncmp(rev, branch, n) && (!rev[n] || strchr("~^@:", rev[n]));
+	return xasprintf("%s%s", named ? "refs/heads/" : "", rev);
+}
+
 bool git_resolve(const struct git *g, const char *rev, char out[72])
 {
 	struct err none;

@@ -60,6 +60,9 @@ enum push_outcome git_push_with(const struct git *g, const char *const *args, st
 int git_remote_head(const struct git *g, const char *branch, char out[72], struct err *e);
 /* The commit that rev stands for, "" when there is none. -1 with e filled: that could not be found out. */
 int git_find(const struct git *g, const char *rev, char out[72], struct err *e);
+/* What somebody calls rev, where the branch of that name is meant and no tag: "main~3" is refs/heads/main~3. The
+ * caller's. */
+char *git_rev_of(const char *branch, const char *rev);
 /* The commit that rev stands for, "" when there is none here (then false). What could be an option is no revision. */
 bool git_resolve(const struct git *g, const char *rev, char out[72]);
 #endif

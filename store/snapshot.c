@@ -106,12 +106,12 @@ static int find_commit(struct snapshot *s, const char *branch, const char *at, s
 {
 	struct buf b = {0};
 	struct err e2;
-	char *ref = xasprintf("refs/heads/%s", branch);
+	char *ref = xasprintf("refs/heads/%s", branch), *asked = at ? git_rev_of(branch, at) : xstrdup(ref);
 	int64_t when;
 	int rc = 0;
 	if (at && (at[0] == '-' || !at[0]))
 		rc = err_set(e, ERR_USAGE, "--at: expected a revision or a date, found '%s'", at);
-	else if (git_find(&s->git, at ? at : ref, s->commit, at ? &e2 : e) && !at)
+	else if (git_find(&s->git, asked, s->commit, at ? &e2 : e) && !at)
 		rc = -1;
 	else if (at && !s->commit[0]) {
 		if (read_date(s, at, &when))
@@ -138,6 +138,7 @@ static int find_commit(struct snapshot *s, const char *branch, const char *at, s
 		s->committed_at = clock_read(b.data);
 	s->past = at != NULL;
 	s->now = at ? s->committed_at : clock_now();
+	free(asked);
 	free(ref);
 	buf_clear(&b);
 	return rc;

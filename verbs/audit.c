@@ -23,7 +23,7 @@
 struct audit {
 	bool json, record, full, rules, fields, objects;
 	long limit;
-	const char *since, *range, *witness, *as; /* as: the grid's name there */
+	const char *branch, *since, *range, *witness, *as; /* as: the grid's name there */
 	struct witness saw;
 	bool rewritten; /* the witness saw what is here no more */
 	struct git git;
@@ -146,6 +146,14 @@ static int not_shallow(const struct git *g, struct err *e)
 	return rc;
 }
 
+static bool resolve(const struct audit *a, const char *rev, char out[72])
+{
+	char *named = git_rev_of(a->branch, rev);
+	bool found = git_resolve(&a->git, named, out);
+	free(named);
+	return found;
+}
+
 /* Where to begin: a file with what `audit --json` printed, or a commit. */
 static int read_since(struct audit *a, struct err *e)
 {
@@ -159,7 +167,7 @@ static int read_since(struct audit *a, struct err *e)
 			    "--since: '%.200s' is no checkpoint (expected what dgrid audit --json printed, with "
 			    "\"audited_to\")",
 			    a->since);
-	} else if (!git_resolve(&a->git, a->since, a->last.audited_to))
+	} else if (!resolve(a, a->since, a->last.audited_to))
 		rc = err_set(e, ERR_NOENT, "--since: '%.200s' is neither a file nor a commit of the grid", a->since);
 	buf_clear(&b);
 	return rc;
@@ -171,9 +179,9 @@ static int read_range(struct audit *a, struct err *e)
 	int rc = 0;
 	if (dots)
 		*dots = 0;
-	if (dots && !git_resolve(&a->git, text, a->last.audited_to))
+	if (dots && !resolve(a, text, a->last.audited_to))
 		rc = err_set(e, ERR_NOENT, "'%.200s' is no commit of the grid", text);
-	else if (*to && !git_resolve(&a->git, to, a->to))
+	else if (*to && !resolve(a, to, a->to))
 		rc = err_set(e, ERR_NOENT, "'%.200s' is no commit of the grid", to);
 	free(text);
 	return rc;
@@ -207,6 +215,7 @@ static int choose(struct audit *a, const char *branch, struct err *e)
 {
 	char there[72];
 	bool known = false; /* the checkpoint knows of the archive too */
+	a->branch = branch;
 	if (not_shallow(&a->git, e) || heads(a, branch, e))
 		return -1;
 	memcpy(a->to, a->head, sizeof a->to);

@@ -67,6 +67,15 @@ def an_archived_task_under_another_day(h):
     h.bad_paths = (path, C + "late-0.json")
     h.also_bad = h.main
 
+@fraud("archive.day")
+def an_archived_task_under_a_number_of_ones_choice(h):
+    """The highest is taken for the newest."""
+    step, added = h.archiving("late-0")
+    path = day_of(h) + "late-0.9999.json"
+    h.bad = h.into_archive({path: added[next(iter(added))]})
+    h.do(step)
+    h.bad_paths = (path,)
+
 @fraud("archive.totals")
 def wrong_totals(h):
     step, added = h.archiving("late-0")
