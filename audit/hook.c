@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/problem.h"
 #include "schema/checkpoint.h"
+#include "schema/input.h"
 #include "schema/keys.h"
 #include "schema/task.h"
 #include "store/archive.h"
@@ -16,7 +17,8 @@
 #define REFUSALS_MAX 20
 #define COMMIT_MAX (1u << 20)
 #define GONE_AT_ONCE 200 /* inputs that are looked for in one go */
-#define NAMED_MAX 1000	 /* inputs of new tasks that are looked for */
+#define GRID_FILE_MAX (4u << 20)
+#define NAMED_MAX 1000 /* inputs of new tasks that are looked for */
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- judging ---- */
@@ -198,15 +200,18 @@ static void look_where(const struct git *g, const char *branch, char here[72])
 	free(ref);
 }
 
-/* What of words, from the first on, is in what is to run: how shows what is found. */
-static int find_open(struct push *p, const char *head, const char *how, const struct strs *words, size_t first,
-		     size_t n, struct buf *found, struct err *e)
+/* The names of files, as cat-file takes them, of what is yet to run, or says what will, and has one of those words. */
+static int find_open(struct push *p, const char *head, const struct strs *words, size_t first, size_t n,
+		     struct strs *files, struct err *e)
 {
-	static const char *const open[] = {"--", "tasks/unapproved", "tasks/queue", "tasks/in_progress", "schedules"};
+	static const char *const how[] = {"grep", "-l", "-a", "-F"}, *const open[] = {
+									 "--",		"tasks/unapproved",
+									 "tasks/queue", "tasks/in_progress",
+									 "schedules",	"grid.json"};
 	struct strs args = {0};
-	strs_add(&args, "grep");
-	strs_add(&args, how);
-	strs_add(&args, "-F");
+	struct buf found = {0};
+	for (size_t i = 0; i < sizeof how / sizeof *how; i++)
+		strs_add(&args, how[i]);
 	for (size_t i = first; i < first + n; i++) {
 		strs_add(&args, "-e");
 		strs_add(&args, words->v[i]);
@@ -214,10 +219,28 @@ static int find_open(struct push *p, const char *head, const char *how, const st
 	strs_add(&args, head);
 	for (size_t i = 0; i < sizeof open / sizeof *open; i++)
 		strs_add(&args, open[i]);
-	buf_reset(found);
-	int rc = git_run(p->git, found, e, (const char *const *)args.v);
+	int rc = git_run(p->git, &found, e, (const char *const *)args.v);
+	rc = rc && e->class == ERR_NO ? 0 : rc;
+	for (const char *at = found.data; at && *at && !rc; at += strcspn(at, "\n") + (at[strcspn(at, "\n")] == '\n'))
+		strs_addf(files, "%.*s", (int)strcspn(at, "\n"), at);
 	strs_clear(&args);
-	return rc && e->class == ERR_NO ? 0 : rc;
+	buf_clear(&found);
+	return rc;
+}
+
+/* Of the inputs that go, those that this is to be given: a task, what a schedule has queued, an image. */
+static void refuse_inputs(struct push *p, const struct json *doc)
+{
+	struct input in[INPUTS_MAX];
+	size_t n = inputs_of(doc, in);
+	const struct json *images = json_get(doc, "images");
+	for (size_t i = 0; i < n; i++)
+		if (in[i].tree && strs_has(&p->gone, in[i].tree))
+			refuse(p, "ref.in", NULL, in[i].tree,
+			       "this input is named by a task that is yet to run, or by a schedule");
+	for (const struct json *v = images && images->type == JSON_ARRAY ? images->child : NULL; v; v = v->next)
+		if (json_str(v, "build") && strs_has(&p->gone, json_str(v, "build")))
+			refuse(p, "ref.in", NULL, json_str(v, "build"), "an image of grid.json is built from it");
 }
 
 /* Of the checkpoints that go, those that a task which has not ended would go on from. */
@@ -239,6 +262,8 @@ static void judge_open(void *ctx, size_t i, const char *bytes, size_t len)
 	struct json *doc = bytes ? json_parse(bytes, len, &je) : NULL, *next = doc ? checkpoint_next(doc) : NULL;
 	const struct json *claim = json_get(doc, "claim");
 	(void)i;
+	refuse_inputs(ctx, doc);
+	refuse_inputs(ctx, json_get(doc, "task"));
 	refuse_checkpoint(ctx, next);
 	refuse_checkpoint(ctx, json_get(claim, "checkpoint"));
 	refuse_checkpoint(ctx, json_get(claim, "saved"));
@@ -246,50 +271,27 @@ static void judge_open(void *ctx, size_t i, const char *bytes, size_t len)
 	json_free(doc);
 }
 
-static int judge_gone_checkpoints(struct push *p, const char *head, size_t first, size_t n, struct err *e)
-{
-	struct buf found = {0};
-	struct strs files = {0};
-	int rc = find_open(p, head, "-l", &p->gone_checkpoints, first, n, &found, e);
-	for (const char *at = found.data; at && *at && !rc; at += strcspn(at, "\n") + (at[strcspn(at, "\n")] == '\n'))
-		strs_addf(&files, "%.*s", (int)strcspn(at, "\n"), at);
-	if (files.n && !rc)
-		rc = git_cat(p->git, "blob", files.v, files.n, TASK_FILE_MAX, judge_open, p, e);
-	strs_clear(&files);
-	buf_clear(&found);
-	return rc;
-}
-
-static int judge_gone_inputs(struct push *p, const char *head, size_t first, size_t n, struct err *e)
-{
-	struct buf found = {0};
-	int rc = find_open(p, head, "-ho", &p->gone, first, n, &found, e);
-	for (size_t i = first; i < first + n && !rc; i++)
-		if (strstr(found.data ? found.data : "", p->gone.v[i]))
-			refuse(p, "ref.in", NULL, p->gone.v[i],
-			       "this input is named by a task that is yet to run, or by a schedule");
-	buf_clear(&found);
-	return rc;
-}
-
+/* What goes must not be needed. */
 static int judge_gone(struct push *p, struct err *e)
 {
 	struct strs *const all[] = {&p->gone, &p->gone_checkpoints};
-	int (*const judges[])(struct push *, const char *, size_t, size_t, struct err *) = {judge_gone_inputs,
-											    judge_gone_checkpoints};
+	struct strs files = {0};
 	char head[72] = "";
 	int rc = 0;
 	if (p->ledger.given)
 		memcpy(head, p->ledger.new, sizeof head);
 	else if (p->gone.n || p->gone_checkpoints.n)
 		look_where(p->git, p->branch, head);
-	for (int k = 0; k < 2; k++) {
+	for (int k = 0; k < 2; k++)
 		for (size_t i = 0, n; i < all[k]->n && head[0] && !rc; i += n) {
 			n = all[k]->n - i < GONE_AT_ONCE ? all[k]->n - i : GONE_AT_ONCE;
-			rc = judges[k](p, head, i, n, e);
+			rc = find_open(p, head, all[k], i, n, &files, e);
 		}
-		strs_clear(all[k]);
-	}
+	if (files.n && !rc)
+		rc = git_cat(p->git, "blob", files.v, files.n, GRID_FILE_MAX, judge_open, p, e);
+	strs_clear(&files);
+	strs_clear(&p->gone);
+	strs_clear(&p->gone_checkpoints);
 	return rc;
 }
 

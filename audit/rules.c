@@ -169,7 +169,9 @@ static void judge_promoted_signature(const struct rule_move *m)
 	const struct rules *r = m->rules;
 	const struct grid_config *c;
 	bool asked = !r->world.unknown;
-	for (size_t n = 0; asked && (c = world_config(&r->world, n, m->c->at - rule_tolerance(r))); n++)
+	/* Nobody promotes before what nodes have done already, whatever date he gives. */
+	int64_t at = m->c->at > r->world.newest ? m->c->at : r->world.newest;
+	for (size_t n = 0; asked && (c = world_config(&r->world, n, at - rule_tolerance(r))); n++)
 		asked = consent_signed(c, m->new);
 	if (asked && r->trusted && !r->trusted(r->ctx, m->c, m->id, m->new, &v) && !v.ok)
 		rule_say(m, RULE_TASK_SIGNED, "promoted, though %s", v.why);

@@ -135,6 +135,8 @@ check_words() {
 @test "slurm: what an administrator cancels, or puts back to the queue, is no result: the claim goes back" { finished check_admin; }
 @test "slurm: what cannot work is told at the start, and which words are taken" { finished check_words; }
 
+# A controller that has forgotten a job's begin drains its node, as of a job twice.
+undrained() { [[ $(sinfo --noheader --format=%T) != *drain* ]] || scontrol update NodeName=n1 State=RESUME; }
 @test "slurm: without its controller a job that runs is recorded as it ends, and no answer is taken for one" {
 	worker
 	task runs '{"timeout_seconds": 60}' <<<'echo before; sleep 3; echo after; exit 7'
@@ -147,7 +149,8 @@ check_words() {
 	ledger_has queue waits
 	wait_until 60 eval '"$DGRID" nodes | grep -q "paused.*engine: "'
 	slurm_controller
-	wait_until 60 ledger_has completed waits
+	wait_until 60 eval 'undrained; ledger_has completed waits'
+	wait_until 30 eval 'undrained; slurm_idle'
 	[ "$(field waits 'r["stdout"].strip(), t.get("attempts") and len(t["attempts"])')" = "waited 1" ]
 	"$DGRID" audit
 }
