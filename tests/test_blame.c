@@ -1,8 +1,9 @@
 /* Is it the node, or are it the tasks? */
-#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "test.h"
 #include "worker/blame.h"
-#include <stdint.h>
+#include "worker/probation.h"
 #include <stdlib.h>
 
 /* So many runs of a work, so many of them failed; here and on other nodes. */
@@ -85,6 +86,59 @@ static void stuck(void)
 	CHECK(!b.bad && b.stuck == 1, "not in a row");
 }
 
+static void put(const struct ledger *l, const char *folder, int i, const char *members)
+{
+	struct err e;
+	char *dir = xasprintf("%s/tasks/%s", l->git.dir, folder), *path = xasprintf("%s/%s%d.json", dir, folder, i),
+	     *text = xasprintf("{\"task_id\": \"%s%d\", \"group\": \"g\", \"script\": \"true\", "
+			       "\"timeout_seconds\": 60, %s}\n",
+			       folder, i, members);
+	CHECK(!file_mkdirs(dir, &e) && !file_write(path, text, strlen(text), &e), path);
+	free(dir);
+	free(path);
+	free(text);
+}
+
+/* What failed here and is to be tried again counts at once, wherever it stands. */
+static void not_ended(void)
+{
+	static const char tried[] =
+	    "\"attempts\": [{\"node\": \"n1\", \"outcome\": \"released\", \"ended_at\": \"%s\"}, "
+	    "{\"node\": \"%s\", \"outcome\": \"failed\", \"ended_at\": \"%s\"}]";
+	struct err e;
+	struct ledger l = {.git = {.dir = file_temp_dir(&e)}, .head = "1"};
+	struct grid_config config;
+	struct fit_node node = {.id = "n1"};
+	struct chooser ch = {.node = &node};
+	struct slots s = {.node_id = "n1"};
+	struct selfcheck fit = {0};
+	struct probation p = {0};
+	struct pick none;
+	char now[32];
+	config_defaults(&config);
+	CHECK(!probation_step(&p, &s, &l, &ch, &fit), "nothing ran");
+	clock_format(clock_now(), now);
+	char *here = xasprintf(tried, now, "n1", now), *there = xasprintf(tried, now, "n2", now),
+	     *well = xasprintf("\"result\": {\"node\": \"n2\", \"status\": \"success\", \"finished_at\": \"%s\"}", now);
+	for (int i = 0; i < 10; i++) {
+		put(&l, "completed", i, well);
+		put(&l, i < 5 ? "queue" : "in_progress", i, i == 0 ? there : here);
+		put(&l, "queue", 10 + i, "\"priority\": 5");
+	}
+	choose(&ch, &l, &config, "n1", clock_now(), 0, 1, &none);
+	s.failed = 9;
+	CHECK(probation_step(&p, &s, &l, &ch, &fit), "it is blamed");
+	CHECK(strstr(fit.blamed, "9 of 9 failed here, of the same work 1 of 11 on other nodes"), fit.blamed);
+	free(here);
+	free(there);
+	free(well);
+	chooser_clear(&ch);
+	selfcheck_clear(&fit);
+	config_clear(&config);
+	file_remove_tree(l.git.dir, &e);
+	free(l.git.dir);
+}
+
 int main(void)
 {
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -95,5 +149,6 @@ int main(void)
 	}
 	false_alarms();
 	stuck();
+	not_ended();
 	return test_end("test_blame");
 }

@@ -25,6 +25,7 @@ struct chooser_known {
 	int64_t ready_since;	/* UTC seconds */
 	char *image;		/* NULL: the usual one */
 	bool vouched;		/* and who signed it stands there, if that counts */
+	bool tried;		/* it has attempts */
 	bool came_back;		/* a claim on it was given back */
 	bool expired;		/* now */
 	int64_t left;		/* until then others go first, for it failed here; UTC seconds, 0: they do not */
@@ -139,6 +140,7 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 	needs_of(t.doc, &k->needs);
 	k->back_off = task_not_before(t.doc);
 	k->deadline = t.deadline;
+	k->tried = json_get(t.doc, "attempts") != NULL;
 	k->came_back = came_back(t.doc);
 	if (!out) {
 		keep_brief(k, c, t.doc, NULL);
@@ -598,6 +600,13 @@ void pick_clear(struct pick *p)
 	task_clear(&p->task);
 	free(p->invalid_text);
 	*p = (struct pick){0};
+}
+
+void chooser_tried(const struct chooser *ch, struct strs *ids)
+{
+	for (size_t i = 0; i < ch->n_known; i++)
+		if (ch->known[i].tried)
+			strs_add(ids, ch->known[i].id);
 }
 
 void chooser_forget(struct chooser *ch)

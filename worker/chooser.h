@@ -59,7 +59,9 @@ struct pick {
 size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node, int64_t now,
 	      size_t want, size_t spread, struct pick *picks);
 void pick_clear(struct pick *p);
-bool pick_runs(const struct pick *p);	 /* false: it goes to failed/ at once */
+bool pick_runs(const struct pick *p); /* false: it goes to failed/ at once */
+void chooser_tried(const struct chooser *ch,
+		   struct strs *ids);	 /* queued tasks that have attempts, at the last choose */
 void chooser_forget(struct chooser *ch); /* after the settings changed: read all anew */
 void chooser_clear(struct chooser *ch);
 #endif

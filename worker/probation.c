@@ -50,7 +50,7 @@ static char *work_of(const struct json *doc, bool succeeded)
 	return buf_detach(&b);
 }
 
-/* The first attempt of a task that has ended. */
+/* The first attempt of a task, of one that has not ended too. */
 static void add_run(struct runs *all, const struct json *doc, const char *node, int64_t since)
 {
 	const struct json *list = json_get(doc, "attempts"), *result = json_get(doc, "result"), *first = NULL;
@@ -83,17 +83,21 @@ static int newest_first(const void *pa, const void *pb)
 	return a->at != b->at ? (a->at > b->at ? -1 : 1) : strcmp(a->work, b->work);
 }
 
-/* Of what ended since then and is not archived yet. What cannot be read does not count. */
-static struct blame look(struct ledger *l, const char *node, int64_t since)
+/* Of what was tried since then and is not archived yet. What cannot be read does not count. */
+static struct blame look(struct ledger *l, const struct chooser *ch, const char *node, int64_t since)
 {
+	static const enum task_state states[] = {TASK_QUEUE, TASK_IN_PROGRESS, TASK_COMPLETED, TASK_FAILED};
 	struct runs all = {0};
-	for (int state = TASK_COMPLETED; state <= TASK_FAILED; state++) {
+	for (size_t k = 0; k < sizeof states / sizeof *states; k++) {
+		const enum task_state state = states[k];
 		struct strs ids = {0};
 		struct err e;
-		if (ledger_ids(l, (enum task_state)state, &ids, &e))
+		if (state == TASK_QUEUE) /* which may be long */
+			chooser_tried(ch, &ids);
+		else if (ledger_ids(l, state, &ids, &e))
 			log_at(LOG_WARN, "worker", "%s", e.msg);
 		for (size_t i = 0; i < ids.n; i++) {
-			struct json *doc = ledger_doc(l, (enum task_state)state, ids.v[i], &e);
+			struct json *doc = ledger_doc(l, state, ids.v[i], &e);
 			if (doc)
 				add_run(&all, doc, node, since);
 			json_free(doc);
@@ -150,9 +154,10 @@ static void tell(const struct blame *b, char why[160])
 }
 
 /* The time has come to try: unless it turned out meanwhile that it is not the node. */
-static void try_one(struct probation *p, const struct slots *s, struct ledger *l, struct selfcheck *fit)
+static void try_one(struct probation *p, const struct slots *s, struct ledger *l, const struct chooser *ch,
+		    struct selfcheck *fit)
 {
-	bool still = look(l, s->node_id, p->since).bad;
+	bool still = look(l, ch, s->node_id, p->since).bad;
 	fit->end_told = !strcmp(fit->trouble, fit->blamed);
 	fit->blamed[0] = 0;
 	fit->check_at = clock_mono_ms();
@@ -180,7 +185,8 @@ static bool judge_trial(struct probation *p, const struct slots *s, struct selfc
 	return true;
 }
 
-bool probation_step(struct probation *p, struct slots *s, struct ledger *l, struct selfcheck *fit)
+bool probation_step(struct probation *p, struct slots *s, struct ledger *l, const struct chooser *ch,
+		    struct selfcheck *fit)
 {
 	int64_t now = clock_mono_ms();
 	char why[160];
@@ -189,7 +195,7 @@ bool probation_step(struct probation *p, struct slots *s, struct ledger *l, stru
 	if (p->until) {
 		if (now < p->until)
 			return false;
-		try_one(p, s, l, fit);
+		try_one(p, s, l, ch, fit);
 		return true;
 	}
 	if (p->trial)
@@ -203,7 +209,7 @@ bool probation_step(struct probation *p, struct slots *s, struct ledger *l, stru
 	p->look_bad = failed < BLAME_FAILURES ? BLAME_FAILURES : 2 * failed;
 	p->look_ms = !p->look_ms ? LOOK_FIRST_MS : 2 * p->look_ms < LOOK_MAX_MS ? 2 * p->look_ms : LOOK_MAX_MS;
 	snprintf(p->looked, sizeof p->looked, "%s", l->head);
-	const struct blame b = look(l, s->node_id, p->since);
+	const struct blame b = look(l, ch, s->node_id, p->since);
 	if (!b.bad)
 		return false;
 	tell(&b, why);

@@ -5,6 +5,7 @@
 #ifndef PROBATION_H
 #define PROBATION_H
 #include "ledger.h"
+#include "worker/chooser.h"
 #include "worker/selfcheck.h"
 #include "worker/slots.h"
 
@@ -18,6 +19,7 @@ struct probation {		    /* starts as {0} */
 	char looked[72];	    /* the head then */
 };
 /* True when its state changed, and others should see it. */
-bool probation_step(struct probation *p, struct slots *s, struct ledger *l, struct selfcheck *fit);
+bool probation_step(struct probation *p, struct slots *s, struct ledger *l, const struct chooser *ch,
+		    struct selfcheck *fit);
 int probation_slots(const struct probation *p, int slots); /* how many may be taken */
 #endif

@@ -165,7 +165,7 @@ static int loop(struct worker *w)
 		obey_signals(w, &told);
 		if (w->fit.check_at && now >= w->fit.check_at)
 			self_check(w);
-		if (probation_step(&w->probation, &w->slots, &w->ledger, &w->fit))
+		if (probation_step(&w->probation, &w->slots, &w->ledger, &w->chooser, &w->fit))
 			heartbeat_now(w->heart);
 		bool idle = !slots_held(&w->slots) && !w->fit.suspect && !self_stopping(w) && !self_drained(w) &&
 			    !w->times.behind;
