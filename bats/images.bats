@@ -209,6 +209,20 @@ check_root() { # ID
 	"$DGRID" audit
 }
 
+@test "an idle node looks again for an image that it lacked" {
+	root_files "$T/root"
+	task plain <<<'true'
+	rootfs_worker
+	settings "\"images\": [\"free:1\", {\"image\": \"dgrid-test:1\", \"digest\": \"$(digest plain)\"}]"
+	touch "$T/root/more"
+	task pinned '{"image": "dgrid-test:1"}' <<<'true'
+	spawn "$T/log" "$DGRID" worker --node-id "$NODE" --rootfs "dgrid-test:1=$T/root" --work-dir "$T/w1"
+	wait_until 60 grep -q 'its tasks are left to other nodes' "$T/log"
+	rm "$T/root/more" # the branch stands still
+	wait_until 60 ledger_has completed pinned
+	[ "$(grep -c 'its tasks are left to other nodes' "$T/log")" = 1 ]
+}
+
 @test "secrets go to an image's root files by their digest, and to no other" {
 	load secrets
 	root_files "$T/root"

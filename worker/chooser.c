@@ -602,6 +602,11 @@ void pick_clear(struct pick *p)
 	*p = (struct pick){0};
 }
 
+void chooser_again(struct chooser *ch, int64_t at)
+{
+	sooner(&ch->next_ready, at, 0);
+}
+
 void chooser_tried(const struct chooser *ch, struct strs *ids)
 {
 	for (size_t i = 0; i < ch->n_known; i++)

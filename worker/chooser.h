@@ -45,7 +45,7 @@ struct chooser {		     /* starts as {0}, node set */
 	size_t ready;	    /* after choose: how many this node could have taken or ended */
 	struct strs skips;  /* after choose: those that never run, see waiting.h; in that order */
 	int64_t next_ready; /* after choose: UTC seconds when a task that waits for a time becomes ready, or one's
-			       deadline passes; 0: none */
+			       deadline passes, or can_run said; 0: none */
 	bool tries_wait;    /* and one of them waits for its next attempt, or cannot be read now */
 };
 struct pick {
@@ -59,7 +59,8 @@ struct pick {
 size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node, int64_t now,
 	      size_t want, size_t spread, struct pick *picks);
 void pick_clear(struct pick *p);
-bool pick_runs(const struct pick *p); /* false: it goes to failed/ at once */
+bool pick_runs(const struct pick *p);		    /* false: it goes to failed/ at once */
+void chooser_again(struct chooser *ch, int64_t at); /* for can_run: a task that cannot run now may run then */
 void chooser_tried(const struct chooser *ch,
 		   struct strs *ids);	 /* queued tasks that have attempts, at the last choose */
 void chooser_forget(struct chooser *ch); /* after the settings changed: read all anew */

@@ -290,6 +290,9 @@ static bool can_run(void *ctx, const struct task *t)
 		   (!consent_asked(t->doc) || selfcheck_means(&w->fit, &w->config, t->image, digest));
 	if (!has && config_build(&w->config, t->image))
 		builds_wanted(&w->builds);
+	int64_t left_ms = selfcheck_again_at(&w->fit, t->image) - clock_mono_ms();
+	if (left_ms > 0) /* also where the queue stands still until then */
+		chooser_again(&w->chooser, clock_now() + 1 + left_ms / 1000);
 	if (w->fit.news && w->heart) /* so that others see why it leaves them */
 		heartbeat_now(w->heart);
 	w->fit.news = false;

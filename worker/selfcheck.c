@@ -8,7 +8,8 @@
 
 #define WAIT_MIN_MS 500
 #define WAIT_MAX_MS 30000
-#define IMAGE_RETRY_MS 60000
+#define IMAGE_FIRST_MS 5000
+#define IMAGE_MAX_MS 60000
 #define FOLDER_MS 10000 /* so long an image that is a folder of this machine is taken for what it was */
 #define MIN_FREE_BYTES (16 << 20)
 
@@ -83,7 +84,13 @@ static struct selfcheck_image *look_for(struct selfcheck *s, const struct engine
 	i->pins = pins;
 	i->build = build;
 	i->looked_at = clock_mono_ms();
-	i->failed_until = rc ? i->looked_at + IMAGE_RETRY_MS : 0;
+	i->wait_ms = !rc			     ? 0
+		     : !i->wait_ms		     ? IMAGE_FIRST_MS
+		     : 2 * i->wait_ms < IMAGE_MAX_MS ? 2 * i->wait_ms
+						     : IMAGE_MAX_MS;
+	i->failed_until = rc ? i->looked_at + i->wait_ms : 0;
+	if (!rc)
+		i->why[0] = 0;
 	if (!rc && i->digest[0] && strcmp(i->digest, digest) != 0)
 		log_at(LOG_INFO, "worker", "image %s is %s now", i->name, digest);
 	if (!s->told)
@@ -107,17 +114,25 @@ const struct selfcheck_image *selfcheck_image(struct selfcheck *s, const struct 
 					      const char *image)
 {
 	struct err e;
-	const struct selfcheck_image *i = known(s, image);
+	struct selfcheck_image *i = known(s, image);
 	int64_t now = clock_mono_ms();
 	bool stale = i && (i->failed_until		? now >= i->failed_until
 			   : rootfs_of(g->roots, image) ? now >= i->looked_at + FOLDER_MS
 							: false);
 	if (!i || stale || !same_terms(i, c)) {
 		i = look_for(s, g, c, image, &e);
-		if (i->failed_until)
+		if (i->failed_until && strncmp(i->why, e.msg, sizeof i->why - 1) != 0)
 			log_at(LOG_WARN, "worker", "%s; its tasks are left to other nodes", e.msg);
+		if (i->failed_until)
+			snprintf(i->why, sizeof i->why, "%.255s", e.msg);
 	}
 	return i->failed_until ? NULL : i;
+}
+
+int64_t selfcheck_again_at(const struct selfcheck *s, const char *image)
+{
+	const struct selfcheck_image *i = known(s, image);
+	return i ? i->failed_until : 0;
 }
 
 bool selfcheck_means(const struct selfcheck *s, const struct grid_config *c, const char *image, const char *digest)

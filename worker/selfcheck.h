@@ -18,6 +18,8 @@ struct selfcheck_image {
 	char ref[320];	      /* what the engine calls a pinned one by; "": by its name */
 	int64_t looked_at;    /* monotonic */
 	int64_t failed_until; /* likewise; 0: it is there */
+	int64_t wait_ms;      /* so long until it is looked for again */
+	char why[256];	      /* was told last; "": nothing was */
 };
 struct selfcheck {	   /* starts as {0} */
 	bool signatures;   /* the caller's to set: this grid's tasks are signed, so they must be checked */
@@ -41,9 +43,12 @@ bool selfcheck_disk(struct selfcheck *s, const char *dir);
  * pulled when it is missing; of a suspect engine a trial is run. True when trouble just ended. */
 bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_config *c, const char *dir);
 /* The image, with its digest; it is pulled when it is missing. NULL when it cannot be had, or is not the one that the
- * settings pin (asked again after a minute). Waits, serving the event loop. */
+ * settings pin (looked for again after 5 s, then less and less often, down to once a minute). Waits, serving the event
+ * loop. */
 const struct selfcheck_image *selfcheck_image(struct selfcheck *s, const struct engine *g, const struct grid_config *c,
 					      const char *image);
+/* When an image that cannot be had is looked for again; monotonic, 0: it is there, or was never looked for. */
+int64_t selfcheck_again_at(const struct selfcheck *s, const char *image);
 /* The same as it was when it was last looked for; does not wait. NULL: it cannot be had, or was never looked for. */
 const struct selfcheck_image *selfcheck_known(const struct selfcheck *s, const struct grid_config *c,
 					      const char *image);
