@@ -200,7 +200,6 @@ void node_read(struct node_view *v, const struct json *doc)
 				.instance = text(doc, "instance"),
 				.status = text(doc, "status"),
 				.trouble = text(doc, "trouble"),
-				.engine = text(doc, "engine"),
 				.slots = json_int(doc, "slots", 1),
 				.busy = json_int(doc, "busy", 0),
 				.waiting = json_int(doc, "waiting", 0)};

@@ -39,7 +39,7 @@ struct json *node_beat_of(const struct json *doc);
 /* Reads either; missing members give "" and 0, so that older registries can be read. doc is borrowed by the view. */
 struct node_view {
 	const struct json *doc;
-	const char *id, *instance, *status, *trouble, *engine;
+	const char *id, *instance, *status, *trouble;
 	int64_t seen, next_due; /* UTC seconds; 0: unknown */
 	int64_t slots, busy, waiting;
 };

@@ -33,6 +33,12 @@ static const struct json *build_of(const struct snapshot_node *n, const char *im
 	return one && one->type == JSON_OBJECT ? one : NULL;
 }
 
+static const char *engine_of(const struct snapshot_node *n)
+{
+	const char *engine = json_str(n->file, "engine"); /* a beat has none */
+	return engine ? engine : "";
+}
+
 static bool is_there(const struct json *it)
 {
 	return it && (it->type == JSON_STRING || it->boolean);
@@ -52,9 +58,9 @@ static void add_row(struct table *t, const char *image, const struct snapshot_no
 	enum paint p = !it ? PAINT_DIM : !is_there(it) || is_other(it, pins) ? PAINT_RED : PAINT_GREEN;
 	if (it && !digest)
 		snprintf(has, sizeof has, "%s",
-			 !it->boolean								? "no"
-			 : !strcmp(n->view.engine, "bwrap") || !strcmp(n->view.engine, "slurm") ? "its own /usr"
-												: "yes");
+			 !it->boolean							    ? "no"
+			 : !strcmp(engine_of(n), "bwrap") || !strcmp(engine_of(n), "slurm") ? "its own /usr"
+											    : "yes");
 	else if (digest)
 		snprintf(has, sizeof has, "%.*s", SHOWN, it->text);
 	const char *state = n && !is_there(it) ? json_str(build_of(n, image), "state") : NULL;
@@ -69,7 +75,7 @@ static void add_row(struct table *t, const char *image, const struct snapshot_no
 	table_cell(t, image, PAINT_NONE);
 	table_cell(t, n ? n->id : "none", n ? PAINT_NONE : PAINT_DIM);
 	table_cell(t, n ? node_state_name(n->state) : "", PAINT_NONE);
-	table_cell(t, n ? n->view.engine : "", PAINT_NONE);
+	table_cell(t, n ? engine_of(n) : "", PAINT_NONE);
 	table_cell(t, n ? has : "", p);
 }
 
@@ -119,7 +125,7 @@ static struct json *node_json(const struct snapshot_node *n, const char *image)
 	struct json *row = json_new(JSON_OBJECT);
 	json_set(row, "node", json_new_str(n->id));
 	json_set(row, "state", json_new_str(node_state_name(n->state)));
-	json_set(row, "engine", json_new_str(n->view.engine));
+	json_set(row, "engine", json_new_str(engine_of(n)));
 	json_set(row, "has", it ? json_new_bool(is_there(it)) : json_new(JSON_NULL));
 	if (build_of(n, image))
 		json_set(row, "build", json_copy(build_of(n, image)));
