@@ -209,7 +209,7 @@ check_root() { # ID
 	"$DGRID" audit
 }
 
-@test "an idle node looks again for an image that it lacked" {
+@test "an idle node looks again for an image that it lacked; why and image tell another image than the pinned one" {
 	root_files "$T/root"
 	task plain <<<'true'
 	rootfs_worker
@@ -218,6 +218,11 @@ check_root() { # ID
 	task pinned '{"image": "dgrid-test:1"}' <<<'true'
 	spawn "$T/log" "$DGRID" worker --node-id "$NODE" --rootfs "dgrid-test:1=$T/root" --work-dir "$T/w1"
 	wait_until 60 grep -q 'its tasks are left to other nodes' "$T/log"
+	other() { run -0 "$DGRID" why pinned && [[ "$output" == *"$NODE: its image dgrid-test:1 is another than the one that grid.json pins"* ]]; }
+	wait_until 60 other
+	run -0 "$DGRID" image
+	[[ "$output" == *" bwrap "*sha256:*", not as pinned"* ]]
+	"$DGRID" image --json | jq -e '.images[1].nodes[0] | .engine == "bwrap" and .has == false and (.digest | startswith("sha256:"))'
 	rm "$T/root/more" # the branch stands still
 	wait_until 60 ledger_has completed pinned
 	[ "$(grep -c 'its tasks are left to other nodes' "$T/log")" = 1 ]

@@ -250,10 +250,19 @@ static bool has_label(const struct json *own, const char *label)
 	return false;
 }
 
+/* FIT_ROOM: nothing is wrong with it. */
+static enum fit_kind look_at_image(const struct fit_node *n, const struct grid_config *c, const char *image)
+{
+	const char *name = image ? image : c->images[0] ? c->images[0] : "", *pins = config_pins(c, name);
+	const struct json *there = json_get(n->images, name);
+	if (there && there->type == JSON_BOOL && !there->boolean)
+		return FIT_IMAGE;
+	return there && there->type == JSON_STRING && pins && !config_pinned(pins, there->text) ? FIT_PIN : FIT_ROOM;
+}
+
 bool fit_has_image(const struct fit_node *n, const struct grid_config *c, const char *image)
 {
-	const struct json *there = json_get(n->images, image ? image : c->images[0] ? c->images[0] : "");
-	return !there || there->type != JSON_BOOL || there->boolean;
+	return look_at_image(n, c, image) == FIT_ROOM;
 }
 
 static const char processors[] = "processors", memory[] = "memory", disk[] = "disk";
@@ -282,8 +291,9 @@ size_t fit_never(const struct fit_node *n, const struct grid_config *c, const st
 		}
 	}
 	const char *image = json_str(task, "image");
-	if (!fit_has_image(n, c, image))
-		k = tell(out, k, (struct fit_obstacle){.kind = FIT_IMAGE, .what = image ? image : c->images[0]});
+	const enum fit_kind kind = look_at_image(n, c, image);
+	if (kind != FIT_ROOM)
+		k = tell(out, k, (struct fit_obstacle){.kind = kind, .what = image ? image : c->images[0]});
 	return k;
 }
 
@@ -412,6 +422,9 @@ const char *fit_words(const struct fit_obstacle *o, char words[240])
 		break;
 	case FIT_IMAGE:
 		snprintf(words, 240, "has no image %.160s", o->what);
+		break;
+	case FIT_PIN:
+		snprintf(words, 240, "its image %.160s is another than the one that grid.json pins", o->what);
 		break;
 	case FIT_NEVER:
 		if (!o->most && !o->ours)

@@ -73,6 +73,7 @@ enum fit_kind {
 	FIT_LABEL, /* the node does not carry it */
 	FIT_NEVER, /* more than the node gives one task, or has in all */
 	FIT_IMAGE, /* not there, and could not be had */
+	FIT_PIN,   /* the one of that name is another than the settings pin */
 	FIT_ROOM,  /* too little is free now */
 };
 struct fit_obstacle {
@@ -86,7 +87,8 @@ struct fit_obstacle {
  */
 size_t fit_never(const struct fit_node *n, const struct grid_config *c, const struct json *task,
 		 const struct fit_want *w, struct fit_obstacle *out);
-/* False: the node has found that it cannot have the image. NULL: the usual one. */
+/* False: the node has found that it cannot have the image, or has another than the settings pin. NULL: the usual one.
+ */
 bool fit_has_image(const struct fit_node *n, const struct grid_config *c, const char *image);
 bool fit_suits(const struct fit_node *n, const struct grid_config *c, const struct json *task); /* but for its image */
 /* What keeps it from there now; slots are not counted. 0: it fits. */

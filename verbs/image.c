@@ -119,14 +119,14 @@ static void tell_text(const struct snapshot *s)
 	buf_clear(&out);
 }
 
-static struct json *node_json(const struct snapshot_node *n, const char *image)
+static struct json *node_json(const struct snapshot_node *n, const char *image, const char *pins)
 {
 	const struct json *it = said(n, image);
 	struct json *row = json_new(JSON_OBJECT);
 	json_set(row, "node", json_new_str(n->id));
 	json_set(row, "state", json_new_str(node_state_name(n->state)));
 	json_set(row, "engine", json_new_str(engine_of(n)));
-	json_set(row, "has", it ? json_new_bool(is_there(it)) : json_new(JSON_NULL));
+	json_set(row, "has", it ? json_new_bool(is_there(it) && !is_other(it, pins)) : json_new(JSON_NULL));
 	if (build_of(n, image))
 		json_set(row, "build", json_copy(build_of(n, image)));
 	json_set(row, "digest", it && it->type == JSON_STRING ? json_copy(it) : json_new(JSON_NULL));
@@ -145,7 +145,7 @@ static void tell_json(const struct snapshot *s)
 		}
 		for (size_t k = 0; k < s->n_nodes; k++)
 			if (s->nodes[k].state != NODE_LEFT)
-				json_append(nodes, node_json(&s->nodes[k], s->config.images[i]));
+				json_append(nodes, node_json(&s->nodes[k], s->config.images[i], s->config.pins[i]));
 		json_set(one, "image", json_new_str(s->config.images[i]));
 		json_set(one, "default", json_new_bool(!i));
 		json_set(one, "digests", pins);

@@ -96,7 +96,8 @@ static struct selfcheck_image *look_for(struct selfcheck *s, const struct engine
 	if (!s->told)
 		s->told = json_new(JSON_OBJECT);
 	const struct json *before = json_get(s->told, i->name);
-	struct json *now = rc || !digest[0] ? json_new_bool(!rc) : json_new_str(digest);
+	/* With rc: another than the settings pin. */
+	struct json *now = digest[0] ? json_new_str(digest) : json_new_bool(!rc);
 	s->news = s->news || (before ? !same_word(before, now) : rc != 0);
 	json_set(s->told, i->name, now);
 	snprintf(i->digest, sizeof i->digest, "%s", rc ? "" : digest);

@@ -30,8 +30,10 @@ static int find_built(const struct engine *g, const char *name, const char *tree
 		      struct err *e)
 {
 	int64_t mb;
-	if (engine_built(g, tree, digest, &mb, e))
+	if (engine_built(g, tree, digest, &mb, e)) {
+		digest[0] = 0;
 		return err_wrap(e, "image '%s' is to be built", name);
+	}
 	snprintf(ref, 320, "%s", digest);
 	return 0;
 }
@@ -43,8 +45,10 @@ int trial_find(const struct engine *g, const char *name, const char *pins, const
 	if (build)
 		return find_built(g, name, build, digest, ref, e);
 	if (!pins || !engine_images(g->kind)) {
-		if (engine_image(g, name, digest, e))
+		if (engine_image(g, name, digest, e)) {
+			digest[0] = 0;
 			return -1;
+		}
 		if (!pins || config_pinned(pins, digest))
 			return 0;
 		return err_set(e, ERR_UNAVAILABLE, "image '%s' is %s here, and grid.json pins it to sha256:%.64s%s",
@@ -56,6 +60,7 @@ int trial_find(const struct engine *g, const char *name, const char *pins, const
 		if (!engine_image_exact(g, name, digest, ref, e))
 			return 0;
 	}
+	digest[0] = 0;
 	return -1;
 }
 

@@ -9,8 +9,9 @@
 #define TRIAL_ENGINES ENGINES
 
 /* The image of that name; where pins (of config_pins) are not NULL, one of these digests. It is pulled when it is
- * missing; but one that is built from a tree (of config_build) is here or not. digest: see engine_image; ref: what the
- * engine calls one by that is pinned or built, "": its name. Serves the event loop. */
+ * missing; but one that is built from a tree (of config_build) is here or not. digest: see engine_image, and after a
+ * failure that of the one that is here in its place, if it is known; ref: what the engine calls one by that is pinned
+ * or built, "": its name. Serves the event loop. */
 int trial_find(const struct engine *g, const char *name, const char *pins, const char *build, char digest[96],
 	       char ref[320], struct err *e);
 /* The first image of the grid that is to be had, by what the engine calls it; the caller's. NULL: none is, and e says
