@@ -108,6 +108,9 @@ check_words() {
 	run -64 "$DGRID" worker --node-id n1 --engine slurm --slurm-options --partition=none --work-dir "$T/w1"
 	echo "$output"
 	[[ "$output" == *"Slurm has no partition 'none'"* ]]
+	run -64 "$DGRID" worker --node-id n1 --engine slurm --slurm-options '--exclude=n[1-2]' --work-dir "$T/w1"
+	echo "$output"
+	[[ "$output" == *"--exclude and --constraint leave no node of the partition"* ]]
 	run -69 "$DGRID" worker --node-id n1 --engine slurm --slurm-options --partition=small --work-dir "$T/w1" --once
 	echo "$output"
 	[[ "$output" == *"would wait for ever: Partition"* ]]

@@ -12,29 +12,61 @@
 /* ---- what a cluster has ---- */
 
 /* sinfo's columns. A node stands there once for each of its partitions. */
-enum { PARTITION, NODE, STATE, CPUS, MEMORY, GRES, BUSY, COLUMNS };
-#define FORMAT "%P|%N|%T|%c|%m|%G|%C"
+enum { PARTITION, NODE, STATE, CPUS, MEMORY, GRES, BUSY, FEATURES, COLUMNS };
+#define FORMAT "%P|%N|%T|%c|%m|%G|%C|%f"
 
-/* The value of an option among options; NULL: it is not there. The caller's. */
+/* The value of an option among options, of which the last counts; NULL: it is not there. The caller's. */
 static char *option_of(const char *options, const char *name)
 {
 	size_t n = strlen(name);
+	char *value = NULL;
 	for (const char *p = options; *p;) {
 		size_t len = strcspn(p, " ");
-		if (len > n && !strncmp(p, name, n) && p[n] == '=')
-			return xstrndup(p + n + 1, len - n - 1);
+		if (len > n && !strncmp(p, name, n) && p[n] == '=') {
+			free(value);
+			value = xstrndup(p + n + 1, len - n - 1);
+		}
 		p += len + strspn(p + len, " ");
 	}
-	return NULL;
+	return value;
 }
 
-static bool in_list(const char *list, const char *name)
+static bool in_list(const char *list, const char *name, size_t n)
 {
-	size_t n = strlen(name);
-	for (const char *p = list; *p; p += strcspn(p, ","), p += *p == ',')
-		if (strcspn(p, ",") == n && !strncmp(p, name, n))
+	for (const char *p = list; *p; p += strcspn(p, ",\n"), p += *p != 0)
+		if (strcspn(p, ",\n") == n && !strncmp(p, name, n))
 			return true;
 	return false;
+}
+
+/* "big", "big&x86" or "big|x86": of what else a constraint may say, Slurm alone knows what it means. */
+static bool is_plain(const char *constraint)
+{
+	for (const char *p = constraint; *p; p++)
+		if (strchr("()[]{}*!,", *p))
+			return false;
+	return !strchr(constraint, '&') || !strchr(constraint, '|');
+}
+
+static bool has_features(const char *features, const char *constraint)
+{
+	bool any = strchr(constraint, '|') != NULL, has = !any;
+	for (const char *p = constraint; *p; p += *p != 0) {
+		size_t n = strcspn(p, "&|");
+		bool this = in_list(features, p, n);
+		has = any ? has || this : has && this;
+		p += n;
+	}
+	return has;
+}
+
+const char *slurm_unheeded(const char *options)
+{
+	char *reservation = option_of(options, "--reservation"), *constraint = option_of(options, "--constraint");
+	const char *word = constraint && !is_plain(constraint) ? "--constraint" : reservation ? "--reservation" : "";
+	free(reservation);
+	free(constraint);
+	return word;
 }
 
 /* Flags follow the word: '~' and '#' stand for a node that is switched on at need; others for one that will not run
@@ -90,11 +122,44 @@ static void add_node(struct slurm_room *r, char *const column[COLUMNS])
 	add_gres(r, column[GRES]);
 }
 
-int slurm_room_read(const char *sinfo, const char *options, struct slurm_room *r, struct err *e)
+/* What of the partition is left, and of that what can be used. */
+struct filter {
+	char *partition, *constraint; /* NULL: the default one; none */
+	const char *listed, *excluded;
+	struct strs seen;
+	bool any, left; /* a node of the partition; and one that the others let jobs use */
+};
+
+static void judge_line(struct filter *f, char *column[COLUMNS], struct slurm_room *r)
 {
-	char *wanted = option_of(options, "--partition");
-	struct strs seen = {0};
-	bool any = false;
+	char *star = strchr(column[PARTITION], '*');
+	const char *node = column[NODE];
+	if (star)
+		*star = 0;
+	if (f->partition ? !in_list(f->partition, column[PARTITION], strlen(column[PARTITION])) : !star)
+		return;
+	f->any = true;
+	if ((f->listed && !in_list(f->listed, node, strlen(node))) ||
+	    (f->excluded && in_list(f->excluded, node, strlen(node))) ||
+	    (f->constraint && !has_features(column[FEATURES], f->constraint)))
+		return;
+	f->left = true;
+	if (!strs_has(&f->seen, node) && is_usable(column[STATE]))
+		add_node(r, column);
+	strs_add(&f->seen, node);
+}
+
+int slurm_room_read(const char *sinfo, const char *options, const char *listed, const char *excluded,
+		    struct slurm_room *r, struct err *e)
+{
+	struct filter f = {.partition = option_of(options, "--partition"),
+			   .constraint = option_of(options, "--constraint"),
+			   .listed = listed,
+			   .excluded = excluded};
+	if (f.constraint && !is_plain(f.constraint)) {
+		free(f.constraint);
+		f.constraint = NULL;
+	}
 	*r = (struct slurm_room){0};
 	for (const char *p = sinfo; *p;) {
 		size_t len = strcspn(p, "\n"), n = 0;
@@ -106,34 +171,49 @@ int slurm_room_read(const char *sinfo, const char *options, struct slurm_room *r
 			if (rest)
 				*rest++ = 0;
 		}
-		char *star = n ? strchr(column[PARTITION], '*') : NULL;
-		if (star)
-			*star = 0;
-		if (n == COLUMNS && (wanted ? in_list(wanted, column[PARTITION]) : star != NULL)) {
-			any = true;
-			if (!strs_has(&seen, column[NODE]) && is_usable(column[STATE]))
-				add_node(r, column);
-			strs_add(&seen, column[NODE]);
-		}
+		if (n == COLUMNS)
+			judge_line(&f, column, r);
 		free(line);
 	}
-	strs_clear(&seen);
-	if (!any && wanted)
-		err_set(e, ERR_USAGE, "Slurm has no partition '%s' (try: sinfo)", wanted);
-	else if (!any)
+	if (!f.any && f.partition)
+		err_set(e, ERR_USAGE, "Slurm has no partition '%s' (try: sinfo)", f.partition);
+	else if (!f.any)
 		err_set(e, ERR_USAGE, "Slurm has no default partition (try: --slurm-options --partition=NAME)");
-	free(wanted);
-	return any ? 0 : -1;
+	else if (!f.left)
+		err_set(e, ERR_USAGE,
+			"--nodelist, --exclude and --constraint leave no node of the partition (try: sinfo --Node "
+			"--Format=nodelist,features)");
+	strs_clear(&f.seen);
+	free(f.partition);
+	free(f.constraint);
+	return f.left ? 0 : -1;
+}
+
+/* The nodes of such an option, a line each; *names NULL: it is not there. The caller's. */
+static int nodes_of(const char *options, const char *option, char **names, struct err *e)
+{
+	char *list = option_of(options, option);
+	const char *argv[] = {"scontrol", "show", "hostnames", list, NULL};
+	struct buf out = {0};
+	int rc = !list ? 0 : engine_ask_all(argv, ENGINE_PROBE_MS, &out, e);
+	*names = list && !rc ? xstrdup(out.data ? out.data : "") : NULL;
+	buf_clear(&out);
+	free(list);
+	return rc;
 }
 
 int slurm_room(const char *options, struct slurm_room *r, struct err *e)
 {
 	const char *argv[] = {"sinfo", "--noheader", "--Node", "--format", FORMAT, NULL};
 	struct buf out = {0};
+	char *listed = NULL, *excluded = NULL;
 	*r = (struct slurm_room){0};
-	int rc = engine_ask_all(argv, ENGINE_PROBE_MS, &out, e);
-	if (!rc)
-		rc = slurm_room_read(out.data, options, r, e);
+	int rc = nodes_of(options, "--nodelist", &listed, e) || nodes_of(options, "--exclude", &excluded, e) ||
+			 engine_ask_all(argv, ENGINE_PROBE_MS, &out, e)
+		     ? -1
+		     : slurm_room_read(out.data ? out.data : "", options, listed, excluded, r, e);
+	free(listed);
+	free(excluded);
 	buf_clear(&out);
 	return rc;
 }

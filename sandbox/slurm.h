@@ -24,9 +24,12 @@ struct slurm_room {
 	size_t n_gres;
 };
 /* options: as slurm_options takes them; "": none. ERR_UNAVAILABLE: Slurm does not answer; ERR_USAGE: there is no such
- * partition. */
+ * partition, or no such node in it. */
 int slurm_room(const char *options, struct slurm_room *out, struct err *e);
-int slurm_room_read(const char *sinfo, const char *options, struct slurm_room *out, struct err *e);
+/* listed, excluded: the nodes of --nodelist and --exclude, a line each; NULL: the option is not there. */
+int slurm_room_read(const char *sinfo, const char *options, const char *listed, const char *excluded,
+		    struct slurm_room *out, struct err *e);
+const char *slurm_unheeded(const char *options); /* which of them may keep jobs from nodes that are counted; "": none */
 void slurm_room_clear(struct slurm_room *r);
 /* "--partition=cpu --account=x": only words that say where and for whom jobs run. */
 int slurm_options(const char *text, struct err *e);

@@ -16,33 +16,81 @@ static int64_t gres(const struct slurm_room *r, const char *name)
 
 static void room(void)
 {
-	static const char sinfo[] = "cpu*|a1|mixed|64|256000|gpu:a100:4(S:0-1),license:2|40/24/0/64\n"
-				    "long|a1|mixed|64|256000|gpu:a100:4(S:0-1),license:2|40/24/0/64\n"
-				    "cpu*|a2|idle|32|128000|gpu:1(S:0,1),nic|0/32/0/32\n"
-				    "cpu*|a3|idle~|32|128000|(null)|0/32/0/32\n"
-				    "cpu*|a4|idle*|32|128000|gpu:8|0/0/32/32\n"
-				    "cpu*|a5|drained|32|128000|gpu:8|0/0/32/32\n"
-				    "cpu*|a6|mixed$|32|128000|gpu:8|0/32/0/32\n"
+	static const char sinfo[] = "cpu*|a1|mixed|64|256000|gpu:a100:4(S:0-1),license:2|40/24/0/64|(null)\n"
+				    "long|a1|mixed|64|256000|gpu:a100:4(S:0-1),license:2|40/24/0/64|(null)\n"
+				    "cpu*|a2|idle|32|128000|gpu:1(S:0,1),nic|0/32/0/32|(null)\n"
+				    "cpu*|a3|idle~|32|128000|(null)|0/32/0/32|(null)\n"
+				    "cpu*|a4|idle*|32|128000|gpu:8|0/0/32/32|(null)\n"
+				    "cpu*|a5|drained|32|128000|gpu:8|0/0/32/32|(null)\n"
+				    "cpu*|a6|mixed$|32|128000|gpu:8|0/32/0/32|(null)\n"
 				    "cpu*|a7|down\n"
-				    "old|b1|allocated|8|1|(null)|8/0/0/8\n";
+				    "old|b1|allocated|8|1|(null)|8/0/0/8|(null)\n";
 	struct slurm_room r;
 	struct err e;
-	CHECK(!slurm_room_read(sinfo, "", &r, &e) && r.nodes == 3 && r.cpus == 128 && r.idle == 88 &&
+	CHECK(!slurm_room_read(sinfo, "", NULL, NULL, &r, &e) && r.nodes == 3 && r.cpus == 128 && r.idle == 88 &&
 		  r.memory_mb == 512000 && r.node_cpus == 64 && r.node_mb == 256000,
 	      "what is up in the default partition");
 	CHECK(gres(&r, "gpu") == 5 && gres(&r, "license") == 2 && gres(&r, "nic") == 1 && r.n_gres == 3, "gres");
 	slurm_room_clear(&r);
-	CHECK(!slurm_room_read(sinfo, "--account=x --partition=long,cpu", &r, &e) && r.nodes == 3 && r.cpus == 128,
+	CHECK(!slurm_room_read(sinfo, "--account=x --partition=long,cpu", NULL, NULL, &r, &e) && r.nodes == 3 &&
+		  r.cpus == 128,
 	      "a node of two partitions is one");
 	slurm_room_clear(&r);
-	CHECK(!slurm_room_read(sinfo, "--partition=old", &r, &e) && r.nodes == 1 && r.memory_mb == 0 && r.idle == 0,
+	CHECK(!slurm_room_read(sinfo, "--partition=old", NULL, NULL, &r, &e) && r.nodes == 1 && r.memory_mb == 0 &&
+		  r.idle == 0,
 	      "memory that nobody counts");
 	slurm_room_clear(&r);
-	CHECK(slurm_room_read(sinfo, "--partition=cp", &r, &e) && e.class == ERR_USAGE && strstr(e.msg, "'cp'"),
+	CHECK(slurm_room_read(sinfo, "--partition=cp", NULL, NULL, &r, &e) && e.class == ERR_USAGE &&
+		  strstr(e.msg, "'cp'"),
 	      "no such partition");
-	CHECK(slurm_room_read("old|b1|idle|8|1|(null)|0/8/0/8\n", "", &r, &e) && strstr(e.msg, "no default partition"),
+	CHECK(slurm_room_read("old|b1|idle|8|1|(null)|0/8/0/8|(null)\n", "", NULL, NULL, &r, &e) &&
+		  strstr(e.msg, "no default partition"),
 	      "no default");
-	CHECK(slurm_room_read("", "", &r, &e), "no word is no room");
+	CHECK(slurm_room_read("", "", NULL, NULL, &r, &e), "no word is no room");
+}
+
+/* Words that keep jobs from some of the nodes keep those out of the offer. */
+static void narrowed(void)
+{
+	static const char sinfo[] = "cpu*|a1|idle|1|100|gpu:1|0/1/0/1|big,x86\n"
+				    "cpu*|a2|idle|2|200|(null)|0/2/0/2|x86\n"
+				    "cpu*|a10|idle|4|400|(null)|0/4/0/4|(null)\n"
+				    "cpu*|a3|down|8|800|(null)|0/0/8/8|arm\n";
+	static const struct {
+		const char *options, *listed, *excluded;
+		int64_t cpus, most; /* cpus -1: an error */
+	} rows[] = {{"", NULL, NULL, 7, 4},
+		    {"--nodelist=a[1-2]", "a1\na2\n", NULL, 3, 2},
+		    {"--exclude=a10", NULL, "a10\n", 3, 2},
+		    {"--exclude=a1,b1", NULL, "a1\nb1\n", 6, 4},
+		    {"--nodelist=x --exclude=y", "a1\na10\n", "a10\n", 1, 1},
+		    {"--constraint=x86", NULL, NULL, 3, 2},
+		    {"--constraint=x86&big", NULL, NULL, 1, 1},
+		    {"--constraint=arm|big", NULL, NULL, 1, 1},
+		    {"--constraint=x8", NULL, NULL, -1, 0},
+		    {"--constraint=arm", NULL, NULL, 0, 0},
+		    {"--constraint=[x86|arm]", NULL, NULL, 7, 4},
+		    {"--constraint=big --constraint=x86 --exclude=z", NULL, "a1\n", 2, 2},
+		    {"--nodelist=b1", "b1\n", NULL, -1, 0}};
+	static const struct {
+		const char *options, *word;
+	} unheeded[] = {{"--partition=a --constraint=a&b-c.d --exclude=x --qos=y", ""},
+			{"--constraint=a*2", "--constraint"},
+			{"--constraint=a,b", "--constraint"},
+			{"--constraint=!a", "--constraint"},
+			{"--constraint=a&b|c", "--constraint"},
+			{"--reservation=r", "--reservation"}};
+	struct slurm_room r;
+	struct err e;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		int rc = slurm_room_read(sinfo, rows[i].options, rows[i].listed, rows[i].excluded, &r, &e);
+		CHECK(rows[i].cpus < 0 ? rc && e.class == ERR_USAGE && strstr(e.msg, "no node")
+				       : !rc && r.cpus == rows[i].cpus && r.node_cpus == rows[i].most,
+		      rows[i].options);
+		slurm_room_clear(&r);
+	}
+	for (size_t i = 0; i < sizeof unheeded / sizeof *unheeded; i++)
+		CHECK(!strcmp(slurm_unheeded(unheeded[i].options), unheeded[i].word), unheeded[i].options);
 }
 
 static void options(void)
@@ -184,6 +232,7 @@ static void ends(void)
 int main(void)
 {
 	room();
+	narrowed();
 	options();
 	jobs();
 	handed_over();

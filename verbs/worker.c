@@ -1,5 +1,6 @@
 #include "worker/worker.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "sandbox/slurm.h"
 #include "schema/fit.h"
 #include "verbs/verbs.h"
@@ -283,6 +284,11 @@ static int find_cluster(struct settings *s, struct err *e)
 		return -1;
 	if (!s->room.nodes)
 		return err_set(e, ERR_UNAVAILABLE, "none of the cluster's nodes is up (try: sinfo)");
+	if (*slurm_unheeded(s->cluster.options))
+		log_at(LOG_WARN, "worker",
+		       "all nodes of the partition are offered: which of them %s leaves is not known here (say what "
+		       "they have with --cpus, --memory, --max-cpus, --max-memory and --resource)",
+		       slurm_unheeded(s->cluster.options));
 	char *whole = realpath(o->work_dir, NULL);
 	s->cluster.folder = xasprintf("%s/jobs", whole ? whole : o->work_dir);
 	free(whole);
