@@ -61,7 +61,7 @@ ended() { ! ledger_has in_progress "$1" && ! ledger_has queue "$1"; }
 	# It is not shown as running, and those that run are.
 	shown() {
 		run -0 "$DGRID" status --all
-		[[ "$output" =~ 2\ running,\ ([0-9]+)\ claimed\ and\ waiting\ for\ a\ slot ]] && [ "$(grep -cE '^s[0-9]+ .* running ' <<<"$output")" = 2 ] &&
+		[[ "$output" =~ 2\ running,\ ([0-9]+)\ claimed\ and\ waiting, ]] && [ "$(grep -cE '^s[0-9]+ .* running ' <<<"$output")" = 2 ] &&
 			[ "$(grep -cE '^s[0-9]+ .* claimed .*waits for a slot' <<<"$output")" = "${BASH_REMATCH[1]}" ]
 	}
 	wait_until 60 shown
