@@ -143,6 +143,11 @@ check_history() {
 	wait_until 60 says small1 "attic keeps its room for large, which has waited"
 	says large "attic: 1 of 3 seat free, 3 wanted, frees about"
 	says large "attic keeps its room for it, which has waited"
+	[[ "$output" != *"smaller tasks may take it"* ]]
+	"$DGRID" submit --id young --resource seat=3 --priority 9 -- true
+	run -0 "$DGRID" why young
+	[[ "$output" == *"3 wanted, frees about "*"; smaller tasks may take it until room is kept for the first in line, from "*" UTC on"* ]]
+	"$DGRID" cancel young
 	ledger_has queue small1
 	# What ends before it could begin goes first.
 	"$DGRID" submit --id quick --resource seat=1 --timeout 10 -- true

@@ -116,10 +116,15 @@ static bool why_room(const struct snapshot *s, const struct snapshot_task *t, si
 {
 	const struct room *room = &r->rooms.v[at];
 	const char *id = s->nodes[at].id;
-	char words[240], until[40], since[24];
+	char words[240], until[40], since[24], kept[40], rest[160] = "";
+	int64_t ready = fit_ready_since(t->doc);
+	if (ready > 0 && !f->kept && room->kept_for != t && !fit_is_due(ready, s->now))
+		snprintf(rest, sizeof rest,
+			 "; smaller tasks may take it until room is kept for the first in line, from %s on",
+			 about(ready + FIT_PATIENCE_SECONDS, s->now, kept));
 	for (size_t i = 0; i < f->n_now; i++)
-		because(r, "room", "%s: %s, frees about %s", id, fit_words(&f->now[i], words),
-			about(f->free_at, s->now, until));
+		because(r, "room", "%s: %s, frees about %s%s", id, fit_words(&f->now[i], words),
+			about(f->free_at, s->now, until), rest);
 	if (room->kept_for == t)
 		because(r, "kept", "%s keeps its room for it, which has waited %s: about %s it fits", id,
 			report_span(s->now - room->kept_since, since), about(room->kept_until, s->now, until));
