@@ -108,7 +108,7 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 	[[ "$output" == *"node n1 lacks the label gpu"* ]]
 	wait_until 20 sh -c '"$1" why plain | grep -q "all 1 slots of node n1 are busy"' sh "$DGRID"
 	run -0 "$DGRID" why plain
-	[[ "$output" == *"1 queued task goes first"* ]]
+	[[ "$output" == *"1 queued task stands before it"* ]]
 	run -0 "$DGRID" why --json busy
 	[ "$(json 'o["state"], o["reasons"][0]["code"]')" = "in_progress running" ]
 	"$DGRID" cancel busy
@@ -205,7 +205,7 @@ put() {
 		tasks/failed/odd.json '[]' nodes/n1.json "{\"node_id\": \"n1\", \"status\": \"active\", \"slots\": 1, \"last_heartbeat\": \"$(date -u +%FT%TZ)\"}"
 	for expect in older:0 one:1 three:2 two:3 younger:4; do
 		run -0 "$DGRID" why "${expect%:*}"
-		n=$(sed -n -E 's/^ +([0-9]+) queued tasks? go.* first.*/\1/p' <<<"$output")
+		n=$(sed -n -E 's/^ +([0-9]+) queued tasks? stands? before it.*/\1/p' <<<"$output")
 		[ "${n:-0}" = "${expect#*:}" ]
 	done
 	[[ "$output" == *"dgrid worker --labels a,b"* ]]

@@ -101,6 +101,43 @@ static void order(void)
 	end();
 }
 
+/* Nodes that race draw among the first few, and do not leave the first for long. */
+static void spread(void)
+{
+	char id[16], lead[16] = "";
+	bool left[40], others = false;
+	int waited = 0;
+	begin("{}");
+	for (int i = 0; i < 40; i++) {
+		char *made = xasprintf("\"created_at\": \"2026-01-01T00:%02d:00Z\"", i);
+		snprintf(id, sizeof id, "t%02d", i);
+		put("queue", id, made);
+		left[i] = true;
+		free(made);
+	}
+	for (int n = 0; n < 40; n++) {
+		struct pick pick = {0};
+		int first = 0, got, before = 0;
+		while (!left[first])
+			first++;
+		CHECK(choose(&ch, &l, &config, "n1", NOW, 1, 4, &pick) == 1, "one");
+		got = (int)strtol(pick.id + 1, NULL, 10);
+		for (int i = 0; i < got; i++)
+			before += left[i];
+		CHECK(before < 4, "one of the first four");
+		snprintf(id, sizeof id, "t%02d", first);
+		waited = strcmp(id, lead) ? 1 : waited + 1;
+		memcpy(lead, id, sizeof lead);
+		CHECK(waited <= 4, "the first was left for long");
+		others = others || before;
+		left[got] = false;
+		drop("queue", pick.id);
+		pick_clear(&pick);
+	}
+	CHECK(others, "not always the first");
+	end();
+}
+
 #define G(n) "\"concurrency_group\": \"g\", \"created_at\": \"2026-01-0" n "T00:00:00Z\""
 static void groups(void)
 {
@@ -399,6 +436,7 @@ int main(void)
 	left();
 	pauses();
 	order();
+	spread();
 	groups();
 	shares();
 	signers();

@@ -164,8 +164,8 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 	}
 	why_nodes(s, t, r);
 	if (ahead)
-		because(r, "ahead", "%zu queued task%s go%s first (higher priority, older or larger)", ahead,
-			ahead == 1 ? "" : "s", ahead == 1 ? "es" : "");
+		because(r, "ahead", "%zu queued task%s stand%s before it (higher priority, older or larger)", ahead,
+			ahead == 1 ? "" : "s", ahead == 1 ? "s" : "");
 }
 
 /* In a grid of signed tasks: whose signature counts, or why none does. False: it does not go on without one. */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define UNREAD_WAIT_SECONDS 2
+#define PASSED_MAX 3
 
 enum verdict { READY, OTHERS, INVALID, UNREAD };
 struct chooser_known {
@@ -303,6 +304,7 @@ struct line {
 	size_t n_later;
 	bool ahead;			  /* what is drawn now waits in this node, until it has a slot and room */
 	const struct chooser_known *turn; /* room was kept for it: it goes first once it fits; NULL: nobody */
+	const struct chooser_known *lead; /* the first at the first draw */
 };
 
 static size_t running(const struct line *q, const struct chooser_known *k)
@@ -311,8 +313,9 @@ static size_t running(const struct line *q, const struct chooser_known *k)
 }
 
 /* Draws among the first `spread` of the same priority that are as large as the first, with the fewest running of their
- * submitters where that counts. No task goes before the one whose turn it is. The drawn one stands at `first` then. */
-static struct chooser_known *draw(struct line *q)
+ * submitters where that counts. No task goes before the one whose turn it is, and few before the first. The drawn one
+ * stands at `first` then. */
+static struct chooser_known *draw(const struct chooser *ch, struct line *q)
 {
 	size_t first = q->first, end = first, least = SIZE_MAX, n = 0;
 	if (q->v[first] == q->turn)
@@ -327,7 +330,9 @@ static struct chooser_known *draw(struct line *q)
 	const struct chooser_known *lead = q->v[at];
 	for (size_t i = at; i < end; i++)
 		n += running(q, q->v[i]) == least && is_like(q->v[i], lead);
-	size_t chosen = dice(n < q->spread ? n : q->spread);
+	q->lead = q->lead ? q->lead : lead;
+	bool now = lead == q->lead && ch->passed >= PASSED_MAX && !strcmp(ch->passed_id, lead->id);
+	size_t chosen = now ? 0 : dice(n < q->spread ? n : q->spread);
 	while (running(q, q->v[at]) != least || !is_like(q->v[at], lead) || chosen--)
 		at++;
 	struct chooser_known *k = q->v[at];
@@ -490,6 +495,17 @@ static void remember_kept(struct chooser *ch, const struct line *q)
 	ch->kept_until = q->kept ? q->kept_until : 0;
 }
 
+/* How often in a row others were chosen and not the first. */
+static void remember_passed(struct chooser *ch, const struct line *q)
+{
+	size_t i = q->first;
+	while (i < q->n && q->v[i] != q->lead)
+		i++;
+	const char *id = q->lead && i < q->n ? q->lead->id : "";
+	ch->passed = strcmp(ch->passed_id, id) ? *id != 0 : ch->passed + 1;
+	snprintf(ch->passed_id, sizeof ch->passed_id, "%s", id);
+}
+
 static void end_line(struct line *q)
 {
 	for (size_t i = 0; i < q->shares.n; i++)
@@ -564,7 +580,7 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 		pass_by_full(&q, c, ch);
 		if (q.first == q.n)
 			break;
-		struct chooser_known *k = draw(&q);
+		struct chooser_known *k = draw(ch, &q);
 		if (q.ahead && never_ahead(c, k)) {
 			q.first++;
 			continue;
@@ -581,6 +597,8 @@ size_t choose(struct chooser *ch, struct ledger *l, const struct grid_config *c,
 			q.shares.v[k->share].running++;
 	}
 	remember_kept(ch, &q);
+	if (got)
+		remember_passed(ch, &q);
 	end_line(&q);
 	ch->unread = whole ? 0 : ch->unread + 1;
 	ch->told_unread = ch->told_unread && !whole;

@@ -1,8 +1,9 @@
 /* chooser: which queued tasks a node takes next. Higher priority first, then (with fair_share) those of the submitter
  * with the fewest running, then the oldest; among the `spread` first of those at random, so that racing nodes do not
- * all want the same ones. What may not run beside what runs, or does not fit, is passed by, but not for long: for what
- * has waited a minute for room here, room is kept. Remembers what it read: a queue file is parsed again only after it
- * changed. n = choose(&ch, &ledger, &config, now, want, spread, picks) ... chooser_clear
+ * all want the same ones, but the first of them is passed by a few times at most. What may not run beside what runs, or
+ * does not fit, is passed by, but not for long: for what has waited a minute for room here, room is kept. Remembers
+ * what it read: a queue file is parsed again only after it changed. n = choose(&ch, &ledger, &config, now, want,
+ * spread, picks) ... chooser_clear
  */
 #ifndef CHOOSER_H
 #define CHOOSER_H
@@ -38,6 +39,8 @@ struct chooser {		     /* starts as {0}, node set */
 	/* For whom this node keeps its room, and by when it has enough; "": nobody. */
 	char kept_for[65];
 	int64_t kept_until;
+	char passed_id[65]; /* who was the first and not chosen, and how often in a row */
+	unsigned passed;
 	struct chooser_known *known; /* sorted by id */
 	bool told_unread;
 	unsigned unread; /* so many times in a row something of the queue could not be read, by this machine's fault */

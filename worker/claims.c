@@ -90,7 +90,8 @@ size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledge
 	w->chooser.ahead = want > free_seats ? want - free_seats : 0;
 	w->chooser.sharers = w->turns.n;
 	/* Alone, a node takes the oldest; where others race, they should not all want the same. */
-	size_t spread = w->turns.n > 1 ? 4 * (size_t)w->o->slots + 16 : 1;
+	size_t most_apart = 4 * seats + 16, apart = 2 * seats * w->turns.n;
+	size_t spread = w->turns.n < 2 ? 1 : apart < most_apart ? apart : most_apart;
 	w->chooser.said = said;
 	w->chooser.n_said = n_said;
 	struct pick *picks = xcalloc(want + 1, sizeof *picks);
