@@ -67,6 +67,8 @@ audited() {
 	wait_until 60 ledger_has in_progress long
 	run -66 --separate-stderr "$DGRID" drain nobody
 	[[ "$stderr" == *"no node 'nobody' in this grid"*"--force"* ]]
+	run -66 --separate-stderr "$DGRID" undrain nobody
+	[[ "$stderr" == *"no node 'nobody' in this grid (see: dgrid nodes)"* ]]
 	run -66 --separate-stderr "$DGRID" drain --label small
 	[[ "$stderr" == *"carries the label small"* ]]
 	run -0 "$DGRID" drain --force later

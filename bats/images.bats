@@ -241,6 +241,7 @@ check_root() { # ID
 	sub --id reads --secret db-password --key "$T/ann" -- "$reads"
 	once
 	[ "$(field reads 'r["status"]') $(digest reads)" = "success $pin" ]
+	"$DGRID" nodes | grep -q 'GB disk; secret.* db-password'
 	chmod 600 "$T/root/etc/mark"
 	sub --id later --secret db-password --key "$T/ann" -- "$reads"
 	once

@@ -190,6 +190,11 @@ check_history() {
 }
 
 @test "submit and validate say what is wrong with what a task asks for, worker with what it offers" {
+	for i in '--resource gpu=1,gpu=2' '--resource gpu=1 --resource gpu=1'; do
+		# shellcheck disable=SC2086 # words
+		run -64 "$DGRID" submit --id x $i -- true
+		[[ "$output" == *"--resource: gpu is there twice"* ]]
+	done
 	run -64 "$DGRID" submit --id x --resource gpu -- true
 	[[ "$output" == *"--resource: expected NAME=N,... such as gpu=1, found 'gpu'"* ]]
 	printf '{"task_id": "x", "script": "true", "timeout_seconds": 10, "out_mb": 9, "disk_mb": 5, "resources": {"gpu": 0}}' >"$T/x.json"

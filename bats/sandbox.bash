@@ -631,6 +631,8 @@ check_build() {
 	mkdir "$T/etl"
 	printf 'FROM dgrid-test:1\nRUN echo made in a build >/made; ls /sys/class/net >/nets\nCOPY data /data\n' >"$T/etl/Dockerfile"
 	echo "$RANDOM$RANDOM" >"$T/etl/data"
+	run -66 "$DGRID" image --build "$T/none" grid/etl:3
+	[[ "$output" == *"there is no folder '$T/none'"* ]]
 	run -66 "$DGRID" image --build "$T" grid/etl:3
 	run -0 "$DGRID" image --build "$T/etl" grid/etl:3
 	tree=${output##* }

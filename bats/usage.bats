@@ -108,6 +108,7 @@ json.dump({"result": {"status": "success", "finished_at": "never"}}, open("tasks
 		"$DGRID" usage --by "$by" --json | jq -e '.total.tasks == 7 and .total.cpu_ms > 0' >/dev/null
 	done
 	[ "$(sums | grep ann)" = "ann 1 0 1000 2000 1024 0" ]
+	"$DGRID" usage | grep -qx 'ann  *1  *0  *0  *1  *0.0003  *0.0006  *1  *0.0'
 	run -64 "$DGRID" usage --by colour
 	[ "$output" = "dgrid: --by: expected one of submitter, node, group, label, status, day, found 'colour'" ]
 	run -64 "$DGRID" usage --since soon
@@ -133,6 +134,14 @@ json.dump({"result": {"status": "success", "finished_at": "never"}}, open("tasks
 	[ "$(all)" = '[2,1,1,4,0]' ]
 	[ "$("$DGRID" usage --json | jq --argjson used "$used" '.total.cpu_ms > $used')" = true ]
 	run -0 "$DGRID" usage --by status
-	[[ "$output" == *$'\nfailed'* && "$output" == *$'\ncancelled'* ]]
+	[[ "$output" == *$'\nfailed'* && "$output" == *$'\ncancelled'* && "$output" != *'without tasks'* ]]
+	require_command nice
+	"$DGRID" submit --id later --timeout 60 --retry-on-failure -- "[ \$(nice) = $(nice) ]" >/dev/null
+	nice -n 3 "$DGRID" worker --node-id n2 --engine bwrap --work-dir "$T/w2" --drain-after 1 2>/dev/null
+	"$DGRID" worker --node-id n3 --engine bwrap --work-dir "$T/w3" --once 2>/dev/null
+	ledger_has completed later
+	run -0 "$DGRID" usage --by node
+	grep -q '^n2  *0  *0  *0  *1 ' <<<"$output"
+	[[ "$output" == *$'\nruns without tasks were tried again: a task counts where it ended' ]]
 	"$DGRID" audit
 }

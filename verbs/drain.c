@@ -60,9 +60,8 @@ static int check_known(struct ledger *l, const struct draining *d, const char *n
 	if (retired)
 		rc = err_set(e, ERR_NO, "node '%s' is retired", node);
 	else if (!d->force)
-		rc = err_set(e, ERR_NOENT,
-			     "no node '%s' in this grid (see: dgrid nodes; --force drains one that has yet to join)",
-			     node);
+		rc = err_set(e, ERR_NOENT, "no node '%s' in this grid (see: dgrid nodes%s)", node,
+			     d->undrain ? "" : "; --force drains one that has yet to join");
 	json_free(retired);
 	return rc;
 }

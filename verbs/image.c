@@ -201,6 +201,8 @@ static int check_folder(const char *dir, const char *name, const struct grid_con
 {
 	struct grid_config later = *c;
 	char *file = NULL;
+	if (!file_exists(dir))
+		return err_set(e, ERR_NOENT, "there is no folder '%.200s'", dir);
 	for (int i = 0; c->images[i]; i++)
 		if (!strcmp(c->images[i], name))
 			later.builds[i] = order;
@@ -318,7 +320,7 @@ const struct verb verb_image = {
 	(const struct usage_note[]){
 	    {"0", "printed, whoever has them; or ordered"},
 	    {"65", "the image's name or folder will not do, or its Dockerfile would fetch something"},
-	    {"66", "the folder has no Dockerfile"},
+	    {"66", "no such folder, or it has no Dockerfile"},
 	    {"77", "only signed orders are built here, and this one is not signed by who counts"},
 	    {0}},
     .environment = (const struct usage_note[]){{"DGRID_SIGNING_KEY", "the key for --sign"},

@@ -321,6 +321,8 @@ static int take_counts(const struct making_row *r, struct json *to, const char *
 		if (rc)
 			err_set(e, ERR_USAGE, "%s: expected NAME=N,... such as gpu=1, found '%.100s'", r->told.name,
 				value);
+		else if (json_get(to, name))
+			rc = err_set(e, ERR_USAGE, "%s: %s is there twice", r->told.name, name);
 		else
 			json_set(to, name, json_new_int(count));
 		free(name);

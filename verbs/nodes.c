@@ -26,10 +26,22 @@ static void add_number(struct table *t, int64_t n)
 	table_cell(t, text, PAINT_NONE);
 }
 
+/* "; networks egress, lan" */
+static void add_names(struct buf *b, const char *what, const struct json *names)
+{
+	const struct json *v = names && names->type == JSON_ARRAY ? names->child : NULL;
+	if (v)
+		buf_addf(b, "%s%s%s ", b->len ? "; " : "", what, v->next ? "s" : "");
+	for (; v; v = v->next)
+		buf_addf(b, "%s%s", v->type == JSON_STRING ? v->text : "?", v->next ? ", " : "");
+}
+
 static void add_offer(struct table *t, const struct snapshot_node *n)
 {
 	struct buf b = {0};
 	fit_offer_words(json_get(n->view.doc, "offer") ? n->view.doc : n->file, &b);
+	add_names(&b, "network", json_get(n->file, "networks"));
+	add_names(&b, "secret", json_get(n->file, "secrets"));
 	table_cell(t, b.data ? b.data : "-", PAINT_NONE);
 	buf_clear(&b);
 }

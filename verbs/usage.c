@@ -212,6 +212,12 @@ static void cell(struct table *t, enum paint p, const char *fmt, ...)
 	table_cell(t, text, p);
 }
 
+/* Few hours are told more exactly. */
+static void hours(struct table *t, int64_t ms, const char *mark)
+{
+	cell(t, PAINT_NONE, ms > 0 && ms < 360000 ? "%.4f%s" : "%.2f%s", (double)ms / 3600000, mark);
+}
+
 static void add_row(struct table *t, const struct sum *x)
 {
 	table_cell(t, x->name, PAINT_NONE);
@@ -219,11 +225,11 @@ static void add_row(struct table *t, const struct sum *x)
 	cell(t, x->failed ? PAINT_RED : PAINT_NONE, "%lld", (long long)x->failed);
 	cell(t, PAINT_NONE, "%lld", (long long)x->cancelled);
 	cell(t, PAINT_NONE, "%lld", (long long)x->runs);
-	cell(t, PAINT_NONE, "%.2f", (double)x->run_ms / 3600000);
+	hours(t, x->run_ms, "");
 	if (x->unmeasured == x->runs)
 		table_cell(t, "-", PAINT_NONE);
 	else
-		cell(t, PAINT_NONE, "%.2f%s", (double)x->cpu_ms / 3600000, x->unmeasured ? "+" : "");
+		hours(t, x->cpu_ms, x->unmeasured ? "+" : "");
 	if (x->peak_kb < 0)
 		table_cell(t, "-", PAINT_NONE);
 	else
@@ -249,8 +255,11 @@ static void print_table(const struct adding *a)
 	struct table t = {.columns = columns, .n = sizeof columns / sizeof *columns};
 	struct buf out = {0};
 	int width, rows;
-	for (size_t i = 0; i < a->n; i++)
+	bool again = false;
+	for (size_t i = 0; i < a->n; i++) {
 		add_row(&t, &a->v[i]);
+		again = again || (a->v[i].runs && !a->v[i].tasks);
+	}
 	if (a->n != 1)
 		add_row(&t, &a->all);
 	table_terminal(&width, &rows);
@@ -258,6 +267,8 @@ static void print_table(const struct adding *a)
 	if (a->all.unmeasured)
 		buf_addf(&out, "of %lld run%s nobody told the processor time\n", (long long)a->all.unmeasured,
 			 a->all.unmeasured == 1 ? "" : "s");
+	if (again)
+		buf_adds(&out, "runs without tasks were tried again: a task counts where it ended\n");
 	fwrite(out.data, 1, out.len, stdout);
 	table_clear(&t);
 	buf_clear(&out);

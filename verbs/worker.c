@@ -475,12 +475,15 @@ const struct verb verb_worker = {
 					    {"dgrid worker --engine bwrap --once", "run what is queued, then end"},
 					    {"NODE_ID=pi-3 PULL_INTERVAL=30 dgrid worker --labels arm64,pi", ""},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "drained: all its tasks have ended and are recorded"},
-					 {"69", "at the start: no engine answers, or the remote cannot be read"},
-					 {"75", "another worker uses this work folder or this node id"},
-					 {"77", "--once, and its key is not enrolled; or the host declined the push"},
-					 {"130, 143", "told twice to stop; its tasks are back in the queue"},
-					 {0}},
+    .exits =
+	(const struct usage_note[]){
+	    {"0", "drained: all its tasks have ended and are recorded"},
+	    {"69", "at the start: no engine answers, or the remote cannot be read"},
+	    {"75", "another worker uses this work folder or this node id"},
+	    {"77", "its name is retired; or --once, and its key is not enrolled; or the host declined "
+		   "the push"},
+	    {"130, 143", "told twice to stop; its tasks are back in the queue"},
+	    {0}},
     .environment =
 	(const struct usage_note[]){{"NODE_ID", "--node-id"},
 				    {"PULL_INTERVAL", "seconds between two looks at the branch, 1 to 3600"},
