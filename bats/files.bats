@@ -54,7 +54,10 @@ out_refs() { git -C "$ORIGIN" for-each-ref --format='%(refname)' "${1:-refs/dgri
 	chmod +x "$ORIGIN/hooks/update"
 	task bad <<<'echo x >/out/secret; echo printed'
 	task good <<<'echo fine >/out/file'
+	"$DGRID" submit --id wants --max-attempts 1 --input x=task:bad -- 'ls /in/x'
 	run_all
+	run -0 "$DGRID" why wants
+	[[ "$output" == *"input 'x': the files of task bad were not kept: declined by the host: "* ]]
 	[ "$(field bad 'r["status"], r["stdout"].strip(), "out" in r')" = "success printed False" ]
 	[[ "$(field bad 'r["out_error"]')" == "declined by the host: "* ]]
 	[ "$("$DGRID" get good file -o -)" = fine ]

@@ -365,11 +365,11 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 @test "a full disk stops the claims, says so, and claims go on once there is room" {
 	[ "$(id -u)" = 0 ] || strict_skip "mounting a small file system needs root"
 	mkdir "$T/small"
-	mount -t tmpfs -o size=40m tmpfs "$T/small"
+	mount -t tmpfs -o size=64m tmpfs "$T/small"
 	spawn "$T/n1.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/small/n1"
 	worker_pid=$SPAWNED
 	wait_until 20 beat_of n1
-	head -c 36000000 /dev/zero >"$T/small/filler" || true
+	head -c 60000000 /dev/zero >"$T/small/filler" || true
 	submit waits 'echo room'
 	wait_until 20 grep -q 'no claims until this is mended: disk' "$T/n1.log"
 	wait_until 20 sh -c '"$1" nodes | grep -q "paused.*trouble: disk"' sh "$DGRID"
@@ -377,6 +377,47 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	[[ "$output" == *"makes no claims: disk"* ]]
 	rm "$T/small/filler"
 	wait_until 40 ledger_has completed waits
+	kill -TERM "$worker_pid"
+	wait_until 20 pid_ended "$worker_pid"
+	umount "$T/small"
+}
+
+@test "what cannot be stored on a full disk is nobody's result: the claim goes back, and what may leave more than fits is left to others" {
+	[ "$(id -u)" = 0 ] || strict_skip "mounting a small file system needs root"
+	mkdir "$T/small"
+	mount -t tmpfs -o size=64m tmpfs "$T/small"
+	spawn "$T/n1.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/small/n1"
+	worker_pid=$SPAWNED
+	wait_until 20 beat_of n1
+	# The disk fills while it runs; its own files are whole.
+	submit fills 'head -c 8000000 /dev/urandom >/out/r; cat /out/r | cksum; : >/out/wait; while [ -e /out/wait ]; do :; done' ', "out_mb": 9'
+	waits() { find "$T/small" /var/tmp/dgrid-run-* -path '*/out/wait' 2>/dev/null | grep .; }
+	wait_until 30 waits
+	dd if=/dev/zero of="$T/small/filler" bs=4096 2>/dev/null || true
+	rm "$(waits)"
+	wait_until 40 grep -q 'no claims until this is mended: disk: what fills left cannot be stored: git fast-import' "$T/n1.log"
+	rm "$T/small/filler"
+	wait_until 60 waits # once more, at no cost
+	rm "$(waits)"
+	wait_until 40 ledger_has completed fills
+	[ "$(field completed fills '[a["outcome"] for a in t["attempts"]], t["result"]["attempt"], t["result"]["out"]["bytes"]')" = "['released', 'success'] 1 8000000" ]
+	[[ "$(field completed fills 't["attempts"][0]["reason"]')" == 'what it left cannot be stored: git fast-import'* ]]
+	"$DGRID" get -o "$T/got" fills
+	[ "$(cksum <"$T/got/r")" = "$("$DGRID" logs fills)" ]
+	[ -z "$(find "$T/small/n1/store.git" -name 'tmp_*' -o -name 'fast_import_crash_*')" ]
+	# Twice what it may leave has to be free; what leaves nothing needs no room.
+	"$DGRID" config max_out_mb 40
+	submit large 'echo large' ', "out_mb": 40'
+	wait_until 20 grep -q 'disk: less than 96 MB are free .*: tasks that may leave 40 MB' "$T/n1.log"
+	submit none 'echo none' ', "out_mb": 0'
+	wait_until 20 ledger_has completed none
+	run -0 "$DGRID" why large
+	[[ "$output" == *"node n1: disk: less than 96 MB are free in '$T/small/n1': tasks that may leave 40 MB"* && "$output" != *"nothing stands"* ]]
+	mount -o remount,size=200m "$T/small"
+	wait_until 30 ledger_has completed large
+	run -0 "$DGRID" nodes
+	[[ "$output" != *disk:* ]]
+	"$DGRID" audit
 	kill -TERM "$worker_pid"
 	wait_until 20 pid_ended "$worker_pid"
 	umount "$T/small"

@@ -368,7 +368,7 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	mkdir small
 	mount -t tmpfs -o size=44m none small
 	head -c 30000000 /dev/urandom >large
-	"$DGRID" submit --id large --input large -- 'wc -c </in/large'
+	"$DGRID" submit --id large --out-mb 0 --input large -- 'wc -c </in/large'
 	spawn "$T/small.log" "$DGRID" worker --node-id small --engine bwrap --work-dir "$T/small/w" --poll-ms 100
 	wait_until 60 grep -q 'are left to others for 5 s' "$T/small.log"
 	wait_until 30 ledger_has queue large

@@ -20,6 +20,8 @@ int filestore_open(struct filestore *o, const char *dir, const char *url, bool s
  */
 void filestore_unlock(const struct filestore *o);
 void filestore_close(struct filestore *o);
+/* Can anything be stored? Of a git that failed, what lay untouched for the seconds goes first: it may take all room. */
+int filestore_trial(const struct filestore *o, int64_t seconds, struct err *e);
 
 /* Makes a tree of a listed folder in the background, and ref point at a commit without parent that has it; the same
  * folder gives the same commit. list is taken over. on_end is called once from the event loop: tree is its id; NULL: e

@@ -186,6 +186,27 @@ struct json *waiting_inputs(struct ledger *l, const struct json *doc)
 	return pinned;
 }
 
+int waiting_given(struct ledger *l, const struct json *doc, const struct json *pinned, struct err *e)
+{
+	struct input in[INPUTS_MAX];
+	size_t n = inputs_of(doc, in), i = 0;
+	inputs_pin(in, n, pinned);
+	while (i < n && in[i].tree)
+		i++;
+	if (i == n)
+		return 0;
+	struct err none;
+	struct json *other = ledger_doc(l, TASK_COMPLETED, in[i].task, &none);
+	const char *lost = json_str(json_get(other, "result"), "out_error");
+	if (lost)
+		err_set(e, ERR_NOENT, "input '%s': the files of task %s were not kept: %.200s", in[i].name, in[i].task,
+			lost);
+	else
+		err_set(e, ERR_NOENT, "input '%s': task %s left no files", in[i].name, in[i].task);
+	json_free(other);
+	return -1;
+}
+
 /* Those of a folder's tasks that wait for anything. */
 struct read {
 	struct waiting_task *v;

@@ -60,4 +60,6 @@ bool waiting_met(struct ledger *l, const struct json *doc, struct json **after);
 /* What tasks left that the document is given (schema/input.h), by their results in the work tree: for claim.inputs.
  * NULL: it is given none. The caller's. */
 struct json *waiting_inputs(struct ledger *l, const struct json *doc);
+/* Is it given all that it asks for of others? Else -1 with the first of which there is nothing, and why. */
+int waiting_given(struct ledger *l, const struct json *doc, const struct json *pinned, struct err *e);
 #endif

@@ -72,14 +72,16 @@ static void concluded(void *ctx, const struct harvest *h)
 				 .reason = h->what,
 				 .digest = consent_digest(a->doc)};
 	a->done = true;
-	a->broken = r->status == ATT_ENGINE;
+	a->broken = r->status == ATT_ENGINE || h->local;
 	if (h->over && (r->status == ATT_SUCCESS || r->status == ATT_FAILED)) { /* as the worker has it */
 		r->status = ATT_FAILED;
 		r->end = END_OUT;
 		r->exit_code = -1;
 		r->signal = 0;
 	}
-	if (a->broken)
+	if (h->local)
+		snprintf(a->why, sizeof a->why, "what it left %.390s", h->error);
+	else if (a->broken)
 		snprintf(a->why, sizeof a->why, "the engine failed: %.250s", r->message);
 	else
 		a->now = result_json(r, &f);

@@ -280,7 +280,10 @@ static void ask(const struct snapshot *s, const struct snapshot_task *t, size_t 
 		bool busy = n->view.busy >= n->view.slots;
 		if (busy)
 			because(r, "busy", "all %lld slots of node %s are busy", (long long)n->view.slots, n->id);
-		c->free += !why_room(s, t, at, &found, r) && !busy;
+		bool tight = n->view.trouble[0] && json_int(t->doc, "out_mb", s->config.max_out_mb);
+		if (tight)
+			because(r, "disk", "node %s: %s", n->id, n->view.trouble);
+		c->free += !why_room(s, t, at, &found, r) && !busy && !tight;
 	}
 }
 

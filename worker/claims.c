@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define ROOM_SECONDS 5 /* between two looks for room on the disk */
 #define PLACES_MS 3000 /* between two looks for a place in a cluster */
 
 static bool queue_empty(struct worker *w)
@@ -72,6 +73,24 @@ size_t claims_renew(struct worker *w, struct ledger_change *c)
 	return n;
 }
 
+static void look_soon(struct worker *w, int64_t seconds)
+{
+	int64_t at = clock_now() + seconds;
+	if (!w->chooser.next_ready || w->chooser.next_ready > at)
+		w->chooser.next_ready = at;
+}
+
+/* What the disk keeps from this node, if that is another than before. */
+static void tell_tight(struct worker *w, const char *before)
+{
+	if (!strcmp(before, w->fit.tight))
+		return;
+	if (w->fit.tight[0])
+		log_at(LOG_WARN, "worker", "%s", w->fit.tight);
+	if (w->heart)
+		heartbeat_now(w->heart);
+}
+
 size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledger_change *said, size_t n_said)
 {
 	const struct ahead_facts ahead = self_ahead(w);
@@ -99,6 +118,9 @@ size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledge
 	w->chooser.gone = gone;
 	w->node.images = w->fit.told;
 	w->chooser.n_gone = slots_gone(&w->slots, gone);
+	char tight[sizeof w->fit.tight];
+	memcpy(tight, w->fit.tight, sizeof tight);
+	w->fit.tight[0] = 0;
 	size_t got = choose(&w->chooser, &w->ledger, &w->config, w->o->node_id, clock_now(), want, spread, picks);
 	for (size_t fit = w->o->cluster ? placed(picks, got, place) : got; got > fit; scarce = true)
 		pick_clear(&picks[--got]);
@@ -107,8 +129,11 @@ size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledge
 	w->chooser.n_gone = 0;
 	w->times.work_waits = got == want && got > 0;
 	w->times.ready_at = 0;
-	if (unsure && (!w->chooser.next_ready || w->chooser.next_ready > clock_now() + 1))
-		w->chooser.next_ready = clock_now() + 1;
+	if (w->fit.tight[0] && !unsure)
+		look_soon(w, ROOM_SECONDS);
+	if (unsure)
+		look_soon(w, 1);
+	tell_tight(w, tight);
 	w->times.tries_wait = w->chooser.tries_wait;
 	if (w->chooser.next_ready)
 		w->times.ready_at = clock_mono_ms() + (w->chooser.next_ready - clock_now()) * 1000 + 200;

@@ -11,7 +11,7 @@ struct outcome {
 	char id[65], nonce[65], status[16]; /* a result's status, "released" or "unstartable" */
 	char verb[16];			    /* what became of it, for the commit's message */
 	char reason[256];		    /* of a release; "" for none */
-	bool engine;			    /* a release: by the engine's fault */
+	bool engine;			    /* a release: by the engine's fault, or the disk's */
 	bool held;			    /* not said before the node has checked itself: see outbox_checked */
 	bool shared;			    /* other nodes run the task too, as its claim says */
 	struct json *result;		    /* NULL: the claim is only given back */

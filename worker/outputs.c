@@ -154,13 +154,19 @@ static void collected(struct collecting *c)
 	free(c);
 }
 
+static void lose(struct collecting *c, const struct err *e)
+{
+	snprintf(c->h.error, sizeof c->h.error, "cannot be stored: %.300s", e->msg);
+	c->h.local = true;
+}
+
 static void imported(void *ctx, const char *tree, const struct err *e)
 {
 	struct collecting *c = ctx;
 	if (tree)
 		snprintf(c->h.tree, sizeof c->h.tree, "%s", tree);
 	else
-		snprintf(c->h.error, sizeof c->h.error, "cannot be stored: %.300s", e->msg);
+		lose(c, e);
 	collected(c);
 }
 
@@ -176,7 +182,7 @@ static void gather(struct collecting *c)
 	struct tree_list list;
 	struct err e;
 	if (tree_list(c->out, &c->limits, &list, &e))
-		snprintf(c->h.error, sizeof c->h.error, "%.390s", e.msg);
+		lose(c, &e);
 	else if (list.over)
 		tell_over(c, &list);
 	c->h.left_out = list.left_out;
@@ -189,7 +195,7 @@ static void gather(struct collecting *c)
 	char *ref = xasprintf(FILESTORE_HELD "/%s", c->nonce);
 	bool any = list.n && !c->h.error[0] && !list.over;
 	if (any && !filestore_import(&c->all->store, &list, ref, c, imported, &e)) {
-		snprintf(c->h.error, sizeof c->h.error, "cannot be stored: %.300s", e.msg);
+		lose(c, &e);
 		any = false;
 	}
 	free(ref);

@@ -32,6 +32,7 @@ struct harvest {
 	enum tree_over over;
 	char what[400]; /* over: which limit, and how to raise it */
 	char error[400];
+	bool local; /* that is this node's trouble: what the task left may be as good as any */
 };
 /* Takes in what the attempt left and removes its folder. on_end is called once: now, or from the event loop. */
 void outputs_collect(struct outputs *o, const char *nonce, const char *image, const struct tree_limits *limits,

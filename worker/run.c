@@ -5,6 +5,7 @@
 #include "schema/consent.h"
 #include "schema/points.h"
 #include "schema/result.h"
+#include "store/waiting.h"
 #include "worker/lease.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,6 +110,22 @@ static void give_back(struct slot *s, const struct attempt_result *a, struct out
 	selfcheck_pause(all->fit, why);
 }
 
+/* What it left cannot be stored here: its claim goes back, as if the engine had failed. One that was cancelled is over
+ * all the same. */
+static bool unstored(struct slot *s, const struct attempt_result *a, const struct harvest *h, struct outcome *o)
+{
+	if (!h->local || a->status == ATT_ENGINE || a->status == ATT_CANCELLED)
+		return false;
+	snprintf(o->reason, sizeof o->reason, "what it left %.240s", h->error);
+	snprintf(o->status, sizeof o->status, "released");
+	o->engine = true;
+	o->retry_at = next_try(s);
+	log_at(LOG_WARN, "worker", "%s ended: %s, and its claim goes back: %s", s->pick.id,
+	       attempt_status_name(a->status), o->reason);
+	selfcheck_unstored(s->all->fit, s->pick.id, h->error);
+	return true;
+}
+
 /* Does the engine not see the folder of secrets? Then this node offers none from now on. */
 static bool secrets_unseen(struct slot *s, const struct attempt_result *a)
 {
@@ -135,7 +152,7 @@ static void conclude(void *ctx, const struct harvest *h)
 	struct attempt_result *a = &s->ended;
 	struct outcome *o = xcalloc(1, sizeof *o);
 	bool over = h->over && (a->status == ATT_SUCCESS || a->status == ATT_FAILED);
-	const bool over_with_it = a->status == ATT_SUCCESS && !over && !s->lost;
+	const bool over_with_it = a->status == ATT_SUCCESS && !over && !s->lost && !h->local;
 	if (over) { /* half of what it left would look like the whole; how the script itself ended is no matter */
 		a->status = ATT_FAILED;
 		a->end = END_OUT;
@@ -145,7 +162,9 @@ static void conclude(void *ctx, const struct harvest *h)
 	snprintf(o->id, sizeof o->id, "%s", s->pick.id);
 	snprintf(o->nonce, sizeof o->nonce, "%s", s->nonce);
 	snprintf(o->status, sizeof o->status, "%s", attempt_status_name(a->status));
-	if (a->status == ATT_ENGINE || (a->status == ATT_CANCELLED && !s->cancel_seen)) {
+	if (unstored(s, a, h, o))
+		;
+	else if (a->status == ATT_ENGINE || (a->status == ATT_CANCELLED && !s->cancel_seen)) {
 		if (secrets_unseen(s, a)) {
 			snprintf(o->status, sizeof o->status, "released");
 			snprintf(o->reason, sizeof o->reason, "%s", a->message);
@@ -407,7 +426,10 @@ void run_begin(struct slot *s)
 	    .checkpoint = s->checkpoint,
 	    .limits = limits,
 	    .checkpoint_limits = {.mb = all->config->max_out_mb, .files = all->config->max_out_files}};
-	if (json_get(t->doc, "inputs") || s->checkpoint)
+	struct err e;
+	if (waiting_given(all->ledger, t->doc, s->pinned, &e))
+		brought(s, &e);
+	else if (json_get(t->doc, "inputs") || s->checkpoint)
 		inputs_want(all->inputs, &given, &s->want, s, brought);
 	else
 		run(s);

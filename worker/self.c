@@ -173,7 +173,7 @@ static struct node_facts describe(const struct worker *w, const char *status)
 	return (struct node_facts){.id = w->o->node_id,
 				   .instance = w->instance,
 				   .status = status ? status : self_state(w),
-				   .trouble = w->fit.trouble,
+				   .trouble = w->fit.trouble[0] ? w->fit.trouble : w->fit.tight,
 				   .engine = engine_name(w->engine.kind),
 				   .engine_version = w->engine.version,
 				   .work_dir = w->o->work_dir,
@@ -278,12 +278,19 @@ void self_start_heart(struct worker *w)
 
 /* ---- the chooser's questions ---- */
 
+/* Room for what it may leave: in its folder, and in the store. */
+static bool has_room(struct worker *w, const struct task *t)
+{
+	return selfcheck_room(&w->fit, w->o->work_dir, t->out_mb) &&
+	       (w->outputs.unseen || selfcheck_room(&w->fit, w->outputs.run, t->out_mb));
+}
+
 /* Its image; and where the engine sees none of the worker's folders, a task's files cannot be shown to it. */
 static bool can_run(void *ctx, const struct task *t)
 {
 	struct worker *w = ctx;
 	char digest[96], ref[320];
-	if (consent_asked(t->doc) && !grants_ready(w->o->grants, t, digest, ref))
+	if (!has_room(w, t) || (consent_asked(t->doc) && !grants_ready(w->o->grants, t, digest, ref)))
 		return false;
 	bool has = (!w->outputs.unseen || !json_get(t->doc, "inputs")) && inputs_may(&w->inputs, t->doc) &&
 		   selfcheck_image(&w->fit, &w->engine, &w->config, t->image) != NULL &&
@@ -510,6 +517,7 @@ void self_init(struct worker *w, const struct worker_options *o)
 	w->outputs.node_id = o->node_id;
 	w->outputs.engine = &w->engine;
 	w->slots.fit = &w->fit;
+	w->fit.store = &w->outputs.store;
 	w->slots.seats = &w->chooser.seats;
 	w->slots.beat_ms = &w->beat_ms;
 	w->slots.shown_at = shown_at;

@@ -11,6 +11,7 @@
 #define IMAGE_FIRST_MS 5000
 #define IMAGE_MAX_MS 60000
 #define FOLDER_MS 10000 /* so long an image that is a folder of this machine is taken for what it was */
+#define ABANDONED_SECONDS 5
 #define MIN_FREE_BYTES (16 << 20)
 
 bool selfcheck_pause(struct selfcheck *s, const char *why)
@@ -40,6 +41,44 @@ bool selfcheck_disk(struct selfcheck *s, const char *dir)
 	snprintf(why, sizeof why, "disk: less than %d MB are free in '%.200s'", MIN_FREE_BYTES >> 20, dir);
 	selfcheck_pause(s, why);
 	return true;
+}
+
+bool selfcheck_room(struct selfcheck *s, const char *dir, int64_t out_mb)
+{
+	int64_t room = file_free_bytes(dir), need = MIN_FREE_BYTES + 2 * out_mb * (1 << 20);
+	if (!out_mb || room < 0 || room >= need)
+		return true;
+	snprintf(
+	    s->tight, sizeof s->tight,
+	    "disk: less than %lld MB are free in '%.100s': tasks that may leave %lld MB (out_mb) are left to others",
+	    (long long)(need >> 20), dir, (long long)out_mb);
+	return false;
+}
+
+void selfcheck_unstored(struct selfcheck *s, const char *id, const char *why)
+{
+	char text[256];
+	snprintf(text, sizeof text, "disk: what %s left %.160s", id, why);
+	s->unstored = clock_mono_ms();
+	selfcheck_pause(s, text);
+}
+
+/* What a git that failed left half-done goes when it has lain a while: only then is it nobody's any more. */
+static bool stores(struct selfcheck *s)
+{
+	struct err e;
+	char why[256];
+	if (!s->unstored || !s->store)
+		return true;
+	int rc = filestore_trial(s->store, ABANDONED_SECONDS, &e);
+	if (rc) {
+		snprintf(why, sizeof why, "disk: what tasks leave cannot be stored: %.200s", e.msg);
+		selfcheck_pause(s, why);
+	} else if (clock_mono_ms() < s->unstored + (ABANDONED_SECONDS + 2) * 1000)
+		selfcheck_pause(s, s->trouble);
+	else
+		s->unstored = 0;
+	return !s->unstored;
 }
 
 /* Is it still the image that the settings mean? */
@@ -187,7 +226,7 @@ bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_conf
 	struct err e;
 	struct engine now;
 	s->check_at = 0;
-	if (selfcheck_disk(s, dir))
+	if (!stores(s) || selfcheck_disk(s, dir))
 		return false;
 	bool suspect = s->suspect;
 	const struct selfcheck_image *image = NULL;

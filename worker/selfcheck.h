@@ -4,6 +4,7 @@
 #ifndef SELFCHECK_H
 #define SELFCHECK_H
 #include "sandbox/engine.h"
+#include "store/filestore.h"
 #include "store/trust.h"
 #include "worker/trial.h"
 
@@ -21,15 +22,18 @@ struct selfcheck_image {
 	int64_t wait_ms;      /* so long until it is looked for again */
 	char why[256];	      /* was told last; "": nothing was */
 };
-struct selfcheck {	   /* starts as {0} */
-	bool signatures;   /* the caller's to set: this grid's tasks are signed, so they must be checked */
-	bool suspect;	   /* something could not be started: can anything be? */
-	bool limits;	   /* likewise: this grid takes only nodes that hold tasks to their limits */
-	char barred[256];  /* the caller's too: why this node may not speak to the grid at all; "": it may */
-	char blamed[256];  /* likewise: tasks fail here that succeed elsewhere, see probation.h; "": they do not */
-	bool end_told;	   /* likewise: what ends the trouble that there is now is in the log already */
-	char trouble[256]; /* "" when fit */
-	int64_t check_at, wait_ms; /* monotonic; 0: no check is due */
+struct selfcheck {	  /* starts as {0} */
+	bool signatures;  /* the caller's to set: this grid's tasks are signed, so they must be checked */
+	bool suspect;	  /* something could not be started: can anything be? */
+	bool limits;	  /* likewise: this grid takes only nodes that hold tasks to their limits */
+	char barred[256]; /* the caller's too: why this node may not speak to the grid at all; "": it may */
+	char blamed[256]; /* likewise: tasks fail here that succeed elsewhere, see probation.h; "": they do not */
+	const struct filestore *store; /* likewise: where what tasks leave goes */
+	bool end_told;		       /* likewise: what ends the trouble that there is now is in the log already */
+	char trouble[256];	       /* "" when fit */
+	char tight[256];	       /* what little room on the disk keeps from it, although it is fit; "": nothing */
+	int64_t unstored;	       /* monotonic: since then nothing could be stored; 0: all could */
+	int64_t check_at, wait_ms;     /* monotonic; 0: no check is due */
 	struct selfcheck_image *images;
 	size_t n_images;
 	struct json *told; /* see fit.h, of those that were asked for; NULL: none was */
@@ -39,6 +43,11 @@ struct selfcheck {	   /* starts as {0} */
 bool selfcheck_pause(struct selfcheck *s, const char *why);
 /* Cheap: pauses when dir's file system is nearly full. True when it is. */
 bool selfcheck_disk(struct selfcheck *s, const char *dir);
+/* Cheap: has dir's file system room for what a task may leave there, and for the copy that is stored? What it has none
+ * for stands in `tight`, which is the caller's to clear. */
+bool selfcheck_room(struct selfcheck *s, const char *dir, int64_t out_mb);
+/* What a task left could not be stored: pauses until the store takes something again. */
+void selfcheck_unstored(struct selfcheck *s, const char *id, const char *why);
 /* The whole check, engine (whose limits are told anew) and images included: one of the grid's has to be here, which is
  * pulled when it is missing; of a suspect engine a trial is run. True when trouble just ended. */
 bool selfcheck_run(struct selfcheck *s, struct engine *g, const struct grid_config *c, const char *dir);
