@@ -540,7 +540,7 @@ static const struct field {
     {{"attempts", "everywhere",
       "every claim there was: the claim's fields, `ended_at`, `outcome`, `reason`; `fault` (`engine`) where "
       "the "
-      "node's engine was the reason; `evidence` where another than its node ended it; of attempts that were "
+      "node's engine or disk was the reason; `evidence` where another than its node ended it; of attempts that were "
       "tried "
       "again also `exit_code`, `signal`, `ended_by`, `duration_ms`, `stderr_tail`, `out`, `out_error`; of "
       "votes `commitment`, `duration_ms`, `engine`, `image_digest`",
