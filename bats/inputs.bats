@@ -239,7 +239,7 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	done
 	jq '{task_id, script, timeout_seconds, inputs}' again.json >again.new && mv again.new again.json
 	run -65 "$DGRID" submit again.json
-	[[ "$output" == *"again: input 'in': its tree "*" is not at the remote (dgrid submit --input sends what it names; --force "* ]]
+	[[ "$output" == *"again: input 'in': its tree "*" is not at the remote (--input sends what it names; --force "* ]]
 	"$DGRID" submit --force again.json
 	once
 	prints again 700000

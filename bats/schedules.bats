@@ -84,6 +84,43 @@ audited() {
 	[ "$(json 'o["violations"], sorted({n["rule"] for n in o["notices"]}), len(o["notices"])')" = "[] ['notice.schedule'] 7" ]
 }
 
+@test "a schedule is given files as a submission is: they are sent, and what a task file names has to be there" {
+	printf 'a\nb\n' >tab.csv
+	git init -q -b main src
+	echo 'all: ; echo built' >src/Makefile
+	git -C src add Makefile
+	tgit -C src commit -qm one
+	at_remote() { git -C "$ORIGIN" rev-parse --verify -q "refs/dgrid/in/$1"; }
+	run -0 "$DGRID" schedule add nightly --cron '0 2 * * *' --input tab=tab.csv --stdin tab.csv -- 'wc -l /in/tab'
+	tab=$(of nightly 's["task"]["inputs"]["tab"]["tree"]')
+	at_remote "$tab"
+	[ "$(of nightly 's["task"]["stdin"], sorted(s["task"]["inputs"])')" = "stdin ['stdin', 'tab']" ]
+	(cd src && "$DGRID" schedule add built --cron @daily --checkout -- make)
+	at_remote "$(of built 's["task"]["inputs"]["src"]["tree"]')"
+	[ "$(of built 's["task"]["workdir"]')" = src ]
+	printf '#DGRID --input tab.csv\ncat /in/tab.csv\n' >head.sh
+	"$DGRID" schedule add head --cron @daily --script head.sh
+	[ "$(of head 's["task"]["inputs"]["tab.csv"]["tree"]')" = "$tab" ]
+	# What was made and never sent is refused, as submit refuses it, also beside what is sent.
+	echo other >other.csv
+	"$DGRID" submit --dry-run --input other.csv -- 'cat /in/other.csv' >t.json
+	other=$(python3 -c 'import json; print(json.load(open("t.json"))["inputs"]["other.csv"]["tree"])')
+	run -65 "$DGRID" schedule add unsent --cron @daily --input tab.csv t.json
+	[[ "$output" == *"unsent: input 'other.csv': its tree ${other:0:12} is not at the remote (--input sends"* ]]
+	run -65 "$DGRID" schedule add bad --cron '61 * * * *' --input other.csv -- true
+	run ! at_remote "$other"
+	"$DGRID" schedule add unsent --cron @daily --force t.json
+	"$DGRID" schedule add sent --cron @daily --input o=other.csv t.json
+	at_remote "$other"
+	run -65 "$DGRID" schedule add no --cron @daily --input tab.csv --workdir tab.csv -- true
+	[[ "$output" == *'workdir: "tab.csv" is a file'* ]]
+	run -64 "$DGRID" schedule pause nightly --input tab.csv
+	run -64 "$DGRID" schedule add no --cron @daily --dirty -- true
+	run -0 "$DGRID" schedule run nightly
+	once n1
+	audited
+}
+
 @test "what is no schedule is told with line and column, by add, by validate, by list and by workers" {
 	run -65 "$DGRID" schedule add a --cron '0 0 30 2 *' -- true
 	[[ "$output" == *'schedules/a.json:'*'cron: "0 0 30 2 *" never comes'* ]]

@@ -216,11 +216,10 @@ int queue_inputs_there(struct ledger *l, const struct queueing *q, const struct 
 			asked = true;
 			buf_clear(&lines);
 			if (!rc && !among(&there, in[k].tree))
-				rc = err_set(
-				    e, ERR_DATA,
-				    "%s: input '%s': its tree %.12s is not at the remote "
-				    "(dgrid submit --input sends what it names; --force queues it all the same)",
-				    q->ids.v[i], in[k].name, in[k].tree);
+				rc = err_set(e, ERR_DATA,
+					     "%s: input '%s': its tree %.12s is not at the remote "
+					     "(--input sends what it names; --force goes on all the same)",
+					     q->ids.v[i], in[k].name, in[k].tree);
 		}
 		json_free(doc);
 	}

@@ -5,6 +5,7 @@
 #include "store/registry.h"
 #include "store/trust.h"
 #include "verbs/directives.h"
+#include "verbs/given.h"
 #include "verbs/land.h"
 #include "verbs/making.h"
 #include "verbs/queueing.h"
@@ -17,8 +18,10 @@ struct asked {
 	const char *what, *name; /* the first two operands; name NULL: none */
 	const char *cron, *missed, *overlap, *script_file, *given_key, *at;
 	struct making made; /* what options say of the task */
-	struct json *task;  /* the template */
-	struct strs lines;  /* of the script, which its options are in */
+	struct given given;
+	struct sending inputs;
+	struct json *task; /* the template */
+	struct strs lines; /* of the script, which its options are in */
 	char **rest, **words;
 	int n_rest, n_words; /* what follows the name; words: after -- */
 	bool json, dry, fields, replace, force, sign, options_of_task;
@@ -36,6 +39,10 @@ static void print_fields(void)
 
 static int read_option(struct asked *a, int key, const struct usage_option *o, const char *value, struct err *e)
 {
+	if (given_take(&a->given, key, value)) {
+		a->options_of_task = true;
+		return 0;
+	}
 	switch (key) {
 	case MAKING:
 		a->options_of_task = true;
@@ -307,20 +314,25 @@ static int build(struct ledger *l, void *ctx, struct err *e)
 /* At the head of the script. */
 static int take_directive(void *ctx, int key, struct usage_scan *s, struct err *e)
 {
+	struct asked *said = ctx;
+	if (given_take(&said->given, key, s->value))
+		return 0;
 	if (key != MAKING)
 		return err_set(e, ERR_USAGE, "%s is for the command line alone", s->option->name);
-	return making_take(ctx, s->option, s->value, e);
+	return making_take(&said->made, s->option, s->value, e);
 }
 
 /* The command line goes before it. */
 static int read_directives(struct asked *a, const char *script, struct err *e)
 {
-	struct making said = {0};
+	struct asked said = {0};
 	const char *where = strcmp(a->script_file, "-") ? a->script_file : "stdin";
 	int rc = directives_read(&verb_schedule, where, script, &a->lines, take_directive, &said, e);
-	making_over(&said, &a->made);
+	making_over(&said.made, &a->made);
 	making_clear(&a->made);
-	a->made = said;
+	a->made = said.made;
+	given_over(&a->given, &said.given);
+	given_clear(&said.given);
 	return rc;
 }
 
@@ -350,6 +362,34 @@ static int read_template(struct asked *a, const char *by, struct err *e)
 	return rc;
 }
 
+/* What it is given goes to the remote before the schedule does; what a file names must be there. */
+static int give(const struct context *ctx, struct asked *a, struct ledger *l, const struct grid_config *c,
+		struct err *e)
+{
+	struct sending *s = &a->inputs;
+	struct problems p = {.file = a->n_rest ? a->rest[0] : a->name};
+	int rc = given_check(&a->given, e);
+	if (!rc)
+		rc = sending_make(s, ctx, c, strlen(l->head) == 64, &a->given.checkout, a->given.sources.v,
+				  a->given.sources.n, e);
+	if (!rc && a->task->type == JSON_OBJECT) {
+		sending_add(s, &a->given.use, a->task, c, &p);
+		rc = queue_refused(&p, e);
+	}
+	problems_clear(&p);
+	struct queueing q = {0};
+	char *text = rc ? NULL : task_text(a->task);
+	if (!rc) {
+		strs_add(&q.ids, a->name);
+		strs_add(&q.texts, text);
+	}
+	if (!rc && !a->force)
+		rc = queue_inputs_there(l, &q, &s->trees, e);
+	queueing_clear(&q);
+	free(text);
+	return rc;
+}
+
 static char *file_text(const struct asked *a)
 {
 	struct json *doc = json_new(JSON_OBJECT);
@@ -365,6 +405,16 @@ static char *file_text(const struct asked *a)
 	return text;
 }
 
+/* Nothing is sent for one that is none. */
+static int judge_added(const struct change *x, struct err *e)
+{
+	struct periodic s;
+	if (judge(x->a->name, x->text, x->c, &s, e))
+		return -1;
+	periodic_clear(&s);
+	return 0;
+}
+
 static int change(const struct context *ctx, struct asked *a, struct err *e)
 {
 	struct ledger l = {0};
@@ -372,12 +422,14 @@ static int change(const struct context *ctx, struct asked *a, struct err *e)
 	struct change x = {.a = a, .c = &c};
 	bool changed = false, add = !strcmp(a->what, "add"), signs = a->sign || !strcmp(a->what, "sign");
 	int rc = open_grid_to_sign(ctx, &l, &c, e);
-	if (!rc && add && !(rc = read_template(a, l.git.name, e)))
+	if (!rc && add && !(rc = read_template(a, l.git.name, e)) && !(rc = give(ctx, a, &l, &c, e)))
 		x.text = file_text(a);
 	if (!rc && add && !a->force) /* which know no task of a schedule */
 		rc = queue_nodes_know(ctx, &l, LEVEL_SCHEDULES, e);
 	if (!rc && signs && !(x.key = a->given_key ? xstrdup(a->given_key) : trust_default_key(&l.git, e)))
 		rc = -1;
+	if (!rc && add)
+		rc = judge_added(&x, e) ? -1 : sending_push(&a->inputs, e);
 	if (!rc)
 		rc = land(&l, build, &x, &changed, e);
 	if (!rc) {
@@ -503,6 +555,8 @@ static int cmd_schedule(const struct context *ctx, int argc, char **argv, struct
 					     : run_due(ctx, &a, e);
 	json_free(a.task);
 	making_clear(&a.made);
+	given_clear(&a.given);
+	sending_clear(&a.inputs);
 	strs_clear(&a.lines);
 	return rc;
 }
@@ -511,7 +565,7 @@ const struct verb verb_schedule = {
     .name = "schedule",
     .args = "[list] [--json] [--at REV|DATE] | add NAME --cron CRON [--missed M] [--overlap O] [--replace] [--force] "
 	    "[--sign] "
-	    "[--key FILE] [TASK-OPTION]... (FILE | --script FILE | -- CMD) | pause|resume|remove NAME | "
+	    "[--key FILE] " GIVEN_ARGS "[TASK-OPTION]... (FILE | --script FILE | -- CMD) | pause|resume|remove NAME | "
 	    "sign NAME [--key FILE] | run NAME | run [--dry-run] [--json] | --fields",
     .summary = "tasks that are queued by the clock: list, add, pause, resume, run, remove, sign",
     .about =
@@ -535,8 +589,10 @@ const struct verb verb_schedule = {
 	    {'o', "--overlap", "O", "skip queue",
 	     "while the task of an earlier instant is queued or runs: skip (the default), or queue beside it"},
 	    {'s', "--script", "FILE", "@files", "the file that holds the script; - is stdin"},
+	    GIVEN_OPTIONS,
 	    {'R', "--replace", NULL, NULL, "put it in the place of the one that has its name"},
-	    {'F', "--force", NULL, NULL, "add it even though some nodes are too old for its tasks"},
+	    {'F', "--force", NULL, NULL,
+	     "add it even though some nodes are too old for its tasks, or an input is not at the remote"},
 	    {'S', "--sign", NULL, NULL, "sign it with your SSH key, where the grid runs signed tasks only"},
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
 	    {'d', "--dry-run", NULL, NULL, "of run: say what is due and change nothing"},
@@ -546,18 +602,20 @@ const struct verb verb_schedule = {
 	    {0}},
     .shared = making_option_at,
     .operands = "list add pause resume run remove sign",
-    .examples = (const struct usage_note[]){{"dgrid schedule add nightly --cron '0 2 * * *' --script nightly.sh", ""},
-					    {"dgrid schedule", "what comes next, and how it went last"},
-					    {"dgrid schedule run nightly", "one now"},
-					    {"dgrid schedule pause nightly", ""},
-					    {0}},
-    .exits =
+    .examples =
 	(const struct usage_note[]){
-	    {"0", "done, also when there was nothing to do"},
-	    {"65", "the schedule is not valid, its name is taken, or some nodes are too old for it"},
-	    {"66", "there is no such schedule, or no such file"},
-	    {"77", "it is not signed so that it would run, or the host declined the push"},
+	    {"dgrid schedule add nightly --cron '0 2 * * *' --script nightly.sh", ""},
+	    {"dgrid schedule add sums --cron @daily --input tab.csv -- 'wc -l /in/tab.csv'", "with files"},
+	    {"dgrid schedule", "what comes next, and how it went last"},
+	    {"dgrid schedule run nightly", "one now"},
+	    {"dgrid schedule pause nightly", ""},
 	    {0}},
+    .exits = (const struct usage_note[]){{"0", "done, also when there was nothing to do"},
+					 {"65", "the schedule is not valid, its name is taken, some nodes are too old "
+						"for it, or an input is not at the remote"},
+					 {"66", "there is no such schedule, or no such file"},
+					 {"77", "it is not signed so that it would run, or the host declined the push"},
+					 {0}},
     .environment = (const struct usage_note[]){{"DGRID_SIGNING_KEY", "the key for --sign"}, {0}},
     .run = cmd_schedule,
 };

@@ -8,10 +8,10 @@
 #include "store/trust.h"
 #include "verbs/directives.h"
 #include "verbs/failed.h"
+#include "verbs/given.h"
 #include "verbs/grouped.h"
 #include "verbs/making.h"
 #include "verbs/queueing.h"
-#include "verbs/sending.h"
 #include "verbs/supersede.h"
 #include "verbs/sweep.h"
 #include "verbs/taskfiles.h"
@@ -28,10 +28,8 @@ struct submission {
 	char **words;				  /* after --, as typed; NULL: there is no -- */
 	int n_words;
 	bool wait, sign, dry, replace, skip, force;
-	struct strs sources; /* of --input */
-	struct sending_tree checkout;
-	struct sending_use use; /* of --input */
-	struct strs lines;	/* what directives said */
+	struct given given;
+	struct strs lines; /* what directives said */
 	struct sending inputs;
 	struct sweep sweep;
 	char *group; /* of a sweep */
@@ -46,7 +44,7 @@ static void submission_clear(struct submission *w)
 {
 	making_clear(&w->made);
 	sending_clear(&w->inputs);
-	strs_clear(&w->sources);
+	given_clear(&w->given);
 	strs_clear(&w->lines);
 	sweep_clear(&w->sweep);
 	free(w->group);
@@ -59,7 +57,7 @@ static void submission_clear(struct submission *w)
 static int take_option(void *ctx, int key, struct usage_scan *s, struct err *e)
 {
 	struct submission *w = ctx;
-	int taken = sweep_take(&w->sweep, key, s->value, e);
+	int taken = given_take(&w->given, key, s->value) ? 0 : sweep_take(&w->sweep, key, s->value, e);
 	if (taken <= 0)
 		return taken;
 	switch (key) {
@@ -67,22 +65,6 @@ static int take_option(void *ctx, int key, struct usage_scan *s, struct err *e)
 		return making_take(&w->made, s->option, s->value, e);
 	case 'i':
 		w->id = s->value;
-		break;
-	case 'I':
-		strs_add(&w->sources, s->value);
-		break;
-	case 'c':
-		w->checkout.wanted = true;
-		w->checkout.rev = s->value;
-		break;
-	case 'D':
-		w->checkout.dirty = true;
-		break;
-	case 'W':
-		w->use.workdir = s->value;
-		break;
-	case 'R':
-		w->use.reads = s->value;
 		break;
 	case 's':
 		w->script_file = s->value;
@@ -140,7 +122,7 @@ static int read_command_line(struct submission *w, struct usage_scan *s, struct 
 		return err_set(
 		    e, ERR_USAGE,
 		    "--script FILE and -- CMD exclude each other (a script has no arguments: --env NAME=VALUE)");
-	if (w->checkout.wanted && !w->checkout.rev && files == 1 && w->words)
+	if (w->given.checkout.wanted && !w->given.checkout.rev && files == 1 && w->words)
 		return err_set(e, ERR_USAGE, "unexpected '%.200s' (a revision is given as --checkout=%.200s)",
 			       s->argv[s->rest], s->argv[s->rest]);
 	if (files && (w->words || w->script_file))
@@ -177,16 +159,6 @@ static int take_directive(void *ctx, int key, struct usage_scan *s, struct err *
 	return take_option(ctx, key, s, e);
 }
 
-/* The same name of an input is the command line's. */
-static bool is_given(const struct strs *sources, const char *source)
-{
-	size_t n = strcspn(source, "=") + 1;
-	for (size_t i = 0; i < sources->n; i++)
-		if (source[n - 1] && !strncmp(sources->v[i], source, n))
-			return true;
-	return false;
-}
-
 /* What the script says at its head; the command line goes before it. */
 static int read_directives(struct submission *w, const char *script, struct err *e)
 {
@@ -198,14 +170,8 @@ static int read_directives(struct submission *w, const char *script, struct err 
 		making_clear(&w->made);
 		w->made = said.made;
 		said.made = (struct making){0};
-		for (size_t i = 0; i < said.sources.n; i++)
-			if (!is_given(&w->sources, said.sources.v[i]))
-				strs_add(&w->sources, said.sources.v[i]);
+		given_over(&w->given, &said.given);
 		w->id = w->id ? w->id : said.id;
-		w->use.workdir = w->use.workdir ? w->use.workdir : said.use.workdir;
-		w->use.reads = w->use.reads ? w->use.reads : said.use.reads;
-		if (!w->checkout.wanted)
-			w->checkout = said.checkout;
 		w->sweep.chunk = w->sweep.chunk ? w->sweep.chunk : said.sweep.chunk;
 		if (!sweep_wanted(&w->sweep)) {
 			said.sweep.chunk = w->sweep.chunk;
@@ -215,17 +181,6 @@ static int read_directives(struct submission *w, const char *script, struct err 
 	}
 	submission_clear(&said);
 	return rc;
-}
-
-static int check_inputs(struct submission *w, struct err *e)
-{
-	sending_take_stdin(&w->use, &w->checkout, &w->sources);
-	w->use.checkout = w->checkout.wanted;
-	if (w->use.workdir && !w->sources.n && !w->checkout.wanted)
-		return err_set(e, ERR_USAGE, "--workdir goes with --input or --checkout");
-	if (w->checkout.dirty && (!w->checkout.wanted || w->checkout.rev))
-		return err_set(e, ERR_USAGE, "--dirty goes with --checkout, and without a revision");
-	return 0;
 }
 
 /* The tasks of a sweep. Its group is told by --group, else by --id, else it gets a fresh name. */
@@ -301,8 +256,8 @@ static int judge_one(struct submission *w, size_t i, struct ledger *l, const str
 	}
 	if (!doc || task_judge(&t, doc, w->q.ids.v[i], c, true, p))
 		return 0;
-	sending_add(&w->inputs, &w->use, t.doc, c, p);
-	if (changed || w->inputs.member || w->use.reads) {
+	sending_add(&w->inputs, &w->given.use, t.doc, c, p);
+	if (changed || w->inputs.member || w->given.use.reads) {
 		free(*text);
 		*text = task_text(t.doc);
 	}
@@ -466,7 +421,7 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 	bool one = w.words || w.script_file;
 	if (one && making_script(w.script_file, w.words, w.n_words, &script, e))
 		goto out;
-	if ((w.script_file && script.data && read_directives(&w, script.data, e)) || check_inputs(&w, e))
+	if ((w.script_file && script.data && read_directives(&w, script.data, e)) || given_check(&w.given, e))
 		goto out;
 	if ((w.replace ? open_grid_to_sign : open_grid)(ctx, &l, &c, e))
 		goto out;
@@ -485,7 +440,8 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 		goto out;
 	if (w.sign && !(key = w.given_key ? xstrdup(w.given_key) : trust_default_key(&l.git, e)))
 		goto out;
-	if (sending_make(&w.inputs, ctx, &c, strlen(l.head) == 64, &w.checkout, w.sources.v, w.sources.n, e) ||
+	if (sending_make(&w.inputs, ctx, &c, strlen(l.head) == 64, &w.given.checkout, w.given.sources.v,
+			 w.given.sources.n, e) ||
 	    judge_all(&w, &l, &c, key, &p, e) ||
 	    (!w.force && (queue_nodes_know(ctx, &l, w.level, e) || queue_inputs_there(&l, &w.q, &w.inputs.trees, e))))
 		goto out;
@@ -502,12 +458,13 @@ out:
 
 const struct verb verb_submit = {
     .name = "submit",
-    .args = "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] [--stdin NAME|FILE] [--dry-run] "
-	    "[--replace | --skip-existing] [--force] [--unapproved] [--sign] [--key FILE] [--wait] [TASK-OPTION]... "
-	    "(FILE... | "
-	    "[--id ID] "
-	    "[--array LIST | --matrix NAME=V,V... | --points FILE] [--chunk N] (--script FILE | -- CMD) | --failed-of "
-	    "GROUP)",
+    .args = GIVEN_ARGS
+    "[--dry-run] "
+    "[--replace | --skip-existing] [--force] [--unapproved] [--sign] [--key FILE] [--wait] [TASK-OPTION]... "
+    "(FILE... | "
+    "[--id ID] "
+    "[--array LIST | --matrix NAME=V,V... | --points FILE] [--chunk N] (--script FILE | -- CMD) | --failed-of "
+    "GROUP)",
     .summary = "validate and queue tasks; --wait waits for its end",
     .about =
 	"Queues tasks: those in FILE..., each a JSON document whose name without .json is its id (dgrid-task(5)), or "
@@ -524,24 +481,7 @@ const struct verb verb_submit = {
     .options =
 	(const struct usage_option[]){
 	    {'i', "--id", "ID", NULL, "the new task's id, 1 to 64 of A-Z a-z 0-9 _ -; default: t- and a random number"},
-	    {'I', "--input", "SOURCE", "@files",
-	     "what its script sees in /in under its own name, or as NAME where it says NAME=SOURCE: a file or folder "
-	     "here, "
-	     "REV:PATH of the grid's repository, or task:ID[:PATH], what a task left in /out; sent once, and bound to "
-	     "the "
-	     "task by its id; may be given more than once"},
-	    {'c', "--checkout", "[REV]", NULL,
-	     "the tree of the Git repository that you stand in, as it is committed at REV or HEAD: the script sees it "
-	     "in "
-	     "/in/src and begins in a copy of it that it may write to. Without REV it refuses while files that Git "
-	     "knows have changes: --checkout=HEAD sends what is committed all the same, --dirty the changes, too"},
-	    {'D', "--dirty", NULL, NULL,
-	     "with --checkout, and no REV: also changes that are not committed, of files that Git knows"},
-	    {'W', "--workdir", "NAME", NULL,
-	     "the script begins in a copy of this input, in /tmp, that it may write to; default: src with --checkout"},
-	    {'R', "--stdin", "FILE", "@files",
-	     "its standard input: the name of an input that is a file, NAME/PATH of a file in one, or a file here, "
-	     "which becomes the input stdin"},
+	    GIVEN_OPTIONS,
 	    {'n', "--dry-run", NULL, NULL, "check, print the task files as they would be queued, and queue nothing"},
 	    {'r', "--replace", NULL, NULL,
 	     "an id that a finished task has is used again: that task goes to the archive, with its result"},

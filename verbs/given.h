@@ -1,0 +1,44 @@
+/* given: the options that say which files a task is given and how it uses them, for all verbs that make one.
+ *   GIVEN_OPTIONS among a verb's options; struct given g = {0};
+ *   while ((key = usage_next(&s, e)) > 0) if (!given_take(&g, key, s.value)) switch (key) ...
+ *   given_over(&g, &said) for what a script says at its head -> given_check(&g, e) -> sending_make with its members
+ *   -> given_clear(&g), also after an error
+ */
+#ifndef GIVEN_H
+#define GIVEN_H
+#include "verbs/sending.h"
+
+enum { GIVEN_INPUT = 1001, GIVEN_CHECKOUT, GIVEN_DIRTY, GIVEN_WORKDIR, GIVEN_STDIN };
+#define GIVEN_ARGS "[--input [NAME=]SOURCE]... [--checkout[=REV] [--dirty]] [--workdir NAME] [--stdin NAME|FILE] "
+/* clang-format off */
+#define GIVEN_OPTIONS                                                                                                  \
+	{GIVEN_INPUT, "--input", "SOURCE", "@files",                                                                   \
+	 "what its script sees in /in under its own name, or as NAME where it says NAME=SOURCE: a file or folder here, " \
+	 "REV:PATH of the grid's repository, or task:ID[:PATH], what a task left in /out; sent once, and bound to the " \
+	 "task by its id; may be given more than once"},                                                               \
+	{GIVEN_CHECKOUT, "--checkout", "[REV]", NULL,                                                                  \
+	 "the tree of the Git repository that you stand in, as it is committed at REV or HEAD: the script sees it in " \
+	 "/in/src and begins in a copy of it that it may write to. Without REV it refuses while files that Git knows " \
+	 "have changes: --checkout=HEAD sends what is committed all the same, --dirty the changes, too"},              \
+	{GIVEN_DIRTY, "--dirty", NULL, NULL,                                                                           \
+	 "with --checkout, and no REV: also changes that are not committed, of files that Git knows"},                 \
+	{GIVEN_WORKDIR, "--workdir", "NAME", NULL,                                                                     \
+	 "the script begins in a copy of this input, in /tmp, that it may write to; default: src with --checkout"},    \
+	{GIVEN_STDIN, "--stdin", "FILE", "@files",                                                                     \
+	 "its standard input: the name of an input that is a file, NAME/PATH of a file in one, or a file here, which " \
+	 "becomes the input stdin"}
+/* clang-format on */
+
+struct given {		     /* starts as {0} */
+	struct strs sources; /* of --input */
+	struct sending_tree checkout;
+	struct sending_use use;
+};
+bool given_take(struct given *g, int key, const char *value); /* false: it is none of these options */
+bool given_any(const struct given *g);
+/* What said asks for, and g does not. */
+void given_over(struct given *g, const struct given *said);
+/* After all of them: do they go together? */
+int given_check(struct given *g, struct err *e);
+void given_clear(struct given *g);
+#endif
