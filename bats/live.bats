@@ -220,6 +220,8 @@ last_page() { python3 -c 'import re,sys; t=sys.stdin.read().split("\033[?1049l")
 	spawn "$T/out" "$DGRID" logs -f talk
 	wait_until 20 grep -qx one "$T/out"
 	wait_until 20 grep -qx two "$T/out"
+	run -75 "$DGRID" logs talk
+	[ "$output" = "dgrid: task 'talk' runs on n1: dgrid logs -f talk shows what it prints" ]
 	# Nothing new, nothing pushed.
 	beat=$(git -C "$ORIGIN" rev-parse refs/dgrid/heartbeats/n1)
 	grid '{"heartbeat_seconds": 200, "pushes_per_minute": 60}'

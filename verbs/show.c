@@ -5,6 +5,7 @@
 #include "schema/result.h"
 #include "schema/spent.h"
 #include "schema/vote.h"
+#include "store/claimed.h"
 #include "verbs/follow.h"
 #include "verbs/pointlist.h"
 #include "verbs/report.h"
@@ -434,6 +435,17 @@ static void put_head(const char *id, bool first, const struct json *result)
 		fprintf(stderr, "==> %s <==\n", id);
 }
 
+/* Where its tails show what it prints; NULL: it prints nothing yet, or shows nothing of it. */
+static const char *prints_on(const struct telling *t, const char *id, const struct json *doc)
+{
+	const struct json *claim = json_get(doc, "claim");
+	const char *node = json_str(claim, "node");
+	bool shown = t->s.config.live_tail_bytes && vote_claim_terms(claim).replicas < 2 && !t->o.at;
+	return shown && node && task_id_valid(node) && !json_int(claim, "ahead", 0) && !claimed_waits(&t->s, id, doc)
+		   ? node
+		   : NULL;
+}
+
 static int logs_one(struct telling *t, const struct selected *one, struct err *e)
 {
 	struct json *doc = selected_doc(&t->s, one, e);
@@ -449,6 +461,10 @@ static int logs_one(struct telling *t, const struct selected *one, struct err *e
 		free(log);
 		if (rc && !one->named)
 			return 1;
+		const char *node = rc && !strcmp(one->state, "in_progress") ? prints_on(t, id, doc) : NULL;
+		if (node)
+			return err_set(e, ERR_RETRY, "task '%s' runs on %s: dgrid logs -f %s shows what it prints", id,
+				       node, id);
 		if (rc)
 			return err_set(e, ERR_RETRY, "task '%s' is in %s: it has no output yet%s (see: dgrid why %s)",
 				       id, one->state, vote_count(doc) ? ", for votes show none" : "", id);
