@@ -36,6 +36,32 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 	[ "$(grep -c 'none of these' "$T/said")" = 1 ]
 }
 
+@test "why says from when on others may have the task of a node that is gone" {
+	at() { date -u -d "$1 seconds" +%Y-%m-%dT%H:%M:%SZ; }
+	gone() { # SECONDS: since the last sign of life, and a lease that ran out half as long ago
+		rm -rf "$T/c"
+		tgit clone -q "$ORIGIN" "$T/c"
+		seen=$(at -"$1") lease=$(at -$(($1 / 2)))
+		mkdir -p "$T/c/nodes" "$T/c/tasks/in_progress"
+		printf '{"schema": 1, "orphan_after_seconds": 10, "max_clock_skew_seconds": 60}' >"$T/c/grid.json"
+		printf '{"node_id": "n1", "status": "active", "last_heartbeat": "%s", "next_due": "%s"}' "$seen" "$(at -$(($1 - 3)))" >"$T/c/nodes/n1.json"
+		printf '{"task_id": "t", "script": "true", "timeout_seconds": 20, "claim": {"node": "n1", "attempt": 1, "nonce": "0", "claimed_at": "%s", "lease_until": "%s"}}' \
+			"$(at -600)" "$lease" >"$T/c/tasks/in_progress/t.json"
+		tgit -C "$T/c" add -A
+		tgit -C "$T/c" commit -qm gone
+		tgit -C "$T/c" push -q origin HEAD:main
+		run -0 "$DGRID" why t
+	}
+	gone 40
+	[[ "$output" == *"node n1 gave no sign of life since $seen: unless it does, with 60 s for clocks that differ (max_clock_skew_seconds) any idle node or dgrid heal requeues it from $(date -u -d "$seen 70 seconds" +%FT%TZ) on"* ]]
+	[[ "$output" == *"its lease ran out at $lease, and with 60 s for clocks that differ (max_clock_skew_seconds) any idle node or dgrid heal requeues it from $(date -u -d "$lease 60 seconds" +%FT%TZ) on"* ]]
+	run -0 "$DGRID" heal --dry-run
+	[[ "$output" == *"no orphans"* ]]
+	gone 160
+	[[ "$output" == *"node n1 gave no sign of life since $seen: the task is requeued by any idle node or dgrid heal"* ]]
+	[[ "$output" == *"its lease ran out at $lease: it is requeued by any idle node or dgrid heal"* && "$output" != *differ* ]]
+}
+
 @test "status, nodes, show and logs, as text and as JSON" {
 	"$DGRID" submit --id good --description 'says hello' -- 'echo hello; echo oops >&2'
 	"$DGRID" submit --id bad -- 'exit 3'

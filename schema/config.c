@@ -435,10 +435,13 @@ static const struct setting {
      "how often a worker looks for work, up to six times as long with nothing to do; a folder on the same machine is "
      "watched instead"},
     {NUMBER(heartbeat_seconds, 30, 1, 3600), "between two signs of life of a node"},
-    {NUMBER(orphan_after_seconds, 300, 5, 86400), "after this silence of a node its tasks are given to others"},
+    {NUMBER(orphan_after_seconds, 300, 5, 86400),
+     "after this silence of a node, and `max_clock_skew_seconds` more, its tasks are given to others"},
     {NUMBER(lease_seconds, 0, 5, 86400),
-     "how long a claim holds without renewal; without it the task's time limit and 60"},
-    {NUMBER(max_clock_skew_seconds, 60, 0, 3600), "how far clocks may disagree"},
+     "how long a claim holds without renewal, until others may have it `max_clock_skew_seconds` later; without it the "
+     "task's time limit and 60"},
+    {NUMBER(max_clock_skew_seconds, 60, 0, 3600),
+     "how far clocks may disagree; it is added before a dead node's tasks are given to others"},
     {NUMBER(retry_backoff_seconds, 10, 1, 3600),
      "before the second attempt of a task with `retry_on_failure`; doubles with each"},
     {NUMBER(replicas, 1, 1, 9), "how many nodes run a task that does not say"},

@@ -222,12 +222,28 @@ static void why_unapproved(struct snapshot *s, struct snapshot_task *t, struct r
 	problems_clear(&p);
 }
 
+#define FROM_THEN_ON                                                                                                   \
+	"with %lld s for clocks that differ (max_clock_skew_seconds) any idle node or dgrid heal requeues it from %s " \
+	"on"
+
+/* Its node should have shown a sign of life, and others may not have its tasks yet. */
+static void why_late(const struct snapshot *s, const struct node_view *v, int64_t claimed, const char *node,
+		     struct reasons *r)
+{
+	char when[32], from[32];
+	int64_t seen = v->seen > claimed ? v->seen : claimed, silent = seen + s->config.orphan_after_seconds,
+		skew = s->config.max_clock_skew_seconds, at = silent > v->next_due ? silent : v->next_due;
+	if (v->seen && s->now > at)
+		because(r, "late", "node %s gave no sign of life since %s: unless it does, " FROM_THEN_ON, node,
+			clock_format(seen, when), (long long)skew, clock_format(at + skew, from));
+}
+
 static void why_running(const struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
 {
 	const struct json *claim = json_get(t->doc, "claim");
 	const char *node = json_str(claim, "node"), *since = json_str(claim, "claimed_at");
 	int64_t lease = task_lease_until(t->doc);
-	char when[32], what[160], points[64];
+	char when[32], from[32], what[160], points[64];
 	because(r, "running", "node %s claimed it at %s, attempt %lld of %lld", node ? node : "?", since ? since : "?",
 		(long long)json_int(claim, "attempt", 1), (long long)task_max_attempts(t->doc));
 	int64_t ahead = json_int(claim, "ahead", 0);
@@ -267,10 +283,16 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 				node, clock_format(s->nodes[i].view.seen, when));
 		else if (s->nodes[i].state == NODE_PAUSED)
 			because(r, "paused", "node %s is in trouble: %s", node, s->nodes[i].view.trouble);
+		if (s->nodes[i].state != NODE_SILENT)
+			why_late(s, &s->nodes[i].view, json_time(claim, "claimed_at"), node, r);
 	}
-	if (lease && s->now > lease)
+	if (lease && s->now > lease + s->config.max_clock_skew_seconds)
 		because(r, "lease", "its lease ran out at %s: it is requeued by any idle node or dgrid heal",
 			clock_format(lease, when));
+	else if (lease && s->now > lease)
+		because(r, "lease", "its lease ran out at %s, and " FROM_THEN_ON, clock_format(lease, when),
+			(long long)s->config.max_clock_skew_seconds,
+			clock_format(lease + s->config.max_clock_skew_seconds, from));
 }
 
 static bool ended_as(const struct snapshot_task *t, const char *wanted)
