@@ -66,7 +66,10 @@ static void add(struct problems *p, unsigned line, unsigned col, const char *fie
 				.col = col,
 				.field = escaped(field ? field : "", NAME_MAX_SHOWN, true),
 				.message = escaped(said, MESSAGE_MAX, false)};
-	buf_addf(&p->text, "%s%s%u:%u: %s%s%s\n", one->file, *one->file ? ":" : "", line, col, one->field,
+	char place[32] = "";
+	if (!p->made)
+		snprintf(place, sizeof place, "%u:%u", line, col);
+	buf_addf(&p->text, "%s%s%s: %s%s%s\n", one->file, *one->file && *place ? ":" : "", place, one->field,
 		 *one->field ? ": " : "", one->message);
 }
 

@@ -20,6 +20,7 @@ struct problems {
 	struct buf text;  /* "FILE:LINE:COL: FIELD: MESSAGE\n" a problem; data is NULL when there is none */
 	size_t n;	  /* all there were */
 	const char *file; /* borrowed; of the problems told from now on. NULL: none */
+	bool made;	  /* what is judged stands in no file, file is its name: no place is told */
 	struct problem *v;
 	size_t told; /* how many stand in v and text: a stranger's file may hold a hundred thousand */
 };

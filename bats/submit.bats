@@ -30,7 +30,7 @@ dry() { python3 -c 'import json, sys; t = json.load(sys.stdin); print(('"$1"'))'
 	echo "$output" >all.json
 	"$DGRID" validate all.json
 	run -65 "$DGRID" submit --dry-run --id x --memory 4g -- true
-	[[ "$output" == *'x:'*': memory_mb: 4096 is not valid (expected a whole number from 4 to 512)'* ]]
+	[[ "$output" == *$'\nx: memory_mb: 4096 is not valid (expected a whole number from 4 to 512: max_memory_mb of grid.json)'* ]]
 	run -64 "$DGRID" submit --memory much -- true
 	[ "$output" = "dgrid: --memory: expected megabytes from 1 to 1048576, or a size such as 512m or 2g, found 'much'" ]
 	run -64 "$DGRID" submit --env A -- true

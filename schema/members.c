@@ -77,6 +77,20 @@ static void check_int(const struct members *k, const struct json *m, int64_t min
 		*out = n;
 }
 
+/* Up to what a setting says. */
+static void check_up_to(const struct members *k, const struct json *m, int64_t min, int64_t max, const char *setting,
+			int64_t *out)
+{
+	char value[64];
+	int64_t n;
+	if (json_to_int(m, &n) || n < min || n > max)
+		problem_in(k->p, m->line, m->col, m->name,
+			   "%s is not valid (expected a whole number from %lld to %lld: %s of grid.json)",
+			   shown(m, value), (long long)min, (long long)max, setting);
+	else
+		*out = n;
+}
+
 static void check_timeout(const struct members *k, const struct json *m)
 {
 	check_int(k, m, k->c->min_timeout_seconds, k->c->max_timeout_seconds, &k->t->timeout_seconds);
@@ -104,12 +118,12 @@ static void check_quorum(const struct members *k, const struct json *m)
 
 static void check_memory(const struct members *k, const struct json *m)
 {
-	check_int(k, m, 4, k->c->max_memory_mb, &k->t->memory_mb);
+	check_up_to(k, m, 4, k->c->max_memory_mb, "max_memory_mb", &k->t->memory_mb);
 }
 
 static void check_pids(const struct members *k, const struct json *m)
 {
-	check_int(k, m, 3, k->c->max_pids, &k->t->pids);
+	check_up_to(k, m, 3, k->c->max_pids, "max_pids", &k->t->pids);
 }
 
 static void check_cpu_seconds(const struct members *k, const struct json *m)
@@ -120,7 +134,7 @@ static void check_cpu_seconds(const struct members *k, const struct json *m)
 
 static void check_out(const struct members *k, const struct json *m)
 {
-	check_int(k, m, 0, k->c->max_out_mb, &k->t->out_mb);
+	check_up_to(k, m, 0, k->c->max_out_mb, "max_out_mb", &k->t->out_mb);
 }
 
 static void check_disk(const struct members *k, const struct json *m)

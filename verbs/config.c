@@ -6,6 +6,7 @@
 #include "verbs/settings.h"
 #include "verbs/verbs.h"
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -167,6 +168,7 @@ struct change {
 	struct json *(*make)(void *ctx, const struct json *was, struct err *e); /* NULL: value is known */
 	void *ctx;
 	char *before, *after; /* out: as they are shown */
+	const char *alone;    /* out: the setting that is missing beside a ceiling that was raised; NULL: none */
 };
 
 /* What was typed: JSON; a text setting takes the text as it is too, a list its elements between commas. */
@@ -241,6 +243,16 @@ static int write_settings(struct ledger *l, const struct change *c, const char *
 	return rc;
 }
 
+/* A ceiling is also what tasks get that do not ask, unless another setting says what. */
+static const char *alone(const struct change *c, const struct json *tree)
+{
+	const char *usual = !strcmp(c->key, "max_memory_mb") ? "default_memory_mb"
+			    : !strcmp(c->key, "max_cpus")    ? "default_cpus"
+							     : NULL;
+	bool raised = usual && c->value && strtod(c->after, NULL) > strtod(c->before, NULL);
+	return raised && !json_get(tree, usual) ? usual : NULL;
+}
+
 static int build(struct ledger *l, void *ctx, struct err *e)
 {
 	struct change *c = ctx;
@@ -264,6 +276,7 @@ static int build(struct ledger *l, void *ctx, struct err *e)
 	else
 		json_remove(tree, c->key);
 	c->after = shown(json_get(tree, c->key), &c->setting);
+	c->alone = alone(c, tree);
 	char *text = task_text(tree);
 	int rc = judge(text, e);
 	if (!rc && (c->value ? !was || strcmp(c->before, c->after) != 0 : was))
@@ -288,7 +301,12 @@ static int set(const struct context *ctx, const struct asked *a, struct err *e)
 		rc = land(&l, build, &c, &changed, e);
 	if (!rc && changed)
 		printf("%s: %s (was %s)\n", c.key, *c.after ? c.after : "unset", *c.before ? c.before : "unset");
-	else if (!rc)
+	if (!rc && changed && c.alone)
+		fprintf(stderr,
+			"dgrid: tasks that do not ask get all of it now, too: dgrid config %s %s gives them what they "
+			"got before\n",
+			c.alone, c.before);
+	if (!rc && !changed)
 		printf("%s: %s already\n", c.key, *c.after ? c.after : "unset");
 	close_grid(&l, &config);
 	json_free(c.value);

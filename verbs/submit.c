@@ -419,6 +419,7 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 	if (read_command_line(&w, &s, e))
 		goto out;
 	bool one = w.words || w.script_file;
+	p.made = one;
 	if (one && making_script(w.script_file, w.words, w.n_words, &script, e))
 		goto out;
 	if ((w.script_file && script.data && read_directives(&w, script.data, e)) || given_check(&w.given, e))
