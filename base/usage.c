@@ -1,4 +1,5 @@
 #include "base/usage.h"
+#include "base/text.h"
 #include "base/utf8.h"
 #include <stdlib.h>
 #include <string.h>
@@ -84,6 +85,22 @@ static const struct usage_option *found(const struct usage_scan *s, int value)
 	return NULL;
 }
 
+/* The option that was meant, if it looks like a typing mistake; NULL: none. */
+static const char *near(const struct usage_scan *s, const char *typed)
+{
+	const struct usage_option *o;
+	const char *best = NULL;
+	char *name = xstrndup(typed, strcspn(typed, "=")), letter;
+	size_t least = 3;
+	for (size_t i = 0; (o = usage_option_at(s->verb, i)); i++) {
+		size_t off = text_differences(name, usage_name(o, &letter));
+		best = off < least ? usage_name(o, &letter) : best;
+		least = off < least ? off : least;
+	}
+	free(name);
+	return best;
+}
+
 int usage_next(struct usage_scan *s, struct err *e)
 {
 	char letter;
@@ -107,9 +124,11 @@ int usage_next(struct usage_scan *s, struct err *e)
 			       s->verb->name);
 	if (!o && optopt)
 		return err_set(e, ERR_USAGE, "unknown option '-%c' (see: dgrid %s --help)", optopt, s->verb->name);
+	const char *meant = o ? NULL : near(s, s->argv[optind - 1]);
 	if (!o)
-		return err_set(e, ERR_USAGE, "unknown option '%.200s' (see: dgrid %s --help)", s->argv[optind - 1],
-			       s->verb->name);
+		return err_set(e, ERR_USAGE, "unknown option '%.200s'%s%s%s (see: dgrid %s --help)",
+			       s->argv[optind - 1], meant ? "; did you mean " : "", meant ? meant : "",
+			       meant ? "?" : "", s->verb->name);
 	bool path = o->value && (!strcmp(o->value, "@files") || !strcmp(o->value, "@folders"));
 	size_t len = s->value && !path ? strlen(s->value) : 0, valid = utf8_valid(s->value, len);
 	if (valid < len)

@@ -97,8 +97,8 @@ dry() { python3 -c 'import json, sys; t = json.load(sys.stdin); print(('"$1"'))'
 		run -64 "$DGRID" submit --script s.sh
 		[ "$output" = "dgrid: s.sh:2: $1" ] || { echo "$output"; return 1; }
 	}
-	no "unknown option '--tiemout' (see: dgrid submit --help)" '#DGRID --tiemout 3'
-	no "--timeout: expected a whole number from 1 to 86400, found 'x'" '#DGRID --timeout x'
+	no "unknown option '--tiemout'; did you mean --timeout? (see: dgrid submit --help)" '#DGRID --tiemout 3'
+	no "--timeout: expected seconds from 1 to 86400, or such as 90s, 5m, 2h, found 'x'" '#DGRID --timeout x'
 	no 'a quote is not closed' '#DGRID --env "A=b'
 	no "unexpected 'echo' (expected options alone)" '#DGRID echo'
 	for option in --wait --dry-run --sign --unapproved --replace --skip-existing '--key k' '--script x'; do

@@ -43,7 +43,16 @@ static void values(void)
 {
 	makes("--timeout", "30", "{\"timeout_seconds\":30}");
 	makes("--timeout", "0", NULL);
-	makes("--timeout", "1m", NULL);
+	makes("--timeout", "1m", "{\"timeout_seconds\":60}");
+	makes("--timeout", "90s", "{\"timeout_seconds\":90}");
+	makes("--timeout", "1d", "{\"timeout_seconds\":86400}");
+	makes("--timeout", "25h", NULL);
+	makes("--timeout", "0m", NULL);
+	makes("--timeout", "m", NULL);
+	makes("--timeout", "1mm", NULL);
+	makes("--timeout", "-1m", NULL);
+	makes("--timeout", "99999999999999999999d", NULL);
+	makes("--cpu-seconds", "2h", "{\"cpu_seconds\":7200}");
 	makes("--cpus", "0.5", "{\"cpus\":0.5}");
 	makes("--cpus", ".25", "{\"cpus\":0.25}");
 	makes("--cpus", "2", "{\"cpus\":2}");

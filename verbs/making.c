@@ -19,6 +19,7 @@ enum kind {
 	ID,	  /* as ids are */
 	WHOLE,	  /* a whole number within min and max */
 	NUMBER,	  /* of processors */
+	SPAN,	  /* in seconds, or 90s, 5m, 2h, 1d */
 	SIZE,	  /* in MB, or 512m, 2g, 1t */
 	WHEN,	  /* a time, or how long from now */
 	LIST,	  /* one more of an array of such */
@@ -35,9 +36,10 @@ static const struct making_row {
 	enum kind kind;
 	long min, max;
 } rows[] = {
-    {{MAKING, "--timeout", "N", NULL, "seconds it may run, within the grid's limits (10 to 300); default 60"},
+    {{MAKING, "--timeout", "N", NULL,
+      "seconds it may run, or 90s, 5m, 2h, within the grid's limits (10 to 300); default 60"},
      "timeout_seconds",
-     WHOLE,
+     SPAN,
      1,
      86400},
     {{MAKING, "--priority", "N", NULL, "0 to 9, higher first; default 5"}, "priority", WHOLE, 0, 9},
@@ -66,7 +68,7 @@ static const struct making_row {
      4096},
     {{MAKING, "--cpu-seconds", "N", NULL, "processor time that it may use, of all its processes; default: no limit"},
      "cpu_seconds",
-     WHOLE,
+     SPAN,
      1,
      88473600},
     {{MAKING, "--out-mb", "MB", NULL,
@@ -229,16 +231,33 @@ static int take_size(const struct making_row *r, const char *value, long *n, str
 		  : 0;
 }
 
+static const char units_of_time[] = "smhd";
+static const long seconds[] = {1, 60, 3600, 86400};
+
+static int take_span(const struct making_row *r, const char *value, long *n, struct err *e)
+{
+	size_t digits = strspn(value, "0123456789");
+	const char *unit = value + digits, *known = *unit && !unit[1] ? strchr(units_of_time, *unit) : NULL;
+	long each = known ? seconds[known - units_of_time] : 1;
+	char *number = xstrndup(value, digits);
+	struct err bad;
+	int rc = known || !*unit ? parse_number(r->told.name, number, 1, r->max / each, n, &bad) : -1;
+	*n = rc ? *n : *n * each;
+	free(number);
+	return rc ? err_set(e, ERR_USAGE,
+			    "%s: expected seconds from %ld to %ld, or such as 90s, 5m, 2h, found '%.100s'",
+			    r->told.name, r->min, r->max, value)
+		  : 0;
+}
+
 static struct json *take_when(const struct making_row *r, const char *value, struct err *e)
 {
-	static const char units[] = "smhd";
-	static const int64_t seconds[] = {1, 60, 3600, 86400};
 	size_t digits = *value == '+' ? strspn(value + 1, "0123456789") : 0;
-	const char *unit = digits && digits < 7 && value[1 + digits] ? strchr(units, value[1 + digits]) : NULL;
+	const char *unit = digits && digits < 7 && value[1 + digits] ? strchr(units_of_time, value[1 + digits]) : NULL;
 	int64_t at;
 	char text[32];
 	if (unit && !value[2 + digits])
-		at = clock_now() + strtoll(value + 1, NULL, 10) * seconds[unit - units];
+		at = clock_now() + strtoll(value + 1, NULL, 10) * seconds[unit - units_of_time];
 	else if (clock_parse(value, &at)) {
 		err_set(e, ERR_USAGE,
 			"%s: expected a time such as 2026-11-23T02:00:00Z, or +30s, +10m, +2h, +1d, found '%.100s'",
@@ -365,9 +384,11 @@ int making_take(struct making *m, const struct usage_option *o, const char *valu
 		rc = check_id(o, value, e);
 		break;
 	case WHOLE:
+	case SPAN:
 	case SIZE:
-		rc =
-		    r->kind == WHOLE ? parse_number(o->name, value, r->min, r->max, &n, e) : take_size(r, value, &n, e);
+		rc = r->kind == WHOLE  ? parse_number(o->name, value, r->min, r->max, &n, e)
+		     : r->kind == SPAN ? take_span(r, value, &n, e)
+				       : take_size(r, value, &n, e);
 		made = json_new_int(n);
 		break;
 	case NUMBER:
