@@ -49,7 +49,7 @@ static void check_parser(void)
 	parsed("--time", "--time needs a value: dgrid trial --time N (see: dgrid trial --help)");
 	parsed("a -o", "--output needs a value: dgrid trial --output DIR");
 	parsed("--json=1", "--json takes no value (see: dgrid trial --help)");
-	parsed("--jsno", "unknown option '--jsno' (see: dgrid trial --help)");
+	parsed("--jsno", "unknown option '--jsno'; did you mean --json? (see: dgrid trial --help)");
 	parsed("-x", "unknown option '-x'");
 	parsed("-fx", "unknown option '-x'");
 	parsed("-j", "unknown option '-j'"); /* a key is not a short form */
