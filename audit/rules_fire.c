@@ -178,7 +178,7 @@ static void judge_plain(const struct fire *f, const struct rule_change *ch)
 {
 	const struct world *w = &f->r->world;
 	size_t n = periodic_stem(ch->id);
-	int64_t at = n ? periodic_instant(ch->id) : 0;
+	int64_t at = n && ch->state == TASK_QUEUE ? periodic_instant(ch->id) : 0; /* nobody promotes the others */
 	for (size_t i = 0; i < w->n_schedules && n; i++)
 		if (strlen(w->schedules[i].name) == n && !strncasecmp(w->schedules[i].name, ch->id, n) &&
 		    at > json_time(w->schedules[i].doc, "last") && at > w->schedules[i].since)
