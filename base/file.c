@@ -227,7 +227,7 @@ int file_make_folder(const char *path, struct err *e)
 	free(copy);
 	struct stat st;
 	if (!rc && (stat(path, &st) || !S_ISDIR(st.st_mode)))
-		rc = err_set(e, ERR_DATA, "'%s' is there and not a folder", path);
+		rc = err_set(e, ERR_DATA, "'%s' is not a folder", path);
 	return rc;
 }
 

@@ -190,7 +190,7 @@ out_refs() { git -C "$ORIGIN" for-each-ref --format='%(refname)' "${1:-refs/dgri
 	"$DGRID" get t1 -o new/deep/down && [ "$(cat new/deep/down/d/b)" = 2 ]
 	touch file
 	run -65 "$DGRID" get t1 t2 --tasks -o file
-	[ "$output" = "dgrid: 'file' is there and not a folder" ]
+	[ "$output" = "dgrid: 'file' is not a folder" ]
 	run -74 sh -c '"$0" get t1 a -o - >/dev/full' "$DGRID"
 	[[ "$output" == *"cannot write all output: No space left on device" ]]
 	# Kept for good, under a name that is taken once.
