@@ -116,7 +116,7 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	: >"$T/file"
 	run -65 "$DGRID" dashboard -o "$T/file"
 	[[ "$output" == *"'$T/file' is not a folder"* ]]
-	run -69 "$DGRID" dashboard -o "$T/file/below"
+	run -74 "$DGRID" dashboard -o "$T/file/below"
 	run -77 "$DGRID" dashboard -o /sys/site
 	[[ "$output" == *"cannot make the folder '/sys/site'"* ]]
 }
