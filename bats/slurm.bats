@@ -153,7 +153,6 @@ undrained() { [[ $(sinfo --noheader --format=%T) != *drain* ]] || scontrol updat
 	wait_until 60 eval '"$DGRID" nodes | grep -q "paused.*engine: "'
 	slurm_controller
 	wait_until 60 eval 'undrained; ledger_has completed waits'
-	wait_until 30 eval 'undrained; slurm_idle'
 	[ "$(field waits 'r["stdout"].strip(), t.get("attempts") and len(t["attempts"])')" = "waited 1" ]
 	"$DGRID" audit
 }
@@ -164,7 +163,7 @@ says_queued() { "$DGRID" status | grep -q "^$1 .* claimed .*waits in Slurm's que
 	grid_settings '"retry_backoff_seconds": 1, "heartbeat_seconds": 2'
 	"$DGRID" config default_cpus 1 && "$DGRID" config max_cpus 16
 	sbatch --quiet --job-name=other --cpus-per-task=60 --mem=10 --output=/dev/null --wrap='sleep 600'
-	wait_until 20 eval '[[ $(squeue --noheader --states=RUNNING --name=other) ]]'
+	wait_until 20 eval 'undrained; [[ $(squeue --noheader --states=RUNNING --name=other) ]]'
 	worker
 	task unwanted '{"cpus": 8}' <<<'echo ran'
 	wait_until 60 says_queued unwanted
@@ -194,7 +193,7 @@ says_queued() { "$DGRID" status | grep -q "^$1 .* claimed .*waits in Slurm's que
 
 @test "slurm: it claims what the cluster has room for, beside its other users, and passes on what tasks ask for" {
 	sbatch --quiet --job-name=other --cpus-per-task=60 --mem=10 --output=/dev/null --wrap='sleep 600'
-	wait_until 20 eval '[[ $(squeue --noheader --states=RUNNING --name=other) ]]'
+	wait_until 20 eval 'undrained; [[ $(squeue --noheader --states=RUNNING --name=other) ]]'
 	for i in $(seq 11); do printf '{"task_id": "p%s", "cpus": 1, "script": "sleep 1", "timeout_seconds": 30}' "$i" >"$T/p$i.json"; done
 	"$DGRID" submit "$T"/p*.json
 	task licensed '{"resources": {"license": 2}}' <<<'sleep 1'
