@@ -187,9 +187,6 @@ static void take_in(void *ctx, size_t i, const char *bytes, size_t len)
 static int judge_ins(struct push *p, struct err *e)
 {
 	int rc = p->in.n ? git_cat(p->git, "commit", p->in.v, p->in.n, COMMIT_MAX, take_in, p, e) : 0;
-	strs_clear(&p->in);
-	strs_clear(&p->trees);
-	strs_clear(&p->in_refs);
 	return rc;
 }
 
@@ -290,8 +287,6 @@ static int judge_gone(struct push *p, struct err *e)
 	if (files.n && !rc)
 		rc = git_cat(p->git, "blob", files.v, files.n, GRID_FILE_MAX, judge_open, p, e);
 	strs_clear(&files);
-	strs_clear(&p->gone);
-	strs_clear(&p->gone_checkpoints);
 	return rc;
 }
 
@@ -312,8 +307,6 @@ static int judge_named(struct push *p, struct err *e)
 			refuse(p, "ref.in", NULL, p->named.v[i],
 			       "a task is to be given this tree, and there is no such input here (submit it again)");
 	strs_clear(&args);
-	strs_clear(&p->named);
-	strs_clear(&p->made);
 	buf_clear(&found);
 	return rc;
 }
@@ -515,5 +508,8 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 		strs_add(refusals, text);
 		free(text);
 	}
+	struct strs *const lists[] = {&p.in, &p.trees, &p.in_refs, &p.gone, &p.gone_checkpoints, &p.made, &p.named};
+	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+		strs_clear(lists[i]);
 	return rc;
 }

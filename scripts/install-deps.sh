@@ -82,6 +82,7 @@ fi
 
 if [ "$group" = test ]; then
 	need bats bats bats
+	need parallel parallel parallel
 	need shellcheck shellcheck shellcheck
 	need clang clang clang
 	need ccache ccache ccache

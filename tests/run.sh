@@ -125,9 +125,9 @@ units() { # LABEL MAKE-ARGUMENTS...: counts "test_NAME: N passed, N failed" line
 }
 
 # The sanitized program, or the plain one where engines, times and memory are a file's matter (the tag plain says so). A
-# file's own tests run one after another.
+# file's own tests run one after another; by GNU parallel, under which a test hears SIGINT.
 bats_file() { # FILE PROGRAM SAN [OPTION...]
-	DGRID=$2 DGRID_SAN=$3 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$(scaled 300)} bats --timing --formatter tap "${@:4}" "$1"
+	DGRID=$2 DGRID_SAN=$3 BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-$(scaled 300)} bats --jobs 2 --no-parallelize-within-files --timing --formatter tap "${@:4}" "$1"
 }
 bats_jobs() {
 	local files f plain=() rest=()
@@ -260,10 +260,10 @@ if command -v python3 >/dev/null && command -v bwrap >/dev/null; then
 else
 	skip "chaos" "python3 or bwrap is not installed"
 fi
-if command -v bats >/dev/null; then
+if command -v bats >/dev/null && command -v parallel >/dev/null; then
 	bats_jobs
 else
-	skip "bats" "bats is not installed"
+	skip "bats" "bats or parallel is not installed"
 fi
 if command -v spin >/dev/null; then
 	job model one "model" sh tests/model/check.sh
