@@ -39,7 +39,7 @@ struct push {
 	struct strs in_refs;
 	struct strs gone;	      /* trees of inputs that go */
 	struct strs gone_checkpoints; /* "NONCE/TREE" */
-	struct strs made, named;      /* trees that come with it; that new tasks are given */
+	struct strs named;	      /* trees that new tasks are given */
 };
 
 static void refuse(struct push *p, const char *rule, const char *commit, const char *path, const char *text)
@@ -156,18 +156,8 @@ static void judge_out(struct push *p, const char *ref, const struct place_out *o
 /* The name of an input, or of a checkpoint, says which tree it is, so nobody can put another in its place. */
 static void judge_in(struct push *p, const char *ref, const char *tree, const char *new)
 {
-	const char *input;
-	struct place_checkpoint checkpoint;
-	if (is_zero(new)) {
-		if (place_in_parse(ref, &input))
-			strs_add(&p->gone, input);
-		else if (place_checkpoint_parse(ref, &checkpoint))
-			strs_addf(&p->gone_checkpoints, "%s/%s", checkpoint.nonce, checkpoint.tree);
-		return;
-	}
 	strs_add(&p->in, new);
 	strs_add(&p->trees, tree);
-	strs_add(&p->made, tree);
 	strs_add(&p->in_refs, ref);
 }
 
@@ -186,15 +176,16 @@ static void take_in(void *ctx, size_t i, const char *bytes, size_t len)
 
 static int judge_ins(struct push *p, struct err *e)
 {
-	int rc = p->in.n ? git_cat(p->git, "commit", p->in.v, p->in.n, COMMIT_MAX, take_in, p, e) : 0;
-	return rc;
+	return p->in.n ? git_cat(p->git, "commit", p->in.v, p->in.n, COMMIT_MAX, take_in, p, e) : 0;
 }
 
-static void look_where(const struct git *g, const char *branch, char here[72])
+/* "": there is no such branch. */
+static int look_where(const struct git *g, const char *branch, char here[72], struct err *e)
 {
 	char *ref = xasprintf("refs/heads/%s", branch);
-	git_resolve(g, ref, here);
+	int rc = git_find(g, ref, here, e);
 	free(ref);
+	return rc;
 }
 
 /* The names of files, as cat-file takes them, of what is yet to run, or says what will, and has one of those words. */
@@ -278,7 +269,7 @@ static int judge_gone(struct push *p, struct err *e)
 	if (p->ledger.given)
 		memcpy(head, p->ledger.new, sizeof head);
 	else if (p->gone.n || p->gone_checkpoints.n)
-		look_where(p->git, p->branch, head);
+		rc = look_where(p->git, p->branch, head, e);
 	for (int k = 0; k < 2; k++)
 		for (size_t i = 0, n; i < all[k]->n && head[0] && !rc; i += n) {
 			n = all[k]->n - i < GONE_AT_ONCE ? all[k]->n - i : GONE_AT_ONCE;
@@ -303,7 +294,7 @@ static int judge_named(struct push *p, struct err *e)
 	}
 	int rc = p->named.n ? git_run(p->git, &found, e, (const char *const *)args.v) : 0;
 	for (size_t i = 0; i < p->named.n && !rc; i++)
-		if (!strs_has(&p->made, p->named.v[i]) && !strstr(found.data ? found.data : "", p->named.v[i]))
+		if (!strs_has(&p->trees, p->named.v[i]) && !strstr(found.data ? found.data : "", p->named.v[i]))
 			refuse(p, "ref.in", NULL, p->named.v[i],
 			       "a task is to be given this tree, and there is no such input here (submit it again)");
 	strs_clear(&args);
@@ -319,8 +310,12 @@ static bool judge_place(struct push *p, const char *ref, const char *old, const 
 	const char *name;
 	if (place_out_parse(ref, &out))
 		judge_out(p, ref, &out, old, new);
+	else if (place_in_parse(ref, &name) && is_zero(new))
+		strs_add(&p->gone, name);
 	else if (place_in_parse(ref, &name))
 		judge_in(p, ref, name, new);
+	else if (place_checkpoint_parse(ref, &checkpoint) && is_zero(new))
+		strs_addf(&p->gone_checkpoints, "%s/%s", checkpoint.nonce, checkpoint.tree);
 	else if (place_checkpoint_parse(ref, &checkpoint))
 		judge_in(p, ref, checkpoint.tree, new);
 	else if (!place_keep_parse(ref, &name))
@@ -374,15 +369,16 @@ static void judge_ref(struct push *p, const char *ref, const char *old, const ch
 
 /* What who pushes says of where the two branches stand, git holds against them only after this, and one after the
  * other: where it is not so of one, the other would land alone. */
-static void judge_both(struct push *p)
+static int judge_both(struct push *p, struct err *e)
 {
 	char ledger[72], archive[72];
-	look_where(p->git, p->branch, ledger);
-	look_where(p->git, ARCHIVE_BRANCH, archive);
+	if (look_where(p->git, p->branch, ledger, e) || look_where(p->git, ARCHIVE_BRANCH, archive, e))
+		return -1;
 	if ((p->ledger.given && strcmp(p->ledger.old, ledger) != 0) ||
 	    (p->archive.given && strcmp(p->archive.old, archive) != 0))
 		refuse(p, "ref.moved", NULL, "",
 		       "the ledger or the archive has moved meanwhile: fetch, and push again");
+	return 0;
 }
 
 static int read_update(struct push *p, const char *line, size_t len, struct err *e)
@@ -475,10 +471,10 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 	struct push p = {.git = g, .branch = branch, .refusals = refusals};
 	int rc = judge_lines(&p, lines, e) || judge_ins(&p, e) || judge_gone(&p, e) ? -1 : 0;
 	if (!rc && !refusals->n)
-		judge_both(&p);
+		rc = judge_both(&p, e);
 	if (!rc && (p.ledger.given || p.archive.given) && !refusals->n) {
 		if (!p.ledger.given) { /* it stays where it is; an archive that is not pushed gets nothing */
-			look_where(g, branch, p.ledger.old);
+			rc = look_where(g, branch, p.ledger.old, e);
 			memcpy(p.ledger.new, p.ledger.old, sizeof p.ledger.new);
 		}
 		struct replay r = {.git = g,
@@ -508,7 +504,7 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 		strs_add(refusals, text);
 		free(text);
 	}
-	struct strs *const lists[] = {&p.in, &p.trees, &p.in_refs, &p.gone, &p.gone_checkpoints, &p.made, &p.named};
+	struct strs *const lists[] = {&p.in, &p.trees, &p.in_refs, &p.gone, &p.gone_checkpoints, &p.named};
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		strs_clear(lists[i]);
 	return rc;

@@ -558,8 +558,8 @@ static void tell_notices(struct rules *r, const struct rule_commit *c)
 			  stands == 1 ? "" : "s", stands == 1 ? "was" : "were");
 }
 
-/* By their dates commits say when others were made. Who is believed is a node at work: an empty commit in its name is
- * anybody's, and where nodes sign so is one that is not signed. */
+/* Does the commit's date count as evidence against other commits? Only that of a node which changes something: anybody
+ * can make an empty commit in its name and, where nodes sign, one without a signature. */
 static bool testifies(const struct world *w, const struct rule_commit *c)
 {
 	return c->node && c->n && (!w->config.require_signed_nodes || c->signature == RULE_GOOD);

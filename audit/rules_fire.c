@@ -177,11 +177,10 @@ static void judge_task(const struct fire *f, const struct rule_change *ch, const
 static void judge_plain(const struct fire *f, const struct rule_change *ch)
 {
 	const struct world *w = &f->r->world;
-	size_t n = periodic_stem(ch->id);
-	int64_t at = n && ch->state == TASK_QUEUE ? periodic_instant(ch->id) : 0; /* nobody promotes the others */
-	for (size_t i = 0; i < w->n_schedules && n; i++)
-		if (strlen(w->schedules[i].name) == n && !strncasecmp(w->schedules[i].name, ch->id, n) &&
-		    at > json_time(w->schedules[i].doc, "last") && at > w->schedules[i].since)
+	int64_t at = ch->state == TASK_QUEUE ? periodic_instant(ch->id) : 0; /* nobody promotes the others */
+	for (size_t i = 0; i < w->n_schedules && at; i++)
+		if (periodic_owns(w->schedules[i].name, ch->id) && at > json_time(w->schedules[i].doc, "last") &&
+		    at > w->schedules[i].since)
 			rule_tell(f->r, RULE_SCHEDULE_FIRE, f->c, ch->path,
 				  "it has the id of a task of schedule %.64s and is not one", w->schedules[i].name);
 }

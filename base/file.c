@@ -179,56 +179,53 @@ static bool is_trap(const char *path)
 	return trap;
 }
 
-int file_mkdirs(const char *path, struct err *e)
+/* Like mkdir -p: make is called for each step, the last one too. */
+static int make_steps(const char *path, int (*make)(const char *step, struct err *e), struct err *e)
 {
 	char *copy = xstrdup(path);
-	int rc = 0;
-	for (char *p = copy + 1;; p++) {
-		if (*p && *p != '/')
-			continue;
-		char kept = *p;
-		*p = 0;
-		if (mkdir(copy, 0700) && errno != EEXIST) {
-			rc = errno_err(e, "make folder", copy);
-			break;
-		}
-		if (is_trap(copy)) {
-			rc = err_set(e, ERR_PERM,
-				     "'%s' belongs to another user, in a folder that everybody may write to", copy);
-			break;
-		}
-		*p = kept;
-		if (!kept)
-			break;
-	}
 	struct stat st;
-	if (!rc && (stat(path, &st) || !S_ISDIR(st.st_mode)))
-		rc = err_set(e, ERR_DATA, "'%s' is not a folder", path);
-	free(copy);
-	return rc;
-}
-
-int file_make_folder(const char *path, struct err *e)
-{
-	char *copy = xstrdup(path);
 	int rc = 0;
 	for (char *p = copy + 1; !rc; p++) {
 		if (*p && *p != '/')
 			continue;
 		char kept = *p;
 		*p = 0;
-		if (mkdir(copy, 0777) && errno != EEXIST)
-			rc = err_set(e, errno == EACCES || errno == EPERM || errno == EROFS ? ERR_PERM : ERR_OUTPUT,
-				     "cannot make the folder '%s': %s", copy, strerror(errno));
+		rc = make(copy, e);
 		*p = kept;
 		if (!kept)
 			break;
 	}
 	free(copy);
-	struct stat st;
 	if (!rc && (stat(path, &st) || !S_ISDIR(st.st_mode)))
 		rc = err_set(e, ERR_DATA, "'%s' is not a folder", path);
 	return rc;
+}
+
+static int make_own(const char *step, struct err *e)
+{
+	if (mkdir(step, 0700) && errno != EEXIST)
+		return errno_err(e, "make folder", step);
+	return is_trap(step)
+		   ? err_set(e, ERR_PERM, "'%s' belongs to another user, in a folder that everybody may write to", step)
+		   : 0;
+}
+
+int file_mkdirs(const char *path, struct err *e)
+{
+	return make_steps(path, make_own, e);
+}
+
+static int make_asked(const char *step, struct err *e)
+{
+	return !mkdir(step, 0777) || errno == EEXIST
+		   ? 0
+		   : err_set(e, errno == EACCES || errno == EPERM || errno == EROFS ? ERR_PERM : ERR_OUTPUT,
+			     "cannot make the folder '%s': %s", step, strerror(errno));
+}
+
+int file_make_folder(const char *path, struct err *e)
+{
+	return make_steps(path, make_asked, e);
 }
 
 #define DEEP 64 /* each step down takes a descriptor: what is deeper is brought up first */

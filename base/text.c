@@ -162,6 +162,15 @@ size_t text_differences(const char *a, const char *b)
 	return d[la % 3][lb] < 3 ? d[la % 3][lb] : 3;
 }
 
+const char *text_nearer(const char *typed, const char *name, const char *best, size_t *off)
+{
+	size_t is = text_differences(typed, name);
+	if (is >= *off)
+		return best;
+	*off = is;
+	return name;
+}
+
 void text_quote(struct buf *out, const char *word)
 {
 	buf_adds(out, "'");

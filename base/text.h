@@ -18,4 +18,7 @@ void text_quote(struct buf *out, const char *word); /* within single quotes, as 
 void text_output(struct buf *out, const char *s, size_t len);
 /* How many letters of two names differ, are missing, too many or swapped; 3 for three or more: no typing mistake. */
 size_t text_differences(const char *a, const char *b);
+/* For a loop over the names that typed may have meant: name if it is nearer than *off, which it makes less, else best.
+ */
+const char *text_nearer(const char *typed, const char *name, const char *best, size_t *off);
 #endif

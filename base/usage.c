@@ -92,11 +92,8 @@ static const char *near(const struct usage_scan *s, const char *typed)
 	const char *best = NULL;
 	char *name = xstrndup(typed, strcspn(typed, "=")), letter;
 	size_t least = 3;
-	for (size_t i = 0; (o = usage_option_at(s->verb, i)); i++) {
-		size_t off = text_differences(name, usage_name(o, &letter));
-		best = off < least ? usage_name(o, &letter) : best;
-		least = off < least ? off : least;
-	}
+	for (size_t i = 0; (o = usage_option_at(s->verb, i)); i++)
+		best = text_nearer(name, usage_name(o, &letter), best, &least);
 	free(name);
 	return best;
 }

@@ -580,10 +580,8 @@ static void unknown(const struct members *k, const struct json *m)
 	const char *near = strlen(m->name) == m->name_len ? synonym_of(m->name) : NULL;
 	size_t best = near ? 0 : 3;
 	for (size_t i = 0; i < N_FIELDS && strlen(m->name) == m->name_len; i++)
-		if (fields[i].check && text_differences(m->name, fields[i].told.name) < best) {
-			near = fields[i].told.name;
-			best = text_differences(m->name, near);
-		}
+		if (fields[i].check)
+			near = text_nearer(m->name, fields[i].told.name, near, &best);
 	if (near)
 		problem_in(k->p, m->name_line ? m->name_line : m->line, m->name_line ? m->name_col : m->col, m->name,
 			   "unknown field (expected \"%s\"? names of your own begin with x-)", near);

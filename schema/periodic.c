@@ -147,13 +147,11 @@ static void check_member(const struct checking *k, const struct json *m)
 	const char *near = NULL;
 	size_t best = 3;
 	for (size_t i = 0; i < N_FIELDS && strlen(m->name) == m->name_len; i++) {
-		size_t off = text_differences(m->name, fields[i].told.name);
-		if (!off) {
+		near = text_nearer(m->name, fields[i].told.name, near, &best);
+		if (!best) {
 			fields[i].check(k, m);
 			return;
 		}
-		near = off < best ? fields[i].told.name : near;
-		best = off < best ? off : best;
 	}
 	if (!strncmp(m->name, "x-", 2))
 		return;
@@ -281,11 +279,16 @@ int64_t periodic_instant(const char *id)
 	return clock_parse(when, &utc) ? 0 : utc;
 }
 
-const char *periodic_owner(const struct strs *names, const char *id)
+bool periodic_owns(const char *name, const char *id)
 {
 	size_t n = periodic_stem(id);
-	for (size_t i = 0; i < names->n && n; i++)
-		if (strlen(names->v[i]) == n && !strncasecmp(names->v[i], id, n))
+	return n && strlen(name) == n && !strncasecmp(name, id, n);
+}
+
+const char *periodic_owner(const struct strs *names, const char *id)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (periodic_owns(names->v[i], id))
 			return names->v[i];
 	return NULL;
 }

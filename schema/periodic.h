@@ -48,6 +48,8 @@ bool periodic_made(const struct json *doc, const char *id, const char *name);
 int64_t periodic_instant(const char *id); /* that such an id names, UTC seconds; 0: none */
 size_t
 periodic_stem(const char *id); /* how long NAME is in an id of that form, in upper or lower case; 0: no such id */
+/* Does the schedule of that name give its own tasks an id of that form, in upper or lower case? */
+bool periodic_owns(const char *name, const char *id);
 /* Which of the schedules gives its own tasks an id of that form, in upper or lower case; NULL: none. */
 const char *periodic_owner(const struct strs *names, const char *id);
 /* The task of an instant: the template with its id, created_at and schedule. The caller's. */

@@ -197,9 +197,11 @@ int trust_lists(const struct git *g, const char *commit, struct err *e)
 int trust_signed(const struct json *doc, struct err *e)
 {
 	const struct json *all = json_get(doc, "signatures"), *at;
-	char *dir = !all || task_signatures_wrong(all, &at) ? NULL : file_temp_dir(e);
+	if (!all || task_signatures_wrong(all, &at))
+		return 0;
+	char *dir = file_temp_dir(e);
 	if (!dir)
-		return !all || task_signatures_wrong(all, &at) ? 0 : -1;
+		return -1;
 	char *file = xasprintf("%s/signature", dir), *text = trust_text(doc);
 	int rc = 0;
 	for (const struct json *s = all->child; s && !rc; s = s->next) {

@@ -30,10 +30,7 @@ static int unknown(const char *key, struct err *e)
 	const char *near = NULL;
 	size_t best = 4;
 	for (size_t i = 0; config_setting(i, &s); i++)
-		if (text_differences(key, s.name) < best) {
-			near = s.name;
-			best = text_differences(key, near);
-		}
+		near = text_nearer(key, s.name, near, &best);
 	return err_set(e, ERR_USAGE, "there is no setting '%.200s'%s%s%s (dgrid config --fields lists them)", key,
 		       near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }

@@ -39,10 +39,7 @@ int verb_unknown(const char *name, struct err *e)
 	const char *near = NULL;
 	size_t best = strlen(name) < 4 ? 2 : 3;
 	for (const struct verb *const *v = verbs; *v; v++)
-		if (text_differences(name, (*v)->name) < best) {
-			near = (*v)->name;
-			best = text_differences(name, near);
-		}
+		near = text_nearer(name, (*v)->name, near, &best);
 	if (near)
 		return err_set(e, ERR_USAGE, "unknown verb '%.200s': did you mean %s? (see: dgrid help)", name, near);
 	return err_set(e, ERR_USAGE, "unknown verb '%.200s' (see: dgrid help)", name);

@@ -313,8 +313,8 @@ static size_t running(const struct line *q, const struct chooser_known *k)
 }
 
 /* Draws among the first `spread` of the same priority that are as large as the first, with the fewest running of their
- * submitters where that counts. No task goes before the one whose turn it is, and few before the first. The drawn one
- * stands at `first` then. */
+ * submitters where that counts. The one whose turn it is goes first, and the first is passed by a few times at
+ * most. The drawn one stands at `first` then. */
 static struct chooser_known *draw(const struct chooser *ch, struct line *q)
 {
 	size_t first = q->first, end = first, least = SIZE_MAX, n = 0;

@@ -73,13 +73,6 @@ size_t claims_renew(struct worker *w, struct ledger_change *c)
 	return n;
 }
 
-static void look_soon(struct worker *w, int64_t seconds)
-{
-	int64_t at = clock_now() + seconds;
-	if (!w->chooser.next_ready || w->chooser.next_ready > at)
-		w->chooser.next_ready = at;
-}
-
 /* What the disk keeps from this node, if that is another than before. */
 static void tell_tight(struct worker *w, const char *before)
 {
@@ -130,9 +123,9 @@ size_t claims_make(struct worker *w, struct ledger_change *c, const struct ledge
 	w->times.work_waits = got == want && got > 0;
 	w->times.ready_at = 0;
 	if (w->fit.tight[0] && !unsure)
-		look_soon(w, ROOM_SECONDS);
+		chooser_again(&w->chooser, clock_now() + ROOM_SECONDS);
 	if (unsure)
-		look_soon(w, 1);
+		chooser_again(&w->chooser, clock_now() + 1);
 	tell_tight(w, tight);
 	w->times.tries_wait = w->chooser.tries_wait;
 	if (w->chooser.next_ready)
