@@ -362,13 +362,17 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 	grep -q 'another worker has taken the node id' "$T/n1.log"
 }
 
-@test "a full disk stops the claims, says so, and claims go on once there is room" {
+on_a_small_disk() { # n1, with 64 MB in all
 	[ "$(id -u)" = 0 ] || strict_skip "mounting a small file system needs root"
 	mkdir "$T/small"
 	mount -t tmpfs -o size=64m tmpfs "$T/small"
 	spawn "$T/n1.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/small/n1"
 	worker_pid=$SPAWNED
 	wait_until 20 beat_of n1
+}
+
+@test "a full disk stops the claims, says so, and claims go on once there is room" {
+	on_a_small_disk
 	head -c 60000000 /dev/zero >"$T/small/filler" || true
 	submit waits 'echo room'
 	wait_until 20 grep -q 'no claims until this is mended: disk' "$T/n1.log"
@@ -383,12 +387,7 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 }
 
 @test "what cannot be stored on a full disk is nobody's result: the claim goes back, and what may leave more than fits is left to others" {
-	[ "$(id -u)" = 0 ] || strict_skip "mounting a small file system needs root"
-	mkdir "$T/small"
-	mount -t tmpfs -o size=64m tmpfs "$T/small"
-	spawn "$T/n1.log" "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/small/n1"
-	worker_pid=$SPAWNED
-	wait_until 20 beat_of n1
+	on_a_small_disk
 	# The disk fills while it runs; its own files are whole.
 	submit fills 'head -c 8000000 /dev/urandom >/out/r; cat /out/r | cksum; : >/out/wait; while [ -e /out/wait ]; do :; done' ', "out_mb": 9'
 	waits() { find "$T/small" /var/tmp/dgrid-run-* -path '*/out/wait' 2>/dev/null | grep .; }
