@@ -30,7 +30,24 @@ struct build {
 	size_t pos;	      /* how far lines were counted: tokens come in order, so each byte is looked at once */
 	unsigned line;
 	size_t line_start;
+	struct json *node; /* the next one's memory */
+	char *room;	   /* of names and texts */
 };
+
+/* The memory of a whole document, its values first: there are many, and they live and end together. */
+static struct json *take_memory(struct build *b, size_t n)
+{
+	size_t nodes = 0, bytes = 0;
+
+	for (const jsmntok_t *t = b->tok; t < b->tok + n; t++) {
+		nodes += t->type != JSMN_STRING || t->size == 0; /* a name has a size */
+		if (t->type == JSMN_STRING || t->type == JSMN_PRIMITIVE)
+			bytes += (size_t)(t->end - t->start) + 1;
+	}
+	b->node = xrealloc(NULL, nodes * sizeof *b->node + bytes);
+	b->room = (char *)(b->node + nodes);
+	return b->node;
+}
 
 static void locate(struct build *b, size_t pos, unsigned *line, unsigned *col)
 {
@@ -106,35 +123,34 @@ static size_t decode(char *out, const char *s, size_t n)
 	return o;
 }
 
-/* name: of the member that it is, or NULL. A value, its text and its name are one piece of memory: there are many. */
+static size_t take_string(struct build *b, char **out, const char *s, size_t n)
+{
+	size_t len = decode(b->room, s, n);
+
+	*out = b->room;
+	b->room += len + 1;
+	return len;
+}
+
+/* name: of the member that it is, or NULL */
 static struct json *build_value(struct build *b, const jsmntok_t *name)
 {
 	const jsmntok_t *t = b->tok++;
 	const char *s = b->text + t->start;
-	size_t n = (size_t)(t->end - t->start), n_name = name ? (size_t)(name->end - name->start) : 0;
-	bool text = t->type == JSMN_STRING || (t->type == JSMN_PRIMITIVE && *s != 'n' && *s != 't' && *s != 'f');
-	struct json *j = xrealloc(NULL, sizeof *j + (text ? n + 1 : 0) + (name ? n_name + 1 : 0));
-	struct json **tail = &j->child;
-	char *room = (char *)(j + 1);
+	size_t n = (size_t)(t->end - t->start);
+	struct json *j = b->node++, **tail = &j->child;
 
-	*j = (struct json){.type = JSON_NULL};
+	*j = (struct json){.type = JSON_NULL, .within = true, .text_within = true, .name_within = true};
 	if (name) {
 		locate(b, (size_t)name->start - 1, &j->name_line, &j->name_col);
-		j->name = room;
-		j->name_within = true;
-		j->name_len = decode(room, b->text + name->start, n_name);
-		room += n_name + 1;
-	}
-	if (text) {
-		j->text = room;
-		j->text_within = true;
+		j->name_len = take_string(b, &j->name, b->text + name->start, (size_t)(name->end - name->start));
 	}
 	/* jsmn's strings start after the quote */
 	locate(b, (size_t)t->start - (t->type == JSMN_STRING ? 1 : 0), &j->line, &j->col);
 	switch (t->type) {
 	case JSMN_STRING:
 		j->type = JSON_STRING;
-		j->len = decode(j->text, s, n);
+		j->len = take_string(b, &j->text, s, n);
 		break;
 	case JSMN_ARRAY:
 	case JSMN_OBJECT:
@@ -154,9 +170,7 @@ static struct json *build_value(struct build *b, const jsmntok_t *name)
 			j->boolean = *s == 't';
 		} else {
 			j->type = JSON_NUMBER;
-			memcpy(j->text, s, n);
-			j->text[n] = 0;
-			j->len = n;
+			j->len = take_string(b, &j->text, s, n);
 		}
 	}
 	return j;
@@ -245,7 +259,9 @@ struct json *json_parse(const char *text, size_t len, struct json_error *e)
 		json_error_set(e, 1, 1, "bug: jsmn does not agree that this document is valid");
 		return NULL;
 	}
-	root = build_value(&b, NULL);
+	root = take_memory(&b, count);
+	build_value(&b, NULL);
+	root->within = false; /* it begins the memory */
 	free(many);
 	dup = find_duplicate(root, NULL);
 	if (dup) {
@@ -284,7 +300,8 @@ void json_free(struct json *j)
 	if (!j->text_within)
 		free(j->text);
 	drop_name(j);
-	free(j);
+	if (!j->within)
+		free(j);
 }
 
 /* ---- reading ---- */

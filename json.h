@@ -13,10 +13,11 @@ struct json {
 	enum json_type type;
 	unsigned line, col; /* of the value, from 1; columns count bytes */
 	bool boolean;
-	bool text_within, name_within; /* json_parse: they stand in the value's own memory, behind it */
-	char *text;		       /* string: decoded UTF-8, NUL-terminated, may hold NULs; number: its literal */
-	size_t len;		       /* bytes in text */
-	char *name;		       /* member name inside an object, else NULL */
+	bool within, text_within, name_within; /* json_parse: it, its text, its name stand in the document's memory,
+						* which the root begins */
+	char *text; /* string: decoded UTF-8, NUL-terminated, may hold NULs; number: its literal */
+	size_t len; /* bytes in text */
+	char *name; /* member name inside an object, else NULL */
 	size_t name_len;
 	unsigned name_line, name_col;
 	struct json *child, *next; /* first element/member; next sibling */

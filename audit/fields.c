@@ -474,6 +474,20 @@ static bool fits(size_t row, const struct json *v)
 	return v->type == JSON_OBJECT;
 }
 
+/* Looks from *at on, and from the first again. */
+static bool row_of(size_t first, size_t end, const struct json *v, size_t *at)
+{
+	if (strlen(v->name) != v->name_len)
+		return false;
+	for (size_t i = 0; i < end - first; i++, ++*at) {
+		if (*at >= end)
+			*at = first;
+		if (rows[*at].name[0] == v->name[0] && !strcmp(rows[*at].name, v->name))
+			return true;
+	}
+	return false;
+}
+
 bool field_wrong(enum field_doc d, const struct json *doc, char what[160])
 {
 	size_t first = 0, end;
@@ -481,22 +495,15 @@ bool field_wrong(enum field_doc d, const struct json *doc, char what[160])
 		first++;
 	for (end = first; end < N_ROWS && rows[end].doc == d;)
 		end++;
-	size_t guess = first; /* mostly they stand in the table's order */
+	size_t at = first; /* mostly they stand in the table's order */
 	for (const struct json *v = doc && doc->type == JSON_OBJECT ? doc->child : NULL; v; v = v->next) {
-		size_t at = first;
-		bool named = strlen(v->name) == v->name_len;
-		if (guess < end && named && !strcmp(rows[guess].name, v->name))
-			at = guess;
-		else
-			while (at < end && (!named || strcmp(rows[at].name, v->name) != 0))
-				at++;
-		guess = at + 1;
-		if (at < end && fits(at, v))
+		bool known = row_of(first, end, v, &at);
+		if (known && fits(at++, v))
 			continue;
 		snprintf(what, 160,
-			 at < end ? "%s.%.64s is not as dgrid writes it (expected %s)"
-				  : "%s.%.64s is no member that dgrid writes",
-			 field_doc_name(d), v->name, at < end ? form_of(at) : "");
+			 known ? "%s.%.64s is not as dgrid writes it (expected %s)"
+			       : "%s.%.64s is no member that dgrid writes",
+			 field_doc_name(d), v->name, known ? form_of(at - 1) : "");
 		return true;
 	}
 	return false;

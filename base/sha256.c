@@ -87,8 +87,12 @@ void sha256_end(const struct sha256 *s, uint8_t out[32])
 
 void sha256_hex(const uint8_t hash[32], char out[SHA256_HEX])
 {
-	for (int i = 0; i < 32; i++)
-		snprintf(out + 2 * i, 3, "%02x", hash[i]);
+	static const char digits[] = "0123456789abcdef";
+	for (int i = 0; i < 32; i++) {
+		out[2 * i] = digits[hash[i] >> 4];
+		out[2 * i + 1] = digits[hash[i] & 15];
+	}
+	out[64] = 0;
 }
 
 void sha256(const void *bytes, size_t len, uint8_t out[32])
