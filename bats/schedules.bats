@@ -84,6 +84,26 @@ audited() {
 	[ "$(json 'o["violations"], sorted({n["rule"] for n in o["notices"]}), len(o["notices"])')" = "[] ['notice.schedule'] 7" ]
 }
 
+@test "show: one schedule, the times to come, its tasks from the newest on, and what is wrong with it" {
+	put 2 nightly '0 0 * * *'
+	once n1
+	run -0 "$DGRID" schedule run nightly
+	byhand=$output
+	run -0 "$DGRID" schedule show nightly
+	[[ "${lines[0]}" == "schedule  nightly" && "${lines[1]}" == "cron      0 0 * * * (UTC)" ]]
+	[[ "$output" == *"next      $(date -u -d '1 day' +%Y-%m-%d)T00:00:00Z"$'\n'*"$(date -u -d '3 days' +%Y-%m-%d)T00:00:00Z"$'\n'"last      $MIDNIGHT"* ]]
+	[[ "$output" == *"tasks     $byhand  queue"$'\n'"          nightly-${TODAY}T0000Z  success  n1"* ]]
+	[[ "$output" == *'"script": "echo nightly"'* ]]
+	run -0 "$DGRID" schedule show nightly --json
+	[ "$(json 'o["cron"], o["tasks_on_branch"], [(t["state"], t["status"], t["node"]) for t in o["tasks"]], o["task"]["script"], len(o["instants"])')" = \
+		"0 0 * * * 2 [('queue', None, None), ('completed', 'success', 'n1')] echo nightly 3" ]
+	put 0 odd '61 * * * *'
+	run -0 "$DGRID" schedule show odd
+	[[ "$output" == *"not valid "*"61"*"tasks     none on the branch"* ]]
+	run -66 "$DGRID" schedule show none
+	run -64 "$DGRID" schedule show
+}
+
 @test "a schedule is given files as a submission is: they are sent, and what a task file names has to be there" {
 	printf 'a\nb\n' >tab.csv
 	git init -q -b main src

@@ -8,7 +8,8 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 MAKE=${MAKE:-make}
 STRICT=${DGRID_STRICT:-0}
-JOBS=${DGRID_JOBS:-$(($(getconf _NPROCESSORS_ONLN) + 1))} # they wait for most of their time
+CPUS=$(getconf _NPROCESSORS_ONLN)
+JOBS=${DGRID_JOBS:-$((CPUS * 2))} # they wait for most of their time
 PATH=$PATH:/usr/sbin:/sbin
 passed=0 failed=0 skipped=0
 work=$(mktemp -d "${TMPDIR:-/tmp}/dgrid-test.XXXXXX") || exit 1
@@ -114,7 +115,7 @@ units() { # LABEL MAKE-ARGUMENTS...: counts "test_NAME: N passed, N failed" line
 	local label=$1 rc p f
 	shift
 	note "unit tests ($label)"
-	"$MAKE" --no-print-directory -s "$@" unit >"$work/unit" 2>&1
+	"$MAKE" -j "$CPUS" --no-print-directory -s "$@" unit >"$work/unit" 2>&1
 	rc=$?
 	cat "$work/unit"
 	read -r p f < <(sed -n -E 's/^test_[A-Za-z0-9_]+: ([0-9]+) passed, ([0-9]+) failed.*/\1 \2/p' "$work/unit" |
@@ -201,7 +202,7 @@ if [[ -d /usr/lib/ccache ]]; then
 fi
 note "building"
 builds=1
-"$MAKE" --no-print-directory -s all build/tests/honest build/tests/json_judge >"$work/build" 2>&1 || builds=0
+"$MAKE" -j "$CPUS" --no-print-directory -s all build/tests/honest build/tests/json_judge >"$work/build" 2>&1 || builds=0
 cat "$work/build"
 if ((builds)); then
 	units "plain"
@@ -214,7 +215,7 @@ if echo 'int main(void) { return 0; }' |
 	"${CC:-cc}" -fsanitize=address,undefined -x c -o "$work/probe" - >/dev/null 2>&1 && "$work/probe"; then
 	# To look for leaks at each end takes half of a short life's time: the units do, and the bats that ask for it.
 	export ASAN_OPTIONS=${ASAN_OPTIONS:-exitcode=99} UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-	if "$MAKE" --no-print-directory -s SAN=1 all; then
+	if "$MAKE" -j "$CPUS" --no-print-directory -s SAN=1 all; then
 		units "sanitized" SAN=1
 	else
 		fail "sanitizer build"

@@ -100,21 +100,22 @@ static int check_command_line(const struct scheduling *a, struct err *e)
 		const char *what;
 		bool named; /* it takes a name, and needs one but for run */
 	} known[] = {{"add", true},    {"list", false}, {"pause", true}, {"resume", true},
-		     {"remove", true}, {"sign", true},	{"run", true}};
+		     {"remove", true}, {"sign", true},	{"run", true},	 {"show", true}};
 	size_t i = 0;
 	while (i < sizeof known / sizeof *known && strcmp(a->what, known[i].what) != 0)
 		i++;
 	bool add = !strcmp(a->what, "add"), run = !strcmp(a->what, "run");
 	if (i == sizeof known / sizeof *known)
 		return err_set(e, ERR_USAGE,
-			       "schedule: expected add, list, pause, resume, run, remove or sign, found '%.200s'",
+			       "schedule: expected add, list, pause, resume, run, remove, show or sign, found '%.200s'",
 			       a->what);
 	if (known[i].named ? !a->name && !run : a->name != NULL)
 		return err_set(e, ERR_USAGE,
 			       a->name ? "schedule list takes no name, found '%.200s'"
 				       : "schedule %s needs the name of a schedule",
 			       a->name ? a->name : a->what);
-	bool list = !strcmp(a->what, "list"), all_due = run && !a->name, signs = add || !strcmp(a->what, "sign");
+	bool list = !strcmp(a->what, "list") || !strcmp(a->what, "show"), all_due = run && !a->name,
+	     signs = add || !strcmp(a->what, "sign");
 	if ((a->dry && !all_due) || (a->json && !all_due && !list) || (a->at && !list) || (a->sign && !signs))
 		return err_set(e, ERR_USAGE, "%s is not for schedule %s%s",
 			       a->dry && !all_due	      ? "--dry-run"
@@ -233,10 +234,11 @@ static int cmd_schedule(const struct context *ctx, int argc, char **argv, struct
 	if (!rc && a.fields)
 		print_fields();
 	else if (!rc && !(rc = check_command_line(&a, e)))
-		rc = !strcmp(a.what, "list") ? schedule_list(ctx, a.at, a.json, e)
-		     : strcmp(a.what, "run") ? scheduling_change(ctx, &a, e)
-		     : a.name		     ? run_now(ctx, &a, e)
-					     : run_due(ctx, &a, e);
+		rc = !strcmp(a.what, "list")   ? schedule_list(ctx, a.at, a.json, e)
+		     : !strcmp(a.what, "show") ? schedule_show(ctx, a.at, a.name, a.json, e)
+		     : strcmp(a.what, "run")   ? scheduling_change(ctx, &a, e)
+		     : a.name		       ? run_now(ctx, &a, e)
+					       : run_due(ctx, &a, e);
 	json_free(a.task);
 	making_clear(&a.made);
 	given_clear(&a.given);
@@ -247,11 +249,12 @@ static int cmd_schedule(const struct context *ctx, int argc, char **argv, struct
 
 const struct verb verb_schedule = {
     .name = "schedule",
-    .args = "[list] [--json] [--at REV|DATE] | add NAME --cron CRON [--missed M] [--overlap O] [--replace] [--force] "
+    .args = "[list] [--json] [--at REV|DATE] | show NAME [--json] [--at REV|DATE] | add NAME --cron CRON [--missed M] "
+	    "[--overlap O] [--replace] [--force] "
 	    "[--sign] "
 	    "[--key FILE] " GIVEN_ARGS "[TASK-OPTION]... (FILE | --script FILE | -- CMD) | pause|resume|remove NAME | "
 	    "sign NAME [--key FILE] | run NAME | run [--dry-run] [--json] | --fields",
-    .summary = "tasks that are queued by the clock: list, add, pause, resume, run, remove, sign",
+    .summary = "tasks that are queued by the clock: list, show, add, pause, resume, run, remove, sign",
     .about =
 	"A schedule is a file schedules/NAME.json on the grid's branch: a task, and when it is queued, by the five "
 	"fields "
@@ -281,16 +284,17 @@ const struct verb verb_schedule = {
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
 	    {'d', "--dry-run", NULL, NULL, "of run: say what is due and change nothing"},
 	    USAGE_JSON,
-	    {'A', "--at", "REV|DATE", NULL, "of list: the grid as it was at a commit or time"},
+	    {'A', "--at", "REV|DATE", NULL, "of list and show: the grid as it was at a commit or time"},
 	    {'f', "--fields", NULL, NULL, "print the fields of a schedule, as rows of a Markdown table"},
 	    {0}},
     .shared = making_option_at,
-    .operands = "list add pause resume run remove sign",
+    .operands = "list show add pause resume run remove sign",
     .examples =
 	(const struct usage_note[]){
 	    {"dgrid schedule add nightly --cron '0 2 * * *' --script nightly.sh", ""},
 	    {"dgrid schedule add sums --cron @daily --input tab.csv -- 'wc -l /in/tab.csv'", "with files"},
 	    {"dgrid schedule", "what comes next, and how it went last"},
+	    {"dgrid schedule show nightly", "the next times, its tasks, its script"},
 	    {"dgrid schedule run nightly", "one now"},
 	    {"dgrid schedule pause nightly", ""},
 	    {0}},

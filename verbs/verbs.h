@@ -22,6 +22,7 @@ void verb_list_print(FILE *to);			   /* what `dgrid help` prints */
 void verb_help_print(const struct verb *v);	   /* what `dgrid VERB --help` prints */
 
 int schedule_list(const struct context *ctx, const char *at, bool json, struct err *e);
+int schedule_show(const struct context *ctx, const char *at, const char *name, bool json, struct err *e);
 /* What was (dry: would be) queued of schedules: a line each to stdout, or the member fired of into (an array). */
 void tell_fired(const struct firings *f, bool dry, struct json *into);
 /* What was (dry: would be) promoted: a line each to stdout, or the members promoted, invalid and left of into. */
