@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define RACE_TRIES 60
+#define SECOND_TRY_MS 300
 #define BACKOFF_FIRST_MS 20
 #define BACKOFF_MAX_MS 2000
 
@@ -570,7 +571,8 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 		enum push_outcome got = push_branch(&l->git, l->branch, l->head, l->folder.ref != NULL, e);
 		l->pushes++;
 		if (got == PUSH_DECLINED && l->tries > 1 &&
-		    !push_too_many(e->msg)) { /* whatever it was may have passed */
+		    !push_too_many(e->msg)) { /* it may have passed: somebody's lock, say */
+			proc_pause(SECOND_TRY_MS);
 			got = push_branch(&l->git, l->branch, l->head, l->folder.ref != NULL, e);
 			l->pushes++;
 		}

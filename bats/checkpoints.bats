@@ -50,9 +50,10 @@ ADD='cat /in/.checkpoint/log 2>/dev/null >/out/log; echo x >>/out/log; wc -l </o
 		[[ "$output" == *"checkpoint: true is not valid"* ]]
 	done
 	grid_settings '"checkpoint_seconds": 1, "min_timeout_seconds": 1'
-	"$DGRID" submit --id big --checkpoint --timeout 30 --out-mb 1 -- 'head -c 900000 /dev/zero >/out/zero; sleep 2; head -c 300000 /dev/zero >/out/more; sleep 20'
+	"$DGRID" submit --id big --checkpoint --timeout 250 --out-mb 1 -- 'head -c 900000 /dev/zero >/out/zero; until [ -e /out/go ]; do sleep 0.1; done; head -c 300000 /dev/zero >/out/more; sleep 200'
 	worker
 	wait_until 20 saved big
+	touch "$(dirname "$(find "$T" -path '*/out/zero')")/go"
 	wait_until 30 ledger_has failed big
 	[ "$("$DGRID" show --json big | jq -r '.result.ended_by, .result.out, .attempts[0].saved.bytes')" = $'limit:out\nnull\n900000' ]
 	run -0 "$DGRID" show big

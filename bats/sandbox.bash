@@ -616,7 +616,9 @@ refs/dgrid/out/DAY/$NODE-1/1" ]
 	[ "$(grep -c begin "$T/log")" = 3 ]
 	! grep -q no "$T/log"
 	"$DGRID" audit
-	# What was saved while it ran is not needed any more, but where its last run began: for who runs it again.
+	# What was saved while it ran is not needed any more, but where its last run began: for who runs it again. What the
+	# node that was killed had pushed, and not told yet, goes with maintain.
+	"$DGRID" maintain >/dev/null
 	wait_until 20 one_saved "$second"
 	run -0 "${STARTER[@]}" "$DGRID" rerun count
 	[[ "$output" == *"from  checkpoint ${second:0:12}, as then"*reproducible ]]

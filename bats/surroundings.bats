@@ -24,6 +24,7 @@ once() { # NODE WORKDIR [OPTIONS]
 	kill -KILL "$SPAWNED"
 	wait_until 10 pid_ended "$SPAWNED"
 	mv "$ORIGIN.away" "$ORIGIN"
+	wait_until 20 test ! -e "$ORIGIN/HEAD.lock" # of a push that was under way
 	"$DGRID" submit --id other -- 'echo other'
 	once new w
 	ledger_has in_progress held
