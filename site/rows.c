@@ -313,6 +313,8 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	put_number(column(&l, "signal"), number(result, "signal", 0));
 	put_number(column(&l, "priority"), number(doc, "priority", 5));
 	put_labels(column(&l, "labels"), json_get(doc, "labels"));
+	const char *group = json_str(doc, "group");
+	put_text(column(&l, "group"), group ? group : "", 64);
 	char *about = description_of(x->s, t->id, doc);
 	put_text(column(&l, "text"), about, 160);
 	free(about);

@@ -175,6 +175,16 @@ static void fact_counts(struct buf *b, const char *name, const struct json *coun
 	end_fact(b);
 }
 
+/* Leads to all of them. */
+static void fact_group(struct buf *b, const char *group)
+{
+	if (!group || !task_id_valid(group))
+		return;
+	begin_fact(b, "Group");
+	buf_addf(b, "<a href=\"../index.html#group=%s\">%s</a>", group, group);
+	end_fact(b);
+}
+
 static void fact_labels(struct buf *b, const struct json *labels)
 {
 	if (!labels || labels->type != JSON_ARRAY || !labels->child)
@@ -331,7 +341,7 @@ static void put_facts(struct buf *b, const struct taskpage *p)
 	fact_value(b, "Attempts at most", json_get(doc, "max_attempts"), "");
 	if (doc)
 		facts_vote(b, p);
-	fact_value(b, "Group", json_get(doc, "group"), "");
+	fact_group(b, json_str(doc, "group"));
 	fact_nodes(b, "Needs", json_get(doc, "needs"));
 	fact_nodes(b, "Comes after", json_get(doc, "after"));
 	fact_nodes(b, "Waited for by", p->behind);

@@ -19,7 +19,7 @@
     t.when = t.ended || t.claimed || t.queued || t.created || 0;
     t.since = t.queued || t.created;
     t.wait = t.claimed && t.since ? Math.max(0, t.claimed - t.since) : null;
-    t.find = `${t.id} ${t.node} ${t.text} ${t.note} ${t.status} ${ending(t)} ${t.said} ${t.labels.join(' ')}`.toLowerCase();
+    t.find = `${t.id} ${t.node} ${t.text} ${t.note} ${t.status} ${ending(t)} ${t.said} ${t.group} ${t.labels.join(' ')}`.toLowerCase();
     return t;
   }
   let tasks = D.tasks.map(task), pending = new Map(), archiveLoaded = false;
@@ -34,7 +34,7 @@
         const at = Date.parse(day + 'T00:00:00Z') / 1000;
         for (const id of ids) {
           if (known.has(id)) continue;
-          tasks.push({ id, state: 'archived', status: '', node: '', created: 0, claimed: 0, ended: at, ms: -1, exit: -1, signal: 0, priority: 5, labels: [],
+          tasks.push({ id, state: 'archived', status: '', node: '', created: 0, claimed: 0, ended: at, ms: -1, exit: -1, signal: 0, priority: 5, labels: [], group: '',
             text: '', tries: 0, max: 0, timeout: 0, lease: 0, notBefore: 0, note: '', said: '', page: 0, when: at, wait: null, find: id.toLowerCase(), day });
         }
       }
@@ -224,7 +224,7 @@
   }
 
   /* ---- tasks: what is shown stands in the address ---- */
-  const DEFAULTS = { q: '', state: '', node: '', label: '', time: '', sort: 'when', dir: 'desc', page: '1', size: '25', range: '24h' };
+  const DEFAULTS = { q: '', state: '', node: '', label: '', group: '', time: '', sort: 'when', dir: 'desc', page: '1', size: '25', range: '24h' };
   const TIMES = { '': Infinity, '1h': 3600, '24h': 86400, '7d': 604800, '30d': 2592000 };
   let view = { ...DEFAULTS };
   function readUrl() {
@@ -261,7 +261,7 @@
     const states = view.state ? new Set(view.state.split(',')) : null, since = clock() - TIMES[view.time];
     const words = view.q.toLowerCase().split(/\s+/).filter(Boolean);
     return tasks.filter(t => (!states || states.has(t.state) || (states.has('orphaned') && t.status === 'orphaned')) &&
-      (!view.node || t.node === view.node) && (!view.label || t.labels.includes(view.label)) &&
+      (!view.node || t.node === view.node) && (!view.label || t.labels.includes(view.label)) && (!view.group || t.group === view.group) &&
       (TIMES[view.time] === Infinity || t.when >= since) && words.every(w => t.find.includes(w)));
   }
   function sorted(list) {
@@ -276,8 +276,8 @@
     form.addEventListener('submit', ev => ev.preventDefault());
     put(form,
       h('label', { class: 'grow' }, 'Search', h('input', { id: 'f-q', type: 'search', placeholder: 'id, node, description, reason, output', autocomplete: 'off', spellcheck: 'false', maxlength: 200, oninput() { change({ q: this.value }, true); } })),
-      select('node', 'Node'), select('label', 'Label'), select('time', 'Time'),
-      h('button', { type: 'button', id: 'f-clear', onclick() { change({ q: '', state: '', node: '', label: '', time: '' }); $('f-q').focus(); } }, 'Clear'),
+      select('node', 'Node'), select('label', 'Label'), select('group', 'Group'), select('time', 'Time'),
+      h('button', { type: 'button', id: 'f-clear', onclick() { change({ q: '', state: '', node: '', label: '', group: '', time: '' }); $('f-q').focus(); } }, 'Clear'),
       h('fieldset', { class: 'chips' }, h('legend', { class: 'hidden' }, 'States'), ['running', 'queued', 'completed', 'failed', 'orphaned', 'unapproved', 'archived'].map(s =>
         h('label', { class: 'chip' }, h('input', { type: 'checkbox', value: s, onchange() {
           const set = new Set(view.state.split(',').filter(Boolean));
@@ -295,6 +295,9 @@
   function options() {
     fillSelect($('f-node'), uniq([...tasks.map(t => t.node), ...D.nodes.map(n => n.id)]).map(v => [v, v]), view.node, 'any');
     fillSelect($('f-label'), uniq([...tasks.flatMap(t => t.labels), ...D.nodes.flatMap(n => n.labels)]).map(v => [v, v]), view.label, 'any');
+    const groups = uniq(tasks.map(t => t.group));
+    fillSelect($('f-group'), groups.map(v => [v, v]), view.group, 'any');
+    $('f-group').parentElement.hidden = !groups.length && !view.group;
     fillSelect($('f-time'), [['1h', 'last hour'], ['24h', 'last 24 hours'], ['7d', 'last 7 days'], ['30d', 'last 30 days']], view.time, 'any');
     const n = {};
     for (const t of tasks) {
@@ -310,14 +313,14 @@
   }
   function showFilters() {
     if ($('f-q').value !== view.q) $('f-q').value = view.q;
-    for (const k of ['node', 'label', 'time']) {
+    for (const k of ['node', 'label', 'group', 'time']) {
       const el = $('f-' + k);
       if (view[k] && ![...el.options].some(o => o.value === view[k])) el.append(h('option', { value: view[k] }, view[k]));
       el.value = view[k];
     }
     const set = new Set(view.state.split(','));
     document.querySelectorAll('.chip input').forEach(c => { c.checked = set.has(c.value); if (c.checked) c.closest('.chip').hidden = false; });
-    $('f-clear').hidden = !(view.q || view.state || view.node || view.label || view.time);
+    $('f-clear').hidden = !(view.q || view.state || view.node || view.label || view.group || view.time);
     document.querySelectorAll('#range button').forEach(b => b.setAttribute('aria-pressed', b.dataset.value === view.range));
   }
 
@@ -345,7 +348,8 @@
     const name = old ? h('a', { href: old, rel: 'noreferrer' }, t.id) : t.page && ID.test(t.id) ? h('a', { href: `t/${t.id}.html` }, t.id) : h('span', { title: `dgrid show ${t.id}` }, t.id);
     return h('tr', { class: t.status === 'orphaned' ? 'orphan' : null },
       h('th', { scope: 'row' }, name, line(t)),
-      h('td', {}, badge(t), t.tries > 1 ? h('div', { class: 'small muted' }, `attempt ${t.tries} of ${t.max}`) : null, t.state === 'queued' && t.priority !== 5 ? h('div', { class: 'small muted' }, `priority ${t.priority}`) : null, t.state === 'queued' && t.labels.length ? h('div', {}, labels(t.labels)) : null),
+      h('td', {}, badge(t), t.tries > 1 ? h('div', { class: 'small muted' }, `attempt ${t.tries} of ${t.max}`) : null, t.state === 'queued' && t.priority !== 5 ? h('div', { class: 'small muted' }, `priority ${t.priority}`) : null, t.state === 'queued' && t.labels.length ? h('div', {}, labels(t.labels)) : null,
+        t.group ? h('div', { class: 'small' }, h('a', { href: url({ page: '1', group: t.group }) }, t.group)) : null),
       h('td', { class: 'mid' }, t.node ? h('a', { href: url({ node: t.node, page: '1' }) }, t.node) : '–'),
       h('td', { class: 'num wide' }, t.wait !== null ? span(t.wait) : t.state === 'queued' && t.since ? span(clock() - t.since) : '–'),
       h('td', { class: 'num runcell' }, run(t)),

@@ -145,6 +145,13 @@ await test('filters: text, state, node, label, time; the count says how many', a
   await page.selectOption('#f-label', 'big-disk');
   same(await rows(page), ['clouds']);
   await page.selectOption('#f-label', '');
+  await page.selectOption('#f-group', 'weather');
+  same(await rows(page), ['clouds']);
+  await page.click('#f-clear');
+  await page.fill('#f-q', 'weather');
+  await page.locator('#task-table a', { hasText: 'weather' }).click();
+  assert(/group=weather/.test(await hash(page)), await hash(page));
+  await page.click('#f-clear');
   await page.selectOption('#f-node', 'cygnus');
   same((await rows(page)).length, demo.tasks.filter(t => t.node === 'cygnus').length);
   await page.click('#f-clear');

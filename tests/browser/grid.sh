@@ -111,7 +111,7 @@ done
 end completed wind-model && end failed too-long
 task ice-drift 'A long run' 'sleep 55; echo drifted' --priority 9
 task sea-level 'A long run too' 'sleep 50; echo 3 mm'
-task clouds 'Waits for a node with a big disk' 'echo clouds' --label big-disk
+task clouds 'Waits for a node with a big disk' 'echo clouds' --label big-disk --group weather
 task sunrise 'To be looked at first' 'echo 07:41' --unapproved
 for _ in $(seq 100); do
 	if end in_progress ice-drift && end in_progress sea-level; then break; fi
