@@ -1,4 +1,5 @@
 #include "audit/hook.h"
+#include "audit/hookrefs.h"
 #include "audit/replay.h"
 #include "base/clock.h"
 #include "base/problem.h"
@@ -8,7 +9,9 @@
 #include "schema/task.h"
 #include "store/archive.h"
 #include "store/checkpoint.h"
+#include "store/heartbeat.h"
 #include "store/places.h"
+#include "store/tails.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +22,7 @@
 #define GONE_AT_ONCE 200 /* inputs that are looked for in one go */
 #define GRID_FILE_MAX (4u << 20)
 #define NAMED_MAX 1000 /* inputs of new tasks that are looked for */
+#define REFS_MAX 2000  /* a push: git starts hooks for each */
 #define GIT(g, out, e, ...) git_run(g, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 /* ---- judging ---- */
@@ -40,6 +44,7 @@ struct push {
 	struct strs gone;	      /* trees of inputs that go */
 	struct strs gone_checkpoints; /* "NONCE/TREE" */
 	struct strs named;	      /* trees that new tasks are given */
+	struct hookrefs refs;
 };
 
 static void refuse(struct push *p, const char *rule, const char *commit, const char *path, const char *text)
@@ -108,11 +113,11 @@ static bool is_zero(const char *oid)
 	return oid[strspn(oid, "0")] == 0;
 }
 
-/* Below a folder of refs, one name: a node's id. */
-static bool of_a_node(const char *ref, const char *folder)
+/* Below a folder of refs, one name: a node's id; NULL: it is none. */
+static const char *of_a_node(const char *ref, const char *folder)
 {
 	size_t n = strlen(folder);
-	return !strncmp(ref, folder, n) && ref[n] == '/' && task_id_valid(ref + n + 1);
+	return !strncmp(ref, folder, n) && ref[n] == '/' && task_id_valid(ref + n + 1) ? ref + n + 1 : NULL;
 }
 
 static bool is_below(const char *ref, const char *branch)
@@ -149,7 +154,9 @@ static void judge_out(struct push *p, const char *ref, const struct place_out *o
 		config_clear(&c);
 	} else if (!git_resolve(p->git, new, commit) || strcmp(commit, new) != 0)
 		refuse(p, "ref.out", NULL, ref, "must point at a commit");
-	else if (!is_zero(old) && GIT(p->git, NULL, &none, "merge-base", "--is-ancestor", old, new))
+	else if (is_zero(old))
+		hookrefs_begun(&p->refs, ref, out);
+	else if ( GIT(p->git, NULL, &none, "merge-base", "--is-ancestor", old, new))
 		refuse(p, "ref.out", NULL, ref, "may only move forward");
 }
 
@@ -259,17 +266,26 @@ static void judge_open(void *ctx, size_t i, const char *bytes, size_t len)
 	json_free(doc);
 }
 
-/* What goes must not be needed. */
-static int judge_gone(struct push *p, struct err *e)
+static void refuse_ref(void *ctx, const char *rule, const char *ref, const char *text)
+{
+	refuse(ctx, rule, NULL, ref, text);
+}
+
+static int judge_refs(struct push *p, const char *head, struct err *e)
+{
+	struct grid_config c;
+	settings_here(p, &c);
+	int rc = hookrefs_judge(&p->refs, p->git, head, &c, refuse_ref, p, e);
+	config_clear(&c);
+	return rc;
+}
+
+/* What goes must not be needed. head: the ledger's as it will be. */
+static int judge_gone(struct push *p, const char *head, struct err *e)
 {
 	struct strs *const all[] = {&p->gone, &p->gone_checkpoints};
 	struct strs files = {0};
-	char head[72] = "";
 	int rc = 0;
-	if (p->ledger.given)
-		memcpy(head, p->ledger.new, sizeof head);
-	else if (p->gone.n || p->gone_checkpoints.n)
-		rc = look_where(p->git, p->branch, head, e);
 	for (int k = 0; k < 2; k++)
 		for (size_t i = 0, n; i < all[k]->n && head[0] && !rc; i += n) {
 			n = all[k]->n - i < GONE_AT_ONCE ? all[k]->n - i : GONE_AT_ONCE;
@@ -330,12 +346,15 @@ static bool judge_place(struct push *p, const char *ref, const char *old, const 
 /* Refs that dgrid reads, and those that would change what git makes of the history. Everything else is free. */
 static void judge_ref(struct push *p, const char *ref, const char *old, const char *new)
 {
-	static const char *const of_nodes[] = {"refs/dgrid/heartbeats", "refs/dgrid/tails",
-					       "refs/heads/dgrid-heartbeats", "refs/heads/dgrid-tails"};
+	static const char *const of_nodes[] = {HEARTBEAT_REF, HEARTBEAT_FALLBACK, TAILS_REF, TAILS_FALLBACK};
 	static const char *const known[] = {CHECKPOINT_REF, CHECKPOINT_FALLBACK, PLACE_IDLE, PLACE_HEADS "idle"};
 	bool ours = !strncmp(ref, "refs/dgrid/", 11) || !strncmp(ref, "refs/heads/dgrid-", 17), good = false;
-	for (size_t i = 0; i < sizeof of_nodes / sizeof *of_nodes && !good; i++)
-		good = of_a_node(ref, of_nodes[i]);
+	for (size_t i = 0; i < sizeof of_nodes / sizeof *of_nodes && !good; i++) {
+		const char *node = of_a_node(ref, of_nodes[i]);
+		good = node != NULL;
+		if (node && i < 2)
+			hookrefs_life(&p->refs, ref, node, old, new);
+	}
 	for (size_t i = 0; i < sizeof known / sizeof *known && !good; i++)
 		good = !strcmp(ref, known[i]);
 	if (ours && !good && !judge_place(p, ref, old, new))
@@ -458,6 +477,15 @@ static const char *or_null(const char *oid)
 static int judge_lines(struct push *p, const char *lines, struct err *e)
 {
 	int rc = 0;
+	size_t n = 0;
+	for (const char *line = lines; *line; line += *line == '\n', n++)
+		line += strcspn(line, "\n");
+	if (n > REFS_MAX) {
+		char *why = xasprintf("%zu refs in one push (at most %d: push them in parts)", n, REFS_MAX);
+		refuse(p, "ref.many", NULL, "", why);
+		free(why);
+		return 0;
+	}
 	for (const char *line = lines; *line && !rc;) {
 		size_t len = strcspn(line, "\n");
 		rc = len ? read_update(p, line, len, e) : 0;
@@ -469,7 +497,12 @@ static int judge_lines(struct push *p, const char *lines, struct err *e)
 int hook_judge(const struct git *g, const char *branch, const char *lines, struct strs *refusals, struct err *e)
 {
 	struct push p = {.git = g, .branch = branch, .refusals = refusals};
-	int rc = judge_lines(&p, lines, e) || judge_ins(&p, e) || judge_gone(&p, e) ? -1 : 0;
+	char head[72] = "";
+	int rc = judge_lines(&p, lines, e) || judge_ins(&p, e) || look_where(g, branch, head, e) ||
+			 judge_gone(&p, p.ledger.given ? p.ledger.new : head, e) ||
+			 judge_refs(&p, p.ledger.given ? p.ledger.new : head, e)
+		     ? -1
+		     : 0;
 	if (!rc && !refusals->n)
 		rc = judge_both(&p, e);
 	if (!rc && (p.ledger.given || p.archive.given) && !refusals->n) {
@@ -507,5 +540,6 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 	struct strs *const lists[] = {&p.in, &p.trees, &p.in_refs, &p.gone, &p.gone_checkpoints, &p.named};
 	for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
 		strs_clear(lists[i]);
+	hookrefs_clear(&p.refs);
 	return rc;
 }

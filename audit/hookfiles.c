@@ -105,12 +105,14 @@ static const struct hook_file {
 } files[] = {{"pre-receive", "# dgrid pre-receive", "exec \"$dgrid\" --repo . --branch \"$branch\" hook pre-receive\n"},
 	     {"reference-transaction", "# dgrid reference-transaction",
 	      "[ \"$1\" = prepared ] || exit 0\n"
-	      "refs=$(cat)\n"
-	      "case $refs in\n"
-	      "*\" refs/heads/$branch\"* | *' refs/heads/" ARCHIVE_BRANCH "'*) ;;\n"
-	      "*) exit 0 ;;\n"
-	      "esac\n"
-	      "printf '%s\\n' \"$refs\" | \"$dgrid\" --repo . --branch \"$branch\" hook reference-transaction\n"}};
+	      "refs=\n"
+	      "while IFS= read -r line; do\n" /* git asks once for each ref: no process more for those of others */
+	      "\tcase $line in\n"
+	      "\t*\" refs/heads/$branch\" | *' refs/heads/" ARCHIVE_BRANCH "') refs=$refs$line'\n' ;;\n"
+	      "\tesac\n"
+	      "done\n"
+	      "[ \"$refs\" ] || exit 0\n"
+	      "printf %s \"$refs\" | \"$dgrid\" --repo . --branch \"$branch\" hook reference-transaction\n"}};
 
 static char *hook_text(const struct hook_file *f, const char *branch)
 {

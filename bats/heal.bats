@@ -132,9 +132,17 @@ beat_moved() { [[ $(beat_of "$1") != "$2" ]]; }
 		run -75 "$DGRID" worker --node-id n1 --engine bwrap --work-dir "$T/other" --once
 		[[ "$output" == *"the heartbeat of node 'n1' cannot be read"* ]]
 	done
+	# Nor does one that is not there, for anybody may have taken it away.
 	git -C "$ORIGIN" update-ref -d refs/dgrid/heartbeats/n1
-	"$DGRID" heal
-	ledger_has failed long
+	run -0 --separate-stderr "$DGRID" heal
+	[ "$output" = 'no orphans' ]
+	[[ "$stderr" == *"the heartbeat of node n1 is not there, so its lease decides"* ]]
+	# A goodbye is said in the ledger.
+	bye=$(printf '{"node_id":"n1","status":"left","last_heartbeat":"%s"}' "$(date -u +%FT%TZ)" | tgit -C "$ORIGIN" commit-tree "$empty")
+	git -C "$ORIGIN" update-ref refs/dgrid/heartbeats/n1 "$bye"
+	run -0 "$DGRID" heal
+	[ "$output" = 'no orphans' ]
+	ledger_has in_progress long
 }
 
 @test "a frozen worker wakes after its task was given to another: its result is dropped, the other's stands" {

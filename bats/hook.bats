@@ -211,11 +211,12 @@ raw() {
 	two=$(tgit -C "$T/c" commit-tree -p "$one" -m two "$tree")
 	for root in refs/dgrid/ refs/heads/dgrid-; do
 		tgit -C "$T/c" push -q origin "$one:${root}out/$today/n1/1"
-		tgit -C "$T/c" push -q origin "$two:${root}out/$today/n1/1" "$one:${root}out/$today/n-1/12"
+		tgit -C "$T/c" push -q origin "$two:${root}out/$today/n1/1" "$one:${root}out/$today/n-1/8"
 		tgit -C "$T/c" push -q origin "$one:${root}keep/run-1" "$one:${root}in/$tree"
 		if [[ $root = refs/dgrid/ ]]; then refused ref.out origin "+$one:${root}out/$today/n1/1"; fi
 		refused ref.out origin ":${root}out/$today/n1/1"
 		refused ref.out origin "$tree:${root}out/$today/n2/1"
+		refused ref.out origin "$one:${root}out/$today/n2/8" "$one:${root}out/$today/n2/9"
 		refused ref.in origin "$one:${root}in/${tree//[0-4]/5}"
 		for name in "out/$today/n1/0" "out/$today/n1/01" "out/$today/n1/x" "out/$today/n1" "out/2026-02-30/n1/1" "out/$today/n.1/1" \
 			"out/$today/n1/1/2" in/12ab keep/a.b keep/a/b; do
@@ -239,6 +240,48 @@ raw() {
 		"$DGRID" init --bare "$T/new.git" >/dev/null
 		[ "$(git -C "$T/new.git" config --get "$setting")" = true ]
 	done
+}
+
+@test "signs of life: one of a node that has not left stays, and is replaced by a newer one alone" {
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	touch "$T/fake/slow"
+	"$DGRID" submit --id t1 -- true >/dev/null
+	spawn "$T/log-n1" "$DGRID" worker --node-id n1 --engine docker --work-dir "$T/w-n1"
+	wait_until 20 ledger_has in_progress t1
+	wait_until 20 git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/heartbeats/n1
+	clone
+	refused ref.beat origin :refs/dgrid/heartbeats/n1
+	[[ "$output" == *"dgrid retire NODE"* ]]
+	refused ref.beat origin +main:refs/dgrid/heartbeats/n1
+	said() { tgit -C "$T/c" commit-tree -m "$(git -C "$ORIGIN" log -1 --format=%s refs/dgrid/heartbeats/n1 |
+		jq -c --arg at "$(date -u -d "$1 seconds" +%FT%TZ)" '.last_heartbeat = $at')" "$(git -C "$T/c" mktree </dev/null)"; }
+	refused ref.beat origin "+$(said -200):refs/dgrid/heartbeats/n1"
+	# One that may not have rights on the other form hides nothing there.
+	tgit -C "$T/c" push -q origin "$(said -200):refs/heads/dgrid-heartbeats/n1"
+	"$DGRID" nodes | grep -q 'n1.*active'
+	# Its own end: the file first, then the ref.
+	rm "$T/fake/slow"
+	kill -TERM "$SPAWNED"
+	wait_until 20 pid_ended "$SPAWNED"
+	[ "$(git -C "$ORIGIN" show main:nodes/n1.json | jq -r .status)" = left ]
+	run ! git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/heartbeats/n1
+	run ! grep 'declined\|ref.beat' "$T/log-n1"
+	# One that died: by whoever retires it.
+	spawn "$T/log-n2" "$DGRID" worker --node-id n2 --engine docker --work-dir "$T/w-n2"
+	wait_until 20 git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/heartbeats/n2
+	wait_until 20 git -C "$ORIGIN" cat-file -e main:nodes/n2.json
+	kill -KILL "$SPAWNED"
+	wait_until 20 pid_ended "$SPAWNED"
+	"$DGRID" retire --force n2
+	run ! git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/heartbeats/n2
+}
+
+@test "more refs than a push may have are refused before any is judged" {
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	clone
+	for i in {1..2001}; do echo "create refs/tags/t$i HEAD"; done | git -C "$T/c" update-ref --stdin
+	refused ref.many --tags origin
+	[[ "$output" == *"2001 refs in one push (at most 2000: push them in parts)"* ]]
 }
 
 @test "a push in two steps of one ref, or from where no ref stands, is not taken in part" {

@@ -344,17 +344,25 @@ unsigned heartbeat_pushes(const struct heartbeat *h)
 	return h->pushes;
 }
 
-void heartbeat_stop(struct heartbeat *h, bool remove, bool (*given_up)(void))
+void heartbeat_quiet(struct heartbeat *h, bool (*given_up)(void))
 {
 	if (!h)
 		return;
 	h->stopping = true;
 	loop_timer_stop(h->timer);
+	h->timer = NULL;
 	while (h->busy) {
 		if (given_up && given_up() && h->git_runs)
 			proc_signal(h->git_runs, SIGKILL);
 		loop_step(100);
 	}
+}
+
+void heartbeat_stop(struct heartbeat *h, bool remove, bool (*given_up)(void))
+{
+	if (!h)
+		return;
+	heartbeat_quiet(h, given_up);
 	if (remove && h->commit[0]) {
 		struct err e;
 		char *spec = xasprintf(":%s/%s", h->heads ? FALLBACK : FETCHED, h->node);
@@ -417,16 +425,20 @@ static void take_ref(void *ctx, const char *record)
 	out->v[out->n++] = one;
 }
 
+struct json *heartbeat_of_commit(const char *commit, size_t len)
+{
+	struct json_error je;
+	const char *text = commit ? message_of(commit, len) : NULL;
+	struct json *doc = text && len <= BEAT_MAX ? json_parse(text, len - (size_t)(text - commit), &je) : NULL,
+		    *beat = doc ? node_beat_of(doc) : NULL;
+	json_free(doc);
+	return beat;
+}
+
 static void take_beat(void *ctx, size_t i, const char *bytes, size_t len)
 {
 	struct reading *r = ctx;
-	struct json_error je;
-	if (!bytes)
-		return;
-	const char *text = message_of(bytes, len);
-	struct json *doc = json_parse(text, len - (size_t)(text - bytes), &je);
-	r->out->v[r->at[i]].doc = doc ? node_beat_of(doc) : NULL;
-	json_free(doc);
+	r->out->v[r->at[i]].doc = heartbeat_of_commit(bytes, len);
 }
 
 int heartbeats_read(const struct git *g, struct beats *out, struct err *e)
@@ -455,10 +467,19 @@ void heartbeats_clear(struct beats *b)
 
 const struct json *heartbeats_of(const struct beats *b, const char *node)
 {
-	for (size_t i = 0; i < b->n; i++)
-		if (b->v[i].doc && !strcmp(b->v[i].node, node))
-			return b->v[i].doc;
-	return NULL;
+	const struct json *newest = NULL;
+	int64_t seen = 0;
+	for (size_t i = 0; i < b->n; i++) {
+		struct node_view v;
+		if (!b->v[i].doc || strcmp(b->v[i].node, node) != 0)
+			continue;
+		node_read(&v, b->v[i].doc);
+		if (!newest || v.seen > seen) {
+			newest = b->v[i].doc;
+			seen = v.seen;
+		}
+	}
+	return newest;
 }
 
 bool heartbeats_unread(const struct beats *b, const char *node)

@@ -30,8 +30,10 @@ bool heartbeat_busy(const struct heartbeat *h);	       /* git is at work for it 
 void heartbeat_every(struct heartbeat *h, int64_t every_ms); /* from the next beat on */
 void heartbeat_now(struct heartbeat *h);		     /* as soon as the one under way has ended */
 unsigned heartbeat_pushes(const struct heartbeat *h);
-/* Ends it; waits for a push under way, until given_up (NULL: never) says true. remove: takes the ref away (the node's
- * file says that it left). */
+/* No beat begins any more; waits for a push under way, until given_up (NULL: never) says true. */
+void heartbeat_quiet(struct heartbeat *h, bool (*given_up)(void));
+/* The same, and frees it. remove: takes the ref away, once the node's file says that it left: before that the ref may
+ * not go. */
 void heartbeat_stop(struct heartbeat *h, bool remove, bool (*given_up)(void));
 
 /* The beats of all nodes. oid changes with every beat, whatever the node's clock says. Anyone may push a ref there: of
@@ -48,7 +50,9 @@ extern const char *const heartbeat_specs[]; /* what to fetch, NULL-terminated, f
 int heartbeats_fetch(const struct git *g, struct err *e);		    /* from origin */
 int heartbeats_read(const struct git *g, struct beats *out, struct err *e); /* as fetched, or in place */
 void heartbeats_clear(struct beats *b);
-const struct json *heartbeats_of(const struct beats *b, const char *node); /* NULL: none */
+/* The newest, where there is one of either form; NULL: none. */
+const struct json *heartbeats_of(const struct beats *b, const char *node);
+struct json *heartbeat_of_commit(const char *commit, size_t len); /* the bytes of one; NULL: no beat; the caller's */
 /* There is something where its beat should be, and it cannot be read: that is no silence. */
 bool heartbeats_unread(const struct beats *b, const char *node);
 #endif

@@ -184,6 +184,45 @@ static void note(struct courier *c)
 	free(own);
 }
 
+/* "OID<tab>REF" a line, of the day's refs at the remote: on with the first number that is free. */
+static void numbered(void *ctx, const struct proc_result *res)
+{
+	struct courier *c = ctx;
+	const char *lines = res->end == PROC_EXITED && !res->code && res->out.data ? res->out.data : "";
+	size_t n = 2, was = (size_t)c->place.number, free_one = 1;
+	for (const char *p = lines; *p; p++)
+		n += *p == '\n';
+	bool *taken = xcalloc(n + 1, sizeof *taken);
+	for (const char *line = lines; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		char ref[PLACE_MAX];
+		struct place_out at;
+		if (sscanf(line, "%*s %175s", ref) == 1 && place_out_parse(ref, &at) && (size_t)at.number < n)
+			taken[at.number] = true;
+	}
+	while (taken[free_one])
+		free_one++;
+	free(taken);
+	c->place.number = (int)(*lines ? free_one : was + 1);
+	log_at(LOG_INFO, "outputs", "ref %zu of today has what this node did not bring: going on with %d", was,
+	       c->place.number);
+	later(c, 0);
+}
+
+/* A store of ours that was lost had begun this one, or it is somebody else's. */
+static void begin_another(struct courier *c)
+{
+	struct err e;
+	char *plain = xasprintf(PLACE_OUT "/%s/%s/*", c->place.day, c->node),
+	     *heads = xasprintf(PLACE_HEADS "out/%s/%s/*", c->place.day, c->node);
+	const char *args[] = {"ls-remote", "origin", plain, heads, NULL};
+	c->tip[0] = c->commit[0] = 0;
+	strs_clear(&c->batch);
+	if (!git_start(&c->store->git, args, c, numbered, &e))
+		trouble(c, e.msg);
+	free(plain);
+	free(heads);
+}
+
 static void pushed(void *ctx, const struct proc_result *res)
 {
 	struct courier *c = ctx;
@@ -194,11 +233,8 @@ static void pushed(void *ctx, const struct proc_result *res)
 	case PUSH_LANDED:
 		note(c);
 		return;
-	case PUSH_RACED: /* a store of ours that was lost had begun this one */
-		c->place.number++;
-		c->tip[0] = c->commit[0] = 0;
-		strs_clear(&c->batch);
-		later(c, 0);
+	case PUSH_RACED:
+		begin_another(c);
 		return;
 	case PUSH_UNKNOWN: /* the same commit once more: if it is there, that is fine */
 		trouble(c, e.msg);

@@ -166,19 +166,20 @@ static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats,
 	if (s->file_seen && s->file_seen != file.seen) /* a node that pushes to the ledger may not beat besides */
 		s->changed_ms = clock_mono_ms();
 	s->file_seen = file.seen;
-	bool left = !strcmp(last->status, "left") && last->seen >= at;
+	bool left = last == &file && !strcmp(file.status, "left") && file.seen >= at; /* no beat says goodbye */
 	bool beats_now = s->changed_ms && clock_mono_ms() - s->changed_ms <= c->orphan_after_seconds * 1000;
 	int64_t age = lease_age_ms(r, doc),
 		length = (c->lease_seconds ? c->lease_seconds : lease - at) * 1000 + skew * 1000;
 	int64_t beat_seconds = due - last->seen > c->heartbeat_seconds ? due - last->seen : c->heartbeat_seconds;
 	beat_seconds = beat_seconds > c->orphan_after_seconds ? c->orphan_after_seconds : beat_seconds;
-	bool orphan = true, unread = heartbeats_unread(beats, node);
-	if (unread && !s->unread_told)
-		log_at(LOG_WARN, "reaper", "the heartbeat of node %s cannot be read, so its lease decides", node);
+	bool orphan = true, unread = !beat.doc; /* anybody may push there, and take away what he finds */
+	if (unread && !left && !s->unread_told)
+		log_at(LOG_WARN, "reaper", "the heartbeat of node %s %s, so its lease decides", node,
+		       heartbeats_unread(beats, node) ? "cannot be read" : "is not there");
 	s->unread_told = unread;
 	if (left) {
-		o->evidence.left = last->seen;
-		snprintf(why, 256, "node %s left at %s", node, clock_format(last->seen, a));
+		o->evidence.left = file.seen;
+		snprintf(why, 256, "node %s left at %s", node, clock_format(file.seen, a));
 	} else if ((beats_now && age <= length) || (r->patient && age < WATCH_BEATS * 1000 * beat_seconds))
 		orphan = false;
 	else if (lease && now > lease + skew) {

@@ -433,9 +433,10 @@ static int work(struct worker *w)
 	w->courier = w->slots.courier = NULL;
 	saver_stop(w->saver, &w->outbox);
 	w->saver = w->slots.saver = NULL;
+	heartbeat_quiet(w->heart, give_up);
+	exchange_sign_off(w); /* before its ref goes: a node that has not left and has none looks as if robbed of it */
 	heartbeat_stop(w->heart, !w->usurped && !w->config.pushes_per_minute && !give_up(), give_up);
 	w->heart = NULL;
-	exchange_sign_off(w);
 	proc_give_up_when(NULL);
 	char voted[40] = "";
 	if (w->outbox.voted)
