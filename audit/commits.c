@@ -24,6 +24,7 @@ void commits_clear(struct rule_commit *c)
 	free(c->changes);
 	free(c->author);
 	free(c->committer);
+	free(c->encoding);
 	free(c->subject);
 	free(c->signature_why);
 	free(c->odd);
@@ -66,6 +67,9 @@ static void take_field(struct commits *in, const char *text)
 		break;
 	case 5:
 		c->at = clock_read(text);
+		break;
+	case 6:
+		c->encoding = *text ? xstrdup(text) : NULL;
 		break;
 	default:
 		c->subject = xstrdup(text);
@@ -187,7 +191,7 @@ struct commits *commits_read(const struct git *g, const char *from, const char *
 			      "--no-relative",
 			      "--ignore-submodules=none",
 			      "--encoding=UTF-8",
-			      "--format=%x00@%H%x00%P%x00%T%x00%an <%ae>%x00%cn <%ce>%x00%ct%x00%s",
+			      "--format=%x00@%H%x00%P%x00%T%x00%an <%ae>%x00%cn <%ce>%x00%ct%x00%e%x00%s",
 			      range,
 			      "--",
 			      NULL};

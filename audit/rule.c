@@ -24,7 +24,8 @@ static const struct rule rules[RULE_N] = {
 			 "below `tasks/` stand `FOLDER/ID.json`, `paused.json` and the folders' `.gitkeep` and "
 			 "README only, by names that no git and no file system reads otherwise: none twice, none "
 			 "that differs from another by upper and lower case alone, none that looks like "
-			 "`tasks`, `nodes`, `grid.json` or `allowed_signers` and is not"},
+			 "`tasks`, `nodes`, `schedules`, `grid.json` or `allowed_signers` and is not; no file or "
+			 "link stands for a folder, and no folder for a file"},
     [RULE_FILE_MODE] = {"file.mode",
 			"task files, node files, keys, schedules and `grid.json` are plain files (mode 100644): no "
 			"link, no submodule, not executable"},
@@ -32,6 +33,8 @@ static const struct rule rules[RULE_N] = {
 				     "JSON, under its own name"},
     [RULE_DOC_FIELDS] = {"doc.fields", "claims, entries of `attempts`, results, node files and the like have only the "
 				       "members that dgrid writes, each in its form"},
+    [RULE_COMMIT_FORM] = {"commit.form", "a commit names an author and a committer, in UTF-8 or an encoding of single "
+					 "bytes (ISO 8859, Windows-125x, KOI8)"},
     [RULE_COMMIT_TIME] = {"commit.time", "no commit is of a time that is still to come; what a node commits is not "
 					 "dated before what came before it"},
     [RULE_TASK_FIELDS] = {"task.fields",
@@ -248,6 +251,18 @@ static void classify_task(struct rule_change *ch)
 	}
 }
 
+/* Other files may stand there, but none in a folder under a schedule's name. */
+static void classify_schedule(struct rule_change *ch)
+{
+	const char *base = ch->path + strlen(PERIODIC_FOLDER);
+	char *first = xasprintf("%.*s", (int)strcspn(base, "/"), base), none[65];
+	if (id_of(base, ch->id))
+		ch->kind = RULE_SCHEDULE;
+	else if (base[strcspn(base, "/")] && id_of(first, none))
+		ch->kind = RULE_BAD_PATH;
+	free(first);
+}
+
 /* What an eye or a file system may take for a letter: upper and lower case, full width, any other sign in its place
  * (LONG S, KELVIN SIGN, Cyrillic), and signs that nobody sees within. Some letters at least must be the name's own. */
 static bool looks_like(const char *part, size_t len, const char *name)
@@ -281,7 +296,9 @@ static bool looks_like(const char *part, size_t len, const char *name)
 
 static bool misleading(const char *path)
 {
-	static const char *const names[] = {"tasks", "nodes", "grid.json", TRUST_LIST, "grid~1.jso", "allowe~1"};
+	/* All that stands at the top and that dgrid reads; and by their short names. */
+	static const char *const names[] = {"tasks",	"nodes",      "schedules", "grid.json",
+					    TRUST_LIST, "grid~1.jso", "allowe~1",  "schedu~1"};
 	size_t len = strcspn(path, "/\\:");
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (looks_like(path, len, names[i]))
@@ -323,8 +340,8 @@ void rule_change_classify(struct rule_change *ch)
 		ch->kind = id_of(p + 6, ch->id) ? RULE_NODE : keeper(p + 6) ? RULE_KEEP : RULE_BAD_PATH;
 	else if (!strcmp(p, "grid.json"))
 		ch->kind = RULE_SETTINGS;
-	else if (starts(p, PERIODIC_FOLDER) && id_of(p + strlen(PERIODIC_FOLDER), ch->id))
-		ch->kind = RULE_SCHEDULE;
+	else if (starts(p, PERIODIC_FOLDER))
+		classify_schedule(ch);
 	else if (!strcmp(p, TRUST_LIST))
 		ch->kind = RULE_SIGNERS;
 	else if (runs_on_a_host(p))

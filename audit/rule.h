@@ -17,6 +17,7 @@ enum rule_id {
 	RULE_FILE_MODE,
 	RULE_FILE_JSON,
 	RULE_DOC_FIELDS,
+	RULE_COMMIT_FORM,
 	RULE_COMMIT_TIME,
 	RULE_TASK_FIELDS,
 	RULE_TASK_SIGNED,
@@ -134,6 +135,7 @@ struct rule_commit {
 	unsigned n_parents;
 	char *others;		  /* its other parents, by blanks; NULL: none */
 	char *author, *committer; /* "Name <email>" */
+	char *encoding; /* that its header names; NULL: none, so UTF-8 */
 	char *subject;
 	int64_t at; /* committer's time, UTC seconds */
 	struct rule_change *changes;

@@ -622,6 +622,7 @@ void rules_judge(struct rules *r, struct rule_commit *c)
 	rule_who(c, &r->world);
 	/* A node's key makes no person's commit, whatever the message. */
 	c->node = c->node || (c->signature == RULE_GOOD && world_is_node(&r->world, c->who));
+	rules_form(r, c);
 	judge_signature(r, c);
 	rules_order(r, c);
 	rules_fire(r, c); /* while the world is still that of before */

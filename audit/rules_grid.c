@@ -1,6 +1,7 @@
 #include "audit/rules_grid.h"
 #include "audit/rules_fire.h"
 #include <string.h>
+#include <strings.h>
 
 #define EXCHANGE_MAX_SECONDS 3600 /* a node's file is written before the exchange, and pushes may be slow */
 
@@ -78,6 +79,37 @@ void rules_settings(struct rules *r, const struct rule_commit *c, const struct r
 			  tasks == now->require_signed_tasks ? ""
 			  : tasks			     ? ", require_signed_tasks is off from here on"
 							     : ", require_signed_tasks is on from here on");
+}
+
+/* In others ASCII's own bytes may mean something else, so that who reads the commit reads other headers than stand
+ * there. */
+static bool single_bytes(const char *encoding)
+{
+	static const char *const prefixes[] = {"utf-8", "utf8",	 "us-ascii", "ascii",	 "iso-8859-", "iso8859-",
+					       "iso_8859-", "latin", "latin-",	 "windows-125", "cp125",     "koi8-"};
+	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+		size_t n = strlen(prefixes[i]), rest = strlen(encoding) > n ? strlen(encoding) - n : 0;
+		if (!strncasecmp(encoding, prefixes[i], n) && rest <= 2 &&
+		    strspn(encoding + n, "0123456789rRuU") == rest)
+			return true;
+	}
+	return false;
+}
+
+static bool nobody(const char *who)
+{
+	return who && !who[strspn(who, " <>")];
+}
+
+void rules_form(struct rules *r, const struct rule_commit *c)
+{
+	if (c->encoding && !single_bytes(c->encoding))
+		rule_tell(r, RULE_COMMIT_FORM, c, "",
+			  "it is written in %.40s, in which it may say another author, committer and date than it shows "
+			  "(expected UTF-8; i18n.commitEncoding)",
+			  c->encoding);
+	else if (nobody(c->author) || nobody(c->committer))
+		rule_tell(r, RULE_COMMIT_FORM, c, "", "it names no %s", nobody(c->author) ? "author" : "committer");
 }
 
 void rules_grid(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)

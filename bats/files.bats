@@ -111,6 +111,17 @@ out_refs() { git -C "$ORIGIN" for-each-ref --format='%(refname)' "${1:-refs/dgri
 	"$DGRID" audit
 }
 
+@test "numbers of outputs that somebody else has begun are passed by at once" {
+	one=$(tgit -C "$ORIGIN" commit-tree -m one "$(git -C "$ORIGIN" mktree </dev/null)")
+	for i in {1..400}; do echo "create refs/dgrid/out/$TODAY/$NODE/$i $one"; done | git -C "$ORIGIN" update-ref --stdin
+	git -C "$ORIGIN" update-ref "refs/heads/dgrid-out/$TODAY/$NODE/401" "$one"
+	task t1 <<<'echo 1 >/out/file'
+	"$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/w1" 2>"$T/log"
+	grep -q 'going on with 402' "$T/log"
+	[ "$("$DGRID" get t1 file -o -)" = 1 ]
+	git -C "$ORIGIN" rev-parse -q --verify "refs/dgrid/out/$TODAY/$NODE/402"
+}
+
 @test "nodes that vote compare what was left, show it to nobody before the end, and only the last brings it" {
 	for n in 1 2 3; do
 		task "v$n" '{"replicas": 3, "quorum": 2}' <<<"echo same >/out/file"

@@ -247,6 +247,22 @@ def a_node_file_that_is_no_json(h):
     h.fraud(Step("n1", "0", "transitions", {"nodes/n1.json": "nonsense"}))
 
 
+# ---- the commit itself ----
+
+def formed(name, **how):
+    def make(h):
+        step = h.submit("x", folder="unapproved")
+        for member, value in how.items():
+            setattr(step, member, value)
+        h.fraud(step, "")
+    make.__name__ = name
+    fraud("commit.form", odd=True)(make)
+
+formed("an_author_who_reads_as_another_in_utf_7", ident="+AGEAbABpAGMAZQ- <m@example.invalid>", encoding="UTF-7")
+formed("a_commit_in_an_encoding_that_nobody_knows", encoding="x-own")
+formed("a_commit_by_nobody", ident=" <>")
+
+
 # ---- what was submitted ----
 
 def altered(name, change, verb="claim", path=None):
@@ -291,6 +307,16 @@ def look_alike(name, path):
     make.__name__ = name
     fraud("place.path", odd=True)(make)
 
+look_alike("schedules_as_a_file", "schedules")
+look_alike("schedules_for_file_systems_without_case", "Schedules/x.json")
+look_alike("schedules_in_full_width", "\uff53\uff43\uff48\uff45\uff44\uff55\uff4c\uff45\uff53/x.json")
+look_alike("a_folder_for_a_schedule", "schedules/x.json/y")
+look_alike("nodes_as_a_file", "nodes")
+look_alike("a_folder_of_nodes_as_a_file", "nodes/people")
+look_alike("keys_of_nodes_as_a_file", "nodes/keys")
+look_alike("drains_in_another_case", "nodes/Drain/n1.json")
+look_alike("a_folder_of_tasks_as_a_file", "tasks/paused")
+look_alike("a_folder_for_the_settings", "grid.json/x")
 look_alike("tasks_with_a_long_s", "ta\u017fks/queue/x.json")
 look_alike("tasks_with_a_kelvin_sign", "tas\u212as/queue/x.json")
 look_alike("tasks_with_a_joiner_that_nobody_sees", "ta\u200dsks/queue/x.json")
@@ -303,6 +329,19 @@ look_alike("nodes_with_an_accent_apart", "no\u0301des/n9.json")
 look_alike("settings_with_a_long_s", "grid.j\u017fon")
 look_alike("settings_by_their_short_name", "GRID~1.JSO")
 look_alike("signers_with_a_stream_behind", "allowed_signers::$DATA")
+
+@fraud("place.path", odd=True)
+def schedules_as_a_link(h):
+    h.fraud(h.person({"schedules": ("120000", h.store.blob("tasks"))}))
+
+@fraud("place.path", odd=True)
+def the_queue_as_a_link(h):
+    step = h.person({})
+    root = h.tree()
+    tasks = [e for e in h.store.tree(h.store.find(root, "tasks")[1]) if e[1] != b"unapproved"]
+    tasks = h.store.put_tree([*tasks, ("120000", b"unapproved", h.store.blob("queue"))])
+    step.tree = h.store.tree_with(root, {"tasks": ("40000", tasks)})
+    h.fraud(step, "tasks/unapproved")
 
 
 # ---- lines ----

@@ -35,6 +35,7 @@ class Step:
     def __init__(self, who, verb, task, changes, doc=None):
         self.who, self.verb, self.task, self.changes, self.doc = who, verb, task, changes, doc
         self.message = self.email = self.authored = self.when = self.parents = self.tree = None
+        self.ident = self.encoding = None  # the author, as it stands in the commit; the encoding that its header names
         self.key = "own"  # sign with the key of who, where the grid's commits are signed
 
 
@@ -95,7 +96,7 @@ class History:
         self.archive_was = None
         self.main = self.store.commit(step.tree, step.parents or [self.main], "alice" if step.email is None else step.who,
                                       step.when or self.now, subject if step.message is None else step.message,
-                                      step.email or "alice@example.invalid", step.authored, key)
+                                      step.email or "alice@example.invalid", step.authored, key, step.ident, step.encoding)
         return self.main
 
     def fraud(self, step, *paths):

@@ -103,10 +103,11 @@ class Store:
     def tree_of(self, commit):
         return self.get(commit)[1].split(b"\n", 1)[0].split()[1].decode()
 
-    def commit(self, tree, parents, who, when, message, email=None, authored=None, key=None):
+    def commit(self, tree, parents, who, when, message, email=None, authored=None, key=None, author=None, encoding=None):
         ident = f"{who} <{email or who + '@localhost'}>"
         head = f"tree {tree}\n" + "".join(f"parent {p}\n" for p in parents)
-        head += f"author {ident} {authored or when} +0000\ncommitter {ident} {when} +0000\n"
+        head += f"author {author or ident} {authored or when} +0000\ncommitter {ident} {when} +0000\n"
+        head += f"encoding {encoding}\n" if encoding else ""
         if key:
             made = subprocess.run(["ssh-keygen", "-Y", "sign", "-n", "git", "-f", key], input=f"{head}\n{message}".encode(),
                                   capture_output=True, check=True).stdout.decode()
