@@ -276,6 +276,18 @@ raw() {
 	run ! git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/heartbeats/n2
 }
 
+@test "a sweep tells which ref the host declines to delete, and deletes the others" {
+	"$DGRID" init >/dev/null
+	one=$(git -C "$ORIGIN" rev-parse main)
+	for i in {1..20}; do echo "create refs/dgrid/out/2020-01-01/n1/$i $one"; done | git -C "$ORIGIN" update-ref --stdin
+	printf '#!/bin/sh\n! grep "n1/7$" || { echo "seven stays" >&2; exit 1; }\n' >"$ORIGIN/hooks/pre-receive"
+	chmod +x "$ORIGIN/hooks/pre-receive"
+	run -0 --separate-stderr "$DGRID" maintain
+	[[ "$output" == *"deleted 19 days of outputs"* ]]
+	[[ "$stderr" == *"refs/dgrid/out/2020-01-01/n1/7 stays at the remote: "*"seven stays"* ]]
+	[ "$(git -C "$ORIGIN" for-each-ref --format='%(refname)' refs/dgrid/out)" = refs/dgrid/out/2020-01-01/n1/7 ]
+}
+
 @test "more refs than a push may have are refused before any is judged" {
 	"$DGRID" init --hook "$ORIGIN" >/dev/null
 	clone

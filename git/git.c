@@ -399,6 +399,18 @@ enum push_outcome git_push_ref(const struct git *g, const char *const *args, con
 	return outcome;
 }
 
+bool git_push_refs(const struct git *g, const char *const *args, char *const *refs, size_t n, enum push_outcome *what,
+		   struct err *e)
+{
+	struct proc_result res = {0};
+	bool ran = !run(g, args, true, &res, e), landed = ran && git_push_outcome(&res, e) == PUSH_LANDED;
+	for (size_t i = 0; i < n && !landed; i++)
+		what[i] = ran ? git_push_outcome_of(&res, refs[i], e) : PUSH_UNKNOWN;
+	if (ran)
+		proc_result_clear(&res);
+	return !landed;
+}
+
 enum push_outcome git_push(const struct git *g, const char *branch, bool whole, struct err *e)
 {
 	char *spec = xasprintf("HEAD:refs/heads/%s", branch);

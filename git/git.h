@@ -50,6 +50,9 @@ enum push_outcome git_push_outcome(const struct proc_result *res, struct err *e)
 enum push_outcome git_push_outcome_of(const struct proc_result *res, const char *ref, struct err *e);
 /* Pushes as args say, and tells of that ref. */
 enum push_outcome git_push_ref(const struct git *g, const char *const *args, const char *ref, struct err *e);
+/* The same of several, in what. False: all landed, and what is not filled. e: of the last that did not. */
+bool git_push_refs(const struct git *g, const char *const *args, char *const *refs, size_t n, enum push_outcome *what,
+		   struct err *e);
 /* Pushes HEAD to branch, unforced. whole: send no deltas against what the remote has; to find their bases costs more
  * than they save where nothing goes over a wire. e is filled for all but PUSH_LANDED. PUSH_UNKNOWN: it may have landed
  * or not. */

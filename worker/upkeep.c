@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define REFS_BATCH 500 /* deleted by one push */
+#define STAY_TOLD 5    /* refs that are declined, one by one */
+#define STAY_PUSHES 40 /* in one sweep to find out which those are */
 #define BATCH 2000     /* tasks a push: their names are arguments of one git command */
 
 size_t upkeep_excess(struct ledger *l, const struct grid_config *c)
@@ -229,24 +231,70 @@ static void add_old(struct strs *refs, const char *lines, int64_t before)
 	}
 }
 
+struct deletion {
+	const struct git *git;
+	size_t gone, stay; /* refs: deleted; declined, and that was told */
+	unsigned more;	   /* pushes after the first of a batch, to find out which are declined */
+};
+
+/* True: git did not say what became of one. */
+static bool push_deletion(struct deletion *d, char *const *refs, size_t n, enum push_outcome *what, struct err *e)
+{
+	struct strs args = {0};
+	bool unknown = false;
+	strs_add(&args, "push");
+	strs_add(&args, "--porcelain");
+	strs_add(&args, "--no-verify");
+	strs_add(&args, "origin");
+	for (size_t i = 0; i < n; i++)
+		strs_addf(&args, ":%s", refs[i]);
+	bool some = git_push_refs(d->git, (const char *const *)args.v, refs, n, what, e);
+	for (size_t i = 0; i < n; i++) {
+		what[i] = some ? what[i] : PUSH_LANDED;
+		d->gone += what[i] == PUSH_LANDED;
+		unknown = unknown || what[i] == PUSH_UNKNOWN;
+	}
+	strs_clear(&args);
+	return unknown;
+}
+
+/* A host declines each for itself, or all for the sake of one, which is looked for by halves. */
+static int delete_these(struct deletion *d, char *const *refs, size_t n, struct err *e)
+{
+	enum push_outcome *what = xcalloc(n + 1, sizeof *what);
+	size_t gone = d->gone;
+	int rc = push_deletion(d, refs, n, what, e) ? -1 : 0;
+	bool whole = d->gone == gone && n > 1;
+	for (size_t i = 0; i < n && !rc && !whole; i++)
+		if (what[i] != PUSH_LANDED && d->stay++ < STAY_TOLD)
+			log_at(LOG_WARN, "upkeep", "%s stays at the remote: %s", refs[i], e->msg);
+	for (size_t i = 0, half = n / 2; i < 2 && !rc && whole; i++) {
+		if (d->more++ >= STAY_PUSHES)
+			d->stay += i ? n - half : half;
+		else
+			rc = delete_these(d, refs + (i ? half : 0), i ? n - half : half, e);
+	}
+	free(what);
+	return rc;
+}
+
 int upkeep_delete(const struct git *g, const struct strs *refs, bool dry, size_t *gone, struct err *e)
 {
+	struct deletion d = {.git = g};
+	char dice[9];
 	int rc = 0;
-	*gone = dry ? refs->n : 0;
-	for (size_t from = 0; from < refs->n && !rc && !dry; from += REFS_BATCH) {
-		struct strs args = {0};
-		size_t n = refs->n - from < REFS_BATCH ? refs->n - from : REFS_BATCH;
-		strs_add(&args, "push");
-		strs_add(&args, "--porcelain");
-		strs_add(&args, "--no-verify");
-		strs_add(&args, "origin");
-		for (size_t i = 0; i < n; i++)
-			strs_addf(&args, ":%s", refs->v[from + i]);
-		enum push_outcome got = git_push_with(g, (const char *const *)args.v, e);
-		*gone += got == PUSH_LANDED ? n : 0;
-		rc = got == PUSH_UNKNOWN ? -1 : 0;
-		strs_clear(&args);
-	}
+	/* Not in the same order each time: what is declined is not to keep the same others back. */
+	clock_nonce(dice, 4);
+	size_t from = refs->n ? strtoul(dice, NULL, 16) % refs->n : 0;
+	struct strs all = {0};
+	for (size_t i = 0; i < refs->n; i++)
+		strs_add(&all, refs->v[(from + i) % refs->n]);
+	for (size_t i = 0; i < all.n && !rc && !dry; i += REFS_BATCH)
+		rc = delete_these(&d, all.v + i, all.n - i < REFS_BATCH ? all.n - i : REFS_BATCH, e);
+	if (d.stay > STAY_TOLD)
+		log_at(LOG_WARN, "upkeep", "%zu refs in all stay at the remote, which declines to delete them", d.stay);
+	*gone = dry ? refs->n : d.gone;
+	strs_clear(&all);
 	return rc;
 }
 

@@ -11,7 +11,7 @@ int upkeep_archive(struct ledger *l, const struct grid_config *c, const char *wh
 /* Moves these, as far as they have ended, whatever keep_finished says. 0 also when none of them is there. */
 int upkeep_archive_these(struct ledger *l, const char *who, const struct strs *ids, struct err *e);
 /* Deletes those refs at the remote. gone (also after an error): how many; dry: how many there are, and none is deleted.
- */
+ * What the host declines is told in the log and keeps no other back. */
 int upkeep_delete(const struct git *g, const struct strs *refs, bool dry, size_t *gone, struct err *e);
 /* Deletes the refs at the remote that hold what tasks left in /out more than keep_out_days ago. gone (also after an
  * error): how many; dry: how many there are. A host that deletes none of them is no error. */
