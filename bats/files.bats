@@ -206,7 +206,9 @@ out_refs() { git -C "$ORIGIN" for-each-ref --format='%(refname)' "${1:-refs/dgri
 	[[ "$output" == *"cannot write all output: No space left on device" ]]
 	# Kept for good, under a name that is taken once.
 	"$DGRID" keep t1 --as best
+	"$DGRID" keep t1 --as best # it is
 	run -77 "$DGRID" keep t2 --as best
+	[[ "$output" == *"'best' is kept already: refs/dgrid/keep/best has other files: 'outputs of t1, kept' of "*" (choose another name with --as)" ]]
 	[ "$(git -C "$ORIGIN" show refs/dgrid/keep/best:d/b)" = 2 ]
 }
 

@@ -1,4 +1,5 @@
 #include "base/file.h"
+#include "base/text.h"
 #include "store/cache.h"
 #include "store/checkout.h"
 #include "store/places.h"
@@ -267,6 +268,41 @@ struct keep {
 	const char *as; /* NULL: by its id */
 };
 
+/* What stands under that name: 1: the same files, by whomever; -1: others, and e says whose. Its commit alone is
+ * fetched, where the host gives that. */
+static int kept_before(const char *url, const char *ref, const char *name, const char *tree, struct err *e)
+{
+	struct git g = {.dir = file_temp_dir(e), .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
+	char *spec = xasprintf("+%s:refs/heads/kept", ref), there[72] = "", whose[300] = "nobody could say whose";
+	const char *init[] = {"init", "--quiet", "--bare", "--template=",
+			      strlen(tree) == 64 ? "--object-format=sha256" : "--object-format=sha1", NULL},
+		   *fetch[] = {"fetch",	    "--quiet",		     "--no-tags", "--no-write-fetch-head",
+			       "--depth=1", "--filter=tree:0", "--",	  url,
+			       spec,	    NULL},
+		   *log[] = {"log", "-1", "--no-show-signature", "--format=%T%n'%s' of %an <%ae>, %cI",
+			     "refs/heads/kept", NULL};
+	struct buf said = {0}, clean = {0};
+	struct err none;
+	if (g.dir && !git_run(&g, NULL, &none, init) && !git_run(&g, NULL, &none, fetch) &&
+	    !git_run(&g, &said, &none, log) && said.data && strchr(said.data, '\n')) {
+		const char *rest = strchr(said.data, '\n') + 1;
+		buf_first_line(&said, there, sizeof there);
+		text_clean(&clean, rest, strcspn(rest, "\n"), 250);
+		snprintf(whose, sizeof whose, "%s", clean.data ? clean.data : "");
+	}
+	int rc = !strcmp(there, tree) ? 1 : -1;
+	if (rc < 0)
+		err_set(e, ERR_PERM, "'%s' is kept already: %s has other files: %s (choose another name with --as)",
+			name, ref, whose);
+	if (g.dir)
+		file_remove_tree(g.dir, NULL);
+	free(g.dir);
+	free(spec);
+	buf_clear(&said);
+	buf_clear(&clean);
+	return rc;
+}
+
 static int keep_one(void *ctx, struct lot *lot, const struct selected *t, struct err *e)
 {
 	const struct keep *k = ctx;
@@ -289,10 +325,10 @@ static int keep_one(void *ctx, struct lot *lot, const struct selected *t, struct
 		const char *push[] = {"push", "--porcelain", "--no-verify", to, spec, NULL};
 		got = git_push_ref(&lot->store.git, push, ref, e);
 		free(spec);
-		if (got == PUSH_RACED)
-			rc = err_set(e, ERR_PERM, "'%s' is kept already: %s stands (choose another name with --as)",
-				     name, ref);
-		else if (got == PUSH_UNKNOWN)
+		if (got == PUSH_RACED && (rc = kept_before(to, ref, name, l.tree, e)) > 0) {
+			rc = 0;
+			got = PUSH_LANDED;
+		} else if (got == PUSH_UNKNOWN)
 			rc = -1;
 	}
 	if (!rc && got != PUSH_LANDED)
