@@ -80,17 +80,16 @@ static void take_life(void *ctx, size_t i, const char *bytes, size_t len)
 	((struct judging *)ctx)->lives[i] = heartbeat_of_commit(bytes, len);
 }
 
-/* While the one that stands there is fresh, what comes was said later. One whose clock was set back has to wait until
- * it is not. */
+/* While the one that stands there is fresh, what comes was said later, or just now: whoever dates one ahead keeps no
+ * node's own from coming. A node whose clock was set back by more than that waits until it is not. */
 static void judge_life(const struct judging *j, size_t i)
 {
-	int64_t now = clock_now();
+	int64_t now = clock_now(), skew = j->config->max_clock_skew_seconds;
 	struct node_view old, new;
 	node_read(&old, j->lives[i]);
 	node_read(&new, j->lives[j->r->changed.n + i]);
-	bool fresh = old.seen > now - j->config->orphan_after_seconds / 2 &&
-		     old.seen <= now + j->config->max_clock_skew_seconds;
-	if (fresh && new.seen < old.seen)
+	bool fresh = old.seen > now - j->config->orphan_after_seconds / 2 && old.seen <= now + skew;
+	if (fresh && new.seen < old.seen && new.seen < now - skew)
 		j->refuse(j->ctx, "ref.beat", j->r->changed.v[i],
 			  "a fresh sign of life is replaced by a newer one only");
 }

@@ -467,19 +467,10 @@ void heartbeats_clear(struct beats *b)
 
 const struct json *heartbeats_of(const struct beats *b, const char *node)
 {
-	const struct json *newest = NULL;
-	int64_t seen = 0;
-	for (size_t i = 0; i < b->n; i++) {
-		struct node_view v;
-		if (!b->v[i].doc || strcmp(b->v[i].node, node) != 0)
-			continue;
-		node_read(&v, b->v[i].doc);
-		if (!newest || v.seen > seen) {
-			newest = b->v[i].doc;
-			seen = v.seen;
-		}
-	}
-	return newest;
+	for (size_t i = 0; i < b->n; i++)
+		if (b->v[i].doc && !strcmp(b->v[i].node, node))
+			return b->v[i].doc;
+	return NULL;
 }
 
 bool heartbeats_unread(const struct beats *b, const char *node)

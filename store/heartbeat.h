@@ -50,8 +50,7 @@ extern const char *const heartbeat_specs[]; /* what to fetch, NULL-terminated, f
 int heartbeats_fetch(const struct git *g, struct err *e);		    /* from origin */
 int heartbeats_read(const struct git *g, struct beats *out, struct err *e); /* as fetched, or in place */
 void heartbeats_clear(struct beats *b);
-/* The newest, where there is one of either form; NULL: none. */
-const struct json *heartbeats_of(const struct beats *b, const char *node);
+const struct json *heartbeats_of(const struct beats *b, const char *node); /* NULL: none */
 struct json *heartbeat_of_commit(const char *commit, size_t len); /* the bytes of one; NULL: no beat; the caller's */
 /* There is something where its beat should be, and it cannot be read: that is no silence. */
 bool heartbeats_unread(const struct beats *b, const char *node);
