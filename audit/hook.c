@@ -156,7 +156,7 @@ static void judge_out(struct push *p, const char *ref, const struct place_out *o
 		refuse(p, "ref.out", NULL, ref, "must point at a commit");
 	else if (is_zero(old))
 		hookrefs_begun(&p->refs, ref, out);
-	else if ( GIT(p->git, NULL, &none, "merge-base", "--is-ancestor", old, new))
+	else if (GIT(p->git, NULL, &none, "merge-base", "--is-ancestor", old, new))
 		refuse(p, "ref.out", NULL, ref, "may only move forward");
 }
 

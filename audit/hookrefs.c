@@ -89,7 +89,7 @@ static void judge_life(const struct judging *j, size_t i)
 	node_read(&old, j->lives[i]);
 	node_read(&new, j->lives[j->r->changed.n + i]);
 	bool fresh = old.seen > now - j->config->orphan_after_seconds / 2 && old.seen <= now + skew;
-	if (fresh && new.seen < old.seen && new.seen < now - skew)
+	if (fresh && new.seen < old.seen &&new.seen < now - skew)
 		j->refuse(j->ctx, "ref.beat", j->r->changed.v[i],
 			  "a fresh sign of life is replaced by a newer one only");
 }
@@ -144,8 +144,8 @@ int hookrefs_judge(const struct hookrefs *r, const struct git *g, const char *he
 
 void hookrefs_clear(struct hookrefs *r)
 {
-	struct strs *const all[] = {&r->gone, &r->gone_refs, &r->old,	 &r->new,
-				    &r->changed, &r->begun, &r->needed, &r->needed_also};
+	struct strs *const all[] = {&r->gone,	 &r->gone_refs, &r->old,    &r->new,
+				    &r->changed, &r->begun,	&r->needed, &r->needed_also};
 	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
 		strs_clear(all[i]);
 }

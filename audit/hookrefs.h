@@ -8,7 +8,7 @@
 #include "schema/config.h"
 #include "store/places.h"
 
-struct hookrefs { /* starts as {0} */
+struct hookrefs {				/* starts as {0} */
 	struct strs gone, gone_refs;		/* nodes whose sign of life is to go, and its ref */
 	struct strs old, new, changed;		/* signs of life that are replaced, commit by commit, and the refs */
 	struct strs begun, needed, needed_also; /* outputs, and what has to stand before, in either form */

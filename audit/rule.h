@@ -135,7 +135,7 @@ struct rule_commit {
 	unsigned n_parents;
 	char *others;		  /* its other parents, by blanks; NULL: none */
 	char *author, *committer; /* "Name <email>" */
-	char *encoding; /* that its header names; NULL: none, so UTF-8 */
+	char *encoding;		  /* that its header names; NULL: none, so UTF-8 */
 	char *subject;
 	int64_t at; /* committer's time, UTC seconds */
 	struct rule_change *changes;

@@ -85,7 +85,7 @@ void rules_settings(struct rules *r, const struct rule_commit *c, const struct r
  * there. */
 static bool single_bytes(const char *encoding)
 {
-	static const char *const prefixes[] = {"utf-8", "utf8",	 "us-ascii", "ascii",	 "iso-8859-", "iso8859-",
+	static const char *const prefixes[] = {"utf-8",	    "utf8",  "us-ascii", "ascii",	"iso-8859-", "iso8859-",
 					       "iso_8859-", "latin", "latin-",	 "windows-125", "cp125",     "koi8-"};
 	for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
 		size_t n = strlen(prefixes[i]), rest = strlen(encoding) > n ? strlen(encoding) - n : 0;
@@ -104,10 +104,11 @@ static bool nobody(const char *who)
 void rules_form(struct rules *r, const struct rule_commit *c)
 {
 	if (c->encoding && !single_bytes(c->encoding))
-		rule_tell(r, RULE_COMMIT_FORM, c, "",
-			  "it is written in %.40s, in which it may say another author, committer and date than it shows "
-			  "(expected UTF-8; i18n.commitEncoding)",
-			  c->encoding);
+		rule_tell(
+		    r, RULE_COMMIT_FORM, c, "",
+		    "it is written in %.40s, in which it may say another author, committer and date than it shows "
+		    "(expected UTF-8; i18n.commitEncoding)",
+		    c->encoding);
 	else if (nobody(c->author) || nobody(c->committer))
 		rule_tell(r, RULE_COMMIT_FORM, c, "", "it names no %s", nobody(c->author) ? "author" : "committer");
 }

@@ -274,13 +274,20 @@ static int kept_before(const char *url, const char *ref, const char *name, const
 {
 	struct git g = {.dir = file_temp_dir(e), .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"};
 	char *spec = xasprintf("+%s:refs/heads/kept", ref), there[72] = "", whose[300] = "nobody could say whose";
-	const char *init[] = {"init", "--quiet", "--bare", "--template=",
-			      strlen(tree) == 64 ? "--object-format=sha256" : "--object-format=sha1", NULL},
-		   *fetch[] = {"fetch",	    "--quiet",		     "--no-tags", "--no-write-fetch-head",
-			       "--depth=1", "--filter=tree:0", "--",	  url,
+	const char *init[] = {"init",
+			      "--quiet",
+			      "--bare",
+			      "--template=",
+			      strlen(tree) == 64 ? "--object-format=sha256" : "--object-format=sha1",
+			      NULL},
+		   *fetch[] = {"fetch",	    "--quiet",
+			       "--no-tags", "--no-write-fetch-head",
+			       "--depth=1", "--filter=tree:0",
+			       "--",	    url,
 			       spec,	    NULL},
-		   *log[] = {"log", "-1", "--no-show-signature", "--format=%T%n'%s' of %an <%ae>, %cI",
-			     "refs/heads/kept", NULL};
+		   *log[] = {
+		       "log", "-1", "--no-show-signature", "--format=%T%n'%s' of %an <%ae>, %cI", "refs/heads/kept",
+		       NULL};
 	struct buf said = {0}, clean = {0};
 	struct err none;
 	if (g.dir && !git_run(&g, NULL, &none, init) && !git_run(&g, NULL, &none, fetch) &&
