@@ -132,6 +132,9 @@ static const struct rule rules[RULE_N] = {
 			"what a commit claims is within what its node offers, beside all else that the node holds: "
 			"processors, memory, disk and each resource (what is claimed `ahead` waits for room; a node "
 			"file without `offer` is not judged)"},
+    [RULE_BUILD_ORDER] = {"build.order",
+			  "with `require_signed_tasks` a signed order to build an image comes within a day of its "
+			  "`ordered_at`, and is newer than the one that it replaces"},
     [RULE_SCHEDULE_FIRE] = {"schedule.fire",
 			    "a node changes of a schedule only `last`, forward, to an instant of its `cron` that has "
 			    "come, and queues exactly "

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define ORDER_DAY_SECONDS 86400
 #define EXCHANGE_MAX_SECONDS 3600 /* a node's file is written before the exchange, and pushes may be slow */
 
 static void judge_node(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
@@ -60,6 +61,28 @@ static void judge_other(struct rules *r, const struct rule_commit *c, const stru
 			rule_tell(r, notices[i].notice, c, ch->path, "%s by %s", rule_done_to(ch), c->who);
 }
 
+/* Who has no key puts back no order that was signed before, here or in another grid of its signer's. */
+static void judge_orders(const struct rules *r, const struct rule_commit *c, const struct rule_change *ch,
+			 const struct grid_config *before)
+{
+	const struct grid_config *now = &r->world.config;
+	for (int i = 0; now->images[i] && now->require_signed_tasks; i++) {
+		const struct json *order = now->builds[i],
+				  *was = before ? config_build_order(before, now->images[i]) : NULL;
+		int64_t at = json_time(order, "ordered_at");
+		if (!json_get(order, "signatures") || (was && rule_same(was, order)))
+			continue;
+		if (!at || at < c->at - ORDER_DAY_SECONDS || at > c->at + rule_tolerance(r))
+			rule_tell(r, RULE_BUILD_ORDER, c, ch->path,
+				  "the order to build %.100s was not made in the day before (dgrid image --build makes "
+				  "one anew)",
+				  now->images[i]);
+		else if (at <= json_time(was, "ordered_at"))
+			rule_tell(r, RULE_BUILD_ORDER, c, ch->path,
+				  "the order to build %.100s is older than the one that it replaces", now->images[i]);
+	}
+}
+
 /* They hold from the next commit on. Where signatures are no longer required anybody can forge, so that is said in
  * words. */
 void rules_settings(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
@@ -69,6 +92,8 @@ void rules_settings(struct rules *r, const struct rule_commit *c, const struct r
 	if (!ch->new_mode || ch->new.bytes) {
 		world_settings(&r->world, ch->new_mode ? ch->new.bytes : NULL, ch->new.len, c->at);
 		valid = !r->world.unread;
+		if (valid && ch->new_mode && c->parent[0])
+			judge_orders(r, c, ch, world_config(&r->world, 1, 0));
 	}
 	if (c->parent[0])
 		rule_tell(r, NOTICE_SETTINGS, c, ch->path, "%s by %s%s%s%s", rule_done_to(ch), c->who,

@@ -276,6 +276,36 @@ raw() {
 	run ! git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/heartbeats/n2
 }
 
+@test "a signed order to build an image counts when it is made, and is not put back" {
+	require_command ssh-keygen
+	"$DGRID" init --hook "$ORIGIN" >/dev/null
+	ssh-keygen -q -t ed25519 -N '' -f "$T/ann"
+	clone
+	echo "ann $(<"$T/ann.pub")" >"$T/c/allowed_signers"
+	echo '{"schema": 1, "images": ["a:1"], "require_signed_tasks": true}' >"$T/c/grid.json"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm settings
+	tgit -C "$T/c" push -q
+	mkdir b
+	printf 'FROM scratch\nADD Dockerfile /\n' >b/Dockerfile
+	run -77 "$DGRID" image --build b own:1
+	run -0 "$DGRID" image --build b --key "$T/ann" own:1
+	[[ "$output" == "own:1: to be built from the tree "* ]]
+	one=$(git -C "$ORIGIN" rev-parse main)
+	run -0 "$DGRID" image --build b --key "$T/ann" own:1
+	[[ "$output" == "own:1: is built already from the tree "* ]]
+	[ "$(git -C "$ORIGIN" rev-parse main)" = "$one" ]
+	echo more >b/more
+	later() { (($(date +%s) > $(git -C "$ORIGIN" show "$one:grid.json" | jq '.images[1].ordered_at | fromdate'))); }
+	wait_until 5 later
+	"$DGRID" image --build b --key "$T/ann" own:1
+	clone
+	tgit -C "$T/c" checkout -q "$one" -- grid.json
+	tgit -C "$T/c" commit -qm 'back to what it was'
+	refused build.order origin main
+	"$DGRID" audit
+}
+
 @test "a sweep tells which ref the host declines to delete, and deletes the others" {
 	"$DGRID" init >/dev/null
 	one=$(git -C "$ORIGIN" rev-parse main)

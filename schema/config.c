@@ -1,4 +1,5 @@
 #include "schema/config.h"
+#include "base/clock.h"
 #include "schema/signatures.h"
 #include <stddef.h>
 #include <stdio.h>
@@ -102,25 +103,33 @@ static bool is_tree(const struct json *v)
 }
 
 /* An order to build an image: is it one? */
-static bool build_valid(const struct json *build, const struct json *signatures, struct problems *p)
+static bool build_valid(const struct json *build, const struct json *ordered, const struct json *signatures,
+			struct problems *p)
 {
 	const struct json *at;
 	const char *why = signatures ? task_signatures_wrong(signatures, &at) : NULL;
+	int64_t when;
 	if (!is_tree(build))
 		problem_in(p, build->line, build->col, "images",
 			   "build: expected the id of a tree (dgrid image --build makes it of a folder)");
+	else if (ordered && (ordered->type != JSON_STRING || clock_parse(ordered->text, &when)))
+		problem_in(p, ordered->line, ordered->col, "images",
+			   "ordered_at: expected a time such as 2026-11-30T08:00:00Z");
 	else if (why)
 		problem_in(p, at->line, at->col, "images", "signatures: %s", why);
-	return is_tree(build) && !why;
+	else
+		return true;
+	return false;
 }
 
 static void parse_image(struct grid_config *c, int n, const struct json *v, struct problems *p)
 {
 	const struct json *whole = v->type == JSON_OBJECT ? v : NULL, *name = whole ? json_get(v, "image") : v,
 			  *digest = json_get(whole, "digest"), *build = json_get(whole, "build"),
+			  *ordered = build ? json_get(whole, "ordered_at") : NULL,
 			  *signatures = build ? json_get(whole, "signatures") : NULL;
 	for (const struct json *m = whole ? v->child : NULL; m; m = m->next)
-		if (m != name && m != digest && m != build && m != signatures) {
+		if (m != name && m != digest && m != build && m != ordered && m != signatures) {
 			problem_in(p, m->name_line, m->name_col, "images",
 				   "\"%.80s\" is no member of an image (expected image, and digest or build)", m->name);
 			return;
@@ -141,7 +150,7 @@ static void parse_image(struct grid_config *c, int n, const struct json *v, stru
 			problem_in(p, name->line, name->col, "images", "\"%.200s\" is there twice", name->text);
 			return;
 		}
-	if (build && !build_valid(build, signatures, p))
+	if (build && !build_valid(build, ordered, signatures, p))
 		return;
 	c->pins[n] = digest ? parse_pins(digest, p) : NULL;
 	c->builds[n] = build ? json_copy(v) : NULL;

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "base/text.h"
 #include "schema/dockerfile.h"
 #include "store/trust.h"
@@ -168,6 +169,21 @@ struct ordering {
 	const struct grid_config *config; /* before it */
 };
 
+static const char *first_key(const struct json *order)
+{
+	const struct json *all = json_get(order, "signatures");
+	const char *key = all ? json_str(all->child, "key") : NULL;
+	return key ? key : "";
+}
+
+/* It stands there already, made by the same key: then its own time counts. */
+static bool is_ordered(const struct json *there, const struct json *order)
+{
+	const char *tree = json_str(there, "build");
+	return tree && json_time(there, "ordered_at") && !strcmp(tree, json_str(order, "build")) &&
+	       !strcmp(first_key(there), first_key(order));
+}
+
 /* The images with the order in the place of what had its name, else behind them. */
 static struct json *with_order(void *ctx, const struct json *was, struct err *e)
 {
@@ -182,7 +198,7 @@ static struct json *with_order(void *ctx, const struct json *was, struct err *e)
 		const char *own = v->type == JSON_STRING ? v->text : json_str(v, "image");
 		bool same = own && !strcmp(own, name);
 		if (!same || !placed)
-			json_append(list, json_copy(same ? o->order : v));
+			json_append(list, json_copy(same && !is_ordered(v, o->order) ? o->order : v));
 		placed = placed || same;
 	}
 	if (!placed)
@@ -231,6 +247,7 @@ static int order_build(const struct context *ctx, const struct asked *a, const c
 	const struct sending_tree none = {0};
 	struct ordering o = {.order = json_new(JSON_OBJECT), .config = &c};
 	char *spec = xasprintf("build=%s", a->dir);
+	char when[32];
 	bool changed = false;
 	int rc = open_grid_to_sign(ctx, &l, &c, e) || check_folder(a->dir, name, &c, o.order, e) ||
 			 sending_make(&sent, ctx, &c, strlen(l.head) == 64, &none, &spec, 1, e)
@@ -239,6 +256,7 @@ static int order_build(const struct context *ctx, const struct asked *a, const c
 	if (!rc) {
 		json_set(o.order, "image", json_new_str(name));
 		json_set(o.order, "build", json_new_str(sent.trees.v[0]));
+		json_set(o.order, "ordered_at", json_new_str(clock_format(clock_now(), when)));
 		rc = sign(&l, &c, o.order, a, e) || sending_push(&sent, e) ||
 			     settings_land(&l, "images", with_order, &o, &changed, e)
 			 ? -1

@@ -215,7 +215,9 @@ static bool may(struct builds *b, const struct json *order, struct build_try *t)
 	struct err e;
 	if (!b->config->require_signed_tasks)
 		return true;
-	if (trust_judge_new(&b->ledger->git, b->ledger->head, order, &v, &e))
+	if (!json_time(order, "ordered_at"))
+		refuse(t, "its order does not say when it was made (order it again: dgrid image --build --sign)");
+	else if (trust_judge_new(&b->ledger->git, b->ledger->head, order, &v, &e))
 		refuse(t, e.msg);
 	else if (!v.ok)
 		refuse(t, v.why);

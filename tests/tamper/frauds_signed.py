@@ -36,6 +36,31 @@ def grid_signed_tasks(h):
     h.do(h.claim("sealed-too"))
     h.do(h.finish("sealed-too"))
 
+def ordered(h, tree, at, signed=True):
+    order = {"image": "own:1", "build": tree * 40, **({"ordered_at": stamp(at)} if at else {})}
+    settings = {**h.doc("grid.json"), "images": ["alpine:3.20", "debian:12", sign_task(h, order, "alice") if signed else order]}
+    return h.person({"grid.json": settings})
+
+@fraud("build.order", grid="signed_tasks")
+def an_order_to_build_that_was_signed_long_ago(h):
+    h.fraud(ordered(h, "a", h.now - 2 * 86400))
+
+@fraud("build.order", grid="signed_tasks")
+def an_order_to_build_of_a_time_to_come(h):
+    h.fraud(ordered(h, "a", h.now + 86400))
+
+@fraud("build.order", grid="signed_tasks")
+def an_order_to_build_that_says_no_time(h):
+    h.fraud(ordered(h, "a", None))
+
+@fraud("build.order", grid="signed_tasks")
+def an_order_to_build_put_back(h):
+    was = h.now
+    h.do(ordered(h, "a", was))
+    h.now += 60
+    h.do(ordered(h, "b", h.now))
+    h.fraud(ordered(h, "a", was))
+
 @fraud("task.signed", grid="signed_tasks")
 def a_task_that_nobody_signed(h):
     h.fraud(h.claim("queued"), P + "queued.json")
