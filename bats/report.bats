@@ -50,6 +50,8 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 		tgit -C "$T/c" add -A
 		tgit -C "$T/c" commit -qm gone
 		tgit -C "$T/c" push -q origin HEAD:main
+		beat=$(tgit -C "$ORIGIN" commit-tree -m "$(git -C "$ORIGIN" show main:nodes/n1.json)" "$(git -C "$ORIGIN" mktree </dev/null)")
+		git -C "$ORIGIN" update-ref refs/dgrid/heartbeats/n1 "$beat"
 		run -0 "$DGRID" why t
 	}
 	gone 40
@@ -60,6 +62,9 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 	gone 160
 	[[ "$output" == *"node n1 gave no sign of life since $seen: the task is requeued by any idle node or dgrid heal"* ]]
 	[[ "$output" == *"its lease ran out at $lease: it is requeued by any idle node or dgrid heal"* && "$output" != *differ* ]]
+	git -C "$ORIGIN" update-ref -d refs/dgrid/heartbeats/n1
+	run -0 "$DGRID" why t
+	[[ "$output" == *"node n1 said nothing in the ledger since $seen, and its heartbeat is not at the remote, so its lease decides"* ]]
 }
 
 @test "status, nodes, show and logs, as text and as JSON" {

@@ -276,14 +276,20 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		if (!node || strcmp(s->nodes[i].id, node) != 0)
 			continue;
-		if (s->nodes[i].state == NODE_SILENT)
+		bool silent = s->nodes[i].state == NODE_SILENT;
+		if (silent && !s->nodes[i].beat && !s->past)
+			because(r, "silent",
+				"node %s said nothing in the ledger since %s, and its heartbeat is not at the remote, "
+				"so its lease decides",
+				node, clock_format(s->nodes[i].view.seen, when));
+		else if (silent)
 			because(r, "silent",
 				"node %s gave no sign of life since %s: the task is requeued by any idle node or dgrid "
 				"heal",
 				node, clock_format(s->nodes[i].view.seen, when));
 		else if (s->nodes[i].state == NODE_PAUSED)
 			because(r, "paused", "node %s is in trouble: %s", node, s->nodes[i].view.trouble);
-		if (s->nodes[i].state != NODE_SILENT)
+		if (!silent && (s->nodes[i].beat || s->past))
 			why_late(s, &s->nodes[i].view, json_time(claim, "claimed_at"), node, r);
 	}
 	if (lease && s->now > lease + s->config.max_clock_skew_seconds)
