@@ -900,6 +900,28 @@ static void limits(void)
 	settings = file = NULL;
 }
 
+static void forms(void)
+{
+	static const struct {
+		const char *encoding;
+		bool good;
+	} all[] = {{NULL, true},	  {"UTF-8", true},	  {"utf8", true},      {"ISO-8859-15", true},
+		   {"latin1", true},	  {"windows-1252", true}, {"KOI8-R", true},    {"US-ASCII", true},
+		   {"UTF-7", false},	  {"UTF-16", false},	  {"utf-8x", false},   {"ISO-2022-JP", false},
+		   {"ISO-8859-", true},	  {"GB18030", false},	  {"IBM037", false},   {"latin1//IGNORE", false},
+		   {"UTF-7-IMAP", false}, {"windows-125", true},  {"koi8-r\n", false}, {"CP1252", true}};
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		commit_by("n1", "claim a");
+		c.encoding = (char *)all[i].encoding;
+		judge(TASK_QUEUE);
+		c.encoding = NULL;
+		if (all[i].good)
+			clean(all[i].encoding ? all[i].encoding : "no encoding");
+		else
+			broken(RULE_COMMIT_FORM, all[i].encoding);
+	}
+}
+
 static void pins(void)
 {
 #define PIN "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -1574,6 +1596,7 @@ int main(void)
 	results();
 	points();
 	runs();
+	forms();
 	pins();
 	limits();
 	concurrency();
@@ -1590,11 +1613,11 @@ int main(void)
 	subjects();
 	nonces();
 	/* Those that take a history, or refs, and not one commit, stand in bats/audit.bats; the others in
-	 * test_rules_fire.c and test_rules_order.c; of secrets, networks and checkpoints in tests/tamper. */
+	 * test_rules_fire.c and test_rules_order.c; of secrets, networks, checkpoints and builds in tests/tamper. */
 	static const enum rule_id elsewhere[] = {RULE_HISTORY_REWRITTEN, RULE_ARCHIVE_FROZEN, RULE_SCHEDULE_FIRE,
 						 RULE_CLAIM_DRAINED,	 RULE_CLAIM_PAUSED,   RULE_NODE_RETIRED,
 						 RULE_ORDER_BY,		 RULE_SECRET_SIGNED,  RULE_NETWORK_ALLOWED,
-						 RULE_CHECKPOINT_PINNED, RULE_OUT_FALSE};
+						 RULE_CHECKPOINT_PINNED, RULE_OUT_FALSE,      RULE_BUILD_ORDER};
 	for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
 		seen_rule[elsewhere[i]] = true;
 	for (int i = 0; i < RULE_N; i++)
