@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2016 # texts for other shells
+# shellcheck disable=SC2016,SC2154 # texts for other shells; bats sets stderr
 # A bare repository that judges every push: honest grids go on in it, frauds are refused, and it fails closed.
 
 setup() {
