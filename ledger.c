@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "git/changeset.h"
 #include "git/clone.h"
-#include "git/push.h"
 #include "schema/keys.h"
 #include "schema/order.h"
 #include <stdio.h>
@@ -553,6 +552,17 @@ static void landed(struct ledger *l, struct ledger_change *c, size_t n, const bo
 	memcpy(l->head, l->made, sizeof l->head);
 }
 
+static enum push_outcome push(struct ledger *l, const struct ledger_change *c, size_t n, const bool *applied,
+			      struct err *e)
+{
+	bool whole = l->folder.ref != NULL, brings = false;
+	for (size_t i = 0; i < n && l->beside; i++)
+		brings = brings || (applied[i] && c[i].brings);
+	l->pushes++;
+	return brings ? push_both(&l->git, l->branch, l->head, whole, l->beside, e)
+		      : push_branch(&l->git, l->branch, l->head, whole, e);
+}
+
 int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, size_t n, const char *extra_path,
 		  const char *extra_text, struct err *e)
 {
@@ -568,13 +578,11 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 			rc = made;
 			break;
 		}
-		enum push_outcome got = push_branch(&l->git, l->branch, l->head, l->folder.ref != NULL, e);
-		l->pushes++;
+		enum push_outcome got = push(l, c, n, applied, e);
 		if (got == PUSH_DECLINED && l->tries > 1 &&
 		    !push_too_many(e->msg)) { /* it may have passed: somebody's lock, say */
 			proc_pause(SECOND_TRY_MS);
-			got = push_branch(&l->git, l->branch, l->head, l->folder.ref != NULL, e);
-			l->pushes++;
+			got = push(l, c, n, applied, e);
 		}
 		l->push_ms = clock_mono_ms() - began;
 		l->refused = got == PUSH_DECLINED;

@@ -7,7 +7,7 @@
 #define LEDGER_H
 #include "base/file.h"
 #include "git/folder.h"
-#include "git/git.h"
+#include "git/push.h"
 #include "git/shown.h"
 #include "schema/keys.h"
 #include "schema/task.h"
@@ -35,6 +35,7 @@ struct ledger {
 	bool temporary;			       /* ledger_close removes the clone */
 	char *sign_key, *sign_public, *no_key; /* see ledger_sign_with */
 	struct ledger_draft draft;	       /* n 0: none is being made */
+	struct push_beside *beside;	       /* goes with a commit in which a change brings it; NULL: nothing */
 	char trouble[300];		       /* why a change was refused last */
 	enum keys_role signs_as;	       /* what the key must be enrolled as; KEYS_ANY at first */
 	bool signed_only;		       /* require_signed_nodes, as the last valid grid.json had it */
@@ -98,6 +99,7 @@ struct ledger_change {
 	void *ctx;
 	const char *verb; /* for the commit message: claim, finish, ... */
 	const char *note; /* a line for it, below; NULL: none */
+	bool brings;	  /* the ledger's beside */
 	enum change_outcome outcome;
 };
 /* Lands all changes that are legal in one commit and push, with the file extra_path (NULL: none) set to extra_text.

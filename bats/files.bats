@@ -19,16 +19,15 @@ settings() { # MEMBERS of grid.json
 out_refs() { git -C "$ORIGIN" for-each-ref --format='%(refname)' "${1:-refs/dgrid/out}"; }
 
 @test "a result stands in the ledger only after its files are at the remote" {
-	# Whenever the branch moves, the files that its results name are there.
-	cat >"$ORIGIN/hooks/update" <<-'SH'
+	# After any push, the files that the branch's results name are there.
+	cat >"$ORIGIN/hooks/post-receive" <<-'SH'
 		#!/bin/sh
-		[ "$1" = refs/heads/main ] || exit 0
-		for file in $(git ls-tree -r --name-only "$3" tasks/completed tasks/failed | grep json); do
-			tree=$(git cat-file blob "$3:$file" | sed -n 's/.*"tree": "\(.*\)",.*/\1/p')
-			[ -z "$tree" ] || git rev-list --objects --glob=refs/dgrid/out | grep -q "^$tree" || { echo "$file has no files" >&2; exit 1; }
+		for file in $(git ls-tree -r --name-only main tasks/completed tasks/failed | grep json); do
+			tree=$(git cat-file blob "main:$file" | sed -n 's/.*"tree": "\(.*\)",.*/\1/p')
+			[ -z "$tree" ] || git rev-list --objects --glob=refs/dgrid/out | grep -q "^$tree" || echo "$file has no files" >>missing
 		done
 	SH
-	chmod +x "$ORIGIN/hooks/update"
+	chmod +x "$ORIGIN/hooks/post-receive"
 	for i in 1 2 3 4; do task "t$i" <<<"echo $i >/out/number; [ $i != 3 ]"; done
 	run_all
 	[ "$(out_refs)" = "refs/dgrid/out/$TODAY/$NODE/1" ]
@@ -42,7 +41,114 @@ out_refs() { git -C "$ORIGIN" for-each-ref --format='%(refname)' "${1:-refs/dgri
 	run_all
 	[ "$(out_refs | wc -l)" = 2 ]
 	[ "$("$DGRID" get t6 number -o -)" = 6 ]
-	"$DGRID" audit
+	task large <<<'head -c 300000 /dev/urandom >/out/big'
+	run_all
+	[ "$(field large 'r["out"]["bytes"]')" = 300000 ]
+	[ ! -e "$ORIGIN/missing" ]
+	"$DGRID" audit --objects
+}
+
+# Each push a line: the refs that it names, and whether it was declined. The host declines those that stand in
+# $ORIGIN/declines, once the task in $ORIGIN/after runs.
+write_pushes() {
+	cat >"$ORIGIN/hooks/pre-receive" <<-'SH'
+		#!/bin/sh
+		refs=$(while read -r old new ref; do case $ref in refs/heads/main) echo main ;; *dgrid*out/*) echo out ;; *) echo other ;; esac; done | sort | paste -sd+)
+		if [ -s declines ] && { [ ! -e after ] || git cat-file -e "main:tasks/in_progress/$(cat after).json"; } && echo "$refs" | grep -qxFf declines; then echo "$refs declined" >>pushes; exit 1; fi
+		echo "$refs" >>pushes
+	SH
+	chmod +x "$ORIGIN/hooks/pre-receive"
+	: >"$ORIGIN/pushes"
+}
+pushes_of() { grep -cx "$1" "$ORIGIN/pushes" || true; }
+all_there() { # N
+	local i
+	for ((i = 1; i <= $1; i++)); do [ "$("$DGRID" get "t$i" file -o - | wc -c)" = 10240 ] || return 1; done
+	[ "$(ledger_ls completed | wc -l)" = "$1" ]
+	"$DGRID" audit --objects
+}
+
+@test "small files go in the push of their results, as many pushes as without any; large ones ahead of it" {
+	write_pushes
+	sed -i "1a cat >asked; \"$DGRID\" hook pre-receive <asked || exit 1; exec <asked" "$ORIGIN/hooks/pre-receive"
+	for i in {1..20}; do task "t$i" <<<'head -c 10240 /dev/urandom >/out/file'; done
+	: >"$ORIGIN/pushes"
+	run_all --slots 20
+	[ "$(pushes_of out)" = 0 ]
+	[ "$(pushes_of main+out)" -ge 1 ]
+	[ "$(out_refs)" = "refs/dgrid/out/$TODAY/$NODE/1" ]
+	all_there 20
+	# What is let go at home stands at the remote.
+	[ -z "$(git -C "$T/w1/store.git" for-each-ref refs/held)" ]
+	[ "$(git -C "$T/w1/store.git" rev-parse "refs/sent/$TODAY/1")" = "$(git -C "$ORIGIN" rev-parse "refs/dgrid/out/$TODAY/$NODE/1")" ]
+	task large <<<'head -c 1000000 /dev/urandom >/out/big'
+	: >"$ORIGIN/pushes"
+	run_all
+	[ "$(pushes_of out) $(pushes_of main+out)" = "1 0" ]
+	"$DGRID" audit --objects
+}
+
+@test "a host that takes no files with the branch, no atomic push, or only one after another: files go ahead" {
+	write_pushes
+	echo main+out >"$ORIGIN/declines"
+	for i in 1 2 3; do task "t$i" <<<'head -c 10240 /dev/urandom >/out/file'; done
+	run_all
+	[ "$(pushes_of 'main+out declined') $(pushes_of out)" = "1 1" ]
+	all_there 3
+	rm "$ORIGIN/declines"
+	git -C "$ORIGIN" config receive.advertiseAtomic false
+	for i in 4 5; do task "t$i" <<<'head -c 10240 /dev/urandom >/out/file'; done
+	: >"$ORIGIN/pushes"
+	run_all --slots 1
+	[ "$(pushes_of main+out) $(pushes_of out)" = "0 2" ]
+	all_there 5
+	[ "$(grep -c 'all or nothing' "$T/worker.log")" = 1 ]
+	git -C "$ORIGIN" config receive.advertiseAtomic true
+	# The branch is declined whatever goes with it: nothing is lost, and no storm of pushes.
+	printf 'main\nmain+out\n' >"$ORIGIN/declines"
+	echo t6 >"$ORIGIN/after"
+	task t6 <<<'head -c 10240 /dev/urandom >/out/file'
+	: >"$ORIGIN/pushes"
+	spawn "$T/log" "$DGRID" worker --node-id "$NODE" --engine bwrap --work-dir "$T/w1"
+	declined() { [ "$(grep -c declined "$ORIGIN/pushes")" -ge 3 ]; }
+	wait_until 30 declined
+	[ "$(pushes_of 'main+out declined') $(pushes_of out)" = "1 1" ]
+	rm "$ORIGIN/declines"
+	wait_until 30 ledger_has completed t6
+	all_there 6
+	kill -TERM "$SPAWNED"
+	wait_until 20 pid_ended "$SPAWNED"
+}
+
+@test "who loses the race sends the files again; who dies before it noted what it pushed records nothing twice" {
+	write_pushes
+	# Another push lands while ours is judged.
+	sed -i '1a if [ -e race ]; then cat >asked; if grep -q /out/ asked; then rm race; other=$(git commit-tree -p main -m other main^{tree}); env -u GIT_QUARANTINE_PATH git update-ref refs/heads/main "$other"; fi; exec <asked; fi' "$ORIGIN/hooks/pre-receive"
+	touch "$ORIGIN/race"
+	task t1 <<<'head -c 10240 /dev/urandom >/out/file'
+	run_all
+	[ ! -e "$ORIGIN/race" ]
+	[ "$(pushes_of main+out) $(pushes_of out)" = "2 0" ]
+	all_there 1
+	# kill -9 when the host has both, and the worker does not know yet.
+	printf '#!/bin/sh\nif grep -q /out/; then touch landed; while [ -e late ]; do sleep 0.1; done; fi\n' >"$ORIGIN/hooks/post-receive"
+	chmod +x "$ORIGIN/hooks/post-receive"
+	touch "$ORIGIN/late"
+	task t2 <<<'head -c 10240 /dev/urandom >/out/file'
+	spawn "$T/log" "$DGRID" worker --node-id "$NODE" --engine bwrap --work-dir "$T/w1"
+	wait_until 30 test -e "$ORIGIN/landed"
+	kill -KILL "$SPAWNED"
+	wait_until 10 pid_ended "$SPAWNED"
+	rm "$ORIGIN/late"
+	ledger_has completed t2
+	task t3 <<<'head -c 10240 /dev/urandom >/out/file'
+	run_all
+	all_there 3
+	[ "$(git -C "$ORIGIN" log --format=%B main | grep -c 'success t2')" = 1 ]
+	[ "$(out_refs | wc -l)" -le 2 ]
+	# What nobody needs any more is let go at the next start.
+	run_all
+	[ -z "$(git -C "$T/w1/store.git" for-each-ref refs/held)" ]
 }
 
 @test "files that a host declines cost the files, not the result; its neighbours' are kept" {

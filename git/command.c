@@ -172,6 +172,18 @@ void git_settle(const char *url)
 		own_ssh();
 }
 
+/* A list of folders, in which one in quotes may have any name. */
+static void add_lent(struct strs *env, const char *folder)
+{
+	struct buf line = {0};
+	buf_adds(&line, "GIT_ALTERNATE_OBJECT_DIRECTORIES=\"");
+	for (; *folder; folder++)
+		buf_addf(&line, "%s%c", *folder == '"' || *folder == '\\' ? "\\" : "", *folder);
+	buf_adds(&line, "\"");
+	strs_add(env, line.data);
+	buf_clear(&line);
+}
+
 void git_command(const struct git *g, const char *dir, const char *const *args, struct strs *argv, struct strs *env)
 {
 	/* How git tells its hooks which repository it serves, and where the objects of a push wait for their verdict.
@@ -207,6 +219,8 @@ void git_command(const struct git *g, const char *dir, const char *const *args, 
 		strs_add(env, scrubbed[i]);
 	for (size_t i = 0; i < sizeof of_hooks / sizeof *of_hooks && !g->in_hook; i++)
 		strs_add(env, of_hooks[i]);
+	if (g->lent)
+		add_lent(env, g->lent);
 	if (g->as_is) {
 		strs_add(env, "GIT_NO_REPLACE_OBJECTS=1");
 		strs_add(env, "GIT_GRAFT_FILE=/dev/null");

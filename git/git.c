@@ -348,34 +348,37 @@ static bool refused_here(const char *line)
 	return strstr(line, "\t[rejected] (") != NULL;
 }
 
-enum push_outcome git_push_outcome_of(const struct proc_result *res, const char *ref, struct err *e)
+/* "FLAG TAB FROM:TO TAB SUMMARY (REASON)" of the ref at the remote, the last one; NULL: there is none. The caller's. */
+static char *line_of(const char *out, const char *ref)
 {
-	const char *out = res->out.data ? res->out.data : "";
-	char *ending = xasprintf(":%s\t", ref);
-	enum push_outcome outcome = PUSH_UNKNOWN;
-	/* "FLAG TAB FROM:TO TAB SUMMARY (REASON)" */
+	char *ending = xasprintf(":%s\t", ref), *found = NULL;
 	for (const char *p = out; *p;) {
 		size_t len = strcspn(p, "\n");
 		char *line = xstrndup(p, len);
-		if (strchr(" +-*=!", *line) && line[0] && line[1] == '\t' && strstr(line, ending)) {
-			outcome = *line != '!'	       ? PUSH_LANDED
-				  : unheard(line, len) ? PUSH_UNKNOWN
-				  : refused_here(line) ? PUSH_RACED
-						       : PUSH_DECLINED;
-			if (outcome != PUSH_LANDED)
-				failed("push", res, e);
-			if (outcome == PUSH_DECLINED) {
-				e->class = ERR_PERM;
-				add_reason(line, e);
-			}
-		}
-		free(line);
+		bool it = line[0] && strchr(" +-*=!", *line) && line[1] == '\t' && strstr(line, ending);
+		free(it ? found : line);
+		found = it ? line : found;
 		p += len;
 		p += *p == '\n';
 	}
 	free(ending);
-	if (outcome == PUSH_UNKNOWN)
+	return found;
+}
+
+enum push_outcome git_push_outcome_of(const struct proc_result *res, const char *ref, struct err *e)
+{
+	char *line = line_of(res->out.data ? res->out.data : "", ref);
+	enum push_outcome outcome = !line || (*line == '!' && unheard(line, strlen(line))) ? PUSH_UNKNOWN
+				    : *line != '!'					   ? PUSH_LANDED
+				    : refused_here(line)				   ? PUSH_RACED
+											   : PUSH_DECLINED;
+	if (outcome != PUSH_LANDED)
 		failed("push", res, e);
+	if (outcome == PUSH_DECLINED) {
+		e->class = ERR_PERM;
+		add_reason(line, e);
+	}
+	free(line);
 	return outcome;
 }
 
@@ -409,6 +412,30 @@ bool git_push_refs(const struct git *g, const char *const *args, char *const *re
 	if (ran)
 		proc_result_clear(&res);
 	return !landed;
+}
+
+enum push_outcome git_push_all(const struct git *g, const char *const *args, const char *ref, enum push_outcome *of,
+			       struct err *e)
+{
+	struct proc_result res;
+	struct err why = {0};
+	*of = PUSH_UNKNOWN;
+	if (run(g, args, true, &res, e))
+		return PUSH_UNKNOWN;
+	enum push_outcome outcome = git_push_outcome(&res, e);
+	*of = git_push_outcome_of(&res, ref, &why);
+	/* "(atomic push failed)" is git's word, "(atomic push failure)" and "(atomic transaction failed)" are a host's.
+	 */
+	if (*of == PUSH_DECLINED || *of == PUSH_RACED) {
+		char *line = line_of(res.out.data ? res.out.data : "", ref);
+		if (line && strstr(line, "(atomic "))
+			*of = PUSH_UNKNOWN;
+		else if (outcome == PUSH_DECLINED)
+			*e = why;
+		free(line);
+	}
+	proc_result_clear(&res);
+	return outcome;
 }
 
 enum push_outcome git_push(const struct git *g, const char *branch, bool whole, struct err *e)

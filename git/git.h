@@ -53,6 +53,10 @@ enum push_outcome git_push_ref(const struct git *g, const char *const *args, con
 /* The same of several, in what. False: all landed, and what is not filled. e: of the last that did not. */
 bool git_push_refs(const struct git *g, const char *const *args, char *const *refs, size_t n, enum push_outcome *what,
 		   struct err *e);
+/* Pushes as args say, with --atomic, and tells of all; of: what was said of that one ref, PUSH_UNKNOWN too where it was
+ * refused for another's sake. */
+enum push_outcome git_push_all(const struct git *g, const char *const *args, const char *ref, enum push_outcome *of,
+			       struct err *e);
 /* Pushes HEAD to branch, unforced. whole: send no deltas against what the remote has; to find their bases costs more
  * than they save where nothing goes over a wire. e is filled for all but PUSH_LANDED. PUSH_UNKNOWN: it may have landed
  * or not. */

@@ -75,6 +75,41 @@ enum push_outcome push_branch(const struct git *g, const char *branch, const cha
 	return got == PUSH_LANDED ? got : push_look(g, branch, "HEAD", base, got, e);
 }
 
+/* git's own words, before it sends anything: "the receiving end does not support --atomic push", or a helper. */
+static bool knows_no_atomic(const char *said)
+{
+	return strstr(said, "does not support") && strstr(said, "--atomic");
+}
+
+enum push_outcome push_both(const struct git *g, const char *branch, const char *base, bool whole,
+			    struct push_beside *beside, struct err *e)
+{
+	struct git with = *g;
+	char *spec = xasprintf("HEAD:refs/heads/%s", branch), *other = xasprintf("%s:%s", beside->commit, beside->ref);
+	const char *args[] = {"push",	"--porcelain", "--no-verify", "--atomic", whole ? "--no-thin" : "--thin",
+			      "origin", spec,	       other,	      NULL};
+	enum push_outcome of, got;
+	with.lent = beside->objects;
+	got = git_push_all(&with, args, beside->ref, &of, e);
+	beside->sent = true;
+	beside->landed = of == PUSH_LANDED;
+	beside->taken = of == PUSH_RACED;
+	beside->apart = got == PUSH_UNKNOWN && knows_no_atomic(e->msg);
+	if (beside->taken) {
+		e->class = ERR_RETRY;
+		got = PUSH_RACED;
+	} else if (beside->apart) {
+		e->class = ERR_PERM;
+		got = PUSH_DECLINED;
+	} else if (got != PUSH_LANDED)
+		got = push_look(g, branch, "HEAD", base, got, e);
+	beside->busy = got == PUSH_DECLINED && push_too_many(e->msg);
+	beside->push = got;
+	free(spec);
+	free(other);
+	return got;
+}
+
 enum push_outcome push_trial(const struct git *g, const char *branch, const char *base, bool *stays, struct err *e)
 {
 	char nonce[17];

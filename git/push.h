@@ -12,6 +12,21 @@
  * move and the host says no (ERR_PERM) or cannot (ERR_UNAVAILABLE), with its reason. PUSH_UNKNOWN: the branch cannot be
  * looked at, so it may have landed. whole: see git_push. Serves the event loop. */
 enum push_outcome push_branch(const struct git *g, const char *branch, const char *base, bool whole, struct err *e);
+/* What goes in the same push, all or nothing: a commit of another repository's. */
+struct push_beside {
+	char *objects; /* whole name of that repository's folder of objects; owned by whoever fills it */
+	char commit[72], ref[176];
+	/* What became of it: */
+	bool sent;		/* there was such a push */
+	enum push_outcome push; /* which ended so; UNKNOWN: it may have landed */
+	bool landed;		/* and the host said that the ref has the commit */
+	bool taken;		/* the ref there has what is not here, so nothing was sent */
+	bool busy;		/* declined: there were too many */
+	bool apart;		/* this host knows no push that is all or nothing; nothing was sent */
+};
+/* push_branch with beside. PUSH_RACED also where the ref is taken. */
+enum push_outcome push_both(const struct git *g, const char *branch, const char *base, bool whole,
+			    struct push_beside *beside, struct err *e);
 /* After a push of commit that was not answered by "landed": what became of it? got and e are what git_push_with said.
  */
 enum push_outcome push_look(const struct git *g, const char *branch, const char *commit, const char *base,

@@ -1,5 +1,6 @@
 #include "worker/courier.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "store/places.h"
 #include <stdio.h>
@@ -11,6 +12,10 @@
 #define BATCH_BYTES (1LL << 30) /* of one push */
 #define BATCH_MAX 500		/* tasks */
 #define TIDY_BYTES (64LL << 20)
+#define LEND_BYTES (256LL << 10) /* of one push: a lost race sends it again */
+#define ENTRY_BYTES 100		 /* of a file's name, about */
+#define APART_MAX 64
+#define SHALLOW_MAX (1 << 20)
 #define OWN_REF "refs/sent" /* refs/sent/DAY/N: what the remote's ref had when we pushed last */
 
 struct courier {
@@ -24,6 +29,11 @@ struct courier {
 	bool heads; /* the host takes no refs/dgrid/ */
 	bool alone; /* it declined several tasks' files together: one task a push finds out whose */
 	bool tried_heads;
+	bool lent;	/* the commit is the exchange's, until courier_settle */
+	bool cut;	/* the tip's parents are not here: git cannot tell from elsewhere that the commit follows it */
+	bool no_atomic; /* the host knows no push that is all or nothing */
+	unsigned apart, declined; /* so many pushes of its own first; how often in a row one with the ledger's was */
+	struct push_beside beside;
 	struct place_out place;
 	char tip[72], commit[72];
 	struct strs batch;	 /* nonces of the outcomes that the push is for */
@@ -116,6 +126,11 @@ static void look_up(struct courier *c)
 	/* Where that fails, the first push is refused, and another ref begun. */
 	git_records(&c->store->git, args, take_ref, c, &e);
 	free(below);
+	char *path = xasprintf("%s/shallow", c->store->git.dir);
+	struct buf cuts = {0};
+	c->cut = c->tip[0] && !file_read(path, SHALLOW_MAX, &cuts, &e) && strstr(cuts.data ? cuts.data : "", c->tip);
+	buf_clear(&cuts);
+	free(path);
 }
 
 /* The day's ref. What an earlier process pushed there is looked up at the start alone: it takes git. */
@@ -140,10 +155,10 @@ static void landed(struct courier *c, const char *ref)
 	uint64_t bytes = 0;
 	for (size_t k = 0; k < c->batch.n; k++) {
 		struct outcome *i = find(c, c->batch.v[k]);
-		if (i)
-			bytes += (uint64_t)json_int(out_of(i), "bytes", 0);
-		if (i)
-			release(c, i, ref, NULL);
+		if (!i || !out_of(i))
+			continue;
+		bytes += (uint64_t)json_int(out_of(i), "bytes", 0);
+		release(c, i, ref, NULL);
 	}
 	log_at(LOG_DEBUG, "outputs", "%zu tasks' files are at the remote: %llu bytes", c->batch.n,
 	       (unsigned long long)bytes);
@@ -173,7 +188,7 @@ static void note(struct courier *c)
 	const char *args[] = {"update-ref", "--stdin", NULL};
 	if (c->tried_heads)
 		log_at(LOG_INFO, "outputs", "the host refuses refs/dgrid/: using branches instead");
-	c->tried_heads = false;
+	c->tried_heads = c->cut = false;
 	snprintf(c->tip, sizeof c->tip, "%s", c->commit);
 	buf_addf(&input, "update %s %s\n", own, c->commit);
 	for (size_t k = 0; k < c->batch.n; k++)
@@ -208,7 +223,8 @@ static void numbered(void *ctx, const struct proc_result *res)
 	later(c, 0);
 }
 
-/* A store of ours that was lost had begun this one, or it is somebody else's. */
+/* A store of ours that was lost had begun this one, an earlier process did not live to note what it pushed, or it is
+ * somebody else's. */
 static void begin_another(struct courier *c)
 {
 	struct err e;
@@ -216,6 +232,7 @@ static void begin_another(struct courier *c)
 	     *heads = xasprintf(PLACE_HEADS "out/%s/%s/*", c->place.day, c->node);
 	const char *args[] = {"ls-remote", "origin", plain, heads, NULL};
 	c->tip[0] = c->commit[0] = 0;
+	c->cut = false;
 	strs_clear(&c->batch);
 	if (!git_start(&c->store->git, args, c, numbered, &e))
 		trouble(c, e.msg);
@@ -231,6 +248,7 @@ static void pushed(void *ctx, const struct proc_result *res)
 	place_out_name(ref, &c->place, c->heads);
 	switch (git_push_outcome_of(res, ref, &e)) {
 	case PUSH_LANDED:
+		c->apart -= c->apart > 0;
 		note(c);
 		return;
 	case PUSH_RACED:
@@ -290,7 +308,8 @@ static void made_commit(void *ctx, const struct proc_result *res)
 		return;
 	}
 	snprintf(c->commit, sizeof c->commit, "%.*s", (int)n, res->out.data);
-	push(c);
+	if (!c->lent)
+		push(c);
 }
 
 /* {"schema": 1, "tasks": {"ID": {"nonce", "tree"}}} */
@@ -349,13 +368,38 @@ static void choose(struct courier *c, struct buf *entries)
 		c->alone = false;
 }
 
+static void make(struct courier *c, const struct buf *entries)
+{
+	static const char *const args[] = {"mktree", NULL};
+	struct err e;
+	c->busy = true;
+	if (!git_start_input(&c->store->git, entries->data, entries->len, args, c, made_tree, &e))
+		trouble(c, e.msg);
+}
+
+/* Does all that waits go along with the results? */
+static bool offer(struct courier *c)
+{
+	int64_t bytes = 0;
+	bool any = false, may = !c->busy && !c->commit[0] && !c->alone && !c->apart && !c->no_atomic && !c->cut;
+	for (const struct outcome *i = c->outbox->first; i; i = i->next) {
+		const struct json *out = i->waits ? out_of(i) : NULL;
+		any = any || out;
+		bytes += json_int(out, "bytes", 0) + ENTRY_BYTES * json_int(out, "files", 0);
+	}
+	may = may && any && bytes <= LEND_BYTES;
+	for (struct outcome *i = c->outbox->first; i; i = i->next)
+		i->along = may && i->waits && json_str(out_of(i), "tree");
+	return may;
+}
+
 static void begin(void *ctx)
 {
 	struct courier *c = ctx;
 	struct buf entries = {0};
-	struct err e;
-	const char *args[] = {"mktree", NULL};
 	c->timer = NULL;
+	if (offer(c))
+		return;
 	int64_t wait = c->may ? c->may(c->ctx) : 0;
 	if (wait > 0) {
 		later(c, wait);
@@ -369,11 +413,8 @@ static void begin(void *ctx)
 	take_place(c, false);
 	strs_clear(&c->batch);
 	choose(c, &entries);
-	if (c->batch.n) {
-		c->busy = true;
-		if (!git_start_input(&c->store->git, entries.data, entries.len, args, c, made_tree, &e))
-			trouble(c, e.msg);
-	}
+	if (c->batch.n)
+		make(c, &entries);
 	buf_clear(&entries);
 }
 
@@ -382,8 +423,163 @@ void courier_go(struct courier *c)
 	bool any = c->commit[0] != 0;
 	for (const struct outcome *i = c->outbox->first; i && !any; i = i->next)
 		any = i->waits;
-	if (any && !c->busy && !c->timer)
+	if (any && !c->busy && !c->timer && !offer(c))
 		c->timer = loop_after(0, begin, c);
+}
+
+/* ---- in the ledger's push ---- */
+
+static void set_ref(struct outcome *i, const char *ref)
+{
+	struct json *out = json_copy(out_of(i));
+	json_remove(out, "ref");
+	if (ref)
+		json_set(out, "ref", json_new_str(ref));
+	json_set(told(i), "out", out);
+}
+
+/* They wait as before; in memory alone did they not. along: until the next exchange. */
+static void take_back(struct courier *c, bool along)
+{
+	for (size_t k = 0; k < c->batch.n; k++) {
+		struct outcome *i = find(c, c->batch.v[k]);
+		if (!i || !i->waits)
+			continue;
+		set_ref(i, NULL);
+		i->along = along;
+	}
+}
+
+static void forget(struct courier *c)
+{
+	c->commit[0] = 0;
+	strs_clear(&c->batch);
+}
+
+/* The changes that bring files, as a batch. False: two are of one task, which can have one place in a commit. */
+static bool gather(struct courier *c, struct ledger_change *v, size_t n, struct buf *entries)
+{
+	bool twice = false;
+	strs_clear(&c->batch);
+	for (size_t k = 0; k < n; k++) {
+		struct outcome *i = v[k].ctx;
+		if (!i->waits)
+			continue;
+		for (size_t m = 0; m < c->batch.n; m++)
+			twice = twice || !strcmp(find(c, c->batch.v[m])->id, i->id);
+		strs_add(&c->batch, i->nonce);
+		buf_addf(entries, "040000 tree %s\t%s\n", json_str(out_of(i), "tree"), i->id);
+		v[k].brings = true;
+	}
+	return !twice;
+}
+
+/* Where the store's objects are, for a git elsewhere. */
+static bool know_objects(struct courier *c)
+{
+	char *here = xasprintf("%s/objects", c->store->git.dir);
+	if (!c->beside.objects)
+		c->beside.objects = realpath(here, NULL);
+	free(here);
+	return c->beside.objects != NULL;
+}
+
+static size_t without(struct courier *c, struct ledger_change *v, size_t n)
+{
+	size_t left = 0;
+	for (size_t k = 0; k < n; k++) {
+		struct outcome *i = v[k].ctx;
+		i->along = false;
+		if (!v[k].brings)
+			v[left++] = v[k];
+	}
+	forget(c);
+	courier_go(c);
+	return left;
+}
+
+size_t courier_lend(struct courier *c, struct ledger_change *v, size_t n, struct push_beside **beside)
+{
+	struct buf entries = {0};
+	struct push_beside *b = &c->beside;
+	char ref[PLACE_MAX];
+	*beside = NULL;
+	bool good = gather(c, v, n, &entries);
+	if (!c->batch.n)
+		goto out;
+	if (!good || !know_objects(c)) {
+		c->apart = 1;
+		n = without(c, v, n);
+		goto out;
+	}
+	take_place(c, false);
+	c->lent = true;
+	make(c, &entries);
+	while (c->busy && !c->commit[0])
+		loop_step(1000);
+	if (!c->busy) {
+		c->lent = false;
+		n = without(c, v, n);
+		goto out;
+	}
+	place_out_name(ref, &c->place, c->heads);
+	for (size_t k = 0; k < c->batch.n; k++)
+		set_ref(find(c, c->batch.v[k]), ref);
+	b->sent = false;
+	snprintf(b->commit, sizeof b->commit, "%s", c->commit);
+	snprintf(b->ref, sizeof b->ref, "%s", ref);
+	*beside = b;
+out:
+	buf_clear(&entries);
+	return n;
+}
+
+static void went_apart(struct courier *c)
+{
+	c->no_atomic = c->no_atomic || c->beside.apart;
+	c->declined++;
+	c->apart = c->declined < 7 ? 1U << (c->declined - 1) : APART_MAX;
+	log_at(LOG_INFO, "outputs", "%s: they go ahead, by pushes of their own",
+	       c->no_atomic ? "the host cannot take results and their files all or nothing"
+			    : "the host declined results together with their files");
+}
+
+bool courier_settle(struct courier *c)
+{
+	const struct push_beside *b = &c->beside;
+	if (!c->lent)
+		return false;
+	c->lent = c->busy = false;
+	if (b->sent && b->push == PUSH_LANDED) {
+		c->declined = 0;
+		c->busy = true;
+		for (size_t k = 0; k < c->batch.n; k++) { /* of one that was not said with it after all */
+			struct outcome *i = find(c, c->batch.v[k]);
+			if (i)
+				i->along = false;
+		}
+		if (b->landed)
+			note(c);
+		else /* the answer was lost: if it is there, that is fine */
+			push(c);
+		return false;
+	}
+	bool apart = b->sent && b->push == PUSH_DECLINED && !b->busy;
+	if (b->sent && b->push == PUSH_UNKNOWN) { /* the same commit once more, by itself */
+		take_back(c, false);
+		later(c, clock_jitter(WAIT_MIN_MS));
+		return false;
+	}
+	bool taken = b->sent && b->taken;
+	take_back(c, !apart && !taken);
+	forget(c);
+	if (taken) {
+		c->busy = true;
+		begin_another(c);
+	}
+	if (apart)
+		went_apart(c);
+	return apart;
 }
 
 /* ---- begin and end ---- */
@@ -396,6 +592,34 @@ struct courier *courier_start(const struct filestore *store, const char *node, s
 	return c;
 }
 
+struct unheld {
+	const struct courier *c;
+	struct buf input;
+};
+
+/* "NONCE": what is held for no outcome on disk, another node's there too. */
+static void take_held(void *ctx, const char *record)
+{
+	struct unheld *u = ctx;
+	record += strspn(record, "\n");
+	char *path = xasprintf("%s/%s.json", u->c->outbox->dir, record);
+	if (*record && !find(u->c, record) && !file_exists(path))
+		buf_addf(&u->input, "delete " FILESTORE_HELD "/%s\n", record);
+	free(path);
+}
+
+/* Of outcomes that were recorded while nobody noted it, and of votes. */
+static void let_go(const struct courier *c)
+{
+	static const char *const list[] = {"for-each-ref", "--format=%(refname:lstrip=2)%00", FILESTORE_HELD, NULL},
+				 *const update[] = {"update-ref", "--stdin", NULL};
+	struct unheld u = {.c = c};
+	struct err e;
+	if (!git_records(&c->store->git, list, take_held, &u, &e) && u.input.len)
+		git_run_input(&c->store->git, u.input.data, u.input.len, &e, update);
+	buf_clear(&u.input);
+}
+
 void courier_recall(struct courier *c)
 {
 	take_place(c, true);
@@ -406,6 +630,7 @@ void courier_recall(struct courier *c)
 			release(c, i, NULL, "the node lost them before they were at the remote");
 		free(held);
 	}
+	let_go(c);
 	courier_go(c);
 }
 
@@ -421,6 +646,7 @@ void courier_tidy(struct courier *c)
 		return;
 	if (filestore_tidy(c->store, c->tip, &e))
 		log_at(LOG_WARN, "outputs", "%s", e.msg);
+	c->cut = c->tip[0] != 0;
 	c->tidied = filestore_bytes(c->store);
 }
 
@@ -433,5 +659,6 @@ void courier_stop(struct courier *c)
 		loop_step(1000);
 	loop_timer_stop(c->timer);
 	strs_clear(&c->batch);
+	free(c->beside.objects);
 	free(c);
 }

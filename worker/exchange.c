@@ -198,8 +198,8 @@ static int record(struct worker *w, int64_t began, struct err *e)
 {
 	struct ledger_change *c = xcalloc(w->outbox.n + 2 * (size_t)w->slots.n + SKIPS_MAX + 1, sizeof *c);
 	int64_t now = clock_mono_ms();
-	size_t results = outbox_changes(&w->outbox, now, c), claims = results + claims_renew(w, &c[results]),
-	       skips = claims, n = claims;
+	size_t results = courier_lend(w->courier, c, outbox_changes(&w->outbox, now, c), &w->ledger.beside),
+	       claims = results + claims_renew(w, &c[results]), skips = claims, n = claims;
 	int rc = 0;
 	check_disk(w);
 	unsigned pushes = w->ledger.pushes;
@@ -216,9 +216,14 @@ static int record(struct worker *w, int64_t began, struct err *e)
 			 : !w->ledger.refused	    ? SAID_NOTHING
 			 : n > claims		    ? SAID_DECLINED_MIXED
 						    : SAID_DECLINED;
+	bool apart = courier_settle(w->courier);
+	if (apart && said >= SAID_DECLINED) /* maybe for the files' sake: the results are said without them first */
+		said = SAID_NOTHING;
 	bool own = outbox_settle(&w->outbox, &w->ledger, c, results, said, e->msg);
+	w->ledger.beside = NULL;
 	saver_look(w->saver, &w->outbox);
 	courier_go(w->courier); /* of what several nodes run, files are asked for only now */
+	own = own || apart;
 	bool pause = own;
 	for (size_t i = 0; i < n; i++)
 		pause = pause || c[i].outcome == CHANGE_REFUSED;

@@ -307,7 +307,7 @@ static enum change_verdict edit_finish(void *ctx, struct json *doc, enum task_st
 /* Not to be said yet. */
 static bool silent(const struct outcome *i)
 {
-	return i->held || i->waits;
+	return i->held || (i->waits && !i->along);
 }
 
 static bool is_due(const struct outcome *i, int64_t now)

@@ -18,6 +18,7 @@ struct outcome {
 	struct json *kept;		    /* what is kept of such a run, as a result has it; NULL: nothing */
 	int64_t retry_at;		    /* UTC seconds; not 0: the task, when it is tried again, waits until then */
 	bool waits;			    /* its files are not at the remote yet: not to be said */
+	bool along;			    /* but its files go in the push that says it, see courier_lend */
 	bool wanted;			    /* of a task that others run too: its files are asked for when it decides */
 	unsigned refusals;		    /* how often it was refused by itself alone */
 	int64_t again_at;		    /* monotonic ms; of one that was refused */
