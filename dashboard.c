@@ -28,6 +28,7 @@ struct build {
 	struct rows rows;
 	struct history history;
 	struct forge forge;
+	struct leftlist left;
 	struct record audit;
 	struct agenda agenda;
 	char *title, *place; /* place: the repository as a reader may see it */
@@ -484,6 +485,7 @@ static void add_page(void *ctx, size_t index, const struct json *doc)
 			     .claimed = c.claimed,
 			     .ended = c.ended,
 			     .behind = json_get(x->rows.behind, t->id),
+			     .left = leftlist_of(&x->left, t->id),
 			     .queued_at = c.queued_at};
 	struct buf body = {0}, page = {0}, title = {0};
 	taskpage_body(&body, &p);
@@ -510,6 +512,7 @@ static int add_pages(struct build *x, struct err *e)
 	for (size_t i = 0; i < x->rows.n; i++)
 		if (x->rows.v[i].page)
 			which[n++] = x->rows.v[i].task;
+	leftlist_read(&x->left, x->s, which, n, x->forge.home[0] != 0);
 	int rc = snapshot_stream(x->s, which, n, add_page, x, e);
 	free(which);
 	return rc;
@@ -582,6 +585,7 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 	rc = add_pages(&x, e);
 out:
 	rows_clear(&x.rows);
+	leftlist_clear(&x.left);
 	agenda_clear(&x.agenda);
 	history_clear(&x.history);
 	free(x.title);

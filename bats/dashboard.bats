@@ -184,6 +184,49 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	grep -q 'not a valid' "$S/index.html" || grep -q 'no valid JSON' "$S/index.html"
 }
 
+@test "names and sizes of what tasks left, as text; a link where the host is known; over HTTP names alone, and no contents" {
+	require_bwrap
+	start_http_git
+	listed() { # the table of t/ID.html: NAME BYTES
+		sed -n -E 's|^(.*<tbody>)?<tr><td><code>(.*)</code></td><td class="num">([0-9]*)</td></tr>$|\2 \3|p' "$S/t/$1.html"
+	}
+	"$DGRID" submit --id named -- 'mkdir "/out/a b"; echo 123 >"/out/a b/<img src=x>"; echo -n secret-contents >/out/z'
+	"$DGRID" submit --id many -- 'for i in $(seq 205); do : >/out/$i; done'
+	"$DGRID" submit --id single -- 'echo 12345 >/out/one'
+	"$DGRID" worker --node-id n1 --slots 3 --engine bwrap --once --work-dir "$T/w" 2>"$T/log"
+	run -0 "$DGRID" dashboard -o "$S"
+	[ "$(listed named)" = $'a b/&lt;img src=x&gt; 4\nz 15' ]
+	[ "$(listed many | wc -l)" = 200 ]
+	grep -q '<p>and 5 more</p>' "$S/t/many.html"
+	run -1 grep -rE 'secret-contents</|<img' "$S/t"
+	out=$(git -C "$ORIGIN" rev-parse "$(git -C "$ORIGIN" for-each-ref --format='%(refname)' refs/dgrid/out)")
+	git config --global url."$HTTP_URL".insteadOf https://github.com/org/grid
+	git -C "$ORIGIN" config uploadpack.allowFilter true
+	GIT_TOKEN=$(<"$HTTP_PASSWORD_FILE")
+	export GIT_TOKEN
+	for url in "$HTTP_URL" https://github.com/org/grid; do
+		rm -rf "$HOME/.cache" "$S"
+		run -0 "$DGRID" --repo "$url" dashboard -o "$S"
+		[ "$(listed named)" = $'a b/&lt;img src=x&gt; \nz ' ]
+		[ "$(listed single)" = "one 6" ]
+		run -0 git -C "$HOME"/.cache/dgrid/*-names.git cat-file --batch-all-objects "--batch-check=%(objecttype)"
+		run -1 grep -x blob <<<"$output"
+	done
+	grep -qE "href=\"https://github.com/org/grid/tree/[0-9a-f]{40}/named\"" "$S/t/named.html"
+	commit=$(sed -n -E 's|.*org/grid/tree/([0-9a-f]{40})/named".*|\1|p' "$S/t/named.html")
+	git -C "$ORIGIN" ls-tree --name-only "$commit" | grep -qx named
+	git -C "$ORIGIN" merge-base --is-ancestor "$commit" "$out"
+	# What is here is not asked for again; what is gone there is not known, and the page is made.
+	: >"$T/http.asked"
+	run -0 "$DGRID" --repo "$HTTP_URL" dashboard -o "$S"
+	[ "$(listed single)" = "one 6" ]
+	for ref in $(git -C "$ORIGIN" for-each-ref --format='%(refname)' refs/dgrid/out); do git -C "$ORIGIN" update-ref -d "$ref"; done
+	rm -rf "$HOME/.cache"
+	run -0 "$DGRID" --repo "$HTTP_URL" dashboard -o "$S"
+	[ -z "$(listed single)" ]
+	grep -q '<dt>Files</dt><dd>1' "$S/t/single.html"
+}
+
 @test "credentials in the URL reach no page; commits link to a host that is known" {
 	"$DGRID" submit --id one -- true
 	git config --global url."$ORIGIN".insteadOf https://lovelace:sesame@github.com/org/grid.git

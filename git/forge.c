@@ -4,12 +4,16 @@
 
 static const struct {
 	const char *host; /* whole, or the beginning when it ends with a dot */
-	const char *commit, *file;
+	const char *commit, *file, *tree;
 } known[] = {
-    {"github.com", "/commit/", "/blob/"},	  {"gitlab.com", "/-/commit/", "/-/blob/"},
-    {"gitlab.", "/-/commit/", "/-/blob/"},	  {"bitbucket.org", "/commits/", "/src/"},
-    {"codeberg.org", "/commit/", "/src/branch/"}, {"gitea.com", "/commit/", "/src/branch/"},
-    {"gitea.", "/commit/", "/src/branch/"},	  {"forgejo.", "/commit/", "/src/branch/"},
+    {"github.com", "/commit/", "/blob/", "/tree/"},
+    {"gitlab.com", "/-/commit/", "/-/blob/", "/-/tree/"},
+    {"gitlab.", "/-/commit/", "/-/blob/", "/-/tree/"},
+    {"bitbucket.org", "/commits/", "/src/", "/src/"},
+    {"codeberg.org", "/commit/", "/src/branch/", "/src/commit/"},
+    {"gitea.com", "/commit/", "/src/branch/", "/src/commit/"},
+    {"gitea.", "/commit/", "/src/branch/", "/src/commit/"},
+    {"forgejo.", "/commit/", "/src/branch/", "/src/commit/"},
 };
 #define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
 
@@ -44,7 +48,7 @@ void forge_of(struct forge *f, const char *url)
 {
 	char host[128];
 	const char *path;
-	*f = (struct forge){"", "", ""};
+	*f = (struct forge){"", "", "", ""};
 	if (!take_apart(url, host, &path))
 		return;
 	while (*path == '/')
@@ -64,6 +68,7 @@ void forge_of(struct forge *f, const char *url)
 		snprintf(f->home, sizeof f->home, "https://%s/%.*s", host, (int)n, path);
 		snprintf(f->commit, sizeof f->commit, "%s%s", f->home, known[i].commit);
 		snprintf(f->file, sizeof f->file, "%s%s", f->home, known[i].file);
+		snprintf(f->tree, sizeof f->tree, "%s%s", f->home, known[i].tree);
 		return;
 	}
 }

@@ -7,6 +7,7 @@
 #include "schema/result.h"
 #include "schema/spent.h"
 #include "schema/vote.h"
+#include "site/filelist.h"
 #include "site/rows.h"
 #include "store/claimed.h"
 #include <stdio.h>
@@ -573,6 +574,7 @@ void taskpage_body(struct buf *out, const struct taskpage *p)
 		return;
 	put_facts(out, p);
 	put_timeline(out, p);
+	filelist_put(out, p->left, json_get(result, "out"), p->forge);
 	if (script && script->type == JSON_STRING) {
 		buf_adds(out, "<section aria-labelledby=\"h-script\"><h2 id=\"h-script\">Script</h2>\n");
 		put_block(out, "script", script->text, script->len);

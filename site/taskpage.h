@@ -3,7 +3,7 @@
 #ifndef TASKPAGE_H
 #define TASKPAGE_H
 #include "git/forge.h"
-#include "store/snapshot.h"
+#include "store/leftlist.h"
 
 struct taskpage { /* all borrowed */
 	const struct snapshot *s;
@@ -12,6 +12,7 @@ struct taskpage { /* all borrowed */
 	const struct forge *forge;
 	const char *queued, *claimed, *ended; /* commits that moved it there; "" for unknown */
 	const struct json *behind;	      /* ids of tasks that wait, or waited, for it; NULL: none */
+	const struct left_names *left;	      /* the names of its files; NULL: not known */
 	int64_t queued_at;		      /* UTC seconds; 0: unknown */
 };
 void taskpage_body(struct buf *out, const struct taskpage *p);
