@@ -318,6 +318,32 @@ all_there() { # N
 	[ "$(git -C "$ORIGIN" show refs/dgrid/keep/best:d/b)" = 2 ]
 }
 
+@test "get of a group: a folder a task, or side by side where the names let them; a total, or nothing said" {
+	for i in 1 2 3; do "$DGRID" submit --id "t$i" --group g --timeout 20 -- "echo $i >/out/f$i; mkdir /out/d; echo same >/out/d/same"; done
+	"$DGRID" submit --id none --group g -- true
+	run_all
+	run -0 --separate-stderr "$DGRID" get --group g -o all
+	[ "$output" = $'all/t1: 2 files\nall/t2: 2 files\nall/t3: 2 files\nin all: 6 files of 3 tasks' ]
+	run -0 --separate-stderr "$DGRID" get --group g --flat -o flat
+	[ "$output" = $'t1: 2 files\nt2: 2 files\nt3: 2 files\nin all: 6 files of 3 tasks' ]
+	(cd flat && [ "$(cat f1 f2 f3 d/same)" = $'1\n2\n3\nsame' ])
+	mkdir here && cd here
+	run -0 "$DGRID" get -q --flat t1 t2
+	[ -z "$output" ] && [ "$(cat f1 f2)" = $'1\n2' ]
+	cd ..
+	task u1 <<<'echo other >/out/f1'
+	task u2 <<<'mkdir /out/f2; echo deep >/out/f2/x'
+	run_all
+	run -65 "$DGRID" get --flat -o clash t1 t2 u1
+	[[ "$output" == "dgrid: 'f1' of "*" and 'f1' of "*" have no place beside each other: nothing is written"* ]]
+	[[ "$output" == *t1* && "$output" == *u1* ]]
+	run -65 "$DGRID" get --flat -o clash t1 t2 u2
+	[[ "$output" == "dgrid: 'f2' of t2 and 'f2/x' of u2 have no place"* ]]
+	run -66 "$DGRID" get --flat -o clash t1 none
+	[ ! -e clash ]
+	run -64 "$DGRID" get --flat -o - t1
+}
+
 @test "get on a full disk: a file is whole or not there, and what stood there stands" {
 	[ "$(id -u)" = 0 ] || skip "needs root to mount a small file system"
 	task t1 <<<'head -c 300000 /dev/zero >/out/big; head -c 60000 /dev/zero >/out/a; mkdir /out/d; cp /out/big /out/d/x'

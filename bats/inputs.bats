@@ -58,6 +58,28 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	prints b data
 }
 
+@test "--stdin - hands on what submit itself reads; nothing else reads it beside" {
+	printf 'one\ntwo\n' | "$DGRID" submit --id piped --stdin - -- 'wc -l; ls /in'
+	"$DGRID" submit --id empty --stdin - -- 'wc -c' </dev/null
+	printf '%s\n' '#DGRID --id said --stdin -' 'tr a-z A-Z' >script.sh
+	echo text | "$DGRID" submit --script script.sh
+	echo file >-
+	"$DGRID" submit --id named --stdin ./- -- cat </dev/null
+	run -64 "$DGRID" submit --script - --stdin - <<<x
+	[ "$output" = "dgrid: --stdin - and --script - both read standard input (expected one)" ]
+	run -64 "$DGRID" submit --points - --stdin - -- cat <<<x
+	run -64 "$DGRID" schedule add nightly --cron '0 1 * * *' --script - --stdin - <<<x
+	for input in - x=-; do
+		run -64 "$DGRID" submit --input "$input" -- true <<<x
+		[[ "$output" == "dgrid: --input $input: - is no input"* ]]
+	done
+	once
+	prints piped $'2\nstdin'
+	prints empty 0
+	prints said TEXT
+	prints named file
+}
+
 @test "task files get the inputs of the command line, and their signatures cover them" {
 	ssh-keygen -q -t ed25519 -N '' -f "$T/key"
 	printf '{"task_id": "p1", "script": "cat /in/f1", "timeout_seconds": 20}' >p1.json

@@ -3,6 +3,7 @@
 #include "store/cache.h"
 #include "store/checkout.h"
 #include "store/places.h"
+#include "verbs/flat.h"
 #include "verbs/left.h"
 #include "verbs/report.h"
 #include "verbs/verbs.h"
@@ -156,9 +157,11 @@ static int cmd_files(const struct context *ctx, int argc, char **argv, struct er
 
 struct get {
 	const char *to; /* NULL: a folder named after the task; "-": stdout */
-	bool over, tasks;
+	bool over, tasks, flat, quiet;
 	char **paths; /* of the one task; none: all that it left */
 	size_t n_paths;
+	struct flat side_by_side;
+	size_t n_tasks, n_files; /* written */
 };
 
 static void print_blob(void *ctx, size_t i, const char *bytes, size_t len)
@@ -187,9 +190,22 @@ static int to_stdout(const struct filestore *store, const struct checkout *files
 	return read ? 0 : err_set(e, ERR_UNAVAILABLE, "'%s' is not at hand, or larger than 2 GB", one->path);
 }
 
+/* Looks at what it left, before anything of any is written. */
+static int look_one(void *ctx, struct lot *lot, const struct selected *t, struct err *e)
+{
+	struct get *o = ctx;
+	struct left l = {0};
+	struct checkout files = {0};
+	int rc = bring(lot, t, &l, &files, e);
+	if (!rc)
+		flat_add(&o->side_by_side, t->task->id, &files);
+	checkout_clear(&files);
+	return rc;
+}
+
 static int get_one(void *ctx, struct lot *lot, const struct selected *t, struct err *e)
 {
-	const struct get *o = ctx;
+	struct get *o = ctx;
 	const char *id = t->task->id;
 	struct left l = {0};
 	struct checkout files = {0};
@@ -200,7 +216,10 @@ static int get_one(void *ctx, struct lot *lot, const struct selected *t, struct 
 		if (!checkout_want(&files, o->paths[i]))
 			rc = err_set(e, ERR_NOENT, "'%s' did not leave '%.200s' (dgrid files %s lists what it left)",
 				     id, o->paths[i], id);
-	char *dir = o->tasks && o->to ? xasprintf("%s/%s", o->to, id) : xstrdup(o->to ? o->to : id);
+	char *dir = o->tasks && o->to && !o->flat ? xasprintf("%s/%s", o->to, id)
+						  : xstrdup(o->to     ? o->to
+							    : o->flat ? "."
+								      : id);
 	if (!rc && o->to && !strcmp(o->to, "-"))
 		rc = to_stdout(&lot->store, &files, e);
 	else if (!rc &&
@@ -208,7 +227,10 @@ static int get_one(void *ctx, struct lot *lot, const struct selected *t, struct 
 		size_t written = 0;
 		for (size_t i = 0; i < files.n; i++)
 			written += files.v[i].wanted;
-		printf("%s: %zu file%s\n", dir, written, written == 1 ? "" : "s");
+		o->n_tasks++;
+		o->n_files += written;
+		if (!o->quiet)
+			printf("%s: %zu file%s\n", o->flat ? id : dir, written, written == 1 ? "" : "s");
 	}
 	free(dir);
 	checkout_clear(&files);
@@ -226,7 +248,9 @@ static int read_get(struct get *o, struct report_options *r, int argc, char **ar
 			return -1;
 		else {
 			o->over = o->over || key == 'f';
-			o->tasks = o->tasks || key == 't';
+			o->tasks = o->tasks || key == 't' || key == 'F';
+			o->flat = o->flat || key == 'F';
+			o->quiet = o->quiet || key == 'q';
 		}
 	if (key < 0)
 		return -1;
@@ -252,10 +276,16 @@ static int cmd_get(const struct context *ctx, int argc, char **argv, struct err 
 	struct lot lot = {0};
 	struct get o = {0};
 	int rc = read_get(&o, &r, argc, argv, e) || look(ctx, &r, &lot, e) ||
+			 (o.flat && (each(&lot, look_one, &o, "cannot be had, and nothing is written", e) ||
+				     flat_judge(&o.side_by_side, e))) ||
 			 (o.tasks && o.to && lot.found.n && file_make_folder(o.to, e)) ||
 			 each(&lot, get_one, &o, "were not written", e)
 		     ? -1
 		     : 0;
+	if (o.n_tasks && !o.quiet && lot.found.n > 1)
+		printf("in all: %zu file%s of %zu task%s\n", o.n_files, o.n_files == 1 ? "" : "s", o.n_tasks,
+		       o.n_tasks == 1 ? "" : "s");
+	flat_clear(&o.side_by_side);
 	lot_clear(&lot);
 	report_clear(&r);
 	return rc;
@@ -394,7 +424,8 @@ const struct verb verb_files = {
 };
 const struct verb verb_get = {
     .name = "get",
-    .args = "[-o DIR] [--force] ID [PATH]... | get [-o DIR] [--force] [--tasks | SELECTION]... [ID]...",
+    .args = "[-o DIR] [--force] [--quiet] ID [PATH]... | get [-o DIR] [--force] [--quiet] [--flat] [--tasks | "
+	    "SELECTION]... [ID]...",
     .summary = "fetches the files that tasks left in /out",
     .about = "Writes what a task left in /out to a folder named after it, or to DIR; with PATHs only those files and "
 	     "folders. Only this task's files are fetched, where the host gives objects by id, as most do. Files that "
@@ -406,15 +437,21 @@ const struct verb verb_get = {
 	     "write to DIR, those of several tasks below DIR/ID; -: the one file named, to stdout"},
 	    {'f', "--force", NULL, NULL, "replace files that stand there"},
 	    {'t', "--tasks", NULL, NULL, "all operands are tasks, and get a folder each; so it is with a selection"},
+	    {'F', "--flat", NULL, NULL,
+	     "as --tasks, but the files of all go side by side into DIR, or into this folder; where two tasks have "
+	     "different files of one name nothing is written"},
+	    {'q', "-q, --quiet", NULL, NULL, "say nothing of what is written"},
 	    {0}},
     .shared = select_option_at,
     .operands = "@tasks:completed,failed",
-    .examples = (const struct usage_note[]){{"dgrid get fit", "into ./fit"},
-					    {"dgrid get fit model.bin -o - >model.bin", "one file"},
-					    {"dgrid get --tasks -o results fit-1 fit-2",
-					     "into results/fit-1 and results/fit-2"},
-					    {"dgrid get --group fits -o results", "of each that left some"},
-					    {0}},
+    .examples =
+	(const struct usage_note[]){
+	    {"dgrid get fit", "into ./fit"},
+	    {"dgrid get fit model.bin -o - >model.bin", "one file"},
+	    {"dgrid get --tasks -o results fit-1 fit-2", "into results/fit-1 and results/fit-2"},
+	    {"dgrid get --group fits -o results", "of each that left some"},
+	    {"dgrid get --group fits --flat -o results", "results/FILE, without folders"},
+	    {0}},
     .exits = (const struct usage_note[]){{"0", "written"},
 					 {"66", "no such task or file, or it is gone"},
 					 {"75", "the task has not ended yet"},

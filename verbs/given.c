@@ -1,5 +1,12 @@
 #include "verbs/given.h"
+#include "base/file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define OWN_MAX ((int64_t)2 << 30) /* no grid takes more */
 
 bool given_take(struct given *g, int key, const char *value)
 {
@@ -50,8 +57,62 @@ void given_over(struct given *g, const struct given *said)
 		g->checkout = said->checkout;
 }
 
-int given_check(struct given *g, struct err *e)
+static int copy(int to, const char *name, struct err *e)
 {
+	static char piece[65536];
+	int64_t all = 0;
+	ssize_t n;
+	while ((n = read(0, piece, sizeof piece)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(e, ERR_UNAVAILABLE, "cannot read standard input: %s", strerror(errno));
+		if ((all += n) > OWN_MAX)
+			return err_set(e, ERR_DATA, "standard input is more than %lld MB", (long long)(OWN_MAX >> 20));
+		for (ssize_t at = 0, put; at < n; at += put)
+			if ((put = write(to, piece + at, (size_t)(n - at))) < 0)
+				return err_set(e, ERR_OUTPUT, "cannot write '%s': %s", name, strerror(errno));
+	}
+	return 0;
+}
+
+/* --stdin -: our own standard input, as a file. */
+static int take_own(struct given *g, struct err *e)
+{
+	if (!(g->own = file_temp_dir(e)))
+		return -1;
+	char *name = xasprintf("%s/stdin", g->own);
+	int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int rc = fd < 0 ? err_set(e, ERR_OUTPUT, "cannot write '%s': %s", name, strerror(errno)) : copy(fd, name, e);
+	if (fd >= 0 && close(fd) && !rc)
+		rc = err_set(e, ERR_OUTPUT, "cannot write '%s': %s", name, strerror(errno));
+	if (!rc)
+		sending_read_file(&g->use, name, &g->sources);
+	free(name);
+	return rc;
+}
+
+/* What reads standard input is one at most. */
+static int check_own(const struct given *g, const char *reader, struct err *e)
+{
+	bool own = g->use.reads && !strcmp(g->use.reads, "-");
+	for (size_t i = 0; i < g->sources.n; i++) {
+		const char *eq = strchr(g->sources.v[i], '=');
+		if (!strcmp(eq ? eq + 1 : g->sources.v[i], "-"))
+			return err_set(e, ERR_USAGE,
+				       "--input %.100s: - is no input (--stdin - hands on standard input, ./- is a "
+				       "file of that name)",
+				       g->sources.v[i]);
+	}
+	return own && reader
+		   ? err_set(e, ERR_USAGE, "--stdin - and %s - both read standard input (expected one)", reader)
+		   : 0;
+}
+
+int given_check(struct given *g, const char *reader, struct err *e)
+{
+	if (check_own(g, reader, e) || (g->use.reads && !strcmp(g->use.reads, "-") && take_own(g, e)))
+		return -1;
 	sending_take_stdin(&g->use, &g->checkout, &g->sources);
 	g->use.checkout = g->checkout.wanted;
 	if (g->use.workdir && !g->sources.n && !g->checkout.wanted)
@@ -63,6 +124,9 @@ int given_check(struct given *g, struct err *e)
 
 void given_clear(struct given *g)
 {
+	if (g->own)
+		file_remove_tree(g->own, NULL);
+	free(g->own);
 	strs_clear(&g->sources);
 	*g = (struct given){0};
 }

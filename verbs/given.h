@@ -26,19 +26,21 @@ enum { GIVEN_INPUT = 1001, GIVEN_CHECKOUT, GIVEN_DIRTY, GIVEN_WORKDIR, GIVEN_STD
 	 "the script begins in a copy of this input, in /tmp, that it may write to; default: src with --checkout"},    \
 	{GIVEN_STDIN, "--stdin", "FILE", "@files",                                                                     \
 	 "its standard input: the name of an input that is a file, NAME/PATH of a file in one, or a file here, which " \
-	 "becomes the input stdin"}
+	 "becomes the input stdin; - is what is read from standard input"}
 /* clang-format on */
 
 struct given {		     /* starts as {0} */
 	struct strs sources; /* of --input */
 	struct sending_tree checkout;
 	struct sending_use use;
+	char *own; /* a folder with what was our own standard input, until given_clear; NULL: none */
 };
 bool given_take(struct given *g, int key, const char *value); /* false: it is none of these options */
 bool given_any(const struct given *g);
 /* What said asks for, and g does not. */
 void given_over(struct given *g, const struct given *said);
-/* After all of them: do they go together? */
-int given_check(struct given *g, struct err *e);
+/* After all of them: do they go together? reader: an option that has read standard input, NULL: none has. Reads it for
+ * --stdin -. */
+int given_check(struct given *g, const char *reader, struct err *e);
 void given_clear(struct given *g);
 #endif

@@ -226,7 +226,7 @@ static int give(const struct context *ctx, struct scheduling *a, struct ledger *
 {
 	struct sending *s = &a->inputs;
 	struct problems p = {.file = a->n_rest ? a->rest[0] : a->name};
-	int rc = given_check(&a->given, e);
+	int rc = given_check(&a->given, a->script_file && !strcmp(a->script_file, "-") ? "--script" : NULL, e);
 	if (!rc)
 		rc = sending_make(s, ctx, c, strlen(l->head) == 64, &a->given.checkout, a->given.sources.v,
 				  a->given.sources.n, e);

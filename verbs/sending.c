@@ -443,6 +443,12 @@ static bool has_name(const char *source, const char *name, size_t len)
 	return same;
 }
 
+void sending_read_file(struct sending_use *u, const char *path, struct strs *sources)
+{
+	strs_addf(sources, STDIN_INPUT "=%s", path);
+	u->reads = STDIN_INPUT;
+}
+
 void sending_take_stdin(struct sending_use *u, const struct sending_tree *checkout, struct strs *sources)
 {
 	struct stat st;
@@ -452,8 +458,7 @@ void sending_take_stdin(struct sending_use *u, const struct sending_tree *checko
 		known = has_name(sources->v[i], u->reads, len);
 	if (!u->reads || known || stat(u->reads, &st) || S_ISDIR(st.st_mode))
 		return;
-	strs_addf(sources, STDIN_INPUT "=%s", u->reads);
-	u->reads = STDIN_INPUT;
+	sending_read_file(u, u->reads, sources);
 }
 
 /* What can be told of it before it runs: is it a file? Of what another task leaves nothing can. */

@@ -183,6 +183,14 @@ static int read_directives(struct submission *w, const char *script, struct err 
 	return rc;
 }
 
+/* The option whose file is standard input; NULL: none. */
+static const char *own_reader(const struct submission *w)
+{
+	return w->script_file && !strcmp(w->script_file, "-") ? "--script"
+	       : w->sweep.file && !strcmp(w->sweep.file, "-") ? "--points"
+							      : NULL;
+}
+
 /* The tasks of a sweep. Its group is told by --group, else by --id, else it gets a fresh name. */
 static int make_sweep(struct submission *w, struct json *doc, const struct grid_config *c, struct err *e)
 {
@@ -422,7 +430,8 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 	p.made = one;
 	if (one && making_script(w.script_file, w.words, w.n_words, &script, e))
 		goto out;
-	if ((w.script_file && script.data && read_directives(&w, script.data, e)) || given_check(&w.given, e))
+	if ((w.script_file && script.data && read_directives(&w, script.data, e)) ||
+	    given_check(&w.given, own_reader(&w), e))
 		goto out;
 	if ((w.replace ? open_grid_to_sign : open_grid)(ctx, &l, &c, e))
 		goto out;
