@@ -456,6 +456,19 @@ static void forget(struct courier *c)
 	strs_clear(&c->batch);
 }
 
+/* Without those that wait for their files. */
+static size_t without(struct ledger_change *v, size_t n)
+{
+	size_t left = 0;
+	for (size_t k = 0; k < n; k++) {
+		struct outcome *i = v[k].ctx;
+		i->along = false;
+		if (!i->waits)
+			v[left++] = v[k];
+	}
+	return left;
+}
+
 /* The changes that bring files, as a batch. False: two are of one task, which can have one place in a commit. */
 static bool gather(struct courier *c, struct ledger_change *v, size_t n, struct buf *entries)
 {
@@ -484,42 +497,30 @@ static bool know_objects(struct courier *c)
 	return c->beside.objects != NULL;
 }
 
-static size_t without(struct courier *c, struct ledger_change *v, size_t n)
-{
-	size_t left = 0;
-	for (size_t k = 0; k < n; k++) {
-		struct outcome *i = v[k].ctx;
-		i->along = false;
-		if (!v[k].brings)
-			v[left++] = v[k];
-	}
-	forget(c);
-	courier_go(c);
-	return left;
-}
-
 size_t courier_lend(struct courier *c, struct ledger_change *v, size_t n, struct push_beside **beside)
 {
 	struct buf entries = {0};
 	struct push_beside *b = &c->beside;
 	char ref[PLACE_MAX];
 	*beside = NULL;
+	if (c->busy || c->commit[0]) /* a push of its own is under way: its batch stays */
+		return without(v, n);
 	bool good = gather(c, v, n, &entries);
 	if (!c->batch.n)
 		goto out;
-	if (!good || !know_objects(c)) {
+	if (good && know_objects(c)) {
+		take_place(c, false);
+		c->lent = true;
+		make(c, &entries);
+		while (c->busy && !c->commit[0])
+			loop_step(1000);
+	} else
 		c->apart = 1;
-		n = without(c, v, n);
-		goto out;
-	}
-	take_place(c, false);
-	c->lent = true;
-	make(c, &entries);
-	while (c->busy && !c->commit[0])
-		loop_step(1000);
 	if (!c->busy) {
 		c->lent = false;
-		n = without(c, v, n);
+		forget(c);
+		n = without(v, n);
+		courier_go(c);
 		goto out;
 	}
 	place_out_name(ref, &c->place, c->heads);
@@ -642,7 +643,7 @@ unsigned courier_pushes(const struct courier *c)
 void courier_tidy(struct courier *c)
 {
 	struct err e;
-	if (c->busy || filestore_bytes(c->store) < c->tidied + TIDY_BYTES)
+	if (c->busy || c->commit[0] || filestore_bytes(c->store) < c->tidied + TIDY_BYTES)
 		return;
 	if (filestore_tidy(c->store, c->tip, &e))
 		log_at(LOG_WARN, "outputs", "%s", e.msg);
