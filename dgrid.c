@@ -9,6 +9,7 @@
 #include "sandbox/rootfs.h"
 #include "sandbox/slurm.h"
 #include "store/bring.h"
+#include "store/depot.h"
 #include "verbs/verbs.h"
 #include "worker/job.h"
 #include <errno.h>
@@ -228,6 +229,10 @@ int main(int argc, char **argv)
 	if (bring_asked(argc, argv)) {
 		proc_give_up_when(interrupted);
 		return end_output(bring_main(argc, argv, &e) ? fail(&e) : 0);
+	}
+	if (depot_asked(argc, argv)) {
+		proc_give_up_when(interrupted);
+		return end_output(depot_main(argv, &e) ? fail(&e) : 0);
 	}
 	if (treecopy_asked(argc, argv))
 		return end_output(treecopy_main(argv, &e) ? fail(&e) : 0);

@@ -111,7 +111,13 @@ static void judge_claim(const struct rules *r, const struct rule_commit *c, cons
 	needs_clear(&needs);
 }
 
-/* "TREE REF" as the claim has it; NULL: nothing, or not so. The caller's. */
+/* "TREE REF BYTES", the bytes that a store has of it; NULL: not so. The caller's. */
+static char *left_words(const char *tree, const char *ref, int64_t stored)
+{
+	return tree && ref ? xasprintf("%s %s %lld", tree, ref, (long long)(stored > 0 ? stored : 0)) : NULL;
+}
+
+/* The same as the claim has it; NULL: nothing, or not so. The caller's. */
 static char *pin_of(const struct json *pinned, const char *name)
 {
 	const struct json *one = json_get(pinned, name);
@@ -120,8 +126,9 @@ static char *pin_of(const struct json *pinned, const char *name)
 	size_t members = 0;
 	for (const struct json *m = one ? one->child : NULL; m; m = m->next)
 		members++;
-	return members == 2 && place_oid_valid(tree) && ref && place_out_parse(ref, &place)
-		   ? xasprintf("%s %s", tree, ref)
+	return members == (json_get(one, "stored") ? 3 : 2) && place_oid_valid(tree) && ref &&
+		       place_out_parse(ref, &place)
+		   ? left_words(tree, ref, json_int(one, "stored", -1))
 		   : NULL;
 }
 
@@ -177,7 +184,7 @@ static void remember_end(struct world_task *t, enum task_state state, const stru
 	const char *tree = json_str(out, "tree"), *ref = json_str(out, "ref"), *status = json_str(result, "status");
 	free(t->out);
 	free(t->status);
-	t->out = tree && ref && state == TASK_COMPLETED ? xasprintf("%s %s", tree, ref) : NULL;
+	t->out = state == TASK_COMPLETED ? left_words(tree, ref, json_int(json_get(out, "stored"), "bytes", 0)) : NULL;
 	t->status = xstrdup(status ? status : state == TASK_FAILED ? "failed" : "success");
 }
 

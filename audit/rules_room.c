@@ -70,7 +70,7 @@ static void judge(const struct rule_move *m, const struct json *task)
 			fit_load_add(&load, &node, &c, w->running[i].brief);
 	fit_want_read(&want, task);
 	size_t n = fit_never(&node, &c, task, &want, found), i = 0;
-	while (i < n && found[i].kind != FIT_NEVER) /* labels have a rule of their own */
+	while (i < n && found[i].kind != FIT_NEVER && found[i].kind != FIT_STORE) /* labels have a rule of their own */
 		i++;
 	if (i == n && !is_ahead(task)) {
 		n = fit_room(&node, &c, &want, &load, found);

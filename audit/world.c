@@ -251,6 +251,8 @@ void world_node_read(struct world_node *n, const struct json *doc)
 	n->offer = offer ? json_new(JSON_OBJECT) : NULL;
 	if (offer)
 		json_set(n->offer, "offer", offer);
+	if (offer && json_get(doc, "store"))
+		json_set(n->offer, "store", json_copy(json_get(doc, "store")));
 }
 
 /* ---- what people have told ---- */

@@ -31,7 +31,7 @@ struct world_node {
 	bool left;			/* its file says so */
 	bool unenforced;		/* likewise: its limits are not enforced */
 	struct json *labels, *networks; /* as its file has them; NULL: none */
-	struct json *offer;		/* {"offer": ...} of its file; NULL: none */
+	struct json *offer;		/* {"offer": ..., "store": ...} of its file; NULL: none */
 };
 struct world_schedule {
 	char name[65];

@@ -262,6 +262,7 @@ void tree_list_clear(struct tree_list *l)
 	for (size_t i = 0; i < l->n; i++) {
 		free(l->v[i].path);
 		free(l->v[i].name);
+		free(l->v[i].text);
 	}
 	free(l->v);
 	free(l->culprit);
@@ -271,31 +272,36 @@ void tree_list_clear(struct tree_list *l)
 	*l = (struct tree_list){.fd = -1};
 }
 
+int tree_folder(int folder, const char *path, const char **name, struct err *e)
+{
+	int at = openat(folder, ".", O_RDONLY | O_CLOEXEC | O_DIRECTORY);
+	char *copy = xstrdup(path), *part = copy;
+	for (char *next; at >= 0 && (next = strchr(part, '/')); part = next) {
+		*next++ = 0;
+		int below = open_at(at, part, true, false), why = errno;
+		close(at);
+		at = below;
+		errno = why;
+	}
+	*name = path + (part - copy);
+	free(copy);
+	return at >= 0 ? at : err_set(e, ERR_UNAVAILABLE, "cannot read '%s': %s", path, strerror(errno));
+}
+
 int tree_open(int folder, const char *path, struct err *e)
 {
-	int at = folder, fd = -1;
-	char *copy = xstrdup(path);
-	for (char *part = copy, *next; part; part = next) {
-		next = strchr(part, '/');
-		if (next)
-			*next++ = 0;
-		fd = open_at(at, part, next != NULL, false);
-		int why = errno;
-		if (at != folder)
-			close(at);
-		at = fd;
-		errno = why;
-		if (fd < 0)
-			break;
-	}
+	const char *name;
 	struct stat st;
+	int at = tree_folder(folder, path, &name, e), fd = at < 0 ? -1 : open_at(at, name, false, false);
+	if (at < 0)
+		return -1;
 	if (fd < 0)
 		err_set(e, ERR_UNAVAILABLE, "cannot read '%s': %s", path, strerror(errno));
-	else if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+	close(at);
+	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
 		err_set(e, ERR_UNAVAILABLE, "'%s' is no regular file any more", path);
 		close(fd);
 		fd = -1;
 	}
-	free(copy);
 	return fd;
 }

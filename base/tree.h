@@ -23,6 +23,7 @@ enum tree_over { TREE_FITS, TREE_ENTRIES, TREE_BYTES, TREE_FILE, TREE_DEPTH };
 
 struct tree_file {
 	char *path, *name; /* name: what it is called in the tree; NULL: as path */
+	char *text;	   /* what it has in the tree; NULL: what it holds */
 	int64_t size;
 	bool executable, link;
 };
@@ -47,6 +48,8 @@ void tree_list_clear(struct tree_list *l);
 enum tree_over tree_measure(const char *dir, const struct tree_limits *limits);
 /* Opens a listed file for reading, each step below the folder without following a link. -1 with e filled. */
 int tree_open(int folder, const char *path, struct err *e);
+/* Opens the folder that a listed file stands in, likewise. name: the file's in it, a part of path. */
+int tree_folder(int folder, const char *path, const char **name, struct err *e);
 /* Can a name stand in a tree that every host takes, and that every machine can write to its disk? UTF-8 without control
  * characters, no ".git" in any spelling that a file system takes for it, neither "." nor "..". */
 bool tree_name_valid(const char *name);

@@ -17,6 +17,11 @@ static struct json *pin(const struct json *of)
 	p = json_new(JSON_OBJECT);
 	json_set(p, "tree", json_new_str(json_str(of, "tree")));
 	json_set(p, "ref", json_new_str(json_str(of, "ref")));
+	/* of `out` its store's part, of a pin what it was of that */
+	const struct json *stored = json_get(of, "stored");
+	int64_t bytes = stored && stored->type == JSON_OBJECT ? json_int(stored, "bytes", 0) : input_stored(of);
+	if (bytes > 0)
+		json_set(p, "stored", json_new_int(bytes));
 	return p;
 }
 

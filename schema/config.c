@@ -463,11 +463,16 @@ static const struct setting {
     {NUMBER(keep_finished, 500, 1, 100000),
      "finished tasks on the branch; older ones move to the branch `archive`, where `show`, `logs`, `why` and `wait` "
      "find them"},
-    {NUMBER(max_out_mb, 16, 0, 2048),
-     "the most that a task may leave in `/out`, and what it may when it does not ask; 0: no task has `/out`"},
+    {NUMBER(max_out_mb, 16, 0, CONFIG_FILES_MB), "the most that a task may leave in `/out`, and what it may when it "
+						 "does not ask, then at most 2048; 0: no task has "
+						 "`/out`"},
     {NUMBER(max_out_files, 1000, 1, 100000), "files, folders and whatever else a task may leave there"},
-    {NUMBER(max_in_mb, 64, 0, 2048), "the most that a task may be given in `/in`, all its inputs together; 0: none"},
+    {NUMBER(max_in_mb, 64, 0, CONFIG_FILES_MB),
+     "the most that a task may be given in `/in`, all its inputs together; 0: none"},
     {NUMBER(max_in_files, 10000, 1, 100000), "files and folders that a task may be given there"},
+    {NUMBER(large_file_mb, 50, 1, CONFIG_GIT_MB),
+     "a file that is larger goes to the store (`--store`) of the node that ran the task, or of who submits it, and Git "
+     "has a pointer to it; without a store it goes to Git"},
     {NUMBER(keep_out_days, 14, 1, 36500), "how long what tasks left in `/out` is kept"},
     {NUMBER(checkpoint_seconds, 600, 1, 86400), "between two looks at the `/out` of a running task with `checkpoint`"},
     {OTHER(concurrency, parse_concurrency, "object of whole numbers, 0-100000", "{}"),

@@ -5,6 +5,8 @@
 #include "json.h"
 
 #define CONFIG_CONCURRENCY_MAX 100000
+#define CONFIG_FILES_MB 1048576 /* the most that a task may leave or be given, where files stand in a store */
+#define CONFIG_GIT_MB 2048	/* the most of it that Git is given, whatever is set */
 
 struct grid_config {
 	char *branch;
@@ -22,6 +24,7 @@ struct grid_config {
 	    max_files_per_request,     /* task files that one pull request may add */
 	    max_out_mb, max_out_files, /* what a task may leave in /out; max_out_mb 0: no /out */
 	    max_in_mb, max_in_files,   /* what a task may be given in /in; max_in_mb 0: nothing */
+	    large_file_mb,	       /* a file that is larger goes to a store, where there is one */
 	    keep_out_days,	       /* how long that is kept */
 	    checkpoint_seconds,	       /* between two checkpoints of a running task */
 	    default_memory_mb,	       /* 0: as max_memory_mb */

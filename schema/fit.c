@@ -1,5 +1,7 @@
 #include "schema/fit.h"
 #include "base/clock.h"
+#include "schema/checkpoint.h"
+#include "schema/input.h"
 #include "schema/points.h"
 #include "schema/task_edit.h"
 #include <stdio.h>
@@ -106,8 +108,9 @@ static int64_t count_of(const struct json *resources, const char *name)
 
 void fit_node_read(struct fit_node *n, const char *id, const struct json *file)
 {
-	const struct json *offer = json_get(file, "offer");
+	const struct json *offer = json_get(file, "offer"), *store = json_get(file, "store");
 	*n = (struct fit_node){.id = id,
+			       .store = store && store->type == JSON_BOOL && store->boolean,
 			       .offers = offer && offer->type == JSON_OBJECT,
 			       .labels = json_get(file, "labels"),
 			       .images = json_get(file, "images"),
@@ -127,6 +130,18 @@ void fit_node_read(struct fit_node *n, const char *id, const struct json *file)
 
 /* ---- asks ---- */
 
+static bool wants_store(const struct json *task)
+{
+	const struct json *claim = json_get(task, "claim");
+	if (mb(task, "out_mb") > CONFIG_GIT_MB || inputs_pin_stored(json_get(task, "inputs")) ||
+	    inputs_pin_stored(json_get(claim, "inputs")) || input_stored(json_get(claim, "checkpoint")))
+		return true;
+	struct json *next = claim ? NULL : checkpoint_next(task);
+	bool stored = input_stored(next) > 0;
+	json_free(next);
+	return stored;
+}
+
 void fit_want_read(struct fit_want *w, const struct json *task)
 {
 	const struct json *resources = json_get(task, "resources"), *brief = json_get(task, "seconds");
@@ -136,7 +151,8 @@ void fit_want_read(struct fit_want *w, const struct json *task)
 			       .disk_mb = disk > out ? disk : out,
 			       .seconds = brief ? json_int(task, "seconds", 0)
 						: points_seconds(task, json_int(task, "timeout_seconds", 0)),
-			       .resources = resources && resources->type == JSON_OBJECT ? resources : NULL};
+			       .resources = resources && resources->type == JSON_OBJECT ? resources : NULL,
+			       .store = wants_store(task)};
 	if (w->seconds < 0 || w->seconds > RUN_SECONDS_MAX) /* some other hand wrote it */
 		w->seconds = RUN_SECONDS_MAX;
 }
@@ -290,6 +306,8 @@ size_t fit_never(const struct fit_node *n, const struct grid_config *c, const st
 				k = tell(out, k, o);
 		}
 	}
+	if (w->store && !n->store)
+		k = tell(out, k, (struct fit_obstacle){.kind = FIT_STORE, .what = "store"});
 	const char *image = json_str(task, "image");
 	const enum fit_kind kind = look_at_image(n, c, image);
 	if (kind != FIT_ROOM)
@@ -422,6 +440,9 @@ const char *fit_words(const struct fit_obstacle *o, char words[240])
 		break;
 	case FIT_IMAGE:
 		snprintf(words, 240, "has no image %.160s", o->what);
+		break;
+	case FIT_STORE:
+		snprintf(words, 240, "has no store (worker --store), and files of it are in one or may have to be");
 		break;
 	case FIT_PIN:
 		snprintf(words, 240, "its image %.160s is another than the one that grid.json pins", o->what);

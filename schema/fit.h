@@ -29,6 +29,7 @@ void fit_offer_words(const struct json *doc, struct buf *out);
 
 struct fit_node { /* borrows the documents */
 	const char *id;
+	bool store;		/* it has one, for files that are too large for Git */
 	bool offers;		/* else labels and slots alone are known, as of nodes of 0.1.0 */
 	int64_t cpus, max_cpus; /* thousandths of a processor */
 	int64_t memory_mb, max_memory_mb, disk_mb, slots;
@@ -41,7 +42,9 @@ struct fit_want { /* 0: it does not say */
 	int64_t cpus, memory_mb, disk_mb;
 	int64_t seconds;	      /* the longest that it may run */
 	const struct json *resources; /* borrowed from the task; NULL: none */
+	bool store;		      /* it is given files that a store has, or may leave more than Git is given */
 };
+/* What other tasks leave, and it is given, is known once they have ended; see store/waiting.h and store/rooms.h. */
 void fit_want_read(struct fit_want *w, const struct json *task);
 /* What of a task fit_want_read needs, and of its claim fit_load_add, into a document that is kept. */
 void fit_brief(struct json *brief, const struct json *task);
@@ -73,6 +76,7 @@ enum fit_kind {
 	FIT_LABEL, /* the node does not carry it */
 	FIT_NEVER, /* more than the node gives one task, or has in all */
 	FIT_IMAGE, /* not there, and could not be had */
+	FIT_STORE, /* it has none, and the task's files need one */
 	FIT_PIN,   /* the one of that name is another than the settings pin */
 	FIT_ROOM,  /* too little is free now */
 };

@@ -1,5 +1,6 @@
 #include "schema/input.h"
 #include "base/tree.h"
+#include "schema/config.h"
 #include "schema/task_edit.h"
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +82,8 @@ static const char *wrong_of_task(const struct json *input, const struct json **a
 }
 
 /* One input; adds what it says of its size. */
-static const char *wrong_in(const struct json *input, const struct json **at, int64_t *files, int64_t *bytes)
+static const char *wrong_in(const struct json *input, const struct json **at, int64_t *files, int64_t *bytes,
+			    int64_t *stored)
 {
 	int64_t n;
 	*at = input;
@@ -99,15 +101,17 @@ static const char *wrong_in(const struct json *input, const struct json **at, in
 			if (m->type != JSON_STRING || strlen(m->text) != m->len || !input_name_valid(m->text))
 				return "expected the name of a file or folder in the tree, 1-64 of A-Z a-z 0-9 . _ -, "
 				       "no dot first";
-		} else if (!strcmp(m->name, "files") || !strcmp(m->name, "bytes")) {
+		} else if (!strcmp(m->name, "files") || !strcmp(m->name, "bytes") || !strcmp(m->name, "stored")) {
 			if (!is_count(m, &n))
 				return "expected a whole number";
-			*(m->name[0] == 'f' ? files : bytes) += n < INT64_MAX / INPUTS_MAX ? n : INT64_MAX / INPUTS_MAX;
+			*(m->name[0] == 'f'   ? files
+			  : m->name[0] == 'b' ? bytes
+					      : stored) += n < INT64_MAX / INPUTS_MAX ? n : INT64_MAX / INPUTS_MAX;
 		} else if (!strcmp(m->name, "from")) {
 			if (m->type != JSON_STRING || m->len > TEXT_MAX)
 				return "expected a string of at most 1024 bytes";
 		} else if (strcmp(m->name, "tree") != 0)
-			return "expected \"tree\", \"path\", \"files\", \"bytes\" and \"from\" only";
+			return "expected \"tree\", \"path\", \"files\", \"bytes\", \"stored\" and \"from\" only";
 	}
 	return NULL;
 }
@@ -115,7 +119,7 @@ static const char *wrong_in(const struct json *input, const struct json **at, in
 bool inputs_valid(const struct json *inputs, int64_t max_mb, int64_t max_files, const struct json **at, char why[240])
 {
 	size_t n = 0;
-	int64_t files = 0, bytes = 0;
+	int64_t files = 0, bytes = 0, stored = 0;
 	const char *what = NULL, *name = NULL;
 	*at = inputs;
 	if (inputs->type != JSON_OBJECT)
@@ -127,7 +131,7 @@ bool inputs_valid(const struct json *inputs, int64_t max_mb, int64_t max_files, 
 		else if (strlen(i->name) != i->name_len || !input_name_valid(i->name))
 			what = "expected a name of 1-64 of A-Z a-z 0-9 . _ -, no dot first";
 		else
-			what = wrong_in(i, at, &files, &bytes);
+			what = wrong_in(i, at, &files, &bytes, &stored);
 		if (what && *at == inputs)
 			*at = i;
 	}
@@ -137,9 +141,12 @@ bool inputs_valid(const struct json *inputs, int64_t max_mb, int64_t max_files, 
 		snprintf(why, 240, "%s", what);
 	else if (n && !max_mb)
 		snprintf(why, 240, "this grid gives tasks no files (max_in_mb of grid.json is 0)");
-	else if (bytes > max_mb * MB)
+	else if (bytes > max_mb * MB || stored > max_mb * MB - bytes)
 		snprintf(why, 240, "%lld bytes in all (expected at most %lld MB: max_in_mb of grid.json)",
-			 (long long)bytes, (long long)max_mb);
+			 (long long)(bytes + stored), (long long)max_mb);
+	else if (bytes > CONFIG_GIT_MB * (int64_t)MB)
+		snprintf(why, 240, "%lld bytes for Git (expected at most %d MB: larger files with --store)",
+			 (long long)bytes, CONFIG_GIT_MB);
 	else if (files > max_files)
 		snprintf(why, 240, "%lld files in all (expected at most %lld: max_in_files of grid.json)",
 			 (long long)files, (long long)max_files);
@@ -148,6 +155,13 @@ bool inputs_valid(const struct json *inputs, int64_t max_mb, int64_t max_files, 
 	if (!what)
 		*at = inputs;
 	return false;
+}
+
+/* What a stranger's document may say. */
+int64_t input_stored(const struct json *of)
+{
+	int64_t n = json_int(of, "stored", 0);
+	return n > 0 ? n : 0;
 }
 
 size_t inputs_of(const struct json *doc, struct input out[INPUTS_MAX])
@@ -161,7 +175,8 @@ size_t inputs_of(const struct json *doc, struct input out[INPUTS_MAX])
 					  .task = json_str(i, "task"),
 					  .path = json_str(i, "path"),
 					  .files = json_int(i, "files", 0),
-					  .bytes = json_int(i, "bytes", 0)};
+					  .bytes = json_int(i, "bytes", 0),
+					  .stored = input_stored(i)};
 	return n;
 }
 
@@ -178,6 +193,7 @@ void inputs_pin(struct input *v, size_t n, const struct json *pinned)
 		if (v[i].task) {
 			v[i].tree = good ? json_str(one, "tree") : NULL;
 			v[i].ref = good ? json_str(one, "ref") : NULL;
+			v[i].stored = good ? input_stored(one) : 0;
 		}
 	}
 }
@@ -188,7 +204,17 @@ size_t inputs_given(const struct json *doc, const struct json *pinned, const str
 	size_t n = inputs_of(doc, out);
 	inputs_pin(out, n, pinned);
 	if (input_pin_valid(checkpoint))
-		out[n++] = (struct input){
-		    .name = INPUT_CHECKPOINT, .tree = json_str(checkpoint, "tree"), .ref = json_str(checkpoint, "ref")};
+		out[n++] = (struct input){.name = INPUT_CHECKPOINT,
+					  .tree = json_str(checkpoint, "tree"),
+					  .ref = json_str(checkpoint, "ref"),
+					  .stored = input_stored(checkpoint)};
 	return n;
+}
+
+bool inputs_pin_stored(const struct json *pins)
+{
+	for (const struct json *i = pins && pins->type == JSON_OBJECT ? pins->child : NULL; i; i = i->next)
+		if (input_stored(i))
+			return true;
+	return false;
 }

@@ -20,6 +20,7 @@ struct input {		      /* borrowed from the task's document */
 	const char *ref;      /* that those stand on; NULL: on the tree's own */
 	const char *path;     /* the file or folder in it that is meant; NULL: all of it */
 	int64_t files, bytes; /* as whoever submitted it counted */
+	int64_t stored;	      /* bytes of files that a store has, and the tree pointers to; 0: none */
 };
 /* 1-64 of A-Z a-z 0-9 . _ -, no dot first. */
 bool input_name_valid(const char *name);
@@ -35,6 +36,10 @@ void inputs_pin(struct input *v, size_t n, const struct json *pinned);
  * "ref"}; NULL: none). How many. */
 size_t inputs_given(const struct json *doc, const struct json *pinned, const struct json *checkpoint,
 		    struct input out[INPUTS_GIVEN]);
+/* `stored` of an input, or of a pin in a claim. */
+int64_t input_stored(const struct json *of);
+/* Does any of {"NAME": {...}} say so? */
+bool inputs_pin_stored(const struct json *pins);
 bool input_pin_valid(const struct json *pin); /* is it a tree on a ref, by its form? */
 /* How many there are. Of a task whose inputs are not valid, any of their members may be NULL. */
 size_t inputs_of(const struct json *doc, struct input out[INPUTS_MAX]);

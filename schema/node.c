@@ -154,6 +154,8 @@ struct json *node_file(const struct node_facts *f)
 		json_append(labels, json_new_str(f->labels[i]));
 	json_set(j, "started_at", json_new_str(clock_format(f->started_at, when)));
 	json_set(j, "labels", labels);
+	if (f->store)
+		json_set(j, "store", json_new_bool(true));
 	if (f->networks)
 		json_set(j, "networks", json_copy(f->networks));
 	if (f->secrets)

@@ -16,6 +16,7 @@ struct node_facts {
 	const struct json *offer, *images; /* see fit.h; NULL: nothing is said */
 	char *const *labels;
 	size_t n_labels;
+	bool store;			       /* it has one for files that are too large for Git */
 	const struct json *networks, *secrets; /* names that tasks may ask for; NULL: it says none */
 	int slots, busy, waiting;	       /* waiting: claimed beyond its slots, or in a cluster's queue */
 	int64_t started_at, next_due;	       /* UTC seconds */

@@ -97,7 +97,9 @@ int task_judge(struct task *t, struct json *doc, const char *file_id, const stru
 			   .max_attempts = TASK_MAX_ATTEMPTS,
 			   .memory_mb = config_memory_mb(c),
 			   .pids = c->max_pids,
-			   .out_mb = json_get(doc, "secrets") ? 0 : c->max_out_mb,
+			   .out_mb = json_get(doc, "secrets")	     ? 0
+				     : c->max_out_mb < CONFIG_GIT_MB ? c->max_out_mb
+								     : CONFIG_GIT_MB,
 			   .cpus = config_cpus(c),
 			   .usual_image = xstrdup(c->images[0] ? c->images[0] : "")};
 	t->image = t->usual_image;

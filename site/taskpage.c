@@ -277,6 +277,8 @@ static void facts_files(struct buf *b, const struct json *result)
 	const struct json *out = json_get(result, "out");
 	fact_value(b, "Files", json_get(out, "files"), "");
 	fact_value(b, "Bytes in them", json_get(out, "bytes"), "");
+	fact_value(b, "Of them in a store", json_get(json_get(out, "stored"), "files"), "");
+	fact_value(b, "Bytes there", json_get(json_get(out, "stored"), "bytes"), "");
 	fact_value(b, "Left out of them", json_get(out, "left_out"), "");
 	fact(b, "Tree of them", json_str(out, "tree"));
 	fact(b, "Files not kept", json_str(result, "out_error"));
@@ -289,10 +291,11 @@ static void facts_inputs(struct buf *b, const struct json *doc)
 	size_t n = inputs_of(doc, in);
 	for (size_t i = 0; i < n; i++) {
 		const char *from = json_str(json_get(json_get(doc, "inputs"), in[i].name), "from");
-		char *text = in[i].task ? xasprintf("%.64s: what task %.64s leaves", in[i].name, in[i].task)
-					: xasprintf("%.64s: %lld file%s, %lld bytes%s%.200s", in[i].name,
-						    (long long)in[i].files, in[i].files == 1 ? "" : "s",
-						    (long long)in[i].bytes, from ? ", of " : "", from ? from : "");
+		char *text =
+		    in[i].task ? xasprintf("%.64s: what task %.64s leaves", in[i].name, in[i].task)
+			       : xasprintf("%.64s: %lld file%s, %lld bytes%s%.200s", in[i].name, (long long)in[i].files,
+					   in[i].files == 1 ? "" : "s", (long long)(in[i].bytes + in[i].stored),
+					   from ? ", of " : "", from ? from : "");
 		fact(b, "Given", text);
 		free(text);
 	}

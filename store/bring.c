@@ -1,7 +1,7 @@
 #include "store/bring.h"
 #include "base/file.h"
 #include "base/proc.h"
-#include "store/checkout.h"
+#include "store/depot.h"
 #include "store/places.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -177,14 +177,17 @@ static int shut(const char *dir, const struct checkout *l, struct err *e)
 	return rc;
 }
 
-static int write_to(const struct filestore *o, const struct checkout *l, const char *dir, struct err *e)
+static int write_to(const struct filestore *o, const struct checkout *l, const struct pointers *p, const char *dir,
+		    const char *store, struct err *e)
 {
-	char *half = xasprintf("%s.new", dir);
+	char *half = xasprintf("%s.new", dir), *aside = xasprintf("%s.get", dir);
 	struct err none;
 	mode_t before = umask(022);
 	int rc = file_remove_tree(half, e);
 	if (!rc)
 		rc = checkout_write(&o->git, l, half, CHECKOUT_NEW, e);
+	if (!rc && p->n)
+		rc = file_remove_tree(aside, e) || depot_fill(store, l, p, half, aside, e) ? -1 : 0;
 	if (!rc)
 		rc = shut(half, l, e);
 	if (!rc && rename(half, dir))
@@ -193,6 +196,7 @@ static int write_to(const struct filestore *o, const struct checkout *l, const c
 	if (rc)
 		file_remove_tree(half, &none);
 	free(half);
+	free(aside);
 	return rc;
 }
 
@@ -200,12 +204,26 @@ static int write_to(const struct filestore *o, const struct checkout *l, const c
 static int list_and_write(const struct filestore *o, const char *tree, const char *dir,
 			  const struct bring_limits *limits, struct checkout *found, struct err *e)
 {
-	if (checkout_list(&o->git, tree, true, limits->files, found, e))
-		return -1;
-	if (found->bytes > limits->mb * MB)
-		return err_set(e, ERR_DATA, "%lld bytes (at most %lld MB: max_in_mb of grid.json)",
-			       (long long)found->bytes, (long long)limits->mb);
-	return write_to(o, found, dir, e);
+	struct pointers p = {0};
+	int rc = checkout_list(&o->git, tree, true, limits->files, found, e);
+	if (!rc && limits->stored)
+		rc = pointers_find(&o->git, found, &p, e);
+	if (!rc && p.bytes != limits->stored)
+		rc = err_set(e, ERR_DATA, "its pointers are to %lld bytes, and it says that the store has %lld",
+			     (long long)p.bytes, (long long)limits->stored);
+	int64_t all = rc || p.bytes > INT64_MAX / 2 ? INT64_MAX : found->bytes + p.bytes;
+	if (!rc && all > limits->mb * MB)
+		rc = err_set(e, ERR_DATA, "%lld bytes (at most %lld MB: max_in_mb of grid.json)", (long long)all,
+			     (long long)limits->mb);
+	if (!rc && p.n && !limits->store)
+		rc = err_set(e, ERR_UNAVAILABLE, "%zu of its files are in a store, and there is none here (--store)",
+			     p.n);
+	if (!rc)
+		rc = write_to(o, found, &p, dir, limits->store, e);
+	if (!rc)
+		found->bytes = all;
+	pointers_clear(&p);
+	return rc;
 }
 
 int bring_to(const struct filestore *o, const char *tree, const char *dir, const struct bring_limits *limits,
@@ -252,11 +270,12 @@ void bring_argv(const char *store_dir, const char *tree, const char *ref, const 
 	strs_add(argv, dir);
 	strs_addf(argv, "%lld", (long long)limits->mb);
 	strs_addf(argv, "%lld", (long long)limits->files);
+	strs_addf(argv, "%lld", (long long)limits->stored);
 }
 
 bool bring_asked(int argc, char **argv)
 {
-	return argc == 8 && !strcmp(argv[1], WORD);
+	return argc == 9 && !strcmp(argv[1], WORD);
 }
 
 /* The token is for the host that the store is fetched from. */
@@ -286,7 +305,11 @@ int bring_main(int argc, char **argv, struct err *e)
 {
 	struct filestore o = {.git = {.dir = argv[2], .name = (char *)"dgrid", .email = (char *)"dgrid@localhost"}};
 	const char *tree = argv[3], *ref = argv[4], *dir = argv[5];
-	struct bring_limits limits = {.mb = strtoll(argv[6], NULL, 10), .files = strtoll(argv[7], NULL, 10)};
+	const char *store = getenv(DEPOT_VARIABLE);
+	struct bring_limits limits = {.mb = strtoll(argv[6], NULL, 10),
+				      .files = strtoll(argv[7], NULL, 10),
+				      .stored = strtoll(argv[8], NULL, 10),
+				      .store = store && *store ? store : NULL};
 	struct checkout found = {0};
 	(void)argc;
 	settle(&o);

@@ -10,6 +10,9 @@
 
 struct bring_limits {
 	int64_t mb, files;
+	int64_t stored; /* bytes of files to which the tree has pointers, in whose place they are to stand; 0: whatever
+			   looks like a pointer is a file as any */
+	const char *store; /* the command that has them, see depot.h; NULL: none */
 };
 /* Everything below tree is here. Asks nobody else. */
 bool bring_at_hand(const struct filestore *o, const char *tree);
@@ -27,7 +30,8 @@ int bring_in(const struct filestore *o, const char *tree, struct err *e);
 int bring_left(const struct filestore *o, const char *tree, const char *ref, struct err *e);
 
 /* Writes the tree to dir, which must not be there, whole or not at all; links stay links, nothing may be written to.
- * ERR_DATA: it is more than limits allow, or holds what no task is given (a submodule, a link that leads out). */
+ * ERR_DATA: it is more than limits allow, or holds what no task is given (a submodule, a link that leads out), or has
+ * pointers to more or less than is said. ERR_UNAVAILABLE: the store does not give the very files. */
 int bring_to(const struct filestore *o, const char *tree, const char *dir, const struct bring_limits *limits,
 	     struct err *e);
 /* The file or folder of that path in such a folder (path NULL: the folder). NULL: there is none, or a link is in the
@@ -35,7 +39,8 @@ int bring_to(const struct filestore *o, const char *tree, const char *dir, const
 char *bring_path(const char *dir, const char *path);
 /* What brings it in and writes it: ends with 0 and "FILES ENTRIES BYTES" on stdout (entries: files and folders), or
  * with an err_class and the reason on stderr. */
-/* ref: that a task's files stand on; NULL: the tree is an input with a ref of its own. */
+/* ref: that a task's files stand on; NULL: the tree is an input with a ref of its own. The store's command is given in
+ * DGRID_STORE. */
 void bring_argv(const char *store_dir, const char *tree, const char *ref, const char *dir,
 		const struct bring_limits *limits, struct strs *argv);
 /* In main: was this process started by such words? */

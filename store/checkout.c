@@ -388,6 +388,29 @@ static void write_one(struct writing *w, const struct checkout_file *f, int fold
 	}
 }
 
+int checkout_place(const struct checkout_file *f, const char *made, const char *dir, enum checkout_mode mode,
+		   struct err *e)
+{
+	struct writing w = {.top = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .mode = mode, .e = e};
+	if (w.top < 0)
+		return err_set(e, ERR_PERM, "cannot open the folder '%s': %s", dir, strerror(errno));
+	char *path = xstrdup(f->path), *name;
+	mode_t mask = umask(0);
+	umask(mask);
+	int folder = enter(&w, path, &name);
+	if (folder >= 0 && (chmod(made, (f->executable ? 0777 : 0666) & ~mask) ||
+			    (mode == CHECKOUT_OVER ? renameat(AT_FDCWD, made, folder, name)
+						   : linkat(AT_FDCWD, made, folder, name, 0))))
+		trouble(&w, f->path);
+	else if (folder >= 0 && mode != CHECKOUT_OVER)
+		unlink(made);
+	if (folder >= 0 && folder != w.top)
+		close(folder);
+	close(w.top);
+	free(path);
+	return w.rc;
+}
+
 static void take_blob(void *ctx, size_t i, const char *bytes, size_t len)
 {
 	struct writing *w = ctx;

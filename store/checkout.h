@@ -37,5 +37,9 @@ enum checkout_mode { CHECKOUT_NEW, CHECKOUT_SAME, CHECKOUT_OVER };
  * text alone: ERR_DATA. ERR_OUTPUT, ERR_PERM: the disk. On an error the files that were written stay. */
 int checkout_write(const struct git *g, const struct checkout *l, const char *dir, enum checkout_mode mode,
 		   struct err *e);
+/* Moves a file that is whole to where f belongs below dir, which is there; made is on the same file system. Links in
+ * the folder are not followed; SAME replaces nothing. */
+int checkout_place(const struct checkout_file *f, const char *made, const char *dir, enum checkout_mode mode,
+		   struct err *e);
 void checkout_clear(struct checkout *l);
 #endif

@@ -256,6 +256,10 @@ static void begin_file(struct filestore_import *i, struct buf *b)
 		feed_link(i, f, b);
 		return;
 	}
+	if (f->text) {
+		buf_addf(b, "data %zu\n%s\n", strlen(f->text), f->text);
+		return;
+	}
 	i->fd = tree_open(i->list.fd, f->path, &i->why);
 	i->left = f->size;
 	if (i->fd < 0)

@@ -1,5 +1,6 @@
 #include "store/rooms.h"
 #include "base/clock.h"
+#include "schema/input.h"
 #include "schema/limit.h"
 #include "schema/vote.h"
 #include "store/waits.h"
@@ -14,6 +15,7 @@ void rooms_node(const struct snapshot_node *n, struct fit_node *out)
 		return;
 	fit_node_read(&beat, n->id, n->beat);
 	beat.labels = out->labels;
+	beat.store = out->store;
 	beat.images = beat.images ? beat.images : out->images;
 	if (beat.offers)
 		*out = beat;
@@ -30,12 +32,26 @@ struct fit_turn rooms_turn(const struct snapshot_task *t, struct fit_want *want)
 				 .id = t->id};
 }
 
+bool rooms_stored(const struct snapshot *s, const struct json *doc)
+{
+	struct input in[INPUTS_MAX];
+	size_t n = inputs_of(doc, in);
+	for (size_t i = 0; i < n; i++) {
+		const struct snapshot_task *t = in[i].task ? snapshot_find(s, in[i].task) : NULL;
+		const struct json *out = json_get(json_get(t ? t->doc : NULL, "result"), "out");
+		if (json_int(json_get(out, "stored"), "bytes", 0) > 0)
+			return true;
+	}
+	return false;
+}
+
 bool rooms_able(const struct snapshot *s, const struct snapshot_node *n, const struct json *doc)
 {
 	struct fit_node node;
 	struct fit_want w;
 	rooms_node(n, &node);
 	fit_want_read(&w, doc);
+	w.store = w.store || rooms_stored(s, doc);
 	return !fit_never(&node, &s->config, doc, &w, NULL);
 }
 
@@ -125,6 +141,7 @@ bool rooms_judge(const struct rooms *r, size_t node, const struct snapshot_task 
 	const struct grid_config *c = &r->s->config;
 	struct fit_want want, other;
 	const struct fit_turn turn = rooms_turn(t, &want);
+	want.store = want.store || rooms_stored(r->s, t->doc);
 	found->n_never = fit_never(&room->node, c, t->doc, &want, found->never);
 	found->n_now = found->n_never ? 0 : fit_room(&room->node, c, &want, &room->load, found->now);
 	found->free_at = found->n_now ? fit_free_at(&room->node, c, &want, &room->load, r->s->now) : 0;

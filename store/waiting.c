@@ -178,6 +178,8 @@ struct json *waiting_inputs(struct ledger *l, const struct json *doc)
 		if (place_oid_valid(tree) && ref && place_out_parse(ref, &place)) {
 			json_set(one, "tree", json_new_str(tree));
 			json_set(one, "ref", json_new_str(ref));
+			if (json_int(json_get(out, "stored"), "bytes", 0) > 0)
+				json_set(one, "stored", json_copy(json_get(json_get(out, "stored"), "bytes")));
 			json_set(pinned, in[i].name, one);
 		} else
 			json_free(one); /* it left none: nobody can be given it */

@@ -5,6 +5,7 @@
 #include "sandbox/slurm.h"
 #include "schema/keys.h"
 #include "store/cache.h"
+#include "store/depot.h"
 #include "store/trust.h"
 #include "store/voters.h"
 #include "verbs/verbs.h"
@@ -463,6 +464,29 @@ static void check_sandbox(struct findings *f, const struct trial *t, const struc
 	free(image);
 }
 
+/* A file of ours goes there and comes back. It is the same each time, and stays. */
+static void check_store(struct findings *f)
+{
+	static const char text[] = "dgrid doctor looks whether this store works\n";
+	const char *command = depot_command(NULL);
+	struct err e;
+	struct pointer p;
+	if (!command)
+		return;
+	char *dir = file_temp_dir(&e), *put = xasprintf("%s/put", dir ? dir : ""),
+	     *get = xasprintf("%s/get", dir ? dir : "");
+	if (!dir || file_write_scratch(put, text, sizeof text - 1, &e) || depot_look(put, &p, &e) ||
+	    depot_put(command, &p, put, 0, &e) || depot_get(command, &p, get, &e))
+		found(f, FAIL, "store", "run the command by hand, with put or get, a SHA-256 and a file", "%s", e.msg);
+	else
+		found(f, OK, "store", "", "a file went to the store of DGRID_STORE and came back");
+	if (dir)
+		file_remove_tree(dir, &e);
+	free(dir);
+	free(put);
+	free(get);
+}
+
 /* Nothing is to be found but where the engine is a cluster. False: nothing can be tried in it. */
 static bool find_cluster(struct findings *f, struct engine *g, struct cluster *c, const char *work_dir)
 {
@@ -537,6 +561,7 @@ static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct e
 	}
 	if (check_engines(&f, engine, &c, &picked) && find_cluster(&f, &picked.engine, &cluster, work_dir))
 		check_sandbox(&f, &picked, &c);
+	check_store(&f);
 	free((char *)cluster.folder);
 	if (f.json) {
 		struct json *all = json_new(JSON_OBJECT);

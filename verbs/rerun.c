@@ -8,6 +8,7 @@
 #include "schema/need.h"
 #include "schema/points.h"
 #include "schema/result.h"
+#include "store/depot.h"
 #include "verbs/follow.h"
 #include "verbs/left.h"
 #include "verbs/report.h"
@@ -20,7 +21,7 @@
 
 #define GRACE_MS 3000
 #define WIDEST 1048576
-#define OUT_WIDEST 2048
+#define OUT_WIDEST CONFIG_FILES_MB
 
 struct again {
 	const char *id, *want; /* want: the engine asked for, NULL: that of the result */
@@ -45,9 +46,10 @@ struct again {
 	struct engine_input inputs[INPUTS_GIVEN];
 	size_t n_inputs;
 	struct outputs outputs;
-	struct tree_limits out; /* bytes 0: it has no /out */
-	int64_t out_mb;
-	bool done, broken; /* broken: the engine's fault, why says how */
+	struct tree_limits out;	  /* bytes 0: it has no /out */
+	int64_t out_mb, large_mb; /* large_mb: what was larger went to a store; 0: nothing did */
+	const char *store;	  /* that has files of its inputs; NULL: none */
+	bool done, broken;	  /* broken: the engine's fault, why says how */
 	char why[1100];
 };
 
@@ -102,7 +104,7 @@ static void on_done(void *ctx, struct attempt_result *r, struct json *points)
 	if (!a->out.bytes || r->over || r->status == ATT_ENGINE)
 		concluded(a, &none);
 	else
-		outputs_collect(&a->outputs, a->nonce, a->ref, &a->out, a, concluded);
+		outputs_collect(&a->outputs, a->nonce, a->ref, &a->out, a->large_mb, a, concluded);
 }
 
 /* The task as it was checked when it ran, but for ceilings and images, which may have been others then, and for
@@ -163,6 +165,9 @@ static void set_limits(struct again *a, const struct grid_config *c)
 	/* Before results told of it there was no /out. */
 	a->out_mb = json_get(l, "out_mb") ? (int64_t)number(a, json_get(l, "out_mb"), 0, 0, (double)c->max_out_mb) : 0;
 	a->out = (struct tree_limits){.entries = c->max_out_files, .bytes = a->out_mb << 20};
+	/* Only its pointers are made: no file of this run is stored. */
+	a->large_mb = json_int(json_get(json_get(a->recorded, "out"), "stored"), "over_mb", 0);
+	a->large_mb = a->large_mb < 0 || a->large_mb > CONFIG_GIT_MB ? 0 : a->large_mb;
 	a->output_limit =
 	    (size_t)number(a, json_get(l, "output_limit_bytes"), (double)c->output_limit_bytes, 1, WIDEST);
 	a->seconds = (int64_t)number(a, NULL, (double)a->task.timeout_seconds, 1, (double)c->max_timeout_seconds);
@@ -256,7 +261,7 @@ static const struct json *last_claim(const struct json *doc)
 /* What it was given, to folders beside those for what it leaves. */
 static int bring_inputs(struct again *a, struct err *e)
 {
-	const struct bring_limits wide = {.mb = OUT_WIDEST, .files = WIDEST};
+	struct bring_limits wide = {.mb = OUT_WIDEST, .files = WIDEST, .store = a->store};
 	const struct json *claim = last_claim(a->doc);
 	struct input in[INPUTS_GIVEN];
 	size_t n = inputs_given(a->doc, json_get(claim, "inputs"), json_get(claim, "checkpoint"), in);
@@ -272,6 +277,7 @@ static int bring_inputs(struct again *a, struct err *e)
 	for (size_t i = 0; i < n && !rc; i++) {
 		char *dir = xasprintf("%s/in-%s/%zu", a->outputs.run, a->nonce, i);
 		rc = in[i].ref ? bring_left(&a->files, in[i].tree, in[i].ref, e) : bring_in(&a->files, in[i].tree, e);
+		wide.stored = in[i].stored;
 		if (!rc)
 			rc = bring_to(&a->files, in[i].tree, dir, &wide, e);
 		if (!rc && !(a->inputs[i].path = bring_path(dir, in[i].path)))
@@ -536,6 +542,8 @@ static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct er
 			a.want = s.value;
 		else if (key == 'i')
 			a.any_image = true;
+		else if (key == 'G')
+			a.store = s.value;
 		else if (key == 'R') {
 			if (rootfs_add(&a.roots, s.value, e)) {
 				key = -1;
@@ -545,6 +553,7 @@ static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct er
 			a.json = true;
 	for (size_t i = 0; i < sizeof engines / sizeof *engines && a.want; i++)
 		known = known || !strcmp(a.want, engines[i]);
+	a.store = depot_command(a.store);
 	if (key < 0)
 		rc = -1;
 	else if (a.want && !known)
@@ -586,7 +595,8 @@ static int cmd_rerun(const struct context *ctx, int argc, char **argv, struct er
 
 const struct verb verb_rerun = {
     .name = "rerun",
-    .args = "[--json] [--at REV|DATE] [--engine docker|podman|bwrap] [--any-image] [--rootfs IMAGE=DIR] ID",
+    .args =
+	"[--json] [--at REV|DATE] [--engine docker|podman|bwrap] [--any-image] [--rootfs IMAGE=DIR] [--store CMD] ID",
     .summary = "run a finished task again, here, and compare with what is recorded",
     .about =
 	"Runs the same script with the same environment and limits, in the very image that the result names by its "
@@ -604,6 +614,8 @@ const struct verb verb_rerun = {
 	    USAGE_AT,
 	    {'e', "--engine", "NAME", "docker podman bwrap", "the engine to run it with; default: the one that ran it"},
 	    {'i', "--any-image", NULL, NULL, "also run an image that is not one of grid.json's"},
+	    {'G', "--store", "CMD", NULL,
+	     "the command that has files of its inputs, where Git has pointers to them; default: $DGRID_STORE"},
 	    {'R', "--rootfs", "IMAGE=DIR", NULL,
 	     "a folder with the root files that it ran in under bubblewrap; they have to have the recorded digest"},
 	    {0}},
@@ -618,5 +630,6 @@ const struct verb verb_rerun = {
 					 {"69", "cannot: it never ran, no engine, or its image is not to be had"},
 					 {"130, 143", "interrupted; the container is gone"},
 					 {0}},
+    .environment = (const struct usage_note[]){{"DGRID_STORE", "--store"}, {0}},
     .run = cmd_rerun,
 };

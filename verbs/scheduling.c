@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "schema/consent.h"
 #include "schema/level.h"
+#include "store/depot.h"
 #include "store/registry.h"
 #include "store/trust.h"
 #include "verbs/directives.h"
@@ -227,6 +228,8 @@ static int give(const struct context *ctx, struct scheduling *a, struct ledger *
 	struct sending *s = &a->inputs;
 	struct problems p = {.file = a->n_rest ? a->rest[0] : a->name};
 	int rc = given_check(&a->given, a->script_file && !strcmp(a->script_file, "-") ? "--script" : NULL, e);
+	s->pointers = true;
+	s->store = depot_command(NULL);
 	if (!rc)
 		rc = sending_make(s, ctx, c, strlen(l->head) == 64, &a->given.checkout, a->given.sources.v,
 				  a->given.sources.n, e);

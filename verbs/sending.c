@@ -5,6 +5,7 @@
 #include "store/cache.h"
 #include "store/checkout.h"
 #include "store/places.h"
+#include "verbs/large.h"
 #include "verbs/left.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +20,7 @@
 #define LOCKED_PAUSE_MS 100
 /* The name of an input that is one file: whatever it was called, the same bytes are the same tree. */
 #define THE_FILE "file"
-#define GIT(s, out, e, ...) git_run(&(s)->store.git, out, e, (const char *const[]){__VA_ARGS__, NULL})
+#define GIT(s, out, e, ...) git_run(&(s)->files.git, out, e, (const char *const[]){__VA_ARGS__, NULL})
 
 /* One input on its way to be a tree. */
 struct source {
@@ -31,7 +32,10 @@ struct source {
 	char *file;		 /* its name in the tree; NULL: the whole tree is meant */
 	char *ref;		 /* of a commit here that has the tree */
 	char *task, *path;	 /* of a task that has not ended: what it will leave, and where in that; else NULL */
-	int64_t files, bytes;
+	int64_t files, bytes, stored;
+	struct strs put;   /* what went to the store, by SHA-256 */
+	bool ours;	   /* every pointer in it is one of dgrid's */
+	char *lfs;	   /* where files of Git LFS are; NULL: nowhere */
 	bool done, failed; /* of the import */
 	struct err why;
 };
@@ -61,7 +65,9 @@ static int tell_over(const struct source *src, const struct tree_list *l, struct
 			       (long long)c->max_in_files);
 	if (l->over == TREE_DEPTH)
 		return err_set(e, ERR_DATA, "'%s': folders are more than %d deep", l->culprit, TREE_DEPTH_MAX);
-	return err_set(e, ERR_DATA, "more than %lld MB (max_in_mb of grid.json)", (long long)c->max_in_mb);
+	return err_set(e, ERR_DATA, "more than %lld MB (max_in_mb of grid.json; %s)", (long long)c->max_in_mb,
+		       src->s->store ? "it counts what goes to the store, too"
+				     : "where that is raised, large files can go to a --store, and not to Git");
 }
 
 /* A folder that has one file: the one that was named. */
@@ -81,6 +87,8 @@ static int list_file(const struct source *src, const char *path, const struct st
 	return rc;
 }
 
+static int measure(struct source *src, struct err *e);
+
 static int take_local(struct source *src, const char *path, const struct stat *st, struct err *e)
 {
 	struct tree_limits limits = {
@@ -99,11 +107,13 @@ static int take_local(struct source *src, const char *path, const struct stat *s
 			"dgrid: --input %s: %llu left out, first '%s': links that lead out, devices, .git, or names "
 			"that Git refuses\n",
 			src->spec, (unsigned long long)l.left_out, l.left ? l.left : "");
-	src->files = (int64_t)l.n;
-	src->bytes = l.bytes;
+	char *above = xstrndup(path, (size_t)(last_part(path) - path));
+	if (!rc && src->s->store)
+		rc = large_put(src->s->store, folder ? path : above, &l, src->c->large_file_mb, &src->put, e);
+	free(above);
 	src->from = xstrdup(last_part(path));
 	src->file = folder ? NULL : xstrdup(THE_FILE);
-	if (!rc && !filestore_import(&src->s->store, &l, src->ref, src, imported, e))
+	if (!rc && !filestore_import(&src->s->files, &l, src->ref, src, imported, e))
 		rc = -1;
 	while (!rc && !src->done)
 		loop_step(1000);
@@ -112,7 +122,7 @@ static int take_local(struct source *src, const char *path, const struct stat *s
 		rc = -1;
 	}
 	tree_list_clear(&l);
-	return rc;
+	return rc ? rc : measure(src, e);
 }
 
 /* ---- what the repository has ---- */
@@ -124,7 +134,7 @@ static int make_commit(struct source *src, const char *mode, const char *oid, st
 	struct buf b = {0};
 	buf_addf(&b, "commit %s\ncommitter dgrid <dgrid@localhost> 0 +0000\ndata 6\nfiles\n\nM %s %s \"%s\"\n",
 		 src->ref, mode, oid, src->file ? src->file : "");
-	int rc = git_run_input(&src->s->store.git, b.data, b.len, e, args);
+	int rc = git_run_input(&src->s->files.git, b.data, b.len, e, args);
 	buf_clear(&b);
 	return rc;
 }
@@ -134,11 +144,15 @@ static int measure(struct source *src, struct err *e)
 {
 	struct checkout l = {0};
 	char tree[72];
-	if (!filestore_tree(&src->s->store, src->ref, tree))
+	if (!filestore_tree(&src->s->files, src->ref, tree))
 		return err_set(e, ERR_UNAVAILABLE, "its tree cannot be read");
-	int rc = checkout_list(&src->s->store.git, tree, true, src->c->max_in_files, &l, e);
+	int rc = checkout_list(&src->s->files.git, tree, true, src->c->max_in_files, &l, e);
 	if (!rc)
-		rc = checkout_links(&src->s->store.git, &l, e);
+		rc = checkout_links(&src->s->files.git, &l, e);
+	const struct large_how how = {
+	    .spec = src->spec ? src->spec : "--checkout", .ours = src->ours, .lfs = src->lfs, .put = &src->put};
+	if (!rc && (src->s->pointers || src->ours))
+		rc = large_count(src->s->store, &src->s->files.git, &l, &how, &src->stored, e);
 	src->files = (int64_t)l.n;
 	src->bytes = l.bytes;
 	checkout_clear(&l);
@@ -178,14 +192,14 @@ static int take_revision(struct source *src, const char *rev, const char *path, 
 	    NULL};
 	int rc =
 	    *rev && *rev != '-' && !strpbrk(rev, "~^:?*[\\ ")
-		? git_run_long(&src->s->store.git, e, args)
+		? git_run_long(&src->s->files.git, e, args)
 		: err_set(e, ERR_USAGE, "expected a branch, a tag or a commit before the colon, found '%.100s'", rev);
 	if (rc && strstr(e->msg, "find remote ref"))
 		rc = err_set(
 		    e, ERR_NOENT,
 		    "there is no such file or folder here, and the grid's repository has no branch or tag '%.100s'",
 		    rev);
-	if (!rc && !filestore_tree(&src->s->store, here, tree))
+	if (!rc && !filestore_tree(&src->s->files, here, tree))
 		rc = err_set(e, ERR_DATA, "'%.100s' is no commit", rev);
 	if (!rc)
 		rc = take_object(src, tree, path, e);
@@ -206,10 +220,14 @@ static int take_outputs(struct source *src, const char *id, const char *path, st
 		src->path = *path ? xstrdup(path) : NULL;
 		return 0;
 	}
+	bool pointers = src->s->pointers;
+	src->ours = json_get(l.out, "stored") != NULL;
+	src->s->pointers = false; /* else they are files as any: a script wrote them */
 	if (!rc)
-		rc = bring_out(&src->s->store, l.tree, l.ref, e);
+		rc = bring_out(&src->s->files, l.tree, l.ref, e);
 	if (!rc)
 		rc = take_object(src, l.tree, path, e);
+	src->s->pointers = pointers;
 	src->from = xasprintf("task:%.100s%s%.800s", id, *path ? ":" : "", path);
 	left_clear(&l);
 	return rc;
@@ -243,11 +261,23 @@ static int find_commit(const struct sending_tree *want, const struct git *here, 
 	return rc;
 }
 
+/* Where a repository keeps files of Git LFS. The caller's. */
+static char *lfs_of(const struct git *here)
+{
+	struct buf said = {0};
+	char line[4096] = "";
+	git_run(here, &said, NULL,
+		(const char *const[]){"rev-parse", "--path-format=absolute", "--git-common-dir", NULL});
+	buf_first_line(&said, line, sizeof line);
+	buf_clear(&said);
+	return line[0] == '/' ? xasprintf("%s/lfs/objects", line) : NULL;
+}
+
 static int take_checkout(struct source *src, const struct sending_tree *want, struct err *e)
 {
 	char commit[72], tree[72], *spec = NULL, *here_ref = xasprintf("refs/got/%s", last_part(src->ref));
 	struct git here = {
-	    .dir = (char *)".", .name = src->s->store.git.name, .email = src->s->store.git.email, .theirs = true};
+	    .dir = (char *)".", .name = src->s->files.git.name, .email = src->s->files.git.email, .theirs = true};
 	struct buf top = {0};
 	char root[4096] = "";
 	int rc = git_run(&here, &top, e, (const char *const[]){"rev-parse", "--show-toplevel", NULL});
@@ -260,12 +290,14 @@ static int take_checkout(struct source *src, const struct sending_tree *want, st
 		rc = find_commit(want, &here, commit, e);
 	if (!rc) {
 		spec = xasprintf("+%s:%s", commit, here_ref);
-		rc = git_run_long(&src->s->store.git, e,
+		rc = git_run_long(&src->s->files.git, e,
 				  (const char *const[]){"fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
 							"--depth=1", root, spec, NULL});
 	}
-	if (!rc && !filestore_tree(&src->s->store, here_ref, tree))
+	if (!rc && !filestore_tree(&src->s->files, here_ref, tree))
 		rc = err_set(e, ERR_UNAVAILABLE, "its tree cannot be had");
+	if (!rc)
+		src->lfs = lfs_of(&here);
 	if (!rc)
 		rc = take_object(src, tree, "", e);
 	GIT(src->s, NULL, NULL, "update-ref", "-d", here_ref);
@@ -352,7 +384,7 @@ static int add(struct source *src, struct err *e)
 			json_set(one, "path", json_new_str(src->path));
 		return 0;
 	}
-	if (!filestore_tree(&s->store, src->ref, tree) || GIT(s, &commit, e, "rev-parse", "--verify", src->ref))
+	if (!filestore_tree(&s->files, src->ref, tree) || GIT(s, &commit, e, "rev-parse", "--verify", src->ref))
 		return err_set(e, ERR_UNAVAILABLE, "its tree cannot be made");
 	buf_first_line(&commit, line, sizeof line);
 	buf_clear(&commit);
@@ -361,6 +393,8 @@ static int add(struct source *src, struct err *e)
 		json_set(one, "path", json_new_str(src->file));
 	json_set(one, "files", json_new_int(src->files));
 	json_set(one, "bytes", json_new_int(src->bytes));
+	if (src->stored)
+		json_set(one, "stored", json_new_int(src->stored));
 	if (src->from && *src->from)
 		json_set(one, "from", json_new_str(src->from));
 	strs_add(&s->trees, tree);
@@ -393,6 +427,8 @@ static int make_one(struct sending *s, const struct context *ctx, const struct g
 	free(src.name);
 	free(src.from);
 	free(src.file);
+	free(src.lfs);
+	strs_clear(&src.put);
 	free(src.task);
 	free(src.path);
 	GIT(s, NULL, NULL, "update-ref", "-d", src.ref);
@@ -412,7 +448,7 @@ int sending_make(struct sending *s, const struct context *ctx, const struct grid
 		return err_set(e, ERR_DATA, "this grid gives tasks no files (max_in_mb of grid.json is 0)");
 	s->to = cache_needless(ctx->url, &local) ? local : ctx->url;
 	s->member = json_new(JSON_OBJECT);
-	int rc = left_store(ctx, sha256, &s->store, e);
+	int rc = left_store(ctx, sha256, &s->files, e);
 	if (!rc && checkout->wanted)
 		rc = make_one(s, ctx, c, checkout, NULL, e);
 	for (size_t i = 0; i < n && !rc; i++)
@@ -524,7 +560,7 @@ static enum push_outcome push_to(const struct sending *s, const char *commit, co
 	char *spec = xasprintf("%s:%s", commit, ref);
 	const char *args[] = {"-c", "core.bigFileThreshold=1m", "push", "--porcelain", "--no-verify", s->to, spec,
 			      NULL};
-	enum push_outcome got = git_push_ref(&s->store.git, args, ref, e);
+	enum push_outcome got = git_push_ref(&s->files.git, args, ref, e);
 	free(spec);
 	return got;
 }
@@ -571,6 +607,6 @@ void sending_clear(struct sending *s)
 	json_free(s->member);
 	strs_clear(&s->trees);
 	strs_clear(&s->commits);
-	left_close(&s->store);
+	left_close(&s->files);
 	*s = (struct sending){0};
 }

@@ -8,10 +8,13 @@
 #include "verbs/commands.h"
 
 struct sending {		    /* starts as {0} */
-	struct filestore store;	    /* this reader's */
+	struct filestore files;	    /* this reader's */
 	struct json *member;	    /* `inputs` of a task; NULL: there are none */
 	struct strs trees, commits; /* one row an input */
 	const char *to;		    /* the remote; borrowed */
+	/* The caller's to set: */
+	bool pointers;	   /* pointers of Git LFS are not just files as any; see large.h */
+	const char *store; /* a command, see store/depot.h; NULL: none; borrowed */
 };
 /* Each spec is [NAME=]SOURCE: a file or folder here; REV:PATH of the grid's repository; task:ID[:PATH], what a task
  * left in /out. What has no NAME gets its own. checkout: the tree of a commit of the Git repository that one stands in,

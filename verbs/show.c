@@ -125,12 +125,13 @@ static void show_asked(const struct json *doc)
 	for (size_t i = 0; i < n; i++) {
 		const char *from = json_str(json_get(json_get(doc, "inputs"), inputs[i].name), "from");
 		const char *name = inputs[i].name ? inputs[i].name : "", *path = inputs[i].path;
-		char *text = inputs[i].task ? xasprintf("/in/%s: what task %s leaves%s%s", name, inputs[i].task,
-							path ? ", of that " : "", path ? path : "")
-					    : xasprintf("/in/%s: %lld file%s, %lld bytes, %s%.12s", name,
-							(long long)inputs[i].files, inputs[i].files == 1 ? "" : "s",
-							(long long)inputs[i].bytes, from ? from : "",
-							from || !inputs[i].tree ? "" : inputs[i].tree);
+		char *text =
+		    inputs[i].task
+			? xasprintf("/in/%s: what task %s leaves%s%s", name, inputs[i].task, path ? ", of that " : "",
+				    path ? path : "")
+			: xasprintf("/in/%s: %lld file%s, %lld bytes, %s%.12s", name, (long long)inputs[i].files,
+				    inputs[i].files == 1 ? "" : "s", (long long)(inputs[i].bytes + inputs[i].stored),
+				    from ? from : "", from || !inputs[i].tree ? "" : inputs[i].tree);
 		line(i ? "" : "inputs", text);
 		free(text);
 	}
@@ -181,13 +182,19 @@ static void show_files(const struct json *doc, const struct json *result)
 		line("files", json_str(result, "out_error"));
 	if (!out)
 		return;
-	char *text = json_str(out, "ref") ? xasprintf("%lld of %lld bytes%s (dgrid get %s)", (long long)files,
-						      (long long)json_int(out, "bytes", 0),
+	const struct json *stored = json_get(out, "stored");
+	char *more = stored
+			 ? xasprintf(", %lld of them with %lld bytes in a store",
+				     (long long)json_int(stored, "files", 0), (long long)json_int(stored, "bytes", 0))
+			 : xstrdup("");
+	char *text = json_str(out, "ref") ? xasprintf("%lld of %lld bytes%s%s (dgrid get %s)", (long long)files,
+						      (long long)json_int(out, "bytes", 0), more,
 						      left_out ? ", others left out" : "", id ? id : "")
 					  : xasprintf("%lld of %lld bytes, not kept: the nodes left different ones",
 						      (long long)files, (long long)json_int(out, "bytes", 0));
 	line("files", text);
 	free(text);
+	free(more);
 }
 
 /* Why an attempt ended: the reason that is noted; of a run that was not the last, how it ended and its last words; of a

@@ -4,6 +4,7 @@
 #include "schema/input.h"
 #include "schema/level.h"
 #include "schema/periodic.h"
+#include "store/depot.h"
 #include "store/registry.h"
 #include "store/trust.h"
 #include "verbs/directives.h"
@@ -90,6 +91,9 @@ static int take_option(void *ctx, int key, struct usage_scan *s, struct err *e)
 	case 'k':
 		w->given_key = s->value;
 		w->sign = true;
+		break;
+	case 'G':
+		w->inputs.store = s->value;
 		break;
 	case 'S':
 		w->sign = true;
@@ -450,6 +454,8 @@ static int cmd_submit(const struct context *ctx, int argc, char **argv, struct e
 		goto out;
 	if (w.sign && !(key = w.given_key ? xstrdup(w.given_key) : trust_default_key(&l.git, e)))
 		goto out;
+	w.inputs.pointers = true;
+	w.inputs.store = depot_command(w.inputs.store);
 	if (sending_make(&w.inputs, ctx, &c, strlen(l.head) == 64, &w.given.checkout, w.given.sources.v,
 			 w.given.sources.n, e) ||
 	    judge_all(&w, &l, &c, key, &p, e) ||
@@ -469,7 +475,7 @@ out:
 const struct verb verb_submit = {
     .name = "submit",
     .args = GIVEN_ARGS
-    "[--dry-run] "
+    "[--store CMD] [--dry-run] "
     "[--replace | --skip-existing] [--force] [--unapproved] [--sign] [--key FILE] [--wait] [TASK-OPTION]... "
     "(FILE... | "
     "[--id ID] "
@@ -492,6 +498,10 @@ const struct verb verb_submit = {
 	(const struct usage_option[]){
 	    {'i', "--id", "ID", NULL, "the new task's id, 1 to 64 of A-Z a-z 0-9 _ -; default: t- and a random number"},
 	    GIVEN_OPTIONS,
+	    {'G', "--store", "CMD", NULL,
+	     "a command that keeps files of inputs which are larger than large_file_mb of grid.json: Git gets pointers "
+	     "to "
+	     "them, as with worker --store; default: $DGRID_STORE"},
 	    {'n', "--dry-run", NULL, NULL, "check, print the task files as they would be queued, and queue nothing"},
 	    {'r', "--replace", NULL, NULL,
 	     "an id that a finished task has is used again: that task goes to the archive, with its result"},
@@ -532,6 +542,7 @@ const struct verb verb_submit = {
 					 {"3", "with --wait: one was cancelled"},
 					 {"65", "a task is not valid or its id is taken; nothing was queued"},
 					 {0}},
-    .environment = (const struct usage_note[]){{"DGRID_SIGNING_KEY", "the key for --sign"}, {0}},
+    .environment =
+	(const struct usage_note[]){{"DGRID_SIGNING_KEY", "the key for --sign"}, {"DGRID_STORE", "--store"}, {0}},
     .run = cmd_submit,
 };

@@ -72,6 +72,7 @@ static void add_run(struct sum *x, const struct json *of)
 	x->written_bytes = plus(x->written_bytes, u.written_bytes);
 	x->out_files = plus(x->out_files, json_int(out, "files", 0));
 	x->out_bytes = plus(x->out_bytes, json_int(out, "bytes", 0));
+	x->out_bytes = plus(x->out_bytes, json_int(json_get(out, "stored"), "bytes", 0));
 }
 
 static const char *or_nobody(const char *name)

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "schema/checkpoint.h"
 #include "schema/consent.h"
+#include "schema/input.h"
 #include "schema/level.h"
 #include "schema/need.h"
 #include "schema/points.h"
@@ -517,6 +518,19 @@ static bool why_absent(const struct snapshot *s, char *id, struct json *into, st
 	return true;
 }
 
+/* What it is given of other tasks says which nodes can take it. */
+static void load_others(struct snapshot *s, const struct json *doc)
+{
+	struct input in[INPUTS_MAX];
+	size_t n = inputs_of(doc, in);
+	for (size_t i = 0; i < n; i++) {
+		struct err none;
+		struct snapshot_task *t = in[i].task ? snapshot_find(s, in[i].task) : NULL;
+		if (t && !t->doc)
+			snapshot_doc(s, t, &none);
+	}
+}
+
 static int why_all(const struct context *ctx, const struct report_options *o, struct snapshot *s,
 		   struct selected_list *found, struct reasons *r, struct err *e)
 {
@@ -528,6 +542,7 @@ static int why_all(const struct context *ctx, const struct report_options *o, st
 		return -1;
 	struct json *list = json_new(JSON_ARRAY);
 	for (size_t i = 0; i < found->n && !ferror(stdout); i++) {
+		load_others(s, found->v[i].task->doc);
 		why(ctx, s, &found->v[i], r);
 		if (o->json)
 			json_append(list, as_json(&found->v[i], r));

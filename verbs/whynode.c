@@ -105,8 +105,11 @@ static bool why_never(const struct snapshot_node *n, const struct grid_config *c
 		if (f->never[i].kind == FIT_IMAGE && config_build(c, f->never[i].what))
 			why_unbuilt(n, f->never[i].what, r);
 		else if (f->never[i].kind != FIT_LABEL)
-			because(r, f->never[i].kind == FIT_NEVER ? "resources" : "image", "%s: %s", n->id,
-				fit_words(&f->never[i], words));
+			because(r,
+				f->never[i].kind == FIT_NEVER	? "resources"
+				: f->never[i].kind == FIT_STORE ? "store"
+								: "image",
+				"%s: %s", n->id, fit_words(&f->never[i], words));
 	return f->n_never > 0;
 }
 

@@ -143,6 +143,8 @@ static void from_environment(struct settings *s)
 		o->heartbeat_seconds = (int)number(s, "HEARTBEAT_INTERVAL", v, 1, 3600);
 	if ((v = set("DGRID_NODE_KEY")))
 		o->signing_key = v;
+	if ((v = set("DGRID_STORE")))
+		o->store = v;
 	if ((v = set("DGRID_SECRETS")))
 		s->secrets = v;
 	if ((v = set("DOCKER_CPUS")))
@@ -217,6 +219,9 @@ static void from_flags(struct settings *s, int argc, char **argv)
 			break;
 		case 'N':
 			o->notify = scan.value;
+			break;
+		case 'G':
+			o->store = scan.value && *scan.value ? scan.value : NULL;
 			break;
 		case 'W':
 			if (grants_network(&s->grants, scan.value, &e))
@@ -392,7 +397,7 @@ const struct verb verb_worker = {
     .args = "[--node-id ID] [--slots N] [--ahead N] [--labels A,B] [--engine auto|docker|podman|bwrap|slurm] [--once] "
 	    "[--drain-after N] "
 	    "[--work-dir DIR] [--poll-ms N] [--cpus N] [--memory 32g] [--disk 50g] [--resource gpu=2] [--device "
-	    "NAME=PATH] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] "
+	    "NAME=PATH] [--max-cpus N] [--max-memory 512m] [--cache-mb N] [--notify CMD] [--store CMD] "
 	    "[--rootfs IMAGE=DIR]... [--slurm-options WORDS] [--allow-build[=NETWORK]] [--network NAME=NETWORK]... "
 	    "[--secrets FILE "
 	    "[--secrets-hidden]] [--signing-key FILE] "
@@ -445,6 +450,9 @@ const struct verb verb_worker = {
 	    {'N', "--notify", "CMD", NULL,
 	     "a command that prints a line when there is something new, such as ssh HOST dgrid notify --repo DIR: the "
 	     "worker looks at once, and polls six times less often while it is told"},
+	    {'G', "--store", "CMD", NULL,
+	     "a command that keeps files which are larger than large_file_mb of grid.json, such as dgrid-store-folder "
+	     "/mnt/share: Git has pointers to them (docs/OPERATIONS.md)"},
 	    {'R', "--rootfs", "IMAGE=DIR", NULL,
 	     "bubblewrap runs tasks of this image in a folder with the image's root files, which they cannot write to, "
 	     "and not in this machine's /usr; may be given more than once, and takes bwrap for --engine auto"},
@@ -491,6 +499,10 @@ const struct verb verb_worker = {
 							   "heartbeat_seconds of grid.json"},
 				    {"DGRID_NODE_KEY", "--signing-key"},
 				    {"DGRID_SECRETS", "--secrets"},
+				    {"DGRID_STORE", "--store"},
+				    {"DGRID_STORE_SECONDS", "how long what the store does not take is tried again, "
+							    "before its files are lost and the result says so; 0 to "
+							    "86400, default 600"},
 				    {"DOCKER_CPUS", "--max-cpus"},
 				    {"DOCKER_MEMORY", "--max-memory"},
 				    {"XDG_STATE_HOME", "where work folders are; default ~/.local/state"},

@@ -1,6 +1,7 @@
 #include "worker/chooser.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "schema/input.h"
 #include "schema/level.h"
 #include "schema/order.h"
 #include "schema/vote.h"
@@ -12,6 +13,7 @@
 #define PASSED_MAX 3
 
 enum verdict { READY, OTHERS, INVALID, UNREAD };
+enum pins { PINS_UNKNOWN, PINS_HERE, PINS_STORED };
 struct chooser_known {
 	char *id;
 	struct file_stamp stamp;
@@ -32,6 +34,8 @@ struct chooser_known {
 	int64_t left;		/* until then others go first, for it failed here; UTC seconds, 0: they do not */
 	bool paused;		/* people have told that it is not to be claimed */
 	size_t share;		/* its submitter's, in shares */
+	bool others_files;	/* it is given what other tasks leave */
+	enum pins pins;		/* and some of that is in a store, as it was found when these had ended */
 };
 static void forget(struct chooser_known *k)
 {
@@ -91,6 +95,31 @@ static void keep_want(struct chooser_known *k, const struct json *doc)
 	k->image = json_str(doc, "image") ? xstrdup(json_str(doc, "image")) : NULL;
 }
 
+/* Is it given what other tasks leave? */
+static bool has_others_files(const struct json *doc)
+{
+	struct input in[INPUTS_MAX];
+	size_t n = inputs_of(doc, in), k = 0;
+	while (k < n && !in[k].task)
+		k++;
+	return k < n;
+}
+
+/* All that it needs has ended: is some of what it is given in a store, which this node has not? */
+static bool lacks_store(const struct chooser *ch, struct ledger *l, struct chooser_known *k)
+{
+	struct err e;
+	if (ch->node->store || !k->others_files)
+		return false;
+	if (k->pins == PINS_UNKNOWN) {
+		struct json *doc = ledger_doc(l, TASK_QUEUE, k->id, &e), *pins = doc ? waiting_inputs(l, doc) : NULL;
+		k->pins = !doc ? PINS_UNKNOWN : inputs_pin_stored(pins) ? PINS_STORED : PINS_HERE;
+		json_free(pins);
+		json_free(doc);
+	}
+	return k->pins != PINS_HERE;
+}
+
 /* Reads and parses a queue file. Fills what is known of it, and out when the caller wants the task itself.
  * False: whether it may run cannot be told now. */
 static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config *c, const char *node,
@@ -147,6 +176,8 @@ static bool judge(struct chooser *ch, struct ledger *l, const struct grid_config
 		keep_brief(k, c, t.doc, NULL);
 		keep_want(k, t.doc);
 		k->vouched = false;
+		k->others_files = has_others_files(t.doc);
+		k->pins = PINS_UNKNOWN;
 	}
 	if (out) {
 		snprintf(out->id, sizeof out->id, "%s", k->id);
@@ -424,6 +455,8 @@ static bool line_up(struct chooser *ch, struct ledger *l, int64_t now, bool seen
 	for (size_t i = 0; i < ch->n_known; i++) {
 		struct chooser_known *k = &ch->known[i];
 		whole = whole && k->verdict != UNREAD;
+		if (waits[i])
+			k->pins = PINS_UNKNOWN;
 		k->expired = k->deadline && k->deadline <= now && (k->verdict == READY || k->verdict == OTHERS) &&
 			     !is_skipped(ch, k->id);
 		if (k->verdict == READY || k->verdict == OTHERS)
@@ -435,7 +468,7 @@ static bool line_up(struct chooser *ch, struct ledger *l, int64_t now, bool seen
 			ch->tries_wait = ch->tries_wait || (k->verdict == READY && k->back_off == k->not_before);
 			continue;
 		}
-		if (!seen && k->verdict == READY && !k->expired)
+		if (k->verdict == READY && !k->expired && (!seen || lacks_store(ch, l, k)))
 			continue;
 		if (q->shares.fair)
 			k->share = share_of(&q->shares, k->brief);

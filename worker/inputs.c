@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "schema/checkpoint.h"
+#include "store/depot.h"
 #include "store/places.h"
 #include <errno.h>
 #include <signal.h>
@@ -24,6 +25,7 @@ struct input_tree {
 	struct proc *proc; /* that brings it; NULL: none */
 	bool there;
 	unsigned users;
+	int64_t stored;				/* see bring.h: the same tree with its pointers is another folder */
 	int64_t files, entries, bytes, used_at; /* entries: files and folders */
 };
 struct input_wait {
@@ -51,12 +53,14 @@ static void clear_store(const struct inputs *all)
 }
 
 int inputs_open(struct inputs *all, const struct filestore *store, const struct engine *g, const char *below,
-		int64_t cache_mb, struct err *e)
+		int64_t cache_mb, const char *command, struct err *e)
 {
 	char nonce[33];
 	clock_nonce(nonce, 16);
-	*all =
-	    (struct inputs){.store = store, .dir = xasprintf("%s/in-%s", below, nonce), .cache_bytes = cache_mb * MB};
+	*all = (struct inputs){.store = store,
+			       .dir = xasprintf("%s/in-%s", below, nonce),
+			       .command = command,
+			       .cache_bytes = cache_mb * MB};
 	clear_store(all);
 	return engine_make_in(g, all->dir, e);
 }
@@ -73,12 +77,13 @@ int64_t inputs_held(const struct inputs *all)
 static void remove_later(const char *dir)
 {
 	struct err e;
-	char *half = xasprintf("%s.new", dir);
-	const char *argv[] = {"rm", "-rf", "--", dir, half, NULL};
+	char *half = xasprintf("%s.new", dir), *aside = xasprintf("%s.get", dir);
+	const char *argv[] = {"rm", "-rf", "--", dir, half, aside, NULL};
 	struct proc_spec spec = {.argv = argv};
 	if (!proc_start(&spec, &e))
 		log_at(LOG_WARN, "inputs", "cannot remove '%s': %s", dir, e.msg);
 	free(half);
+	free(aside);
 }
 
 static void forget(struct input_tree *t)
@@ -152,9 +157,10 @@ static void tell(struct input_want *w, const struct err *e)
 /* All who wait for the tree hear what became of it; those who have it go on. */
 static void go_on(struct input_want *w);
 
-static bool waits_for(const struct input_want *w, const char *tree)
+static bool waits_for(const struct input_want *w, const char *tree, int64_t stored)
 {
-	return w->had < w->n && w->inputs[w->had].tree && !strcmp(w->inputs[w->had].tree, tree);
+	return w->had < w->n && w->inputs[w->had].tree && !strcmp(w->inputs[w->had].tree, tree) &&
+	       w->inputs[w->had].stored == stored;
 }
 
 static bool is_checkpoint(const struct input *in)
@@ -162,13 +168,13 @@ static bool is_checkpoint(const struct input *in)
 	return !strcmp(in->name, INPUT_CHECKPOINT);
 }
 
-static void tell_all(struct inputs *all, const char *tree, const struct err *e)
+static void tell_all(struct inputs *all, const char *tree, int64_t stored, const struct err *e)
 {
 	bool again = true;
 	while (again) { /* who is told may take the list apart */
 		again = false;
 		for (struct input_want *w = all->wants; w && !again; w = w->next)
-			if (w->on_end && waits_for(w, tree)) {
+			if (w->on_end && waits_for(w, tree, stored)) {
 				struct err why;
 				if (e) {
 					why = *e;
@@ -244,7 +250,7 @@ static void brought(void *ctx, const struct proc_result *res)
 			w->ms = WAIT_FIRST_MS / 2;
 		t->users++; /* stays while it is handed out */
 		make_room(all);
-		tell_all(all, t->id, NULL);
+		tell_all(all, t->id, t->stored, NULL);
 		t->users--;
 		return;
 	}
@@ -256,17 +262,18 @@ static void brought(void *ctx, const struct proc_result *res)
 					     : "what fetches it was ended");
 	char tree[72];
 	snprintf(tree, sizeof tree, "%s", t->id);
+	int64_t stored = t->stored;
 	remove_later(t->dir);
 	if (e.class != ERR_DATA && e.class != ERR_NOENT && tree[0])
 		wait_for(all, tree);
 	forget(t); /* who asks for it from now on has it fetched anew */
-	tell_all(all, tree, &e);
+	tell_all(all, tree, stored, &e);
 }
 
-static struct input_tree *find(struct inputs *all, const char *id)
+static struct input_tree *find(struct inputs *all, const char *id, int64_t stored)
 {
 	struct input_tree *t = all->trees;
-	while (t && strcmp(t->id, id) != 0)
+	while (t && (t->stored != stored || strcmp(t->id, id) != 0))
 		t = t->next;
 	return t;
 }
@@ -275,12 +282,18 @@ static int fetch(struct inputs *all, const struct input *in, const struct bring_
 {
 	struct input_tree *t = xcalloc(1, sizeof *t);
 	struct strs argv = {0};
-	*t = (struct input_tree){.next = all->trees, .all = all, .dir = xasprintf("%s/%u", all->dir, all->made++)};
+	struct bring_limits how = *limits;
+	how.stored = in->stored;
+	*t = (struct input_tree){
+	    .next = all->trees, .all = all, .dir = xasprintf("%s/%u", all->dir, all->made++), .stored = in->stored};
 	snprintf(t->id, sizeof t->id, "%s", in->tree);
 	all->trees = t;
-	bring_argv(all->store->git.dir, in->tree, in->ref, t->dir, limits, &argv);
-	struct proc_spec spec = {.argv = (const char *const *)argv.v, .ctx = t, .on_end = brought};
+	bring_argv(all->store->git.dir, in->tree, in->ref, t->dir, &how, &argv);
+	char *store = xasprintf(DEPOT_VARIABLE "=%s", all->command ? all->command : "");
+	const char *env[] = {store, NULL};
+	struct proc_spec spec = {.argv = (const char *const *)argv.v, .env = env, .ctx = t, .on_end = brought};
 	t->proc = proc_start(&spec, e);
+	free(store);
 	strs_clear(&argv);
 	if (t->proc)
 		return 0;
@@ -318,7 +331,7 @@ static void go_on(struct input_want *w)
 			tell(w, &e);
 			return;
 		}
-		struct input_tree *t = find(w->all, in->tree);
+		struct input_tree *t = find(w->all, in->tree, in->stored);
 		if (!t && fetch(w->all, in, is_checkpoint(in) ? &w->checkpoint_limits : &w->limits, &e)) {
 			tell(w, &e);
 			return;
@@ -354,11 +367,11 @@ char *inputs_path(const struct input_want *w, size_t i)
 }
 
 /* What nobody waits for any more need not be brought. Who asks for it from now on has it fetched anew. */
-static void give_up(struct inputs *all, const char *tree)
+static void give_up(struct inputs *all, const char *tree, int64_t stored)
 {
-	struct input_tree *t = find(all, tree);
+	struct input_tree *t = find(all, tree, stored);
 	for (const struct input_want *w = all->wants; w; w = w->next)
-		if (w->on_end && waits_for(w, tree))
+		if (w->on_end && waits_for(w, tree, stored))
 			return;
 	if (t && t->proc) {
 		t->id[0] = 0;
@@ -372,7 +385,7 @@ void inputs_done(struct input_want *w)
 		return;
 	if (w->on_end) {
 		w->on_end = NULL;
-		give_up(w->all, w->inputs[w->had].tree);
+		give_up(w->all, w->inputs[w->had].tree, w->inputs[w->had].stored);
 	}
 	let_go(w);
 	struct input_want **q = &w->all->wants;

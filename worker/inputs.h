@@ -11,7 +11,8 @@
 
 struct inputs { /* starts as {0} */
 	const struct filestore *store;
-	char *dir; /* of the trees' folders */
+	char *dir;	     /* of the trees' folders */
+	const char *command; /* of the files' store, see depot.h; borrowed; NULL: there is none */
 	int64_t cache_bytes;
 	struct input_tree *trees;
 	struct input_want *wants;
@@ -21,7 +22,7 @@ struct inputs { /* starts as {0} */
 };
 /* below: a folder that the sandbox's user can go through, and that is cleared at the next start. */
 int inputs_open(struct inputs *all, const struct filestore *store, const struct engine *g, const char *below,
-		int64_t cache_mb, struct err *e);
+		int64_t cache_mb, const char *command, struct err *e);
 void inputs_close(struct inputs *all);	       /* ends what is being fetched */
 int64_t inputs_held(const struct inputs *all); /* bytes on disk of trees that are here, about */
 /* Should this node take such a task? Not while it waits, longer each time, after it could not have one of the trees:

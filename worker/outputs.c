@@ -2,7 +2,9 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "store/depot.h"
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,6 +139,10 @@ char *outputs_begin(struct outputs *o, const char *nonce, struct err *e)
 /* ---- what an attempt left ---- */
 
 struct collecting {
+	struct collecting *next; /* of all->storing */
+	struct proc *proc;	 /* that stores the large ones; NULL: none */
+	int64_t large_mb;
+	bool hurried;
 	struct outputs *all;
 	char *nonce, *out;
 	struct tree_limits limits;
@@ -177,14 +183,93 @@ static void tell_over(struct collecting *c, const struct tree_list *l)
 	outputs_tell_over(l->over, &c->limits, l->culprit, h->what, sizeof h->what);
 }
 
+static void gather(struct collecting *c);
+
+/* The large ones have become pointers, or cannot. */
+static void stored(void *ctx, const struct proc_result *res)
+{
+	struct collecting *c = ctx, **at = &c->all->storing;
+	char said[400] = "";
+	unsigned long long files, bytes;
+	struct err e;
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	c->proc = NULL;
+	buf_first_line(&res->err, said, sizeof said);
+	const char *why = !strncmp(said, "dgrid: ", 7) ? said + 7 : said[0] ? said : "what stores it was ended";
+	if (res->end == PROC_EXITED && !res->code && res->out.data &&
+	    sscanf(res->out.data, "%llu %llu", &files, &bytes) == 2) {
+		c->h.stored_files = files;
+		c->h.stored_bytes = bytes;
+		c->h.large_mb = c->large_mb;
+		c->large_mb = 0;
+		gather(c);
+		return;
+	}
+	if (c->hurried || res->end != PROC_EXITED || res->code == ERR_OUTPUT) {
+		err_set(&e, ERR_UNAVAILABLE, "%s", why);
+		lose(c, &e);
+	} else
+		snprintf(c->h.error, sizeof c->h.error, "cannot be kept: %.370s", why);
+	collected(c);
+}
+
+/* In a process of its own: it reads all of them, and waits for the store. */
+static bool store_large(struct collecting *c, struct err *e)
+{
+	struct strs argv = {0};
+	const char *command = c->all->command;
+	char *folder = folder_of(c->all, c->nonce), *aside = xasprintf("%s/large", folder),
+	     *store = xasprintf(DEPOT_VARIABLE "=%s", command ? command : "");
+	const char *env[] = {store, NULL};
+	depot_argv(c->out, aside, &c->limits, c->large_mb * MB, command != NULL, &argv);
+	struct proc_spec spec = {.argv = (const char *const *)argv.v, .env = env, .ctx = c, .on_end = stored};
+	c->proc = proc_start(&spec, e);
+	if (c->proc) {
+		c->next = c->all->storing;
+		c->all->storing = c;
+	}
+	strs_clear(&argv);
+	free(folder);
+	free(aside);
+	free(store);
+	return c->proc != NULL;
+}
+
+/* Is one of them larger? */
+static bool has_large(const struct tree_list *l, int64_t mb)
+{
+	bool large = false;
+	for (size_t i = 0; i < l->n && mb && !large; i++)
+		large = l->v[i].size > mb * MB;
+	return large;
+}
+
 static void gather(struct collecting *c)
 {
 	struct tree_list list;
 	struct err e;
-	if (tree_list(c->out, &c->limits, &list, &e))
+	bool listed = !tree_list(c->out, &c->limits, &list, &e), large = listed && !list.over;
+	if (large && has_large(&list, c->large_mb)) {
+		tree_list_clear(&list);
+		if (store_large(c, &e))
+			return;
+		lose(c, &e);
+		collected(c);
+		return;
+	}
+	if (!listed)
 		lose(c, &e);
 	else if (list.over)
 		tell_over(c, &list);
+	else if (list.bytes > CONFIG_GIT_MB * (int64_t)MB) {
+		c->h.over = TREE_BYTES;
+		snprintf(c->h.what, sizeof c->h.what,
+			 "it left more than %d MB for Git in /out (files over large_file_mb of grid.json may be more, "
+			 "on a node with --store)",
+			 CONFIG_GIT_MB);
+	}
 	c->h.left_out = list.left_out;
 	c->h.files = list.n;
 	c->h.bytes = (uint64_t)list.bytes;
@@ -193,7 +278,7 @@ static void gather(struct collecting *c)
 			 "nothing of it can be kept: %llu links, devices, or names that Git refuses",
 			 (unsigned long long)list.left_out);
 	char *ref = xasprintf(FILESTORE_HELD "/%s", c->nonce);
-	bool any = list.n && !c->h.error[0] && !list.over;
+	bool any = list.n && !c->h.error[0] && !c->h.over;
 	if (any && !filestore_import(&c->all->store, &list, ref, c, imported, &e)) {
 		lose(c, &e);
 		any = false;
@@ -214,11 +299,12 @@ static void owned(void *ctx, const struct proc_result *res)
 }
 
 void outputs_collect(struct outputs *o, const char *nonce, const char *image, const struct tree_limits *limits,
-		     void *ctx, void (*on_end)(void *ctx, const struct harvest *h))
+		     int64_t large_mb, void *ctx, void (*on_end)(void *ctx, const struct harvest *h))
 {
 	struct collecting *c = xcalloc(1, sizeof *c);
 	char *folder = folder_of(o, nonce);
-	*c = (struct collecting){.all = o,
+	*c = (struct collecting){.large_mb = large_mb,
+				 .all = o,
 				 .nonce = xstrdup(nonce),
 				 .out = xasprintf("%s/out", folder),
 				 .limits = *limits,
@@ -242,6 +328,15 @@ void outputs_collect(struct outputs *o, const char *nonce, const char *image, co
 	free(folder);
 }
 
+void outputs_hurry(struct outputs *o, const char *nonce)
+{
+	for (struct collecting *c = o->storing; c; c = c->next)
+		if (!strcmp(c->nonce, nonce)) {
+			c->hurried = true;
+			proc_signal(c->proc, SIGTERM);
+		}
+}
+
 void outputs_discard(struct outputs *o, const char *nonce)
 {
 	struct err e;
@@ -263,7 +358,7 @@ void outputs_tell_over(enum tree_over over, const struct tree_limits *l, const c
 	else
 		snprintf(out, room,
 			 "it left more than %lld MB in /out (out_mb of the task, at most max_out_mb of grid.json, "
-			 "allows more)",
+			 "allows more; files over large_file_mb then go to a node's --store)",
 			 (long long)(l->bytes / MB));
 }
 
@@ -275,5 +370,12 @@ struct json *outputs_result(const struct harvest *h)
 	json_set(j, "bytes", json_new_int((int64_t)h->bytes));
 	if (h->left_out)
 		json_set(j, "left_out", json_new_int((int64_t)h->left_out));
+	if (h->stored_files) {
+		struct json *stored = json_new(JSON_OBJECT);
+		json_set(stored, "files", json_new_int((int64_t)h->stored_files));
+		json_set(stored, "bytes", json_new_int((int64_t)h->stored_bytes));
+		json_set(stored, "over_mb", json_new_int(h->large_mb));
+		json_set(j, "stored", stored);
+	}
 	return j;
 }

@@ -10,9 +10,11 @@
 
 struct outputs {
 	struct filestore store;
-	char *run;   /* the folder of the attempts' folders */
-	bool unseen; /* the engine does not see it: what is left is lost */
+	char *run;		    /* the folder of the attempts' folders */
+	struct collecting *storing; /* those whose large files are on their way */
+	bool unseen;		    /* the engine does not see it: what is left is lost */
 	/* borrowed: */
+	const char *command; /* of a store for large files, see store/depot.h; NULL: none */
 	const char *node_id;
 	const struct engine *engine;
 };
@@ -29,14 +31,19 @@ char *outputs_begin(struct outputs *o, const char *nonce, struct err *e);
 struct harvest {
 	char tree[72]; /* "": there was nothing */
 	uint64_t files, bytes, left_out;
+	uint64_t stored_files, stored_bytes; /* of which the tree has pointers */
+	int64_t large_mb;		     /* what is larger went there */
 	enum tree_over over;
 	char what[400]; /* over: which limit, and how to raise it */
 	char error[400];
 	bool local; /* that is this node's trouble: what the task left may be as good as any */
 };
-/* Takes in what the attempt left and removes its folder. on_end is called once: now, or from the event loop. */
+/* Takes in what the attempt left and removes its folder. large_mb: what is larger goes to the store, or, where there is
+ * none, only becomes a pointer; 0: all goes to Git. on_end is called once: now, or from the event loop. */
 void outputs_collect(struct outputs *o, const char *nonce, const char *image, const struct tree_limits *limits,
-		     void *ctx, void (*on_end)(void *ctx, const struct harvest *h));
+		     int64_t large_mb, void *ctx, void (*on_end)(void *ctx, const struct harvest *h));
+/* Large files that are on their way to the store stay behind: what the attempt left is lost, as this node's trouble. */
+void outputs_hurry(struct outputs *o, const char *nonce);
 /* What such a run says of its files. */
 #define OUTPUTS_UNSEEN                                                                                                 \
 	"this node's engine does not see the worker's folder: give both one and the same, such as "                    \

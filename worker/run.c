@@ -242,6 +242,13 @@ static void conclude(void *ctx, const struct harvest *h)
 	all->freed(all);
 }
 
+/* Of tasks that several nodes run Git is given all: they have to find the same, with a store or without. */
+static int64_t large_mb(const struct slot *s)
+{
+	const struct slots *all = s->all;
+	return all->outputs->command && s->terms.replicas < 2 ? all->config->large_file_mb : 0;
+}
+
 static void run_done(void *ctx, struct attempt_result *a, struct json *points)
 {
 	struct slot *s = ctx;
@@ -265,7 +272,7 @@ static void run_done(void *ctx, struct attempt_result *a, struct json *points)
 			outputs_discard(s->all->outputs, s->nonce);
 		conclude(s, &none);
 	} else
-		outputs_collect(s->all->outputs, s->nonce, s->pick.task.image, &s->out, s, conclude);
+		outputs_collect(s->all->outputs, s->nonce, s->pick.task.image, &s->out, large_mb(s), s, conclude);
 }
 
 /* It ends before its script began. */
@@ -447,6 +454,8 @@ void run_stop(struct slot *s)
 {
 	if (s->run)
 		series_cancel(s->run);
+	else if (s->state == SLOT_COLLECTING && (!s->cancel_seen || s->lost || s->all->filling))
+		outputs_hurry(s->all->outputs, s->nonce);
 	else if (s->state == SLOT_FETCHING || s->state == SLOT_WAITING)
 		end_early(s, ATT_CANCELLED, false, "");
 }

@@ -164,6 +164,8 @@ void self_offer(struct worker *w)
 	json_set(w->offered, "labels", labels);
 	json_set(w->offered, "slots", json_new_int(o->slots));
 	json_set(w->offered, "offer", fit_offer_doc(&f));
+	if (o->store)
+		json_set(w->offered, "store", json_new_bool(true));
 	json_free(f.resources);
 	fit_node_read(&w->node, o->node_id, w->offered);
 }
@@ -179,6 +181,7 @@ static struct node_facts describe(const struct worker *w, const char *status)
 				   .work_dir = w->o->work_dir,
 				   .limits = w->engine.limits,
 				   .offer = json_get(w->offered, "offer"),
+				   .store = w->o->store != NULL,
 				   .images = w->fit.told,
 				   .labels = w->o->labels,
 				   .n_labels = w->o->n_labels,
@@ -516,6 +519,7 @@ void self_init(struct worker *w, const struct worker_options *o)
 				    .fit = &w->fit};
 	w->outputs.node_id = o->node_id;
 	w->outputs.engine = &w->engine;
+	w->outputs.command = o->store;
 	w->slots.fit = &w->fit;
 	w->fit.store = &w->outputs.store;
 	w->slots.seats = &w->chooser.seats;

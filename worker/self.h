@@ -38,6 +38,7 @@ struct worker_options { /* all borrowed */
 	double max_cpus;	       /* no task that asks for more is claimed; 0: what the machine has */
 	int64_t max_memory_mb;
 	const char *notify; /* a command, see notify.h; NULL: none */
+	const char *store;  /* a command, see depot.h; NULL: none */
 	int64_t cache_mb;   /* of inputs that no task uses any more */
 	struct grants *grants;
 	bool allow_build;

@@ -45,7 +45,8 @@ bool selfcheck_disk(struct selfcheck *s, const char *dir)
 
 bool selfcheck_room(struct selfcheck *s, const char *dir, int64_t out_mb)
 {
-	int64_t room = file_free_bytes(dir), need = MIN_FREE_BYTES + 2 * out_mb * (1 << 20);
+	int64_t room = file_free_bytes(dir), git_mb = out_mb < CONFIG_GIT_MB ? out_mb : CONFIG_GIT_MB,
+		need = MIN_FREE_BYTES + (out_mb + git_mb) * (1 << 20);
 	if (!out_mb || room < 0 || room >= need)
 		return true;
 	snprintf(

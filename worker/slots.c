@@ -305,6 +305,9 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	if (task_ready_at(doc) > now || (deadline && now >= deadline) || !waiting_met(s->all->ledger, doc, &s->after) ||
 	    !has_room(s, doc))
 		return CHANGE_DROP;
+	s->pinned = waiting_inputs(s->all->ledger, doc);
+	if (inputs_pin_stored(s->pinned) && !s->all->node->store)
+		return CHANGE_DROP;
 	if (vote_has(doc, s->all->node_id) || (s->all->config->require_limits && !s->all->engine->limits))
 		return CHANGE_DROP;
 	s->terms = vote_terms(doc, s->all->config);
@@ -314,7 +317,6 @@ enum change_verdict slot_edit_claim(void *ctx, struct json *doc, enum task_state
 	vote_set_terms(doc, s->terms);
 	if (s->after)
 		task_claim_add(doc, "after", json_copy(s->after));
-	s->pinned = waiting_inputs(s->all->ledger, doc);
 	if (s->pinned)
 		task_claim_add(doc, "inputs", json_copy(s->pinned));
 	s->checkpoint = s->terms.replicas > 1 ? NULL : checkpoint_next(doc);

@@ -373,7 +373,9 @@ static int open_files(struct worker *w, struct start *s, struct err *e)
 	(void)s;
 	int rc = outputs_open(&w->outputs, w->o->work_dir, w->ledger.url, strlen(w->ledger.head) == 64, w->o->name,
 			      w->o->email, e);
-	return rc ? rc : inputs_open(&w->inputs, &w->outputs.store, &w->engine, w->outputs.run, w->o->cache_mb, e);
+	return rc ? rc
+		  : inputs_open(&w->inputs, &w->outputs.store, &w->engine, w->outputs.run, w->o->cache_mb, w->o->store,
+				e);
 }
 
 /* A cluster's nodes may see nothing of what this machine has: told at once, and not by the first task. */
