@@ -120,6 +120,7 @@ if [ "$group" = test ]; then
 	need docker-init tini docker
 	need lighttpd lighttpd "lighttpd lighttpd-mod_auth"
 	need gitolite gitolite3 gitolite
+	need git-lfs git-lfs git-lfs
 	need sshd openssh-server openssh-server
 	need ssh openssh-client openssh-client
 	need ps procps procps

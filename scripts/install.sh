@@ -13,6 +13,7 @@ unit=dgrid-worker@.service
 # files: "mode, source, place" of each file; both actions go by this list.
 files() {
 	put 755 dgrid "$BINDIR/dgrid"
+	for f in packaging/store/*; do put 755 "$f" "$BINDIR/${f##*/}"; done
 	for f in docs/man/*.[1-9]; do put 644 "$f" "${MANDIR:+$MANDIR/man${f##*.}/${f##*/}}"; done
 	for f in assets/completions/*; do
 		case $f in
