@@ -44,7 +44,12 @@ static bool well_formed(const struct rule_move *m, const struct json *saved, con
 	return n == known && known == sizeof members / sizeof *members && tree && strlen(tree) == strlen(m->c->id) &&
 	       ref && place_checkpoint_parse(ref, &p) && nonce && !strcmp(p.nonce, nonce) && !strcmp(p.tree, tree) &&
 	       is_count(saved, "files", 1, FILES_MAX) &&
-	       is_count(saved, "bytes", 0, json_int(m->new, "out_mb", 2048) << 20) && json_time(saved, "at");
+	       is_count(saved, "bytes", 0,
+			(json_int(m->new, "out_mb", CONFIG_GIT_MB) < CONFIG_GIT_MB
+			     ? json_int(m->new, "out_mb", CONFIG_GIT_MB)
+			     : CONFIG_GIT_MB)
+			    << 20) &&
+	       json_time(saved, "at");
 }
 
 void rules_checkpoint_saved(const struct rule_move *m, const struct json *claim)

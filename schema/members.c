@@ -427,7 +427,8 @@ static const struct field {
     {{"inputs", "object of objects",
       "at most 16; each name (1-64 of `A-Z a-z 0-9 . _ -`, no dot first) stands in `/in`: `tree` (object id, "
       "on "
-      "`refs/dgrid/in/TREE`), `path` in it, `files`, `bytes`, `from` (what it was made of); or `task` and `path`: "
+      "`refs/dgrid/in/TREE`), `path` in it, `files`, `bytes`, `stored` (bytes that a store has), `from` (what it was "
+      "made of); or `task` and `path`: "
       "what another task leaves, which it then needs; set by `dgrid submit --input`",
       "none", false},
      check_inputs},

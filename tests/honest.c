@@ -68,6 +68,7 @@ static struct node_facts facts(struct sim_node *n, const char *status)
 				   .work_dir = "/",
 				   .limits = n->slots.engine->limits,
 				   .offer = json_get(n->offered, "offer"),
+				   .store = n->room.store,
 				   .slots = SLOTS,
 				   .busy = slots_busy(&n->slots),
 				   .started_at = n->started_at,
@@ -129,7 +130,17 @@ static void leave_files(struct sim_node *n)
 		if (one_in(3))
 			json_set(out, "left_out", json_new_int((int64_t)below(9) + 1));
 		json_set(out, "ref", json_new_str(ref));
-		struct json *to = kept ? o->kept : o->result;
+		struct json *to = kept ? o->kept : o->result, *doc = ledger_doc(NULL, TASK_IN_PROGRESS, o->id, NULL);
+		if (n->room.store && json_int(json_get(doc, "claim"), "replicas", 1) < 2 && one_in(2)) {
+			struct json *stored = json_new(JSON_OBJECT);
+			json_set(out, "files", json_new_int(9));
+			json_set(out, "bytes", json_new_int(1000));
+			json_set(stored, "files", json_new_int(1 + below(9)));
+			json_set(stored, "bytes", json_new_int((1 << 20) + 1 + below(14 << 20)));
+			json_set(stored, "over_mb", json_new_int(1));
+			json_set(out, "stored", stored);
+		}
+		json_free(doc);
 		if (one_in(4))
 			json_set(to, "out_error", json_new_str("declined by the host: too large"));
 		else if (one_in(2))
@@ -273,12 +284,12 @@ static void draw_offer(struct sim_node *n)
 	static const char *const gpus[] = {"", ", \"resources\": {\"gpu\": 1}",
 					   ", \"resources\": {\"gpu\": 2, \"x\": 1}"};
 	struct json_error je;
-	char *text =
-	    one_in(4) ? xstrdup("{}")
-		      : xasprintf("{\"offer\": {\"cpus\": %lld, \"max_cpus\": %s, \"memory_mb\": %lld, "
-				  "\"max_memory_mb\": %lld, \"disk_mb\": %lld%s}}",
-				  (long long)below(3) + 1, one_in(2) ? "1" : "0.5", (long long)(512 * (below(3) + 1)),
-				  (long long)(256 * (below(3) + 1)), (long long)below(30), gpus[below(3)]);
+	char *text = one_in(4) ? xstrdup("{}")
+			       : xasprintf("{\"offer\": {\"cpus\": %lld, \"max_cpus\": %s, \"memory_mb\": %lld, "
+					   "\"max_memory_mb\": %lld, \"disk_mb\": %lld%s}%s}",
+					   (long long)below(3) + 1, one_in(2) ? "1" : "0.5",
+					   (long long)(512 * (below(3) + 1)), (long long)(256 * (below(3) + 1)),
+					   (long long)below(30), gpus[below(3)], one_in(2) ? "" : ", \"store\": true");
 	json_free(n->offered);
 	n->offered = json_parse(text, strlen(text), &je);
 	fit_node_read(&n->room, n->a.id, n->offered);
@@ -757,7 +768,7 @@ static void begin(void)
 	/* Somewhere in the two years before 2026-11. */
 	stage.ms = 1000 * (1730000000 + below(63000000));
 	snprintf(text, sizeof text,
-		 "{\"schema\": 1, \"heartbeat_seconds\": %lld, \"orphan_after_seconds\": %lld, "
+		 "{\"schema\": 1, \"large_file_mb\": 1, \"heartbeat_seconds\": %lld, \"orphan_after_seconds\": %lld, "
 		 "\"max_clock_skew_seconds\": %lld, "
 		 "\"keep_finished\": %lld, \"retry_backoff_seconds\": %lld%s%s}\n",
 		 (long long)(1 + below(60)), (long long)(5 + below(300)), (long long)skew, (long long)(1 + below(4)),

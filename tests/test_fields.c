@@ -12,6 +12,7 @@
 #include "schema/vote.h"
 #include "store/archive.h"
 #include "test.h"
+#include "worker/outputs.h"
 #include <stdlib.h>
 
 static bool written[1024]; /* rows that some document had */
@@ -56,13 +57,17 @@ static struct json *a_result(void)
 				       .output_limit = 1024,
 				       .out_mb = 16,
 				       .attempt = 1};
-	struct json *result = result_json(&r, &f), *out = json_new(JSON_OBJECT);
-	json_set(out, "tree", json_new_str("0123456789012345678901234567890123456789"));
-	json_set(out, "files", json_new_int(1));
-	json_set(out, "bytes", json_new_int(1));
-	json_set(out, "left_out", json_new_int(1));
+	const struct harvest left = {.tree = "0123456789012345678901234567890123456789",
+				     .files = 1,
+				     .bytes = 1,
+				     .left_out = 1,
+				     .stored_files = 1,
+				     .stored_bytes = 2 << 20,
+				     .large_mb = 1};
+	struct json *result = result_json(&r, &f), *out = outputs_result(&left);
 	json_set(out, "ref", json_new_str("refs/dgrid/out/2026-11-29/n1/1"));
 	covers(FIELD_OUT, out);
+	covers(FIELD_STORED, json_get(out, "stored"));
 	covers(FIELD_USAGE, json_get(result, "usage"));
 	json_set(result, "out", out);
 	json_set(result, "out_error", json_new_str("declined"));
@@ -193,6 +198,7 @@ static void others(void)
 			       .work_dir = "/",
 			       .offer = offer,
 			       .images = offer,
+			       .store = true,
 			       .labels = labels,
 			       .n_labels = 1,
 			       .networks = names,

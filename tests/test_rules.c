@@ -429,6 +429,25 @@ static void outputs(void)
 	try_out(text("\"out\":{\"tree\":\"%s\",\"files\":2,\"bytes\":17000000,\"ref\":\"refs/dgrid/out/%s/n1/1\"}",
 		     tree, day));
 	broken(RULE_OUT_FORM, "more than it was allowed");
+	static const struct {
+		const char *stored, *what; /* what NULL: it is fine */
+	} stores[] = {{"\"files\":1,\"bytes\":2000000,\"over_mb\":1", NULL},
+		      {"\"files\":2,\"bytes\":16777000,\"over_mb\":1", NULL},
+		      {"\"files\":2,\"bytes\":16778000,\"over_mb\":1", "more in a store than it was allowed"},
+		      {"\"files\":3,\"bytes\":2000000,\"over_mb\":1", "more files in a store than there are"},
+		      {"\"files\":1,\"bytes\":2000000,\"over_mb\":2", "no setting of the grid's"},
+		      {"\"files\":1,\"bytes\":1000000,\"over_mb\":1", "none that is large"},
+		      {"\"files\":1,\"bytes\":9223372036854775807,\"over_mb\":1", "as many as there can be"}};
+	for (size_t i = 0; i < sizeof stores / sizeof *stores; i++) {
+		settings = "{\"large_file_mb\":1}";
+		try_out(text("\"out\":{\"tree\":\"%s\",%s,\"ref\":\"refs/dgrid/out/%s/n1/1\",\"stored\":{%s}}", tree,
+			     counts, day, stores[i].stored));
+		if (stores[i].what)
+			broken(RULE_OUT_FORM, stores[i].what);
+		else
+			clean("files in a store");
+	}
+	settings = NULL;
 }
 
 static void try_points(const char *members, const char *to, const char *status, const char *points)

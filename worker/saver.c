@@ -247,6 +247,8 @@ static void copied(void *ctx, const struct proc_result *res)
 	bool there = res->end == PROC_EXITED && !res->code, begun = false;
 	if (there && !s->ended && tree_list(s->to, &s->limits, &list, &e))
 		snprintf(said, sizeof said, "%.390s", e.msg);
+	else if (there && !s->ended && list.bytes > CONFIG_GIT_MB * INT64_C(1048576))
+		snprintf(said, sizeof said, "it is more than the %d MB that Git is given", CONFIG_GIT_MB);
 	else if (there && !s->ended && list.n && !list.over) {
 		s->files = list.n;
 		s->bytes = (uint64_t)list.bytes;

@@ -250,6 +250,22 @@ def files_and_an_error_at_once(h):
     step.doc["result"]["out_error"] = "lost"
     h.fraud(step, C + "running.json")
 
+@fraud("out.form")
+def files_in_a_store_that_no_setting_lets_go_there(h):
+    h.fraud(with_files(h, stored={"files": 1, "bytes": 3 << 20, "over_mb": 2}), C + "running.json")
+
+@fraud("out.form")
+def more_in_a_store_than_the_run_was_allowed(h):
+    h.fraud(with_files(h, stored={"files": 1, "bytes": 60 << 20, "over_mb": 50}), C + "running.json")
+
+@fraud("out.form")
+def a_store_with_more_files_than_there_are(h):
+    h.fraud(with_files(h, stored={"files": 3, "bytes": 60 << 20, "over_mb": 50}), C + "running.json")
+
+@fraud("out.form", "doc.fields")
+def a_store_that_is_named(h):
+    h.fraud(with_files(h, stored={"files": 1, "bytes": 60 << 20, "over_mb": 50, "url": "https://example.org"}), C + "running.json")
+
 @fraud("result.folder")
 def a_success_among_the_failed(h):
     doc = h.finish("running").doc

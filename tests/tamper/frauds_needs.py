@@ -213,6 +213,14 @@ def given_files_and_more_words(h):
     step.doc["claim"]["inputs"]["x"]["note"] = "--upload-pack=touch pwned"
     h.fraud(step, P + "then.json")
 
+@fraud("input.pinned")
+def given_files_of_a_store_that_the_task_did_not_leave_there(h):
+    pair(h, inputs={"x": {"task": "first"}})
+    left(h, "first", "a")
+    step = given(h, "a")
+    step.doc["claim"]["inputs"]["x"]["stored"] = 2000000
+    h.fraud(step, P + "then.json")
+
 @fraud("out.form")
 def files_whose_id_is_an_option(h):
     h.do(h.submit("first"))

@@ -91,6 +91,12 @@ def more_disk_than_there_is(h):
     h.fraud(h.claim("disk"), P + "disk.json")
 
 @fraud("node.room", grid="room")
+def files_in_a_store_that_it_has_not(h):
+    h.do(offers(h))
+    ask(h, "stored", inputs={"x": {"tree": "4b" * 20, "files": 1, "bytes": 130, "stored": 2000000}})
+    h.fraud(h.claim("stored"), P + "stored.json")
+
+@fraud("node.room", grid="room")
 def what_does_not_say_counts_too(h):
     h.do(offers(h, "n2", cpus=2))
     ask(h, "a", cpus=1)
