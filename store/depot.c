@@ -20,9 +20,8 @@
 #define WAIT_FIRST_MS 1000
 #define WAIT_MOST_MS 60000
 
-static int64_t seconds_of(const char *name, int64_t least, int64_t usual)
+static int64_t seconds_of(const char *said, int64_t least, int64_t usual)
 {
-	const char *said = getenv(name);
 	long long n = said && *said ? strtoll(said, NULL, 10) : -1;
 	return n >= least && n <= 86400 ? n : usual;
 }
@@ -95,7 +94,7 @@ static int run(const char *command, const char *word, const struct pointer *p, c
 	char *size = xasprintf("DGRID_STORE_SIZE=%lld", (long long)p->size);
 	char *line = xasprintf("%s \"$@\"", command), said[300] = "";
 	const char *argv[] = {"/bin/sh", "-c", line, "dgrid-store", word, p->oid, file, NULL}, *env[] = {size, NULL};
-	int64_t silence = seconds_of("DGRID_SILENCE_SECONDS", 1, 120);
+	int64_t silence = seconds_of(getenv("DGRID_SILENCE_SECONDS"), 1, 120);
 	struct proc_spec spec = {.argv = argv, .env = env, .quiet_ms = silence * 1000, .cap = 4096};
 	struct proc_result res = {0};
 	struct rlimit before;
@@ -201,7 +200,8 @@ static int take(const struct taking *t, const struct tree_file *f)
 		rc = err_set(t->e, ERR_OUTPUT, "cannot shut '%s': %s", file, strerror(errno));
 	rc = rc ? rc : depot_look(file, &p, t->e);
 	if (!rc && t->command &&
-	    (rc = depot_put(t->command, &p, file, seconds_of("DGRID_STORE_SECONDS", 0, PATIENCE_S) * 1000, t->e)))
+	    (rc = depot_put(t->command, &p, file, seconds_of(getenv("DGRID_STORE_SECONDS"), 0, PATIENCE_S) * 1000,
+			    t->e)))
 		err_wrap(t->e, "'%.100s'", f->path);
 	rc = rc ? rc : write_pointer(t, folder, name, f, &p);
 	if (!rc) {

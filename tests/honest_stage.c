@@ -595,8 +595,9 @@ void stage_end(struct attempt *a)
 /* ---- what tasks are given: it is there at once ---- */
 
 int inputs_open(struct inputs *all, const struct filestore *store, const struct engine *g, const char *below,
-		int64_t cache_mb, struct err *e)
+		int64_t cache_mb, const char *command, struct err *e)
 {
+	(void)command;
 	(void)all;
 	(void)store;
 	(void)g;
