@@ -276,3 +276,16 @@ once() { # NODE [OPTIONS]
 	"$DGRID" audit
 	[ -z "$(ls "$HOME/.cache/dgrid/lfs")" ]
 }
+
+@test "a checkpoint that is in a store is given as itself, to nodes with the store" {
+	"$DGRID" submit --id long --checkpoint --max-attempts 1 -- \
+		"if [ -e /in/.checkpoint/big.bin ]; then sha256sum </in/.checkpoint/big.bin; else $BIG >/out/big.bin; exit 1; fi"
+	once rich --store "$FOLDER"
+	ledger_has failed long
+	"$DGRID" retry long
+	once bare
+	ledger_has queue long
+	once rich --store "$FOLDER"
+	[ "$("$DGRID" logs long)" = "$SUM  -" ]
+	"$DGRID" audit
+}
