@@ -98,10 +98,10 @@ static const struct rule rules[RULE_N] = {
     [RULE_RESULT_FROZEN] = {"result.frozen",
 			    "no result is rewritten or removed: a finished task leaves only by a retry "
 			    "or into the archive"},
-    [RULE_OUT_FORM] = {"out.form",
-		       "`out` of a result is a tree's id, counts within the `out_mb` that the run was given, "
-		       "and the ref of its node and of a day from the run's end to the commit; of a "
-		       "disputed result it has no ref"},
+    [RULE_OUT_FORM] = {"out.form", "`out` of a result is a tree's id, counts within the `out_mb` that the run was "
+				   "given, with what a store has of it, "
+				   "and the ref of its node and of a day from the run's end to the commit; of a "
+				   "disputed result it has no ref"},
     [RULE_OUT_FALSE] = {"out.false",
 			"with `--objects`: the ref that `out` of a result names has that tree, of that run; one that "
 			"is no longer there is passed by"},

@@ -345,18 +345,18 @@ static int make_file(int folder, const char *name, bool executable, const char *
 }
 
 /* What is whole gets its name: over what stands there, or not. */
-static int give_name(struct writing *w, int folder, const char *made, const char *name)
+static int give_name(struct writing *w, int from, const char *made, int folder, const char *name)
 {
 	struct stat st;
 	if (w->mode == CHECKOUT_OVER)
-		return renameat(folder, made, folder, name);
-	if (!linkat(folder, made, folder, name, 0))
-		return unlinkat(folder, made, 0);
+		return renameat(from, made, folder, name);
+	if (!linkat(from, made, folder, name, 0))
+		return unlinkat(from, made, 0);
 	if (errno == EEXIST || !fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW)) {
 		errno = EEXIST;
 		return -1;
 	}
-	return renameat(folder, made, folder, name); /* a file system without hard links */
+	return renameat(from, made, folder, name); /* a file system without hard links */
 }
 
 /* name in folder: the text of a link, or what a file holds. Where something may stand, it has another name until it is
@@ -382,7 +382,7 @@ static void write_one(struct writing *w, const struct checkout_file *f, int fold
 	const char *made = fresh ? name : own;
 	if (f->link ? make_link(folder, made, bytes, len) : make_file(folder, made, f->executable, bytes, len))
 		trouble(w, f->path);
-	else if (!fresh && give_name(w, folder, made, name)) {
+	else if (!fresh && give_name(w, folder, made, folder, name)) {
 		trouble(w, f->path);
 		unlinkat(folder, made, 0);
 	}
@@ -398,12 +398,9 @@ int checkout_place(const struct checkout_file *f, const char *made, const char *
 	mode_t mask = umask(0);
 	umask(mask);
 	int folder = enter(&w, path, &name);
-	if (folder >= 0 && (chmod(made, (f->executable ? 0777 : 0666) & ~mask) ||
-			    (mode == CHECKOUT_OVER ? renameat(AT_FDCWD, made, folder, name)
-						   : linkat(AT_FDCWD, made, folder, name, 0))))
+	if (folder >= 0 &&
+	    (chmod(made, (f->executable ? 0777 : 0666) & ~mask) || give_name(&w, AT_FDCWD, made, folder, name)))
 		trouble(&w, f->path);
-	else if (folder >= 0 && mode != CHECKOUT_OVER)
-		unlink(made);
 	if (folder >= 0 && folder != w.top)
 		close(folder);
 	close(w.top);
