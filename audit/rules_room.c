@@ -76,7 +76,9 @@ static void judge(const struct rule_move *m, const struct json *task)
 		n = fit_room(&node, &c, &want, &load, found);
 		i = 0;
 	}
-	if (i < n) /* what is claimed ahead waits for room */
+	if (i < n && found[i].kind == FIT_STORE)
+		rule_say(m, RULE_NODE_ROOM, "%s %s", name, fit_words(&found[i], words));
+	else if (i < n) /* what is claimed ahead waits for room */
 		rule_say(m, RULE_NODE_ROOM, "of what %s offers %s", name, fit_words(&found[i], words));
 	fit_load_clear(&load);
 }

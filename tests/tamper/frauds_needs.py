@@ -213,7 +213,7 @@ def given_files_and_more_words(h):
     step.doc["claim"]["inputs"]["x"]["note"] = "--upload-pack=touch pwned"
     h.fraud(step, P + "then.json")
 
-@fraud("input.pinned")
+@fraud("input.pinned", "node.room")
 def given_files_of_a_store_that_the_task_did_not_leave_there(h):
     pair(h, inputs={"x": {"task": "first"}})
     left(h, "first", "a")
