@@ -520,7 +520,7 @@ static int keep_one(void *ctx, struct lot *lot, const struct selected *t, struct
 		const char *push[] = {"push", "--porcelain", "--no-verify", to, spec, NULL};
 		got = git_push_ref(&lot->store.git, push, ref, e);
 		free(spec);
-		if (got == PUSH_RACED && (rc = kept_before(to, ref, name, l.tree, e)) > 0) {
+		if (got == PUSH_RACED && (rc = kept_before(to, ref, name, v.l.tree, e)) > 0) {
 			rc = 0;
 			got = PUSH_LANDED;
 		} else if (got == PUSH_UNKNOWN)
@@ -583,7 +583,8 @@ const struct verb verb_files = {
 };
 const struct verb verb_get = {
     .name = "get",
-    .args = "[-o DIR] [--force] [--store CMD] [--quiet] ID [PATH]... | get [-o DIR] [--force] [--store CMD] [--quiet] [--flat] [--tasks | "
+    .args = "[-o DIR] [--force] [--store CMD] [--quiet] ID [PATH]... | get [-o DIR] [--force] [--store CMD] [--quiet] "
+	    "[--flat] [--tasks | "
 	    "SELECTION]... [ID]...",
     .summary = "fetches the files that tasks left in /out",
     .about = "Writes what a task left in /out to a folder named after it, or to DIR; with PATHs only those files and "
