@@ -13,9 +13,9 @@ struct left {			/* starts as {0} */
 };
 /* What the ledger says of it, at a revision or date (NULL: now). ERR_NOENT: it left none, or they were not kept;
  * ERR_RETRY: it has not ended. left_clear also after an error. */
+int left_find(const struct context *ctx, const char *at, const char *id, struct left *l, struct err *e);
 /* The same of a task that was found; its document stays where it is, as long as l is used. */
 int left_of(const struct json *doc, const char *id, const char *state, struct left *l, struct err *e);
-int left_find(const struct context *ctx, const char *at, const char *id, struct left *l, struct err *e);
 void left_clear(struct left *l);
 /* Of a remote a copy in the cache; of a folder it is the view that is read, and whose objects are borrowed. */
 int left_store(const struct context *ctx, bool sha256, struct filestore *store, struct err *e);
