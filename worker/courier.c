@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "store/places.h"
+#include "worker/dayref.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +16,9 @@
 #define LEND_BYTES (256LL << 10) /* of one push: a lost race sends it again */
 #define ENTRY_BYTES 100		 /* of a file's name, about */
 #define APART_MAX 64
-#define SHALLOW_MAX (1 << 20)
-#define OWN_REF "refs/sent" /* refs/sent/DAY/N: what the remote's ref had when we pushed last */
 
 struct courier {
 	const struct filestore *store;
-	const char *node;
 	struct outbox *outbox;
 	int64_t (*may)(void *);
 	void *ctx;
@@ -29,13 +27,12 @@ struct courier {
 	bool heads; /* the host takes no refs/dgrid/ */
 	bool alone; /* it declined several tasks' files together: one task a push finds out whose */
 	bool tried_heads;
-	bool lent;	/* the commit is the exchange's, until courier_settle */
-	bool cut;	/* the tip's parents are not here: git cannot tell from elsewhere that the commit follows it */
-	bool no_atomic; /* the host knows no push that is all or nothing */
+	bool lent;		  /* the commit is the exchange's, until courier_settle */
+	bool no_atomic;		  /* the host knows no push that is all or nothing */
 	unsigned apart, declined; /* so many pushes of its own first; how often in a row one with the ledger's was */
 	struct push_beside beside;
-	struct place_out place;
-	char tip[72], commit[72];
+	struct dayref ref;
+	char commit[72];
 	struct strs batch;	 /* nonces of the outcomes that the push is for */
 	int64_t wait_ms, tidied; /* tidied: bytes of the store when it was tidied last; 0: not yet */
 	unsigned pushes;
@@ -97,58 +94,13 @@ static void release(struct courier *c, struct outcome *i, const char *ref, const
 	outbox_save(c->outbox, i);
 }
 
-/* ---- what the ref has ---- */
-
-static char *own_ref(const struct courier *c)
-{
-	return xasprintf(OWN_REF "/%s/%d", c->place.day, c->place.number);
-}
-
-/* "COMMIT N": a ref of that day, the last one counts. */
-static void take_ref(void *ctx, const char *record)
-{
-	struct courier *c = ctx;
-	record += strspn(record, "\n"); /* of the record before */
-	size_t n = strcspn(record, " ");
-	long number = strtol(record + n, NULL, 10);
-	if (n >= sizeof c->tip || number < c->place.number)
-		return;
-	c->place.number = (int)number;
-	snprintf(c->tip, sizeof c->tip, "%.*s", (int)n, record);
-}
-
-/* What an earlier process pushed on that day. */
-static void look_up(struct courier *c)
-{
-	char *below = xasprintf(OWN_REF "/%s", c->place.day);
-	const char *args[] = {"for-each-ref", "--format=%(objectname) %(refname:lstrip=3)%00", below, NULL};
-	struct err e;
-	/* Where that fails, the first push is refused, and another ref begun. */
-	git_records(&c->store->git, args, take_ref, c, &e);
-	free(below);
-	char *path = xasprintf("%s/shallow", c->store->git.dir);
-	struct buf cuts = {0};
-	c->cut = c->tip[0] && !file_read(path, SHALLOW_MAX, &cuts, &e) && strstr(cuts.data ? cuts.data : "", c->tip);
-	buf_clear(&cuts);
-	free(path);
-}
-
-/* The day's ref. What an earlier process pushed there is looked up at the start alone: it takes git. */
-static void take_place(struct courier *c, bool look)
-{
-	char day[11];
-	place_day(clock_now(), day);
-	if (!strcmp(day, c->place.day))
-		return;
-	c->place = (struct place_out){.number = 1};
-	snprintf(c->place.day, sizeof c->place.day, "%s", day);
-	snprintf(c->place.node, sizeof c->place.node, "%s", c->node);
-	c->tip[0] = 0;
-	if (look)
-		look_up(c);
-}
-
 /* ---- one push ---- */
+
+static void forget(struct courier *c)
+{
+	c->commit[0] = 0;
+	strs_clear(&c->batch);
+}
 
 static void landed(struct courier *c, const char *ref)
 {
@@ -170,7 +122,7 @@ static void settle(void *ctx, const struct proc_result *res)
 {
 	struct courier *c = ctx;
 	char ref[PLACE_MAX];
-	place_out_name(ref, &c->place, c->heads);
+	place_out_name(ref, &c->ref.place, c->heads);
 	if (res->end != PROC_EXITED || res->code) /* then the next process begins another ref */
 		log_at(LOG_WARN, "outputs", "git update-ref: %.200s", res->err.data ? res->err.data : "");
 	landed(c, ref);
@@ -184,12 +136,12 @@ static void note(struct courier *c)
 {
 	struct buf input = {0};
 	struct err e;
-	char *own = own_ref(c);
+	char *own = dayref_own(&c->ref);
 	const char *args[] = {"update-ref", "--stdin", NULL};
 	if (c->tried_heads)
 		log_at(LOG_INFO, "outputs", "the host refuses refs/dgrid/: using branches instead");
-	c->tried_heads = c->cut = false;
-	snprintf(c->tip, sizeof c->tip, "%s", c->commit);
+	c->tried_heads = c->ref.cut = false;
+	snprintf(c->ref.tip, sizeof c->ref.tip, "%s", c->commit);
 	buf_addf(&input, "update %s %s\n", own, c->commit);
 	for (size_t k = 0; k < c->batch.n; k++)
 		buf_addf(&input, "delete " FILESTORE_HELD "/%s\n", c->batch.v[k]);
@@ -199,45 +151,21 @@ static void note(struct courier *c)
 	free(own);
 }
 
-/* "OID<tab>REF" a line, of the day's refs at the remote: on with the first number that is free. */
 static void numbered(void *ctx, const struct proc_result *res)
 {
 	struct courier *c = ctx;
-	const char *lines = res->end == PROC_EXITED && !res->code && res->out.data ? res->out.data : "";
-	size_t n = 2, was = (size_t)c->place.number, free_one = 1;
-	for (const char *p = lines; *p; p++)
-		n += *p == '\n';
-	bool *taken = xcalloc(n + 1, sizeof *taken);
-	for (const char *line = lines; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		char ref[PLACE_MAX];
-		struct place_out at;
-		if (sscanf(line, "%*s %175s", ref) == 1 && place_out_parse(ref, &at) && (size_t)at.number < n)
-			taken[at.number] = true;
-	}
-	while (taken[free_one])
-		free_one++;
-	free(taken);
-	c->place.number = (int)(*lines ? free_one : was + 1);
-	log_at(LOG_INFO, "outputs", "ref %zu of today has what this node did not bring: going on with %d", was,
-	       c->place.number);
+	dayref_went_on(&c->ref, res);
 	later(c, 0);
 }
 
-/* A store of ours that was lost had begun this one, an earlier process did not live to note what it pushed, or it is
- * somebody else's. */
+/* A store of ours that was lost had begun this one, or it is somebody else's. */
 static void begin_another(struct courier *c)
 {
 	struct err e;
-	char *plain = xasprintf(PLACE_OUT "/%s/%s/*", c->place.day, c->node),
-	     *heads = xasprintf(PLACE_HEADS "out/%s/%s/*", c->place.day, c->node);
-	const char *args[] = {"ls-remote", "origin", plain, heads, NULL};
-	c->tip[0] = c->commit[0] = 0;
-	c->cut = false;
-	strs_clear(&c->batch);
-	if (!git_start(&c->store->git, args, c, numbered, &e))
+	c->busy = true;
+	forget(c);
+	if (!dayref_go_on(&c->ref, c, numbered, &e))
 		trouble(c, e.msg);
-	free(plain);
-	free(heads);
 }
 
 static void pushed(void *ctx, const struct proc_result *res)
@@ -245,7 +173,7 @@ static void pushed(void *ctx, const struct proc_result *res)
 	struct courier *c = ctx;
 	struct err e = {0};
 	char ref[PLACE_MAX];
-	place_out_name(ref, &c->place, c->heads);
+	place_out_name(ref, &c->ref.place, c->heads);
 	switch (git_push_outcome_of(res, ref, &e)) {
 	case PUSH_LANDED:
 		c->apart -= c->apart > 0;
@@ -288,7 +216,7 @@ static void push(struct courier *c)
 {
 	struct err e;
 	char ref[PLACE_MAX];
-	place_out_name(ref, &c->place, c->heads);
+	place_out_name(ref, &c->ref.place, c->heads);
 	char *spec = xasprintf("%s:%s", c->commit, ref);
 	const char *args[] = {"-c", "core.bigFileThreshold=1m", "push", "--porcelain", "--no-verify", "origin", spec,
 			      NULL};
@@ -333,7 +261,7 @@ static void made_tree(void *ctx, const struct proc_result *res)
 	json_set(doc, "schema", json_new_int(1));
 	json_set(doc, "tasks", tasks);
 	json_write(&text, doc, 0);
-	const char *args[] = {"commit-tree", "-F", "-", tree, c->tip[0] ? "-p" : NULL, c->tip, NULL};
+	const char *args[] = {"commit-tree", "-F", "-", tree, c->ref.tip[0] ? "-p" : NULL, c->ref.tip, NULL};
 	if (!tree[0]) {
 		strs_clear(&c->batch);
 		trouble(c, res->err.data ? res->err.data : "git mktree failed");
@@ -381,7 +309,7 @@ static void make(struct courier *c, const struct buf *entries)
 static bool offer(struct courier *c)
 {
 	int64_t bytes = 0;
-	bool any = false, may = !c->busy && !c->commit[0] && !c->alone && !c->apart && !c->no_atomic && !c->cut;
+	bool any = false, may = !c->busy && !c->commit[0] && !c->alone && !c->apart && !c->no_atomic && !c->ref.cut;
 	for (const struct outcome *i = c->outbox->first; i; i = i->next) {
 		const struct json *out = i->waits ? out_of(i) : NULL;
 		any = any || out;
@@ -410,7 +338,7 @@ static void begin(void *ctx)
 		push(c);
 		return;
 	}
-	take_place(c, false);
+	dayref_take(&c->ref, false);
 	strs_clear(&c->batch);
 	choose(c, &entries);
 	if (c->batch.n)
@@ -448,12 +376,6 @@ static void take_back(struct courier *c, bool along)
 		set_ref(i, NULL);
 		i->along = along;
 	}
-}
-
-static void forget(struct courier *c)
-{
-	c->commit[0] = 0;
-	strs_clear(&c->batch);
 }
 
 /* Without those that wait for their files. */
@@ -509,7 +431,7 @@ size_t courier_lend(struct courier *c, struct ledger_change *v, size_t n, struct
 	if (!c->batch.n)
 		goto out;
 	if (good && know_objects(c)) {
-		take_place(c, false);
+		dayref_take(&c->ref, false);
 		c->lent = true;
 		make(c, &entries);
 		while (c->busy && !c->commit[0])
@@ -523,7 +445,7 @@ size_t courier_lend(struct courier *c, struct ledger_change *v, size_t n, struct
 		courier_go(c);
 		goto out;
 	}
-	place_out_name(ref, &c->place, c->heads);
+	place_out_name(ref, &c->ref.place, c->heads);
 	for (size_t k = 0; k < c->batch.n; k++)
 		set_ref(find(c, c->batch.v[k]), ref);
 	b->sent = false;
@@ -589,7 +511,8 @@ struct courier *courier_start(const struct filestore *store, const char *node, s
 			      int64_t (*may)(void *ctx), void *ctx)
 {
 	struct courier *c = xcalloc(1, sizeof *c);
-	*c = (struct courier){.store = store, .node = node, .outbox = outbox, .may = may, .ctx = ctx};
+	*c = (struct courier){
+	    .store = store, .ref = {.store = store, .node = node}, .outbox = outbox, .may = may, .ctx = ctx};
 	return c;
 }
 
@@ -623,7 +546,7 @@ static void let_go(const struct courier *c)
 
 void courier_recall(struct courier *c)
 {
-	take_place(c, true);
+	dayref_take(&c->ref, true);
 	for (struct outcome *i = c->outbox->first; i; i = i->next) {
 		char *held = xasprintf(FILESTORE_HELD "/%s", i->nonce), tree[72];
 		const char *said = json_str(out_of(i), "tree");
@@ -645,9 +568,9 @@ void courier_tidy(struct courier *c)
 	struct err e;
 	if (c->busy || c->commit[0] || filestore_bytes(c->store) < c->tidied + TIDY_BYTES)
 		return;
-	if (filestore_tidy(c->store, c->tip, &e))
+	if (filestore_tidy(c->store, c->ref.tip, &e))
 		log_at(LOG_WARN, "outputs", "%s", e.msg);
-	c->cut = c->tip[0] != 0;
+	c->ref.cut = c->ref.tip[0] != 0;
 	c->tidied = filestore_bytes(c->store);
 }
 
