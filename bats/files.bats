@@ -232,6 +232,35 @@ all_there() { # N
 	"$DGRID" audit
 }
 
+@test "what a node brought to one grid goes into no other, and one that was made anew or restored gets its files" {
+	local other=$T/other.git
+	works() { "$DGRID" --repo "$1" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/w1" 2>>"$T/log"; } # REPOSITORY
+	submit() { "$DGRID" --repo "$1" submit --id "$2" -- "echo $2 >/out/f; head -c 300000 /dev/urandom >/out/$3"; }    # REPOSITORY ID FILE
+	submit "$ORIGIN" private large
+	works "$ORIGIN"
+	"$DGRID" init --bare "$other"
+	submit "$other" public large
+	works "$other"
+	[ "$("$DGRID" --repo "$other" get public f -o -)" = public ]
+	[ "$(git -C "$other" rev-list --count --glob=refs/dgrid/out)" = 1 ]
+	! git -C "$other" rev-list --objects --all | grep private || false
+	# Made anew where it was; and the branch alone restored. The node's copy has no parents of what it pushed last.
+	for how in anew restored; do
+		git -C "$T/w1/store.git" rev-parse "$(git -C "$T/w1/store.git" for-each-ref --format='%(objectname)' refs/sent | tail -n 1)" >"$T/w1/store.git/shallow"
+		if [[ $how == anew ]]; then
+			rm -rf "$other"
+			"$DGRID" init --bare "$other"
+		else
+			git -C "$other" for-each-ref --format='delete %(refname)' refs/dgrid | git -C "$other" update-ref --stdin
+		fi
+		submit "$other" "$how" small
+		works "$other"
+		[ "$("$DGRID" --repo "$other" get "$how" f -o -)" = "$how" ]
+	done
+	"$DGRID" --repo "$other" audit
+	! grep -q 'is lost' "$T/log"
+}
+
 @test "numbers of outputs that somebody else has begun are passed by at once" {
 	one=$(tgit -C "$ORIGIN" commit-tree -m one "$(git -C "$ORIGIN" mktree </dev/null)")
 	for i in {1..400}; do echo "create refs/dgrid/out/$TODAY/$NODE/$i $one"; done | git -C "$ORIGIN" update-ref --stdin

@@ -27,8 +27,9 @@ struct courier {
 	bool heads; /* the host takes no refs/dgrid/ */
 	bool alone; /* it declined several tasks' files together: one task a push finds out whose */
 	bool tried_heads;
-	bool lent;		  /* the commit is the exchange's, until courier_settle */
-	bool no_atomic;		  /* the host knows no push that is all or nothing */
+	bool doubted;	/* before a decline is believed, the remote is asked whether its ref is as we left it */
+	bool lent;	/* the commit is the exchange's, until courier_settle */
+	bool no_atomic; /* the host knows no push that is all or nothing */
 	unsigned apart, declined; /* so many pushes of its own first; how often in a row one with the ledger's was */
 	struct push_beside beside;
 	struct dayref ref;
@@ -151,20 +152,32 @@ static void note(struct courier *c)
 	free(own);
 }
 
-static void numbered(void *ctx, const struct proc_result *res)
+static void heard(struct courier *c, const struct proc_result *res, bool taken)
 {
-	struct courier *c = ctx;
-	dayref_went_on(&c->ref, res);
-	later(c, 0);
+	if (dayref_told(&c->ref, res, taken))
+		trouble(c, res->err.data && res->err.data[0] ? res->err.data : "git ls-remote failed");
+	else
+		later(c, 0);
 }
 
-/* A store of ours that was lost had begun this one, or it is somebody else's. */
-static void begin_another(struct courier *c)
+static void heard_taken(void *ctx, const struct proc_result *res)
+{
+	heard(ctx, res, true);
+}
+
+static void heard_doubt(void *ctx, const struct proc_result *res)
+{
+	heard(ctx, res, false);
+}
+
+/* taken: a store of ours that was lost had begun this one, or it is somebody else's. Else: is it still as we left it?
+ */
+static void ask(struct courier *c, bool taken)
 {
 	struct err e;
 	c->busy = true;
 	forget(c);
-	if (!dayref_go_on(&c->ref, c, numbered, &e))
+	if (!dayref_ask(&c->ref, c, taken ? heard_taken : heard_doubt, &e))
 		trouble(c, e.msg);
 }
 
@@ -180,7 +193,7 @@ static void pushed(void *ctx, const struct proc_result *res)
 		note(c);
 		return;
 	case PUSH_RACED:
-		begin_another(c);
+		ask(c, true);
 		return;
 	case PUSH_UNKNOWN: /* the same commit once more: if it is there, that is fine */
 		trouble(c, e.msg);
@@ -203,6 +216,13 @@ static void pushed(void *ctx, const struct proc_result *res)
 		later(c, 0);
 		return;
 	}
+	if (c->ref.tip[0] && !c->doubted) { /* it may be another repository now */
+		c->doubted = c->ref.doubt = true;
+		forget(c);
+		later(c, 0);
+		return;
+	}
+	c->doubted = false;
 	struct outcome *i = c->batch.n ? find(c, c->batch.v[0]) : NULL;
 	char *why = xasprintf("declined by the host: %.300s", e.msg);
 	strs_clear(&c->batch);
@@ -309,7 +329,8 @@ static void make(struct courier *c, const struct buf *entries)
 static bool offer(struct courier *c)
 {
 	int64_t bytes = 0;
-	bool any = false, may = !c->busy && !c->commit[0] && !c->alone && !c->apart && !c->no_atomic && !c->ref.cut;
+	bool any = false,
+	     may = !c->busy && !c->commit[0] && !c->alone && !c->apart && !c->no_atomic && !c->ref.cut && !c->ref.doubt;
 	for (const struct outcome *i = c->outbox->first; i; i = i->next) {
 		const struct json *out = i->waits ? out_of(i) : NULL;
 		any = any || out;
@@ -341,7 +362,9 @@ static void begin(void *ctx)
 	dayref_take(&c->ref, false);
 	strs_clear(&c->batch);
 	choose(c, &entries);
-	if (c->batch.n)
+	if (c->batch.n && c->ref.doubt)
+		ask(c, false);
+	else if (c->batch.n)
 		make(c, &entries);
 	buf_clear(&entries);
 }
@@ -498,7 +521,7 @@ bool courier_settle(struct courier *c)
 	forget(c);
 	if (taken) {
 		c->busy = true;
-		begin_another(c);
+		ask(c, true);
 	}
 	if (apart)
 		went_apart(c);

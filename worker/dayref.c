@@ -52,19 +52,18 @@ void dayref_take(struct dayref *r, bool look)
 	snprintf(r->place.day, sizeof r->place.day, "%s", day);
 	snprintf(r->place.node, sizeof r->place.node, "%s", r->node);
 	r->tip[0] = 0;
-	r->cut = false;
+	r->cut = r->doubt = false;
 	if (look)
 		look_up(r);
+	r->doubt = r->tip[0] != 0;
 }
 
-struct proc *dayref_go_on(struct dayref *r, void *ctx, void (*on_end)(void *ctx, const struct proc_result *res),
-			  struct err *e)
+struct proc *dayref_ask(const struct dayref *r, void *ctx, void (*on_end)(void *ctx, const struct proc_result *res),
+			struct err *e)
 {
 	char *plain = xasprintf(PLACE_OUT "/%s/%s/*", r->place.day, r->node),
 	     *heads = xasprintf(PLACE_HEADS "out/%s/%s/*", r->place.day, r->node);
 	const char *args[] = {"ls-remote", "origin", plain, heads, NULL};
-	r->tip[0] = 0;
-	r->cut = false;
 	struct proc *p = git_start(&r->store->git, args, ctx, on_end, e);
 	free(plain);
 	free(heads);
@@ -72,23 +71,35 @@ struct proc *dayref_go_on(struct dayref *r, void *ctx, void (*on_end)(void *ctx,
 }
 
 /* "OID<tab>REF" a line */
-void dayref_went_on(struct dayref *r, const struct proc_result *res)
+int dayref_told(struct dayref *r, const struct proc_result *res, bool taken)
 {
-	const char *lines = res->end == PROC_EXITED && !res->code && res->out.data ? res->out.data : "";
+	const char *lines = res->out.data ? res->out.data : "";
 	size_t n = 2, was = (size_t)r->place.number, free_one = 1;
+	bool same = false;
+	if (res->end != PROC_EXITED || res->code)
+		return -1;
 	for (const char *p = lines; *p; p++)
 		n += *p == '\n';
-	bool *taken = xcalloc(n + 1, sizeof *taken);
+	bool *used = xcalloc(n + 1, sizeof *used);
 	for (const char *line = lines; *line; line += strcspn(line, "\n"), line += *line == '\n') {
-		char ref[PLACE_MAX];
+		char oid[72], ref[PLACE_MAX];
 		struct place_out at;
-		if (sscanf(line, "%*s %175s", ref) == 1 && place_out_parse(ref, &at) && (size_t)at.number < n)
-			taken[at.number] = true;
+		if (sscanf(line, "%71s %175s", oid, ref) != 2 || !place_out_parse(ref, &at))
+			continue;
+		same = same || ((size_t)at.number == was && !strcmp(oid, r->tip));
+		if ((size_t)at.number < n)
+			used[at.number] = true;
 	}
-	while (taken[free_one])
+	while (used[free_one])
 		free_one++;
-	free(taken);
-	r->place.number = (int)(*lines ? free_one : was + 1);
-	log_at(LOG_INFO, "outputs", "ref %zu of today has what this node did not bring: going on with %d", was,
+	free(used);
+	r->doubt = false;
+	if (same && !taken)
+		return 0;
+	r->tip[0] = 0;
+	r->cut = false;
+	r->place.number = (int)free_one;
+	log_at(LOG_INFO, "outputs", "ref %zu of today has not what this node brought last: going on with %d", was,
 	       r->place.number);
+	return 0;
 }
