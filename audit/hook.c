@@ -336,7 +336,8 @@ static bool judge_place(struct push *p, const char *ref, const char *old, const 
 		judge_in(p, ref, checkpoint.tree, new);
 	else if (!place_keep_parse(ref, &name))
 		return false;
-	else if (!is_zero(old) && strcmp(old, new) != 0)
+	/* who deletes may say any old id */
+	else if (is_zero(new) || (!is_zero(old) && strcmp(old, new) != 0))
 		refuse(p, "ref.keep", NULL, ref,
 		       "is kept for good: no push changes or deletes it (who has the repository itself may: "
 		       "git -c core.hooksPath=/dev/null update-ref -d)");

@@ -132,9 +132,10 @@ static const struct rule rules[RULE_N] = {
 			"what a commit claims is within what its node offers, beside all else that the node holds: "
 			"processors, memory, disk and each resource (what is claimed `ahead` waits for room; a node "
 			"file without `offer` is not judged)"},
-    [RULE_BUILD_ORDER] = {"build.order",
-			  "with `require_signed_tasks` a signed order to build an image comes within a day of its "
-			  "`ordered_at`, and is newer than the one that it replaces"},
+    [RULE_BUILD_ORDER] =
+	{"build.order",
+	 "with `require_signed_tasks` a signed order to build an image comes within a day of its "
+	 "`ordered_at`, by the newest date so far, and is newer than those that stood there in that day"},
     [RULE_SCHEDULE_FIRE] = {"schedule.fire",
 			    "a node changes of a schedule only `last`, forward, to an instant of its `cron` that has "
 			    "come, and queues exactly "
@@ -564,15 +565,18 @@ bool rule_fields(const struct rule_move *m, enum field_doc kind, const struct js
 	return false;
 }
 
-const struct grid_config *rule_settings(const struct rule_move *m, size_t n, int64_t at)
+const struct grid_config *rule_config(struct rules *r, size_t n, int64_t since)
 {
-	struct rules *r = m->rules;
-	int64_t since = at - SETTINGS_SLACK_SECONDS;
 	if (n > r->world.n_past && r->older_settings && (!r->asked_since || since < r->asked_since)) {
 		r->asked_since = since;
 		r->older_settings(r->ctx, since);
 	}
 	return world_config(&r->world, n, since);
+}
+
+const struct grid_config *rule_settings(const struct rule_move *m, size_t n, int64_t at)
+{
+	return rule_config(m->rules, n, at - SETTINGS_SLACK_SECONDS);
 }
 
 bool rule_limits_required(const struct rule_move *m, int64_t at)

@@ -238,8 +238,9 @@ bool rule_named(const struct rule_commit *c);
 bool rule_own(const struct rule_move *m); /* the commit is that of the claim's node */
 /* Tells of a member that dgrid does not write, or not so. False: there is one. */
 bool rule_fields(const struct rule_move *m, enum field_doc kind, const struct json *doc);
-/* The nth of the settings that may have been known at a time (UTC seconds), or later: 0 is those of now. NULL: no more.
- */
+/* The nth of the settings that held at a time (UTC seconds), or later: 0 is those of now. NULL: no more. */
+const struct grid_config *rule_config(struct rules *r, size_t n, int64_t since);
+/* The same of those that a node may have known then. */
 const struct grid_config *rule_settings(const struct rule_move *m, size_t n, int64_t at);
 /* Did require_limits hold by all of them? */
 bool rule_limits_required(const struct rule_move *m, int64_t at);

@@ -61,25 +61,39 @@ static void judge_other(struct rules *r, const struct rule_commit *c, const stru
 			rule_tell(r, notices[i].notice, c, ch->path, "%s by %s", rule_done_to(ch), c->who);
 }
 
-/* Who has no key puts back no order that was signed before, here or in another grid of its signer's. */
-static void judge_orders(const struct rules *r, const struct rule_commit *c, const struct rule_change *ch,
-			 const struct grid_config *before)
+/* The newest order for that image in the settings of the day before: it may have been taken out since. */
+static int64_t newest_order(struct rules *r, const char *image, int64_t since)
 {
-	const struct grid_config *now = &r->world.config;
+	const struct grid_config *before;
+	int64_t newest = 0;
+	for (size_t n = 1; (before = rule_config(r, n, since)); n++) {
+		int64_t at = json_time(config_build_order(before, image), "ordered_at");
+		newest = at > newest ? at : newest;
+	}
+	return newest;
+}
+
+/* Who has no key puts back no order that was signed before, here or in another grid of its signer's. Whoever pushes
+ * dates his commit as he likes, so the newest time that is known counts. */
+static void judge_orders(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
+{
+	const struct grid_config *now = &r->world.config, *before = world_config(&r->world, 1, 0);
+	int64_t came = c->at > r->world.newest ? c->at : r->world.newest;
+	came = r->now > came ? r->now : came;
 	for (int i = 0; now->images[i] && now->require_signed_tasks; i++) {
 		const struct json *order = now->builds[i],
 				  *was = before ? config_build_order(before, now->images[i]) : NULL;
 		int64_t at = json_time(order, "ordered_at");
 		if (!json_get(order, "signatures") || (was && rule_same(was, order)))
 			continue;
-		if (!at || at < c->at - ORDER_DAY_SECONDS || at > c->at + rule_tolerance(r))
+		if (!at || at < came - ORDER_DAY_SECONDS || at > came + rule_tolerance(r))
 			rule_tell(r, RULE_BUILD_ORDER, c, ch->path,
 				  "the order to build %.100s was not made in the day before (dgrid image --build makes "
 				  "one anew)",
 				  now->images[i]);
-		else if (at <= json_time(was, "ordered_at"))
+		else if (at <= newest_order(r, now->images[i], came - ORDER_DAY_SECONDS))
 			rule_tell(r, RULE_BUILD_ORDER, c, ch->path,
-				  "the order to build %.100s is older than the one that it replaces", now->images[i]);
+				  "the order to build %.100s is not newer than one that stood there", now->images[i]);
 	}
 }
 
@@ -93,7 +107,7 @@ void rules_settings(struct rules *r, const struct rule_commit *c, const struct r
 		world_settings(&r->world, ch->new_mode ? ch->new.bytes : NULL, ch->new.len, c->at);
 		valid = !r->world.unread;
 		if (valid && ch->new_mode && c->parent[0])
-			judge_orders(r, c, ch, world_config(&r->world, 1, 0));
+			judge_orders(r, c, ch);
 	}
 	if (c->parent[0])
 		rule_tell(r, NOTICE_SETTINGS, c, ch->path, "%s by %s%s%s%s", rule_done_to(ch), c->who,

@@ -229,6 +229,11 @@ raw() {
 	run ! git -C "$ORIGIN" rev-parse -q --verify refs/dgrid/out/2020-01-01/n1/1
 	# What is kept stays, and an input that a task has yet to be given.
 	refused ref.keep origin :refs/dgrid/keep/run-1
+	# A client may say of what it deletes that nothing stands there: git deletes it all the same.
+	z=$(printf '%040d' 0)
+	line="$z $z refs/dgrid/keep/run-1"
+	printf '%04x%s\0 report-status%s' $((${#line} + 19)) "$line" 0000 | git receive-pack "$ORIGIN" >"$T/said" 2>&1 || true
+	grep -aq 'ng refs/dgrid/keep/run-1 pre-receive hook declined' "$T/said"
 	refused ref.keep origin "+$two:refs/dgrid/keep/run-1"
 	echo data >"$T/data"
 	"$DGRID" submit --id uses --input "$T/data" -- 'cat /in/data'

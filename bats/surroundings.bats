@@ -15,7 +15,7 @@ once() { # NODE WORKDIR [OPTIONS]
 	"$DGRID" worker --node-id "$1" --engine bwrap --once --work-dir "$T/$2" "${@:3}" 2>>"$T/$2.log"
 }
 
-@test "a result belongs to its node: under another name the worker leaves it where it is and says so" {
+@test "a result belongs to its node and its grid: under another name the worker leaves it where it is and says so" {
 	"$DGRID" submit --id held -- 'sleep 1; echo once'
 	spawn "$T/w.log" "$DGRID" worker --node-id old --engine bwrap --work-dir "$T/w"
 	wait_until 20 ledger_has in_progress held
@@ -32,6 +32,10 @@ once() { # NODE WORKDIR [OPTIONS]
 	grep -q "is how old's run of held ended, and this node is new.*--node-id old" "$T/w.log"
 	[ -n "$(find "$T/w/results" -name '*.json')" ]
 	"$DGRID" audit
+	"$DGRID" init --bare "$T/elsewhere.git"
+	"$DGRID" --repo "$T/elsewhere.git" worker --node-id old --engine bwrap --once --work-dir "$T/w" 2>>"$T/w.log"
+	grep -q "is how a run of held in the grid $ORIGIN ended; it is left where it is.*--repo $ORIGIN with this --work-dir" "$T/w.log"
+	[ -n "$(find "$T/w/results" -name '*.json')" ]
 	once old w --take-over # it was alive a moment ago
 	ledger_has completed held
 	[ "$(ledger_json completed held | jq -r '.result.node, (.attempts | length)')" = $'old\n1' ]

@@ -801,7 +801,7 @@ static void begin(void)
 		n->slots.fit = &n->fit;
 		n->slots.outputs = &no_folders; /* leave_files plays them */
 		n->slots.node = n->chooser.node = &n->room;
-		if (outbox_open(&n->outbox, outbox, n->a.id, &e)) {
+		if (outbox_open(&n->outbox, outbox, n->a.id, "grid", &e)) {
 			fprintf(stderr, "honest: %s\n", e.msg);
 			exit(70);
 		}

@@ -49,8 +49,17 @@ static enum loaded load(struct outbox *o, const char *name, struct err *e)
 	struct json *j = rc ? NULL : json_parse(b.data ? b.data : "", b.len, &je);
 	const char *id = json_str(j, "task_id"), *nonce = json_str(j, "nonce"), *status = json_str(j, "status"),
 		   *reason = json_str(j, "reason"), *node = owner(j);
+	const char *grid = json_str(j, "grid"); /* 0.1.0 wrote none */
 	enum loaded got = rc && e->class != ERR_DATA ? LOADED_ERROR : LOADED_NOT;
-	if (id && nonce && status && node && strcmp(node, o->node) != 0) {
+	if (id && nonce && status && grid && strcmp(grid, o->grid) != 0) {
+		got = LOADED_FOREIGN;
+		log_at(
+		    LOG_ERROR, "outbox",
+		    "%s/%s is how a run of %.64s in the grid %.300s ended; it is left where it is. To record it: dgrid "
+		    "worker --once --repo %.300s with this --work-dir (a grid that moved: put its new address there as "
+		    "\"grid\")",
+		    o->dir, name, id, grid, grid);
+	} else if (id && nonce && status && node && strcmp(node, o->node) != 0) {
 		got = LOADED_FOREIGN;
 		log_at(LOG_ERROR, "outbox",
 		       "%s/%s is how %.64s's run of %.64s ended, and this node is %s; it is left where it is. To "
@@ -86,10 +95,11 @@ static void take_name(void *ctx, const char *name)
 		strs_add(ctx, name);
 }
 
-int outbox_open(struct outbox *o, const char *dir, const char *node, struct err *e)
+int outbox_open(struct outbox *o, const char *dir, const char *node, const char *url, struct err *e)
 {
 	struct strs names = {0};
-	*o = (struct outbox){.dir = xstrdup(dir), .node = xstrdup(node)};
+	*o = (struct outbox){.dir = xstrdup(dir), .node = xstrdup(node), .grid = xstrdup(url)};
+	git_redact(o->grid);
 	int rc = file_mkdirs(dir, e);
 	if (!rc)
 		rc = file_names(dir, take_name, &names, e);
@@ -114,6 +124,7 @@ int outbox_save(struct outbox *o, const struct outcome *item)
 	json_set(j, "nonce", json_new_str(item->nonce));
 	json_set(j, "status", json_new_str(item->status));
 	json_set(j, "node", json_new_str(o->node));
+	json_set(j, "grid", json_new_str(o->grid));
 	if (item->reason[0])
 		json_set(j, "reason", json_new_str(item->reason));
 	if (item->retry_at)
@@ -475,5 +486,6 @@ void outbox_clear(struct outbox *o)
 	}
 	free(o->dir);
 	free(o->node);
+	free(o->grid);
 	*o = (struct outbox){0};
 }

@@ -25,7 +25,7 @@ struct outcome {
 	uint64_t landed_then;		    /* the outbox's, when it was refused first */
 };
 struct outbox {
-	char *dir, *node;
+	char *dir, *node, *grid;
 	struct outcome *first;
 	size_t n;
 	size_t width;	 /* at most so many in one commit; 0: all */
@@ -34,9 +34,9 @@ struct outbox {
 	uint64_t voted, completed,
 	    failed; /* runs of tasks that other nodes run too: votes, and those that decided one */
 };
-/* Makes dir and takes in what an earlier process of this node left there. Another node's stay for it and are logged, as
- * files are that cannot be understood; one that cannot be read is an error. */
-int outbox_open(struct outbox *o, const char *dir, const char *node, struct err *e);
+/* Makes dir and takes in what an earlier process of this node left there. Another node's, or another grid's, stay for
+ * it and are logged, as files are that cannot be understood; one that cannot be read is an error. url: of the grid. */
+int outbox_open(struct outbox *o, const char *dir, const char *node, const char *url, struct err *e);
 /* Takes over item (allocated). When the disk refuses it, it is kept in memory and that is logged; returns -1 then. */
 int outbox_add(struct outbox *o, struct outcome *item);
 /* The node has checked itself. What could not be started here, though the node can start something, is its task's

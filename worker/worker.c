@@ -308,7 +308,7 @@ static int read_settings(struct worker *w, struct start *s, struct err *e)
 static int open_results(struct worker *w, struct start *s, struct err *e)
 {
 	char *results = xasprintf("%s/results", w->o->work_dir);
-	int rc = outbox_open(&w->outbox, results, w->o->node_id, e);
+	int rc = outbox_open(&w->outbox, results, w->o->node_id, w->o->url, e);
 	(void)s;
 	free(results);
 	return rc;

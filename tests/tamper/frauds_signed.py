@@ -61,6 +61,24 @@ def an_order_to_build_put_back(h):
     h.do(ordered(h, "b", h.now))
     h.fraud(ordered(h, "a", was))
 
+@fraud("build.order", grid="signed_tasks")
+def an_order_to_build_put_back_after_it_was_taken_out(h):
+    was = h.now
+    h.do(ordered(h, "a", was))
+    h.now += 60
+    h.do(ordered(h, "b", h.now))
+    h.now += 60
+    h.do(h.person({"grid.json": {**h.doc("grid.json"), "images": ["alpine:3.20", "debian:12"]}}))
+    h.now += 60
+    h.fraud(ordered(h, "a", was))
+
+@fraud("build.order", grid="signed_tasks")
+def an_order_to_build_of_days_ago_in_a_commit_that_is_dated_back(h):
+    h.do(h.claim("sealed"))
+    at, h.now = h.now, h.now - 2 * 86400
+    h.fraud(ordered(h, "a", h.now - 60))
+    h.now = at
+
 @fraud("task.signed", grid="signed_tasks")
 def a_task_that_nobody_signed(h):
     h.fraud(h.claim("queued"), P + "queued.json")
