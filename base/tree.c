@@ -296,7 +296,7 @@ int tree_open(int folder, const char *path, struct err *e)
 	if (at < 0)
 		return -1;
 	if (fd < 0)
-		err_set(e, ERR_UNAVAILABLE, "cannot read '%s': %s", path, strerror(errno));
+		err_set(e, errno == EACCES ? ERR_PERM : ERR_UNAVAILABLE, "cannot read '%s': %s", path, strerror(errno));
 	close(at);
 	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode))) {
 		err_set(e, ERR_UNAVAILABLE, "'%s' is no regular file any more", path);

@@ -171,6 +171,12 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	cd sub
 	"$DGRID" submit --id dirty --checkout --dirty -- 'cat sub/link'
 	"$DGRID" submit --id old --checkout=trunk --workdir src -- 'cat sub/link; echo x >>src.txt'
+	head -c 3000000 /dev/zero >large
+	tgit add large
+	"$DGRID" config tmp_mb 2
+	run -65 "$DGRID" submit --id no --checkout --dirty -- true
+	[[ "$output" == *'workdir: "src" has 3000'*' bytes, and the script begins in a copy of it in /tmp (expected at most 2 MB, tmp_mb of grid.json)'* ]]
+	"$DGRID" config tmp_mb 64
 	cd "$T"
 	run -66 "$DGRID" submit --checkout -- true
 	[[ "$output" == *'no work tree'* ]]

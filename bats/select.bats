@@ -182,7 +182,7 @@ ids() { python3 -c 'import json, sys; print(*[t["task_id"] for t in json.load(sy
 	run -0 --separate-stderr "$DGRID" get --group sweep -o results
 	[ "$(cat results/s1/f results/s2/f results/s3/f)" = $'1\n2\n3' ]
 	[ ! -e results/s4 ]
-	[[ "$stderr" == 'dgrid: 2 tasks have no files' ]]
+	[[ "$stderr" == $'dgrid: 1 task has not ended yet\ndgrid: 1 task has no files' ]]
 	run -0 --separate-stderr "$DGRID" files --group sweep
 	[[ "$output" == $'==> s1 <==\n- '*$' f\n'*'==> s3 <=='* ]]
 	[ "$("$DGRID" files --json s1 s2 | ids)" = 's1 s2' ]

@@ -297,6 +297,7 @@ const struct verb verb_get = {
 	    {"dgrid get --group fits --flat -o results", "results/FILE, without folders"},
 	    {0}},
     .exits = (const struct usage_note[]){{"0", "written"},
+					 {"65", "files of one name with --flat, or what is to be a folder is none"},
 					 {"66", "no such task or file, or it is gone"},
 					 {"69", "pointers were written in place of files that a store has; or it does "
 						"not give them, or others"},

@@ -69,13 +69,14 @@ int lot_bring(struct lot *lot, const struct selected *one, struct leaving *v, st
 
 int lot_each(struct lot *lot, lot_one *one, void *ctx, const char *what, struct err *e)
 {
-	size_t bad = 0, without = 0, asked = lot->found.n + lot->found.missing.n;
+	size_t bad = 0, without = 0, open = 0, i = 0, asked = lot->found.n + lot->found.missing.n;
 	struct err first = {.class = ERR_NONE}, wrong;
-	for (size_t i = 0; i < lot->found.n && !proc_given_up() && !ferror(stdout) && first.class != ERR_OUTPUT; i++) {
+	for (; i < lot->found.n && !proc_given_up() && !ferror(stdout) && first.class != ERR_OUTPUT; i++) {
 		struct selected *t = &lot->found.v[i];
 		const struct json *result = json_get(t->task->doc, "result");
 		if (!t->named && !json_get(result, "out") && !json_get(result, "out_error")) {
-			without++;
+			without += result != NULL;
+			open += result == NULL;
 			continue;
 		}
 		if (!one(ctx, lot, t, &wrong))
@@ -85,8 +86,15 @@ int lot_each(struct lot *lot, lot_one *one, void *ctx, const char *what, struct 
 		if (!bad++ || wrong.class == ERR_OUTPUT) /* the disk of who asks: no other fares better */
 			first = wrong;
 	}
+	if (open)
+		fprintf(stderr, "dgrid: %zu %s not ended yet\n", open, open == 1 ? "task has" : "tasks have");
 	if (without)
 		fprintf(stderr, "dgrid: %zu %s no files\n", without, without == 1 ? "task has" : "tasks have");
+	if (i < lot->found.n && proc_given_up()) {
+		if (!bad)
+			err_set(&first, ERR_UNAVAILABLE, "interrupted");
+		bad += lot->found.n - i;
+	}
 	if (first.class == ERR_OUTPUT)
 		return err_set(e, ERR_OUTPUT, "%s", first.msg);
 	if (bad && asked > 1)

@@ -542,6 +542,13 @@ void sending_add(const struct sending *s, const struct sending_use *u, struct js
 		problem_in(p, 1, 1, "workdir", "\"%s\" is a file (expected a folder)", in);
 	if (in && !json_get(all, in))
 		problem_in(p, 1, 1, "workdir", "\"%s\" is not valid (expected the name of one of its inputs)", in);
+	int64_t copied = json_int(is, "bytes", 0) + input_stored(is);
+	if (in && copied > c->tmp_mb * MB)
+		problem_in(
+		    p, 1, 1, "workdir",
+		    "\"%s\" has %lld bytes, and the script begins in a copy of it in /tmp (expected at most %lld MB, "
+		    "tmp_mb of grid.json)",
+		    in, (long long)copied, (long long)c->tmp_mb);
 	if (u->reads)
 		judge_stdin(s, u->reads, all, p);
 	if (s->member)

@@ -125,13 +125,15 @@ static void show_asked(const struct json *doc)
 	for (size_t i = 0; i < n; i++) {
 		const char *from = json_str(json_get(json_get(doc, "inputs"), inputs[i].name), "from");
 		const char *name = inputs[i].name ? inputs[i].name : "", *path = inputs[i].path;
-		char *text =
-		    inputs[i].task
-			? xasprintf("/in/%s: what task %s leaves%s%s", name, inputs[i].task, path ? ", of that " : "",
-				    path ? path : "")
-			: xasprintf("/in/%s: %lld file%s, %lld bytes, %s%.12s", name, (long long)inputs[i].files,
-				    inputs[i].files == 1 ? "" : "s", (long long)(inputs[i].bytes + inputs[i].stored),
-				    from ? from : "", from || !inputs[i].tree ? "" : inputs[i].tree);
+		char kept[64] = "";
+		if (inputs[i].stored)
+			snprintf(kept, sizeof kept, "and %lld in a store, ", (long long)inputs[i].stored);
+		char *text = inputs[i].task ? xasprintf("/in/%s: what task %s leaves%s%s", name, inputs[i].task,
+							path ? ", of that " : "", path ? path : "")
+					    : xasprintf("/in/%s: %lld file%s, %lld bytes, %s%s%.12s", name,
+							(long long)inputs[i].files, inputs[i].files == 1 ? "" : "s",
+							(long long)inputs[i].bytes, kept, from ? from : "",
+							from || !inputs[i].tree ? "" : inputs[i].tree);
 		line(i ? "" : "inputs", text);
 		free(text);
 	}
