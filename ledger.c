@@ -6,6 +6,7 @@
 #include "git/clone.h"
 #include "schema/keys.h"
 #include "schema/order.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,10 +69,29 @@ void ledger_unlock(struct ledger *l)
 	folder_unlock(&l->folder);
 }
 
+/* What runs beside us, a sign of life, goes on in the old one until the new one stands. */
 static int make_clone(struct ledger *l, struct err *e)
 {
+	struct git aside = l->git;
+	char *old = xasprintf("%s.old", l->git.dir);
+	bool whole = !l->temporary && clone_there(&l->git);
 	l->dirty = true;
-	return clone_make(&l->git, l->url, l->branch, l->folder.objects, e);
+	aside.dir = whole ? xasprintf("%s.new", l->git.dir) : xstrdup(l->git.dir);
+	int rc = !l->temporary && file_remove_tree(old, e)
+		     ? -1
+		     : clone_make(&aside, l->url, l->branch, l->folder.objects, e);
+	if (!rc && whole && rename(l->git.dir, old))
+		rc = err_set(e, ERR_UNAVAILABLE, "cannot rename '%s': %s", l->git.dir, strerror(errno));
+	else if (!rc && whole && rename(aside.dir, l->git.dir)) {
+		rc = err_set(e, ERR_UNAVAILABLE, "cannot rename '%s': %s", aside.dir, strerror(errno));
+		if (rename(old, l->git.dir))
+			log_at(LOG_ERROR, "ledger", "'%s' is lost: %s", l->git.dir, strerror(errno));
+	}
+	if (whole)
+		file_remove_tree(rc ? aside.dir : old, NULL);
+	free(aside.dir);
+	free(old);
+	return rc;
 }
 
 void ledger_tidy(struct ledger *l)
