@@ -243,9 +243,20 @@ all_there() { # N
 	works "$other"
 	[ "$("$DGRID" --repo "$other" get public f -o -)" = public ]
 	[ "$(git -C "$other" rev-list --count --glob=refs/dgrid/out)" = 1 ]
+	# Nor does a task there see what was sent to the first alone.
+	echo secret >secret
+	tree=$("$DGRID" --repo "$ORIGIN" submit --id sees --input secret -- 'cat /in/secret' && "$DGRID" --repo "$ORIGIN" show --json sees | jq -r '.inputs.secret.tree')
+	works "$ORIGIN"
+	[ "$("$DGRID" --repo "$ORIGIN" logs sees)" = secret ]
+	printf '{"task_id": "peeks", "script": "cat /in/secret", "timeout_seconds": 20, "max_attempts": 1, "inputs": {"secret": {"tree": "%s", "path": "file"}}}' "${tree##*$'\n'}" >peeks.json
+	"$DGRID" --repo "$other" submit --force peeks.json
+	works "$other"
+	[ "$("$DGRID" --repo "$other" show --json peeks | jq -r .result.status)" = unstartable ]
+	[ "$("$DGRID" --repo "$ORIGIN" get private f -o -)" = private ]
 	! git -C "$other" rev-list --objects --all | grep private || false
 	# Made anew where it was; and the branch alone restored. The node's copy has no parents of what it pushed last.
 	for how in anew restored; do
+		[ "$(git -C "$T/w1/store.git" config remote.origin.url)" = "$other" ]
 		git -C "$T/w1/store.git" rev-parse "$(git -C "$T/w1/store.git" for-each-ref --format='%(objectname)' refs/sent | tail -n 1)" >"$T/w1/store.git/shallow"
 		if [[ $how == anew ]]; then
 			rm -rf "$other"

@@ -1,16 +1,18 @@
 #include "site/filelist.h"
 #include "base/markup.h"
+#include "store/pointer.h"
 #include <string.h>
 
 #define NAME_BYTES 400
 
-static void put_name(struct buf *b, const struct left_name *v)
+/* pointers: what is so small may be one, to a file in a store, whose size only its content tells. */
+static void put_name(struct buf *b, const struct left_name *v, bool pointers)
 {
 	size_t len = strlen(v->path), cut = markup_cut(v->path, len, NAME_BYTES);
 	buf_adds(b, "<tr><td><code>");
 	markup_html(b, v->path, cut);
 	buf_addf(b, "%s</code></td><td class=\"num\">", cut < len ? "…" : "");
-	if (v->bytes >= 0)
+	if (v->bytes >= 0 && !(pointers && v->bytes < POINTER_TEXT))
 		buf_addf(b, "%lld", (long long)v->bytes);
 	buf_adds(b, "</td></tr>\n");
 }
@@ -30,7 +32,7 @@ void filelist_put(struct buf *b, const struct left_names *names, const struct js
 	buf_adds(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Files\"><table><thead><tr>"
 		    "<th scope=\"col\">Name</th><th scope=\"col\">Bytes</th></tr></thead>\n<tbody>\n");
 	for (size_t i = 0; i < names->n; i++)
-		put_name(b, &names->v[i]);
+		put_name(b, &names->v[i], json_get(out, "stored") != NULL);
 	buf_adds(b, "</tbody></table></div>\n");
 	if (more)
 		buf_addf(b, "<p>and %lld more</p>\n", (long long)more);

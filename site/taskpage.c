@@ -291,11 +291,14 @@ static void facts_inputs(struct buf *b, const struct json *doc)
 	size_t n = inputs_of(doc, in);
 	for (size_t i = 0; i < n; i++) {
 		const char *from = json_str(json_get(json_get(doc, "inputs"), in[i].name), "from");
-		char *text =
-		    in[i].task ? xasprintf("%.64s: what task %.64s leaves", in[i].name, in[i].task)
-			       : xasprintf("%.64s: %lld file%s, %lld bytes%s%.200s", in[i].name, (long long)in[i].files,
-					   in[i].files == 1 ? "" : "s", (long long)(in[i].bytes + in[i].stored),
-					   from ? ", of " : "", from ? from : "");
+		char kept[64] = "";
+		if (in[i].stored)
+			snprintf(kept, sizeof kept, " and %lld in a store", (long long)in[i].stored);
+		char *text = in[i].task
+				 ? xasprintf("%.64s: what task %.64s leaves", in[i].name, in[i].task)
+				 : xasprintf("%.64s: %lld file%s, %lld bytes%s%s%.200s", in[i].name,
+					     (long long)in[i].files, in[i].files == 1 ? "" : "s",
+					     (long long)in[i].bytes, kept, from ? ", of " : "", from ? from : "");
 		fact(b, "Given", text);
 		free(text);
 	}

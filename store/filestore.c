@@ -1,6 +1,7 @@
 #include "store/filestore.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/sha256.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,37 @@ static int make(const struct filestore *o, const char *url, bool sha256, struct 
 	return rc;
 }
 
+/* Another grid's store: what is held there, and what was brought there, is of no other. Its place for as long as ours
+ * is in use has the hash of its URL. */
+static char *place_of(const char *dir, const char *url)
+{
+	uint8_t hash[32];
+	char *plain = xstrdup(url), hex[SHA256_HEX];
+	git_redact(plain); /* another password is no other grid */
+	sha256(plain, strlen(plain), hash);
+	sha256_hex(hash, hex);
+	free(plain);
+	return xasprintf("%s.%.16s", dir, hex);
+}
+
+/* 1: ours stands there now; 0: there was none. */
+static int change_over(const char *dir, const char *was, const char *url, struct err *e)
+{
+	char *theirs = place_of(dir, was), *ours = place_of(dir, url);
+	int rc = 1;
+	if (!strcmp(theirs, ours))
+		;
+	else if (rename(dir, theirs))
+		rc = err_set(e, ERR_UNAVAILABLE, "cannot rename '%s' to '%s': %s", dir, theirs, strerror(errno));
+	else if (rename(ours, dir))
+		rc = errno == ENOENT
+			 ? 0
+			 : err_set(e, ERR_UNAVAILABLE, "cannot rename '%s' to '%s': %s", ours, dir, strerror(errno));
+	free(theirs);
+	free(ours);
+	return rc;
+}
+
 int filestore_open(struct filestore *o, const char *dir, const char *url, bool sha256, const char *borrow,
 		   const char *name, const char *email, struct err *e)
 {
@@ -48,8 +80,12 @@ int filestore_open(struct filestore *o, const char *dir, const char *url, bool s
 		;
 	else if (rc || !file_exists(head))
 		rc = make(o, url, sha256, e);
-	else if (strcmp(line_has, url) != 0)
-		rc = GIT(o, NULL, e, "remote", "set-url", "origin", url);
+	else if (strcmp(line_has, url) != 0) {
+		int there = borrow ? 1 : change_over(dir, line_has, url, e); /* one that borrows is a reader's */
+		rc = there < 0 ? -1
+		     : there   ? GIT(o, NULL, e, "remote", "set-url", "origin", url)
+			       : make(o, url, sha256, e);
+	}
 	buf_clear(&has);
 	free(head);
 	if (!rc && line && !(rc = file_mkdirs(lent, e))) {

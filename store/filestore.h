@@ -12,8 +12,8 @@
 struct filestore {
 	struct git git; /* dir, name and email are owned */
 };
-/* Opens the repository in dir, or makes one. url: its origin. sha256: the grid's object format. borrow: a folder of
- * objects that need not be copied, NULL: none. */
+/* Opens the repository in dir, or makes one. url: its origin; another's is set aside, and stands there again when that
+ * is opened next. sha256: the grid's object format. borrow: a folder of objects that need not be copied, NULL: none. */
 int filestore_open(struct filestore *o, const char *dir, const char *url, bool sha256, const char *borrow,
 		   const char *name, const char *email, struct err *e);
 /* Removes what a git that was killed left behind: locks on refs, and files that were under way. For who alone uses it.

@@ -76,6 +76,8 @@ static void take_tree(void *ctx, size_t i, const char *bytes, size_t len)
 	if (!bytes)
 		one->known = false;
 	for (const char *p = bytes, *end = bytes + len; bytes && one->known && p < end;) {
+		if (one->n >= LEFTLIST_NAMES) /* the rest is counted by its result */
+			return;
 		const char *nul = memchr(p, 0, (size_t)(end - p)),
 			   *name = nul ? memchr(p, ' ', (size_t)(nul - p)) : NULL;
 		char oid[72] = "";
@@ -87,9 +89,7 @@ static void take_tree(void *ctx, size_t i, const char *bytes, size_t len)
 			snprintf(oid + 2 * k, 3, "%02x", (unsigned char)nul[1 + k]);
 		bool folder = !strncmp(p, "40000 ", 6), file = !strncmp(p, "100", 3);
 		char *path = xasprintf("%s%s%s", at->prefix, name + 1, folder ? "/" : "");
-		if (one->n >= LEFTLIST_NAMES)
-			; /* counted by its result */
-		else if (folder && strlen(path) < 4096) {
+		if (folder && strlen(path) < 4096) {
 			descend(w, at->of, path, oid);
 			path = NULL;
 		} else if (file && checkout_path_valid(path)) {

@@ -163,6 +163,7 @@ static void collected(struct collecting *c)
 static void lose(struct collecting *c, const struct err *e)
 {
 	snprintf(c->h.error, sizeof c->h.error, "cannot be stored: %.300s", e->msg);
+	log_at(LOG_WARN, "outputs", "the files of a run %s", c->h.error);
 	c->h.local = true;
 }
 
@@ -210,8 +211,10 @@ static void stored(void *ctx, const struct proc_result *res)
 	if (c->hurried || res->end != PROC_EXITED || res->code == ERR_OUTPUT) {
 		err_set(&e, ERR_UNAVAILABLE, "%s", why);
 		lose(c, &e);
-	} else
+	} else {
 		snprintf(c->h.error, sizeof c->h.error, "cannot be kept: %.370s", why);
+		log_at(LOG_WARN, "outputs", "the files of a run %s", c->h.error);
+	}
 	collected(c);
 }
 
