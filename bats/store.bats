@@ -154,7 +154,7 @@ once() { # NODE [OPTIONS]
 	run -65 "$DGRID" submit --store "$FOLDER" --id vast --input odd -- true
 	[[ "$output" == *"max_in_mb"* ]]
 	run -0 "$DGRID" submit --id seen --input odd -- 'wc -c </in/odd/long; tail -n 1 /in/odd/vast'
-	[[ "$output" == *"1 file of it are pointers of Git LFS, and the script will see the pointers"* ]]
+	[[ "$output" == *"1 file of it is a pointer of Git LFS, and the script will see that"* ]]
 	run_all --store "$FOLDER"
 	[ "$("$DGRID" logs seen)" = "$(wc -c <odd/long)"$'\nsize 999999999999999999' ]
 	"$DGRID" audit

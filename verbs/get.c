@@ -144,15 +144,18 @@ static int write_files(const struct lot *lot, struct leaving *v, const char *dir
 	bool *large = xcalloc(v->pointers.n + 1, sizeof *large);
 	for (size_t i = 0; i < v->pointers.n; i++) {
 		struct checkout_file *f = &v->files.v[v->pointers.v[i].at];
+		enum checkout_mode any = CHECKOUT_OVER;
+		/* The file itself, from an earlier time, is not given up for a pointer to it. */
+		bool there = f->wanted && !o->store && look_there(dir, f, &v->pointers.v[i].is, &any, e) > 0;
 		large[i] = f->wanted;
-		wanted += f->wanted;
-		if (o->store)
+		wanted += f->wanted && !there;
+		if (o->store || there)
 			f->wanted = false;
 	}
 	int rc = checkout_write(&lot->store.git, &v->files, dir, mode, e);
-	for (size_t i = 0; i < v->pointers.n && o->store; i++) {
+	for (size_t i = 0; i < v->pointers.n; i++) {
 		struct checkout_file *f = &v->files.v[v->pointers.v[i].at];
-		if (!rc && large[i] && (rc = get_stored(o->store, dir, f, &v->pointers.v[i].is, mode, e)))
+		if (!rc && o->store && large[i] && (rc = get_stored(o->store, dir, f, &v->pointers.v[i].is, mode, e)))
 			err_wrap(e, "'%.200s'", f->path);
 		f->wanted = large[i];
 	}
@@ -199,6 +202,11 @@ static int get_one(void *ctx, struct lot *lot, const struct selected *t, struct 
 		o->n_files += written;
 		if (!o->quiet)
 			printf("%s: %zu file%s\n", o->flat ? id : dir, written, written == 1 ? "" : "s");
+		int64_t left_out = json_int(v.l.out, "left_out", 0);
+		if (left_out && !o->quiet)
+			fprintf(stderr,
+				"dgrid: %s: %lld more could not be kept: links, devices, or names that Git refuses\n",
+				id, (long long)left_out);
 	}
 	free(dir);
 	leaving_clear(&v);

@@ -97,15 +97,15 @@ int large_count(const char *command, const struct git *g, const struct checkout 
 		*bytes = found.bytes;
 	else if (!rc && found.n)
 		fprintf(stderr,
-			"dgrid: %s: warning: %zu file%s of it are pointers of Git LFS, and the script will see the "
-			"pointers (--store CMD gives it the files)\n",
-			how->spec, found.n, found.n == 1 ? "" : "s");
+			"dgrid: %s: warning: %zu %s of Git LFS, and the script will see %s (--store CMD gives it the "
+			"content)\n",
+			how->spec, found.n, found.n == 1 ? "file of it is a pointer" : "files of it are pointers",
+			found.n == 1 ? "that" : "these");
 	if (!rc && missing)
-		fprintf(
-		    stderr,
-		    "dgrid: %s: %zu of its files are pointers of Git LFS whose files are not here: the store has to "
-		    "have them (git lfs fetch brings them)\n",
-		    how->spec, missing);
+		fprintf(stderr,
+			"dgrid: %s: pointers of Git LFS whose files are not here: %zu; the store has to "
+			"have them (git lfs fetch brings them)\n",
+			how->spec, missing);
 	pointers_clear(&found);
 	return rc;
 }

@@ -304,6 +304,9 @@ const struct verb verb_schedule = {
 					 {"66", "there is no such schedule, or no such file"},
 					 {"77", "it is not signed so that it would run, or the host declined the push"},
 					 {0}},
-    .environment = (const struct usage_note[]){{"DGRID_SIGNING_KEY", "the key for --sign"}, {0}},
+    .environment =
+	(const struct usage_note[]){{"DGRID_SIGNING_KEY", "the key for --sign"},
+				    {"DGRID_STORE", "where large files of what it sends go: see dgrid submit --store"},
+				    {0}},
     .run = cmd_schedule,
 };
