@@ -73,9 +73,10 @@ static void keep(struct objects *o, struct object *b, struct object **slot)
 
 static struct object *object_new(const char *name, size_t max)
 {
-	struct object *b = xcalloc(1, sizeof *b);
+	struct object *b = xrealloc(NULL, sizeof *b);
+	size_t n = strlen(name);
 	*b = (struct object){.max = max};
-	snprintf(b->oid, sizeof b->oid, "%s", name);
+	memcpy(b->oid, name, n < sizeof b->oid ? n : sizeof b->oid - 1); /* there are many */
 	return b;
 }
 
@@ -160,7 +161,7 @@ static void cat_head(struct objects *o, char *line)
 	}
 	b->keep = !strncmp(type, b->look ? "tree " : "blob ", 5) && size <= b->max;
 	if (b->keep)
-		b->bytes = xcalloc((size_t)size + 1, 1);
+		(b->bytes = xrealloc(NULL, (size_t)size + 1))[size] = 0;
 	o->in_object = true;
 	o->left = (size_t)size + 1;
 }
