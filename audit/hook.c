@@ -336,8 +336,7 @@ static bool judge_place(struct push *p, const char *ref, const char *old, const 
 		judge_in(p, ref, checkpoint.tree, new);
 	else if (!place_keep_parse(ref, &name))
 		return false;
-	/* who deletes may say any old id */
-	else if (is_zero(new) || (!is_zero(old) && strcmp(old, new) != 0))
+	else if (!is_zero(old) && strcmp(old, new) != 0)
 		refuse(p, "ref.keep", NULL, ref,
 		       "is kept for good: no push changes or deletes it (who has the repository itself may: "
 		       "git -c core.hooksPath=/dev/null update-ref -d)");
@@ -349,6 +348,12 @@ static void judge_ref(struct push *p, const char *ref, const char *old, const ch
 {
 	static const char *const of_nodes[] = {HEARTBEAT_REF, HEARTBEAT_FALLBACK, TAILS_REF, TAILS_FALLBACK};
 	static const char *const known[] = {CHECKPOINT_REF, CHECKPOINT_FALLBACK, PLACE_IDLE, PLACE_HEADS "idle"};
+	char there[72];
+	if (is_zero(old) && is_zero(new)) { /* git deletes it all the same, and asks none of its own settings */
+		if (git_resolve(p->git, ref, there))
+			refuse(p, "ref.delete", NULL, ref, "is to be deleted by who says that nothing stands there");
+		return;
+	}
 	bool ours = !strncmp(ref, "refs/dgrid/", 11) || !strncmp(ref, "refs/heads/dgrid-", 17), good = false;
 	for (size_t i = 0; i < sizeof of_nodes / sizeof *of_nodes && !good; i++) {
 		const char *node = of_a_node(ref, of_nodes[i]);

@@ -80,18 +80,20 @@ static void take_life(void *ctx, size_t i, const char *bytes, size_t len)
 	((struct judging *)ctx)->lives[i] = heartbeat_of_commit(bytes, len);
 }
 
-/* While the one that stands there is fresh, what comes was said later, or just now: whoever dates one ahead keeps no
- * node's own from coming. A node whose clock was set back by more than that waits until it is not. */
+/* While the one that stands there shows life, what comes was said later, or just now: whoever dates one ahead keeps no
+ * node's own from coming. A node whose clock was set back by more than that waits until it does not. */
 static void judge_life(const struct judging *j, size_t i)
 {
 	int64_t now = clock_now(), skew = j->config->max_clock_skew_seconds;
 	struct node_view old, new;
 	node_read(&old, j->lives[i]);
 	node_read(&new, j->lives[j->r->changed.n + i]);
-	bool fresh = old.seen > now - j->config->orphan_after_seconds / 2 && old.seen <= now + skew;
-	if (fresh && new.seen < old.seen &&new.seen < now - skew)
+	int64_t due = old.next_due > old.seen + NODE_PROMISE_MAX ? old.seen + NODE_PROMISE_MAX : old.next_due;
+	int64_t late = old.seen + j->config->orphan_after_seconds;
+	bool lives = now <= (due > late ? due : late) + skew && old.seen <= now + skew;
+	if (lives && new.seen < old.seen &&new.seen < now - skew)
 		j->refuse(j->ctx, "ref.beat", j->r->changed.v[i],
-			  "a fresh sign of life is replaced by a newer one only");
+			  "a sign of life that counts is replaced by a newer one only");
 }
 
 static int judge_changed(struct judging *j, const struct git *g, struct err *e)

@@ -3,6 +3,7 @@
 #include "audit/rules_run.h"
 #include "audit/rules_vote.h"
 #include "schema/consent.h"
+#include "schema/node.h"
 #include "schema/result.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,6 @@
 #define RUN_SLACK_SECONDS                                                                                              \
 	60		   /* a run's times and its claim are told by one machine's clock, which may be set meanwhile */
 #define ORIGINAL_MAX 10240 /* kept of what was no task, see task_invalid_doc */
-#define PROMISE_MAX_SECONDS 3600 /* the reaper believes no later beat, see reaper.c */
 
 static const char *or_none(const char *s)
 {
@@ -69,7 +69,7 @@ static struct shown look(const struct rule_move *m)
 	s.due = node ? node->next_due : 0;
 	s.left = node && node->left && node->seen >= s.claimed;
 	s.seen = s.seen > s.claimed ? s.seen : s.claimed;
-	s.due = s.due > s.seen + PROMISE_MAX_SECONDS ? s.seen + PROMISE_MAX_SECONDS : s.due;
+	s.due = s.due > s.seen + NODE_PROMISE_MAX ? s.seen + NODE_PROMISE_MAX : s.due;
 	return s;
 }
 

@@ -234,6 +234,7 @@ raw() {
 	line="$z $z refs/dgrid/keep/run-1"
 	printf '%04x%s\0 report-status%s' $((${#line} + 19)) "$line" 0000 | git receive-pack "$ORIGIN" >"$T/said" 2>&1 || true
 	grep -aq 'ng refs/dgrid/keep/run-1 pre-receive hook declined' "$T/said"
+	grep -aq ref.delete "$T/said"
 	refused ref.keep origin "+$two:refs/dgrid/keep/run-1"
 	echo data >"$T/data"
 	"$DGRID" submit --id uses --input "$T/data" -- 'cat /in/data'
@@ -261,6 +262,9 @@ raw() {
 	said() { tgit -C "$T/c" commit-tree -m "$(git -C "$ORIGIN" log -1 --format=%s refs/dgrid/heartbeats/n1 |
 		jq -c --arg at "$(date -u -d "$1 seconds" +%FT%TZ)" '.last_heartbeat = $at')" "$(git -C "$T/c" mktree </dev/null)"; }
 	refused ref.beat origin "+$(said -200):refs/dgrid/heartbeats/n1"
+	# For as long as it counts: with these settings 300 s.
+	tgit -C "$T/c" push -q origin "$(said -200):refs/dgrid/heartbeats/n9"
+	refused ref.beat origin "+$(said -280):refs/dgrid/heartbeats/n9"
 	# One that may not have rights on the other form hides nothing there.
 	tgit -C "$T/c" push -q origin "$(said -200):refs/heads/dgrid-heartbeats/n1"
 	"$DGRID" nodes | grep -q 'n1.*active'

@@ -37,6 +37,8 @@ struct json *node_beat(const struct node_facts *f);
 /* What of a stranger's document is a beat, copied; NULL when it is no object. The caller frees. */
 struct json *node_beat_of(const struct json *doc);
 
+#define NODE_PROMISE_MAX                                                                                               \
+	3600 /* seconds from a beat to the next that it promises: nobody puts off being found dead for ever */
 /* Reads either; missing members give "" and 0, so that older registries can be read. doc is borrowed by the view. */
 struct node_view {
 	const struct json *doc;

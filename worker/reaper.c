@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define WATCH_BEATS 3
-#define PROMISE_MAX_SECONDS 3600
 
 void reaper_clear(struct reaper *r)
 {
@@ -160,8 +159,8 @@ static bool judge(struct reaper *r, struct ledger *l, const struct beats *beats,
 	node_read(&beat, heartbeats_of(beats, node));
 	const struct node_view *last = beat.seen > file.seen ? &beat : &file;
 	int64_t seen = last->seen > at ? last->seen : at, due = last->next_due;
-	if (due > seen + PROMISE_MAX_SECONDS) /* nobody may put off being found dead for ever */
-		due = seen + PROMISE_MAX_SECONDS;
+	if (due > seen + NODE_PROMISE_MAX)
+		due = seen + NODE_PROMISE_MAX;
 	struct reaper_sight *s = sight_of(r, node);
 	if (s->file_seen && s->file_seen != file.seen) /* a node that pushes to the ledger may not beat besides */
 		s->changed_ms = clock_mono_ms();
