@@ -165,7 +165,7 @@ audited() {
 	run -64 "$DGRID" schedule pause a --json
 	[[ "$output" == *"--json is not for schedule pause"* ]]
 	run -64 "$DGRID" schedule pose a
-	[[ "$output" == *"expected add, list, pause, resume, run, remove or sign, found 'pose'"* ]]
+	[[ "$output" == *"expected add, list, pause, resume, run, remove, show or sign, found 'pose'"* ]]
 	mkdir schedules
 	printf '{"cron": "0 2 * *",\n "task": {"script": "true"},\n "mised": "all"}' >schedules/x.json
 	run -65 "$DGRID" validate schedules/x.json

@@ -287,7 +287,8 @@ alpine() {
 		cp -r "$dir" "$recipe/${name//[:\/]/-}"
 		[[ $dir == */etc/* ]] || rm -r "$dir"
 	done
-	cmp <(cd "$recipe/pkg" && find . -type f | sort) <(printf '%s\n' ./etc/conf.d/dgrid-worker ./etc/init.d/dgrid-worker ./usr/bin/dgrid)
+	cmp <(cd "$recipe/pkg" && find . -type f | sort) <(printf '%s\n' ./etc/conf.d/dgrid-worker ./etc/init.d/dgrid-worker ./usr/bin/dgrid \
+		./usr/bin/dgrid-store-folder ./usr/bin/dgrid-store-lfs)
 }
 
 homebrew() {

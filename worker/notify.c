@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define LOOK_EVERY_MS 1000
+#define AHEAD_MS 3000 /* so much sooner may looks come that follow each other */
 #define WAIT_FIRST_MS 1000
 #define WAIT_MOST_MS 60000
 #define SETTLED_MS 60000 /* a command that ran so long is started again soon */
@@ -61,10 +62,10 @@ bool notify_news(struct notify *n)
 		return false;
 	if (!n->proc && now >= n->again_at)
 		begin(n, now);
-	if (!n->line || now - n->asked_at < LOOK_EVERY_MS)
+	if (!n->line || n->look_at > now + AHEAD_MS)
 		return false;
 	n->line = false;
-	n->asked_at = now;
+	n->look_at = (n->look_at > now ? n->look_at : now) + LOOK_EVERY_MS;
 	return true;
 }
 

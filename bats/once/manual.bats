@@ -30,6 +30,9 @@ part() { page "$1" | sed -n -E "/^( {3})?$2\$/,/^( {3})?[^ ]/p" | sed 1d; }
 			[ "${other/:/.}" = "$page" ] || grep -q "^\.Xr ${other/:/ }" "$MAN/$page"
 		done
 	done
+	run mandoc -T lint "$MAN/dgrid-store-folder.1"
+	left=$(grep -vE 'referenced manual not found|outdated mandoc.db' <<<"$output" || true)
+	[ -z "$left" ] || { echo "$left"; false; }
 	if grep -hoE '^\.Xr dgrid[a-z-]* [0-9]' "$MAN"/* | grep -vE ' dgrid 1| dgrid-(task|ledger) 5'; then false; fi
 }
 
