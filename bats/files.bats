@@ -269,7 +269,7 @@ all_there() { # N
 		[ "$("$DGRID" --repo "$other" get "$how" f -o -)" = "$how" ]
 	done
 	"$DGRID" --repo "$other" audit
-	! grep -q 'is lost' "$T/log"
+	run ! grep -q 'is lost' "$T/log"
 }
 
 @test "numbers of outputs that somebody else has begun are passed by at once" {
