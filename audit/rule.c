@@ -135,7 +135,7 @@ static const struct rule rules[RULE_N] = {
     [RULE_BUILD_ORDER] =
 	{"build.order",
 	 "with `require_signed_tasks` a signed order to build an image comes within a day of its "
-	 "`ordered_at`, by the newest date so far, and is newer than those that stood there in that day"},
+	 "`ordered_at`, by the newest date so far, and is newer than others that stood there in that day"},
     [RULE_SCHEDULE_FIRE] = {"schedule.fire",
 			    "a node changes of a schedule only `last`, forward, to an instant of its `cron` that has "
 			    "come, and queues exactly "

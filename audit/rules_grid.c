@@ -61,16 +61,22 @@ static void judge_other(struct rules *r, const struct rule_commit *c, const stru
 			rule_tell(r, notices[i].notice, c, ch->path, "%s by %s", rule_done_to(ch), c->who);
 }
 
-/* The newest order for that image in the settings of the day before: it may have been taken out since. */
-static int64_t newest_order(struct rules *r, const char *image, int64_t since)
+/* Did another order for that image, as new or newer, stand in the settings of the day before? It may have been taken
+ * out since; the newest itself may come back. */
+static bool is_put_back(struct rules *r, const char *image, const struct json *order, int64_t since)
 {
 	const struct grid_config *before;
-	int64_t newest = 0;
+	int64_t at = json_time(order, "ordered_at");
+	bool as_new = false, itself = false;
 	for (size_t n = 1; (before = rule_config(r, n, since)); n++) {
-		int64_t at = json_time(config_build_order(before, image), "ordered_at");
-		newest = at > newest ? at : newest;
+		const struct json *was = config_build_order(before, image);
+		int64_t then = json_time(was, "ordered_at");
+		if (then > at)
+			return true;
+		as_new = as_new || then == at;
+		itself = itself || (was && rule_same(was, order));
 	}
-	return newest;
+	return as_new && !itself;
 }
 
 /* Who has no key puts back no order that was signed before, here or in another grid of its signer's. Whoever pushes
@@ -91,7 +97,7 @@ static void judge_orders(struct rules *r, const struct rule_commit *c, const str
 				  "the order to build %.100s was not made in the day before (dgrid image --build makes "
 				  "one anew)",
 				  now->images[i]);
-		else if (at <= newest_order(r, now->images[i], came - ORDER_DAY_SECONDS))
+		else if (is_put_back(r, now->images[i], order, came - ORDER_DAY_SECONDS))
 			rule_tell(r, RULE_BUILD_ORDER, c, ch->path,
 				  "the order to build %.100s is not newer than one that stood there", now->images[i]);
 	}
