@@ -108,11 +108,6 @@ static void given(void *ctx, const char *tree)
 		strs_add(&p->named, tree);
 }
 
-static bool is_zero(const char *oid)
-{
-	return oid[strspn(oid, "0")] == 0;
-}
-
 /* Below a folder of refs, one name: a node's id; NULL: it is none. */
 static const char *of_a_node(const char *ref, const char *folder)
 {
@@ -147,14 +142,14 @@ static void judge_out(struct push *p, const char *ref, const struct place_out *o
 	struct grid_config c;
 	struct err none;
 	char commit[72];
-	if (is_zero(new)) {
+	if (git_no_object(new)) {
 		settings_here(p, &c);
 		if (clock_now() < out->day_at + (c.keep_out_days + 1) * 86400)
 			refuse(p, "ref.out", NULL, ref, "may be deleted only when it is older than keep_out_days");
 		config_clear(&c);
 	} else if (!git_resolve(p->git, new, commit) || strcmp(commit, new) != 0)
 		refuse(p, "ref.out", NULL, ref, "must point at a commit");
-	else if (is_zero(old))
+	else if (git_no_object(old))
 		hookrefs_begun(&p->refs, ref, out);
 	else if (GIT(p->git, NULL, &none, "merge-base", "--is-ancestor", old, new))
 		refuse(p, "ref.out", NULL, ref, "may only move forward");
@@ -273,8 +268,9 @@ static void refuse_ref(void *ctx, const char *rule, const char *ref, const char 
 
 static int judge_refs(struct push *p, const char *head, struct err *e)
 {
-	struct grid_config c;
-	settings_here(p, &c);
+	struct grid_config c = {0};
+	if (p->refs.changed.n) /* nothing else asks them */
+		settings_here(p, &c);
 	int rc = hookrefs_judge(&p->refs, p->git, head, &c, refuse_ref, p, e);
 	config_clear(&c);
 	return rc;
@@ -326,17 +322,17 @@ static bool judge_place(struct push *p, const char *ref, const char *old, const 
 	const char *name;
 	if (place_out_parse(ref, &out))
 		judge_out(p, ref, &out, old, new);
-	else if (place_in_parse(ref, &name) && is_zero(new))
+	else if (place_in_parse(ref, &name) && git_no_object(new))
 		strs_add(&p->gone, name);
 	else if (place_in_parse(ref, &name))
 		judge_in(p, ref, name, new);
-	else if (place_checkpoint_parse(ref, &checkpoint) && is_zero(new))
+	else if (place_checkpoint_parse(ref, &checkpoint) && git_no_object(new))
 		strs_addf(&p->gone_checkpoints, "%s/%s", checkpoint.nonce, checkpoint.tree);
 	else if (place_checkpoint_parse(ref, &checkpoint))
 		judge_in(p, ref, checkpoint.tree, new);
 	else if (!place_keep_parse(ref, &name))
 		return false;
-	else if (!is_zero(old) && strcmp(old, new) != 0)
+	else if (!git_no_object(old) && strcmp(old, new) != 0)
 		refuse(p, "ref.keep", NULL, ref,
 		       "is kept for good: no push changes or deletes it (who has the repository itself may: "
 		       "git -c core.hooksPath=/dev/null update-ref -d)");
@@ -349,7 +345,8 @@ static void judge_ref(struct push *p, const char *ref, const char *old, const ch
 	static const char *const of_nodes[] = {HEARTBEAT_REF, HEARTBEAT_FALLBACK, TAILS_REF, TAILS_FALLBACK};
 	static const char *const known[] = {CHECKPOINT_REF, CHECKPOINT_FALLBACK, PLACE_IDLE, PLACE_HEADS "idle"};
 	char there[72];
-	if (is_zero(old) && is_zero(new)) { /* git deletes it all the same, and asks none of its own settings */
+	if (git_no_object(old) &&
+	    git_no_object(new)) { /* git deletes it all the same, and asks none of its own settings */
 		if (git_resolve(p->git, ref, there))
 			refuse(p, "ref.delete", NULL, ref, "is to be deleted by who says that nothing stands there");
 		return;
@@ -373,14 +370,14 @@ static void judge_ref(struct push *p, const char *ref, const char *old, const ch
 		refuse(p, "ref.name", NULL, ref,
 		       "a file system without upper and lower case would take it for the ledger's");
 	static const char *const short_of[] = {"refs/", "refs/tags/", "refs/remotes/"};
-	for (size_t i = 0; i < sizeof short_of / sizeof *short_of && !is_zero(new); i++) {
+	for (size_t i = 0; i < sizeof short_of / sizeof *short_of && !git_no_object(new); i++) {
 		size_t n = strlen(short_of[i]);
 		if (!strncmp(ref, short_of[i], n) &&
 		    (!strcasecmp(ref + n, p->branch) || !strcasecmp(ref + n, ARCHIVE_BRANCH)))
 			refuse(p, "ref.name", NULL, ref,
 			       "could be taken for the ledger's or the archive's branch, by its short name");
 	}
-	if (!is_zero(new) && strstr(ref + 4, "/refs/"))
+	if (!git_no_object(new) && strstr(ref + 4, "/refs/"))
 		refuse(
 		    p, "ref.name", NULL, ref,
 		    "has the name of a ref at its end: git would not know which of the two a push of that one means");
@@ -421,7 +418,7 @@ static int read_update(struct push *p, const char *line, size_t len, struct err 
 		judge_ref(p, ref, old, new);
 		return 0;
 	}
-	if (is_zero(new)) {
+	if (git_no_object(new)) {
 		refuse(p, rule_at(RULE_HISTORY_REWRITTEN)->id, NULL, "",
 		       u == &p->ledger ? "the ledger's branch may not be deleted" : "the archive may not be deleted");
 		return 0;
@@ -430,7 +427,7 @@ static int read_update(struct push *p, const char *line, size_t len, struct err 
 	if (u->given)
 		refuse(p, "ref.name", NULL, ref, "it stands twice in one push");
 	u->given = true;
-	snprintf(u->old, sizeof u->old, "%s", is_zero(old) ? "" : old);
+	snprintf(u->old, sizeof u->old, "%s", git_no_object(old) ? "" : old);
 	snprintf(u->new, sizeof u->new, "%s", new);
 	return 0;
 }
@@ -504,11 +501,12 @@ int hook_judge(const struct git *g, const char *branch, const char *lines, struc
 {
 	struct push p = {.git = g, .branch = branch, .refusals = refusals};
 	char head[72] = "";
-	int rc = judge_lines(&p, lines, e) || judge_ins(&p, e) || look_where(g, branch, head, e) ||
-			 judge_gone(&p, p.ledger.given ? p.ledger.new : head, e) ||
-			 judge_refs(&p, p.ledger.given ? p.ledger.new : head, e)
-		     ? -1
-		     : 0;
+	int rc = judge_lines(&p, lines, e) || judge_ins(&p, e) ? -1 : 0;
+	if (p.ledger.given)
+		memcpy(head, p.ledger.new, sizeof head);
+	else if (!rc && (p.gone.n || p.gone_checkpoints.n || p.refs.gone.n))
+		rc = look_where(g, branch, head, e);
+	rc = rc || judge_gone(&p, head, e) || judge_refs(&p, head, e) ? -1 : 0;
 	if (!rc && !refusals->n)
 		rc = judge_both(&p, e);
 	if (!rc && (p.ledger.given || p.archive.given) && !refusals->n) {

@@ -17,17 +17,12 @@ struct judging {
 	struct json **lives; /* the old ones, then the new ones */
 };
 
-static bool is_zero(const char *oid)
-{
-	return oid[strspn(oid, "0")] == 0;
-}
-
 void hookrefs_life(struct hookrefs *r, const char *ref, const char *node, const char *old, const char *new)
 {
-	if (is_zero(new)) {
+	if (git_no_object(new)) {
 		strs_add(&r->gone, node);
 		strs_add(&r->gone_refs, ref);
-	} else if (!is_zero(old)) {
+	} else if (!git_no_object(old)) {
 		strs_add(&r->old, old);
 		strs_add(&r->new, new);
 		strs_add(&r->changed, ref);

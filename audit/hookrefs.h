@@ -16,7 +16,7 @@ struct hookrefs {				/* starts as {0} */
 /* old, new: as git gives them, zeros for none. node: what ref ends with. */
 void hookrefs_life(struct hookrefs *r, const char *ref, const char *node, const char *old, const char *new);
 void hookrefs_begun(struct hookrefs *r, const char *ref, const struct place_out *out);
-/* head: the ledger's as it will be, "": there is none. */
+/* head: the ledger's as it will be, "": there is none. c: asked of what is in changed alone. */
 int hookrefs_judge(const struct hookrefs *r, const struct git *g, const char *head, const struct grid_config *c,
 		   void (*refuse)(void *ctx, const char *rule, const char *ref, const char *text), void *ctx,
 		   struct err *e);

@@ -1,5 +1,6 @@
 #include "audit/placed.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "json.h"
 #include "schema/task.h"
 #include "store/filestore.h"
@@ -54,8 +55,7 @@ static void add(struct looking *l, const char *id, const char *nonce, const unsi
 	struct shown *s = &l->v[l->n++];
 	*s = (struct shown){.ref = l->ref, .id = xstrdup(id)};
 	snprintf(s->nonce, sizeof s->nonce, "%s", nonce ? nonce : "");
-	for (size_t k = 0; k < l->raw; k++)
-		snprintf(s->tree + 2 * k, 3, "%02x", raw[k]);
+	text_hex(s->tree, raw, l->raw);
 }
 
 /* The tree of a commit: "MODE NAME\0" and the raw id, again and again; its message tells whose runs they are of. */

@@ -79,8 +79,8 @@ static bool is_put_back(struct rules *r, const char *image, const struct json *o
 	return as_new && !itself;
 }
 
-/* Who has no key puts back no order that was signed before, here or in another grid of its signer's. Whoever pushes
- * dates his commit as he likes, so the newest time that is known counts. */
+/* An order that was signed before, here or in another grid of the same signer, must not be put back by somebody without
+ * a key. A commit's date is whatever its author likes, so the newest time that is known counts. */
 static void judge_orders(struct rules *r, const struct rule_commit *c, const struct rule_change *ch)
 {
 	const struct grid_config *now = &r->world.config, *before = world_config(&r->world, 1, 0);

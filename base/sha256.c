@@ -1,5 +1,6 @@
 #include "base/sha256.h"
 #include "base/base64.h"
+#include "base/text.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -87,12 +88,7 @@ void sha256_end(const struct sha256 *s, uint8_t out[32])
 
 void sha256_hex(const uint8_t hash[32], char out[SHA256_HEX])
 {
-	static const char digits[] = "0123456789abcdef";
-	for (int i = 0; i < 32; i++) {
-		out[2 * i] = digits[hash[i] >> 4];
-		out[2 * i + 1] = digits[hash[i] & 15];
-	}
-	out[64] = 0;
+	text_hex(out, hash, 32);
 }
 
 void sha256(const void *bytes, size_t len, uint8_t out[32])

@@ -178,3 +178,14 @@ void text_quote(struct buf *out, const char *word)
 		buf_addf(out, *word == '\'' ? "'\\''" : "%c", *word);
 	buf_adds(out, "'");
 }
+
+void text_hex(char *out, const void *bytes, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *b = bytes;
+	for (size_t i = 0; i < n; i++) {
+		out[2 * i] = digits[b[i] >> 4];
+		out[2 * i + 1] = digits[b[i] & 15];
+	}
+	out[2 * n] = 0;
+}

@@ -10,6 +10,8 @@
  * Returns how many columns it took. */
 int text_clean(struct buf *out, const char *s, size_t len, int max);
 int text_columns(const char *s); /* of clean text */
+/* Bytes as hexadecimal digits; out has room for 2 * n + 1. */
+void text_hex(char *out, const void *bytes, size_t n);
 /* A value for a cell of GitHub's Markdown: as numeric character references, so that nothing in it is markup, and inside
  * <code> unless ours, so that no mention or link is made of it. */
 void text_markdown(struct buf *out, const char *s, bool ours);

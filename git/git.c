@@ -628,6 +628,11 @@ char *git_rev_of(const char *branch, const char *rev)
 	return xasprintf("%s%s", named ? "refs/heads/" : "", rev);
 }
 
+bool git_no_object(const char *oid)
+{
+	return oid[strspn(oid, "0")] == 0;
+}
+
 bool git_resolve(const struct git *g, const char *rev, char out[72])
 {
 	struct err none;

@@ -72,4 +72,5 @@ int git_find(const struct git *g, const char *rev, char out[72], struct err *e);
 char *git_rev_of(const char *branch, const char *rev);
 /* The commit that rev stands for, "" when there is none here (then false). What could be an option is no revision. */
 bool git_resolve(const struct git *g, const char *rev, char out[72]);
+bool git_no_object(const char *oid); /* the zeros that git gives for a ref that is not there */
 #endif

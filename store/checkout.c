@@ -1,6 +1,7 @@
 #include "store/checkout.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/tree.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -93,9 +94,8 @@ static void survey_tree(void *ctx, size_t i, const char *bytes, size_t len)
 			break;
 		}
 		if (!strncmp(p, "40000 ", 6)) {
-			char oid[72] = "";
-			for (size_t k = 0; k < s->raw; k++)
-				snprintf(oid + 2 * k, 3, "%02x", (unsigned char)nul[1 + k]);
+			char oid[72];
+			text_hex(oid, nul + 1, s->raw);
 			strs_add(&s->next, oid);
 		}
 		if (++s->entries > s->most)

@@ -1,6 +1,7 @@
 #include "store/leftlist.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "store/cache.h"
 #include "store/checkout.h"
 #include "store/filestore.h"
@@ -80,13 +81,12 @@ static void take_tree(void *ctx, size_t i, const char *bytes, size_t len)
 			return;
 		const char *nul = memchr(p, 0, (size_t)(end - p)),
 			   *name = nul ? memchr(p, ' ', (size_t)(nul - p)) : NULL;
-		char oid[72] = "";
+		char oid[72];
 		if (!name || (size_t)(end - nul) < raw + 1 || ++w->l->entries > ENTRIES_MAX) {
 			one->known = false;
 			return;
 		}
-		for (size_t k = 0; k < raw; k++)
-			snprintf(oid + 2 * k, 3, "%02x", (unsigned char)nul[1 + k]);
+		text_hex(oid, nul + 1, raw);
 		bool folder = !strncmp(p, "40000 ", 6), file = !strncmp(p, "100", 3);
 		char *path = xasprintf("%s%s%s", at->prefix, name + 1, folder ? "/" : "");
 		if (folder && strlen(path) < 4096) {

@@ -22,9 +22,9 @@ void rooms_open(struct rooms *r, const struct snapshot *s);
 void rooms_close(struct rooms *r);
 /* The node as its file and its heartbeat say, whichever is the newer. */
 void rooms_node(const struct snapshot_node *n, struct fit_node *out);
-/* Could the node ever run it? Labels, what a task gets there at most, images. */
 /* Have tasks that it is given files of, and whose documents are loaded, left some in a store? */
 bool rooms_stored(const struct snapshot *s, const struct json *doc);
+/* Could the node ever run it? Labels, what a task gets there at most, images, a store. */
 bool rooms_able(const struct snapshot *s, const struct snapshot_node *n, const struct json *doc);
 
 struct rooms_found {
