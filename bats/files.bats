@@ -204,7 +204,11 @@ all_there() { # N
 	cat >"$ORIGIN/hooks/pre-receive" <<-'SH'
 		#!/bin/sh
 		while read -r old new ref; do
-			case $ref in refs/dgrid/out/*) while [ -e "$GIT_DIR/hold" ]; do sleep 0.1; done ;; esac
+			case $ref in refs/dgrid/out/*)
+				[ -e "$GIT_DIR/hold" ] || continue
+				while [ -e "$GIT_DIR/hold" ]; do sleep 0.1; done
+				exit 1 ;; # what outlived its worker lands nothing
+			esac
 		done
 	SH
 	chmod +x "$ORIGIN/hooks/pre-receive"
