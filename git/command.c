@@ -213,6 +213,13 @@ void git_command(const struct git *g, const char *dir, const char *const *args, 
 	}
 	if (g->as_is)
 		set(argv, "core.commitGraph=false");
+	if (g->files) {
+		/* Large files go to disk and to the wire in a stream, and packs are mapped a little at a time: git's
+		 * memory is then no matter of their size. */
+		set(argv, "core.bigFileThreshold=1m");
+		set(argv, "core.packedGitWindowSize=1m");
+		set(argv, "core.packedGitLimit=16m");
+	}
 	for (; *args; args++)
 		strs_add(argv, *args);
 	for (size_t i = 0; i < sizeof scrubbed / sizeof *scrubbed; i++)

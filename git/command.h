@@ -13,6 +13,7 @@ struct git {
 	bool theirs;	       /* the user's own repository: all his settings count, as when he calls git himself */
 	bool as_is;	       /* history as its objects have it: no replaced ones, no grafts, no commit-graph file */
 	const char *sign_with; /* file of the SSH key that commits are signed with; NULL: they are not */
+	bool files;	       /* it holds tasks' files: git's memory does not grow with them */
 	const char *lent;      /* whole name of another repository's folder of objects, which count as its own; NULL */
 };
 /* Of `git ARGS...`; dir NULL: in no repository. */

@@ -12,8 +12,6 @@
 #include <unistd.h>
 
 #define PIECE 65536
-/* Larger files go to disk and to the wire in a stream: git's memory is then no matter of their size. */
-#define BIG "core.bigFileThreshold=1m"
 #define LINK_MAX_BYTES 4096
 #define SMALL (1 << 20)
 
@@ -69,7 +67,8 @@ int filestore_open(struct filestore *o, const char *dir, const char *url, bool s
 		   const char *name, const char *email, struct err *e)
 {
 	char *lent = xasprintf("%s/objects/info", dir), *line = borrow ? xasprintf("%s\n", borrow) : NULL;
-	*o = (struct filestore){.git = {.dir = xstrdup(dir), .name = xstrdup(name), .email = xstrdup(email)}};
+	*o = (struct filestore){
+	    .git = {.dir = xstrdup(dir), .name = xstrdup(name), .email = xstrdup(email), .files = true}};
 	struct buf has = {0};
 	char line_has[4096] = "", *head = xasprintf("%s/HEAD", dir);
 	/* The last that git init writes and the first that we do: a half-made one is made anew. One that cannot be read
@@ -163,7 +162,7 @@ int filestore_tidy(const struct filestore *o, const char *tip, struct err *e)
 	if (*tip)
 		rc = file_write(path, line, strlen(line), e);
 	if (!rc)
-		rc = GIT(o, NULL, e, "-c", BIG, "repack", "-a", "-d", "-l", "--quiet");
+		rc = GIT(o, NULL, e, "repack", "-a", "-d", "-l", "--quiet");
 	if (!rc)
 		rc = GIT(o, NULL, e, "prune", "--expire=now");
 	free(path);
@@ -194,8 +193,7 @@ int filestore_shrink(const struct filestore *o, const char *prefix, struct err *
 {
 	int rc = filestore_drop(o, prefix, e);
 	if (!rc)
-		rc = GIT(o, NULL, e, "-c", BIG, "repack", "-A", "-d", "-l", "--quiet",
-			 "--unpack-unreachable=1.hour.ago");
+		rc = GIT(o, NULL, e, "repack", "-A", "-d", "-l", "--quiet", "--unpack-unreachable=1.hour.ago");
 	if (!rc)
 		rc = GIT(o, NULL, e, "prune", "--expire=1.hour.ago");
 	return rc;
@@ -376,9 +374,9 @@ struct filestore_import *filestore_import(const struct filestore *o, struct tree
 {
 	/* A pack an attempt would be too many packs, and small objects pass through memory at no cost. */
 	bool small = list->n < 64 && list->bytes < SMALL;
-	const char *args[] = {
-	    "-c",	   BIG,	      "-c",	 small ? "fastimport.unpackLimit=200" : "fastimport.unpackLimit=1",
-	    "fast-import", "--quiet", "--force", NULL};
+	const char *args[] = {"-c",	     small ? "fastimport.unpackLimit=200" : "fastimport.unpackLimit=1",
+			      "fast-import", "--quiet",
+			      "--force",     NULL};
 	struct filestore_import *i = xcalloc(1, sizeof *i);
 	*i = (struct filestore_import){.list = *list, .fd = -1, .ctx = ctx, .on_end = on_end};
 	*list = (struct tree_list){.fd = -1};

@@ -565,8 +565,7 @@ void sending_add(const struct sending *s, const struct sending_use *u, struct js
 static enum push_outcome push_to(const struct sending *s, const char *commit, const char *ref, struct err *e)
 {
 	char *spec = xasprintf("%s:%s", commit, ref);
-	const char *args[] = {"-c", "core.bigFileThreshold=1m", "push", "--porcelain", "--no-verify", s->to, spec,
-			      NULL};
+	const char *args[] = {"push", "--porcelain", "--no-verify", s->to, spec, NULL};
 	enum push_outcome got = git_push_ref(&s->files.git, args, ref, e);
 	free(spec);
 	return got;

@@ -238,8 +238,7 @@ static void push(struct courier *c)
 	char ref[PLACE_MAX];
 	place_out_name(ref, &c->ref.place, c->heads);
 	char *spec = xasprintf("%s:%s", c->commit, ref);
-	const char *args[] = {"-c", "core.bigFileThreshold=1m", "push", "--porcelain", "--no-verify", "origin", spec,
-			      NULL};
+	const char *args[] = {"push", "--porcelain", "--no-verify", "origin", spec, NULL};
 	c->pushes++;
 	if (!git_start(&c->store->git, args, c, pushed, &e))
 		trouble(c, e.msg);

@@ -158,8 +158,8 @@ static void repacked(void *ctx, const struct proc_result *res)
 static void tidy(struct saver *all)
 {
 	struct err e;
-	static const char *const args[] = {"-c",      "core.bigFileThreshold=1m",	"repack", "-A", "-d", "-l",
-					   "--quiet", "--unpack-unreachable=" TIDY_AGE, NULL};
+	static const char *const args[] = {"repack", "-A", "-d", "-l", "--quiet", "--unpack-unreachable=" TIDY_AGE,
+					   NULL};
 	if (all->tidying || filestore_bytes(&all->outputs->store) < all->tidied + TIDY_BYTES ||
 	    !git_start(&all->outputs->store.git, args, all, repacked, &e))
 		return;
@@ -191,8 +191,7 @@ static void push(struct saving *s)
 	struct err e;
 	struct strs args = {0};
 	char ref[PLACE_MAX];
-	static const char *const words[] = {"-c",    "core.bigFileThreshold=1m", "push", "--porcelain", "--no-verify",
-					    "origin"};
+	static const char *const words[] = {"push", "--porcelain", "--no-verify", "origin"};
 	name_of(s, s->tree, ref);
 	for (size_t i = 0; i < sizeof words / sizeof *words; i++)
 		strs_add(&args, words[i]);
