@@ -67,3 +67,76 @@ over_ssh() { # a worker that would ask once in ten minutes
 	wait_until 30 ended b
 	[ "$(ps -o cputimes= -p "$WORKER" | tr -d ' ')" -lt "$(scaled 10)" ]
 }
+
+@test "over SSH all that a worker asks of git goes over one connection, which is made again and ends with the worker, however it ends" {
+	start_sshd
+	accepted() { grep -c 'Accepted publickey' "$T/sshd.log"; }
+	connects() { pgrep -f "ControlMaster=yes -oControlPath=$T/w1/ssh" >"$T/left"; }
+	gone() { ! connects; }
+	shared() { # a round of tasks makes no connection
+		wait_until 30 test -S "$T/w1/ssh"
+		local before id
+		"$DGRID" submit --id "$1-0" -- true
+		wait_until 30 ended "$1-0" # what began before it was there has ended
+		before=$(accepted)
+		for id in "$1-1" "$1-2" "$1-3"; do
+			"$DGRID" submit --id "$id" -- true
+			wait_until 30 ended "$id"
+		done
+		[ "$(accepted)" = "$before" ]
+	}
+	over_ssh
+	shared a
+	# The connection dies: each command makes its own until there is another.
+	connects
+	xargs kill <"$T/left"
+	"$DGRID" submit --id between -- true
+	wait_until 30 ended between
+	shared b
+	kill -KILL "$WORKER"
+	wait_until 10 gone
+	# The same folder, where a socket that nobody answers was left; and an end as it should be.
+	over_ssh
+	shared c
+	kill "$WORKER"
+	wait_until 30 pid_ended "$WORKER"
+	run ! connects
+	[ ! -e "$T/w1/ssh" ]
+	run ! grep -i 'control' "$T/worker.log"
+}
+
+@test "over SSH nothing is shared where the user's ssh is no plain command, and a host that takes one session a connection is no trouble" {
+	start_sshd
+	local plain=$GIT_SSH_COMMAND
+	export GIT_SSH_COMMAND="env $plain"
+	over_ssh
+	"$DGRID" submit --id a -- true
+	wait_until 30 ended a
+	[ ! -e "$T/w1/ssh" ]
+	kill "$WORKER"
+	wait_until 30 pid_ended "$WORKER"
+	kill "$SSH_PID"
+	wait_until 10 pid_ended "$SSH_PID"
+	sed -i '1i MaxSessions 1' "$T/ssh/sshd_config"
+	spawn "$T/sshd2.log" "$(PATH=$PATH:/usr/sbin command -v sshd)" -D -e -f "$T/ssh/sshd_config"
+	wait_until 10 grep -q 'Server listening' "$T/sshd2.log"
+	local port=${SSH_URL##*@127.0.0.1:}
+	GIT_SSH_COMMAND="$plain -p ${port%%/*}"
+	SSH_URL=$(id -un)@127.0.0.1:$ORIGIN
+	over_ssh "$NOTIFY"
+	wait_until 30 test -S "$T/w1/ssh"
+	cat >"$ORIGIN/hooks/pre-receive" <<-'SH'
+		#!/bin/sh
+		while read -r old new ref; do
+			case $ref in refs/dgrid/out/*) while [ ! -e "$GIT_DIR/met" ]; do sleep 0.1; done ;; esac
+		done
+	SH
+	chmod +x "$ORIGIN/hooks/pre-receive"
+	"$DGRID" submit --id large -- 'head -c 300000 /dev/urandom >/out/f' # its push waits for another one
+	wait_until 30 grep -q 'claimed large' "$T/worker.log"
+	"$DGRID" submit --id small -- true
+	wait_until 30 ended small
+	touch "$ORIGIN/met"
+	wait_until 30 ended large
+	run ! grep -E 'warn|error' "$T/worker.log"
+}

@@ -46,15 +46,20 @@ static char *ask(const char *const *args)
 	return said;
 }
 
+char *git_real_url(const char *url)
+{
+	char *real = ask((const char *const[]){"git", "-C", "/", "ls-remote", "--get-url", "--", url, NULL});
+	return real ? real : xstrdup(url);
+}
+
 bool git_token_for(const char *url)
 {
 	free(token_site);
 	token_site = NULL;
 	if (!url || !getenv("GIT_TOKEN"))
 		return false;
-	/* As url.insteadOf makes of it. */
-	char *real = ask((const char *const[]){"git", "-C", "/", "ls-remote", "--get-url", "--", url, NULL});
-	token_site = site_of(real ? real : url, strlen(real ? real : url));
+	char *real = git_real_url(url);
+	token_site = site_of(real, strlen(real));
 	free(real);
 	if (token_site && strncmp(token_site, "http://", 7) != 0 && strncmp(token_site, "https://", 8) != 0) {
 		free(token_site);
@@ -152,16 +157,32 @@ static void set(struct strs *argv, const char *setting)
 	strs_add(argv, setting);
 }
 
+#define OWN_SSH "ssh -oBatchMode=yes"
+
 /* With our own, an ssh that asks would wait for an answer that nobody can give; with the user's, he knows. */
 static int known_ssh = -1;
 static bool own_ssh(void)
 {
 	if (known_ssh < 0) {
-		char *set = ask((const char *const[]){"git", "-C", "/", "config", "--get", "core.sshCommand", NULL});
-		known_ssh = set || getenv("GIT_SSH_COMMAND") || getenv("GIT_SSH");
-		free(set);
+		char *ssh = git_ssh_command();
+		known_ssh = !ssh || strcmp(ssh, OWN_SSH) != 0;
+		free(ssh);
 	}
 	return known_ssh != 0;
+}
+
+char *git_ssh_command(void)
+{
+	const char *told = getenv("GIT_SSH_COMMAND");
+	char *set = told ? xstrdup(told)
+			 : ask((const char *const[]){"git", "-C", "/", "config", "--get", "core.sshCommand", NULL});
+	return set || getenv("GIT_SSH") ? set : xstrdup(OWN_SSH);
+}
+
+void git_use_ssh(const char *command)
+{
+	setenv("GIT_SSH_COMMAND", command, 1);
+	known_ssh = 1;
 }
 
 void git_settle(const char *url)
@@ -238,7 +259,7 @@ void git_command(const struct git *g, const char *dir, const char *const *args, 
 	strs_add(env, "GIT_ATTR_NOSYSTEM=1");
 	strs_add(env, "GIT_LITERAL_PATHSPECS=1"); /* a file's name is no pattern */
 	if (!own_ssh())
-		strs_add(env, "GIT_SSH_COMMAND=ssh -oBatchMode=yes");
+		strs_add(env, "GIT_SSH_COMMAND=" OWN_SSH);
 	strs_addf(env, "GIT_AUTHOR_NAME=%s", g->name);
 	strs_addf(env, "GIT_AUTHOR_EMAIL=%s", g->email);
 	strs_addf(env, "GIT_COMMITTER_NAME=%s", g->name);

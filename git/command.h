@@ -21,6 +21,11 @@ void git_command(const struct git *g, const char *dir, const char *const *args, 
 /* Looks once at what is asked of the system before the first command; nothing that is called back may come first.
  * url: the grid's, or NULL where it is not known yet. */
 void git_settle(const char *url);
+char *git_real_url(const char *url); /* as url.insteadOf makes of it; the caller's */
+/* The command by which git reaches a host over SSH: the user's, else ours; NULL: a program without options (GIT_SSH).
+ * The caller's. */
+char *git_ssh_command(void);
+void git_use_ssh(const char *command); /* from now on, in this process and in what it starts */
 /* Answers git's question when this process was started as GIT_ASKPASS, and sets the exit code to end with; returns
  * false when it was not. */
 bool git_askpass(int argc, char **argv, int *code);

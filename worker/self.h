@@ -4,6 +4,7 @@
  */
 #ifndef SELF_H
 #define SELF_H
+#include "git/sharedssh.h"
 #include "ledger.h"
 #include "store/firing.h"
 #include "store/heartbeat.h"
@@ -68,6 +69,7 @@ struct worker {
 	struct promoter promoter;
 	struct scheduler scheduler;
 	struct notify notify;
+	struct sharedssh ssh;
 	struct turns turns;
 	struct heartbeat *heart;
 	struct outputs outputs;

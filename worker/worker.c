@@ -175,8 +175,11 @@ static int loop(struct worker *w)
 			w->times.work_waits = true;
 			heartbeat_now(w->heart);
 		}
-		if (notify_news(&w->notify))
+		sharedssh_keep(&w->ssh);
+		enum notify_news news = notify_news(&w->notify, w->ledger.head);
+		if (news == NOTIFY_LOOK)
 			w->times.poll_at = now;
+		w->times.behind = w->times.behind || news == NOTIFY_MOVED;
 		exchange_run(w, now);
 		exchange_show_news(w);
 		if (w->fit.trouble[0] || self_stopping(w) || self_drained(w))
@@ -425,6 +428,7 @@ static int work(struct worker *w)
 	in_a_hurry = w;
 	proc_give_up_when(give_up);
 	w->notify.command = w->o->notify;
+	sharedssh_begin(&w->ssh, w->o->url, w->o->work_dir);
 	exchange_begin(w);
 	self_check(w);
 	int code = loop(w);
@@ -439,6 +443,7 @@ static int work(struct worker *w)
 	exchange_sign_off(w); /* before its ref goes: a node that has not left and has none looks as if robbed of it */
 	heartbeat_stop(w->heart, !w->usurped && !w->config.pushes_per_minute && !give_up(), give_up);
 	w->heart = NULL;
+	sharedssh_end(&w->ssh);
 	proc_give_up_when(NULL);
 	char voted[40] = "";
 	if (w->outbox.voted)
