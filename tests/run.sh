@@ -84,7 +84,12 @@ run_queue() {
 	set -m # each a process group of its own, which ends as a whole
 	for name in "${queue[@]}"; do
 		if ((${#names[@]} >= JOBS)); then ended_one; fi
-		eval "${commands[$name]}" >"$work/job.${name//\//.}" 2>&1 </dev/null &
+		{
+			eval "${commands[$name]}"
+			rc=$?
+			times >"$work/cpu.${name//\//.}"
+			exit "$rc"
+		} >"$work/job.${name//\//.}" 2>&1 </dev/null &
 		names[$!]=$name starts[$!]=${EPOCHREALTIME/./}
 	done
 	while ((${#names[@]})); do ended_one; done
@@ -95,7 +100,7 @@ ended_one() {
 	rc=$? name=${names[$pid]}
 	unset "names[$pid]"
 	note "$name"
-	took "$name" "${starts[$pid]}"
+	took "$name ($(awk -F '[ms ]+' 'NR == 2 { printf "%.0f", $1 * 60 + $2 + $3 * 60 + $4 }' "$work/cpu.${name//\//.}") s of processor time)" "${starts[$pid]}"
 	tally "$name" "$work/job.${name//\//.}" "$rc"
 }
 
