@@ -5,7 +5,6 @@
 #include "git/changeset.h"
 #include "git/clone.h"
 #include "schema/keys.h"
-#include "schema/order.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,12 +31,8 @@ static int refresh(struct ledger *l, struct err *e)
 	int rc = 0;
 	if (!folder_read_ref(file, l->head) && !(rc = GIT(l, &b, e, "rev-parse", "--verify", "--quiet", remote)))
 		buf_first_line(&b, l->head, sizeof l->head);
-	if (!rc && (rc = GIT(l, NULL, e, "reset", "--hard", "--quiet", remote)) != 0 && !proc_given_up()) {
-		clone_forget_index(&l->git); /* a crash may have left half an index */
-		rc = GIT(l, NULL, e, "reset", "--hard", "--quiet", remote);
-	}
-	if (!rc && l->dirty)
-		rc = GIT(l, NULL, e, "clean", "-ffdxq"); /* half-made files of an interrupted change */
+	if (!rc)
+		rc = clone_checkout(&l->git, remote, l->dirty, e);
 	l->dirty = l->dirty && rc;
 	free(file);
 	free(remote);
@@ -69,29 +64,11 @@ void ledger_unlock(struct ledger *l)
 	folder_unlock(&l->folder);
 }
 
-/* What runs beside us, a sign of life, goes on in the old one until the new one stands. */
 static int make_clone(struct ledger *l, struct err *e)
 {
-	struct git aside = l->git;
-	char *old = xasprintf("%s.old", l->git.dir);
-	bool whole = !l->temporary && clone_there(&l->git);
 	l->dirty = true;
-	aside.dir = whole ? xasprintf("%s.new", l->git.dir) : xstrdup(l->git.dir);
-	int rc = !l->temporary && file_remove_tree(old, e)
-		     ? -1
-		     : clone_make(&aside, l->url, l->branch, l->folder.objects, e);
-	if (!rc && whole && rename(l->git.dir, old))
-		rc = err_set(e, ERR_UNAVAILABLE, "cannot rename '%s': %s", l->git.dir, strerror(errno));
-	else if (!rc && whole && rename(aside.dir, l->git.dir)) {
-		rc = err_set(e, ERR_UNAVAILABLE, "cannot rename '%s': %s", aside.dir, strerror(errno));
-		if (rename(old, l->git.dir))
-			log_at(LOG_ERROR, "ledger", "'%s' is lost: %s", l->git.dir, strerror(errno));
-	}
-	if (whole)
-		file_remove_tree(rc ? aside.dir : old, NULL);
-	free(aside.dir);
-	free(old);
-	return rc;
+	return l->temporary ? clone_make(&l->git, l->url, l->branch, l->folder.objects, e)
+			    : clone_renew(&l->git, l->url, l->branch, l->folder.objects, e);
 }
 
 void ledger_tidy(struct ledger *l)
@@ -182,23 +159,9 @@ void ledger_sign_with(struct ledger *l, const char *key, const char *public_half
 		free(old[i]);
 }
 
-/* A retired node commits nothing, and nobody commits under its name. */
-static int not_retired(const struct ledger *l, const char *who, struct err *e)
-{
-	if (!task_id_valid(who))
-		return 0;
-	char *path = xasprintf("%s/" ORDER_RETIRED "%s.json", l->git.dir, who);
-	int there = file_there(path, e);
-	free(path);
-	return there <= 0 ? there
-			  : err_set(e, ERR_PERM,
-				    "'%s' is a retired node of this grid (" ORDER_RETIRED "%s.json): take another name",
-				    who, who);
-}
-
 int ledger_may_sign(struct ledger *l, const char *who, struct err *e)
 {
-	if (not_retired(l, who, e))
+	if (keys_not_retired(l->git.dir, who, e))
 		return -1;
 	struct grid_config c = {0};
 	struct err none;
@@ -310,9 +273,7 @@ int ledger_shown(struct ledger *l, enum task_state s, const char *id, struct sho
 /* What the index remembers of the files goes too: the checkout looks at each of them. */
 static int checkout_anew(struct ledger *l, struct err *e)
 {
-	char *index = xasprintf("%s/.git/index", l->git.dir);
-	unlink(index);
-	free(index);
+	clone_forget_index(&l->git);
 	l->dirty = true;
 	return refresh(l, e);
 }

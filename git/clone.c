@@ -1,6 +1,9 @@
 #include "git/clone.h"
 #include "base/file.h"
+#include "base/log.h"
+#include "base/proc.h"
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +120,37 @@ int clone_make(const struct git *g, const char *url, const char *branch, const c
 	return rc;
 }
 
+static int change_places(const char *dir, const char *fresh, const char *old, struct err *e)
+{
+	if (rename(dir, old))
+		return err_set(e, ERR_UNAVAILABLE, "cannot rename '%s': %s", dir, strerror(errno));
+	if (!rename(fresh, dir))
+		return 0;
+	err_set(e, ERR_UNAVAILABLE, "cannot rename '%s': %s", fresh, strerror(errno));
+	if (rename(old, dir))
+		log_at(LOG_ERROR, "clone", "'%s' is lost: %s", dir, strerror(errno));
+	return -1;
+}
+
+int clone_renew(const struct git *g, const char *url, const char *branch, const char *borrow, struct err *e)
+{
+	struct git aside = *g;
+	char *old = xasprintf("%s.old", g->dir), *fresh = xasprintf("%s.new", g->dir);
+	bool there = clone_there(g);
+	if (there)
+		aside.dir = fresh;
+	int rc = file_remove_tree(old, e);
+	if (!rc)
+		rc = clone_make(&aside, url, branch, borrow, e);
+	if (!rc && there)
+		rc = change_places(g->dir, fresh, old, e);
+	if (there)
+		file_remove_tree(rc ? fresh : old, NULL);
+	free(old);
+	free(fresh);
+	return rc;
+}
+
 int clone_adopt(const struct git *g, const char *url, const char *borrow, struct err *e)
 {
 	return GIT(g, e, "remote", "set-url", "origin", url) ? -1 : set_up(g, borrow, e);
@@ -129,6 +163,16 @@ bool clone_damaged(const struct git *g, const char *ref)
 		       GIT(g, NULL, "cat-file", "-e", tree);
 	free(tree);
 	return damaged;
+}
+
+int clone_checkout(const struct git *g, const char *rev, bool clean, struct err *e)
+{
+	int rc = GIT(g, e, "reset", "--hard", "--quiet", rev);
+	if (rc && !proc_given_up()) {
+		clone_forget_index(g); /* a crash may have left half an index */
+		rc = GIT(g, e, "reset", "--hard", "--quiet", rev);
+	}
+	return rc || !clean ? rc : GIT(g, e, "clean", "-ffdxq");
 }
 
 void clone_forget_index(const struct git *g)

@@ -2,6 +2,8 @@
 #include "base/base64.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "schema/order.h"
+#include "schema/task_edit.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,4 +278,17 @@ int keys_enrolled(const char *dir, const char *who, const char *public_half, enu
 	free(people);
 	keys_clear(&own);
 	return rc;
+}
+
+int keys_not_retired(const char *dir, const char *who, struct err *e)
+{
+	if (!task_id_valid(who))
+		return 0;
+	char *path = xasprintf("%s/" ORDER_RETIRED "%s.json", dir, who);
+	int there = file_there(path, e);
+	free(path);
+	return there <= 0 ? there
+			  : err_set(e, ERR_PERM,
+				    "'%s' is a retired node of this grid (" ORDER_RETIRED "%s.json): take another name",
+				    who, who);
 }

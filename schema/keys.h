@@ -52,4 +52,6 @@ void keyring_clear(struct keyring *r);
  * with what is missing. */
 enum keys_role { KEYS_ANY, KEYS_NODE, KEYS_PERSON };
 int keys_enrolled(const char *dir, const char *who, const char *public_half, enum keys_role as, struct err *e);
+/* A retired node commits nothing, and nobody commits under its name: -1, ERR_PERM, where who is one. */
+int keys_not_retired(const char *dir, const char *who, struct err *e);
 #endif
