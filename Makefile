@@ -34,7 +34,7 @@ endif
 ifeq ($(WERROR),1)
 WARN += -Werror
 endif
-BASE := -std=c11 -D_GNU_SOURCE -g $(WARN) -I.
+BASE := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -g $(WARN) -I.
 # A source release carries jsmn's header; a checkout takes the system's.
 JSMN := $(or $(JSMN_DIR),$(patsubst %/jsmn.h,%,$(wildcard third_party/jsmn/jsmn.h)))
 INC := $(if $(JSMN),-isystem $(JSMN))

@@ -85,14 +85,14 @@ void world_clear(struct world *w)
 }
 
 /* FNV-1a; ids that differ by case alone share it. */
-static uint64_t hash(const char *s, bool fold)
+static size_t hash(const char *s, bool fold)
 {
 	uint64_t h = 1469598103934665603u;
 	for (; *s; s++) {
 		unsigned char c = (unsigned char)*s;
 		h = (h ^ (fold && c >= 'A' && c <= 'Z' ? c + 32u : c)) * 1099511628211u;
 	}
-	return h ^ h >> 32;
+	return (size_t)(h ^ h >> 32);
 }
 
 /* ---- tasks ---- */
