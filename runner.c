@@ -167,7 +167,8 @@ static void tell_short(struct attempt *a)
 	enum meter_short is = meter_short(&a->meter, tail.data ? tail.data : "");
 	buf_clear(&tail);
 	if (is != METER_ENOUGH)
-		snprintf(a->res.reason, sizeof a->res.reason, "it %sran into its limit of %d processes (pids)",
+		snprintf(a->res.reason, sizeof a->res.reason,
+			 "it %sran into its limit of %d processes (pids; the grid allows up to max_pids)",
 			 is == METER_SHORT ? "" : "most likely ", a->spec.run.pids);
 }
 

@@ -46,8 +46,13 @@ const char *paint_code(enum paint p)
 
 bool table_colour(void)
 {
+	return table_colour_on(STDOUT_FILENO);
+}
+
+bool table_colour_on(int fd)
+{
 	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
-	return isatty(STDOUT_FILENO) && !(no && *no) && term && *term && strcmp(term, "dumb") != 0;
+	return isatty(fd) && !(no && *no) && term && *term && strcmp(term, "dumb") != 0;
 }
 
 void table_terminal(int *columns, int *rows)

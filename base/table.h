@@ -30,5 +30,6 @@ void table_clear(struct table *t);
 const char *paint_code(enum paint p); /* the escape sequence that begins it; "\033[0m" ends */
 /* What stdout is: colour on a terminal without NO_COLOR, unless it is dumb; columns and rows, 0: no terminal. */
 bool table_colour(void);
+bool table_colour_on(int fd); /* the same of another file */
 void table_terminal(int *columns, int *rows);
 #endif

@@ -138,6 +138,102 @@ void text_output(struct buf *out, const char *s, size_t len)
 	}
 }
 
+/* A sequence that sets colours or weight, ESC [ digits ; m: its bytes; 0: none begins here. */
+static size_t paint_at(const char *s, size_t len)
+{
+	size_t n = 2;
+	if (len < 3 || s[0] != '\033' || s[1] != '[')
+		return 0;
+	while (n < len && n < 40 && (isdigit((unsigned char)s[n]) || s[n] == ';' || s[n] == ':'))
+		n++;
+	return n < len && s[n] == 'm' ? n + 1 : 0;
+}
+
+/* Any other that a terminal would take for one, ESC [ ... letter: it moves the cursor, or erases. */
+static size_t sequence_at(const char *s, size_t len)
+{
+	size_t n = 2;
+	if (len < 3 || s[0] != '\033' || s[1] != '[')
+		return 0;
+	while (n < len && s[n] >= 0x20 && s[n] <= 0x3F)
+		n++;
+	return n < len && s[n] >= 0x40 && s[n] <= 0x7E ? n + 1 : 0;
+}
+
+/* One line, or of what it wrote over its colours only. True: it ends painted. */
+static bool stream_part(struct buf *out, const char *s, size_t len, bool colour, bool text, bool painted)
+{
+	size_t n;
+	for (size_t i = 0; i < len; i += n) {
+		size_t paint = paint_at(s + i, len - i), other = sequence_at(s + i, len - i);
+		n = paint ? paint : other;
+		if (paint && colour) {
+			buf_add(out, s + i, n);
+			painted = !(n == 3 || (n == 4 && s[i + 2] == '0'));
+		} else if (!n) {
+			decode(s + i, len - i, &n);
+			if (text)
+				text_output(out, s + i, n);
+		}
+	}
+	return painted;
+}
+
+void text_stream(struct buf *out, const char *s, size_t len, bool colour)
+{
+	bool painted = false;
+	if (len && *s == '\r' && !(len > 1 && s[1] == '\n'))
+		buf_adds(out, "\r\033[K"); /* of a line that is there already */
+	for (size_t i = 0; i < len;) {
+		size_t end = i;
+		while (end < len && s[end] != '\n')
+			end++;
+		size_t part = i, last = end;
+		while (last > i && s[last - 1] == '\r')
+			last--;
+		for (size_t k = i; k < last; k++)
+			part = s[k] == '\r' ? k + 1 : part;
+		painted = stream_part(out, s + i, part - i, colour, false, painted);
+		painted = stream_part(out, s + part, last - part, colour, true, painted);
+		if (end < len)
+			buf_adds(out, "\n");
+		else if (last < end)
+			buf_adds(out, "\r");
+		i = end + 1;
+	}
+	buf_adds(out, painted ? "\033[0m" : "");
+}
+
+void text_wrap(struct buf *out, const char *text, int width)
+{
+	int at = 0;
+	for (const char *p = text; *p;) {
+		size_t n = strcspn(p, " \n");
+		struct buf word = {0};
+		for (size_t i = 0, k; i < n; i += k)
+			if ((k = paint_at(p + i, n - i)) == 0)
+				buf_add(&word, p + i, k = 1);
+		buf_adds(&word, "");
+		int columns = text_columns(word.data);
+		buf_clear(&word);
+		if (at && width && at + 1 + columns > width) {
+			buf_adds(out, "\n  ");
+			at = 2;
+		} else if (at) {
+			buf_adds(out, " ");
+			at++;
+		}
+		buf_add(out, p, n);
+		at += columns;
+		p += n;
+		if (*p == '\n') {
+			buf_adds(out, "\n");
+			at = 0;
+		}
+		p += *p != 0;
+	}
+}
+
 size_t text_differences(const char *a, const char *b)
 {
 	size_t d[3][40], la = strlen(a), lb = strlen(b);

@@ -18,6 +18,12 @@ void text_markdown(struct buf *out, const char *s, bool ours);
 void text_quote(struct buf *out, const char *word); /* within single quotes, as sh reads it back */
 /* A stranger's output for a terminal: lines and tabs stay, other control characters become U+FFFD. */
 void text_output(struct buf *out, const char *s, size_t len);
+/* The same of what a script prints as it runs: with colour its colours stay, other escape sequences go, and of a line
+ * that it wrote over again and again (carriage returns) what stood there last. */
+void text_stream(struct buf *out, const char *s, size_t len, bool colour);
+/* Lines of clean text, which may be painted, at most width columns wide where their words allow; 0: as they are. What
+ * goes on in the next line is indented. */
+void text_wrap(struct buf *out, const char *text, int width);
 /* How many letters of two names differ, are missing, too many or swapped; 3 for three or more: no typing mistake. */
 size_t text_differences(const char *a, const char *b);
 /* For a loop over the names that typed may have meant: name if it is nearer than *off, which it makes less, else best.

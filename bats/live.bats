@@ -50,6 +50,59 @@ last_page() { python3 -c 'import re,sys; t=sys.stdin.read().split("\033[?1049l")
 	grep -q "^good.*$(printf '%0100d' 7)" "$T/page"
 }
 
+@test "status: no line is wider than the terminal, the counts of a full grid neither" {
+	grid '{"max_memory_mb": 512}'
+	for s in queue in_progress completed failed unapproved; do mkdir -p "$T/c/tasks/$s"; done
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		printf '{"task_id":"q%s","script":"x","timeout_seconds":60,"needs":["r%s"]}' $i $i >"$T/c/tasks/queue/q$i.json"
+		printf '{"task_id":"r%s","script":"x","timeout_seconds":60,"claim":{"node":"n1","ahead":1}}' $i >"$T/c/tasks/in_progress/r$i.json"
+		printf '{"task_id":"u%s","script":"x","timeout_seconds":60}' $i >"$T/c/tasks/unapproved/u$i.json"
+	done
+	printf '{"schema":1,"tasks":1234567,"completed":1,"failed":1}' >"$T/c/tasks/archive.json"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm full
+	tgit -C "$T/c" push -q origin HEAD:main
+	run -0 "$DGRID" status
+	[[ "$output" == *"0 nodes alive; 10 queued (10 wait for others), "*", 10 unapproved, 1234567 archived"$'\n'* ]]
+	on_terminal size=80x60 -- "$DGRID" status 2>"$T/err" | tr -d '\r' >"$T/page"
+	grep -v "^$ORIGIN" "$T/page" >"$T/rest"
+	[ "$(wc -L <"$T/rest")" -le 80 ]
+	tr -s '\n ' ' ' <"$T/page" | grep -q '10 queued (10 wait for others), .*, 10 unapproved, 1234567 archived '
+}
+
+@test "status, show: what failed says why in its row, in its data and in each of its attempts" {
+	"$DGRID" submit --id bad --max-attempts 2 --retry-on-failure -- 'echo fine; echo "no such file" >&2; exit 3'
+	"$DGRID" submit --id slow --timeout 10 -- 'while :; do :; done'
+	grid '{"retry_backoff_seconds": 1}'
+	worker
+	run -1 "$DGRID" wait bad slow
+	run -0 "$DGRID" status
+	[[ "$output" == *$'\nbad '*failed*3*"no such file"* ]]
+	[[ "$output" == *$'\nslow '*timeout*"its time limit (timeout_seconds"* ]]
+	run -0 "$DGRID" status --json
+	python3 - "$output" <<-'PY'
+		import json, sys
+		of = {t["task_id"]: t for t in json.loads(sys.argv[1])["tasks"]}
+		assert of["bad"]["output"] == "no such file" and of["bad"]["exit_code"] == 3, of
+		assert of["slow"]["output"] == "" and of["slow"]["ended_by"] == "limit:time", of
+	PY
+	run -0 "$DGRID" show bad
+	[ "$(grep -c 'failed .*exit code 3: no such file$' <<<"$output")" = 2 ]
+	run -0 "$DGRID" show slow
+	[[ "$output" == *attempts:*"timeout    its time limit (timeout_seconds; the grid allows up to max_timeout_seconds)"* ]]
+}
+
+@test "logs: on a terminal colours stay and nothing else does; a pipe gets what was printed" {
+	"$DGRID" submit --id paint -- 'printf "1%%\r50%%\r\033[32m100%%\033[0m done\n\033[2J\033[5;5Hend\n"'
+	"$DGRID" worker --node-id n1 --engine bwrap --once --work-dir "$T/w1" 2>"$T/log"
+	"$DGRID" logs paint >"$T/out"
+	printf '1%%\r50%%\r\033[32m100%%\033[0m done\n\033[2J\033[5;5Hend\n' | cmp - "$T/out"
+	on_terminal -- "$DGRID" logs paint 2>"$T/err" | tail -n +2 >"$T/out" # the first line is what set it going
+	printf '\033[32m100%%\033[0m done\r\nend\r\n' | cmp - "$T/out"
+	NO_COLOR=1 on_terminal -- "$DGRID" logs paint 2>"$T/err" | tail -n +2 >"$T/out"
+	printf '100%% done\r\nend\r\n' | cmp - "$T/out"
+}
+
 @test "status: wide characters and combining ones keep the columns straight" {
 	printf '{"task_id":"a","result":{"status":"success","node":"\346\274\242\345\255\227","stdout":"e\314\201nd"}}' >"$T/a.json"
 	printf '{"task_id":"b","result":{"status":"success","node":"plain","stdout":"end"}}' >"$T/b.json"

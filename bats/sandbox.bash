@@ -421,7 +421,7 @@ SH
 	[ "$(field busy 'r["status"], r["exit_code"], r["ended_by"], r["stdout"].strip(), r["limits"]["cpu_seconds"]')" = "timeout None limit:cpu before 1" ]
 	[ "$(field busy 'r["duration_ms"] < 30000 and r.get("usage", {"cpu_user_ms": 1000})["cpu_user_ms"] + r.get("usage", {}).get("cpu_system_ms", 0) < 6000')" = True ]
 	[ "$(field forks 'r["status"]')" = failed ]
-	[[ "$(field forks 'r["reason"]')" == "it "*"ran into its limit of 6 processes (pids)" ]]
+	[[ "$(field forks 'r["reason"]')" == "it "*"ran into its limit of 6 processes (pids; the grid allows up to max_pids)" ]]
 	[ "$(field points '[(p["status"], p.get("ended_by")) for p in r["points"]]')" = "[('timeout', 'limit:cpu'), ('success', 'exit')]" ]
 	run -0 "$DGRID" show busy
 	[[ "$output" == *"ended by"*"cpu_seconds"* ]]

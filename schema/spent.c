@@ -47,10 +47,10 @@ const char *spent_end(const struct json *of)
 	static const struct {
 		const char *by, *words;
 	} all[] = {{"exit_or_signal", "a signal, or an exit with its number: engines tell both alike"},
-		   {"limit:time", "its limit of time (timeout_seconds)"},
-		   {"limit:cpu", "its limit of processor time (cpu_seconds)"},
-		   {"limit:memory", "its limit of memory (memory_mb)"},
-		   {"limit:out", "the limits of what it may leave in /out"},
+		   {"limit:time", "its time limit (timeout_seconds; the grid allows up to max_timeout_seconds)"},
+		   {"limit:cpu", "its processor time limit (cpu_seconds)"},
+		   {"limit:memory", "its memory limit (memory_mb; the grid allows up to max_memory_mb)"},
+		   {"limit:out", "its limits for /out (out_mb; the grid allows up to max_out_mb and max_out_files)"},
 		   {"cancel", "dgrid cancel"}};
 	const char *by = json_str(of, "ended_by");
 	for (size_t i = 0; by && i < sizeof all / sizeof *all; i++)

@@ -560,7 +560,9 @@ void stage_end(struct attempt *a)
 		: r.exit_code >= 0	    ? attempt_end_of_code(r.exit_code)
 					    : END_UNKNOWN;
 	if (one_in(3))
-		snprintf(r.reason, sizeof r.reason, "it ran into its limit of %d processes (pids)", a->spec.run.pids);
+		snprintf(r.reason, sizeof r.reason,
+			 "it ran into its limit of %d processes (pids; the grid allows up to max_pids)",
+			 a->spec.run.pids);
 	r.used = (struct account){.by = one_in(2) ? "cgroup" : "samples",
 				  .user_ms = (int64_t)((double)r.duration_ms * a->spec.run.cpus) + below(900),
 				  .system_ms = below(100),

@@ -38,15 +38,16 @@ static struct json *a_result(void)
 {
 	const struct engine docker = {.kind = ENGINE_DOCKER};
 	const struct engine_run run = {.cpus = 0.5, .memory_mb = 64, .pids = 8, .cpu_seconds = 9, .tmp_mb = 16};
-	const struct attempt_result r = {.status = ATT_FAILED,
-					 .unenforced = true,
-					 .end = END_EXIT_OR_SIGNAL,
-					 .reason = "it ran into its limit of 8 processes (pids)",
-					 .used = {.by = "cgroup", .peak_kb = 1},
-					 .exit_code = 137,
-					 .signal = 9,
-					 .started_at = 1000,
-					 .finished_at = 1001};
+	const struct attempt_result r = {
+	    .status = ATT_FAILED,
+	    .unenforced = true,
+	    .end = END_EXIT_OR_SIGNAL,
+	    .reason = "it ran into its limit of 8 processes (pids; the grid allows up to max_pids)",
+	    .used = {.by = "cgroup", .peak_kb = 1},
+	    .exit_code = 137,
+	    .signal = 9,
+	    .started_at = 1000,
+	    .finished_at = 1001};
 	const struct result_facts f = {.node = "n1",
 				       .nonce = "0123456789abcdef0123456789abcdef",
 				       .image = "alpine:3.20",

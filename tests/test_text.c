@@ -46,6 +46,44 @@ static void text(void)
 	buf_clear(&b);
 }
 
+static void streamed(const char *s, size_t len, bool colour, const char *want)
+{
+	struct buf b = {0};
+	text_stream(&b, s, len, colour);
+	CHECK(b.len == strlen(want) && !memcmp(b.data ? b.data : "", want, b.len), b.data ? b.data : "");
+	buf_clear(&b);
+}
+#define STREAMED(s, colour, want) streamed(s, sizeof(s) - 1, colour, want)
+
+/* What a script prints: colours stay, and nothing else that a terminal acts on. */
+static void stream(void)
+{
+	STREAMED("plain\n\ttext\r\n", true, "plain\n\ttext\n");
+	STREAMED("a\033[1;31mred\033[0mb\n", true, "a\033[1;31mred\033[0mb\n");
+	STREAMED("a\033[38:5:8mx\033[m\n", true, "a\033[38:5:8mx\033[m\n");
+	STREAMED("a\033[31mred\n", true, "a\033[31mred\n\033[0m");
+	STREAMED("a\033[1;31mred\033[0mb\n", false, "aredb\n");
+	STREAMED("\033[2J\033[10;1Hx\033[?25l\033[Ky", true, "xy");
+	STREAMED("\033]0;title\007\033c\302\233m\377", true, "\uFFFD]0;title\uFFFD\uFFFDc\uFFFDm\uFFFD");
+	STREAMED("\033[31", true, "\uFFFD[31");
+	STREAMED("1%\r50%\r100%\nend", true, "100%\nend");
+	STREAMED("1%\r\033[32m50%\r100%\r\n", true, "\033[32m100%\n\033[0m");
+	STREAMED("\r50%\r60%", true, "\r\033[K60%");
+	STREAMED("10%\r20%\r", true, "20%\r");
+	STREAMED("", true, "");
+}
+
+static void wrapped(void)
+{
+	struct buf b = {0};
+	text_wrap(&b, "one two three\n\033[31mfour\033[0m five\naverylongword x\n", 10);
+	CHECK(!strcmp(b.data, "one two\n  three\n\033[31mfour\033[0m five\naverylongword\n  x\n"), b.data);
+	buf_reset(&b);
+	text_wrap(&b, "one two three\n", 0);
+	CHECK(!strcmp(b.data, "one two three\n"), b.data);
+	buf_clear(&b);
+}
+
 static void table(void)
 {
 	static const struct column columns[] = {
@@ -108,6 +146,8 @@ static void tails(void)
 int main(void)
 {
 	text();
+	stream();
+	wrapped();
 	table();
 	places();
 	tails();

@@ -1,6 +1,7 @@
 #include "verbs/follow.h"
 #include "base/clock.h"
 #include "base/sig.h"
+#include "base/table.h"
 #include "base/text.h"
 #include "schema/result.h"
 #include "schema/spent.h"
@@ -82,8 +83,9 @@ void follow_print(bool to_stderr, const char *text, size_t len)
 {
 	FILE *to = to_stderr ? stderr : stdout;
 	struct buf b = {0};
-	if (isatty(to_stderr ? STDERR_FILENO : STDOUT_FILENO)) {
-		text_output(&b, text, len);
+	int fd = to_stderr ? STDERR_FILENO : STDOUT_FILENO;
+	if (isatty(fd)) {
+		text_stream(&b, text, len, table_colour_on(fd));
 		fwrite(b.data ? b.data : "", 1, b.len, to);
 	} else
 		fwrite(text, 1, len, to);

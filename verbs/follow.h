@@ -13,6 +13,6 @@ int follow_find(const struct context *ctx, struct snapshot *s, const char *at, c
 		const char **state, char path[256], struct err *e);
 /* A stream of a result; what was not kept of it is told on stderr, not in its midst. */
 void follow_stream(bool to_stderr, const struct json *result);
-/* A stream as it is, or harmless when it goes to a terminal. */
+/* A stream as it is; harmless, but with its colours, when it goes to a terminal. */
 void follow_print(bool to_stderr, const char *text, size_t len);
 #endif

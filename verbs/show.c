@@ -1,14 +1,11 @@
 #include "base/text.h"
-#include "schema/checkpoint.h"
-#include "schema/input.h"
-#include "schema/points.h"
 #include "schema/result.h"
-#include "schema/spent.h"
 #include "schema/vote.h"
 #include "store/claimed.h"
 #include "verbs/follow.h"
 #include "verbs/pointlist.h"
 #include "verbs/report.h"
+#include "verbs/taskview.h"
 #include "verbs/verbs.h"
 #include <stdint.h>
 #include <stdio.h>
@@ -29,324 +26,6 @@ struct telling {
 	void (*all)(struct telling *t); /* once, after them; NULL: nothing more */
 };
 
-/* ---- one task ---- */
-
-#define VALUE_MAX 240 /* columns of a value; show --json has all of it */
-
-static void line(const char *name, const char *value)
-{
-	struct buf b = {0};
-	text_clean(&b, value ? value : "-", SIZE_MAX, VALUE_MAX);
-	printf("%-12s%s\n", name, b.data);
-	buf_clear(&b);
-}
-
-/* A cell of width columns and the gap after it. */
-static void cell(const char *text, int width)
-{
-	struct buf b = {0};
-	int used = text_clean(&b, text, SIZE_MAX, width);
-	printf("%s%*s", b.data, width - used + 2, "");
-	buf_clear(&b);
-}
-
-static void block(const char *title, const char *text, size_t len)
-{
-	if (!len)
-		return;
-	printf("\n%s:\n", title);
-	for (size_t at = 0; at < len;) {
-		size_t n = 0;
-		while (at + n < len && text[at + n] != '\n')
-			n++;
-		fputs("    ", stdout);
-		put_clean(text + at, n);
-		putchar('\n');
-		at += n + 1;
-	}
-}
-
-static void show_stream(const struct json *result, const char *name)
-{
-	const struct json *o = json_get(result, name);
-	char *bytes = xasprintf("%s_bytes", name), *cut = xasprintf("%s_truncated", name);
-	const struct json *truncated = json_get(result, cut);
-	char *title = xasprintf("%s, %lld bytes%s", name, (long long)json_int(result, bytes, 0),
-				truncated && truncated->boolean ? " (its middle is left out)" : "");
-	if (o && o->type == JSON_STRING)
-		block(title, o->text, o->len);
-	else if (result_digest(result) && json_get(result, bytes)) {
-		char *sum = xasprintf("%s_sha256", name),
-		     *said = xasprintf("%lld bytes, not kept; SHA-256 %.64s", (long long)json_int(result, bytes, 0),
-				       json_str(result, sum) ? json_str(result, sum) : "?");
-		line(name, said);
-		free(sum);
-		free(said);
-	}
-	free(bytes);
-	free(cut);
-	free(title);
-}
-
-/* What it asks for besides its script. */
-static void show_asked(const struct json *doc)
-{
-	static const char *const members[] = {"group",
-					      "needs",
-					      "after",
-					      "timeout_seconds",
-					      "image",
-					      "env",
-					      "cpus",
-					      "memory_mb",
-					      "disk_mb",
-					      "resources",
-					      "pids",
-					      "priority",
-					      "max_attempts",
-					      "retry_on_failure",
-					      "replicas",
-					      "quorum",
-					      "labels",
-					      "concurrency_group",
-					      "max_running",
-					      "supersede",
-					      "cpu_seconds",
-					      "stdin",
-					      "workdir",
-					      "first_point",
-					      "share_sandbox",
-					      "secrets",
-					      "network",
-					      "output",
-					      NULL};
-	struct input inputs[INPUTS_MAX];
-	size_t n = inputs_of(doc, inputs);
-	for (size_t i = 0; i < n; i++) {
-		const char *from = json_str(json_get(json_get(doc, "inputs"), inputs[i].name), "from");
-		const char *name = inputs[i].name ? inputs[i].name : "", *path = inputs[i].path;
-		char kept[64] = "";
-		if (inputs[i].stored)
-			snprintf(kept, sizeof kept, "and %lld in a store, ", (long long)inputs[i].stored);
-		char *text = inputs[i].task ? xasprintf("/in/%s: what task %s leaves%s%s", name, inputs[i].task,
-							path ? ", of that " : "", path ? path : "")
-					    : xasprintf("/in/%s: %lld file%s, %lld bytes, %s%s%.12s", name,
-							(long long)inputs[i].files, inputs[i].files == 1 ? "" : "s",
-							(long long)inputs[i].bytes, kept, from ? from : "",
-							from || !inputs[i].tree ? "" : inputs[i].tree);
-		line(i ? "" : "inputs", text);
-		free(text);
-	}
-	for (int i = 0; members[i]; i++) {
-		struct buf value = {0};
-		const struct json *m = json_get(doc, members[i]);
-		if (!m)
-			continue;
-		json_write(&value, m, 0);
-		char *name = xasprintf("%s ", members[i]);
-		line(name, value.data);
-		free(name);
-		buf_clear(&value);
-	}
-}
-
-/* Who signed, as the node found that claimed it; before that only the keys are known. */
-static void show_signatures(const struct json *doc, const struct json *claim, const struct json *attempts)
-{
-	const struct json *all = json_get(doc, "signatures");
-	const char *signer = json_str(claim, "signed_by");
-	for (const struct json *a = attempts ? attempts->child : NULL; a; a = a->next)
-		signer = json_str(a, "signed_by") ? json_str(a, "signed_by") : signer;
-	if (signer)
-		line("signed by", signer);
-	for (const struct json *s = all && !signer ? all->child : NULL; s; s = s->next) {
-		char *text = xasprintf("with key %s (see: dgrid why)", json_str(s, "key") ? json_str(s, "key") : "?");
-		line("signed", text);
-		free(text);
-	}
-}
-
-static void show_nodes(const char *name, const struct json *list)
-{
-	char *names = report_names(list);
-	if (*names)
-		line(name, names);
-	free(names);
-}
-
-/* What it left in /out. */
-static void show_files(const struct json *doc, const struct json *result)
-{
-	const struct json *out = json_get(result, "out");
-	const char *id = json_str(doc, "task_id");
-	int64_t files = json_int(out, "files", 0), left_out = json_int(out, "left_out", 0);
-	if (json_str(result, "out_error"))
-		line("files", json_str(result, "out_error"));
-	if (!out)
-		return;
-	const struct json *stored = json_get(out, "stored");
-	char *more = stored
-			 ? xasprintf(", %lld of them with %lld bytes in a store",
-				     (long long)json_int(stored, "files", 0), (long long)json_int(stored, "bytes", 0))
-			 : xstrdup("");
-	char *text = json_str(out, "ref") ? xasprintf("%lld of %lld bytes%s%s (dgrid get %s)", (long long)files,
-						      (long long)json_int(out, "bytes", 0), more,
-						      left_out ? ", others left out" : "", id ? id : "")
-					  : xasprintf("%lld of %lld bytes, not kept: the nodes left different ones",
-						      (long long)files, (long long)json_int(out, "bytes", 0));
-	line("files", text);
-	free(text);
-	free(more);
-}
-
-/* Why an attempt ended: the reason that is noted; of a run that was not the last, how it ended and its last words; of a
- * task queued again, by whom. */
-static void attempt_words(const struct json *a, struct buf *out)
-{
-	const char *outcome = json_str(a, "outcome"), *reason = json_str(a, "reason"),
-		   *tail = json_str(a, "stderr_tail"), *vote = json_str(a, "commitment"), *by = json_str(a, "by");
-	int64_t code = json_int(a, "exit_code", -1), number = json_int(a, "signal", 0);
-	if (outcome && !strcmp(outcome, "retried"))
-		buf_addf(out, "queued again by %s", by ? by : "?");
-	else if (reason || vote)
-		buf_adds(out, reason ? reason : vote);
-	else if (spent_end(a) && code < 0)
-		buf_adds(out, spent_end(a));
-	else if (number > 0)
-		buf_addf(out, "signal %lld", (long long)number);
-	else if (code >= 0)
-		buf_addf(out, "exit code %lld", (long long)code);
-	if (!reason && tail) {
-		struct json *said = json_new(JSON_OBJECT);
-		json_set(said, "stderr", json_new_str(tail));
-		char *last = result_line(said, true);
-		buf_addf(out, "%s%s", out->len && *last ? ": " : "", last);
-		free(last);
-		json_free(said);
-	}
-	buf_add(out, "", 0);
-}
-
-static void show_attempts(const struct json *attempts)
-{
-	if (!attempts || !attempts->child)
-		return;
-	puts("\nattempts:");
-	for (const struct json *a = attempts->child; a; a = a->next) {
-		const char *node = json_str(a, "node"), *outcome = json_str(a, "outcome"),
-			   *began = json_str(a, "claimed_at"), *ended = json_str(a, "ended_at");
-		struct buf words = {0};
-		attempt_words(a, &words);
-		fputs("    ", stdout);
-		cell(began ? began : ended ? ended : "-", 20);
-		cell(node ? node : "-", 16);
-		fputs(outcome && table_colour() ? paint_code(report_paint(outcome)) : "", stdout);
-		cell(outcome ? outcome : "-", 9);
-		fputs(outcome && table_colour() ? "\033[0m" : "", stdout);
-		put_clean(words.data, 200);
-		putchar('\n');
-		buf_clear(&words);
-	}
-}
-
-/* How far its points are; those that failed first. */
-static void show_points(const struct json *doc, const char *state, const struct report_options *o)
-{
-	struct pointlist l = {0};
-	struct buf out = {0};
-	int width, rows;
-	if (!points_count(doc))
-		return;
-	pointlist_add(&l, "", state, doc);
-	pointlist_sort(&l, true);
-	table_terminal(&width, &rows);
-	pointlist_table(&l, (size_t)o->limit, width, table_colour(), &out);
-	printf("\npoints:\n%s", out.data);
-	buf_clear(&out);
-	pointlist_clear(&l);
-}
-
-static void show_text(const struct telling *t, const struct json *doc, const char *state, const char *path)
-{
-	const struct json *result = json_get(doc, "result"), *claim = json_get(doc, "claim"),
-			  *attempts = json_get(doc, "attempts"), *script = json_get(doc, "script");
-	char *number;
-	line("task", json_str(doc, "task_id"));
-	line("state", state);
-	line("file", path);
-	if (json_str(doc, "description"))
-		line("description", json_str(doc, "description"));
-	if (json_str(doc, "created_at"))
-		line("created", json_str(doc, "created_at"));
-	if (json_str(doc, "submitted_by"))
-		line("by", json_str(doc, "submitted_by"));
-	show_asked(doc);
-	char points[64], *checkpoint = checkpoint_words(doc);
-	if (checkpoint)
-		line("checkpoint", checkpoint);
-	free(checkpoint);
-	if (*points_words(doc, snapshot_points_done(&t->s, json_str(doc, "task_id"), doc), points))
-		line("points", points);
-	const struct json *approved = json_get(doc, "approved_by");
-	if (json_str(approved, "author"))
-		line("approved by", json_str(approved, "author"));
-	show_signatures(doc, claim, attempts);
-	if (claim) {
-		line("node", json_str(claim, "node"));
-		line("claimed", json_str(claim, "claimed_at"));
-		line("lease until", json_str(claim, "lease_until"));
-	}
-	if (json_str(doc, "not_before"))
-		line("not before", json_str(doc, "not_before"));
-	if (json_str(doc, "start_after"))
-		line("start after", json_str(doc, "start_after"));
-	if (json_str(doc, "deadline"))
-		line("deadline", json_str(doc, "deadline"));
-	if (result) {
-		line("status", json_str(result, "status"));
-		if (json_str(result, "reason"))
-			line("reason", json_str(result, "reason"));
-		if (json_int(result, "exit_code", -1) >= 0) {
-			number = xasprintf("%lld", (long long)json_int(result, "exit_code", -1));
-			line("exit code", number);
-			free(number);
-		}
-		if (json_int(result, "signal", 0)) {
-			number = xasprintf("%lld", (long long)json_int(result, "signal", 0));
-			line("signal", number);
-			free(number);
-		}
-		if (spent_end(result))
-			line("ended by", spent_end(result));
-		show_nodes("agreed", json_get(json_get(result, "quorum"), "agreed"));
-		show_nodes("outliers", json_get(json_get(result, "quorum"), "outliers"));
-		line("node", json_str(result, "node"));
-		line("finished", json_str(result, "finished_at"));
-		if (json_int(result, "duration_ms", -1) >= 0) {
-			number =
-			    xasprintf("%.1f s, engine %s, image %s", (double)json_int(result, "duration_ms", 0) / 1000,
-				      json_str(result, "engine") ? json_str(result, "engine") : "-",
-				      json_str(result, "image") ? json_str(result, "image") : "-");
-			line("ran", number);
-			free(number);
-			number = spent_words(result);
-			if (*number)
-				line("used", number);
-			free(number);
-			const struct json *held = json_get(json_get(result, "limits"), "enforced");
-			if (held && held->type == JSON_BOOL && !held->boolean)
-				line("limits", "not enforced there, only watched");
-		}
-		show_files(doc, result);
-	}
-	show_attempts(attempts);
-	if (script && script->type == JSON_STRING)
-		block("script", script->text, script->len);
-	show_points(doc, state, &t->o);
-	show_stream(result, "stdout");
-	show_stream(result, "stderr");
-}
-
 /* One of several begins below an empty line. */
 static int show_one(struct telling *t, const struct selected *one, struct err *e)
 {
@@ -361,7 +40,13 @@ static int show_one(struct telling *t, const struct selected *one, struct err *e
 	}
 	if (t->told)
 		putchar('\n');
-	show_text(t, doc, one->state, one->path);
+	int width, rows;
+	struct buf out = {0};
+	table_terminal(&width, &rows);
+	const struct taskview v = {&t->s, one->state, one->path, (size_t)t->o.limit, width, table_colour()};
+	taskview_text(&v, doc, &out);
+	fwrite(out.data, 1, out.len, stdout);
+	buf_clear(&out);
 	return 0;
 }
 
@@ -586,14 +271,15 @@ const struct verb verb_logs = {
     .name = "logs",
     .args = "[-f | --follow] [--json] [--table | --csv] [--at REV|DATE] [SELECTION]... [ID]...",
     .summary = "what tasks printed: stdout to stdout, stderr to stderr; -f follows it to its end",
-    .about = "Prints what a task that has ended printed. Where its middle was not kept (output_limit_bytes of "
-	     "grid.json), a line "
-	     "on stderr says so. On a terminal its control characters show as U+FFFD; a pipe or "
-	     "a file gets them as they are. Several are told apart by heads, ==> ID <==; of those that options found, "
-	     "the ones "
-	     "that have no output yet are passed by.\n\n"
-	     "With -f it waits for the task to start, prints what its node sends along with its beats (live_tail_bytes "
-	     "of grid.json, the newest of each stream), and ends with the task.",
+    .about =
+	"Prints what a task that has ended printed. Where its middle was not kept (output_limit_bytes of "
+	"grid.json), a line "
+	"on stderr says so. A pipe or a file gets the output as it is. On a terminal its colours stay (unless NO_COLOR "
+	"is set), a line that it rewrote (carriage returns) shows as it was last, control characters show as U+FFFD, "
+	"and other escape sequences are left out. Several tasks are told apart by heads, ==> ID <==; those that "
+	"options found and that have no output yet are passed over.\n\n"
+	"With -f it waits for the task to start, prints what its node sends along with its beats (live_tail_bytes "
+	"of grid.json, the newest of each stream), and ends with the task.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
