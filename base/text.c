@@ -108,6 +108,17 @@ int text_columns(const char *s)
 	return used;
 }
 
+size_t text_fit(const char *s, size_t len, int max)
+{
+	size_t at = 0, n;
+	for (int used = 0; at < len; at += n) {
+		used += columns_of(decode(s + at, len - at, &n));
+		if (used > max && at)
+			break;
+	}
+	return at;
+}
+
 void text_markdown(struct buf *out, const char *s, bool ours)
 {
 	struct buf clean = {0};

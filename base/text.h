@@ -10,6 +10,8 @@
  * Returns how many columns it took. */
 int text_clean(struct buf *out, const char *s, size_t len, int max);
 int text_columns(const char *s); /* of clean text */
+/* So many bytes of clean text take at most max columns; one character at least. */
+size_t text_fit(const char *s, size_t len, int max);
 /* Bytes as hexadecimal digits; out has room for 2 * n + 1. */
 void text_hex(char *out, const void *bytes, size_t n);
 /* A value for a cell of GitHub's Markdown: as numeric character references, so that nothing in it is markup, and inside

@@ -83,6 +83,7 @@ fi
 if [ "$group" = test ]; then
 	need bats bats bats
 	need parallel parallel parallel
+	need tmux tmux tmux
 	need shellcheck shellcheck shellcheck
 	need clang clang clang
 	need ccache ccache ccache

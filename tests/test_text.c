@@ -84,6 +84,15 @@ static void wrapped(void)
 	buf_clear(&b);
 }
 
+static void fitted(void)
+{
+	CHECK(text_fit("abcdef", 6, 4) == 4, "as many as there is room for");
+	CHECK(text_fit("abc", 3, 4) == 3 && text_fit("", 0, 4) == 0, "all of them");
+	CHECK(text_fit("\346\274\242\345\255\227", 6, 3) == 3, "no half of a wide one");
+	CHECK(text_fit("\346\274\242", 3, 1) == 3, "one at least");
+	CHECK(text_fit("e\314\201x", 4, 1) == 3, "what stands above it goes along");
+}
+
 static void table(void)
 {
 	static const struct column columns[] = {
@@ -148,6 +157,7 @@ int main(void)
 	text();
 	stream();
 	wrapped();
+	fitted();
 	table();
 	places();
 	tails();

@@ -4,14 +4,15 @@
 #include "verbs/verbs.h"
 #include <string.h>
 
-const struct verb *const verbs[] = {
-    &verb_init,	   &verb_submit, &verb_validate, &verb_promote, &verb_approve, &verb_enroll,	  &verb_config,
-    &verb_worker,  &verb_status, &verb_nodes,	 &verb_image,	&verb_show,    &verb_logs,	  &verb_why,
-    &verb_limits,  &verb_graph,	 &verb_notify,	 &verb_rerun,	&verb_files,   &verb_get,	  &verb_keep,
-    &verb_metrics, &verb_usage,	 &verb_wait,	 &verb_cancel,	&verb_retry,   &verb_schedule,	  &verb_pause,
-    &verb_resume,  &verb_drain,	 &verb_undrain,	 &verb_retire,	&verb_heal,    &verb_maintain,	  &verb_dashboard,
-    &verb_audit,   &verb_attest, &verb_hook,	 &verb_doctor,	&verb_health,  &verb_completions, &verb_version,
-    &verb_help,	   NULL};
+const struct verb *const verbs[] = {&verb_init,	     &verb_submit,	&verb_validate, &verb_promote, &verb_approve,
+				    &verb_enroll,    &verb_config,	&verb_worker,	&verb_status,  &verb_watch,
+				    &verb_nodes,     &verb_image,	&verb_show,	&verb_logs,    &verb_why,
+				    &verb_limits,    &verb_graph,	&verb_notify,	&verb_rerun,   &verb_files,
+				    &verb_get,	     &verb_keep,	&verb_metrics,	&verb_usage,   &verb_wait,
+				    &verb_cancel,    &verb_retry,	&verb_schedule, &verb_pause,   &verb_resume,
+				    &verb_drain,     &verb_undrain,	&verb_retire,	&verb_heal,    &verb_maintain,
+				    &verb_dashboard, &verb_audit,	&verb_attest,	&verb_hook,    &verb_doctor,
+				    &verb_health,    &verb_completions, &verb_version,	&verb_help,    NULL};
 
 const struct verb *verb_find(const char *name)
 {
@@ -23,11 +24,11 @@ const struct verb *verb_find(const char *name)
 
 /* What other programs call it. */
 static const char *const others[][2] = {
-    {"ls", "status"},	   {"list", "status"},	 {"ps", "status"},    {"top", "status --watch"}, {"run", "submit"},
-    {"add", "submit"},	   {"push", "submit"},	 {"queue", "submit"}, {"rm", "cancel"},		 {"kill", "cancel"},
-    {"stop", "cancel"},	   {"delete", "cancel"}, {"log", "logs"},     {"cat", "logs"},		 {"tail", "logs -f"},
-    {"output", "logs"},	   {"info", "show"},	 {"get", "show"},     {"inspect", "show"},	 {"describe", "show"},
-    {"restart", "retry"},  {"node", "nodes"},	 {"images", "image"}, {"start", "worker"},	 {"agent", "worker"},
+    {"ls", "status"},	   {"list", "status"},	 {"ps", "status"},    {"top", "watch"},	   {"run", "submit"},
+    {"add", "submit"},	   {"push", "submit"},	 {"queue", "submit"}, {"rm", "cancel"},	   {"kill", "cancel"},
+    {"stop", "cancel"},	   {"delete", "cancel"}, {"log", "logs"},     {"cat", "logs"},	   {"tail", "logs -f"},
+    {"output", "logs"},	   {"info", "show"},	 {"get", "show"},     {"inspect", "show"}, {"describe", "show"},
+    {"restart", "retry"},  {"node", "nodes"},	 {"images", "image"}, {"start", "worker"}, {"agent", "worker"},
     {"check", "validate"}, {"verify", "audit"}};
 
 int verb_unknown(const char *name, struct err *e)

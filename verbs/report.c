@@ -47,7 +47,7 @@ int report_options(struct report_options *o, const struct verb *v, int argc, cha
 {
 	struct usage_scan s = {.verb = v, .argc = argc, .argv = argv};
 	int key;
-	*o = (struct report_options){.limit = DEFAULT_LIMIT};
+	*o = (struct report_options){.limit = DEFAULT_LIMIT, .every = DEFAULT_WATCH};
 	while ((key = usage_next(&s, e)) > 0)
 		switch (key) {
 		case 'j':
@@ -79,6 +79,10 @@ int report_options(struct report_options *o, const struct verb *v, int argc, cha
 		case 'w':
 			o->watch = DEFAULT_WATCH;
 			if (s.value && parse_number("--watch", s.value, 1, 3600, &o->watch, e))
+				return -1;
+			break;
+		case 'E':
+			if (parse_number("--every", s.value, 1, 3600, &o->every, e))
 				return -1;
 			break;
 		case 'l':

@@ -12,13 +12,14 @@ struct report_options {
 	const char *atom; /* base URL of the feed, "" for none; NULL: no feed is asked for */
 	long limit;	  /* rows of queued, and of finished tasks, unless --all or --limit says else */
 	long watch;	  /* seconds between two looks; 0: look once */
+	long every;	  /* the same of dgrid watch */
 	const char *id;	  /* of the task, for the verbs that look at one */
 	char **ids;	  /* of those that look at many */
 	size_t n_ids;
 	struct selection of;
 };
 enum report_operands { REPORT_NONE, REPORT_ANY, REPORT_ONE, REPORT_MANY };
-/* The options of such a verb, by these keys: j --json, t --at, a --all, m --markdown, l --limit, w --watch,
+/* The options of such a verb, by these keys: j --json, t --at, a --all, m --markdown, l --limit, w --watch, E --every,
  * f --follow, A --atom, T --table, V --csv, and those of select.h. REPORT_MANY: ids, or one of the latter; REPORT_ANY:
  * if any. report_clear also after an error.
  */

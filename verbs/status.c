@@ -7,9 +7,9 @@
 #include "store/standing.h"
 #include "store/voters.h"
 #include "store/waits.h"
+#include "verbs/redraw.h"
 #include "verbs/statuspage.h"
 #include "verbs/verbs.h"
-#include "verbs/watch.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +104,7 @@ static struct json *paused_json(const struct snapshot *s)
 	return list;
 }
 
-static int status_json(const struct page *p, struct err *e)
+static int status_json(const struct statuspage *p, struct err *e)
 {
 	char when[32];
 	const struct snapshot *s = &p->s;
@@ -135,24 +135,12 @@ static int status_json(const struct page *p, struct err *e)
 
 static int look_again(void *ctx, struct err *e)
 {
-	struct page *p = ctx;
-	struct page fresh = {.ctx = p->ctx, .o = p->o};
-	if (open_snapshot(p->ctx, p->o->at, &fresh.s, e) ||
-	    select_tasks(&fresh.s, &p->o->of, p->o->ids, p->o->n_ids, &fresh.of, e) ||
-	    snapshot_load(&fresh.s, ~0u, e) || record_read(&fresh.s, &fresh.r, e)) {
-		selected_clear(&fresh.of);
-		snapshot_close(&fresh.s);
-		return -1;
-	}
-	selected_clear(&p->of);
-	snapshot_close(&p->s);
-	*p = fresh;
-	return 0;
+	return statuspage_look(ctx, e);
 }
 
 static void draw(void *ctx, int width, struct buf *out)
 {
-	struct page *p = ctx;
+	struct statuspage *p = ctx;
 	char when[32];
 	p->s.now = clock_now(); /* ages count on while the remote is away */
 	buf_addf(out, "dgrid, every %ld s, %s (q ends)\n", p->o->watch, clock_format(clock_now(), when));
@@ -162,13 +150,13 @@ static void draw(void *ctx, int width, struct buf *out)
 static int cmd_status(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct report_options o;
-	struct page p = {.ctx = ctx, .o = &o};
+	struct statuspage p = {.ctx = ctx, .o = &o};
 	struct buf out = {0};
 	int width, rows, rc = report_options(&o, &verb_status, argc, argv, REPORT_ANY, e);
-	struct watch w = {.every_ms = o.watch * 1000, .ctx = &p, .look = look_again, .draw = draw};
+	struct redraw w = {.every_ms = o.watch * 1000, .ctx = &p, .look = look_again, .draw = draw};
 	table_terminal(&width, &rows);
 	if (!rc && o.watch)
-		rc = watch_run(&w, e);
+		rc = redraw_run(&w, e);
 	else if (!rc && !(rc = look_again(&p, e))) {
 		if (o.json)
 			rc = status_json(&p, e);

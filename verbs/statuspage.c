@@ -12,7 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool statuspage_is_part(const struct page *p)
+int statuspage_look(struct statuspage *p, struct err *e)
+{
+	struct statuspage fresh = {.ctx = p->ctx, .o = p->o};
+	if (open_snapshot(p->ctx, p->o->at, &fresh.s, e) ||
+	    select_tasks(&fresh.s, &p->o->of, p->o->ids, p->o->n_ids, &fresh.of, e) ||
+	    snapshot_load(&fresh.s, ~0u, e) || record_read(&fresh.s, &fresh.r, e)) {
+		selected_clear(&fresh.of);
+		snapshot_close(&fresh.s);
+		return -1;
+	}
+	selected_clear(&p->of);
+	snapshot_close(&p->s);
+	*p = fresh;
+	return 0;
+}
+
+bool statuspage_is_part(const struct statuspage *p)
 {
 	return p->o->of.given || p->o->n_ids;
 }
@@ -100,8 +116,7 @@ static int first_to_run(const void *pa, const void *pb)
 	return x != y ? (x > y ? -1 : 1) : strcmp(a->id, b->id);
 }
 
-/* Those whose state is in states, in their order; *n of them. The caller frees the list. */
-static const struct selected **in_order(const struct selected_list *of, unsigned states, size_t *n)
+const struct selected **statuspage_rows(const struct selected_list *of, unsigned states, size_t *n)
 {
 	const struct selected **list = xcalloc(of->n + 1, sizeof(struct selected *));
 	*n = 0;
@@ -113,23 +128,27 @@ static const struct selected **in_order(const struct selected_list *of, unsigned
 	return list;
 }
 
+void statuspage_row(struct table *t, const struct statuspage *p, const struct selected *one)
+{
+	struct row r = row_of(&p->s, one->task);
+	const char *status = r.voted ? r.votes : r.status;
+	table_cell(t, one->task->id, PAINT_NONE);
+	table_cell(t, one->state, PAINT_NONE);
+	table_cell(t, r.node, PAINT_NONE);
+	table_cell(t, status, report_paint(status));
+	table_cell(t, r.code, PAINT_NONE);
+	table_cell(t, r.time, PAINT_NONE);
+	table_cell(t, r.said, PAINT_NONE);
+	free(r.said);
+}
+
 /* The rows of one section; others: what is not shown is counted under that name, NULL: everything is shown. */
-static void section(struct table *t, const struct page *p, unsigned states, const char *others)
+static void section(struct table *t, const struct statuspage *p, unsigned states, const char *others)
 {
 	size_t n, max = p->o->all ? p->of.n : (size_t)p->o->limit;
-	const struct selected **list = in_order(&p->of, states, &n);
-	for (size_t i = 0; i < n && (i < max || !others); i++) {
-		struct row r = row_of(&p->s, list[i]->task);
-		table_cell(t, list[i]->task->id, PAINT_NONE);
-		table_cell(t, list[i]->state, PAINT_NONE);
-		table_cell(t, r.node, PAINT_NONE);
-		const char *status = r.voted ? r.votes : r.status;
-		table_cell(t, status, report_paint(status));
-		table_cell(t, r.code, PAINT_NONE);
-		table_cell(t, r.time, PAINT_NONE);
-		table_cell(t, r.said, PAINT_NONE);
-		free(r.said);
-	}
+	const struct selected **list = statuspage_rows(&p->of, states, &n);
+	for (size_t i = 0; i < n && (i < max || !others); i++)
+		statuspage_row(t, p, list[i]);
 	if (others && n > max) {
 		char *note = xasprintf("... and %zu more %s (--all shows them)", n - max, others);
 		table_note(t, note);
@@ -138,17 +157,21 @@ static void section(struct table *t, const struct page *p, unsigned states, cons
 	free(list);
 }
 
-static const struct column columns[] = {{.title = "TASK", .max = 64, .min = 8},
-					{.title = "STATE", .max = 11, .min = 5, .ours = true},
-					{.title = "NODE", .max = 20, .min = 4},
-					{.title = "STATUS", .max = 11, .min = 4},
-					{.title = "EXIT", .max = 4, .right = true, .ours = true},
-					{.title = "TIME", .max = 10, .right = true, .ours = true},
-					{.title = "OUTPUT", .max = 48, .min = 6}};
-
-static struct table tasks_table(const struct page *p)
+struct table statuspage_table(void)
 {
-	struct table t = {.columns = columns, .n = sizeof columns / sizeof *columns};
+	static const struct column columns[] = {{.title = "TASK", .max = 64, .min = 8},
+						{.title = "STATE", .max = 11, .min = 5, .ours = true},
+						{.title = "NODE", .max = 20, .min = 4},
+						{.title = "STATUS", .max = 11, .min = 4},
+						{.title = "EXIT", .max = 4, .right = true, .ours = true},
+						{.title = "TIME", .max = 10, .right = true, .ours = true},
+						{.title = "OUTPUT", .max = 48, .min = 6}};
+	return (struct table){.columns = columns, .n = sizeof columns / sizeof *columns};
+}
+
+static struct table tasks_table(const struct statuspage *p)
+{
+	struct table t = statuspage_table();
 	section(&t, p, 1u << TASK_IN_PROGRESS, NULL);
 	section(&t, p, 1u << TASK_QUEUE, "queued");
 	section(&t, p, 1u << TASK_UNAPPROVED, "unapproved");
@@ -244,7 +267,7 @@ static void add_counts(struct buf *out, const struct snapshot *s)
 }
 
 /* Of those that were asked for: "30 tasks: 4 queued, 26 ended (20 success, 4 failed, 2 timeout), 6 of them archived" */
-struct json *statuspage_counts(const struct page *p, struct json *ended)
+struct json *statuspage_counts(const struct statuspage *p, struct json *ended)
 {
 	struct json *counts = json_new(JSON_OBJECT);
 	int64_t n[TASK_N_STATES] = {0}, archived = 0;
@@ -262,7 +285,7 @@ struct json *statuspage_counts(const struct page *p, struct json *ended)
 	return counts;
 }
 
-static void add_part(struct buf *out, const struct page *p)
+static void add_part(struct buf *out, const struct statuspage *p)
 {
 	struct json *ended = json_new(JSON_OBJECT), *counts = statuspage_counts(p, ended);
 	static const char *const open[][2] = {
@@ -316,7 +339,7 @@ static void add_audit(struct buf *out, const struct record *r)
 	buf_clear(&line);
 }
 
-void statuspage_text(const struct page *p, int width, struct buf *out)
+void statuspage_head(const struct statuspage *p, int width, struct buf *out)
 {
 	const struct snapshot *s = &p->s;
 	struct buf head = {0};
@@ -331,6 +354,12 @@ void statuspage_text(const struct page *p, int width, struct buf *out)
 		buf_addf(&head, "settings that are not valid:\n%s", s->config_problems.text.data);
 	text_wrap(out, head.data, width);
 	buf_clear(&head);
+}
+
+void statuspage_text(const struct statuspage *p, int width, struct buf *out)
+{
+	const struct snapshot *s = &p->s;
+	statuspage_head(p, width, out);
 	if (!s->n_tasks && !p->of.n) {
 		buf_adds(out, "no task yet: dgrid submit --id hello -- 'echo hello'\n");
 		return;
@@ -344,7 +373,7 @@ void statuspage_text(const struct page *p, int width, struct buf *out)
 }
 
 /* For the summary of a job on a host that shows Markdown. */
-void statuspage_markdown(const struct page *p, struct buf *out)
+void statuspage_markdown(const struct statuspage *p, struct buf *out)
 {
 	const struct snapshot *s = &p->s;
 	static const struct column of_nodes[] = {{.title = "NODE"},

@@ -10,11 +10,11 @@
 #include <stdio.h>
 
 extern const struct verb verb_init, verb_submit, verb_validate, verb_promote, verb_approve, verb_enroll, verb_config,
-    verb_worker, verb_status, verb_nodes, verb_image, verb_show, verb_logs, verb_why, verb_limits, verb_graph,
-    verb_notify, verb_rerun, verb_files, verb_get, verb_keep, verb_metrics, verb_usage, verb_wait, verb_cancel,
-    verb_retry, verb_schedule, verb_pause, verb_resume, verb_drain, verb_undrain, verb_retire, verb_heal, verb_maintain,
-    verb_dashboard, verb_audit, verb_attest, verb_hook, verb_doctor, verb_health, verb_completions, verb_version,
-    verb_help;
+    verb_worker, verb_status, verb_watch, verb_nodes, verb_image, verb_show, verb_logs, verb_why, verb_limits,
+    verb_graph, verb_notify, verb_rerun, verb_files, verb_get, verb_keep, verb_metrics, verb_usage, verb_wait,
+    verb_cancel, verb_retry, verb_schedule, verb_pause, verb_resume, verb_drain, verb_undrain, verb_retire, verb_heal,
+    verb_maintain, verb_dashboard, verb_audit, verb_attest, verb_hook, verb_doctor, verb_health, verb_completions,
+    verb_version, verb_help;
 extern const struct verb *const verbs[];	   /* all of them, in the order of help; ends with NULL */
 const struct verb *verb_find(const char *name);	   /* NULL: there is none */
 int verb_unknown(const char *name, struct err *e); /* what is said then, with a verb that was meant perhaps; -1 */

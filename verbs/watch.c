@@ -1,146 +1,286 @@
-#include "verbs/watch.h"
+/* watch: the grid as it is, to move about in. Keys are taken while it looks at the remote too; what takes git (a task's
+ * running output, cancel, retry) is done between two looks. */
 #include "base/clock.h"
 #include "base/proc.h"
 #include "base/sig.h"
-#include "base/table.h"
 #include "base/text.h"
 #include "git/git.h"
+#include "store/tails.h"
+#include "verbs/screen.h"
+#include "verbs/verbs.h"
+#include "verbs/watchview.h"
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
-#define STEP_MS 100
+#define STEP_MS 50
 #define REDRAW_MS 1000 /* ages count on */
-/* A screen of its own, no cursor, long lines cut; and back. */
-#define ENTER "\033[?1049h\033[?25l\033[?7l"
-#define LEAVE "\033[?7h\033[?25h\033[?1049l"
 
-static bool keys, quit, at_once;
+static struct {
+	struct watchview v;
+	bool quit, due, act; /* due: a look is; act: what was asked is to be done */
+} it;
 
-/* True when it is time to end; takes what was typed. */
+/* ---- keys ---- */
+
+static void filter_key(struct watchview *v, int key)
+{
+	size_t n = strlen(v->filter);
+	if (key == KEY_ENTER)
+		v->mode = WATCH_LIST;
+	else if (key == KEY_ESCAPE) {
+		v->mode = WATCH_LIST;
+		v->filter[0] = 0;
+	} else if (key == KEY_ERASE && n) {
+		while (n && ((unsigned char)v->filter[--n] & 0xC0) == 0x80)
+			;
+		v->filter[n] = 0;
+	} else if (key >= ' ' && key < 256 && key != KEY_ERASE && n + 1 < sizeof v->filter) {
+		v->filter[n] = (char)key;
+		v->filter[n + 1] = 0;
+	}
+	watchview_rows(v);
+}
+
+/* Asks whether the chosen task is to be cancelled, or queued again, where it can be. */
+static void ask(struct watchview *v, const char *verb)
+{
+	const struct selected *one = watchview_chosen(v);
+	bool cancels = !strcmp(verb, "cancel"), ended;
+	if (!one)
+		return;
+	ended = one->task->state == TASK_COMPLETED || one->task->state == TASK_FAILED;
+	if (cancels == ended) {
+		snprintf(v->said, sizeof v->said, "%s %s", v->id,
+			 cancels ? "has ended already" : "has not ended: there is nothing to queue again");
+		return;
+	}
+	v->under = v->mode;
+	v->mode = WATCH_ASK;
+	v->ask = verb;
+}
+
+static void move_key(struct watchview *v, int key)
+{
+	long page = (long)watchview_body(v);
+	switch (key) {
+	case KEY_UP:
+	case 'k':
+		watchview_move(v, -1);
+		break;
+	case KEY_DOWN:
+	case 'j':
+		watchview_move(v, 1);
+		break;
+	case KEY_PAGE_UP:
+	case 'b':
+		watchview_move(v, -page);
+		break;
+	case KEY_PAGE_DOWN:
+	case ' ':
+		watchview_move(v, page);
+		break;
+	case KEY_HOME:
+	case 'g':
+		watchview_move(v, -(LONG_MAX / 2));
+		break;
+	case KEY_END:
+	case 'G':
+		watchview_move(v, LONG_MAX / 2);
+		break;
+	}
+}
+
+static void list_key(struct watchview *v, int key)
+{
+	if (key == '/')
+		v->mode = WATCH_FILTER;
+	else if (key == 'f') {
+		v->failed_only = !v->failed_only;
+		watchview_rows(v);
+	} else if (key == KEY_ESCAPE && *v->filter) {
+		v->filter[0] = 0;
+		watchview_rows(v);
+	} else if (key == KEY_ENTER && v->n_rows) {
+		v->mode = WATCH_TASK;
+		v->from = 0;
+		v->at_end = false;
+		v->stale = true;
+		it.due = true; /* what it prints, if it runs */
+	} else
+		move_key(v, key);
+}
+
+static void take_key(struct watchview *v, int key)
+{
+	v->said[0] = 0;
+	if (key == 3)
+		it.quit = true;
+	else if (v->mode == WATCH_FILTER)
+		filter_key(v, key);
+	else if (v->mode == WATCH_ASK) {
+		it.act = it.act || key == 'y' || key == 'Y';
+		v->mode = v->under;
+	} else if (key == 'q')
+		it.quit = true;
+	else if (key == 'c' || key == 'r')
+		ask(v, key == 'c' ? "cancel" : "retry");
+	else if (v->mode == WATCH_TASK && key == KEY_ESCAPE) {
+		v->mode = WATCH_LIST;
+		json_free(v->tails);
+		v->tails = NULL;
+		watchview_rows(v);
+	} else if (v->mode == WATCH_TASK)
+		move_key(v, key);
+	else
+		list_key(v, key);
+}
+
+/* Takes what was typed, and shows what comes of it; true when it is time to end. Also while git runs. */
 static bool asked(void)
 {
-	char typed[32];
-	struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
-	while (keys && poll(&in, 1, 0) > 0) {
-		ssize_t n = read(STDIN_FILENO, typed, sizeof typed);
-		keys = n > 0;
-		for (ssize_t i = 0; i < n; i++) {
-			quit = quit || typed[i] == 'q' || typed[i] == 'Q' || typed[i] == 3;
-			at_once = at_once || typed[i] == ' ' || typed[i] == 'r';
-		}
-	}
-	return quit || sig_stops();
+	bool any = false;
+	for (int key; !it.quit && (key = screen_key()) != KEY_NONE; any = true)
+		take_key(&it.v, key);
+	if (any && !it.quit)
+		watchview_draw(&it.v);
+	return it.quit || sig_stops();
 }
 
-static bool set_keys(struct termios *before)
+/* ---- looks and deeds ---- */
+
+/* What the task that is shown prints, while it runs. */
+static void look_at_tails(struct watchview *v)
 {
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, before))
-		return false;
-	struct termios t = *before;
-	t.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-	t.c_cc[VMIN] = 1;
-	t.c_cc[VTIME] = 0;
-	t.c_cc[VSUSP] = _POSIX_VDISABLE; /* nobody would restore the terminal */
-	return !tcsetattr(STDIN_FILENO, TCSANOW, &t);
+	const struct selected *one = v->mode == WATCH_TASK ? watchview_chosen(v) : NULL;
+	const char *node =
+	    one && one->task->state == TASK_IN_PROGRESS ? json_str(json_get(one->task->doc, "claim"), "node") : NULL;
+	char head[72], tail[72];
+	struct err e;
+	if (!node || !task_id_valid(node) || !v->page.s.config.live_tail_bytes ||
+	    tails_ask(&v->page.s.git, v->page.s.cached ? "origin" : ".", v->page.ctx->branch, node, head, tail, &e) ||
+	    !tail[0])
+		return;
+	struct json *tails = tails_read(&v->page.s.git, node, tail, &e);
+	if (tails) {
+		json_free(v->tails);
+		v->tails = tails;
+	}
 }
 
-/* As many lines as there is room for; the rest is counted. */
-static void show(const struct buf *page, int rows, const char *trouble)
+static void look(struct watchview *v)
 {
-	struct buf out = {0};
-	int lines = 0, left = 0, room = trouble ? rows - 1 : rows;
-	for (size_t i = 0; i < page->len; i++)
-		lines += page->data[i] == '\n';
-	if (lines > room) {
-		left = lines - (room - 1);
-		room--;
-	}
-	buf_adds(&out, "\033[H");
-	if (trouble) {
-		buf_adds(&out, table_colour() ? "\033[31m" : "");
-		text_clean(&out, trouble, SIZE_MAX, INT_MAX);
-		buf_addf(&out, "%s\033[K%s", table_colour() ? "\033[0m" : "", room > 0 ? "\r\n" : "");
-	}
-	const char *p = page->data ? page->data : "";
-	for (int i = 0; i < room && *p; i++) {
-		size_t n = strcspn(p, "\n");
-		buf_add(&out, p, n);
-		/* No line end after the last: it would scroll. */
-		buf_addf(&out, "\033[K%s", p[n] && p[n + 1] && (i + 1 < room || left) ? "\r\n" : "");
-		p += n + (p[n] != 0);
-	}
-	if (left)
-		buf_addf(&out, "... %d more lines (a taller window shows them)\033[K", left);
-	buf_adds(&out, "\033[J");
-	fwrite(out.data, 1, out.len, stdout);
-	fflush(stdout);
-	buf_clear(&out);
+	struct err e = {0};
+	int rc = statuspage_look(&v->page, &e);
+	if (it.quit || sig_stops())
+		return;
+	git_redact(e.msg);
+	snprintf(v->trouble, sizeof v->trouble, "%s%.500s", rc ? "remote trouble, showing what was seen last: " : "",
+		 rc ? e.msg : "");
+	watchview_rows(v); /* before anything else: the old ones are gone */
+	if (!rc)
+		look_at_tails(v);
 }
 
-static void loop(const struct watch *w)
+/* The first line of what the verb said. */
+static void act(struct watchview *v)
 {
-	int columns = 0, rows = 0, was_columns = 0, was_rows = 0;
-	int64_t next = clock_mono_ms() + w->every_ms, drawn = 0, since = 0;
-	char trouble[1200] = "";
+	const struct context *ctx = v->page.ctx;
+	char *repo = xasprintf("DGRID_REPO_URL=%s", ctx->url), *branch = xasprintf("DGRID_BRANCH=%s", ctx->branch);
+	const char *argv[] = {proc_self(), v->ask, "--", v->id, NULL}, *env[] = {repo, branch, NULL};
+	const struct proc_spec spec = {.argv = argv, .env = env};
+	struct proc_result r = {0};
+	struct err e = {0};
+	bool ran = !proc_run(&spec, &r, &e), well = ran && r.end == PROC_EXITED && !r.code;
+	const char *text = !ran ? e.msg : well ? r.out.data : r.err.data;
+	struct buf line = {0};
+	text = text ? text : "";
+	text_clean(&line, text, strcspn(text, "\n"), (int)sizeof v->said - 1);
+	snprintf(v->said, sizeof v->said, "%s", line.len ? line.data : well ? "done" : "it did not succeed");
+	buf_clear(&line);
+	proc_result_clear(&r);
+	free(repo);
+	free(branch);
+}
+
+static void loop(struct watchview *v)
+{
+	int64_t next = clock_mono_ms() + v->every * 1000, drawn = 0;
+	int width = 0, height = 0;
 	while (!asked() && !ferror(stdout)) {
+		if (it.act) {
+			it.act = false;
+			snprintf(v->said, sizeof v->said, "%s %s ...", v->ask, v->id);
+			watchview_draw(v);
+			act(v);
+			it.due = true;
+		}
 		int64_t now = clock_mono_ms();
-		struct err e = {0};
-		struct buf page = {0};
-		if (now >= next || at_once) {
-			at_once = false;
-			bool failed = w->look(w->ctx, &e) != 0;
-			if (asked())
+		if (now >= next || it.due) {
+			it.due = false;
+			look(v);
+			if (it.quit || sig_stops())
 				break;
-			now = clock_mono_ms();
-			since = !failed ? 0 : since ? since : now;
-			git_redact(e.msg);
-			snprintf(trouble, sizeof trouble, "%s", failed ? e.msg : "");
-			next = now + w->every_ms;
+			next = clock_mono_ms() + v->every * 1000;
 			drawn = 0;
 		}
-		table_terminal(&columns, &rows);
-		if (now - drawn >= REDRAW_MS || columns != was_columns || rows != was_rows) {
-			char line[1300];
-			snprintf(line, sizeof line, "remote trouble for %lld s, showing what was seen last: %s",
-				 (long long)(now - since) / 1000, trouble);
-			w->draw(w->ctx, columns, &page);
-			show(&page, rows, since ? line : NULL);
+		table_terminal(&width, &height);
+		if (now - drawn >= REDRAW_MS || width != v->width || height != v->height) {
+			v->page.s.now = clock_now(); /* ages count on while the remote is away */
+			v->stale = true;
+			watchview_draw(v);
 			drawn = now;
-			was_columns = columns;
-			was_rows = rows;
 		}
-		buf_clear(&page);
 		loop_step(STEP_MS);
 	}
 }
 
-int watch_run(const struct watch *w, struct err *e)
+static int cmd_watch(const struct context *ctx, int argc, char **argv, struct err *e)
 {
-	const char *term = getenv("TERM");
-	struct termios before;
-	if (!isatty(STDOUT_FILENO) || !term || !*term || !strcmp(term, "dumb"))
-		return err_set(e, ERR_USAGE,
-			       "--watch redraws a terminal, and the output goes to none (or to one with TERM=dumb)");
-	proc_asked *before_that = proc_give_up_when(asked);
-	if (w->look(w->ctx, e)) {
-		proc_give_up_when(before_that);
-		return sig_stops() ? err_set(e, (enum err_class)(128 + sig_last_stop()), "interrupted") : -1;
+	struct report_options o;
+	struct watchview *v = &it.v;
+	int rc = report_options(&o, &verb_watch, argc, argv, REPORT_ANY, e);
+	*v = (struct watchview){.page = {.ctx = ctx, .o = &o}, .every = o.every, .stale = true};
+	if (!rc)
+		rc = screen_possible("dgrid watch", e) || statuspage_look(&v->page, e) || select_missing(&v->page.of, e)
+			 ? -1
+			 : 0;
+	if (!rc) {
+		watchview_rows(v);
+		proc_asked *before = proc_give_up_when(asked);
+		screen_begin();
+		loop(v);
+		proc_give_up_when(before);
+		screen_end();
+		if (sig_stops() && sig_last_stop() != 2)
+			rc = err_set(e, (enum err_class)(128 + sig_last_stop()), "ended by signal %d", sig_last_stop());
 	}
-	bool changed = keys = set_keys(&before);
-	fputs(ENTER, stdout);
-	loop(w);
-	proc_give_up_when(before_that);
-	fputs(LEAVE, stdout);
-	fflush(stdout);
-	if (changed)
-		tcsetattr(STDIN_FILENO, TCSANOW, &before);
-	if (quit || sig_last_stop() == SIGINT || !sig_stops())
-		return 0;
-	return err_set(e, (enum err_class)(128 + sig_last_stop()), "ended by signal %d", sig_last_stop());
+	watchview_clear(v);
+	report_clear(&o);
+	return rc;
 }
+
+const struct verb verb_watch = {
+    .name = "watch",
+    .args = "[--every SECONDS] [SELECTION]... [ID]...",
+    .summary = "the grid on the whole terminal, to look around in: scroll, filter, read logs, cancel, retry",
+    .about =
+	"Shows the counts, the last failures, and a row for each task: those that run, those that wait, then those "
+	"that have ended, newest first. It looks again every two seconds.\n\n"
+	"Keys: arrows, PgUp, PgDn, Home and End (or k, j, b, Space, g, G) move; Enter shows the task with its script "
+	"and its output, also while it runs, and Esc goes back; / filters by a part of the id, group, state, status "
+	"or node, and Esc shows all again; f shows failures only; c cancels and r queues again, after a question; "
+	"q quits.",
+    .needs = USAGE_WRITES,
+    .options =
+	(const struct usage_option[]){
+	    {'E', "--every", "SECONDS", NULL, "look again after so long (1 to 3600); default 2"}, {0}},
+    .shared = select_option_at,
+    .operands = "@tasks",
+    .examples = (const struct usage_note[]){{"dgrid watch", ""}, {"dgrid watch --group sweep", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "ended by q"}, {0}},
+    .environment = (const struct usage_note[]){{"NO_COLOR", "no colours"}, {0}},
+    .run = cmd_watch,
+};
