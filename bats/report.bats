@@ -36,6 +36,24 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 	[ "$(grep -c 'none of these' "$T/said")" = 1 ]
 }
 
+@test "wait --exec runs a command once, when all have ended, and tells it how; its failure is one" {
+	"$DGRID" submit --id good -- true
+	"$DGRID" submit --id bad -- 'exit 3'
+	once
+	run -1 --separate-stderr "$DGRID" wait --exec 'echo "code $DGRID_EXIT_CODE"; cat; echo said >&2' good bad
+	[ "$output" = $'code 1\ngood success\nbad failed' ]
+	[[ "$stderr" == said*"1 of 2 did not succeed: bad (failed)"* ]]
+	run -0 "$DGRID" wait --exec 'read -r id how && [ "$id $how $DGRID_EXIT_CODE" = "good success 0" ]' good
+	run -69 "$DGRID" wait --exec 'exit 7' good
+	[[ "$output" == *"--exec: the command ended with exit code 7"* ]]
+	run -1 "$DGRID" wait --exec 'exit 7' bad
+	[[ "$output" == *"the command ended with exit code 7"*"bad did not succeed: failed"* ]]
+	"$DGRID" submit --id waits --label gpu -- true
+	run -75 "$DGRID" wait --timeout 1 --exec 'echo it ran' waits
+	[[ "$output" != *"it ran"* ]]
+	run -64 "$DGRID" wait --exec
+}
+
 @test "why says from when on others may have the task of a node that is gone" {
 	at() { date -u -d "$1 seconds" +%Y-%m-%dT%H:%M:%SZ; }
 	gone() { # SECONDS: since the last sign of life, and a lease that ran out half as long ago

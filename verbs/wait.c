@@ -160,7 +160,50 @@ static int tell_failed(const struct awaited *v, size_t n, int worst, struct err 
 	return -1;
 }
 
-static int follow(struct ledger *l, struct awaited *v, size_t n, long timeout, struct err *e)
+static void pass_on(void *ctx, enum proc_stream s, const char *bytes, size_t len)
+{
+	FILE *to = s == PROC_ERR ? stderr : stdout;
+	(void)ctx;
+	fwrite(bytes, 1, len, to);
+	fflush(to);
+}
+
+/* The command of --exec, once, when all have ended: it reads a line a task. */
+static int execute(const char *command, const struct awaited *v, size_t n, int worst, struct err *e)
+{
+	const char *argv[] = {"/bin/sh", "-c", command, NULL};
+	char *code = xasprintf("DGRID_EXIT_CODE=%d", worst);
+	const char *env[] = {code, NULL};
+	struct buf lines = {0};
+	struct proc_result r = {0};
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&lines, "%s %s\n", v[i].id, v[i].code ? v[i].status : "success");
+	const struct proc_spec spec = {
+	    .argv = argv, .env = env, .input = lines.data, .input_len = lines.len, .on_output = pass_on};
+	fflush(stdout);
+	int rc = proc_run(&spec, &r, e);
+	if (!rc && (r.end != PROC_EXITED || r.code))
+		rc = err_set(e, ERR_UNAVAILABLE, "--exec: the command ended with %s %d",
+			     r.end == PROC_EXITED ? "exit code" : "signal", r.code);
+	proc_result_clear(&r);
+	buf_clear(&lines);
+	free(code);
+	return rc;
+}
+
+/* How they ended; a command that failed is told besides. */
+static int conclude(const char *command, const struct awaited *v, size_t n, int worst, struct err *e)
+{
+	struct err own = {0};
+	int rc = command ? execute(command, v, n, worst, &own) : 0;
+	if (rc && worst)
+		fprintf(stderr, "dgrid: %s\n", own.msg);
+	else if (rc)
+		*e = own;
+	return worst ? tell_failed(v, n, worst, e) : rc;
+}
+
+static int follow(struct ledger *l, struct awaited *v, size_t n, long timeout, const char *command, struct err *e)
 {
 	int64_t deadline = timeout ? clock_mono_ms() + timeout * 1000 : 0, silent_since = 0,
 		still_since = clock_mono_ms();
@@ -205,17 +248,23 @@ static int follow(struct ledger *l, struct awaited *v, size_t n, long timeout, s
 		loop_step(l->folder.ref ? 100 : 2000);
 	}
 	progress(NULL, n);
-	return t.worst ? tell_failed(v, n, t.worst, e) : 0;
+	return conclude(command, v, n, t.worst, e);
 }
 
-int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e)
+static int wait_then(struct ledger *l, const char *const *ids, size_t n, long timeout, const char *command,
+		     struct err *e)
 {
 	struct awaited *v = xcalloc(n + 1, sizeof *v);
 	for (size_t i = 0; i < n; i++)
 		v[i] = (struct awaited){.id = ids[i], .code = NOT_ENDED};
-	int rc = n ? follow(l, v, n, timeout, e) : 0;
+	int rc = n ? follow(l, v, n, timeout, command, e) : 0;
 	free(v);
 	return rc;
+}
+
+int wait_for(struct ledger *l, const char *const *ids, size_t n, long timeout, struct err *e)
+{
+	return wait_then(l, ids, n, timeout, NULL, e);
 }
 
 /* ---- the verb ---- */
@@ -242,10 +291,13 @@ static int cmd_wait(const struct context *ctx, int argc, char **argv, struct err
 	struct strs chosen = {0};
 	struct ledger l = {0};
 	struct grid_config c = {0};
+	const char *command = NULL;
 	long timeout = 0;
 	int key, rc = 0;
 	while (!rc && (key = usage_next(&s, e)) != 0)
-		if (key == 't')
+		if (key == 'x')
+			command = s.value;
+		else if (key == 't')
 			rc = parse_number("--timeout", s.value, 1, 86400, &timeout, e);
 		else
 			rc = key < 0 || select_take(&of, s.option, s.value, e) ? -1 : 0;
@@ -265,22 +317,24 @@ static int cmd_wait(const struct context *ctx, int argc, char **argv, struct err
 			fputs("dgrid: no task matches\n", stderr);
 	}
 	if (!rc && n)
-		rc = (!l.head[0] && open_grid(ctx, &l, &c, e)) || wait_for(&l, ids, n, timeout, e) ? -1 : 0;
+		rc = (!l.head[0] && open_grid(ctx, &l, &c, e)) || wait_then(&l, ids, n, timeout, command, e) ? -1 : 0;
 	close_grid(&l, &c);
 	strs_clear(&chosen);
 	selection_clear(&of);
 	return rc;
 }
 
-static const struct usage_note outcomes[] = {{"0", "all of them succeeded"},
-					     {"1", "one failed, timed out, ran out of memory or was lost"},
-					     {"3", "none failed, but one was cancelled"},
-					     {"75", "--timeout is over and some have not ended"},
-					     {"130, 143", "interrupted; the tasks run on"},
-					     {0}};
+static const struct usage_note outcomes[] = {
+    {"0", "all of them succeeded"},
+    {"1", "one failed, timed out, ran out of memory or was lost"},
+    {"3", "none failed, but one was cancelled"},
+    {"69", "the remote cannot be read; or all succeeded, and the command of --exec failed"},
+    {"75", "--timeout is over and some have not ended"},
+    {"130, 143", "interrupted; the tasks run on"},
+    {0}};
 const struct verb verb_wait = {
     .name = "wait",
-    .args = "[--timeout SECONDS] [SELECTION]... [ID]...",
+    .args = "[--timeout SECONDS] [--exec CMD] [SELECTION]... [ID]...",
     .summary = "wait for tasks to end; 0 when all succeeded",
     .about =
 	"Waits until every task named has ended, whoever runs it, and tells by the exit code how they ended. Tasks "
@@ -288,15 +342,19 @@ const struct verb verb_wait = {
 	"not "
 	"succeed is said at the end. Of a group it waits for the tasks that are there when it begins.",
     .needs = USAGE_READS,
-    .options =
-	(const struct usage_option[]){
-	    {'t', "--timeout", "SECONDS", NULL, "give up after so long (1 to 86400); default: no limit"}, {0}},
+    .options = (const struct usage_option[]){{'t', "--timeout", "SECONDS", NULL,
+					      "give up after so long (1 to 86400); default: no limit"},
+					     {'x', "--exec", "CMD", NULL,
+					      "when all have ended, run this with sh: it reads a line a task, ID and "
+					      "how it ended, and $DGRID_EXIT_CODE is what wait ends with"},
+					     {0}},
     .shared = select_option_at,
     .operands = "@tasks:queue,in_progress,unapproved",
     .examples =
 	(const struct usage_note[]){{"dgrid wait hello && dgrid logs hello", "when it is done, its output"},
 				    {"dgrid wait --timeout 600 part-1 part-2 part-3", "three tasks, ten minutes"},
 				    {"dgrid wait --group sweep", "all of them"},
+				    {"dgrid wait --group sweep --exec 'mail -s \"sweep: $DGRID_EXIT_CODE\" me'", ""},
 				    {0}},
     .exits = outcomes,
     .run = cmd_wait,
