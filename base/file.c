@@ -219,13 +219,19 @@ static int make_asked(const char *step, struct err *e)
 {
 	return !mkdir(step, 0777) || errno == EEXIST
 		   ? 0
-		   : err_set(e, errno == EACCES || errno == EPERM || errno == EROFS ? ERR_PERM : ERR_OUTPUT,
+		   : err_set(e,
+			     errno == EACCES || errno == EPERM || errno == EROFS || errno == ENOTDIR || errno == ELOOP
+				 ? ERR_PERM
+				 : ERR_OUTPUT,
 			     "cannot make the folder '%s': %s", step, strerror(errno));
 }
 
 int file_make_folder(const char *path, struct err *e)
 {
-	return make_steps(path, make_asked, e);
+	int rc = make_steps(path, make_asked, e);
+	if (rc && e->class == ERR_DATA)
+		e->class = ERR_PERM;
+	return rc;
 }
 
 #define DEEP 64 /* each step down takes a descriptor: what is deeper is brought up first */

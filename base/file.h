@@ -26,8 +26,8 @@ int file_write_in_place(const char *path, const void *bytes, size_t len, struct 
 char *file_temp_dir(struct err *e); /* a new folder under $TMPDIR or /tmp, the caller's to remove; NULL with e filled */
 /* Like mkdir -p, mode 0700. ERR_PERM: one of them is another user's, in a folder that everybody may write to. */
 int file_mkdirs(const char *path, struct err *e);
-/* The same for what somebody asked to be written there: for everyone to read, as far as the umask allows. ERR_DATA
- * (something else stands there), ERR_PERM, ERR_OUTPUT (the disk is full, for one). */
+/* The same for what somebody asked to be written there: for everyone to read, as far as the umask allows. ERR_PERM:
+ * something else stands there, or it is not permitted; ERR_OUTPUT: anything else (the disk is full, for one). */
 int file_make_folder(const char *path, struct err *e);
 int file_empty_folder(const char *path, struct err *e); /* made when it is not there; the name is ours all the time */
 int file_remove_tree(const char *path, struct err *e);	/* fine when it is not there; never follows symlinks */

@@ -103,7 +103,7 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 @test "a folder that holds somebody else's pages, one that cannot be written, one that is a file" {
 	mkdir -p "$S"
 	echo mine >"$S/index.html"
-	run -65 "$DGRID" dashboard -o "$S"
+	run -77 "$DGRID" dashboard -o "$S"
 	[[ "$output" == *"'$S/index.html' is there and was not written by dgrid"* ]]
 	[ "$(<"$S/index.html")" = mine ]
 	[ "$(ls -A "$S")" = index.html ]
@@ -114,11 +114,21 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	run -0 "$DGRID" dashboard -o "$S"
 	[ "$(<"$T/precious")" = precious ]
 	: >"$T/file"
-	run -65 "$DGRID" dashboard -o "$T/file"
+	run -77 "$DGRID" dashboard -o "$T/file"
 	[[ "$output" == *"'$T/file' is not a folder"* ]]
-	run -74 "$DGRID" dashboard -o "$T/file/below"
+	run -77 "$DGRID" dashboard -o "$T/file/below"
 	run -77 "$DGRID" dashboard -o /sys/site
 	[[ "$output" == *"cannot make the folder '/sys/site'"* ]]
+}
+
+@test "dashboard on a full disk ends as other verbs do whose output cannot be written" {
+	[ "$(id -u)" = 0 ] || skip "needs root to mount a small file system"
+	mkdir "$T/full"
+	mount -t tmpfs -o size=16k tmpfs "$T/full"
+	run "$DGRID" dashboard -o "$T/full"
+	umount "$T/full"
+	[ "$status" = 74 ]
+	[[ "$output" == *"No space left on device"* ]]
 }
 
 @test "--at shows the grid as it was, and --title and grid.json name it" {

@@ -365,7 +365,7 @@ all_there() { # N
 	[[ "$output" == *"'a': a folder stands there" ]]
 	"$DGRID" get t1 -o new/deep/down && [ "$(cat new/deep/down/d/b)" = 2 ]
 	touch file
-	run -65 "$DGRID" get t1 t2 --tasks -o file
+	run -77 "$DGRID" get t1 t2 --tasks -o file
 	[ "$output" = "dgrid: 'file' is not a folder" ]
 	run -74 sh -c '"$0" get t1 a -o - >/dev/full' "$DGRID"
 	[[ "$output" == *"cannot write all output: No space left on device" ]]

@@ -126,6 +126,8 @@ once() { "$DGRID" worker --node-id "$NODE" --engine bwrap --once --work-dir "$T/
 	no 65 'there is no file in it' --input empty
 	no 65 'neither a file nor a folder' --input /dev/null
 	no 64 "'a' is given twice" --input a=data --input a=data/f1
+	no 64 "--stdin data/f1 and --input stdin=data/sub/f2 would both be the input 'stdin'" --stdin data/f1 --input stdin=data/sub/f2
+	no 64 "--stdin - and --input stdin=data/f1 would both be" --stdin - --input stdin=data/f1
 	no 64 "cannot be its name in /in" --input main:
 	no 64 '--workdir goes with' --workdir data
 	no 65 'expected the name of one of its inputs' --input data --workdir other

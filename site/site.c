@@ -115,6 +115,14 @@ static int read_manifest(const char *dir, struct strs *out, struct err *e)
 	return rc;
 }
 
+static int put(const char *path, const struct buf *b, struct err *e)
+{
+	int rc = file_write_scratch(path, b->data ? b->data : "", b->len, e);
+	if (rc && e->class != ERR_PERM)
+		e->class = ERR_OUTPUT;
+	return rc;
+}
+
 /* both: also what the old manifest has, so that a run that is cut off leaves no file behind that nobody owns. */
 static int write_manifest(const struct site *s, const char *dir, const struct strs *old, bool both, struct err *e)
 {
@@ -127,7 +135,7 @@ static int write_manifest(const struct site *s, const char *dir, const struct st
 		if (!in_site(s, old->v[i]))
 			buf_addf(&b, "%s\n", old->v[i]);
 	bool same = !file_read(path, MANIFEST_MAX, &was, &none) && was.len == b.len && !memcmp(was.data, b.data, b.len);
-	int rc = same ? 0 : file_write_scratch(path, b.data ? b.data : "", b.len, e);
+	int rc = same ? 0 : put(path, &b, e);
 	buf_clear(&b);
 	buf_clear(&was);
 	free(path);
@@ -152,7 +160,7 @@ static int write_one(struct site *s, const struct site_file *f, const char *dir,
 			free(folder);
 		}
 		if (!rc)
-			rc = file_write_scratch(path, f->bytes.data ? f->bytes.data : "", f->bytes.len, e);
+			rc = put(path, &f->bytes, e);
 		s->written += !rc;
 	}
 	buf_clear(&was);
@@ -179,7 +187,7 @@ static int refuse_strangers(const struct site *s, const char *dir, const struct 
 		char *path = xasprintf("%s/%s", dir, s->v[i].name);
 		if (!in_list(old, s->v[i].name) && !lstat(path, &st))
 			rc = err_set(
-			    e, ERR_DATA,
+			    e, ERR_PERM,
 			    "'%s' is there and was not written by dgrid: move it away or choose another folder", path);
 		free(path);
 	}

@@ -113,6 +113,9 @@ const struct verb verb_dashboard = {
 	    {"dgrid dashboard -o site --at 2026-11-23", "as the grid was at that day's start"},
 	    {"dgrid dashboard -o public --title 'Nightly grid' --url https://a.example/grid/", ""},
 	    {0}},
-    .exits = (const struct usage_note[]){{"0", "written"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "written"},
+					 {"74", "it could not be written: the disk is full, for example"},
+					 {"77", "something else is there already, or writing there is not permitted"},
+					 {0}},
     .run = cmd_dashboard,
 };

@@ -258,7 +258,7 @@ static int cmd_get(const struct context *ctx, int argc, char **argv, struct err 
 			 (o.flat && (lot_each(&lot, look_one, &o, "cannot be had, and nothing is written", e) ||
 				     flat_judge(&o.side_by_side, e))) ||
 			 (o.tasks && o.to && lot.found.n && file_make_folder(o.to, e)) ||
-			 lot_each(&lot, get_one, &o, "were not written", e)
+			 lot_each(&lot, get_one, &o, "were not all written", e)
 		     ? -1
 		     : 0;
 	if (o.n_tasks && !o.quiet && lot.found.n > 1)
@@ -305,12 +305,13 @@ const struct verb verb_get = {
 	    {"dgrid get --group fits --flat -o results", "results/FILE, without folders"},
 	    {0}},
     .exits = (const struct usage_note[]){{"0", "written"},
-					 {"65", "files of one name with --flat, or what is to be a folder is none"},
+					 {"65", "files of one name with --flat"},
 					 {"66", "no such task or file, or it is gone"},
 					 {"69", "pointers were written in place of files that a store has; or it does "
 						"not give them, or others"},
+					 {"74", "they could not be written: the disk is full, for example"},
 					 {"75", "the task has not ended yet"},
-					 {"77", "another file stands there"},
+					 {"77", "something else is there already, or writing there is not permitted"},
 					 {0}},
     .environment = (const struct usage_note[]){{"DGRID_STORE", "--store"}, {0}},
     .run = cmd_get,

@@ -87,7 +87,7 @@ static int take_own(struct given *g, struct err *e)
 	if (fd >= 0 && close(fd) && !rc)
 		rc = err_set(e, ERR_OUTPUT, "cannot write '%s': %s", name, strerror(errno));
 	if (!rc)
-		sending_read_file(&g->use, name, &g->sources);
+		rc = sending_read_file(&g->use, name, &g->sources, e);
 	free(name);
 	return rc;
 }
@@ -113,7 +113,8 @@ int given_check(struct given *g, const char *reader, struct err *e)
 {
 	if (check_own(g, reader, e) || (g->use.reads && !strcmp(g->use.reads, "-") && take_own(g, e)))
 		return -1;
-	sending_take_stdin(&g->use, &g->checkout, &g->sources);
+	if (sending_take_stdin(&g->use, &g->checkout, &g->sources, e))
+		return -1;
 	g->use.checkout = g->checkout.wanted;
 	if (g->use.workdir && !g->sources.n && !g->checkout.wanted)
 		return err_set(e, ERR_USAGE, "--workdir goes with --input or --checkout");

@@ -78,7 +78,8 @@ static const struct making_row {
      0,
      2048},
     {{MAKING, "--secret", "NAME", NULL,
-      "a secret that its node puts into /run/secrets/NAME; may be given more than once, and has to be signed"},
+      "a secret that the node puts into /run/secrets/NAME; may be given more than once; the task has to be signed, and "
+      "has no /out"},
      "secrets",
      LIST,
      0,

@@ -479,13 +479,20 @@ static bool has_name(const char *source, const char *name, size_t len)
 	return same;
 }
 
-void sending_read_file(struct sending_use *u, const char *path, struct strs *sources)
+int sending_read_file(struct sending_use *u, const char *path, struct strs *sources, struct err *e)
 {
+	for (size_t i = 0; i < sources->n; i++)
+		if (has_name(sources->v[i], STDIN_INPUT, strlen(STDIN_INPUT)))
+			return err_set(e, ERR_USAGE,
+				       "--stdin %.200s and --input %.200s would both be the input '" STDIN_INPUT
+				       "' (give that one another name: --input NAME=SOURCE)",
+				       u->reads, sources->v[i]);
 	strs_addf(sources, STDIN_INPUT "=%s", path);
 	u->reads = STDIN_INPUT;
+	return 0;
 }
 
-void sending_take_stdin(struct sending_use *u, const struct sending_tree *checkout, struct strs *sources)
+int sending_take_stdin(struct sending_use *u, const struct sending_tree *checkout, struct strs *sources, struct err *e)
 {
 	struct stat st;
 	size_t len = u->reads ? strcspn(u->reads, "/") : 0;
@@ -493,8 +500,8 @@ void sending_take_stdin(struct sending_use *u, const struct sending_tree *checko
 	for (size_t i = 0; i < sources->n && u->reads && !known; i++)
 		known = has_name(sources->v[i], u->reads, len);
 	if (!u->reads || known || stat(u->reads, &st) || S_ISDIR(st.st_mode))
-		return;
-	sending_read_file(u, u->reads, sources);
+		return 0;
+	return sending_read_file(u, u->reads, sources, e);
 }
 
 /* What can be told of it before it runs: is it a file? Of what another task leaves nothing can. */

@@ -33,8 +33,8 @@ struct sending_use {
 	const char *reads;   /* --stdin: the name of an input, or of a file in one; NULL: none */
 };
 /* --stdin FILE: what is the name of none of the sources, and a file here, becomes a source, and is read. */
-void sending_read_file(struct sending_use *u, const char *path, struct strs *sources); /* this file */
-void sending_take_stdin(struct sending_use *u, const struct sending_tree *checkout, struct strs *sources);
+int sending_take_stdin(struct sending_use *u, const struct sending_tree *checkout, struct strs *sources, struct err *e);
+int sending_read_file(struct sending_use *u, const char *path, struct strs *sources, struct err *e); /* this file */
 /* Puts the inputs into a task, beside those that it has itself, and how it uses them. What is wrong goes to p. */
 void sending_add(const struct sending *s, const struct sending_use *u, struct json *doc, const struct grid_config *c,
 		 struct problems *p);
