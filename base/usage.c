@@ -19,10 +19,10 @@ static const struct {
 	enum usage_needs from;
 	struct usage_note note;
 } exits[] = {{USAGE_NOTHING, {"64", "wrong usage: an option, a value, or a setting in the environment"}},
-	     {USAGE_READS, {"66", "no such task, file or revision, or the branch is no grid"}},
-	     {USAGE_READS, {"69", "the remote, or the branch there, cannot be read"}},
+	     {USAGE_READS, {"66", "no such task, file or revision, or the branch is not a grid"}},
+	     {USAGE_READS, {"69", "the remote, or its branch, cannot be read"}},
 	     {USAGE_NOTHING, {"74", "its output could not be written"}},
-	     {USAGE_WRITES, {"75", "others were faster time and again: try once more"}},
+	     {USAGE_WRITES, {"75", "lost the race to other writers too often: try again"}},
 	     {USAGE_WRITES, {"77", "the host declined the push"}}},
   variables[] = {
       {USAGE_READS, {"DGRID_REPO_URL", "the repository, when no option says it"}},

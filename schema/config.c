@@ -418,88 +418,82 @@ static const struct setting {
 	const char *about;
 } settings[] = {
     {OTHER(schema, parse_schema, "1", "1"), "the version of the format"},
-    {OTHER(branch, parse_branch, "text", "\"main\""), "the branch that the grid stands on"},
+    {OTHER(branch, parse_branch, "text", "\"main\""), "the branch that holds the grid"},
     {OTHER(images, parse_images, "list of 1-15 names or `{\"image\": …, \"digest\" or \"build\": …}`",
 	   "[\"alpine:3.20\"]"),
-     "the images that tasks may ask for, the first is the default; nodes and the audit keep to a `digest` "
-     "(`sha256:…`), or to "
-     "one of a list; `build` is a tree that nodes build it from where their owners allow that (`dgrid image --build`). "
-     "Without the setting alpine:3.20; `dgrid init` writes one that has updates"},
+     "the images that tasks may use; the first is the default. Nodes and the audit enforce a `digest` (`sha256:…`), or "
+     "one of a list. `build` is a tree that nodes build the image from if their owners allow it (`dgrid image "
+     "--build`). `dgrid init` writes a newer image than the default"},
     {NUMBER(min_timeout_seconds, 10, 1, 86400), "the shortest time limit that a task may ask for"},
     {NUMBER(max_timeout_seconds, 300, 1, 86400), "the longest time limit that a task may ask for"},
     {OTHER(max_cpus, parse_max_cpus, "number, 0.01-1024", "1"),
-     "the most processors that a task may ask for, and without `default_cpus` what it gets when it does not ask"},
-    {NUMBER(max_memory_mb, 512, 16, 1048576), "the same for memory, with `default_memory_mb`"},
+     "the most processors that a task may ask for; also its default unless `default_cpus` is set"},
+    {NUMBER(max_memory_mb, 512, 16, 1048576),
+     "the most memory that a task may ask for; also its default unless `default_memory_mb` is set"},
     {OTHER(default_cpus, parse_default_cpus, "number, 0.01-1024", ""),
-     "the processors that a task gets when it does not ask, at most `max_cpus`"},
-    {NUMBER(default_memory_mb, 0, 4, 1048576), "the same for memory"},
-    {NUMBER(max_pids, 64, 3, 4096),
-     "the most processes and threads that a task may ask for, and what it gets when it does not ask"},
+     "the processors that a task gets if it does not ask, at most `max_cpus`"},
+    {NUMBER(default_memory_mb, 0, 4, 1048576),
+     "the memory that a task gets if it does not ask, at most `max_memory_mb`"},
+    {NUMBER(max_pids, 64, 3, 4096), "the most processes and threads that a task may ask for; also its default"},
     {NUMBER(tmp_mb, 64, 1, 65536), "the size of a task's `/tmp`"},
-    {NUMBER(output_limit_bytes, 10240, 256, 262144), "kept of each stream of a task: its beginning and its end"},
-    {NUMBER(point_output_bytes, 1024, 128, 16384), "the same of each point of a task with `points`"},
+    {NUMBER(output_limit_bytes, 10240, 256, 262144),
+     "bytes kept of a task's stdout and of its stderr: the beginning and the end"},
+    {NUMBER(point_output_bytes, 1024, 128, 16384), "the same for each point of a task with `points`"},
     {NUMBER(max_points_seconds, 3600, 10, 22118400),
-     "the longest that the points of a task may run together: how many they are times its time limit"},
-    {NUMBER(poll_seconds, 5, 1, 3600),
-     "how often a worker looks for work, up to six times as long with nothing to do; a folder on the same machine is "
-     "watched instead"},
-    {NUMBER(heartbeat_seconds, 30, 1, 3600), "between two signs of life of a node"},
+     "the longest that all points of a task may run together: their number times the time limit"},
+    {NUMBER(poll_seconds, 5, 1, 3600), "how often a worker polls for tasks, up to six times less often when idle; a "
+				       "folder on the same machine is watched instead"},
+    {NUMBER(heartbeat_seconds, 30, 1, 3600), "how often a node sends a heartbeat"},
     {NUMBER(orphan_after_seconds, 300, 5, 86400),
-     "after this silence of a node, and `max_clock_skew_seconds` more, its tasks are given to others"},
-    {NUMBER(lease_seconds, 0, 5, 86400),
-     "how long a claim holds without renewal, until others may have it `max_clock_skew_seconds` later; without it the "
-     "task's time limit and 60"},
+     "when a node has sent no heartbeat for so long, plus `max_clock_skew_seconds`, its tasks are given to others"},
+    {NUMBER(lease_seconds, 0, 5, 86400), "how long a claim is valid without renewal; `max_clock_skew_seconds` later "
+					 "others may take the task; default: the task's time limit plus 60"},
     {NUMBER(max_clock_skew_seconds, 60, 0, 3600),
-     "how far clocks may disagree; it is added before a dead node's tasks are given to others"},
+     "how far clocks may differ; added before a dead node's tasks are given to others"},
     {NUMBER(retry_backoff_seconds, 10, 1, 3600),
-     "before the second attempt of a task with `retry_on_failure`; doubles with each"},
-    {NUMBER(replicas, 1, 1, 9), "how many nodes run a task that does not say"},
-    {NUMBER(quorum, 0, 1, 9), "how many of them must find the same; without it a majority"},
-    {NUMBER(live_tail_bytes, 2048, 0, 65536),
-     "of each stream of a running task, published for `dgrid logs -f`, as public as results are; 0 publishes nothing "
-     "before the end"},
+     "the delay before the second attempt of a task with `retry_on_failure`; doubles with each further one"},
+    {NUMBER(replicas, 1, 1, 9), "how many nodes run a task that does not set `replicas`"},
+    {NUMBER(quorum, 0, 1, 9), "how many of them must agree; default: a majority"},
+    {NUMBER(live_tail_bytes, 2048, 0, 65536), "bytes of each stream of a running task that are published for `dgrid "
+					      "logs -f`, as public as results are; 0: nothing before the end"},
     {NUMBER(pushes_per_minute, 0, 1, 100000),
-     "of the whole grid, heartbeats included; 6 is right for GitHub; without it no limit"},
-    {NUMBER(keep_finished, 500, 1, 100000),
-     "finished tasks on the branch; older ones move to the branch `archive`, where `show`, `logs`, `why` and `wait` "
-     "find them"},
-    {NUMBER(max_out_mb, 16, 0, CONFIG_FILES_MB), "the most that a task may leave in `/out`, and what it may when it "
-						 "does not ask, then at most 2048; 0: no task has "
-						 "`/out`"},
-    {NUMBER(max_out_files, 1000, 1, 100000), "files, folders and whatever else a task may leave there"},
-    {NUMBER(max_in_mb, 64, 0, CONFIG_FILES_MB),
-     "the most that a task may be given in `/in`, all its inputs together; 0: none"},
-    {NUMBER(max_in_files, 10000, 1, 100000), "files and folders that a task may be given there"},
+     "the most pushes per minute of the whole grid, heartbeats included; 6 is right for GitHub; default: no limit"},
+    {NUMBER(keep_finished, 500, 1, 100000), "how many finished tasks stay on the branch; older ones move to the branch "
+					    "`archive`, where `show`, `logs`, `why` and `wait` find them"},
+    {NUMBER(max_out_mb, 16, 0, CONFIG_FILES_MB),
+     "the most that a task may leave in `/out`; also its default, up to 2048; 0: no task has `/out`"},
+    {NUMBER(max_out_files, 1000, 1, 100000), "the most files and folders that a task may leave in `/out`"},
+    {NUMBER(max_in_mb, 64, 0, CONFIG_FILES_MB), "the most that a task may have in `/in`, all inputs together; 0: none"},
+    {NUMBER(max_in_files, 10000, 1, 100000), "the most files and folders that a task may have in `/in`"},
     {NUMBER(large_file_mb, 50, 1, CONFIG_GIT_MB),
-     "a file that is larger goes to the store (`--store`) of the node that ran the task, or of who submits it, and Git "
-     "has a pointer to it; without a store it goes to Git"},
-    {NUMBER(keep_out_days, 14, 1, 36500), "how long what tasks left in `/out` is kept"},
-    {NUMBER(checkpoint_seconds, 600, 1, 86400), "between two looks at the `/out` of a running task with `checkpoint`"},
+     "larger files go to the store (`--store`) of the node that ran the task, or of the submitter, and Git gets a "
+     "pointer; without a store they go to Git"},
+    {NUMBER(keep_out_days, 14, 1, 36500), "how long files that tasks left in `/out` are kept"},
+    {NUMBER(checkpoint_seconds, 600, 1, 86400), "how often `/out` of a running task with `checkpoint` is saved"},
     {OTHER(concurrency, parse_concurrency, "object of whole numbers, 0-100000", "{}"),
-     "how many tasks may run at a time, by concurrency group (one that is not named: 1), `label:NAME`, "
-     "`submitter:NAME` "
-     "or `submitter:*` (each of the others)"},
+     "how many tasks may run at a time, by concurrency group (1 if not named here), `label:NAME`, `submitter:NAME` or "
+     "`submitter:*` (each other submitter)"},
     {OTHER(network, parse_network, "list of up to 16 names", "[]"),
-     "the networks that signed tasks may ask for; each node's owner says which network of the machine that is (`dgrid "
-     "worker --network`), or has none"},
+     "the networks that signed tasks may ask for; each node's owner maps them to networks of the machine (`dgrid "
+     "worker --network`), or offers none"},
     {OTHER(fair_share, parse_fair_share, "true or false", "false"),
-     "among tasks of the same priority, those of who has the fewest running go first"},
+     "among tasks of the same priority, those of the submitter with the fewest running tasks go first"},
     {OTHER(promote, parse_promote, "\"workflow\" or \"workers\"", "\"workflow\""),
-     "who moves merged submissions to the queue; `workers` lets any idle worker do it too"},
+     "what moves merged submissions to the queue; `workers`: any idle worker does it too"},
     {OTHER(schedule, parse_schedule, "\"workers\" or \"maintain\"", "\"workers\""),
-     "who queues the tasks of schedules that are due; with `maintain` workers do not, only `dgrid maintain` and `dgrid "
-     "schedule run`"},
-    {NUMBER(max_files_per_request, 1, 1, 1000), "task files that one pull request may add"},
+     "what queues tasks of due schedules; `maintain`: workers do not, only `dgrid maintain` and `dgrid schedule run`"},
+    {NUMBER(max_files_per_request, 1, 1, 1000), "the most task files that one pull request may add"},
     {OTHER(require_limits, parse_limits, "true or false", "false"),
-     "only nodes that enforce limits of memory, processes and processors claim tasks; bubblewrap needs control groups "
-     "for that"},
+     "only nodes that enforce the limits of memory, processes and processors claim tasks; bubblewrap needs control "
+     "groups for that"},
     {OTHER(require_signed_tasks, parse_signed_tasks, "true or false", "false"),
-     "workers run only what somebody in `allowed_signers` has signed"},
+     "workers run only tasks that somebody in `allowed_signers` has signed"},
     {OTHER(require_signed_nodes, parse_signed_nodes, "true or false", "false"),
-     "what nodes commit, and what people do to running and finished tasks, is signed with a key of `nodes/keys/`"},
-    {OTHER(title, parse_title, "text, 1-100 bytes", ""), "of the dashboard"},
+     "nodes sign their commits with a key in `nodes/keys/`, and people sign what they do to running and finished tasks "
+     "with one in `nodes/people/`"},
+    {OTHER(title, parse_title, "text, 1-100 bytes", ""), "the title of the dashboard"},
     {OTHER(links, parse_links, "list of up to 9 `{\"text\": …, \"url\": …}`", "[]"),
-     "of the dashboard; addresses begin with https://, http:// or mailto:"},
+     "links on the dashboard; a URL begins with https://, http:// or mailto:"},
 };
 #define N_SETTINGS (sizeof settings / sizeof *settings)
 

@@ -22,7 +22,7 @@ def text(s, literal=False):
 
 def sentences(s):
     """Prose, each sentence on lines of its own, as mdoc wants it."""
-    parts = re.split(r"(?<=[a-z0-9)][.?:]) (?=[A-Z])", s)
+    parts = re.split(r"(?:(?<=[a-z0-9)][.?:])|(?<=[A-Z_]{2}[.])) (?=[A-Z])", s)
     return "\n".join(text(line) for one in parts for line in
                      textwrap.wrap(one, 64, break_long_words=False, break_on_hyphens=False))
 

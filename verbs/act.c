@@ -446,34 +446,32 @@ static int cmd_retry(const struct context *ctx, int argc, char **argv, struct er
 	return cmd_act(ctx, &verb_retry, argc, argv, e);
 }
 
-static const struct usage_note cancelled[] = {{"0",
-					       "all of them, in one commit; of a selection all that had not ended"},
-					      {"1", "one that was named had ended already; the others are cancelled"},
-					      {0}},
-			       retried[] = {{"0", "all of them, in one commit; of a selection all that had failed"},
-					    {"1", "one that was named is in a state where this makes no sense, or "
-						  "succeeded; nothing was changed"},
+static const struct usage_note cancelled[] =
+    {{"0", "all are cancelled, in one commit; of a selection, all that had not ended"},
+     {"1", "a named task had already ended; the others are cancelled"},
+     {0}},
+			       retried[] = {{"0", "all are queued, in one commit; of a selection, all that had failed"},
+					    {"1", "a named task has not ended, or has succeeded; nothing was changed"},
 					    {0}};
 const struct verb verb_cancel = {
     .name = "cancel",
     .args = "[--downstream] [SELECTION]... [ID]...",
     .summary = "cancel queued or running tasks",
     .about =
-	"Ends tasks before their time. One that is queued or staged, or whose node is dead, moves to failed at "
-	"once with the status cancelled. One that runs gets a note, which its node sees at its next look at the "
-	"branch: it stops the sandbox and records what was printed until then. Of a selection those that have ended "
-	"are passed by; how many is said on stderr.",
+	"Cancels tasks. A task that is queued or in unapproved, or whose node is dead, moves to failed at once with "
+	"the status cancelled. A running task is marked; its node sees that at its next poll, stops the sandbox and "
+	"records the output so far. Of a selection, tasks that have ended are skipped, and stderr says how many.",
     .needs = USAGE_WRITES,
-    .options =
-	(const struct usage_option[]){{'d', "--downstream", NULL, NULL,
-				       "also the queued tasks that wait for them, and those that wait for these"},
-				      {0}},
+    .options = (const struct usage_option[]){{'d', "--downstream", NULL, NULL,
+					      "also cancel the queued tasks that depend on them, directly or not"},
+					     {0}},
     .shared = select_option_at,
     .operands = "@tasks:queue,in_progress,unapproved",
-    .examples = (const struct usage_note[]){{"dgrid cancel hello", ""},
-					    {"dgrid cancel hello && dgrid wait hello", "until its node has stopped it"},
-					    {"dgrid cancel --group sweep", "all that have not ended"},
-					    {0}},
+    .examples =
+	(const struct usage_note[]){{"dgrid cancel hello", ""},
+				    {"dgrid cancel hello && dgrid wait hello", "wait until its node has stopped it"},
+				    {"dgrid cancel --group sweep", "all that have not ended"},
+				    {0}},
     .exits = cancelled,
     .run = cmd_cancel,
 };
@@ -481,25 +479,21 @@ const struct verb verb_retry = {
     .name = "retry",
     .args = "[--force] [--fresh] [--downstream] [--script FILE [--sign] [--key FILE]] [SELECTION]... [ID]...",
     .summary = "queue finished tasks again",
-    .about =
-	"Queues tasks again that have ended without success; with --force also those that succeeded. The old result "
-	"goes; the list of attempts stays and says "
-	"who asked, and the count of attempts starts again. One that waits in the queue for its next attempt need not "
-	"wait any longer. A task that was archived is submitted anew instead. Of a selection those that this does not "
-	"fit "
-	"are passed by; how many is said on stderr.",
+    .about = "Queues tasks again that did not succeed; with --force also those that did. The old result is removed; "
+	     "the list of attempts stays and records who asked, and attempts are counted from the start. A queued task "
+	     "that waits for its next attempt can start at once. An archived task is submitted as a new one. Of a "
+	     "selection, tasks that cannot be retried are skipped, and stderr says how many.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
-	    {'f', "--force", NULL, NULL, "also those that succeeded"},
-	    {'n', "--fresh", NULL, NULL, "what has checkpoints begins anew, not from the newest"},
+	    {'f', "--force", NULL, NULL, "also retry tasks that succeeded"},
+	    {'n', "--fresh", NULL, NULL, "start from the beginning, not from the newest checkpoint"},
 	    {'d', "--downstream", NULL, NULL,
-	     "also what was skipped because of them, and because of these; of one that has succeeded, or has not "
-	     "ended, "
-	     "only that"},
+	     "also queue the tasks that were skipped because of them, directly or not; of a task that has succeeded or "
+	     "not ended, only those"},
 	    {'s', "--script", "FILE", "@files",
-	     "with this script (- is stdin) and all else as it was: as a new task of "
-	     "the id; the old one goes to the archive, with its result. What --downstream adds keeps its own"},
+	     "with this script (- is stdin) and everything else as it was, as a new task with the same id; the old one "
+	     "moves to the archive, with its result. Tasks that --downstream adds keep their scripts"},
 	    {'S', "--sign", NULL, NULL, "with --script: sign it with your SSH key"},
 	    {'k', "--key", "FILE", "@files", "with --script: sign it with this key"},
 	    {0}},
@@ -507,9 +501,9 @@ const struct verb verb_retry = {
     .operands = "@tasks:failed,completed",
     .examples =
 	(const struct usage_note[]){{"dgrid retry hello && dgrid wait hello", ""},
-				    {"dgrid retry --group sweep", "what failed of it"},
+				    {"dgrid retry --group sweep", "the failed tasks of a group"},
 				    {"dgrid retry --downstream build", "and what was skipped because of it"},
-				    {"dgrid retry --script mended.sh hello", "the same task, its script mended"},
+				    {"dgrid retry --script mended.sh hello", "the same task with a fixed script"},
 				    {"dgrid retry --downstream --script mended.sh build", "and what was skipped"},
 				    {0}},
     .exits = retried,

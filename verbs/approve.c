@@ -232,15 +232,15 @@ const struct verb verb_approve = {
     .name = "approve",
     .args = "[--key FILE] [--yes] ID... | --print ID|FILE",
     .summary = "sign tasks that wait in unapproved and queue them; --print: the bytes that are signed",
-    .about = "Shows each task, all of it, asks, signs it with your SSH key and moves it to the queue. Where grid.json "
-	     "has require_signed_tasks a key that does not count (see allowed_signers) is refused before anything is "
-	     "changed. What was changed after you saw it is not moved.",
+    .about = "Shows each task in full, asks, signs it with your SSH key and moves it to the queue. Where grid.json has "
+	     "require_signed_tasks, a key that is not in allowed_signers is refused before anything changes. A task "
+	     "that changed after you saw it is not moved.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
 	    {'k', "--key", "FILE", "@files",
 	     "the SSH key to sign with; default: $DGRID_SIGNING_KEY, git's user.signingKey, or ~/.ssh/id_ed25519"},
-	    {'y', "--yes", NULL, NULL, "do not ask; for scripts that looked at the tasks themselves"},
+	    {'y', "--yes", NULL, NULL, "do not ask; for scripts that have checked the tasks themselves"},
 	    {'p', "--print", "ID|FILE", "@tasks",
 	     "only print the bytes that a signature covers, to sign or check by other means"},
 	    {0}},

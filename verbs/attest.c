@@ -269,14 +269,11 @@ const struct verb verb_attest = {
     .args = "[--key FILE] [-o FILE] [--at REV|DATE] ID | --verify FILE [--json] [--at REV|DATE]",
     .summary = "write or check a signed statement of what ran, where, with which inputs",
     .about =
-	"Writes what the ledger says of a finished task's run, archived or not, as an in-toto Statement v1 with the "
-	"SLSA "
-	"provenance v1 predicate, in a DSSE envelope that is signed by an SSH key of a node or a person "
-	"(docs/AUDIT.md). "
-	"A key that the grid does not enrol is refused, for nobody could check it.\n\n"
-	"With --verify the grid is asked: does a key that it enrols now (with --at: then) sign that, and is each field "
-	"as "
-	"the ledger's documents have it? A clone or a copy on disk will do (--repo FOLDER); nothing is fetched for it.",
+	"Writes what the ledger records of a finished task's run, archived or not, as an in-toto Statement v1 with the "
+	"SLSA provenance v1 predicate, in a DSSE envelope signed with the SSH key of a node or a person "
+	"(docs/AUDIT.md). A key that is not enrolled in the grid is refused, since nobody could verify it.\n\nWith "
+	"--verify, checks that an enrolled key (enrolled now, or with --at at that time) signed the statement, and "
+	"that each field matches the ledger. A clone or a copy on disk is enough (--repo FOLDER); nothing is fetched.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
@@ -285,8 +282,8 @@ const struct verb verb_attest = {
 	    {'k', "-k, --key", "FILE", "@files",
 	     "the SSH key to sign with; default: $DGRID_SIGNING_KEY, git's user.signingKey, ~/.ssh/id_ed25519 and the "
 	     "like; a node's is node_key in its work directory"},
-	    {'o', "-o, --output", "FILE", "@files", "where to write it; default: stdout"},
-	    {'v', "--verify", "FILE", "@files", "check this one (-: stdin) instead"},
+	    {'o', "-o, --output", "FILE", "@files", "the file to write; default: stdout"},
+	    {'v', "--verify", "FILE", "@files", "check this statement (-: stdin) instead"},
 	    {0}},
     .operands = "@tasks:completed,failed",
     .examples =
@@ -294,12 +291,13 @@ const struct verb verb_attest = {
 				    {"dgrid attest --key ~/.dgrid/node_key hello", "by the node itself"},
 				    {"dgrid --repo copy.git attest --verify hello.intoto.json", "without a network"},
 				    {0}},
-    .exits = (const struct usage_note[]){{"0", "written; or it is as the ledger has it, and signed"},
-					 {"1", "nothing ran; or a field differs, or no signature counts"},
-					 {"65", "the file is no such statement"},
-					 {"66", "no such task, file or key"},
-					 {"69", "shallow, or the remote or ssh-keygen does not answer"},
-					 {"77", "the key cannot sign, or the grid does not enrol it"},
-					 {0}},
+    .exits =
+	(const struct usage_note[]){{"0", "written; with --verify: signed, and it matches the ledger"},
+				    {"1", "the task never ran; with --verify: a field differs, or no signature counts"},
+				    {"65", "the file is not such a statement"},
+				    {"66", "no such task, file or key"},
+				    {"69", "the repository is shallow, or the remote or ssh-keygen does not answer"},
+				    {"77", "the key cannot sign, or the grid does not enrol it"},
+				    {0}},
     .run = cmd_attest,
 };

@@ -562,52 +562,45 @@ const struct verb verb_audit = {
 	    "[COMMIT | A..B] | --rules | --fields",
     .summary = "replay the history and check every step of it",
     .about =
-	"Replays the branch commit by commit, as its objects have it, and holds every change against a table of rules "
-	"(docs/AUDIT.md): whose claim it was, whose result, under which nonce, by which evidence, and what became of "
-	"it in "
-	"the archive. A line for each violation and each notice, then one line with the verdict. Without a range all "
-	"is "
-	"looked at, from the first commit to the newest.\n\n"
-	"What was audited once need not be looked at again: --since takes the commit, or the file with what --json "
-	"printed; "
-	"--record keeps that in the grid itself, for all to see in status and on the dashboard; with --witness also in "
-	"a "
-	"second repository, so that a history that was rewritten together with that record is found.",
+	"Replays the branch commit by commit from its Git objects and checks every change against a table of rules "
+	"(docs/AUDIT.md): whose claim, whose result, under which nonce, on what evidence, and what was archived. "
+	"Prints one line per violation and notice, then the verdict. Without a range it checks the whole "
+	"history.\n\nTo skip what was audited before, use --since with a commit or with a file that --json printed; "
+	"--record keeps the position in the grid itself, where status and the dashboard show it; with --witness also "
+	"in a second repository, which reveals a history that was rewritten together with its record.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
 	    USAGE_JSON,
 	    {'s', "--since", "COMMIT|FILE", "@files",
-	     "begin after this commit, or after the one that an earlier --json told of; it must be on the branch "
-	     "still"},
+	     "start after this commit, or after the last one of an earlier --json; it must still be on the branch"},
 	    {'r', "--record", NULL, NULL,
-	     "publish how far the audit got and what it found (refs/dgrid/audit), and begin where the last one ended"},
-	    {'f', "--full", NULL, NULL, "with --record: begin anew all the same"},
+	     "publish the position and the findings (refs/dgrid/audit), and start where the last recorded audit ended"},
+	    {'f', "--full", NULL, NULL, "with --record: start from the first commit anyway"},
 	    {'o', "--objects", NULL, NULL,
-	     "also look whether the files that results name stand on the refs that they name, as far as those are "
-	     "there still"},
+	     "also check that the files named by results are on their refs, as far as these still exist"},
 	    {'w', "--witness", "URL", "@folders",
-	     "hold the history against what this other repository saw of it; with --record it also gets the record "
+	     "compare the history with what this other repository has recorded; with --record, also record it there "
 	     "(refs/dgrid/witness/NAME)"},
 	    {'a', "--as", "NAME", NULL, "the grid's NAME there; default: the last part of its URL"},
-	    {'l', "--limit", "N", NULL,
-	     "violations, and as many notices, that are listed in text; 0: the verdict alone; default: 50"},
+	    {'l', "--limit", "N", NULL, "print at most N violations and N notices; 0: only the verdict; default: 50"},
 	    {'R', "--rules", NULL, NULL, "print the table of rules and notices instead"},
-	    {'F', "--fields", NULL, NULL, "print the table of members, and which rule holds each, instead"},
+	    {'F', "--fields", NULL, NULL, "print the table of members, and which rule covers each, instead"},
 	    {0}},
     .examples =
 	(const struct usage_note[]){{"dgrid audit", "the whole history"},
 				    {"dgrid audit --json >checkpoint.json", "to go on from later"},
-				    {"dgrid audit --since checkpoint.json", "what came since"},
+				    {"dgrid audit --since checkpoint.json", "only new commits"},
 				    {"dgrid audit --record", "in a workflow, every few minutes"},
 				    {"dgrid audit --record --witness backup:witness.git", "and in a second repository"},
 				    {"dgrid audit main~100..main", "the last hundred commits"},
 				    {0}},
-    .exits = (const struct usage_note[]){{"0", "no violation (there may be notices)"},
-					 {"1", "at least one violation"},
-					 {"65", "objects are missing, or the checkpoint is none"},
-					 {"66", "no such branch or commit, or the witness has no record"},
-					 {"69", "shallow, or the remote or ssh-keygen does not answer"},
-					 {0}},
+    .exits =
+	(const struct usage_note[]){{"0", "no violation (there may be notices)"},
+				    {"1", "at least one violation"},
+				    {"65", "objects are missing, or the file of --since is not valid"},
+				    {"66", "no such branch or commit, or the witness has no record"},
+				    {"69", "the repository is shallow, or the remote or ssh-keygen does not answer"},
+				    {0}},
     .run = cmd_audit,
 };

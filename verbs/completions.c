@@ -222,17 +222,17 @@ const struct verb verb_completions = {
     .name = "completions",
     .args = "bash|zsh|fish | --answer -- WORDS",
     .summary = "print a script that completes verbs, options, tasks and nodes in your shell",
-    .about = "Prints the completion script of a shell. It asks the dgrid that is installed what could come next, so it "
-	     "knows its verbs and options whatever version it is, and offers tasks by their state: those that can be "
-	     "cancelled to cancel, those that have ended to retry. Of a remote only what has been looked at before is "
-	     "known (dgrid status fills the cache); a key pressed waits for it a second at most.",
+    .about = "Prints the completion script for a shell. The script asks the installed dgrid for candidates, so it "
+	     "knows the verbs and options of that version, and it offers tasks by state: to cancel those that have not "
+	     "ended, to retry those that have. Of a remote it knows only what has been read before (dgrid status fills "
+	     "the cache); a completion takes at most a second.",
     .needs = USAGE_NOTHING,
     .options =
-	(const struct usage_option[]){{'a', "--answer", NULL, NULL,
-				       "what the scripts ask: given the words after dgrid, the last of them still "
-				       "to be completed, print a candidate a line, a tab and what it is; :files or "
-				       ":folders asks for those"},
-				      {0}},
+	(const struct usage_option[]){
+	    {'a', "--answer", NULL, NULL,
+	     "what the scripts call: given the words after dgrid, the last of them incomplete, print one candidate per "
+	     "line, a tab and its description; :files or :folders asks for those"},
+	    {0}},
     .operands = "bash zsh fish",
     .examples = (const struct usage_note[]){{"source <(dgrid completions bash)", "in ~/.bashrc"},
 					    {"dgrid completions zsh >~/.zfunc/_dgrid",

@@ -358,20 +358,24 @@ const struct verb verb_config = {
     .args = "[--json] [--at REV|DATE] [KEY] | KEY VALUE | --unset KEY | --fields",
     .summary = "show the grid's settings, or set one: grid.json, checked, in one commit",
     .about =
-	"Without KEY all settings, each with its value or its default; with KEY the value of one. With VALUE the "
-	"setting is checked, written to grid.json and pushed in one commit. VALUE is JSON; quotes around a text may "
-	"be left out, and images may stand between commas. Workers take a new setting with their next fetch.",
+	"Without KEY, lists all settings with their values or defaults; with KEY, prints the value of one. With VALUE, "
+	"checks the setting, writes it to grid.json and pushes it in one commit. VALUE is JSON; quotes around a string "
+	"may be omitted, and images may be separated by commas. Workers apply a new setting at their next fetch.",
     .needs = USAGE_WRITES,
-    .options = (const struct usage_option[]){USAGE_JSON,
-					     USAGE_AT,
-					     {'u', "--unset", NULL, NULL, "take the setting out: its default holds"},
-					     {'f', "--fields", NULL, NULL, "print what there is to set, as a table"},
-					     {0}},
+    .options =
+	(const struct usage_option[]){
+	    USAGE_JSON,
+	    USAGE_AT,
+	    {'u', "--unset", NULL, NULL, "remove the setting, so that its default applies"},
+	    {'f', "--fields", NULL, NULL,
+	     "print all settings with their ranges and defaults, as rows of a Markdown table"},
+	    {0}},
     .examples = (const struct usage_note[]){{"dgrid config", "all of them"},
 					    {"dgrid config max_pids 64", ""},
 					    {"dgrid config images alpine:3.22,python:3.13", ""},
 					    {"dgrid config --unset title", ""},
 					    {0}},
-    .exits = (const struct usage_note[]){{"65", "the setting cannot have that value, or grid.json is not valid"}, {0}},
+    .exits =
+	(const struct usage_note[]){{"65", "the value is not valid for that setting, or grid.json is not valid"}, {0}},
     .run = cmd_config,
 };

@@ -91,15 +91,14 @@ static int cmd_dashboard(const struct context *ctx, int argc, char **argv, struc
 const struct verb verb_dashboard = {
     .name = "dashboard",
     .args = "-o DIR [--at REV|DATE] [--now TIME] [--title T] [--url URL]",
-    .summary = "write the grid as a static site: charts, nodes, tasks, a page a task",
-    .about =
-	"Writes a folder of pages that need no server and nothing from elsewhere: open index.html in a browser, or "
-	"publish the folder anywhere. Beside the pages stand metrics.json and failures.atom, a feed. Files that did "
-	"not change are left alone, and those of earlier runs that are not needed any more are removed.",
+    .summary = "write the grid as a static site: charts, nodes, tasks, a page per task",
+    .about = "Writes a folder of static pages that need no server and load nothing from elsewhere: open index.html in "
+	     "a browser, or publish the folder anywhere. It also has metrics.json and failures.atom, a feed. Unchanged "
+	     "files are left alone, and files of earlier runs that are not needed any more are removed.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
-	    {'o', "-o, --output", "DIR", "@folders", "the folder to write to; it is made when it is not there. Needed"},
+	    {'o', "-o, --output", "DIR", "@folders", "the folder to write to, created if needed; required"},
 	    USAGE_AT,
 	    {'n', "--now", "TIME", NULL,
 	     "judge ages as of this time (2026-11-23T09:00:00Z): the same bytes for the same ledger"},

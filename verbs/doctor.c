@@ -579,24 +579,22 @@ static int cmd_doctor(const struct context *ctx, int argc, char **argv, struct e
 const struct verb verb_doctor = {
     .name = "doctor",
     .args = "[--json] [--engine auto|docker|podman|bwrap|slurm] [--slurm-options WORDS] [--work-dir DIR]",
-    .summary = "find what is wrong with git, engine, image, write access, clock; say how to mend it",
-    .about =
-	"Goes through what a worker needs: git and its version, the work folder, the remote and whether it takes a "
-	"push (to the branch, in a way that leaves nothing there or else an empty commit, and of a ref that is "
-	"removed again), the grid's settings, the clock, the engine, its image, and a script "
-	"in a sandbox of it. Each finding says how to mend it.",
+    .summary = "check git, engine, image, write access and clock, and say how to fix what is wrong",
+    .about = "Checks what a worker needs: git and its version, the work folder, the remote and whether it accepts a "
+	     "push (to the branch, leaving nothing or at most an empty commit there, and of a ref that is removed "
+	     "again), the grid's settings, the clock, the engine, its image, and a script in a sandbox. Each finding "
+	     "says how to fix it.",
     .needs = USAGE_READS,
     .options =
-	(const struct usage_option[]){
-	    USAGE_JSON,
-	    {'e', "--engine", "NAME", USAGE_ENGINES,
-	     "the engine to try; default auto, what a worker takes: docker or podman, the first "
-	     "that can run a script in the grid's image; where neither answers, bwrap"},
-	    {'O', "--slurm-options", "WORDS", NULL, "as worker takes them"},
-	    {'w', "--work-dir", "DIR", "@folders", "likewise"},
-	    {0}},
+	(const struct usage_option[]){USAGE_JSON,
+				      {'e', "--engine", "NAME", USAGE_ENGINES,
+				       "the engine to try; default auto, as for a worker: docker or podman, the first "
+				       "that can run a script in the grid's image; if neither answers, bwrap"},
+				      {'O', "--slurm-options", "WORDS", NULL, "as for dgrid worker"},
+				      {'w', "--work-dir", "DIR", "@folders", "likewise"},
+				      {0}},
     .examples = (const struct usage_note[]){{"dgrid doctor", ""}, {"dgrid doctor --engine bwrap", ""}, {0}},
-    .exits = (const struct usage_note[]){{"0", "nothing is wrong; warnings may be"},
+    .exits = (const struct usage_note[]){{"0", "no check failed; there may be warnings"},
 					 {"1", "at least one check failed"},
 					 {"66", ""},
 					 {"69", ""},

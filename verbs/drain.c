@@ -178,32 +178,32 @@ static int cmd_drain_off(const struct context *ctx, int argc, char **argv, struc
 
 #define LABEL                                                                                                          \
 	{                                                                                                              \
-		'l', "--label", "L", NULL, "all nodes that carry the label; several times: all of them"                \
+		'l', "--label", "L", NULL, "all nodes with this label; repeated: with any of them"                     \
 	}
 const struct verb verb_drain = {
     .name = "drain",
     .args = "[--reason TEXT] [--release] [--force] (NODE... | --label L | --all)",
-    .summary = "let nodes claim nothing more until they are undrained; what runs there ends",
-    .about = "Writes nodes/drain/NODE.json, in one commit for all nodes. From that commit on the node claims nothing; "
-	     "what runs on it ends and is recorded. Its worker stays up, sends its heartbeats, shows as draining with "
-	     "who drained it, when and why, and goes on by itself after dgrid undrain. To end a worker on its own "
-	     "machine, stop it (SIGTERM).",
+    .summary = "stop nodes from claiming tasks until they are undrained; running tasks finish",
+    .about =
+	"Writes nodes/drain/NODE.json, in one commit for all nodes. From that commit on, the node claims nothing; its "
+	"running tasks finish and are recorded. Its worker stays up, sends heartbeats, is shown as draining (by whom, "
+	"when and why), and claims again after dgrid undrain. To end a worker on its own machine, send it SIGTERM.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
-	    {'r', "--reason", "TEXT", NULL, "why, for all to see: one line of at most 200 bytes"},
+	    {'r', "--reason", "TEXT", NULL, "the reason, shown to everybody: one line of at most 200 bytes"},
 	    {'R', "--release", NULL, NULL,
-	     "give the claims of what runs there back at once, without an attempt spent, instead of letting it end"},
+	     "return its running tasks to the queue at once, at no cost of attempts, instead of letting them finish"},
 	    LABEL,
 	    {'a', "--all", NULL, NULL, "all nodes"},
-	    {'f', "--force", NULL, NULL, "also a node that has yet to join, or whose program is too old to obey"},
+	    {'f', "--force", NULL, NULL, "also a node that has not joined yet, or whose program is too old to obey"},
 	    {0}},
     .operands = "@nodes",
     .examples = (const struct usage_note[]){{"dgrid drain attic --reason 'new disk on Friday'", ""},
-					    {"dgrid drain --release --label gpu", "what runs there goes to others"},
+					    {"dgrid drain --release --label gpu", "its tasks go to other nodes"},
 					    {"dgrid undrain attic", ""},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "drained, also when they were"},
+    .exits = (const struct usage_note[]){{"0", "drained, or they were already"},
 					 {"1", "a node is retired; nothing was changed"},
 					 {"65", "a node's program is too old to obey"},
 					 {"66", "there is no such node, or none with the label"},
@@ -214,14 +214,13 @@ const struct verb verb_undrain = {
     .name = "undrain",
     .args = "(NODE... | --label L | --all)",
     .summary = "let drained nodes claim again",
-    .about = "Takes nodes/drain/NODE.json away, in one commit for all nodes. Their workers go on by themselves.",
+    .about = "Removes nodes/drain/NODE.json, in one commit for all nodes. Their workers claim tasks again.",
     .needs = USAGE_WRITES,
     .options = (const struct usage_option[]){LABEL, {'a', "--all", NULL, NULL, "all that are drained"}, {0}},
     .operands = "@nodes",
     .examples =
 	(const struct usage_note[]){{"dgrid undrain attic", ""}, {"dgrid undrain --all", "after the maintenance"}, {0}},
-    .exits = (const struct usage_note[]){{"0", "they are not drained, also when they were not"},
-					 {"66", "no node carries the label"},
-					 {0}},
+    .exits =
+	(const struct usage_note[]){{"0", "the nodes are not drained now"}, {"66", "no node carries the label"}, {0}},
     .run = cmd_drain_off,
 };

@@ -332,35 +332,32 @@ const struct verb verb_enroll = {
     .summary =
 	"add a public key to nodes/keys/NODE.pub or nodes/people/NAME.pub, or take it out: who may sign, and as what",
     .about =
-	"Where grid.json has \"require_signed_nodes\": true, what a node commits is signed with a key of "
-	"nodes/keys/NODE.pub, and what people do to running and finished tasks (cancel, retry, drain) with one of "
-	"nodes/people/NAME.pub, NAME being that of their commits. A node's key never does what is a person's. Whoever "
-	"may "
-	"push enrols them: with this, or, of nodes, by merging a pull request that adds the file. "
-	"Compare the fingerprint with what the node's worker prints. Who is enrolled himself signs this commit too: a "
-	"repository that judges pushes (dgrid init --hook) takes no other.\n\n"
-	"Grids of 0.1.0 have the keys of people in nodes/keys too. --person NAME without a key moves one to "
-	"nodes/people; "
-	"from the first on, whoever is left in nodes/keys is a node.\n\n"
-	"A node may have several keys, so that a key is changed without a stop: enroll the new one, put it in the old "
-	"one's place on the node, revoke the old one. Revoking counts from the next commit on; what was signed before "
-	"stays good.",
+	"Where grid.json has \"require_signed_nodes\": true, a node signs its commits with a key in "
+	"nodes/keys/NODE.pub, and people sign what they do to running and finished tasks (cancel, retry, drain) with a "
+	"key in nodes/people/NAME.pub, where NAME is the author name of their commits. A node's key cannot act for a "
+	"person. Anyone who may push can enrol keys with this command; for a node, merging a pull request that adds "
+	"the file does the same. Compare the fingerprint with the one the node's worker prints. If you are enrolled, "
+	"this commit is signed too: a repository that checks pushes (dgrid init --hook) accepts no other.\n\nGrids "
+	"made by 0.1.0 have people's keys in nodes/keys too. --person NAME without a key moves one to nodes/people; "
+	"after the first such move, every key left in nodes/keys is a node's.\n\nA node may have several keys, so you "
+	"can change a key without stopping the node: enrol the new one, replace the old one on the node, revoke the "
+	"old one. A revocation takes effect with the next commit; earlier signatures stay valid.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
 	    USAGE_JSON,
 	    {'p', "--person", NULL, NULL, "the key is a person's"},
-	    {'r', "--revoke", NULL, NULL, "take the key with this fingerprint out, without one all keys of the name"},
+	    {'r', "--revoke", NULL, NULL, "remove the key with this fingerprint, or all keys of the name without one"},
 	    {0}},
     .operands = "@nodes",
-    .examples =
-	(const struct usage_note[]){
-	    {"dgrid enroll pi-3 'ssh-ed25519 AAAA... pi-3'", "the line that its worker printed"},
-	    {"dgrid enroll --person ann ~/.ssh/id_ed25519.pub", "a person who may cancel, retry and enrol"},
-	    {"dgrid enroll --revoke pi-3 SHA256:Zk0...", "one key"},
-	    {"dgrid enroll --revoke pi-3", "the node is no longer one of the grid"},
-	    {0}},
-    .exits = (const struct usage_note[]){{"65", "the key is not one, or is another's; or the name is"},
+    .examples = (const struct usage_note[]){{"dgrid enroll pi-3 'ssh-ed25519 AAAA... pi-3'",
+					     "the line that its worker printed"},
+					    {"dgrid enroll --person ann ~/.ssh/id_ed25519.pub",
+					     "a person who may cancel, retry and enrol others others"},
+					    {"dgrid enroll --revoke pi-3 SHA256:Zk0...", "one key"},
+					    {"dgrid enroll --revoke pi-3", "remove the node from the grid"},
+					    {0}},
+    .exits = (const struct usage_note[]){{"65", "the key is not valid, or key or name belongs to somebody else"},
 					 {"66", "no such file, or the name has no such key"},
 					 {0}},
     .run = cmd_enroll,

@@ -73,10 +73,9 @@ const struct verb verb_files = {
     .name = "files",
     .args = "[--json] [--at REV|DATE] [SELECTION]... [ID]...",
     .summary = "the files that tasks left in /out",
-    .about =
-	"Lists what a task's script left in /out: an x for what may be executed, an s for what a store has (worker "
-	"--store), bytes, name. Whatever way the task "
-	"ended, its files are kept for keep_out_days of grid.json; `dgrid keep` keeps them for good.",
+    .about = "Lists the files that a task left in /out: x for executable, s for files in a store (worker --store), "
+	     "bytes, name. However the task ended, its files are kept for keep_out_days of grid.json; `dgrid keep` "
+	     "keeps them for good.",
     .needs = USAGE_READS,
     .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},
     .shared = select_option_at,

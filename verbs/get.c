@@ -275,24 +275,25 @@ const struct verb verb_get = {
     .args = "[-o DIR] [--force] [--store CMD] [--quiet] ID [PATH]... | get [-o DIR] [--force] [--store CMD] [--quiet] "
 	    "[--flat] [--tasks | "
 	    "SELECTION]... [ID]...",
-    .summary = "fetches the files that tasks left in /out",
-    .about = "Writes what a task left in /out to a folder named after it, or to DIR; with PATHs only those files and "
-	     "folders. Only this task's files are fetched, where the host gives objects by id, as most do. Files that "
-	     "stand there with other content are not replaced without --force, and no link in the folder is followed.",
+    .summary = "fetch the files that tasks left in /out",
+    .about =
+	"Writes the files that a task left in /out to a folder named after it, or to DIR; with PATHs only those files "
+	"and folders. Only this task's files are fetched, if the host serves objects by id, as most do. Existing files "
+	"with other content are not replaced without --force, and links in the folder are not followed.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
 	    {'o', "-o, --output", "DIR", "@folders",
-	     "write to DIR, those of several tasks below DIR/ID; -: the one file named, to stdout"},
-	    {'f', "--force", NULL, NULL, "replace files that stand there"},
+	     "write to DIR, or for several tasks to DIR/ID; -: write the one named file to stdout"},
+	    {'f', "--force", NULL, NULL, "replace existing files"},
 	    {'G', "--store", "CMD", NULL,
-	     "the command that has the files that are too large for Git (worker --store); what it brings is checked; "
-	     "without it pointers are written in their place; default: $DGRID_STORE"},
-	    {'t', "--tasks", NULL, NULL, "all operands are tasks, and get a folder each; so it is with a selection"},
+	     "the command that has the files too large for Git (worker --store); what it returns is verified; without "
+	     "it, pointers are written instead; default: $DGRID_STORE"},
+	    {'t', "--tasks", NULL, NULL, "all operands are tasks, with a folder each; implied by a selection"},
 	    {'F', "--flat", NULL, NULL,
-	     "as --tasks, but the files of all go side by side into DIR, or into this folder; where two tasks have "
-	     "different files of one name nothing is written"},
-	    {'q', "-q, --quiet", NULL, NULL, "say nothing of what is written"},
+	     "as --tasks, but all files go directly into DIR, or the current folder; if two tasks have different files "
+	     "of the same name, nothing is written"},
+	    {'q', "-q, --quiet", NULL, NULL, "do not print what is written"},
 	    {0}},
     .shared = select_option_at,
     .operands = "@tasks:completed,failed",
@@ -301,14 +302,14 @@ const struct verb verb_get = {
 	    {"dgrid get fit", "into ./fit"},
 	    {"dgrid get fit model.bin -o - >model.bin", "one file"},
 	    {"dgrid get --tasks -o results fit-1 fit-2", "into results/fit-1 and results/fit-2"},
-	    {"dgrid get --group fits -o results", "of each that left some"},
+	    {"dgrid get --group fits -o results", "of each task that left files"},
 	    {"dgrid get --group fits --flat -o results", "results/FILE, without folders"},
 	    {0}},
     .exits = (const struct usage_note[]){{"0", "written"},
-					 {"65", "files of one name with --flat"},
+					 {"65", "different files of the same name with --flat"},
 					 {"66", "no such task or file, or it is gone"},
-					 {"69", "pointers were written in place of files that a store has; or it does "
-						"not give them, or others"},
+					 {"69", "pointers were written instead of files that are in a store; or the "
+						"store does not return them, or not as recorded"},
 					 {"74", "they could not be written: the disk is full, for example"},
 					 {"75", "the task has not ended yet"},
 					 {"77", "something else is there already, or writing there is not permitted"},

@@ -13,20 +13,15 @@ enum { GIVEN_INPUT = 1001, GIVEN_CHECKOUT, GIVEN_DIRTY, GIVEN_WORKDIR, GIVEN_STD
 /* clang-format off */
 #define GIVEN_OPTIONS                                                                                                  \
 	{GIVEN_INPUT, "--input", "SOURCE", "@files",                                                                   \
-	 "what its script sees in /in under its own name, or as NAME where it says NAME=SOURCE: a file or folder here, " \
-	 "REV:PATH of the grid's repository, or task:ID[:PATH], what a task left in /out; sent once, and bound to the " \
-	 "task by its id; may be given more than once"},                                                               \
+	 "a file or folder that the script sees in /in under its own name, or as NAME: a local path, REV:PATH in the grid's repository, or task:ID[:PATH] for what a task left in /out; stored once, pinned by its id; may be repeated"},                                                               \
 	{GIVEN_CHECKOUT, "--checkout", "[REV]", NULL,                                                                  \
-	 "the tree of the Git repository that you stand in, as it is committed at REV or HEAD: the script sees it in " \
-	 "/in/src and begins in a copy of it that it may write to. Without REV it refuses while files that Git knows " \
-	 "have changes: --checkout=HEAD sends what is committed all the same, --dirty the changes, too"},              \
+	 "the tree of the Git repository you are in, as committed at REV or HEAD: the script sees it in /in/src and starts in a writable copy. Without REV, uncommitted changes to tracked files are an error: --checkout=HEAD sends the commit anyway, --dirty includes the changes"},              \
 	{GIVEN_DIRTY, "--dirty", NULL, NULL,                                                                           \
-	 "with --checkout, and no REV: also changes that are not committed, of files that Git knows"},                 \
+	 "with --checkout, without REV: include uncommitted changes to tracked files"},                 \
 	{GIVEN_WORKDIR, "--workdir", "NAME", NULL,                                                                     \
-	 "the script begins in a copy of this input, in /tmp, that it may write to; default: src with --checkout"},    \
+	 "the script starts in a writable copy of this input, in /tmp; default: src with --checkout"},    \
 	{GIVEN_STDIN, "--stdin", "FILE", "@files",                                                                     \
-	 "its standard input: the name of an input that is a file, NAME/PATH of a file in one, or a file here, which " \
-	 "becomes the input stdin; - is what is read from standard input"}
+	 "its standard input: an input that is a file, NAME/PATH of a file in one, or a local file, which becomes the input stdin; - reads standard input"}
 /* clang-format on */
 
 struct given {		     /* starts as {0} */

@@ -294,18 +294,17 @@ const struct verb verb_graph = {
     .name = "graph",
     .args = "[--dot|--json] [--at REV|DATE] [GROUP|ID]...",
     .summary = "which tasks wait for which, drawn as a tree",
-    .about =
-	"Draws the tasks that wait for others (needs and after of a task) and those that are waited for, each below "
-	"the last of those that it waits for, with its state. A group or an id shows these tasks and all that they "
-	"are tied to.",
+    .about = "Draws the tasks that depend on others (needs and after) and those they depend on, with their states; "
+	     "each task stands below the last one it waits for. With a group or an id, only these tasks and everything "
+	     "connected to them.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
-	    {'d', "--dot", NULL, NULL, "as a graph for Graphviz; after is dashed"}, USAGE_JSON, USAGE_AT, {0}},
+	    {'d', "--dot", NULL, NULL, "print a graph for Graphviz; after is dashed"}, USAGE_JSON, USAGE_AT, {0}},
     .operands = "@tasks",
     .examples = (const struct usage_note[]){{"dgrid graph nightly", ""},
 					    {"dgrid graph --dot | dot -Tsvg >tasks.svg", "a picture"},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "drawn, also when nothing waits"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "drawn, even if no task depends on another"}, {0}},
     .run = cmd_graph,
 };

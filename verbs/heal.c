@@ -160,15 +160,14 @@ static const struct usage_option upkeep_options[] = {
 const struct verb verb_heal = {
     .name = "heal",
     .args = "[--dry-run] [--json]",
-    .summary = "give orphaned claims (dead nodes, run-out leases) back to the queue",
-    .about =
-	"A claim is orphaned when its lease has run out or its node has shown no sign of life for too long "
-	"(orphan_after_seconds of grid.json, with max_clock_skew_seconds to spare). Its task goes back to the queue, "
-	"or to failed with the status lost when its attempts are used up. Idle workers do this too.",
+    .summary = "return orphaned tasks (dead nodes, expired leases) to the queue",
+    .about = "A claim is orphaned when its lease has expired or its node has sent no heartbeat for too long "
+	     "(orphan_after_seconds plus max_clock_skew_seconds of grid.json). Its task goes back to the queue, or to "
+	     "failed with the status lost when its attempts are used up. Idle workers do this too.",
     .needs = USAGE_WRITES,
     .options = upkeep_options,
     .examples = (const struct usage_note[]){{"dgrid heal --dry-run", "what is orphaned?"}, {"dgrid heal", ""}, {0}},
-    .exits = (const struct usage_note[]){{"0", "done, also when there was nothing to do"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "done, or there was nothing to do"}, {0}},
     .run = cmd_heal,
 };
 const struct verb verb_maintain = {
@@ -176,18 +175,16 @@ const struct verb verb_maintain = {
     .args = "[--dry-run] [--json]",
     .summary =
 	"promote, queue what schedules have due, heal, expire, archive the oldest finished tasks, delete old outputs",
-    .about =
-	"All that a grid needs now and then, in one go: dgrid promote, dgrid schedule run, dgrid heal, an end "
-	"for what is queued beyond its deadline, and the "
-	"archive: beyond keep_finished finished tasks the oldest move there, where show, logs, why and wait still "
-	"find them. What tasks left in /out is deleted after keep_out_days, and so are inputs that no task needs any "
-	"more, and checkpoints when nothing goes on from them. Meant for every five minutes or so, by cron or a "
-	"workflow.",
+    .about = "Does the regular upkeep of a grid: dgrid promote, dgrid schedule run and dgrid heal; ends tasks that are "
+	     "queued past their deadline; and moves the oldest finished tasks, beyond keep_finished, to the archive, "
+	     "where show, logs, why and wait still find them. Files that tasks left in /out are deleted after "
+	     "keep_out_days, as are inputs that no task needs any more and checkpoints that no task will resume. Run "
+	     "it every five minutes or so, from cron or a workflow.",
     .needs = USAGE_WRITES,
     .options = upkeep_options,
     .examples = (const struct usage_note[]){{"dgrid maintain", ""},
 					    {"dgrid maintain --dry-run --json", "what would be done"},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "done, also when there was nothing to do"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "done, or there was nothing to do"}, {0}},
     .run = cmd_maintain,
 };

@@ -55,19 +55,17 @@ const struct verb verb_health = {
     .name = "health",
     .args = "[--alive] [--work-dir DIR] [--node-id ID] [--json]",
     .summary = "is this machine's worker alive, and does it work? for service managers and containers",
-    .about =
-	"Reads the file health.json that a worker writes into its work folder every 5 seconds; neither the grid nor "
-	"the network "
-	"is asked. Healthy is a worker that is active or draining. Not healthy is one that has left, whose file is "
-	"more than 30 seconds late (gone, frozen, starved), that is still starting, that is paused by trouble of "
-	"its own (engine, image, disk), or that has not reached the remote for longer than the grid's "
-	"orphan_after_seconds.\n\n"
-	"A worker mends trouble of its own and of the remote by itself as soon as it can, and keeps its results on "
-	"disk until then: to restart it helps nothing. What restarts on failure should ask with --alive.",
+    .about = "Reads the file health.json that a worker writes to its work folder every 5 seconds, without using the "
+	     "grid or the network. A worker is healthy if it is active or draining. It is not healthy if it has left, "
+	     "its file is more than 30 seconds late (it is gone, frozen or starved), it is still starting, it is "
+	     "paused by trouble of its own (engine, image, disk), or it has not reached the remote for longer than the "
+	     "grid's orphan_after_seconds.\n\nA worker recovers from its own trouble and the remote's by itself, and "
+	     "keeps its results on disk until then, so restarting it does not help. A service manager that restarts on "
+	     "failure should use --alive.",
     .needs = USAGE_NOTHING,
     .options =
 	(const struct usage_option[]){
-	    {'a', "--alive", NULL, NULL, "only whether it runs: starting, paused and without remote is fine"},
+	    {'a', "--alive", NULL, NULL, "check only that it runs: starting, paused and without the remote are fine"},
 	    {'w', "--work-dir", "DIR", "@folders", "the worker's folder; default: as for dgrid worker"},
 	    {'n', "--node-id", "ID", "@nodes", "the worker's name, for the default of --work-dir"},
 	    USAGE_JSON,
@@ -78,7 +76,7 @@ const struct verb verb_health = {
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "healthy"},
 					 {"1", "not healthy; the line on stdout says why"},
-					 {"65", "the file in the folder is no worker's health file"},
+					 {"65", "the file in the folder is not a worker's health file"},
 					 {"66", "no worker has worked in that folder"},
 					 {0}},
     .environment = (const struct usage_note[]){{"NODE_ID", "--node-id"},

@@ -58,28 +58,24 @@ static int cmd_hook(const struct context *ctx, int argc, char **argv, struct err
 const struct verb verb_hook = {
     .name = "hook",
     .args = "(pre-receive | reference-transaction)",
-    .summary = "judge a push by the audit's rules, for git in a bare repository",
-    .about =
-	"What `dgrid init --hook` makes git call for each push to a bare repository, with the refs on stdin. The "
-	"ledger's "
-	"branch and the branch archive are held together against the rules of the audit (dgrid audit --rules), as they "
-	"would be after the push; one violation, and nothing of the push is taken. Neither branch can be set back or "
-	"deleted. Refs below refs/dgrid/ must be those of nodes and of the audit. Every other ref is free, but those "
-	"in refs/replace/.\n\n"
-	"After pre-receive git asks reference-transaction about what really changes: of a ref that is another's name, "
-	"and "
-	"where it takes of a push one of the two branches alone, that is something else. It binds what is done in the "
-	"repository itself, too.\n\n"
-	"Each reason is a line on stderr, which git shows to who pushes. What cannot be judged is not taken.",
+    .summary = "check a push against the audit's rules, for git in a bare repository",
+    .about = "The Git hook that `dgrid init --hook` installs in a bare repository; it reads the refs of a push from "
+	     "stdin. The ledger's branch and the branch archive, as they would be after the push, are checked together "
+	     "against the audit's rules (dgrid audit --rules); a single violation rejects the whole push. Neither "
+	     "branch can be rewound or deleted. Refs below refs/dgrid/ must be those of nodes and of the audit. All "
+	     "other refs are free, except those in refs/replace/.\n\nAfter pre-receive, git calls "
+	     "reference-transaction with what really changes, which differs for symbolic refs and where only one of "
+	     "the two branches is updated. It also covers changes made in the repository itself.\n\nEach reason is a "
+	     "line on stderr, which git shows to the user who pushes. What cannot be checked is rejected.",
     .needs = USAGE_NOTHING,
     .operands = "pre-receive reference-transaction",
     .examples =
 	(const struct usage_note[]){
-	    {"dgrid init --bare --hook /srv/grid.git", "a repository that judges every push"},
-	    {"exec dgrid --repo . --branch main hook pre-receive", "in a hook of one's own, with its stdin"},
+	    {"dgrid init --bare --hook /srv/grid.git", "a repository that checks every push"},
+	    {"exec dgrid --repo . --branch main hook pre-receive", "in your own hook, with its stdin"},
 	    {0}},
     .exits = (const struct usage_note[]){{"0", "the push keeps every rule"},
-					 {"1", "the push breaks a rule; nothing of it is taken"},
-					 {"69", "git cannot be asked, so nothing is taken"},
+					 {"1", "the push breaks a rule and is rejected"},
+					 {"69", "git cannot be run, so the push is rejected"},
 					 {0}},
     .run = cmd_hook};

@@ -311,21 +311,19 @@ const struct verb verb_image = {
     .name = "image",
     .args = "[--json] [--at REV|DATE] | --build DIR [--sign] [--key FILE] NAME",
     .summary = "the images that tasks may ask for, which node has which, and orders to build one",
-    .about =
-	"A line for each image of grid.json and each node that has not left, with the image's digest there: that of "
-	"its registry, else its id; under bubblewrap that of its root files (worker --rootfs). A node knows of an "
-	"image when a task has asked for it there.\n\n"
-	"With --build a folder with a Dockerfile or Containerfile is sent as an input is, and its tree becomes the "
-	"image's build in grid.json, in one commit. Each node whose owner allows it (worker --allow-build) builds it "
-	"when "
-	"no task runs there; the others pass its tasks by. Another folder later makes it another image.",
+    .about = "One line for each image of grid.json and each node that has not left, with the image's digest there: "
+	     "that of its registry, else its id; under bubblewrap that of its root files (worker --rootfs). A node "
+	     "reports an image once a task has asked for it there.\n\nWith --build, a folder with a Dockerfile or "
+	     "Containerfile is sent like an input, and its tree becomes the image's build in grid.json, in one commit. "
+	     "Nodes whose owner allows it (worker --allow-build) build it when no task runs there; others do not claim "
+	     "its tasks. A different folder later makes a different image.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
 	    USAGE_JSON,
 	    USAGE_AT,
-	    {'b', "--build", "DIR", "@folders", "have nodes build the image NAME from this folder"},
-	    {'S', "--sign", NULL, NULL, "sign the order with your SSH key; needed where only signed tasks run"},
+	    {'b', "--build", "DIR", "@folders", "let nodes build the image NAME from this folder"},
+	    {'S', "--sign", NULL, NULL, "sign the build with your SSH key; required where only signed tasks run"},
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
 	    {0}},
     .examples =
@@ -336,10 +334,10 @@ const struct verb verb_image = {
 	    {0}},
     .exits =
 	(const struct usage_note[]){
-	    {"0", "printed, whoever has them; or ordered"},
-	    {"65", "the image's name or folder will not do, or its Dockerfile would fetch something"},
+	    {"0", "printed, or the build is in grid.json"},
+	    {"65", "the image's name or folder is not valid, or its Dockerfile would fetch something"},
 	    {"66", "no such folder, or it has no Dockerfile"},
-	    {"77", "only signed orders are built here, and this one is not signed by who counts"},
+	    {"77", "only signed builds count in this grid, and this one has no valid signature"},
 	    {0}},
     .environment = (const struct usage_note[]){{"DGRID_SIGNING_KEY", "the key for --sign"},
 					       {"NO_COLOR", "no colours, even on a terminal"},

@@ -328,29 +328,27 @@ const struct verb verb_init = {
     .args = "[--ci github|gitlab|none] [--no-workflows] [--source URL] [--source-ref REF] [--bare] [--hook] [REPO]",
     .summary = "make a repository into a grid; --ci: whose workflows to write, else told by the host's name",
     .about =
-	"Writes what makes a branch a grid (the task folders, grid.json, a README, workflows of the host) as one "
-	"commit and pushes it. A folder that does not exist becomes a bare repository first, one whose gc removes old "
-	"heartbeats after an hour. Files that are there "
-	"stay as they are, so it can be run again to add what is missing.",
+	"Writes the files of a grid (the task folders, grid.json, a README, workflows for the host) in one commit and "
+	"pushes it. If the folder does not exist, a bare repository is made first, whose gc removes old heartbeats "
+	"after an hour. Existing files stay as they are, so you can run it again to add what is missing.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
 	    {'c', "--ci", "HOST", "github gitlab none",
-	     "whose workflows to write: github, gitlab or none; default: by the host's name, none for a folder"},
+	     "which workflows to write: github, gitlab or none; default: by the host's name, none for a folder"},
 	    {'n', "--no-workflows", NULL, NULL, "the same as --ci none; for tokens that may not write workflows"},
 	    {'s', "--source", "URL", NULL, "where the workflows get dgrid's source; default: its own repository"},
 	    {'r', "--source-ref", "REF", NULL, "which tag, branch or commit of it; default: the tag of this version"},
-	    {'b', "--bare", NULL, NULL, "only a bare repository in a folder will do; one is made where nothing stands"},
+	    {'b', "--bare", NULL, NULL, "require a bare repository in a folder; it is created if nothing is there"},
 	    {'h', "--hook", NULL, NULL,
-	     "the same, and let it judge every push by the audit's rules (hooks/pre-receive, receive.fsckObjects); run "
-	     "it on "
-	     "the machine that serves the repository"},
+	     "the same, with a hook that checks every push against the audit's rules (hooks/pre-receive, "
+	     "receive.fsckObjects); run this on the machine that serves the repository"},
 	    {0}},
     .operands = "@folders",
     .examples = (const struct usage_note[]){{"dgrid init /srv/grid.git", "a grid in a folder"},
-					    {"dgrid init --bare --hook /srv/grid.git", "one that judges every push"},
+					    {"dgrid init --bare --hook /srv/grid.git", "one that checks every push"},
 					    {"DGRID_REPO_URL=https://github.com/you/grid.git dgrid init", ""},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "it is a grid now, or was one already"}, {"66", ""}, {0}},
+    .exits = (const struct usage_note[]){{"0", "the branch is a grid now, or was one already"}, {"66", ""}, {0}},
     .run = cmd_init,
 };

@@ -121,10 +121,9 @@ static int cmd_keep(const struct context *ctx, int argc, char **argv, struct err
 const struct verb verb_keep = {
     .name = "keep",
     .args = "[--as NAME] [SELECTION]... [ID]...",
-    .summary = "keeps the files that tasks left for good",
-    .about =
-	"Makes the ref refs/dgrid/keep/NAME, whose files are those that the task left in /out: it is not deleted when "
-	"they are older than keep_out_days. Whoever no longer wants them deletes the ref.",
+    .summary = "keep the files that tasks left for good",
+    .about = "Makes the ref refs/dgrid/keep/NAME with the files that the task left in /out, so that they are not "
+	     "deleted after keep_out_days. To let them go, delete the ref.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){{'a', "--as", "NAME", NULL, "the ref's name; default: the task's id"}, {0}},
@@ -134,7 +133,7 @@ const struct verb verb_keep = {
     .exits = (const struct usage_note[]){{"0", "kept"},
 					 {"66", "no such task, or it left no files, or they are gone"},
 					 {"75", "it has not ended yet"},
-					 {"77", "the remote declines, or the name is taken"},
+					 {"77", "the remote declined the push, or the name is taken"},
 					 {0}},
     .run = cmd_keep,
 };

@@ -84,15 +84,15 @@ const struct verb verb_limits = {
     .name = "limits",
     .args = "[--json] [--at REV|DATE]",
     .summary = "how many tasks may run at a time, how many do and how many wait",
-    .about = "One line a limit: the concurrency groups of tasks that run or wait, and what the setting concurrency "
-	     "names besides: labels and submitters. What a single task waits for says dgrid why.",
+    .about = "One line per limit: the concurrency groups of tasks that run or wait, and the labels and submitters that "
+	     "the setting concurrency names. dgrid why says what a single task waits for.",
     .needs = USAGE_READS,
     .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},
     .examples =
 	(const struct usage_note[]){{"dgrid limits", ""},
 				    {"dgrid config concurrency '{\"deploy-db\": 1, \"label:gpu\": 2}'", "sets limits"},
 				    {0}},
-    .exits = (const struct usage_note[]){{"0", "printed, whatever is full"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "printed"}, {0}},
     .environment = (const struct usage_note[]){{"NO_COLOR", "no colours, even on a terminal"}, {0}},
     .run = cmd_limits,
 };

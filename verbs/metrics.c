@@ -28,17 +28,17 @@ const struct verb verb_metrics = {
     .name = "metrics",
     .args = "[--json | --atom[=URL]] [--at REV|DATE]",
     .summary = "the grid's figures for Prometheus; --atom: a feed of its failures",
-    .about =
-	"Prints the grid's figures in Prometheus' text format: tasks by state, run and wait times, nodes and their "
-	"slots. A grid has no server to scrape: let cron write them where a node exporter's textfile collector "
-	"looks.",
+    .about = "Prints the grid's metrics in Prometheus text format: tasks by state, run and wait times, nodes and their "
+	     "slots. A grid has no server to scrape: let cron write them to a file for the node exporter's textfile "
+	     "collector.",
     .needs = USAGE_READS,
     .options =
-	(const struct usage_option[]){USAGE_JSON,
-				      {'A', "--atom", "[URL]", NULL,
-				       "an Atom feed of the newest failures; URL: where the dashboard is published"},
-				      USAGE_AT,
-				      {0}},
+	(const struct usage_option[]){
+	    USAGE_JSON,
+	    {'A', "--atom", "[URL]", NULL,
+	     "print an Atom feed of the newest failures; URL: where the dashboard is published"},
+	    USAGE_AT,
+	    {0}},
     .examples = (const struct usage_note[]){{"dgrid metrics >grid.prom", ""},
 					    {"dgrid metrics --atom=https://example.org/grid/ >failures.atom", ""},
 					    {0}},

@@ -241,11 +241,10 @@ const struct verb verb_nodes = {
     .name = "nodes",
     .args = "[--json] [--at REV|DATE]",
     .summary = "the nodes: alive or not, busy slots, engine",
-    .about = "One line a node: active, paused (it has trouble of its own, which is told), draining (it ends its tasks "
-	     "and leaves, or was drained: by whom, when and why is told), left, or silent (no sign of life for longer "
-	     "than orphan_after_seconds). Below them the keys "
-	     "of those who "
-	     "are enrolled, people too, and of nodes that have to be and are not (see: dgrid enroll --help).",
+    .about =
+	"One line per node: active, paused (with the trouble it has), draining (it finishes its tasks and leaves, or "
+	"was drained: by whom, when and why), left, or silent (no heartbeat for longer than orphan_after_seconds). "
+	"Below, the enrolled keys of nodes and people, and nodes that need to be enrolled (see: dgrid enroll --help).",
     .needs = USAGE_READS,
     .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},
     .examples = (const struct usage_note[]){{"dgrid nodes", ""}, {"dgrid nodes --json", "for programs"}, {0}},

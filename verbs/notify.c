@@ -71,16 +71,15 @@ const struct verb verb_notify = {
     .name = "notify",
     .args = "",
     .summary = "print a line whenever the branch of a folder moves, for worker --notify",
-    .about = "Runs where the repository is, for workers elsewhere that would otherwise have to ask again and again: "
-	     "prints the "
-	     "branch's head at once and whenever it moves, and a line a minute in any case, until it is ended.",
+    .about = "Runs on the machine that has the repository, so that workers elsewhere need not poll: prints the "
+	     "branch's head at once and whenever it moves, and at least one line per minute, until it is stopped.",
     .needs = USAGE_READS,
     .examples = (const struct usage_note[]){{"dgrid worker --notify 'ssh git@nas dgrid notify --repo /srv/grid.git'",
 					     "a worker on another machine"},
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "it was told to stop"},
 					 {"64", "the repository is not in a folder of this machine"},
-					 {"69", "nobody reads its output any more"},
+					 {"69", "its output was closed"},
 					 {0}},
     .run = cmd_notify,
 };

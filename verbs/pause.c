@@ -175,37 +175,38 @@ static int cmd_pause_off(const struct context *ctx, int argc, char **argv, struc
 const struct verb verb_pause = {
     .name = "pause",
     .args = "[--reason TEXT] [--all] [--group G]... [--label L]...",
-    .summary = "let no node claim what is queued, all of it or a group's or a label's",
-    .about =
-	"Writes tasks/paused.json. From that commit on no task is claimed that is paused; what runs ends. Tasks can be "
-	"submitted as before, schedules still queue theirs, and a deadline that passes ends a task. One "
-	"schedule is paused by dgrid schedule pause, one node by dgrid drain.",
+    .summary = "stop nodes from claiming queued tasks: all, or those of a group or label",
+    .about = "Writes tasks/paused.json. From that commit on, paused tasks are not claimed; running tasks continue. "
+	     "Tasks can still be submitted, schedules still queue theirs, and deadlines still apply. To pause a "
+	     "schedule, use dgrid schedule pause; to pause a node, dgrid drain.",
     .needs = USAGE_WRITES,
-    .options = (const struct usage_option[]){{'r', "--reason", "TEXT", NULL,
-					      "why, for all to see: one line of at most 200 bytes"},
-					     {'g', "--group", "G", NULL, "the tasks of this group"},
-					     {'l', "--label", "L", NULL, "the tasks that ask for this label"},
-					     {'a', "--all", NULL, NULL, "the whole queue; so without any of these"},
-					     {0}},
+    .options =
+	(const struct usage_option[]){
+	    {'r', "--reason", "TEXT", NULL, "the reason, shown to everybody: one line of at most 200 bytes"},
+	    {'g', "--group", "G", NULL, "the tasks of this group"},
+	    {'l', "--label", "L", NULL, "the tasks that ask for this label"},
+	    {'a', "--all", NULL, NULL, "the whole queue; the default without --group and --label"},
+	    {0}},
     .examples = (const struct usage_note[]){{"dgrid pause --reason 'the licence server is down'", "the whole queue"},
 					    {"dgrid pause --group sweep --label gpu", ""},
 					    {"dgrid resume", ""},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "paused, also when it was"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "paused, or it was already"}, {0}},
     .run = cmd_pause_on,
 };
 const struct verb verb_resume = {
     .name = "resume",
     .args = "[--all] [--group G]... [--label L]...",
-    .summary = "let nodes claim again what dgrid pause has paused",
-    .about = "Ends the pause of the whole queue, or of the groups and labels that are named. What is paused besides "
-	     "stays so, and is printed.",
+    .summary = "let nodes claim paused tasks again",
+    .about = "Ends the pause of the whole queue, or of the named groups and labels. What else is paused stays paused, "
+	     "and is printed.",
     .needs = USAGE_WRITES,
     .options = (const struct usage_option[]){{'g', "--group", "G", NULL, "the tasks of this group"},
 					     {'l', "--label", "L", NULL, "the tasks that ask for this label"},
-					     {'a', "--all", NULL, NULL, "the whole queue; so without any of these"},
+					     {'a', "--all", NULL, NULL,
+					      "the whole queue; the default without --group and --label"},
 					     {0}},
     .examples = (const struct usage_note[]){{"dgrid resume", ""}, {"dgrid resume --group sweep", ""}, {0}},
-    .exits = (const struct usage_note[]){{"0", "it is not paused, also when it was not"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "it is not paused now"}, {0}},
     .run = cmd_pause_off,
 };

@@ -93,18 +93,17 @@ const struct verb verb_promote = {
     .name = "promote",
     .args = "[--dry-run] [--json] [ID...]",
     .summary = "move merged submissions from unapproved to the queue, noting who approved them",
-    .about =
-	"What was merged into tasks/unapproved is approved by that: each valid task moves to the queue with a note "
-	"of the commit that brought it, its author and its committer. A file that is no valid task moves to failed "
-	"with the reasons; one whose id is in the grid already stays. Without ids all that is there is looked at.",
+    .about = "Merging a task into tasks/unapproved approves it: each valid task moves to the queue, with the commit "
+	     "that added it, its author and its committer. A file that is not a valid task moves to failed with the "
+	     "reasons; one whose id is already in the grid stays. Without ids, all tasks there are promoted.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
 	    {'d', "--dry-run", NULL, NULL, "say what would be done and change nothing"}, USAGE_JSON, {0}},
     .operands = "@tasks:unapproved",
     .examples = (const struct usage_note[]){{"dgrid promote --dry-run", ""}, {"dgrid promote", ""}, {0}},
-    .exits = (const struct usage_note[]){{"0", "done, also when there was nothing to do"},
-					 {"1", "a task that was named could not be promoted"},
+    .exits = (const struct usage_note[]){{"0", "done, or there was nothing to do"},
+					 {"1", "a named task could not be promoted"},
 					 {0}},
     .run = cmd_promote,
 };

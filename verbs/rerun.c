@@ -598,38 +598,37 @@ const struct verb verb_rerun = {
     .args =
 	"[--json] [--at REV|DATE] [--engine docker|podman|bwrap] [--any-image] [--rootfs IMAGE=DIR] [--store CMD] ID",
     .summary = "run a finished task again, here, and compare with what is recorded",
-    .about =
-	"Runs the same script with the same environment and limits, in the very image that the result names by its "
-	"digest (never by its tag) and that grid.json allows, in a sandbox of this machine without any network, and "
-	"compares status, exit code and the hashes of what it printed. Archived tasks too. A task with secrets is not "
-	"run. Nothing is written to the grid.\n\n"
-	"A task that ran under bubblewrap saw its node's own /usr: it is run on this machine's, and the same is the "
-	"same, but a difference may come from other versions of the tools. If it ran in root files of its image "
-	"(worker "
-	"--rootfs), name a folder that has them.",
+    .about = "Runs the same script with the same environment and limits, in the image that the result names by digest "
+	     "(never by tag) and that grid.json allows, in a sandbox on this machine without network, and compares "
+	     "status, exit code and output hashes. Archived tasks work too. A task with secrets is not run. Nothing is "
+	     "written to the grid.\n\nA task that ran under bubblewrap saw its node's /usr; here it runs with this "
+	     "machine's /usr, so a difference may come from other versions of the tools. If it ran in an image's root "
+	     "files (worker --rootfs), name a folder that has them.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
 	    USAGE_JSON,
 	    USAGE_AT,
 	    {'e', "--engine", "NAME", "docker podman bwrap", "the engine to run it with; default: the one that ran it"},
-	    {'i', "--any-image", NULL, NULL, "also run an image that is not one of grid.json's"},
+	    {'i', "--any-image", NULL, NULL, "also run an image that grid.json does not list"},
 	    {'G', "--store", "CMD", NULL,
-	     "the command that has files of its inputs, where Git has pointers to them; default: $DGRID_STORE"},
+	     "the command that has the files of its inputs to which Git has only pointers; default: $DGRID_STORE"},
 	    {'R', "--rootfs", "IMAGE=DIR", NULL,
-	     "a folder with the root files that it ran in under bubblewrap; they have to have the recorded digest"},
+	     "a folder with the root files it ran in under bubblewrap; their digest must be the recorded one"},
 	    {0}},
     .operands = "@tasks:completed,failed",
     .examples = (const struct usage_note[]){{"dgrid rerun hello", ""},
 					    {"dgrid rerun --json hello | jq .differences", "what differs"},
 					    {"dgrid rerun --at main~20 hello", "as it was recorded then"},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "reproducible: it did the same again"},
-					 {"1", "differs: in what is printed"},
-					 {"66", "no such task"},
-					 {"69", "cannot: it never ran, no engine, or its image is not to be had"},
-					 {"130, 143", "interrupted; the container is gone"},
-					 {0}},
+    .exits =
+	(const struct usage_note[]){
+	    {"0", "reproducible: the same result again"},
+	    {"1", "different; what differs is printed"},
+	    {"66", "no such task"},
+	    {"69", "cannot run it: it never ran, there is no engine, or its image is not available"},
+	    {"130, 143", "interrupted; the container is gone"},
+	    {0}},
     .environment = (const struct usage_note[]){{"DGRID_STORE", "--store"}, {0}},
     .run = cmd_rerun,
 };

@@ -231,24 +231,24 @@ static int cmd_retire(const struct context *ctx, int argc, char **argv, struct e
 const struct verb verb_retire = {
     .name = "retire",
     .args = "[--reason TEXT] [--force] NODE",
-    .summary = "take a node out of the grid for good: its file, its keys, its heartbeat",
-    .about = "In one commit nodes/NODE.json, nodes/keys/NODE.pub and a drain go, and nodes/retired/NODE.json says who "
-	     "retired it, when and why, and which keys it had. The name and the keys come back for nothing: no worker "
-	     "starts under that name, and enroll takes neither. What the node did before stays good. Refused while the "
-	     "node is alive or holds claims.",
+    .summary = "remove a node from the grid for good: its file, its keys, its heartbeat",
+    .about = "In one commit, removes nodes/NODE.json, nodes/keys/NODE.pub and any drain, and writes "
+	     "nodes/retired/NODE.json: who retired the node, when and why, and which keys it had. Neither the name nor "
+	     "the keys can be used again: no worker starts under that name, and enroll refuses both. What the node did "
+	     "before stays valid. Refused while the node is alive or holds claims.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
-	    {'r', "--reason", "TEXT", NULL, "why, for all to see: one line of at most 200 bytes"},
+	    {'r', "--reason", "TEXT", NULL, "the reason, shown to everybody: one line of at most 200 bytes"},
 	    {'f', "--force", NULL, NULL,
-	     "although it is alive or holds claims: its worker stops when it sees this, and what it holds goes back "
-	     "to the queue in the same commit, with an attempt spent, or ends as lost where that was the last"},
+	     "even if it is alive or holds claims: its worker stops when it sees this, and its tasks go back to the "
+	     "queue in the same commit, one attempt used up, or end as lost if that was the last"},
 	    {0}},
     .operands = "@nodes",
     .examples = (const struct usage_note[]){{"dgrid retire attic --reason 'its disk is dead'", ""},
 					    {"dgrid retire --force attic", "the machine was stolen"},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "retired, also when it was"},
+    .exits = (const struct usage_note[]){{"0", "retired, or it was already"},
 					 {"1", "it is alive or holds claims; nothing was changed"},
 					 {"66", "there is no such node"},
 					 {0}},

@@ -254,15 +254,13 @@ const struct verb verb_schedule = {
 	    "[--sign] "
 	    "[--key FILE] " GIVEN_ARGS "[TASK-OPTION]... (FILE | --script FILE | -- CMD) | pause|resume|remove NAME | "
 	    "sign NAME [--key FILE] | run NAME | run [--dry-run] [--json] | --fields",
-    .summary = "tasks that are queued by the clock: list, show, add, pause, resume, run, remove, sign",
-    .about =
-	"A schedule is a file schedules/NAME.json on the grid's branch: a task, and when it is queued, by the five "
-	"fields "
-	"of cron, in UTC. There is no server: any worker, idle or full, queues what is due, dgrid maintain does, and "
-	"dgrid "
-	"schedule run; each instant is queued once, however many try. Its task is NAME-YYYYMMDDTHHMMZ.\n\n"
-	"add makes one of a task file, or of the options and a script as dgrid submit does. A schedule that is new, or "
-	"changed, or resumed, looks forward only. run NAME queues one task of it now, run alone all that is due.",
+    .summary = "tasks queued at set times: list, show, add, pause, resume, run, remove, sign",
+    .about = "A schedule is a file schedules/NAME.json on the grid's branch: a task, and the times to queue it, as "
+	     "five cron fields in UTC. There is no server: any worker queues what is due, and so do dgrid maintain and "
+	     "dgrid schedule run; each time is queued only once, however many try. The task is called "
+	     "NAME-YYYYMMDDTHHMMZ.\n\nadd makes a schedule from a task file, or from options and a script as dgrid "
+	     "submit does. A new, changed or resumed schedule does not make up for earlier times. run NAME queues one "
+	     "task of it now; run alone queues all that is due.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
@@ -270,21 +268,20 @@ const struct verb verb_schedule = {
 	     "minute, hour, day of the month, month, weekday, as in '0 2 * * mon-fri', or @hourly, @daily, @weekly, "
 	     "@monthly, @yearly; UTC"},
 	    {'m', "--missed", "M", "latest skip all",
-	     "when nobody was there at its time: queue one task for the latest instant (the default), skip those older "
-	     "than "
-	     "10 minutes, or queue all"},
+	     "if no worker was there at the time: latest (the default) queues one task for the latest time, skip drops "
+	     "times older than 10 minutes, all queues every one"},
 	    {'o', "--overlap", "O", "skip queue",
-	     "while the task of an earlier instant is queued or runs: skip (the default), or queue beside it"},
+	     "if an earlier task of the schedule is still queued or running: skip (the default), or queue another"},
 	    {'s', "--script", "FILE", "@files", "the file that holds the script; - is stdin"},
 	    GIVEN_OPTIONS,
-	    {'R', "--replace", NULL, NULL, "put it in the place of the one that has its name"},
+	    {'R', "--replace", NULL, NULL, "replace the schedule of that name"},
 	    {'F', "--force", NULL, NULL,
-	     "add it even though some nodes are too old for its tasks, or an input is not at the remote"},
+	     "add it even if some nodes are too old for its tasks, or an input is not at the remote"},
 	    {'S', "--sign", NULL, NULL, "sign it with your SSH key, where the grid runs signed tasks only"},
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
-	    {'d', "--dry-run", NULL, NULL, "of run: say what is due and change nothing"},
+	    {'d', "--dry-run", NULL, NULL, "with run: say what is due and change nothing"},
 	    USAGE_JSON,
-	    {'A', "--at", "REV|DATE", NULL, "of list and show: the grid as it was at a commit or time"},
+	    {'A', "--at", "REV|DATE", NULL, "with list and show: the grid as it was at a commit or time"},
 	    {'f', "--fields", NULL, NULL, "print the fields of a schedule, as rows of a Markdown table"},
 	    {0}},
     .shared = making_option_at,
@@ -293,16 +290,16 @@ const struct verb verb_schedule = {
 	(const struct usage_note[]){
 	    {"dgrid schedule add nightly --cron '0 2 * * *' --script nightly.sh", ""},
 	    {"dgrid schedule add sums --cron @daily --input tab.csv -- 'wc -l /in/tab.csv'", "with files"},
-	    {"dgrid schedule", "what comes next, and how it went last"},
+	    {"dgrid schedule", "the next times, and the last results"},
 	    {"dgrid schedule show nightly", "the next times, its tasks, its script"},
 	    {"dgrid schedule run nightly", "one now"},
 	    {"dgrid schedule pause nightly", ""},
 	    {0}},
-    .exits = (const struct usage_note[]){{"0", "done, also when there was nothing to do"},
+    .exits = (const struct usage_note[]){{"0", "done, or there was nothing to do"},
 					 {"65", "the schedule is not valid, its name is taken, some nodes are too old "
 						"for it, or an input is not at the remote"},
 					 {"66", "there is no such schedule, or no such file"},
-					 {"77", "it is not signed so that it would run, or the host declined the push"},
+					 {"77", "it has no signature that counts, or the host declined the push"},
 					 {0}},
     .environment =
 	(const struct usage_note[]){{"DGRID_SIGNING_KEY", "the key for --sign"},

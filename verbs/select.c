@@ -11,14 +11,15 @@
 	"invalid unstartable disputed skipped"
 
 static const struct usage_option rows[] = {
-    {SELECT, "--group", "G", NULL, "the tasks of this group, archived ones too; may be given more than once"},
+    {SELECT, "--group", "G", NULL, "the tasks of this group, archived ones too; may be repeated"},
     {SELECT, "--state", "S", STATES,
-     "only those that stand there (queued, running, completed, failed, unapproved, archived), or ended so (success, "
-     "timeout, cancelled ...); more than once: any of them"},
-    {SELECT, "--label", "L", NULL, "only those that ask for this label"},
-    {SELECT, "--node", "N", "@nodes", "only those that this node runs, or ran last"},
-    {SELECT, "--since", "T", NULL, "only those that came, were claimed or ended since: 90m, 2h, 3d, or a date"},
-    {SELECT, "--failed", NULL, NULL, "only those that ended without success, and not because they were cancelled"}};
+     "only tasks in this state (queued, running, completed, failed, unapproved, archived), or that ended like this "
+     "(success, timeout, cancelled ...); repeated: any of them"},
+    {SELECT, "--label", "L", NULL, "only tasks that ask for this label"},
+    {SELECT, "--node", "N", "@nodes", "only tasks that this node runs, or ran last"},
+    {SELECT, "--since", "T", NULL,
+     "only tasks that were submitted, claimed or ended since then: 90m, 2h, 3d, or a date"},
+    {SELECT, "--failed", NULL, NULL, "only tasks that failed; not those that were cancelled"}};
 #define N_ROWS (sizeof rows / sizeof *rows)
 
 const struct usage_option *select_option_at(size_t i)

@@ -256,7 +256,7 @@ const struct verb verb_show = {
     .args = "[--json] [--at REV|DATE] [SELECTION]... [ID]...",
     .summary = "all about one task or several; --json: as the ledger has it",
     .about = "Prints a task's fields, claim, attempts, result, script and output. Archived tasks are found too. With "
-	     "--json a task that is named alone is one document; several are a list, tasks.",
+	     "--json, a single task is one document; several are a list, tasks.",
     .needs = USAGE_READS,
     .options = (const struct usage_option[]){USAGE_JSON, USAGE_AT, {0}},
     .shared = select_option_at,
@@ -272,24 +272,21 @@ const struct verb verb_logs = {
     .args = "[-f | --follow] [--json] [--table | --csv] [--at REV|DATE] [SELECTION]... [ID]...",
     .summary = "what tasks printed: stdout to stdout, stderr to stderr; -f follows it to its end",
     .about =
-	"Prints what a task that has ended printed. Where its middle was not kept (output_limit_bytes of "
-	"grid.json), a line "
-	"on stderr says so. A pipe or a file gets the output as it is. On a terminal its colours stay (unless NO_COLOR "
-	"is set), a line that it rewrote (carriage returns) shows as it was last, control characters show as U+FFFD, "
-	"and other escape sequences are left out. Several tasks are told apart by heads, ==> ID <==; those that "
-	"options found and that have no output yet are passed over.\n\n"
-	"With -f it waits for the task to start, prints what its node sends along with its beats (live_tail_bytes "
-	"of grid.json, the newest of each stream), and ends with the task.",
+	"Prints the output of a finished task. If its middle was not kept (output_limit_bytes of grid.json), a line on "
+	"stderr says so. A pipe or a file gets the output unchanged. On a terminal, colours stay (unless NO_COLOR is "
+	"set), a rewritten line (carriage returns) shows as it was last, control characters show as U+FFFD, and other "
+	"escape sequences are left out. Several tasks are separated by headers, ==> ID <==; of a selection, tasks "
+	"without output so far are skipped.\n\nWith -f it waits for the task to start, prints the output that its node "
+	"sends with its heartbeats (the last live_tail_bytes of each stream), and ends with the task.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
-	    {'f', "-f, --follow", NULL, NULL, "print while it runs, until it has ended; not with --json or --at"},
+	    {'f', "-f, --follow", NULL, NULL,
+	     "print output while the task runs, until it ends; not with --json or --at"},
 	    {'T', "--table", NULL, NULL,
-	     "a row a point: index, status, variables, the first line of its output; "
-	     "with --json as data"},
+	     "one row per point: index, status, variables, the first line of its output; with --json as data"},
 	    {'V', "--csv", NULL, NULL,
-	     "the same as CSV for a plot; where points print an object of JSON on a line, "
-	     "its members are columns"},
+	     "the same as CSV, for a plot; if a point prints a line with a JSON object, its members become columns"},
 	    USAGE_JSON,
 	    USAGE_AT,
 	    {0}},
@@ -297,14 +294,14 @@ const struct verb verb_logs = {
     .operands = "@tasks",
     .examples = (const struct usage_note[]){{"dgrid logs hello >out 2>err", ""},
 					    {"dgrid logs -f hello", ""},
-					    {"dgrid logs --group sweep --failed", "of each that failed"},
-					    {"dgrid logs --group sweep --csv >sweep.csv", "a row a point"},
+					    {"dgrid logs --group sweep --failed", "of each task that failed"},
+					    {"dgrid logs --group sweep --csv >sweep.csv", "one row per point"},
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "printed; with -f: the task succeeded"},
 					 {"1", "with -f: the task failed"},
 					 {"3", "with -f: the task was cancelled"},
 					 {"75", "the task has no output yet"},
-					 {"130, 143", "with -f: interrupted; the task runs on"},
+					 {"130, 143", "with -f: interrupted; the task keeps running"},
 					 {0}},
     .run = cmd_logs,
 };

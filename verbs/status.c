@@ -178,16 +178,16 @@ const struct verb verb_status = {
     .name = "status",
     .args = "[--json | --markdown | --watch [SECONDS]] [--all] [--limit N] [--at REV|DATE] [SELECTION]... [ID]...",
     .summary = "the grid at a glance; --watch redraws it in place, --markdown is for job summaries",
-    .about = "Counts, pace, the tasks that run, wait and have ended last, and the nodes. Reads one commit; a remote is "
-	     "kept in a cache under $XDG_CACHE_HOME/dgrid, so that only news is fetched. With ids or a selection it is "
-	     "about those tasks alone: how many wait, run and have ended how, and their rows.",
+    .about = "Shows counts, throughput, and the tasks that run, wait or have ended lately. It reads one commit; "
+	     "remotes are cached under $XDG_CACHE_HOME/dgrid, so that only new commits are fetched. With ids or a "
+	     "selection it shows those tasks alone: how many wait, run or have ended, and a row for each.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
 	    USAGE_JSON,
 	    {'m', "--markdown", NULL, NULL, "print Markdown tables, for a job summary or an issue"},
 	    {'w', "--watch", "[SECONDS]", NULL,
-	     "redraw it in place every so many seconds (1 to 3600; default 2); q ends it"},
+	     "redraw it in place every so many seconds (1 to 3600; default 2); q quits; see also dgrid watch"},
 	    {'a', "--all", NULL, NULL, "show all tasks that are on the branch"},
 	    {'l', "--limit", "N", NULL, "show at most N queued and N finished tasks; default 20"},
 	    USAGE_AT,

@@ -482,48 +482,45 @@ const struct verb verb_submit = {
     "[--array LIST | --matrix NAME=V,V... | --points FILE] [--chunk N] (--script FILE | -- CMD) | --failed-of "
     "GROUP)",
     .summary = "validate and queue tasks; --wait waits for its end",
-    .about =
-	"Queues tasks: those in FILE..., each a JSON document whose name without .json is its id (dgrid-task(5)), or "
-	"one made of the options and a script. All of them go into one commit, or none: whatever is wrong is said "
-	"with file, line and column. Prints the ids, one a line.\n\n"
-	"After --, one argument is a script as it stands; several are a command and its arguments, and they are quoted "
-	"so that what runs is what you typed. A script that begins with #! is run by the program named there, any "
-	"other by sh.\n\n"
-	"With --array, --matrix or --points the script runs once for each point of a sweep, and finds the point's "
-	"index "
-	"in DGRID_POINT. The points are cut into tasks of one group, whose name is printed instead of ids: that of "
-	"--group, else of --id, else a fresh one. dgrid logs --group NAME --table shows all points.",
+    .about = "Queues tasks: those in FILE..., each a JSON document whose name without .json is its id (dgrid-task(5)), "
+	     "or one made of the options and a script. They are queued in one commit, all or none; every problem is "
+	     "reported with file, line and column. Prints the ids, one per line.\n\nAfter --, a single argument is a "
+	     "script; several are a command and its arguments, quoted so that they run as you typed them. A script "
+	     "that begins with #! runs with the program named there, any other with sh.\n\nWith --array, --matrix or "
+	     "--points the script runs once for each point of a sweep, with the point's index in DGRID_POINT. The "
+	     "points are divided into tasks of one group, whose name is printed instead of ids: --group, else --id, "
+	     "else a new one. dgrid logs --group NAME --table shows all points.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
 	    {'i', "--id", "ID", NULL, "the new task's id, 1 to 64 of A-Z a-z 0-9 _ -; default: t- and a random number"},
 	    GIVEN_OPTIONS,
 	    {'G', "--store", "CMD", NULL,
-	     "a command that keeps files of inputs which are larger than large_file_mb of grid.json: Git gets pointers "
-	     "to "
-	     "them, as with worker --store; default: $DGRID_STORE"},
-	    {'n', "--dry-run", NULL, NULL, "check, print the task files as they would be queued, and queue nothing"},
+	     "a command that stores input files larger than large_file_mb of grid.json: Git gets pointers to them, as "
+	     "with worker --store; default: $DGRID_STORE"},
+	    {'n', "--dry-run", NULL, NULL,
+	     "check, print the task files as they would be queued, and do not queue them"},
 	    {'r', "--replace", NULL, NULL,
-	     "an id that a finished task has is used again: that task goes to the archive, with its result"},
+	     "reuse the id of a finished task: that task moves to the archive, with its result"},
 	    {'e', "--skip-existing", NULL, NULL,
-	     "pass by tasks whose id is in the grid or its archive already; --wait waits for them too"},
-	    {'u', "--unapproved", NULL, NULL, "stage it in unapproved, for somebody to promote or approve"},
+	     "skip tasks whose id is already in the grid or its archive; --wait waits for them too"},
+	    {'u', "--unapproved", NULL, NULL, "put it into unapproved, for somebody to promote or approve"},
 	    {'S', "--sign", NULL, NULL, "sign it with your SSH key (see dgrid approve)"},
 	    {'k', "--key", "FILE", "@files", "sign it with this key; implies --sign"},
 	    {'f', "--force", NULL, NULL,
-	     "queue them although there are nodes that do not know all they ask for, and would call them invalid, or "
-	     "inputs of theirs that are not at the remote"},
-	    {'w', "--wait", NULL, NULL, "wait until all have ended, and tell by the exit code how, as dgrid wait does"},
+	     "queue them even if some nodes are too old for them and would call them invalid, or an input is not at "
+	     "the remote"},
+	    {'w', "--wait", NULL, NULL, "wait until all have ended; the exit code says how, as with dgrid wait"},
 	    {'A', "--array", "LIST", NULL, "points with these indexes: 0-99, 0-99:10 (every tenth), 1,5,9"},
 	    {'M', "--matrix", "NAME=V,V...", NULL,
-	     "points with each of these values of a variable, written as a row of CSV; given again, each with each"},
+	     "a point for each of these values of a variable, written as a CSV row; repeated, for each combination"},
 	    {'P', "--points", "FILE", "@files",
-	     "a point a line: CSV whose header names the variables, or JSON objects; - is stdin"},
+	     "one point per line: CSV with the variables' names as header, or JSON objects; - is stdin"},
 	    {'C', "--chunk", "N", NULL,
-	     "points a task, 1 to 256; default: so many that there are 256 tasks, or 32 with --share-sandbox, but at "
-	     "most 64 and an hour"},
+	     "points per task, 1 to 256; default: enough for 256 tasks, or 32 with --share-sandbox, but at most 64 "
+	     "points and an hour per task"},
 	    {'F', "--failed-of", "GROUP", NULL,
-	     "the points of a sweep that were no success, as group GROUP-r1, then -r2"},
+	     "the points of a sweep that did not succeed, as group GROUP-r1, then -r2"},
 	    {'s', "--script", "FILE", "@files", "the file that holds the script, at most 65,536 bytes; - is stdin"},
 	    {0}},
     .shared = making_option_at,
@@ -533,11 +530,11 @@ const struct verb verb_submit = {
 	    {"dgrid submit --id hello --wait -- 'echo hello'", ""},
 	    {"dgrid submit --script nightly.sh --timeout 300 --label arm64", ""},
 	    {"dgrid submit --input data.csv -- 'wc -l /in/data.csv'", ""},
-	    {"dgrid submit --checkout -- 'make test'", "in a copy of the repository you stand in"},
+	    {"dgrid submit --checkout -- 'make test'", "in a copy of the repository you are in"},
 	    {"dgrid submit tasks/*.json", "files, validated together"},
 	    {"dgrid submit --id fit --matrix A=1,2,3 --matrix B=10,20 --script fit.sh", "six points"},
 	    {0}},
-    .exits = (const struct usage_note[]){{"0", "queued; with --wait: and all succeeded"},
+    .exits = (const struct usage_note[]){{"0", "queued; with --wait: all succeeded"},
 					 {"1", "with --wait: one failed"},
 					 {"3", "with --wait: one was cancelled"},
 					 {"65", "a task is not valid or its id is taken; nothing was queued"},

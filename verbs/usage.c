@@ -370,19 +370,19 @@ const struct verb verb_usage = {
     .name = "usage",
     .args = "[--by submitter|node|group|label|status|day] [--since T] [--json] [--at REV|DATE]",
     .summary = "what tasks used: how many, hours, processor time, memory, files",
-    .about =
-	"Adds up what tasks used that ended, and ran, within 30 days, or since T, those in the archive too. Each run "
-	"counts, also one that was tried again. One line a submitter (who signed the task, else who it says has "
-	"submitted it), or what "
-	"--by says; a task with several labels counts for each. A + is behind processor time that is not known of all.",
+    .about = "Adds up what tasks used that ran and ended within the last 30 days, or since T, including archived ones. "
+	     "Every run counts, also those that were retried. One line per submitter (who signed the task, else the "
+	     "submitter it names), or per --by; a task with several labels counts for each. A + marks processor time "
+	     "that is not known for all tasks.",
     .needs = USAGE_READS,
-    .options = (const struct usage_option[]){{'b', "--by", "WHAT", "submitter node group label status day",
-					      "a line for each of these; default: submitter"},
-					     {'s', "--since", "T", NULL,
-					      "only what ended since: 90m, 2h, 3d, 4w, or a date; default: 30d"},
-					     USAGE_JSON,
-					     USAGE_AT,
-					     {0}},
+    .options =
+	(const struct usage_option[]){
+	    {'b', "--by", "WHAT", "submitter node group label status day",
+	     "one line for each of these; default: submitter"},
+	    {'s', "--since", "T", NULL, "only tasks that ended since then: 90m, 2h, 3d, 4w, or a date; default: 30d"},
+	    USAGE_JSON,
+	    USAGE_AT,
+	    {0}},
     .examples = (const struct usage_note[]){{"dgrid usage", ""},
 					    {"dgrid usage --by node --since 7d", ""},
 					    {"dgrid usage --by group --since 2026-01-01 --json", ""},

@@ -322,23 +322,22 @@ static int cmd_validate(const struct context *ctx, int argc, char **argv, struct
 const struct verb verb_validate = {
     .name = "validate",
     .args = "[--json|--github] [--max-files N] (FILE... | --pr BASE..HEAD | --fields)",
-    .summary = "say all that is wrong in task files and schedules, or in a pull request; change nothing",
-    .about = "Judges task files, and schedules (schedules/NAME.json), by the settings of the grid at hand, or by the "
-	     "defaults where there is none. Every "
-	     "problem is one line: FILE:LINE:COLUMN: what is wrong and what was expected.\n\n"
-	     "With --pr it judges a pull request from Git objects alone, by the base's own grid.json: nothing but new, "
-	     "valid task files of new ids in tasks/unapproved passes, or one that adds the public key of one new node "
-	     "(nodes/keys/NODE.pub) and nothing else; a human compares its fingerprint. What cannot be judged is never "
-	     "a pass.",
+    .summary = "check task files and schedules, or a pull request, and report all problems",
+    .about = "Checks task files and schedules (schedules/NAME.json) against the grid's settings, or the defaults if "
+	     "there is no grid. Each problem is one line: FILE:LINE:COLUMN: what is wrong and what was "
+	     "expected.\n\nWith --pr it checks a pull request from Git objects alone, against the grid.json of its "
+	     "base. Only new, valid task files with new ids in tasks/unapproved pass, or a request that adds the "
+	     "public key of one new node (nodes/keys/NODE.pub) and nothing else; compare its fingerprint yourself. "
+	     "What cannot be checked does not pass.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
-	    {'p', "--pr", "BASE..HEAD", NULL, "judge the commits of HEAD that BASE does not have; fetch both first"},
+	    {'p', "--pr", "BASE..HEAD", NULL, "check the commits of HEAD that BASE does not have; fetch both first"},
 	    {'m', "--max-files", "N", NULL,
 	     "allow at most N files; default with --pr: max_files_per_request of grid.json"},
 	    {'g', "--github", NULL, NULL, "print the problems as annotations for GitHub Actions"},
 	    USAGE_JSON,
-	    {'f', "--fields", NULL, NULL, "print the fields that a task may have, as rows of a Markdown table"},
+	    {'f', "--fields", NULL, NULL, "print the fields of a task as rows of a Markdown table"},
 	    {0}},
     .operands = "@files",
     .examples =

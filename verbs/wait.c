@@ -329,29 +329,28 @@ static const struct usage_note outcomes[] = {
     {"1", "one failed, timed out, ran out of memory or was lost"},
     {"3", "none failed, but one was cancelled"},
     {"69", "the remote cannot be read; or all succeeded, and the command of --exec failed"},
-    {"75", "--timeout is over and some have not ended"},
-    {"130, 143", "interrupted; the tasks run on"},
+    {"75", "some have not ended after --timeout"},
+    {"130, 143", "interrupted; the tasks keep running"},
     {0}};
 const struct verb verb_wait = {
     .name = "wait",
     .args = "[--timeout SECONDS] [--exec CMD] [SELECTION]... [ID]...",
     .summary = "wait for tasks to end; 0 when all succeeded",
-    .about =
-	"Waits until every task named has ended, whoever runs it, and tells by the exit code how they ended. Tasks "
-	"that were archived meanwhile are found there. A remote that is away for a while is waited for too. Which did "
-	"not "
-	"succeed is said at the end. Of a group it waits for the tasks that are there when it begins.",
+    .about = "Waits until every named task has ended; the exit code says how, and the last line names those that did "
+	     "not succeed. Tasks that have been archived count too. If the remote is away for a while, it waits for "
+	     "that too. Of a group, it waits for the tasks that exist when it starts.",
     .needs = USAGE_READS,
-    .options = (const struct usage_option[]){{'t', "--timeout", "SECONDS", NULL,
-					      "give up after so long (1 to 86400); default: no limit"},
-					     {'x', "--exec", "CMD", NULL,
-					      "when all have ended, run this with sh: it reads a line a task, ID and "
-					      "how it ended, and $DGRID_EXIT_CODE is what wait ends with"},
-					     {0}},
+    .options =
+	(const struct usage_option[]){
+	    {'t', "--timeout", "SECONDS", NULL, "give up after so many seconds (1 to 86400); default: no limit"},
+	    {'x', "--exec", "CMD", NULL,
+	     "when all have ended, run this with sh; its standard input has one line per task, ID and how it ended, "
+	     "and $DGRID_EXIT_CODE is wait's own exit code"},
+	    {0}},
     .shared = select_option_at,
     .operands = "@tasks:queue,in_progress,unapproved",
     .examples =
-	(const struct usage_note[]){{"dgrid wait hello && dgrid logs hello", "when it is done, its output"},
+	(const struct usage_note[]){{"dgrid wait hello && dgrid logs hello", "its output once it is done"},
 				    {"dgrid wait --timeout 600 part-1 part-2 part-3", "three tasks, ten minutes"},
 				    {"dgrid wait --group sweep", "all of them"},
 				    {"dgrid wait --group sweep --exec 'mail -s \"sweep: $DGRID_EXIT_CODE\" me'", ""},

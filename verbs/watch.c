@@ -265,22 +265,20 @@ static int cmd_watch(const struct context *ctx, int argc, char **argv, struct er
 const struct verb verb_watch = {
     .name = "watch",
     .args = "[--every SECONDS] [SELECTION]... [ID]...",
-    .summary = "the grid on the whole terminal, to look around in: scroll, filter, read logs, cancel, retry",
-    .about =
-	"Shows the counts, the last failures, and a row for each task: those that run, those that wait, then those "
-	"that have ended, newest first. It looks again every two seconds.\n\n"
-	"Keys: arrows, PgUp, PgDn, Home and End (or k, j, b, Space, g, G) move; Enter shows the task with its script "
-	"and its output, also while it runs, and Esc goes back; / filters by a part of the id, group, state, status "
-	"or node, and Esc shows all again; f shows failures only; c cancels and r queues again, after a question; "
-	"q quits.",
+    .summary = "the grid in a full-screen view: scroll, filter, read logs, cancel, retry",
+    .about = "Shows counts, the latest failures, and a row for each task: running, waiting, then ended, newest first. "
+	     "It refreshes every two seconds.\n\nKeys: arrows, PgUp, PgDn, Home and End (or k, j, b, Space, g, G) "
+	     "move. Enter shows a task with its script and its output, even while it runs; Esc goes back. / filters by "
+	     "part of an id, group, state, status or node; Esc clears the filter. f shows failures only. c cancels a "
+	     "task and r retries it, after a question. q quits.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
-	    {'E', "--every", "SECONDS", NULL, "look again after so long (1 to 3600); default 2"}, {0}},
+	    {'E', "--every", "SECONDS", NULL, "refresh every so many seconds (1 to 3600); default 2"}, {0}},
     .shared = select_option_at,
     .operands = "@tasks",
     .examples = (const struct usage_note[]){{"dgrid watch", ""}, {"dgrid watch --group sweep", ""}, {0}},
-    .exits = (const struct usage_note[]){{"0", "ended by q"}, {0}},
+    .exits = (const struct usage_note[]){{"0", "quit with q"}, {0}},
     .environment = (const struct usage_note[]){{"NO_COLOR", "no colours"}, {0}},
     .run = cmd_watch,
 };

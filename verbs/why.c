@@ -582,14 +582,14 @@ const struct verb verb_why = {
     .name = "why",
     .args = "[--json] [SELECTION]... [ID]...",
     .summary = "why a task is where it is, and what keeps it from running",
-    .about = "Says in words why a task waits (no node has its labels, all slots are busy, it is not signed, others are "
-	     "first ...), who runs it and since when, or how it ended, and what can be done.",
+    .about = "Says why a task waits (no node has its labels, all slots are busy, it is not signed, other tasks are "
+	     "first ...), which node runs it and since when, or how it ended, and what you can do.",
     .needs = USAGE_READS,
     .options = (const struct usage_option[]){USAGE_JSON, {0}},
     .shared = select_option_at,
     .operands = "@tasks",
     .examples = (const struct usage_note[]){{"dgrid why hello", ""},
-					    {"dgrid why --group sweep --state queued", "of each that waits"},
+					    {"dgrid why --group sweep --state queued", "of each task that waits"},
 					    {0}},
     .exits = (const struct usage_note[]){{"0", "printed"}, {0}},
     .run = cmd_why,

@@ -402,82 +402,76 @@ const struct verb verb_worker = {
 	    "[--secrets FILE "
 	    "[--secrets-hidden]] [--signing-key FILE] "
 	    "[--take-over]",
-    .summary = "run tasks: the node",
-    .about =
-	"Claims queued tasks, runs each in a sandbox of its own, and records the results, until it is told to stop. "
-	"SIGTERM or SIGINT drains it: no new claims, running tasks end, results are pushed, the node leaves. A "
-	"second one gives the tasks back to the queue at once. After a crash the next start with the same work "
-	"folder settles what was left behind.\n\n"
-	"A flag beats the environment, which beats grid.json. All that is wrong with them is told at once, before "
-	"anything is touched.",
+    .summary = "run tasks on this machine, as a node of the grid",
+    .about = "Claims queued tasks, runs each in its own sandbox, and records the results, until it is told to stop. "
+	     "SIGTERM or SIGINT drains it: it claims nothing more, lets running tasks end, pushes their results and "
+	     "leaves. A second signal returns the tasks to the queue at once. After a crash, the next start with the "
+	     "same work folder cleans up what was left behind.\n\nOptions override the environment, which overrides "
+	     "grid.json. All mistakes in them are reported together, before anything is changed.",
     .needs = USAGE_WRITES,
     .options =
 	(const struct usage_option[]){
 	    {'n', "--node-id", "ID", "@nodes", "this node's name in the grid; default: $NODE_ID, or the host's name"},
-	    {'s', "--slots", "N", NULL, "tasks it runs at once, 1 to 256; default 1; of a cluster: its processors"},
+	    {'s', "--slots", "N", NULL,
+	     "tasks to run at once, 1 to 256; default 1, or for a cluster the number of its processors"},
 	    {'a', "--ahead", "N", NULL,
-	     "tasks it claims at most before it has a free slot for them, 0 to 1000; default: 1000, of which it takes "
-	     "what its slots can "
-	     "begin until it may push again"},
-	    {'l', "--labels", "A,B", NULL, "labels it carries, for tasks that ask for them"},
+	     "most tasks to claim before a slot is free for them, 0 to 1000; default 1000; it claims only as many as "
+	     "its slots can start before it may push again"},
+	    {'l', "--labels", "A,B", NULL, "labels of this node, for tasks that ask for them"},
 	    {'e', "--engine", "NAME", USAGE_ENGINES,
-	     "the sandbox; default auto: docker or podman, the first that can run a script in the grid's image; where "
-	     "neither answers bwrap, which runs none (scripts see this machine's /usr); slurm: this node is a whole "
-	     "cluster, see --slurm-options"},
-	    {'o', "--once", NULL, NULL, "end when nothing is queued that it could run and its own tasks have ended"},
+	     "the sandbox; default auto: docker or podman, the first that can run a script in the grid's image; if "
+	     "neither answers, bwrap, which uses no image (scripts see this machine's /usr); slurm: this node is a "
+	     "whole cluster, see --slurm-options"},
+	    {'o', "--once", NULL, NULL, "end when its tasks have ended and nothing is queued that it could run"},
 	    {'d', "--drain-after", "N", NULL, "drain after N tasks have ended"},
 	    {'w', "--work-dir", "DIR", "@folders",
-	     "its clone, outbox and locks; default: $XDG_STATE_HOME/dgrid/ID, or ~/.local/state/dgrid/ID"},
+	     "folder for its clone, unsent results and locks; default: $XDG_STATE_HOME/dgrid/ID, or "
+	     "~/.local/state/dgrid/ID"},
 	    {'p', "--poll-ms", "N", NULL,
-	     "milliseconds between two looks at the branch, 10 to 3600000; default: poll_seconds of grid.json"},
+	     "milliseconds between two polls of the branch, 10 to 3600000; default: poll_seconds of grid.json"},
 	    {'C', "--cpus", "N", NULL,
-	     "processors it offers, for all tasks together; default: those that it may use, or --slots where that is "
-	     "more"},
-	    {'M', "--memory", "32g", NULL, "memory it offers, likewise: 16m to 1024g; default: what it may use"},
-	    {'D', "--disk", "50g", NULL, "disk it offers: 16m to 16384g; default: what is free in its work folder"},
+	     "processors to offer, for all tasks together; default: those that it may use, or --slots if that is more"},
+	    {'M', "--memory", "32g", NULL,
+	     "memory to offer, for all tasks together: 16m to 1024g; default: what it may use"},
+	    {'D', "--disk", "50g", NULL,
+	     "disk space to offer: 16m to 16384g; default: what is free in its work folder"},
 	    {'r', "--resource", "NAME=N,...", NULL,
-	     "what else it offers, for tasks that ask for it by name, such as gpu=2; may be given more than once"},
+	     "other resources to offer, which tasks ask for by name, such as gpu=2; may be repeated"},
 	    {'V', "--device", "NAME=PATH", NULL,
-	     "a device that it offers as one of NAME, given to one task at a time, such as fpga=/dev/xdma0; more than "
-	     "once "
-	     "for more; GPUs of NVIDIA and AMD are found, as gpu"},
-	    {'c', "--max-cpus", "N", NULL,
-	     "no task that asks for more processors is claimed here; default: those it has"},
+	     "a device to offer as one of NAME, to one task at a time, such as fpga=/dev/xdma0; may be repeated; GPUs "
+	     "of NVIDIA and AMD are found by themselves, as gpu"},
+	    {'c', "--max-cpus", "N", NULL, "claim no task that asks for more processors; default: those it has"},
 	    {'m', "--max-memory", "512m", NULL,
-	     "the same of memory: 16m to 1024g; a task that does not ask gets no more"},
-	    {'b', "--cache-mb", "N", NULL,
-	     "megabytes of tasks' inputs that it keeps for the next task that names them, up to 1048576; default 2048"},
+	     "the same for memory: 16m to 1024g; a task that does not ask gets no more"},
+	    {'b', "--cache-mb", "N", NULL, "megabytes of inputs to cache for later tasks, up to 1048576; default 2048"},
 	    {'N', "--notify", "CMD", NULL,
-	     "a command that prints a line when there is something new, such as ssh HOST dgrid notify --repo DIR: the "
-	     "worker looks at once, and polls six times less often while it is told"},
+	     "a command that prints a line when the branch has changed, such as ssh HOST dgrid notify --repo DIR: the "
+	     "worker polls at once on each line, and six times less often otherwise"},
 	    {'G', "--store", "CMD", NULL,
-	     "a command that keeps files which are larger than large_file_mb of grid.json, such as dgrid-store-folder "
-	     "/mnt/share: Git has pointers to them (docs/OPERATIONS.md)"},
+	     "a command that stores files larger than large_file_mb of grid.json, such as dgrid-store-folder "
+	     "/mnt/share: Git gets pointers to them (docs/OPERATIONS.md)"},
 	    {'R', "--rootfs", "IMAGE=DIR", NULL,
-	     "bubblewrap runs tasks of this image in a folder with the image's root files, which they cannot write to, "
-	     "and not in this machine's /usr; may be given more than once, and takes bwrap for --engine auto"},
+	     "with bubblewrap, run tasks of this image in DIR, which has the image's root files, read-only, instead of "
+	     "this machine's /usr; may be repeated; makes bwrap the engine of --engine auto"},
 	    {'O', "--slurm-options", "WORDS", NULL,
-	     "words for sbatch, such as \"--partition=cpu --account=x\": with --engine slurm each task is a job of "
-	     "Slurm's, in bubblewrap on one of its nodes, and what the partition has is offered; the work folder has "
-	     "to stand on a file system that the nodes share"},
+	     "options for sbatch, such as \"--partition=cpu --account=x\": with --engine slurm each task is a Slurm "
+	     "job, in bubblewrap on a node of the cluster, and the node offers what the partition has; the work folder "
+	     "must be on a file system that the nodes share"},
 	    {'B', "--allow-build", "[NETWORK]", NULL,
-	     "build the images that grid.json orders (dgrid image --build), with Docker or Podman, one at a time and "
-	     "while "
-	     "no task runs; as the engine's own build does, it pulls what FROM names and is not here. The commands "
-	     "have "
-	     "no network, or this one of the engine's"},
+	     "build the images that grid.json asks for (dgrid image --build), with Docker or Podman, one at a time and "
+	     "while no task runs; like the engine's own build, it pulls base images that are missing. RUN commands "
+	     "have no network, or this network of the engine"},
 	    {'W', "--network", "NAME=NETWORK", NULL,
-	     "signed tasks that ask for NAME, which grid.json's network lists, run in this network of Docker's or "
-	     "Podman's, which you made (docker network create --internal NETWORK); may be given more than once"},
+	     "run signed tasks that ask for NAME, which grid.json's network lists, in this network of Docker or "
+	     "Podman, which you have created (docker network create --internal NETWORK); may be repeated"},
 	    {'S', "--secrets", "FILE", "@files",
-	     "what secrets it gives to which signers' tasks, in which images: sections [NAME] with file, signers and "
-	     "images (docs/OPERATIONS.md); the file is this user's or root's, with mode 0600 or stricter"},
-	    {'H', "--secrets-hidden", NULL, NULL, "do not tell the grid what its secrets are called"},
+	     "which secrets to give to which signers' tasks, in which images: sections [NAME] with file, signers and "
+	     "images (docs/OPERATIONS.md); the file must belong to this user or root, with mode 0600 or stricter"},
+	    {'H', "--secrets-hidden", NULL, NULL, "do not publish the names of its secrets"},
 	    {'k', "--signing-key", "FILE", "@files",
-	     "the SSH key it signs its commits with, which has to stand in nodes/keys/ID.pub on the branch; default: "
-	     "none, or node_key in its work folder (made at need) where grid.json has require_signed_nodes"},
-	    {'t', "--take-over", NULL, NULL,
-	     "take the node id over from a worker elsewhere that is known to be gone for good"},
+	     "the SSH key to sign its commits with, which must be in nodes/keys/ID.pub on the branch; default: none, "
+	     "or node_key in its work folder (created if needed) where grid.json has require_signed_nodes"},
+	    {'t', "--take-over", NULL, NULL, "take over the node id of a worker elsewhere that is gone for good"},
 	    {0}},
     .examples = (const struct usage_note[]){{"dgrid worker --slots 4", ""},
 					    {"dgrid worker --engine bwrap --once", "run what is queued, then end"},
@@ -485,12 +479,12 @@ const struct verb verb_worker = {
 					    {0}},
     .exits =
 	(const struct usage_note[]){
-	    {"0", "drained: all its tasks have ended and are recorded"},
+	    {"0", "drained: all its tasks have ended and their results are recorded"},
 	    {"69", "at the start: no engine answers, or the remote cannot be read"},
 	    {"75", "another worker uses this work folder or this node id"},
 	    {"77", "its name is retired; or --once, and its key is not enrolled; or the host declined "
 		   "the push"},
-	    {"130, 143", "told twice to stop; its tasks are back in the queue"},
+	    {"130, 143", "stopped by a second signal; its tasks are back in the queue"},
 	    {0}},
     .environment =
 	(const struct usage_note[]){{"NODE_ID", "--node-id"},
