@@ -197,7 +197,7 @@ reseal() { intoto seal "$1" "$2" "$3" "${@:4}"; }
 	[ "$(intoto payload "$T/first.json")" != "$(intoto payload "$T/second.json")" ]
 	"$DGRID" enroll --revoke ann >/dev/null
 	run -1 --separate-stderr "$DGRID" attest --verify "$T/first.json"
-	[[ $stderr == *"is enrolled no more; it was when the result came (by the keys of then: --at ${landed:0:10})"* ]]
+	[[ $stderr == *"is not enrolled any more; it was when the result came (by the keys of then: --at ${landed:0:10})"* ]]
 	run -0 "$DGRID" attest --verify "$T/first.json" --at "${landed:0:10}"
 	run -77 "$DGRID" attest x
 }

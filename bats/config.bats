@@ -60,12 +60,12 @@ commits() { git -C "$ORIGIN" rev-list --count main; }
 @test "a ceiling that is raised says that tasks which do not ask get all of it, and what keeps them from it" {
 	run -0 --separate-stderr "$DGRID" config max_memory_mb 100000
 	[ "$output" = "max_memory_mb: 100000 (was 512)" ]
-	[ "$stderr" = "dgrid: tasks that do not ask get all of it now, too: dgrid config default_memory_mb 512 gives them what they got before" ]
+	[ "$stderr" = "dgrid: tasks that do not ask for a value now get all of it, too: dgrid config default_memory_mb 512 gives them what they got before" ]
 	"$DGRID" config default_memory_mb 512
 	run -0 --separate-stderr "$DGRID" config max_memory_mb 200000
 	[ -z "$stderr" ]
 	run -0 --separate-stderr "$DGRID" config max_cpus 4
-	[ "$stderr" = "dgrid: tasks that do not ask get all of it now, too: dgrid config default_cpus 1 gives them what they got before" ]
+	[ "$stderr" = "dgrid: tasks that do not ask for a value now get all of it, too: dgrid config default_cpus 1 gives them what they got before" ]
 	run -0 --separate-stderr "$DGRID" config max_cpus 2
 	[ -z "$stderr" ]
 }

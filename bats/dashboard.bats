@@ -64,7 +64,7 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	[ "$(page 'o["nodes"][0]["id"], o["nodes"][0]["state"], o["nodes"][0]["engine"], o["nodes"][0]["done"], o["nodes"][0]["failed"]')" = "('n1', 'left', 'bwrap', 1, 1)" ]
 	[ "$(page 'sum(o["day"]["done"]), sum(o["day"]["failed"]), max(o["day"]["depth"]), o["day"]["depth"][-1] >= 1, sum(o["month"]["done"])')" = "(1, 1, 3, True, 1)" ]
 	[ "$(page 'o["day"]["all"][1] >= 0, 0 <= o["day"]["all"][3] < 60000, all(t["queued"] > 0 for t in o["tasks"])')" = "(True, True, True)" ]
-	[[ "$(page 'o["advice"]')" == *"waits for labels that no living node carries (gpu)"* ]]
+	[[ "$(page 'o["advice"]')" == *"waits for labels that no live node carries (gpu)"* ]]
 	grep -q 'Failed with exit code 127: a command was not found' "$S/t/bad.html"
 	grep -q 'Succeeded: exit code 0. It ran for' "$S/t/good.html"
 	grep -q '^hello$' "$S/t/good.html"

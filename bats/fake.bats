@@ -170,7 +170,7 @@ commits() { git -C "$ORIGIN" rev-list --count main; }
 	one after
 	wait_until 30 ledger_has completed after
 	run -0 "$DGRID" why poison
-	[[ "$output" == *"unstartable"*"what it asks for is the reason"*"dgrid retry poison"* ]]
+	[[ "$output" == *"unstartable"*"so the cause is in what this task asks for"*"dgrid retry poison"* ]]
 	"$DGRID" audit
 	run -1 "$DGRID" wait poison
 	# The reason gone, it can be queued again.

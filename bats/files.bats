@@ -394,10 +394,10 @@ all_there() { # N
 	task u2 <<<'mkdir /out/f2; echo deep >/out/f2/x'
 	run_all
 	run -65 "$DGRID" get --flat -o clash t1 t2 u1
-	[[ "$output" == "dgrid: 'f1' of "*" and 'f1' of "*" have no place beside each other: nothing is written"* ]]
+	[[ "$output" == "dgrid: 'f1' of "*" and 'f1' of "*" cannot be in one folder: nothing is written"* ]]
 	[[ "$output" == *t1* && "$output" == *u1* ]]
 	run -65 "$DGRID" get --flat -o clash t1 t2 u2
-	[[ "$output" == "dgrid: 'f2' of t2 and 'f2/x' of u2 have no place"* ]]
+	[[ "$output" == "dgrid: 'f2' of t2 and 'f2/x' of u2 cannot be in one folder"* ]]
 	run -66 "$DGRID" get --flat -o clash t1 none
 	[ ! -e clash ]
 	run -64 "$DGRID" get --flat -o - t1

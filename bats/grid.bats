@@ -107,7 +107,7 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 	tgit -C "$T/c" commit -qm 'when by hand'
 	tgit -C "$T/c" push -q origin HEAD:main
 	run -0 "$DGRID" why when
-	[[ "$output" == *"it is no valid task"* ]]
+	[[ "$output" == *"it is not a valid task"* ]]
 	once 2>"$T/log"
 	[ "$(field failed when 't["result"]["status"]')" = invalid ]
 	[[ "$(field failed when 't["result"]["reason"]')" == *'created_at: "yesterday"'* ]]

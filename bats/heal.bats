@@ -387,7 +387,7 @@ on_a_small_disk() { # n1, with 64 MB in all
 	wait_until 20 grep -q 'no claims until this is mended: disk' "$T/n1.log"
 	wait_until 20 sh -c '"$1" nodes | grep -q "paused.*trouble: disk"' sh "$DGRID"
 	run -0 "$DGRID" why waits
-	[[ "$output" == *"makes no claims: disk"* ]]
+	[[ "$output" == *"claims nothing: disk"* ]]
 	rm "$T/small/filler"
 	wait_until 40 ledger_has completed waits
 	kill -TERM "$worker_pid"

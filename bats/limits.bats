@@ -84,7 +84,7 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 	"$DGRID" submit "$T/migrate-8.json" "$T/stays.json"
 	run -0 "$DGRID" why migrate-8
 	[[ "$output" == *"it waits: 1 of 1 of deploy-db runs (migrate-7 on n2)"* ]]
-	[[ "$output" != *"nothing stands in its way"* ]]
+	[[ "$output" != *"nothing blocks it"* ]]
 	run -0 "$DGRID" why stays
 	[[ "$output" == *"it waits: none of frozen may run, for grid.json says 0"* ]]
 	run -0 "$DGRID" limits
@@ -192,7 +192,7 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 @test "start_after is waited for, by workers and in words; --once does not wait for it" {
 	"$DGRID" submit --id later --start-after +1h -- true
 	run -0 "$DGRID" why later
-	[[ "$output" == *"it starts after "*Z,* && "$output" != *"nothing stands in its way"* ]]
+	[[ "$output" == *"it starts after "*Z,* && "$output" != *"nothing blocks it"* ]]
 	once n1
 	ledger_has queue later
 	worker n2

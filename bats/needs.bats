@@ -148,7 +148,7 @@ task_files() { # a fails; b, c and d need one another; e comes after d
 	[ "$(eval "$all")" = "success success success success success" ]
 	[ "$("$DGRID" logs a)" = mended ]
 	run -1 "$DGRID" retry --downstream a
-	[ "$output" = "dgrid: task 'a' succeeded: --force queues it again all the same" ]
+	[ "$output" = "dgrid: task 'a' succeeded: --force queues it again anyway" ]
 	"$DGRID" retry --force --script - a <<<'exit 9'
 	run -1 "$DGRID" retry --downstream a
 	[[ "$output" == *"'a' is in queue: nothing to retry"* ]]
@@ -180,10 +180,10 @@ task_files() { # a fails; b, c and d need one another; e comes after d
 	grid_settings '"keep_finished": 7'
 	"$DGRID" maintain
 	[ "$(state_of gone)" = archived ]
-	[[ "$("$DGRID" why last)" == *"lone cannot be queued again, what it waits for has left the branch (gone): submit it anew"* ]]
+	[[ "$("$DGRID" why last)" == *"lone cannot be queued again, since a task that it waits for has left the branch (gone): submit it again"* ]]
 	run -0 --separate-stderr "$DGRID" retry --downstream --script - --group g <<<'echo mended'
 	[ "$(xargs <<<"$output")" = "w z" ]
-	[[ "$stderr" == *"queued 2 of 6 again; 2 had succeeded"*", 1 need others that failed"*", 1 wait for what has left"* ]]
+	[[ "$stderr" == *"queued 2 of 6 again; 2 had succeeded"*", 1 need tasks that failed"*", 1 wait for tasks that have left"* ]]
 	once
 	[ "$("$DGRID" logs w) $("$DGRID" logs z)" = "mended z" ]
 	run -1 "$DGRID" retry --downstream w # nothing can be queued because of it
@@ -371,7 +371,7 @@ lint  queued" ]
 	"$DGRID" submit --id b --needs first --force -- true
 	"$DGRID" wait --timeout "$(scaled 60)" plain b
 	[ "$(state_of future)" = queue ]
-	[[ "$("$DGRID" why future)" == *"it asks for a newer dgrid than this one"* ]]
+	[[ "$("$DGRID" why future)" == *"it needs a newer dgrid than this one"* ]]
 	run -65 "$DGRID" validate old/tasks/queue/future.json
 	[[ "$output" == *"schema: 9 is newer than this dgrid knows (expected at most 2: update dgrid)"* ]]
 }
@@ -415,10 +415,10 @@ lint  queued" ]
 	[ "$(state_of base)" = archived ]
 	[ "$(state_of later)" = failed ]
 	run -1 "$DGRID" retry later
-	[[ "$output" == *"'later' waits for base, which has left the branch: it would wait for ever (submit it anew)"* ]]
+	[[ "$output" == *"'later' waits for base, which has left the branch: it would wait for ever (submit it again without that)"* ]]
 	run -0 --separate-stderr "$DGRID" retry --failed
 	[ "$output" = f2 ]
-	[[ "$stderr" == *"1 wait for what has left the branch (submit them anew)"* ]]
+	[[ "$stderr" == *"1 wait for tasks that have left the branch (submit them again)"* ]]
 	"$DGRID" audit
 }
 

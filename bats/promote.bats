@@ -167,7 +167,7 @@ stage_many() { # COUNT
 	stage waits
 	stage wrong ', "priority": 99'
 	run -0 "$DGRID" why waits
-	[[ "$output" == *"waits is in unapproved"*"merged and waits to be promoted: dgrid promote"* ]]
+	[[ "$output" == *"waits is in unapproved"*"merged and is waiting to be promoted: dgrid promote"* ]]
 	run -0 "$DGRID" why --json wrong
 	[ "$(json '[r["code"] for r in o["reasons"]]')" = "['invalid', 'unapproved']" ]
 	settings '{"promote": "workers"}'

@@ -259,7 +259,7 @@ audited() {
 	wait_until 20 tells
 	ledger_has in_progress shared
 	run ! grep -q secret <(tails)
-	wait_until 20 grep -q 'nothing is shown of it before the end' "$T/err"
+	wait_until 20 grep -q 'nothing is shown before the end' "$T/err"
 	wait_until 20 grep -q 'a node has voted; waiting for the next' "$T/err"
 	[ ! -s "$T/out" ]
 	# Its only node lives and has voted: what is needed is another.

@@ -30,7 +30,7 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 	"$DGRID" submit --id waits --label gpu -- true
 	"$DGRID" wait waits 2>"$T/said" 3>&- &
 	waiter=$!
-	wait_until 30 grep -q 'none of these runs yet; dgrid why waits tells' "$T/said"
+	wait_until 30 grep -q 'none of these runs yet; dgrid why waits says why' "$T/said"
 	"$DGRID" cancel waits
 	wait "$waiter" && false || [ $? -eq 3 ]
 	[ "$(grep -c 'none of these' "$T/said")" = 1 ]
@@ -73,16 +73,16 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 		run -0 "$DGRID" why t
 	}
 	gone 40
-	[[ "$output" == *"node n1 gave no sign of life since $seen: unless it does, with 60 s for clocks that differ (max_clock_skew_seconds) any idle node or dgrid heal requeues it from $(date -u -d "$seen 70 seconds" +%FT%TZ) on"* ]]
-	[[ "$output" == *"its lease ran out at $lease, and with 60 s for clocks that differ (max_clock_skew_seconds) any idle node or dgrid heal requeues it from $(date -u -d "$lease 60 seconds" +%FT%TZ) on"* ]]
+	[[ "$output" == *"node n1 has sent no heartbeat since $seen: unless it does, any idle node or dgrid heal requeues it from $(date -u -d "$seen 70 seconds" +%FT%TZ) on, 60 s of max_clock_skew_seconds included"* ]]
+	[[ "$output" == *"its lease expired at $lease, and any idle node or dgrid heal requeues it from $(date -u -d "$lease 60 seconds" +%FT%TZ) on, 60 s of max_clock_skew_seconds included"* ]]
 	run -0 "$DGRID" heal --dry-run
 	[[ "$output" == *"no orphans"* ]]
 	gone 160
-	[[ "$output" == *"node n1 gave no sign of life since $seen: the task is requeued by any idle node or dgrid heal"* ]]
-	[[ "$output" == *"its lease ran out at $lease: it is requeued by any idle node or dgrid heal"* && "$output" != *differ* ]]
+	[[ "$output" == *"node n1 has sent no heartbeat since $seen: the task is requeued by any idle node or dgrid heal"* ]]
+	[[ "$output" == *"its lease expired at $lease: it is requeued by any idle node or dgrid heal"* && "$output" != *max_clock_skew* ]]
 	git -C "$ORIGIN" update-ref -d refs/dgrid/heartbeats/n1
 	run -0 "$DGRID" why t
-	[[ "$output" == *"node n1 said nothing in the ledger since $seen, and its heartbeat is not at the remote, so its lease decides"* ]]
+	[[ "$output" == *"node n1 has pushed nothing since $seen, and its heartbeat is not at the remote, so the lease decides"* ]]
 }
 
 @test "status, nodes, show and logs, as text and as JSON" {
@@ -157,7 +157,7 @@ json() { python3 -c "import json,sys; o=json.load(sys.stdin); print($1)" <<<"$ou
 	[[ "$output" == *"node n1 lacks the label gpu"* ]]
 	wait_until 20 sh -c '"$1" why plain | grep -q "all 1 slots of node n1 are busy"' sh "$DGRID"
 	run -0 "$DGRID" why plain
-	[[ "$output" == *"1 queued task stands before it"* ]]
+	[[ "$output" == *"1 queued task comes before it"* ]]
 	run -0 "$DGRID" why --json busy
 	[ "$(json 'o["state"], o["reasons"][0]["code"]')" = "in_progress running" ]
 	"$DGRID" cancel busy
@@ -254,7 +254,7 @@ put() {
 		tasks/failed/odd.json '[]' nodes/n1.json "{\"node_id\": \"n1\", \"status\": \"active\", \"slots\": 1, \"last_heartbeat\": \"$(date -u +%FT%TZ)\"}"
 	for expect in older:0 one:1 three:2 two:3 younger:4; do
 		run -0 "$DGRID" why "${expect%:*}"
-		n=$(sed -n -E 's/^ +([0-9]+) queued tasks? stands? before it.*/\1/p' <<<"$output")
+		n=$(sed -n -E 's/^ +([0-9]+) queued tasks? comes? before it.*/\1/p' <<<"$output")
 		[ "${n:-0}" = "${expect#*:}" ]
 	done
 	[[ "$output" == *"dgrid worker --labels a,b"* ]]

@@ -109,8 +109,8 @@ check_history() {
 	wait_until 60 ledger_has completed usual
 	[ "$(ledger_json completed usual | jq -c '.result.limits | [.cpus, .memory_mb]')" = '[0.05,64]' ]
 	run -0 "$DGRID" why large
-	[[ "$output" == *"attic: one task gets at most 256 MB of memory, 2048 wanted"*"no living node could ever run it"* ]]
-	[[ "$output" != *"nothing stands in its way"* ]]
+	[[ "$output" == *"attic: one task gets at most 256 MB of memory, 2048 wanted"*"no live node could ever run it"* ]]
+	[[ "$output" != *"nothing blocks it"* ]]
 	says wide "64 wanted"
 	says gpu "attic: has no gpu, 1 wanted"
 	ledger_has queue large
@@ -140,13 +140,13 @@ check_history() {
 	"$DGRID" cancel first1
 	wait_until 60 ledger_has failed first1
 	# Not claimed, though a seat is free.
-	wait_until 60 says small1 "attic keeps its room for large, which has waited"
+	wait_until 60 says small1 "attic reserves its room for large, which has waited"
 	says large "attic: 1 of 3 seat free, 3 wanted, frees about"
-	says large "attic keeps its room for it, which has waited"
-	[[ "$output" != *"smaller tasks may take it"* ]]
+	says large "attic reserves its room for this task, which has waited"
+	[[ "$output" != *"smaller tasks may take"* ]]
 	"$DGRID" submit --id young --resource seat=3 --priority 9 -- true
 	run -0 "$DGRID" why young
-	[[ "$output" == *"3 wanted, frees about "*"; smaller tasks may take it until room is kept for the first in line, from "*" UTC on"* ]]
+	[[ "$output" == *"3 wanted, frees about "*"; smaller tasks may take the room until it is reserved for the first in line, from "*" UTC on"* ]]
 	"$DGRID" cancel young
 	ledger_has queue small1
 	# What ends before it could begin goes first.
@@ -173,7 +173,7 @@ check_history() {
 	spawn "$T/kitchen.log" "$DGRID" worker --node-id kitchen --engine docker --work-dir "$T/kitchen" --slots 2
 	wait_until 60 ledger_has completed plain
 	wait_until 60 says etl "kitchen: has no image etl:3"
-	[[ "$output" != *"nothing stands in its way"* ]]
+	[[ "$output" != *"nothing blocks it"* ]]
 	ledger_has queue etl
 	grep -q "image 'etl:3' cannot be had .*; its tasks are left to other nodes" "$T/kitchen.log"
 	run -0 "$DGRID" doctor --engine docker

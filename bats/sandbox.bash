@@ -683,7 +683,7 @@ lo
 	to_be_built() { run -0 "$DGRID" image && [[ "$output" == *"no, to be built"* ]]; }
 	wait_until 60 to_be_built
 	run -0 "$DGRID" why again
-	[[ "$output" == *"$NODE: has no image grid/etl:3, and builds it once no task runs there"* ]]
+	[[ "$output" == *"$NODE: has no image grid/etl:3, and will build it when no task runs there"* ]]
 	[ -z "$(sandbox_images "$tree")" ]
 	"$DGRID" cancel long
 	wait_until 60 ledger_has completed again

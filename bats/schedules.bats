@@ -242,7 +242,7 @@ audited() {
 	wait_until 20 git -C "$ORIGIN" cat-file -e "main:tasks/queue/due-${TODAY}T0000Z.json"
 	git -C "$ORIGIN" cat-file -e main:tasks/in_progress/long.json
 	run -0 "$DGRID" why "due-${TODAY}T0000Z"
-	[[ "$output" == *"is in queue"*"schedule due had it queued for $MIDNIGHT"* ]]
+	[[ "$output" == *"is in queue"*"schedule due queued it for $MIDNIGHT"* ]]
 	rm "$T/fake/slow"
 	wait_until 30 git -C "$ORIGIN" cat-file -e "main:tasks/completed/due-${TODAY}T0000Z.json"
 	put 2 more '0 0 * * *'
@@ -260,7 +260,7 @@ audited() {
 	[ "$late" -ge 259200 ]
 	promtool check metrics <<<"$output"
 	run -0 "$DGRID" why "skip-${TODAY}T0000Z"
-	[[ "$output" == *"schedule skip is due: any worker has it queued"* ]]
+	[[ "$output" == *"schedule skip is due: any worker queues it"* ]]
 	run -0 "$DGRID" schedule run --dry-run
 	[[ "$output" == *"would queue latest-${TODAY}T0000Z"*"latest: 3 missed and passed by"* ]]
 	[ -z "$(tasks)" ]
@@ -271,7 +271,7 @@ audited() {
 	run -0 git -C "$ORIGIN" log -1 --format=%B main
 	[[ "$output" == "ann: 8 transitions"*"schedule latest"*"fire latest-${TODAY}T0000Z"*"latest: 3 missed and passed by"*"skip: 4 missed and passed by"* ]]
 	run -0 "$DGRID" why "skip-${TODAY}T0000Z"
-	[[ "$output" == *"is not there"*"schedule skip passed that time by"* ]]
+	[[ "$output" == *"is not there"*"schedule skip skipped that time"* ]]
 	run -0 "$DGRID" schedule run
 	[ "$output" = 'nothing is due' ]
 	audited
@@ -370,7 +370,7 @@ audited() {
 	once n1
 	run ! grep -q daily "$T/log-n1"
 	run -0 "$DGRID" why "daily-${TODAY}T0000Z"
-	[[ "$output" == *"schedule daily is due: dgrid maintain or dgrid schedule run has it queued"* ]]
+	[[ "$output" == *"schedule daily is due: dgrid maintain or dgrid schedule run queues it"* ]]
 	run -0 "$DGRID" maintain --dry-run
 	[[ "$output" == *"would queue daily-${TODAY}T0000Z"* ]]
 	run -0 "$DGRID" maintain --json

@@ -91,7 +91,7 @@ check_secrets() {
 	[ "$(field leaves 'r["status"], r["out"]["files"]')" = "success 1" ]
 	[ "$(field ordinary 'r["status"], r["stdout_bytes"], "stdout" in r')" = "success 6 False" ]
 	run -0 --separate-stderr "$DGRID" logs reads
-	[[ -z "$output" && "$stderr" == *"not kept, only its length and SHA-256"* ]]
+	[[ -z "$output" && "$stderr" == *"not kept, only the length and SHA-256"* ]]
 	run -69 "$DGRID" rerun reads
 	[[ "$output" == *'cannot: it was given secrets'* ]]
 	[ "$(field bare 'r["status"], "has to be" in r["reason"]')" = "invalid True" ]
@@ -110,7 +110,7 @@ check_secrets() {
 	spawn "$T/w.log" "$DGRID" worker "${OPTIONS[@]}"
 	wait_until 40 pgrep -f "sleep $mark\$"
 	run -0 "$DGRID" why other
-	[[ "$output" == *"no node offers the secret other to its signer"* ]]
+	[[ "$output" == *"no node is known to offer the secret other to its signer"* ]]
 	run -0 "$DGRID" why image
 	[[ "$output" == *"node $NODE has its secrets, for the signers and images that its owner lists"* ]]
 	dir=$(<"$T/w1/secrets-folder")

@@ -154,9 +154,9 @@ verdicts() { # BRANCH
 	[ -n "$(ls "$T/n1.w/results")" ]
 	submit next
 	run -0 "$DGRID" why slow
-	[[ "$output" == *"node n1 is not enrolled any more (nodes/keys/n1.pub is not there)"*"dgrid enroll n1 KEY"*"dgrid heal queues it again when its lease has run out, at 20"* ]]
+	[[ "$output" == *"node n1 is not enrolled any more (nodes/keys/n1.pub is not there)"*"dgrid enroll n1 KEY"*"dgrid heal requeues it when its lease has expired, at 20"* ]]
 	run -0 "$DGRID" why next
-	[[ "$output" == *"node n1 makes no claims: it is not enrolled"*"dgrid enroll n1 KEY"* && "$output" != *"nothing stands in its way"* ]]
+	[[ "$output" == *"node n1 claims nothing: it is not enrolled"*"dgrid enroll n1 KEY"* && "$output" != *"nothing blocks it"* ]]
 	"$DGRID" enroll n1 "$T/n1.w/node_key.pub"
 	wait_until 20 ledger_has completed slow
 	wait_until 20 ledger_has completed next
@@ -168,12 +168,12 @@ verdicts() { # BRANCH
 	[[ "$output" != *enrolled* ]]
 	"$DGRID" enroll --revoke n1
 	run -0 "$DGRID" why --json slow
-	[[ "$(jq -r '.reasons[] | select(.code == "not-enrolled").text' <<<"$output")" == "node n1 is not enrolled now ("*"stays good (see: dgrid audit)"*"dgrid rerun slow" ]]
+	[[ "$(jq -r '.reasons[] | select(.code == "not-enrolled").text' <<<"$output")" == "node n1 is not enrolled now ("*"stays valid (see: dgrid audit)"*"dgrid rerun slow" ]]
 	key ann
 	"$DGRID" enroll --person ann "$T/ann.pub"
 	DGRID_SIGNING_KEY=$T/ann "$DGRID" retry --force slow
 	run -0 "$DGRID" why slow
-	[[ "$output" == *"node n1, which had it last, is not enrolled any more"*"other nodes run it"* ]]
+	[[ "$output" == *"node n1, which had it last, is not enrolled any more"*"other nodes run the task"* ]]
 	settings '"poll_seconds": 5'
 	run -0 "$DGRID" why slow
 	[[ "$output" != *enrolled* ]]

@@ -101,7 +101,7 @@ once() { # NODE [OPTIONS]
 	why_says() { "$DGRID" why "$1" | grep -F "$2"; }
 	wait_until 30 why_says a 'bare: has no store (worker --store)'
 	run -0 "$DGRID" submit --store "$FOLDER" --id warned --input one=big.bin -- true
-	[[ "$output" == *"no living node could run warned"*"bare: has no store"* ]]
+	[[ "$output" == *"no live node could run warned"*"bare: has no store"* ]]
 	once rich --store "$FOLDER"
 	[ "$("$DGRID" logs a)" = "$SUM  -"$'\n'small$'\n'-r--r--r--$'\n'-r--r--r-- ]
 

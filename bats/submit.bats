@@ -164,7 +164,7 @@ dry() { python3 -c 'import json, sys; t = json.load(sys.stdin); print(('"$1"'))'
 	tgit -C c push -q origin HEAD:main
 	once
 	run -1 "$DGRID" retry bad
-	[[ "$output" == *'mend it, and dgrid submit --replace'* ]]
+	[[ "$output" == *'fix it, then dgrid submit --replace'* ]]
 	file bad
 	"$DGRID" submit --replace bad.json
 	grid_settings '"keep_finished": 1'
@@ -217,7 +217,7 @@ dry() { python3 -c 'import json, sys; t = json.load(sys.stdin); print(('"$1"'))'
 	"$DGRID" submit --id bad --group g --env A=kept --description kept -- 'exit 4'
 	once
 	run -1 "$DGRID" retry good
-	[ "$output" = "dgrid: task 'good' succeeded: --force queues it again all the same" ]
+	[ "$output" = "dgrid: task 'good' succeeded: --force queues it again anyway" ]
 	run -1 "$DGRID" retry bad good
 	[ "$(ledger_ls queue)" = '' ]
 	run -0 "$DGRID" retry --force good bad
@@ -281,7 +281,7 @@ dry() { python3 -c 'import json, sys; t = json.load(sys.stdin); print(('"$1"'))'
 	[ "$(ledger_json queue signed | jq -c '[.submitted_by, .created_at, (.signatures | length)]')" = '[null,null,1]' ]
 }
 
-@test "submit warns of a task that no living node could run, in the words of why" {
+@test "submit warns of a task that no live node could run, in the words of why" {
 	run -0 --separate-stderr "$DGRID" submit --id early --label gpu -- true
 	[ -z "$stderr" ] # nobody is here yet
 	node_file() { # ID LABELS OFFER
@@ -297,16 +297,16 @@ dry() { python3 -c 'import json, sys; t = json.load(sys.stdin); print(('"$1"'))'
 		local words=$1
 		shift 2
 		run --separate-stderr "$DGRID" submit "$@" -- true
-		[ "$status" = 0 ] && [[ "$stderr" == "dgrid: warning: no living node could run "*"$words"* ]] || { echo "$stderr"; return 1; }
+		[ "$status" = 0 ] && [[ "$stderr" == "dgrid: warning: no live node could run "*"$words"* ]] || { echo "$stderr"; return 1; }
 	}
-	warned $'attic: has no gpu, 1 wanted\n  node cellar lacks the label big\n  no living node could ever run it' -- --id a --label big --resource gpu=1
+	warned $'attic: has no gpu, 1 wanted\n  node cellar lacks the label big\n  no live node could ever run it' -- --id a --label big --resource gpu=1
 	warned 'attic: one task gets at most 2 processors, 4 wanted' -- --id b --cpus 4 --label big
 	warned 'attic: has no image old:1' -- --id c --image old:1
 	warned 'node cellar lacks the label arm' -- --id d --label arm
 	run -0 "$DGRID" why d
-	[[ "$output" == *"no living node carries all its labels (arm)"* ]]
+	[[ "$output" == *"no live node has all its labels (arm)"* ]]
 	run -0 --separate-stderr "$DGRID" submit --id fits --cpus 4 --resource gpu=1 -- true
 	[ -z "$stderr" ]
 	run -0 --separate-stderr env DGRID_REPO_URL="file://$ORIGIN" "$DGRID" submit --id far --label arm -- true
-	[[ "$stderr" == *"no living node could run far:"* ]]
+	[[ "$stderr" == *"no live node could run far:"* ]]
 }

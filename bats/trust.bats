@@ -97,7 +97,7 @@ PY
 	run -1 "$DGRID" retry bare
 	[[ "$output" == *'dgrid submit --replace'* ]]
 	run -0 "$DGRID" why bare
-	[[ "$output" == *'not signed'*'submit it anew'* ]]
+	[[ "$output" == *'not signed'*'submit it again'* ]]
 }
 
 @test "every submitted field is signed; layout and order are not" {

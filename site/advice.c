@@ -122,7 +122,7 @@ void advice_put(struct buf *b, const struct snapshot *s, const struct rows *rows
 		advise(b, "bad", text);
 	}
 	if (x->rows->unmatched) {
-		snprintf(text, sizeof text, "%zu queued task%s for labels that no living node carries (%s).",
+		snprintf(text, sizeof text, "%zu queued task%s for labels that no live node carries (%s).",
 			 x->rows->unmatched, x->rows->unmatched == 1 ? " waits" : "s wait", x->rows->missing);
 		advise(b, "bad", text);
 	}

@@ -172,7 +172,7 @@ static void take_needs(struct reading *x, const char *id, const struct json *doc
 	needs_clear(&needs);
 }
 
-/* A queued task that no living node may claim. */
+/* A queued task that no live node may claim. */
 static void match_labels(struct reading *x, const struct json *doc)
 {
 	const struct json *wanted = json_get(doc, "labels");

@@ -29,7 +29,7 @@ struct rows {
 	struct row **by_id;
 	int64_t *done, *failed; /* a node: finished tasks on the branch that it ran */
 	size_t waiting;		/* queued tasks that wait for others */
-	size_t unmatched;	/* queued tasks with labels that no living node carries */
+	size_t unmatched;	/* queued tasks with labels that no live node carries */
 	char missing[160];	/* the labels of one of them */
 	size_t short_of;	/* queued tasks that the nodes there are cannot decide by their quorum */
 	size_t nodes_missing;	/* so many more nodes the neediest of them needs, at best */

@@ -120,14 +120,15 @@ static enum pass plan(const struct acting *a, const char *id, int state, bool de
 	/* It stands in failed/ as a stub with the reasons, for there was nothing to run. */
 	if (retry && state == TASK_FAILED && status && !strcmp(status, "invalid")) {
 		err_set(e, ERR_NO,
-			"'%s' was no task that can run (see: dgrid why %s): mend it, and dgrid submit --replace", id,
+			"'%s' could not run as a task (see: dgrid why %s): fix it, then dgrid submit --replace", id,
 			id);
 		return PASS_INVALID;
 	}
 	if (retry && ended && kept->gone[0]) {
 		err_set(e, ERR_NO,
-			"'%s' waits for %s, which has left the branch: it would wait for ever (submit it anew)", id,
-			kept->gone);
+			"'%s' waits for %s, which has left the branch: it would wait for ever (submit it again without "
+			"that)",
+			id, kept->gone);
 		return PASS_ALONE;
 	}
 	if (retry && state == TASK_FAILED && status && !strcmp(status, "skipped") && *failed) {
@@ -142,7 +143,7 @@ static enum pass plan(const struct acting *a, const char *id, int state, bool de
 		return PASS_NONE;
 	}
 	if (retry && state == TASK_COMPLETED && !a->force) {
-		err_set(e, ERR_NO, "task '%s' succeeded: --force queues it again all the same", id);
+		err_set(e, ERR_NO, "task '%s' succeeded: --force queues it again anyway", id);
 		return PASS_SUCCESS;
 	}
 	if (retry ? !ended : ended) {
@@ -218,15 +219,15 @@ static int judge(struct acting *a, struct ledger *l, const struct orphans *dead,
 /* "queued 5 of 30 again; 20 had succeeded (--force), ..." */
 static void tell_passed(const struct acting *a, size_t done)
 {
-	static const char *const words[PASS_N] = {[PASS_ENDED] = "had ended already",
-						  [PASS_SUCCESS] = "had succeeded (--force queues those too)",
-						  [PASS_OPEN] = "had not ended",
-						  [PASS_INVALID] =
-						      "could not run (mend them, and dgrid submit --replace)",
-						  [PASS_WAITS] = "need others that failed (--downstream of those)",
-						  [PASS_ALONE] = "wait for what has left the branch (submit them anew)",
-						  [PASS_GONE] = "had left for the archive (submit them anew)",
-						  [PASS_MOVED] = "changed meanwhile (see: dgrid why)"};
+	static const char *const words[PASS_N] = {
+	    [PASS_ENDED] = "had ended already",
+	    [PASS_SUCCESS] = "had succeeded (--force queues those too)",
+	    [PASS_OPEN] = "had not ended",
+	    [PASS_INVALID] = "could not run (fix them, then dgrid submit --replace)",
+	    [PASS_WAITS] = "need tasks that failed (retry those with --downstream)",
+	    [PASS_ALONE] = "wait for tasks that have left the branch (submit them again)",
+	    [PASS_GONE] = "had left for the archive (submit them anew)",
+	    [PASS_MOVED] = "changed meanwhile (see: dgrid why)"};
 	struct buf b = {0};
 	size_t all = done;
 	for (int why = PASS_NONE + 1; why < PASS_N; why++) {
@@ -418,7 +419,7 @@ static int cmd_act(const struct context *ctx, const struct verb *verb, int argc,
 		rc = err_set(e, ERR_USAGE, "--fresh and --script exclude each other: a new task has no checkpoint");
 	else if (!rc && a.sign && !a.script)
 		rc = err_set(e, ERR_USAGE,
-			     "--sign and --key go with --script: what is only run again is signed already");
+			     "--sign and --key go with --script: a task that is only queued again is signed already");
 	else if (!rc)
 		rc = choose(ctx, &a, &s, e);
 	if (!rc && !a.ids.n)

@@ -14,7 +14,7 @@ static struct json *renewed(struct ledger *l, const struct again *a, const char 
 	if (state == LEDGER_UNKNOWN)
 		return NULL;
 	if (state == TASK_COMPLETED && !a->force)
-		err_set(e, ERR_NO, "task '%s' succeeded: --force queues it again all the same", id);
+		err_set(e, ERR_NO, "task '%s' succeeded: --force queues it again anyway", id);
 	else if (state >= 0 && state != TASK_COMPLETED && state != TASK_FAILED)
 		err_set(e, ERR_NO, "task '%s' is in %s: end it first (dgrid cancel %s)", id,
 			task_state_name((enum task_state)state), id);
@@ -26,7 +26,7 @@ static struct json *renewed(struct ledger *l, const struct again *a, const char 
 	const char *status = json_str(json_get(doc, "result"), "status");
 	if (doc && status && !strcmp(status, "invalid")) {
 		err_set(e, ERR_NO,
-			"'%s' was no task that can run (see: dgrid why %s): mend it, and dgrid submit --replace", id,
+			"'%s' could not run as a task (see: dgrid why %s): fix it, then dgrid submit --replace", id,
 			id);
 		json_free(doc);
 		return NULL;

@@ -80,7 +80,7 @@ static int take(struct ledger *l, const struct grid_config *c, const char *id, s
 	else if (at < 0)
 		rc = no_such_task(id, e);
 	else if (at != TASK_UNAPPROVED)
-		rc = err_set(e, ERR_NO, "task '%s' is in %s; what is approved is in unapproved", id,
+		rc = err_set(e, ERR_NO, "task '%s' is in %s; only tasks in unapproved can be approved", id,
 			     task_state_name((enum task_state)at));
 	else if (!(rc = ledger_read(l, TASK_UNAPPROVED, id, &text, e))) {
 		if (task_parse(&t, text.data ? text.data : "", text.len, id, c, true, &p))
@@ -218,7 +218,7 @@ static int cmd_approve(const struct context *ctx, int argc, char **argv, struct 
 	if (s.rest == argc)
 		rc = err_set(e, ERR_USAGE, "approve needs the ids of tasks in unapproved");
 	else if (!yes && !isatty(STDIN_FILENO))
-		rc = err_set(e, ERR_USAGE, "approve asks before it signs; where nobody can answer give --yes");
+		rc = err_set(e, ERR_USAGE, "approve asks before it signs; without a terminal, use --yes");
 	else if (!(rc = open_grid(ctx, &l, &c, e)) && (key || (key = trust_default_key(&l.git, e))))
 		rc = approve(&l, &c, argv + s.rest, usage_distinct(&s), key, yes, e);
 	else

@@ -224,8 +224,8 @@ static int unsigned_by(struct attesting *a, const char *why, struct err *e)
 		   attest_signer(&a->s.git, there, a->s.now, a->envelope, &a->payload, &a->by, then, &none) == 1;
 	if (was)
 		return err_set(e, ERR_NO,
-			       "%s: no signature counts: the key %s is enrolled no more; it was when the result came "
-			       "(by the keys of then: --at %.10s)",
+			       "%s: no signature counts: the key %s is not enrolled any more; it was when the result "
+			       "came (by the keys of then: --at %.10s)",
 			       a->verify, a->by.key, there);
 	return err_set(e, ERR_NO, "%s: no signature counts: %s", a->verify, why);
 }

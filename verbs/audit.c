@@ -88,7 +88,7 @@ static int options(struct audit *a, int argc, char **argv, struct err *e)
 	if (a->range && (a->record || a->witness || a->full || (a->since && strstr(a->range, ".."))))
 		return err_set(
 		    e, ERR_USAGE,
-		    "a range says where to begin and to end: not with --record, --witness, --full or --since");
+		    "a range already has a start and an end: not with --record, --witness, --full or --since");
 	return 0;
 }
 

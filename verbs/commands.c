@@ -178,7 +178,7 @@ int open_grid(const struct context *ctx, struct ledger *l, struct grid_config *c
 		return -1;
 	char *settings = xasprintf("%s/grid.json", l->git.dir), *tasks = xasprintf("%s/tasks", l->git.dir);
 	if (!file_exists(settings) && !file_exists(tasks))
-		rc = err_set(e, ERR_NOENT, "branch '%s' of '%s' is no grid yet (make it one with: dgrid init)",
+		rc = err_set(e, ERR_NOENT, "branch '%s' of '%s' is not a grid yet (make it one with: dgrid init)",
 			     ctx->branch, ctx->url);
 	free(settings);
 	free(tasks);

@@ -195,7 +195,7 @@ static struct json *read_settings(struct ledger *l, struct err *e)
 	if (!file_read(path, TASK_FILE_MAX, &b, &why)) {
 		tree = json_parse(b.data ? b.data : "", b.len, &je);
 		if (!tree)
-			err_set(e, ERR_DATA, "grid.json:%u:%u: %s (mend it by a commit of your own)", je.line, je.col,
+			err_set(e, ERR_DATA, "grid.json:%u:%u: %s (fix it with a commit of your own)", je.line, je.col,
 				je.msg);
 		else if (tree->type != JSON_OBJECT) {
 			err_set(e, ERR_DATA, "grid.json:1:1: expected an object, found %s", json_type_name(tree->type));
@@ -300,8 +300,8 @@ static int set(const struct context *ctx, const struct asked *a, struct err *e)
 		printf("%s: %s (was %s)\n", c.key, *c.after ? c.after : "unset", *c.before ? c.before : "unset");
 	if (!rc && changed && c.alone)
 		fprintf(stderr,
-			"dgrid: tasks that do not ask get all of it now, too: dgrid config %s %s gives them what they "
-			"got before\n",
+			"dgrid: tasks that do not ask for a value now get all of it, too: dgrid config %s %s gives "
+			"them what they got before\n",
 			c.alone, c.before);
 	if (!rc && !changed)
 		printf("%s: %s already\n", c.key, *c.after ? c.after : "unset");
@@ -347,7 +347,7 @@ static int cmd_config(const struct context *ctx, int argc, char **argv, struct e
 	if (a.unset && (!a.key || a.value))
 		return err_set(e, ERR_USAGE, "--unset takes the name of one setting");
 	if ((a.unset || a.value) && (a.at || a.json))
-		return err_set(e, ERR_USAGE, "--json and --at are for looking, not for setting");
+		return err_set(e, ERR_USAGE, "--json and --at show settings, and cannot set one");
 	if (a.key && find(a.key, &one, e))
 		return -1;
 	return a.unset || a.value ? set(ctx, &a, e) : show(ctx, &a, e);

@@ -78,7 +78,7 @@ static bool check_git(struct findings *f)
 	if (git_run(&g, &b, &e, (const char *const[]){"--version", NULL}))
 		found(f, FAIL, "git", mend, "%s", e.msg);
 	else if (sscanf(b.data, "git version %d.%d", &major, &minor) != 2)
-		found(f, WARN, "git", mend, "it does not tell its version: %.80s", b.data);
+		found(f, WARN, "git", mend, "it does not report its version: %.80s", b.data);
 	else if (major < 2 || (major == 2 && minor < GIT_OLDEST_MINOR))
 		found(f, FAIL, "git", mend, "version %d.%d is too old", major, minor);
 	else

@@ -38,7 +38,7 @@ static int read_key(const char *given, struct keys *k, struct err *e)
 	if (!rc && keys_parse(k, b.data ? b.data : "", b.len, &p))
 		rc = err_set(e, ERR_DATA, "%.*s", (int)strcspn(p.text.data, "\n"), p.text.data);
 	else if (!rc && k->n != 1)
-		rc = err_set(e, ERR_DATA, "%s: %zu keys (expected one; add the others one by one)", p.file, k->n);
+		rc = err_set(e, ERR_DATA, "%s: %zu keys (expected one; add them one by one)", p.file, k->n);
 	buf_clear(&b);
 	problems_clear(&p);
 	return rc;

@@ -21,8 +21,8 @@ static int by_path(const void *a, const void *b)
 static int clash(const struct flat_file *a, const struct flat_file *b, struct err *e)
 {
 	return err_set(e, ERR_DATA,
-		       "'%.300s' of %s and '%.300s' of %s have no place beside each other: nothing is written (without "
-		       "--flat each task gets a folder)",
+		       "'%.300s' of %s and '%.300s' of %s cannot be in one folder: nothing is written (without --flat "
+		       "each task gets its own folder)",
 		       a->path, a->id, b->path, b->id);
 }
 

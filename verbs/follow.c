@@ -178,7 +178,7 @@ static void take_claim(struct following *f)
 	note(f, "%s runs on node %s, attempt %lld", f->id, f->node, (long long)json_int(claim, "attempt", 1));
 	if (vote_claim_terms(claim).replicas > 1 && !f->told_off) {
 		f->told_off = true;
-		note(f, "other nodes run it too, so nothing is shown of it before the end: nobody shall copy");
+		note(f, "other nodes run it too, so nothing is shown before the end: none may copy from another");
 	} else if (!f->s.config.live_tail_bytes && !f->told_off) {
 		f->told_off = true;
 		note(f, "the grid shows no output before the end (live_tail_bytes is 0 in grid.json)");
@@ -216,7 +216,7 @@ static void print_tail(struct following *f, const struct json *tails)
 	if (any && (!at || clock_parse(at, &f->as_of)))
 		f->as_of = clock_now();
 	if (any && first && !on_terminal())
-		note(f, "(as of %lld s ago; news come with the beats of the node, every %lld s or sooner)",
+		note(f, "(as of %lld s ago; output comes with the node's heartbeats, every %lld s or sooner)",
 		     (long long)(clock_now() > f->as_of ? clock_now() - f->as_of : 0),
 		     (long long)f->s.config.heartbeat_seconds);
 }
@@ -318,7 +318,7 @@ static int finish(struct following *f, struct err *e)
 	print_rest(f, 0, result, f->printed[0]);
 	print_rest(f, 1, result, f->printed[1]);
 	if (result_digest(result))
-		note(f, "what it printed is not kept, only its length and SHA-256");
+		note(f, "its output is not kept, only the length and SHA-256");
 	if (!result) {
 		/* The well-known attempt kept results beside the task, in ID.json.log. */
 		char *log = xasprintf("%s.log", f->path);

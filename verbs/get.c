@@ -86,7 +86,7 @@ static int to_stdout(const struct filestore *store, const struct leaving *v, con
 	bool read = false;
 	if (git_cat(&store->git, "blob", &oid, 1, CHECKOUT_FILE_MAX, print_blob, &read, e))
 		return -1;
-	return !read ? err_set(e, ERR_UNAVAILABLE, "'%s' is not at hand, or larger than 2 GB", one->path)
+	return !read ? err_set(e, ERR_UNAVAILABLE, "'%s' cannot be read here, or is larger than 2 GB", one->path)
 	       : p   ? tell_pointers(id, 1, e)
 		     : 0;
 }

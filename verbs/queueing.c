@@ -254,7 +254,7 @@ static void tell_unable(const char *id, size_t n, const struct reasons *r)
 {
 	size_t told = 0;
 	struct buf b = {0};
-	buf_addf(&b, "dgrid: warning: no living node could run %s", id);
+	buf_addf(&b, "dgrid: warning: no live node could run %s", id);
 	if (n > 1)
 		buf_addf(&b, " and %zu other%s", n - 1, n == 2 ? "" : "s");
 	buf_adds(&b, ":\n");

@@ -30,7 +30,7 @@ int queue_nodes_know(const struct context *ctx, struct ledger *l, int64_t level,
 /* Does the remote have what the tasks are given by id, but for these trees, which are sent with them? ERR_DATA: not all
  * of it; e names the first. */
 int queue_inputs_there(struct ledger *l, const struct queueing *q, const struct strs *sent, struct err *e);
-/* Tells on stderr of tasks that no living node could ever run, by what why would say of them. Where the remote is not
+/* Tells on stderr of tasks that no live node could ever run, by what why would say of them. Where the remote is not
  * on this machine its heartbeats are fetched only if no node of the branch could. */
 void queue_tell_unable(const struct context *ctx, struct ledger *l, const struct grid_config *c,
 		       const struct queueing *q);

@@ -175,8 +175,7 @@ static int logs_one(struct telling *t, const struct selected *one, struct err *e
 		if (result_digest(result)) {
 			fflush(stdout);
 			fprintf(stderr,
-				"dgrid: %s: what it printed is not kept, only its length and SHA-256 (see: dgrid show "
-				"%s)\n",
+				"dgrid: %s: its output is not kept, only the length and SHA-256 (see: dgrid show %s)\n",
 				id, id);
 		}
 		/* It never ran, or was given up: that is all there is to say. */

@@ -52,7 +52,7 @@ static struct row row_of(const struct snapshot *s, const struct snapshot_task *t
 				  : t->state == TASK_IN_PROGRESS ? "running"
 								 : "-",
 			.said = t->doc ? result_line(result, t->state == TASK_FAILED)
-				       : xstrdup("(not valid JSON: dgrid show tells more)")};
+				       : xstrdup("(not valid JSON: see dgrid show)")};
 	reason = reason ? reason : spent_end(result);
 	if (!*r.said && reason) {
 		free(r.said);

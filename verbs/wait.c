@@ -138,8 +138,7 @@ static void hint(const struct awaited *v, size_t n)
 	size_t i = 0;
 	while (i + 1 < n && v[i].code != NOT_ENDED)
 		i++;
-	fprintf(stderr, "dgrid: none of these runs yet; dgrid why %s tells what keeps it, ^C ends only the waiting\n",
-		v[i].id);
+	fprintf(stderr, "dgrid: none of these runs yet; dgrid why %s says why, ^C only stops the waiting\n", v[i].id);
 }
 
 /* Which did not succeed, and how they ended. */

@@ -34,14 +34,13 @@ static void why_revoked(const struct snapshot_task *t, struct reasons *r)
 	if (t->state == TASK_QUEUE)
 		because(r, "not-enrolled",
 			"node %s, which had it last, is not enrolled any more (%s): a result that it still has is not "
-			"taken, other nodes run it",
+			"accepted; other nodes run the task",
 			node, what);
 	else
-		because(
-		    r, "not-enrolled",
-		    "node %s is not enrolled now (%s): what it signed while it was stays good (see: dgrid audit); to "
-		    "check what it found: dgrid rerun %s",
-		    node, what, t->id);
+		because(r, "not-enrolled",
+			"node %s is not enrolled now (%s): what it signed while enrolled stays valid (see: dgrid "
+			"audit); to check its result: dgrid rerun %s",
+			node, what, t->id);
 }
 
 /* A task that several nodes run. */
@@ -59,8 +58,8 @@ static void why_voting(const struct snapshot *s, const struct snapshot_task *t, 
 			  : ": it waits for the first");
 	if (v.missing)
 		because(r, "nodes-missing",
-			"at least %zu more node%s needed that can run it and %s not voted: start %s with dgrid worker "
-			"--node-id NAME",
+			"at least %zu more node%s needed that can run it and %s not voted yet: start %s with dgrid "
+			"worker --node-id NAME",
 			v.missing, v.missing == 1 ? " is" : "s are", v.missing == 1 ? "has" : "have",
 			v.missing == 1 ? "one" : "them");
 }
@@ -106,7 +105,7 @@ static void why_times(const struct snapshot *s, const struct json *doc, struct r
 		because(r, "expired", "its deadline was %s: the next worker, or dgrid maintain, ends it as expired",
 			clock_format(deadline, when));
 	else if (deadline)
-		because(r, "deadline", "it ends as expired if nobody takes it until %s, %lld s from now",
+		because(r, "deadline", "it ends as expired if no node claims it by %s, %lld s from now",
 			clock_format(deadline, when), (long long)(deadline - s->now));
 }
 
@@ -119,8 +118,8 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 	if (task_parse(&parsed, text, strlen(text), t->id, &s->config, false, &p))
 		because(r, "invalid",
 			level_newer(t->doc, &says)
-			    ? "it asks for a newer dgrid than this one: nodes that know more run it"
-			    : "it is no valid task, the next worker moves it to failed (see: dgrid validate)");
+			    ? "it needs a newer dgrid than this one: newer nodes run it"
+			    : "it is not a valid task: the next worker moves it to failed (see: dgrid validate)");
 	else
 		task_clear(&parsed);
 	free(text);
@@ -138,7 +137,8 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 	}
 	for (size_t i = 0; i < s->n_tasks; i++)
 		if (s->tasks[i].state != TASK_QUEUE && !strcmp(s->tasks[i].id, t->id))
-			because(r, "twice", "tasks/%s/ has a task of the same id: nobody takes it until one is removed",
+			because(r, "twice",
+				"tasks/%s/ has a task with the same id: no node claims it until one of them is removed",
 				task_state_name(s->tasks[i].state));
 	size_t ahead = 0;
 	struct fit_want own, other;
@@ -157,15 +157,16 @@ static void why_queued(struct snapshot *s, const struct snapshot_task *t, struct
 	if (waits_of(s, t->doc, waits)) {
 		because(r, "waits", "it waits for %s", waits);
 		if (strstr(waits, "(ended as "))
-			because(r, "skipped", "what it needs did not succeed: the next worker ends it as skipped");
+			because(r, "skipped",
+				"a task that it needs did not succeed: the next worker ends it as skipped");
 		if (strstr(waits, "(not on the branch)"))
 			because(r, "gone",
-				"what it waits for was taken away: cancel it, and submit it anew without that");
+				"a task that it waits for was removed: cancel it, and submit it again without that");
 		return;
 	}
 	why_nodes(s, t, r);
 	if (ahead)
-		because(r, "ahead", "%zu queued task%s stand%s before it (higher priority, older or larger)", ahead,
+		because(r, "ahead", "%zu queued task%s come%s before it (higher priority, older or larger)", ahead,
 			ahead == 1 ? "" : "s", ahead == 1 ? "s" : "");
 }
 
@@ -202,30 +203,27 @@ static void why_unapproved(struct snapshot *s, struct snapshot_task *t, struct r
 	for (size_t i = 0; i < s->n_tasks; i++)
 		if (&s->tasks[i] != t && !strcasecmp(s->tasks[i].id, t->id))
 			because(r, "taken",
-				"%s is in %s already: this one stays here until one of them is removed, or goes "
-				"by another name",
+				"%s is in %s already: this one stays here until one of them is removed or renamed",
 				s->tasks[i].id, task_state_name(s->tasks[i].state));
 	if (!t->regular || snapshot_file(s, path, &text, &e))
 		problem_at(&p, 1, 1, "it is no plain file");
 	else if (!task_parse(&parsed, text.data, text.len, t->id, &s->config, true, &p))
 		task_clear(&parsed);
 	if (p.n)
-		because(r, "invalid", "it is no valid task, promotion moves it to failed: %.*s",
+		because(r, "invalid", "it is not a valid task: promotion moves it to failed: %.*s",
 			(int)strcspn(p.text.data, "\n"), p.text.data);
 	because(
 	    r, "unapproved",
 	    s->config.workers_promote
-		? "it was merged and waits to be promoted: an idle worker or dgrid promote moves it to the queue"
-		: "it was merged and waits to be promoted: dgrid promote (or the grid's maintain workflow) moves it "
-		  "to the queue");
+		? "it was merged and is waiting to be promoted: an idle worker or dgrid promote moves it to the queue"
+		: "it was merged and is waiting to be promoted: dgrid promote (or the grid's maintain workflow) moves "
+		  "it to the queue");
 	free(path);
 	buf_clear(&text);
 	problems_clear(&p);
 }
 
-#define FROM_THEN_ON                                                                                                   \
-	"with %lld s for clocks that differ (max_clock_skew_seconds) any idle node or dgrid heal requeues it from %s " \
-	"on"
+#define FROM_THEN_ON "any idle node or dgrid heal requeues it from %s on, %lld s of max_clock_skew_seconds included"
 
 /* Its node should have shown a sign of life, and others may not have its tasks yet. */
 static void why_late(const struct snapshot *s, const struct node_view *v, int64_t claimed, const char *node,
@@ -235,8 +233,8 @@ static void why_late(const struct snapshot *s, const struct node_view *v, int64_
 	int64_t seen = v->seen > claimed ? v->seen : claimed, silent = seen + s->config.orphan_after_seconds,
 		skew = s->config.max_clock_skew_seconds, at = silent > v->next_due ? silent : v->next_due;
 	if (v->seen && s->now > at)
-		because(r, "late", "node %s gave no sign of life since %s: unless it does, " FROM_THEN_ON, node,
-			clock_format(seen, when), (long long)skew, clock_format(at + skew, from));
+		because(r, "late", "node %s has sent no heartbeat since %s: unless it does, " FROM_THEN_ON, node,
+			clock_format(seen, when), clock_format(at + skew, from), (long long)skew);
 }
 
 static void why_running(const struct snapshot *s, const struct snapshot_task *t, struct reasons *r)
@@ -266,27 +264,26 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 	free(checkpoint);
 	why_voting(s, t, r);
 	if (not_enrolled(r, node, what))
-		because(
-		    r, "not-enrolled",
-		    "node %s is not enrolled any more (%s), so it keeps the result to itself: enrol it again and it "
-		    "records it (dgrid enroll %s KEY; its log has the key), or let others run it: any idle node or "
-		    "dgrid heal queues it again when its lease has run out%s%s",
-		    node, what, node, lease ? ", at " : "", lease ? clock_format(lease, when) : "");
+		because(r, "not-enrolled",
+			"node %s is not enrolled any more (%s), so it cannot record the result: enrol it again (dgrid "
+			"enroll %s KEY; its log has the key), or let others run the task: any idle node or dgrid heal "
+			"requeues it when its lease has expired%s%s",
+			node, what, node, lease ? ", at " : "", lease ? clock_format(lease, when) : "");
 	if (json_get(t->doc, "cancel"))
-		because(r, "cancel", "its cancellation was asked for: its node stops it at the next poll");
+		because(r, "cancel", "it is being cancelled: its node stops it at the next poll");
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		if (!node || strcmp(s->nodes[i].id, node) != 0)
 			continue;
 		bool silent = s->nodes[i].state == NODE_SILENT;
 		if (silent && !s->nodes[i].beat && !s->past)
 			because(r, "silent",
-				"node %s said nothing in the ledger since %s, and its heartbeat is not at the remote, "
-				"so its lease decides",
+				"node %s has pushed nothing since %s, and its heartbeat is not at the remote, so the "
+				"lease decides",
 				node, clock_format(s->nodes[i].view.seen, when));
 		else if (silent)
 			because(r, "silent",
-				"node %s gave no sign of life since %s: the task is requeued by any idle node or dgrid "
-				"heal",
+				"node %s has sent no heartbeat since %s: the task is requeued by any idle node or "
+				"dgrid heal",
 				node, clock_format(s->nodes[i].view.seen, when));
 		else if (s->nodes[i].state == NODE_PAUSED)
 			because(r, "paused", "node %s is in trouble: %s", node, s->nodes[i].view.trouble);
@@ -294,12 +291,12 @@ static void why_running(const struct snapshot *s, const struct snapshot_task *t,
 			why_late(s, &s->nodes[i].view, json_time(claim, "claimed_at"), node, r);
 	}
 	if (lease && s->now > lease + s->config.max_clock_skew_seconds)
-		because(r, "lease", "its lease ran out at %s: it is requeued by any idle node or dgrid heal",
+		because(r, "lease", "its lease expired at %s: it is requeued by any idle node or dgrid heal",
 			clock_format(lease, when));
 	else if (lease && s->now > lease)
-		because(r, "lease", "its lease ran out at %s, and " FROM_THEN_ON, clock_format(lease, when),
-			(long long)s->config.max_clock_skew_seconds,
-			clock_format(lease + s->config.max_clock_skew_seconds, from));
+		because(r, "lease", "its lease expired at %s, and " FROM_THEN_ON, clock_format(lease, when),
+			clock_format(lease + s->config.max_clock_skew_seconds, from),
+			(long long)s->config.max_clock_skew_seconds);
 }
 
 static bool ended_as(const struct snapshot_task *t, const char *wanted)
@@ -349,14 +346,13 @@ static void why_skipped(struct snapshot *s, const struct snapshot_task *t, struc
 		mended = snapshot_find(s, because_of);
 	if (gone[0])
 		because(r, "gone",
-			"%s cannot be queued again, what it waits for has left the branch (%s): submit it anew "
-			"(dgrid submit --replace)",
+			"%s cannot be queued again, since a task that it waits for has left the branch (%s): submit it "
+			"again (dgrid submit --replace)",
 			root == t ? "it" : root->id, gone);
 	else if (ended_as(root, "invalid"))
 		because(r, "retry",
-			"%s was no task that can run: mend it, and dgrid submit --replace; then dgrid retry "
-			"--downstream %s "
-			"queues what was skipped because of it",
+			"%s could not run as a task: fix it, then dgrid submit --replace; then dgrid retry "
+			"--downstream %s queues what was skipped because of it",
 			root->id, root->id);
 	else if (mended && mended->state != TASK_FAILED && mended->state != TASK_UNAPPROVED)
 		because(r, "retry", "%s %s: dgrid retry --downstream %s queues what was skipped because of it",
@@ -386,13 +382,13 @@ static void why_ended(struct snapshot *s, const struct snapshot_task *t, struct 
 	free(outliers);
 	if (status && !strcmp(status, "disputed"))
 		because(r, "disputed",
-			"either its output is another on each run (a time, a random number, a node's name), or a node "
-			"lies; "
-			"the output that is kept is that of the last run");
+			"either its output differs on each run (a time, a random number, a node's name), or a node "
+			"reports a false result; the kept output is that of the last run");
 	if (status && !strcmp(status, "unstartable"))
-		because(r, "unstartable", "the nodes that tried can start other tasks: what it asks for is the reason");
+		because(r, "unstartable",
+			"the nodes that tried can start other tasks, so the cause is in what this task asks for");
 	if (status && !strcmp(status, "invalid"))
-		because(r, "submit", "there was nothing to run: mend it and submit it anew");
+		because(r, "submit", "it could not run: fix it and submit it again");
 	else if (status && !strcmp(status, "skipped"))
 		why_skipped(s, t, r);
 	else if (t->state == TASK_FAILED)
@@ -422,17 +418,16 @@ static bool why_unfired(const struct snapshot *s, const char *id, struct reasons
 				row->s.cron_text);
 		else if (known && at <= row->s.last)
 			because(r, "schedule",
-				"schedule %s passed that time by: nobody was there, an earlier task was not done, or "
-				"it was "
-				"not yet written (see: git log -- " PERIODIC_FOLDER "%s.json)",
+				"schedule %s skipped that time: no worker was there, an earlier task had not ended, or "
+				"the schedule did not exist yet (see: git log -- " PERIODIC_FOLDER "%s.json)",
 				row->name, row->name);
 		else if (known && row->s.paused)
 			because(r, "schedule", "schedule %s is paused (dgrid schedule resume %s)", row->name,
 				row->name);
 		else if (known)
 			because(r, "schedule",
-				at > s->now ? "schedule %s has it queued when that time comes%s"
-					    : "schedule %s is due: %s has it queued",
+				at > s->now ? "schedule %s queues it when that time comes%s"
+					    : "schedule %s is due: %s queues it",
 				row->name,
 				at > s->now		       ? ""
 				: s->config.maintain_schedules ? "dgrid maintain or dgrid schedule run"
@@ -451,7 +446,7 @@ static void why_there(const struct context *ctx, struct snapshot *s, struct snap
 			why_unapproved(s, t, r);
 	} else if (unreadable)
 		because(r, "invalid",
-			t->state == TASK_QUEUE ? "it is no valid task (%s); the next worker moves it to failed"
+			t->state == TASK_QUEUE ? "it is not a valid task (%s): the next worker moves it to failed"
 					       : "its file cannot be read as a task (%s)",
 			unread.msg);
 	else if (t->state == TASK_QUEUE) {
@@ -463,13 +458,12 @@ static void why_there(const struct context *ctx, struct snapshot *s, struct snap
 		why_ended(s, t, r);
 	const struct json *of = json_get(t->doc, "schedule");
 	if (json_str(of, "name") && json_str(of, "at"))
-		because(r, "schedule", "schedule %.64s had it queued for %.32s", json_str(of, "name"),
-			json_str(of, "at"));
+		because(r, "schedule", "schedule %.64s queued it for %.32s", json_str(of, "name"), json_str(of, "at"));
 	for (size_t i = 0; i < s->n_tasks; i++)
 		if (&s->tasks[i] != t && s->tasks[i].state == TASK_UNAPPROVED && !strcmp(s->tasks[i].id, t->id))
-			because(r, "staged",
-				"another file of that id is in unapproved: it stays there until one of them goes by "
-				"another name");
+			because(
+			    r, "staged",
+			    "another file of that id is in unapproved: it stays there until one of them is renamed");
 }
 
 static struct json *as_json(const struct selected *one, const struct reasons *r)

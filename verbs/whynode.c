@@ -85,15 +85,16 @@ static void why_unbuilt(const struct snapshot_node *n, const char *image, struct
 	const char *state = json_str(one, "state"), *why = json_str(one, "why"), *at = json_str(one, "at"),
 		   *again = json_str(one, "again_at");
 	if (!all)
-		because(r, "image", "%s: has no image %.160s, and its owner lets it build none (worker --allow-build)",
-			n->id, image);
+		because(r, "image",
+			"%s: has no image %.160s, and its owner does not allow builds (worker --allow-build)", n->id,
+			image);
 	else if (state && !strcmp(state, "building"))
-		because(r, "image", "%s: builds the image %.160s since %.32s", n->id, image, at ? at : "?");
+		because(r, "image", "%s: has been building the image %.160s since %.32s", n->id, image, at ? at : "?");
 	else if (why)
-		because(r, "image", "%s: could not build the image %.100s: %.250s; it tries again at %.32s", n->id,
-			image, why, again ? again : "?");
+		because(r, "image", "%s: could not build the image %.100s: %.250s; next try at %.32s", n->id, image,
+			why, again ? again : "?");
 	else
-		because(r, "image", "%s: has no image %.160s, and builds it once no task runs there", n->id, image);
+		because(r, "image", "%s: has no image %.160s, and will build it when no task runs there", n->id, image);
 }
 
 /* What it never gets there. False: nothing. */
@@ -123,16 +124,16 @@ static bool why_room(const struct snapshot *s, const struct snapshot_task *t, si
 	int64_t ready = fit_ready_since(t->doc);
 	if (ready > 0 && !f->kept && room->kept_for != t && !fit_is_due(ready, s->now))
 		snprintf(rest, sizeof rest,
-			 "; smaller tasks may take it until room is kept for the first in line, from %s on",
+			 "; smaller tasks may take the room until it is reserved for the first in line, from %s on",
 			 about(ready + FIT_PATIENCE_SECONDS, s->now, kept));
 	for (size_t i = 0; i < f->n_now; i++)
 		because(r, "room", "%s: %s, frees about %s%s", id, fit_words(&f->now[i], words),
 			about(f->free_at, s->now, until), rest);
 	if (room->kept_for == t)
-		because(r, "kept", "%s keeps its room for it, which has waited %s: about %s it fits", id,
-			report_span(s->now - room->kept_since, since), about(room->kept_until, s->now, until));
+		because(r, "kept", "%s reserves its room for this task, which has waited %s: it should fit at about %s",
+			id, report_span(s->now - room->kept_since, since), about(room->kept_until, s->now, until));
 	else if (f->kept)
-		because(r, "kept", "%s keeps its room for %s, which has waited %s, until about %s", id,
+		because(r, "kept", "%s reserves its room for %s, which has waited %s, until about %s", id,
 			room->kept_for->id, report_span(s->now - room->kept_since, since),
 			about(room->kept_until, s->now, until));
 	return f->n_now || f->kept;
@@ -146,8 +147,8 @@ static bool consents(const struct snapshot_node *n, const struct json *doc, stru
 		because(r, "consent", "node %s does not offer %s", n->id, lacks);
 	else if (json_get(doc, "secrets"))
 		because(r, "consent",
-			"node %s has its secrets, for the signers and images that its owner lists: where it passes the "
-			"task by, its log says why",
+			"node %s has its secrets, for the signers and images that its owner lists; if it does not "
+			"claim the task, its log says why",
 			n->id);
 	return !lacks[0];
 }
@@ -159,10 +160,9 @@ static void why_left(const struct snapshot *s, const struct json *doc, size_t fr
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		int64_t until = task_left_until(doc, s->nodes[i].id);
 		if (until > s->now && free_slots > 1)
-			because(
-			    r, "failed-there",
-			    "its last attempt failed on %s, which leaves it to other nodes with a free slot until %s",
-			    s->nodes[i].id, clock_format(until, when));
+			because(r, "failed-there",
+				"its last attempt failed on %s, which leaves it to other nodes until %s",
+				s->nodes[i].id, clock_format(until, when));
 	}
 }
 
@@ -214,19 +214,18 @@ static bool nobody_could(const struct counts *c, const struct json *doc, struct 
 		return false;
 	if (!c->carriers) {
 		char *all = join_labels(json_get(doc, "labels"), NULL, ",");
-		because(r, "labels",
-			"no living node carries all its labels (%s): start one with dgrid worker --labels %s", all,
-			all);
+		because(r, "labels", "no live node has all its labels (%s): start one with dgrid worker --labels %s",
+			all, all);
 		free(all);
 	} else if (!c->able)
 		because(r, "resources",
-			"no living node could ever run it: start one that has what it asks for, or "
-			"submit it anew with less");
+			"no live node could ever run it: start one that has what it asks for, or submit it again with "
+			"smaller requests");
 	else
-		because(
-		    r, "consent",
-		    "no node offers %s to its signer, or says so (dgrid worker --network or --secrets, by its owner)",
-		    c->lacked);
+		because(r, "consent",
+			"no node is known to offer %s to its signer (the owner of a node does, with dgrid worker "
+			"--network or --secrets)",
+			c->lacked);
 	return true;
 }
 
@@ -263,22 +262,22 @@ static void ask(const struct snapshot *s, const struct snapshot_task *t, size_t 
 	if (vote_has(t->doc, n->id))
 		because(r, "voted", "node %s has voted on it already", n->id);
 	else if (not_enrolled(r, n->id, what))
-		because(
-		    r, "not-enrolled",
-		    "node %s makes no claims: it is not enrolled (%s); dgrid enroll %s KEY lets it, and its log has "
-		    "the key",
-		    n->id, what, n->id);
+		because(r, "not-enrolled",
+			"node %s claims nothing: it is not enrolled (%s); enrol it with dgrid enroll %s KEY, its log "
+			"has the key",
+			n->id, what, n->id);
 	else if (n->drain)
 		because(r, "drained", "node %s is %s", n->id, order_words("drained", n->drain, words));
 	else if (n->state == NODE_PAUSED)
-		because(r, "paused", "node %s makes no claims: %s", n->id, n->view.trouble);
+		because(r, "paused", "node %s claims nothing: %s", n->id, n->view.trouble);
 	else if (n->state == NODE_DRAINING)
 		because(r, "draining", "node %s is draining", n->id);
 	else if (json_int(n->view.doc, "cluster_room", -1) == 0)
-		because(r, "cluster", "the cluster of node %s has no idle processor, and a task of it waits there",
+		because(r, "cluster", "the cluster of node %s has no idle processor, and one of its tasks waits there",
 			n->id);
 	else if ((builds = built_now(n)))
-		because(r, "building", "node %s builds the image %.160s, and claims nothing meanwhile", n->id, builds);
+		because(r, "building", "node %s is building the image %.160s, and claims nothing meanwhile", n->id,
+			builds);
 	else {
 		bool busy = n->view.busy >= n->view.slots;
 		if (busy)
@@ -308,12 +307,10 @@ void why_nodes(const struct snapshot *s, const struct snapshot_task *t, struct r
 		;
 	else if (c.free && !r->waits && json_get(t->doc, "secrets"))
 		because(r, "soon",
-			"%zu node%s with a free slot should take it at the next poll, where its owner gives the "
-			"secrets to its "
-			"signer and in its image; else it stays",
+			"%zu node%s with a free slot should claim it at the next poll, if its owner gives the secrets "
+			"to this signer and image; otherwise it waits",
 			c.free, c.free == 1 ? "" : "s");
 	else if (c.free && !r->waits)
-		because(r, "soon",
-			"nothing stands in its way: %zu node%s with a free slot should take it at the next poll",
+		because(r, "soon", "nothing blocks it: %zu node%s with a free slot should claim it at the next poll",
 			c.free, c.free == 1 ? "" : "s");
 }

@@ -113,7 +113,7 @@ await test('tiles, nodes and advice say what the ledger says', async () => {
   const shown = await page.locator('table.nodes tbody tr').evaluateAll(list => list.map(r => [r.querySelector('th a').textContent, r.querySelector('.badge').textContent]));
   same(shown.sort(), status.nodes.map(n => [n.node_id, n.state === 'silent' ? 'inactive' : n.state]).sort());
   const said = await page.locator('#advice').innerText();
-  assert(/1 queued task waits for labels that no living node carries \(big-disk\)/.test(said), said);
+  assert(/1 queued task waits for labels that no live node carries \(big-disk\)/.test(said), said);
   const audit = await page.locator('#audit').innerText();
   assert(/^audited to [0-9a-f]{10}, no violations, .* ago(; \d+ commits? since)?$/.test(audit), audit);
   assert((await page.locator('#audit').getAttribute('class')).includes('a-good'));
