@@ -266,6 +266,33 @@ last_page() { python3 -c 'import re,sys; t=sys.stdin.read().split("\033[?1049l")
 	run -66 "$DGRID" logs -f nobody
 }
 
+@test "logs -f of several, or of a group, prints each line behind its task's id, and ends like wait for all" {
+	worker
+	"$DGRID" submit --id a --group g --timeout 60 -- 'echo one; echo err >&2; sleep 2; printf "two"'
+	"$DGRID" submit --id long-b --group g --timeout 60 -- 'echo three; exit 3'
+	"$DGRID" submit --id other -- 'echo other'
+	run -1 --separate-stderr "$DGRID" logs -f a long-b
+	[ "$(grep -v '^ *$' <<<"$output" | sort)" = $'a      | one\na      | two\nlong-b | three' ]
+	[[ "$stderr" == *"a      | err"* && "$stderr" == *"long-b | dgrid: long-b ended: failed, exit code 3"* ]]
+	[[ "$stderr" == *"dgrid: 1 of 2 did not succeed" ]]
+	for of in g '--group=g'; do
+		run -1 --separate-stderr "$DGRID" logs -f "$of"
+		[ "$(sort <<<"$output")" = $'a      | one\na      | two\nlong-b | three' ]
+	done
+	run -0 --separate-stderr "$DGRID" logs -f --group g --state success
+	[[ "$output" == *"a | two" ]]
+	run -66 "$DGRID" logs -f a nobody
+	"$DGRID" submit --id many --array 0-16 --chunk 1 -- true
+	run -64 "$DGRID" logs -f --group many
+	[[ "$output" == *"at most 16 tasks at once, and these are 17"* ]]
+	"$DGRID" submit --id waits --label gpu -- true
+	"$DGRID" submit --id waits2 --label gpu -- true
+	spawn "$T/out" "$DGRID" logs -f waits waits2
+	wait_until 30 grep -q 'waits2 | dgrid: waits2 is in queue' "$T/out"
+	kill -TERM "$SPAWNED"
+	wait_until 30 pid_ended "$SPAWNED"
+}
+
 @test "logs -f in a folder shows what is printed long before the next beat; where pushes are counted there is no beat more" {
 	grid '{"heartbeat_seconds": 200}'
 	"$DGRID" submit --id talk --timeout 100 -- 'echo one; sleep 5; echo two; sleep 90' >/dev/null

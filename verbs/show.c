@@ -3,6 +3,7 @@
 #include "schema/vote.h"
 #include "store/claimed.h"
 #include "verbs/follow.h"
+#include "verbs/followmany.h"
 #include "verbs/pointlist.h"
 #include "verbs/report.h"
 #include "verbs/taskview.h"
@@ -229,6 +230,41 @@ static void points_all(struct telling *t)
 	buf_clear(&out);
 }
 
+/* -f of several: those that there are now. */
+static int follow_found(const struct context *ctx, const struct report_options *o, struct err *e)
+{
+	struct snapshot s = {0};
+	struct selected_list found = {0};
+	struct strs ids = {0};
+	int rc = open_snapshot(ctx, NULL, &s, e) || select_tasks(&s, &o->of, o->ids, o->n_ids, &found, e) ||
+			 select_missing(&found, e)
+		     ? -1
+		     : 0;
+	for (size_t i = 0; i < found.n && !rc; i++)
+		strs_add(&ids, found.v[i].task->id);
+	if (!rc && ids.n > FOLLOW_MAX)
+		rc = err_set(
+		    e, ERR_USAGE,
+		    "logs -f follows at most %d tasks at once, and these are %zu (narrow them down, with --state "
+		    "running for example)",
+		    FOLLOW_MAX, ids.n);
+	selected_clear(&found);
+	snapshot_close(&s);
+	if (!rc && !ids.n)
+		fputs("dgrid: no task matches\n", stderr);
+	rc = rc ? rc : ids.n ? follow_many(ctx, &ids, e) : 0;
+	strs_clear(&ids);
+	return rc;
+}
+
+/* What is no task may be a group. */
+static int follow(const struct context *ctx, const struct report_options *o, struct err *e)
+{
+	bool alone = !o->of.given && o->n_ids == 1;
+	int rc = alone ? follow_task(ctx, o->ids[0], e) : follow_found(ctx, o, e);
+	return alone && rc && e->class == ERR_NOENT ? follow_found(ctx, o, e) : rc;
+}
+
 static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err *e)
 {
 	struct telling t = {.one = logs_one};
@@ -238,10 +274,8 @@ static int cmd_logs(const struct context *ctx, int argc, char **argv, struct err
 		t.one = points_one;
 		t.all = points_all;
 	}
-	if (!rc && o->follow && (o->of.given || o->n_ids > 1))
-		rc = err_set(e, ERR_USAGE, "--follow shows one task (expected one id)");
-	else if (!rc && o->follow)
-		rc = follow_task(ctx, o->ids[0], e);
+	if (!rc && o->follow)
+		rc = follow(ctx, o, e);
 	else if (!rc)
 		rc = tell(ctx, &t, e);
 	if (!rc && t.silent)
@@ -270,13 +304,14 @@ const struct verb verb_logs = {
     .name = "logs",
     .args = "[-f | --follow] [--json] [--table | --csv] [--at REV|DATE] [SELECTION]... [ID]...",
     .summary = "what tasks printed: stdout to stdout, stderr to stderr; -f follows it to its end",
-    .about =
-	"Prints the output of a finished task. If its middle was not kept (output_limit_bytes of grid.json), a line on "
-	"stderr says so. A pipe or a file gets the output unchanged. On a terminal, colours stay (unless NO_COLOR is "
-	"set), a rewritten line (carriage returns) shows as it was last, control characters show as U+FFFD, and other "
-	"escape sequences are left out. Several tasks are separated by headers, ==> ID <==; of a selection, tasks "
-	"without output so far are skipped.\n\nWith -f it waits for the task to start, prints the output that its node "
-	"sends with its heartbeats (the last live_tail_bytes of each stream), and ends with the task.",
+    .about = "Prints the output of a finished task. If its middle was not kept (output_limit_bytes of grid.json), a "
+	     "line on stderr says so. A pipe or a file gets the output unchanged. On a terminal, colours stay (unless "
+	     "NO_COLOR is set), a rewritten line (carriage returns) shows as it was last, control characters show as "
+	     "U+FFFD, and other escape sequences are left out. Several tasks are separated by headers, ==> ID <==; of "
+	     "a selection, tasks without output so far are skipped.\n\nWith -f it waits for the task to start, prints "
+	     "the output that its node sends with its heartbeats (the last live_tail_bytes of each stream), and ends "
+	     "with the task. Several tasks, up to 16, are followed together, each line behind its task's id; of a "
+	     "group, the tasks that exist when it starts.",
     .needs = USAGE_READS,
     .options =
 	(const struct usage_option[]){
@@ -296,9 +331,9 @@ const struct verb verb_logs = {
 					    {"dgrid logs --group sweep --failed", "of each task that failed"},
 					    {"dgrid logs --group sweep --csv >sweep.csv", "one row per point"},
 					    {0}},
-    .exits = (const struct usage_note[]){{"0", "printed; with -f: the task succeeded"},
-					 {"1", "with -f: the task failed"},
-					 {"3", "with -f: the task was cancelled"},
+    .exits = (const struct usage_note[]){{"0", "printed; with -f: all tasks succeeded"},
+					 {"1", "with -f: a task failed"},
+					 {"3", "with -f: a task was cancelled, and none failed"},
 					 {"75", "the task has no output yet"},
 					 {"130, 143", "with -f: interrupted; the task keeps running"},
 					 {0}},
