@@ -1,8 +1,6 @@
 #include "dashboard.h"
-#include "base/asset.h"
 #include "base/clock.h"
 #include "base/markup.h"
-#include "base/sha256.h"
 #include "base/version.h"
 #include "git/forge.h"
 #include "schema/fit.h"
@@ -10,7 +8,9 @@
 #include "site/history.h"
 #include "site/rows.h"
 #include "site/taskpage.h"
+#include "site/template.h"
 #include "store/agenda.h"
+#include "store/archive.h"
 #include "store/record.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +19,8 @@
 #define ROWS_BYTES 250000  /* of tasks in index.html; the others come from data/tasks.js */
 #define NODES_BYTES 100000 /* of nodes; those that are alive first */
 #define SCHEDULES_MAX 200
+#define KEPT_PAGES 2000 /* of archived tasks: the newest that ever had one */
+#define LIVE_PAGE "<!DOCTYPE html>\n<html lang=\"en\" class=\"no-js\" data-live"
 #define BIG 1000000000000000
 
 struct build {
@@ -31,53 +33,10 @@ struct build {
 	struct leftlist left;
 	struct record audit;
 	struct agenda agenda;
+	struct strs ended;   /* in the archive by now; their pages are older than that */
 	char *title, *place; /* place: the repository as a reader may see it */
 	struct buf task_page_csp, index_csp;
 };
-
-/* ---- templates ---- */
-
-struct value {
-	const char *name; /* as in {{NAME}} */
-	const char *text;
-};
-
-/* An asset with its {{NAMES}} replaced. A name without value is left out. */
-static void fill(struct buf *out, const char *asset, const struct value *values, size_t n)
-{
-	const struct asset *a = asset_find(asset);
-	const char *p = a ? a->bytes : "", *open;
-	while ((open = strstr(p, "{{"))) {
-		size_t len = strcspn(open + 2, "}");
-		buf_add(out, p, (size_t)(open - p));
-		for (size_t i = 0; i < n; i++)
-			if (strlen(values[i].name) == len && !strncmp(values[i].name, open + 2, len) && values[i].text)
-				buf_adds(out, values[i].text);
-		p = open + 2 + len + (open[2 + len] ? 2 : 0);
-	}
-	buf_adds(out, p);
-}
-
-static const char *asset_text(const char *name)
-{
-	const struct asset *a = asset_find(name);
-	return a ? a->bytes : "";
-}
-
-/* Only the page's own scripts and styles may run, named by their hashes. strict-dynamic: the scripts of data are loaded
- * by ours; a page opened from a folder has no origin that 'self' could stand for. */
-static void policy(struct buf *out, const char *const *scripts, size_t n)
-{
-	const char *style = asset_text("web/style.css");
-	buf_adds(out, "default-src 'none'; script-src 'strict-dynamic'");
-	for (size_t i = 0; i < n; i++) {
-		buf_adds(out, " ");
-		sha256_csp(out, asset_text(scripts[i]), strlen(asset_text(scripts[i])));
-	}
-	buf_adds(out, "; style-src ");
-	sha256_csp(out, style, strlen(style));
-	buf_adds(out, "; img-src data:; base-uri 'none'; form-action 'none'");
-}
 
 /* ---- JSON ---- */
 
@@ -397,20 +356,20 @@ static void add_index(struct build *x, size_t in_page, bool archive)
 		buf_addf(&feed,
 			 "<link rel=\"alternate\" type=\"application/atom+xml\" title=\"Failures\" href=\"%s\">\n",
 			 x->o->feed);
-	struct value values[] = {{"TITLE", title.data},
-				 {"CSP", x->index_csp.data},
-				 {"STYLE", asset_text("web/style.css")},
-				 {"BASE", asset_text("web/base.js")},
-				 {"CHARTS", asset_text("web/charts.js")},
-				 {"APP", asset_text("web/app.js")},
-				 {"DATA", data.data},
-				 {"LINKS", links.data},
-				 {"PLAIN", plain.data},
-				 {"FEED", feed.data},
-				 {"MACHINES", machines.data},
-				 {"VERSION", DGRID_VERSION},
-				 {"LIVE", x->s->past ? "" : " data-live"}};
-	fill(&page, "web/index.html", values, sizeof values / sizeof *values);
+	struct template_value values[] = {{"TITLE", title.data},
+					  {"CSP", x->index_csp.data},
+					  {"STYLE", template_text("web/style.css")},
+					  {"BASE", template_text("web/base.js")},
+					  {"CHARTS", template_text("web/charts.js")},
+					  {"APP", template_text("web/app.js")},
+					  {"DATA", data.data},
+					  {"LINKS", links.data},
+					  {"PLAIN", plain.data},
+					  {"FEED", feed.data},
+					  {"MACHINES", machines.data},
+					  {"VERSION", DGRID_VERSION},
+					  {"LIVE", x->s->past ? "" : " data-live"}};
+	template_fill(&page, "web/index.html", values, sizeof values / sizeof *values);
 	site_add(x->site, "index.html", &page);
 	buf_clear(&title);
 	buf_clear(&data);
@@ -435,9 +394,16 @@ static void add_rest(struct build *x, size_t from)
 }
 
 struct archive_names {
+	struct build *x;
 	struct buf b;
 	char day[11];
+	struct strs had; /* ids with pages that earlier runs wrote, the oldest first */
 };
+
+static void page_name(const char *id, char name[80])
+{
+	snprintf(name, 80, "t/%.64s.html", id);
+}
 
 /* YYYY/MM/DD/ID.json or ID.N.json */
 static void take_archived(void *ctx, const char *path)
@@ -454,28 +420,54 @@ static void take_archived(void *ctx, const char *path)
 	}
 	sep(&a->b);
 	buf_addf(&a->b, "\"%s\"", id);
+	char name[80];
+	page_name(id, name);
+	if (site_had(a->x->site, name) && !rows_find(&a->x->rows, a->x->s, id))
+		strs_add(&a->had, id);
+}
+
+/* A link to a page holds for as long as its task is in the archive. What was written before the task had ended is
+ * written once more. */
+static void keep_pages(struct build *x, const struct strs *had)
+{
+	size_t from = had->n > KEPT_PAGES ? had->n - KEPT_PAGES : 0;
+	for (size_t i = from; i < had->n; i++) {
+		char name[80];
+		page_name(had->v[i], name);
+		if (!site_begins(x->site, name, LIVE_PAGE))
+			site_keep(x->site, name);
+		else if (!strs_has(&x->ended, had->v[i]))
+			strs_add(&x->ended, had->v[i]);
+	}
 }
 
 static bool add_archive(struct build *x)
 {
-	struct archive_names a = {.day = ""};
+	struct archive_names a = {.x = x, .day = ""};
 	struct err none;
-	buf_adds(&a.b, "dgrid(\"archive\",{\n");
-	if (!snapshot_total(x->s, "tasks") || snapshot_archive(x->s, take_archived, &a, &none) || !a.day[0]) {
-		buf_clear(&a.b);
-		return false;
+	bool any = snapshot_total(x->s, "tasks") > 0, read = any && !snapshot_archive(x->s, take_archived, &a, &none);
+	if (any && !read) /* which of them are still there cannot be told */
+		site_keep_folder(x->site, "t/");
+	keep_pages(x, &a.had);
+	if (read && a.day[0]) {
+		struct buf all = {0};
+		buf_adds(&all, "dgrid(\"archive\",{\n");
+		buf_add(&all, a.b.data, a.b.len);
+		buf_adds(&all, "]}");
+		for (size_t i = a.had.n > KEPT_PAGES ? a.had.n - KEPT_PAGES : 0, n = 0; i < a.had.n; i++)
+			buf_addf(&all, "%s\"%s\"", n++ ? "," : ",[", a.had.v[i]);
+		buf_adds(&all, a.had.n ? "]);\n" : ");\n");
+		site_add(x->site, "data/archive.js", &all);
 	}
-	buf_adds(&a.b, "]});\n");
-	site_add(x->site, "data/archive.js", &a.b);
-	return true;
+	buf_clear(&a.b);
+	strs_clear(&a.had);
+	return read && a.day[0];
 }
 
 /* ---- pages of tasks ---- */
 
-static void add_page(void *ctx, size_t index, const struct json *doc)
+static void put_page(struct build *x, const struct snapshot_task *t, const struct json *doc)
 {
-	struct build *x = ctx;
-	const struct snapshot_task *t = &x->s->tasks[index];
 	struct history_task c = history_task(&x->history, t->id);
 	struct taskpage p = {.s = x->s,
 			     .task = t,
@@ -491,19 +483,35 @@ static void add_page(void *ctx, size_t index, const struct json *doc)
 	taskpage_body(&body, &p);
 	markup_html(&title, x->title, strlen(x->title));
 	bool runs = t->state == TASK_IN_PROGRESS || t->state == TASK_QUEUE || t->state == TASK_UNAPPROVED;
-	struct value values[] = {{"TITLE", title.data},
-				 {"ID", t->id},
-				 {"CSP", x->task_page_csp.data},
-				 {"STYLE", asset_text("web/style.css")},
-				 {"BASE", asset_text("web/base.js")},
-				 {"BODY", body.data},
-				 {"LIVE", runs && !x->s->past ? " data-live" : ""}};
-	fill(&page, "web/task.html", values, sizeof values / sizeof *values);
-	char *name = xasprintf("t/%s.html", t->id);
+	struct template_value values[] = {{"TITLE", title.data},
+					  {"ID", t->id},
+					  {"CSP", x->task_page_csp.data},
+					  {"STYLE", template_text("web/style.css")},
+					  {"BASE", template_text("web/base.js")},
+					  {"BODY", body.data},
+					  {"LIVE", runs && !x->s->past ? " data-live" : ""}};
+	template_fill(&page, "web/task.html", values, sizeof values / sizeof *values);
+	char name[80];
+	page_name(t->id, name);
 	site_add(x->site, name, &page);
-	free(name);
 	buf_clear(&body);
 	buf_clear(&title);
+}
+
+static void add_page(void *ctx, size_t index, const struct json *doc)
+{
+	struct build *x = ctx;
+	put_page(x, &x->s->tasks[index], doc);
+}
+
+static void add_archived(void *ctx, const struct archive_found *f)
+{
+	const char *status = json_str(json_get(f->doc, "result"), "status");
+	struct snapshot_task t = {.id = (char *)f->id,
+				  .regular = true,
+				  .state = status && !strcmp(status, "success") ? TASK_COMPLETED : TASK_FAILED};
+	put_page(ctx, &t, f->doc);
+	json_free(f->doc);
 }
 
 static int add_pages(struct build *x, struct err *e)
@@ -515,7 +523,19 @@ static int add_pages(struct build *x, struct err *e)
 	leftlist_read(&x->left, x->s, which, n, x->forge.home[0] != 0);
 	int rc = snapshot_stream(x->s, which, n, add_page, x, e);
 	free(which);
+	if (!rc && x->ended.n) {
+		struct archive_query q = {.ids = x->ended.v, .n = x->ended.n, .docs = true};
+		rc = snapshot_archive_look(x->s, &q, add_archived, x, e);
+	}
 	return rc;
+}
+
+static bool had_page(void *ctx, const char *id)
+{
+	const struct build *x = ctx;
+	char name[80];
+	page_name(id, name);
+	return site_had(x->site, name);
 }
 
 /* ---- all ---- */
@@ -569,6 +589,7 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 		rc = agenda_read(s, &x.agenda, e);
 	if (rc)
 		goto out;
+	rows_pages(&x.rows, s, had_page, &x);
 	history_read(&x.history, s, run_ms, &x);
 	for (size_t i = 0; i < x.rows.n; i++)
 		rows_close(&x.rows, i, history_task(&x.history, s->tasks[x.rows.v[i].task].id).queued_at);
@@ -576,8 +597,8 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 	forge_of(&x.forge, s->url);
 	x.place = public_place(s->url);
 	x.title = o->title ? xstrdup(o->title) : s->config.title ? xstrdup(s->config.title) : default_title(x.place);
-	policy(&x.index_csp, scripts, 3);
-	policy(&x.task_page_csp, scripts, 1);
+	template_policy(&x.index_csp, scripts, 3);
+	template_policy(&x.task_page_csp, scripts, 1);
 	while (in_page < x.rows.n && in_page < ROWS_PAGES && bytes + x.rows.v[in_page].json.len < ROWS_BYTES)
 		bytes += x.rows.v[in_page++].json.len;
 	add_index(&x, in_page, add_archive(&x));
@@ -586,6 +607,7 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 out:
 	rows_clear(&x.rows);
 	leftlist_clear(&x.left);
+	strs_clear(&x.ended);
 	agenda_clear(&x.agenda);
 	history_clear(&x.history);
 	free(x.title);

@@ -351,3 +351,44 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 		[ -e "$S/$page" ]
 	done < <(grep -oE 't/[A-Za-z0-9_-]+\.html' "$S/failures.atom")
 }
+
+@test "a page stays for as long as its task is on the branch or in the archive, and the page that lists it says so" {
+	ended() { # STATUS
+		printf '{"task_id":"x","script":"true","timeout_seconds":10,"result":{"status":"%s","node":"n7","finished_at":"2026-11-20T10:00:00Z"}}' "$1"
+	}
+	put tasks/failed/broke.json "$(ended failed)" tasks/queue/quick.json '{"task_id":"quick","script":"x","timeout_seconds":10}' \
+		tasks/completed/old.json "$(ended success)"
+	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
+	before=$(sha256sum "$S/t/broke.html")
+	# Both go to the archive; one had ended by the last time its page was written, one was still queued.
+	tgit -C "$T/c" rm -q tasks/failed/broke.json tasks/queue/quick.json
+	tgit -C "$T/c" commit -qm archived
+	tgit -C "$T/c" push -q origin HEAD:main
+	put tasks/archive.json '{"schema":1,"tasks":2,"completed":1,"failed":1}'
+	tgit -C "$T/c" checkout -q --orphan archive
+	tgit -C "$T/c" rm -rfq .
+	mkdir -p "$T/c/2026/11/20"
+	ended failed >"$T/c/2026/11/20/broke.json"
+	ended success >"$T/c/2026/11/20/quick.json"
+	ended success >"$T/c/2026/11/20/never-had-one.json"
+	tgit -C "$T/c" add -A
+	tgit -C "$T/c" commit -qm archived
+	tgit -C "$T/c" push -q origin HEAD:archive
+	run -0 "$DGRID" dashboard -o "$S"
+	[ "$(sha256sum "$S/t/broke.html")" = "$before" ]
+	grep -q 'Succeeded: exit code 0' "$S/t/quick.html"
+	[ "$(sed -n 2p "$S/t/quick.html")" = '<html lang="en" class="no-js">' ]
+	grep -q '\]},\["broke","quick"\]);' "$S/data/archive.js"
+	[ ! -e "$S/t/never-had-one.html" ]
+	# They are kept by every later run, until the archive has them no longer.
+	run -0 "$DGRID" dashboard -o "$S"
+	[[ "$output" == *" 0 removed" ]]
+	[ "$(sha256sum "$S/t/broke.html")" = "$before" ]
+	tgit -C "$T/c" rm -q 2026/11/20/broke.json
+	tgit -C "$T/c" commit -qm gone
+	tgit -C "$T/c" push -q origin HEAD:archive
+	run -0 "$DGRID" dashboard -o "$S"
+	[[ "$output" == *" 1 removed" ]]
+	[ ! -e "$S/t/broke.html" ]
+	[ -e "$S/t/quick.html" ]
+}

@@ -389,6 +389,12 @@ int rows_read(struct rows *r, const struct snapshot *s, struct err *e)
 	sorting = s;
 	if (r->n)
 		qsort(r->by_id, r->n, sizeof *r->by_id, by_id);
+	newest_events(r);
+	return 0;
+}
+
+void rows_pages(struct rows *r, const struct snapshot *s, bool (*had)(void *ctx, const char *id), void *ctx)
+{
 	/* In a damaged ledger an id may stand in two folders: the newer one gets the page. */
 	size_t pages = 0;
 	for (int pass = 0; pass < ROWS_PASSES; pass++)
@@ -399,8 +405,9 @@ int rows_read(struct rows *r, const struct snapshot *s, struct err *e)
 			row->page = true;
 			pages++;
 		}
-	newest_events(r);
-	return 0;
+	for (size_t i = 0; i < r->n; i++)
+		if (!r->v[i].page && had(ctx, s->tasks[r->v[i].task].id))
+			r->v[i].page = rows_find(r, s, s->tasks[r->v[i].task].id) == &r->v[i];
 }
 
 void rows_close(struct rows *r, size_t i, int64_t queued)

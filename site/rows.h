@@ -1,6 +1,6 @@
 /* rows: every task of a snapshot as a line of the dashboard's table, and what happened to tasks that somebody should
  * know of. Documents are read one after the other and not kept, so the memory is that of the lines.
- *   rows_read(&r, &snapshot, &err) -> rows_close for each -> r.columns, r.v[i].json ... -> rows_clear
+ *   rows_read(&r, &snapshot, &err) -> rows_pages -> rows_close for each -> r.columns, r.v[i].json ... -> rows_clear
  */
 #ifndef ROWS_H
 #define ROWS_H
@@ -39,6 +39,8 @@ struct rows {
 #define ROWS_EVENTS 50
 #define ROWS_PAGES 500 /* the newest that get pages */
 int rows_read(struct rows *r, const struct snapshot *s, struct err *e);
+/* Says which of them get pages: ROWS_PAGES, and all that had one before, so that links to them hold. */
+void rows_pages(struct rows *r, const struct snapshot *s, bool (*had)(void *ctx, const char *id), void *ctx);
 void rows_close(struct rows *r, size_t i, int64_t queued); /* with when it was queued, UTC seconds; 0: unknown */
 const struct row *rows_find(const struct rows *r, const struct snapshot *s, const char *id); /* NULL: none */
 void rows_clear(struct rows *r);

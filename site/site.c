@@ -61,6 +61,9 @@ void site_clear(struct site *s)
 	free(s->v);
 	if (s->spill)
 		fclose(s->spill);
+	free(s->dir);
+	strs_clear(&s->old);
+	strs_clear(&s->kept);
 	*s = (struct site){0};
 }
 
@@ -131,6 +134,9 @@ static int write_manifest(const struct site *s, const char *dir, const struct st
 	struct err none;
 	for (size_t i = 0; i < s->n; i++)
 		buf_addf(&b, "%s\n", s->v[i].name);
+	for (size_t i = 0; !both && i < s->kept.n; i++)
+		if (!in_site(s, s->kept.v[i]))
+			buf_addf(&b, "%s\n", s->kept.v[i]);
 	for (size_t i = 0; both && i < old->n; i++)
 		if (!in_site(s, old->v[i]))
 			buf_addf(&b, "%s\n", old->v[i]);
@@ -171,12 +177,49 @@ static int write_one(struct site *s, const struct site_file *f, const char *dir,
 static void remove_old(struct site *s, const char *dir, const struct strs *old)
 {
 	for (size_t i = 0; i < old->n; i++) {
-		if (in_site(s, old->v[i]))
+		if (in_site(s, old->v[i]) || in_list(&s->kept, old->v[i]))
 			continue;
 		char *path = xasprintf("%s/%s", dir, old->v[i]);
 		s->removed += !unlink(path);
 		free(path);
 	}
+}
+
+void site_open(struct site *s, const char *dir)
+{
+	struct err later;
+	s->dir = xstrdup(dir);
+	(void)read_manifest(dir, &s->old, &later);
+}
+
+bool site_had(const struct site *s, const char *name)
+{
+	return in_list(&s->old, name);
+}
+
+bool site_begins(const struct site *s, const char *name, const char *text)
+{
+	char head[128];
+	char *path = xasprintf("%s/%s", s->dir, name);
+	FILE *f = fopen(path, "re");
+	size_t n = strlen(text), got = f ? fread(head, 1, n < sizeof head ? n : sizeof head, f) : 0;
+	if (f)
+		fclose(f);
+	free(path);
+	return got == n && !memcmp(head, text, n);
+}
+
+void site_keep(struct site *s, const char *name)
+{
+	if (site_had(s, name))
+		strs_add(&s->kept, name);
+}
+
+void site_keep_folder(struct site *s, const char *folder)
+{
+	for (size_t i = 0; i < s->old.n; i++)
+		if (!strncmp(s->old.v[i], folder, strlen(folder)))
+			strs_add(&s->kept, s->old.v[i]);
 }
 
 static int refuse_strangers(const struct site *s, const char *dir, const struct strs *old, struct err *e)
@@ -199,6 +242,8 @@ int site_write(struct site *s, const char *dir, struct err *e)
 	struct strs old = {0};
 	if (s->n)
 		qsort(s->v, s->n, sizeof *s->v, by_name);
+	if (s->kept.n)
+		qsort(s->kept.v, s->kept.n, sizeof *s->kept.v, by_string);
 	int rc = file_make_folder(dir, e);
 	if (!rc)
 		rc = read_manifest(dir, &old, e);

@@ -23,6 +23,8 @@ struct site {
 	size_t n, room;
 	size_t in_memory, memory_max; /* bytes; 0: 64 MB */
 	FILE *spill;
+	char *dir; /* after site_open */
+	struct strs old, kept;
 	size_t written, same, removed; /* after site_write */
 };
 /* Takes over bytes. name: NAME or FOLDER/NAME. */
@@ -30,5 +32,13 @@ void site_add(struct site *s, const char *name, struct buf *bytes);
 /* Makes dir when it is not there. ERR_DATA, and nothing is written, when a file of that name is there that is not ours.
  */
 int site_write(struct site *s, const char *dir, struct err *e);
+/* Looks at what an earlier run wrote there, before anything is added. What it cannot read, site_write fails on. */
+void site_open(struct site *s, const char *dir);
+bool site_had(const struct site *s, const char *name);
+/* Does that file of an earlier run begin with the text? false also when it is gone. */
+bool site_begins(const struct site *s, const char *name, const char *text);
+/* Lets it stand as it is, unless one of its name is added. */
+void site_keep(struct site *s, const char *name);
+void site_keep_folder(struct site *s, const char *folder); /* "t/": all in there */
 void site_clear(struct site *s);
 #endif

@@ -74,6 +74,7 @@ static int cmd_dashboard(const struct context *ctx, int argc, char **argv, struc
 		struct dashboard_options o = {.title = w.title};
 		if (w.now)
 			snapshot_set_now(&s, w.now);
+		site_open(&site, w.dir);
 		rc = add_for_machines(&s, w.url, &o, &site, e);
 		if (!rc)
 			rc = dashboard_build(&s, &o, &site, e);

@@ -28,22 +28,22 @@
       const known = new Set(tasks.map(t => t.id + ' ' + t.state));
       tasks = tasks.concat(rows.map(task).filter(t => !known.has(t.id + ' ' + t.state)));
     },
-    archive(days) {
-      const known = new Set(tasks.map(t => t.id));
+    archive(days, pages = []) {
+      const known = new Set(tasks.map(t => t.id)), page = new Set(pages);
       for (const [day, ids] of Object.entries(days)) {
         const at = Date.parse(day + 'T00:00:00Z') / 1000;
         for (const id of ids) {
           if (known.has(id)) continue;
           tasks.push({ id, state: 'archived', status: '', node: '', created: 0, claimed: 0, ended: at, ms: -1, exit: -1, signal: 0, priority: 5, labels: [], group: '',
-            text: '', tries: 0, max: 0, timeout: 0, lease: 0, notBefore: 0, note: '', said: '', page: 0, when: at, wait: null, find: id.toLowerCase(), day });
+            text: '', tries: 0, max: 0, timeout: 0, lease: 0, notBefore: 0, note: '', said: '', page: page.has(id), when: at, wait: null, find: id.toLowerCase(), day });
         }
       }
       archiveLoaded = true;
     },
   };
-  window.dgrid = (kind, rows) => {
+  window.dgrid = (kind, ...rows) => {
     if (!pending.has(kind)) return;
-    arrived[kind](rows);
+    arrived[kind](...rows);
     pending.delete(kind);
     options();
     table();
@@ -345,7 +345,7 @@
   }
   function row(t) {
     const old = t.day && D.file_url && ID.test(t.id) && `${D.file_url}archive/${t.day.replaceAll('-', '/')}/${t.id}.json`;
-    const name = old ? h('a', { href: old, rel: 'noreferrer' }, t.id) : t.page && ID.test(t.id) ? h('a', { href: `t/${t.id}.html` }, t.id) : h('span', { title: `dgrid show ${t.id}` }, t.id);
+    const name = t.page && ID.test(t.id) ? h('a', { href: `t/${t.id}.html` }, t.id) : old ? h('a', { href: old, rel: 'noreferrer' }, t.id) : h('span', { title: `dgrid show ${t.id}` }, t.id);
     return h('tr', { class: t.status === 'orphaned' ? 'orphan' : null },
       h('th', { scope: 'row' }, name, line(t)),
       h('td', {}, badge(t), t.tries > 1 ? h('div', { class: 'small muted' }, `attempt ${t.tries} of ${t.max}`) : null, t.state === 'queued' && t.priority !== 5 ? h('div', { class: 'small muted' }, `priority ${t.priority}`) : null, t.state === 'queued' && t.labels.length ? h('div', {}, labels(t.labels)) : null,
