@@ -22,6 +22,9 @@
 #define KEPT_PAGES 2000 /* of archived tasks: the newest that ever had one */
 #define LIVE_PAGE "<!DOCTYPE html>\n<html lang=\"en\" class=\"no-js\" data-live"
 #define BIG 1000000000000000
+#define AGE_LINE                                                                                                       \
+	"<div class=\"top\"><div id=\"age\" class=\"age\"></div></div>\n<p id=\"age-said\" class=\"hidden\" "          \
+	"role=\"status\"></p>\n"
 
 struct build {
 	const struct snapshot *s;
@@ -36,6 +39,7 @@ struct build {
 	struct strs ended;   /* in the archive by now; their pages are older than that */
 	char *title, *place; /* place: the repository as a reader may see it */
 	struct buf task_page_csp, index_csp;
+	char live[64]; /* what pages that change say of themselves: that they do, and when they were read */
 };
 
 /* ---- JSON ---- */
@@ -216,7 +220,7 @@ static void put_archive_days(struct build *x)
 	}
 	for (size_t i = 0; i < x->rows.n; i++) {
 		const struct row *r = &x->rows.v[i];
-		if (r->ended >= m->start && r->ended < m->start + m->step * (int64_t)m->n)
+		if (!r->cancelled && r->ended >= m->start && r->ended < m->start + m->step * (int64_t)m->n)
 			(r->failed ? failed : done)[(r->ended - m->start) / m->step]++;
 	}
 	for (size_t i = 0; i < m->n; i++)
@@ -225,12 +229,14 @@ static void put_archive_days(struct build *x)
 	free(failed);
 }
 
-static void put_counts(struct buf *b, const struct snapshot *s)
+static void put_counts(struct buf *b, const struct build *x)
 {
+	const struct snapshot *s = x->s;
 	key(b, "counts");
 	buf_adds(b, "{");
 	for (int k = 0; k < TASK_N_STATES; k++)
 		put_int(b, task_state_name((enum task_state)k), (int64_t)s->count[k]);
+	put_int(b, "cancelled", (int64_t)x->rows.cancelled);
 	put_int(b, "archived", snapshot_total(s, "tasks"));
 	put_int(b, "archived_failed", snapshot_total(s, "failed"));
 	buf_adds(b, "}");
@@ -267,7 +273,7 @@ static void put_data(struct buf *b, struct build *x, size_t in_page, bool archiv
 	put_str(b, "feed", x->o->feed, 64);
 	put_int(b, "skew", s->config.max_clock_skew_seconds);
 	put_int(b, "keep", s->config.keep_finished);
-	put_counts(b, s);
+	put_counts(b, x);
 	put_audit(b, &x->audit);
 	put_nodes(b, x);
 	put_schedules(b, &x->agenda);
@@ -368,7 +374,7 @@ static void add_index(struct build *x, size_t in_page, bool archive)
 					  {"FEED", feed.data},
 					  {"MACHINES", machines.data},
 					  {"VERSION", DGRID_VERSION},
-					  {"LIVE", x->s->past ? "" : " data-live"}};
+					  {"LIVE", x->live}};
 	template_fill(&page, "web/index.html", values, sizeof values / sizeof *values);
 	site_add(x->site, "index.html", &page);
 	buf_clear(&title);
@@ -489,7 +495,8 @@ static void put_page(struct build *x, const struct snapshot_task *t, const struc
 					  {"STYLE", template_text("web/style.css")},
 					  {"BASE", template_text("web/base.js")},
 					  {"BODY", body.data},
-					  {"LIVE", runs && !x->s->past ? " data-live" : ""}};
+					  {"AGE", runs && !x->s->past ? AGE_LINE : ""},
+					  {"LIVE", runs ? x->live : ""}};
 	template_fill(&page, "web/task.html", values, sizeof values / sizeof *values);
 	char name[80];
 	page_name(t->id, name);
@@ -540,11 +547,11 @@ static bool had_page(void *ctx, const char *id)
 
 /* ---- all ---- */
 
-static int64_t run_ms(void *ctx, const char *id)
+static struct history_end how_it_ended(void *ctx, const char *id)
 {
 	const struct build *x = ctx;
 	const struct row *r = rows_find(&x->rows, x->s, id);
-	return r ? r->ms : -1;
+	return (struct history_end){.ms = r ? r->ms : -1, .cancelled = r && r->cancelled};
 }
 
 /* The repository's name as anybody may read it: no user, no password, no folder of this machine. */
@@ -590,11 +597,12 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 	if (rc)
 		goto out;
 	rows_pages(&x.rows, s, had_page, &x);
-	history_read(&x.history, s, run_ms, &x);
+	history_read(&x.history, s, how_it_ended, &x);
 	for (size_t i = 0; i < x.rows.n; i++)
 		rows_close(&x.rows, i, history_task(&x.history, s->tasks[x.rows.v[i].task].id).queued_at);
 	put_archive_days(&x);
 	forge_of(&x.forge, s->url);
+	snprintf(x.live, sizeof x.live, "%s data-now=\"%lld\"", s->past ? "" : " data-live", (long long)s->now);
 	x.place = public_place(s->url);
 	x.title = o->title ? xstrdup(o->title) : s->config.title ? xstrdup(s->config.title) : default_title(x.place);
 	template_policy(&x.index_csp, scripts, 3);

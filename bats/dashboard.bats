@@ -310,11 +310,11 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	put "${files[@]}"
 	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
 	[ "$(page 'o["advice"]')" = "[['bad', '40 tasks are queued and no node is there to run them: start one with dgrid worker.']]" ]
-	# Nothing was run in the last hour, so ten seconds a task: 40 in five minutes need 1.3 slots, and there is one.
+	# Nothing was run in the last hour, so ten seconds a task: a batch of 40 is through after 400 s, and nobody needs more slots.
 	put nodes/n.json '{"node_id":"n","status":"active","last_heartbeat":"2026-11-24T11:59:50Z","slots":1,"busy":1}' \
 		tasks/in_progress/lost.json '{"claim":{"node":"gone","claimed_at":"2026-11-24T11:50:00Z"}}'
 	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
-	[ "$(page '[a[1] for a in o["advice"]]')" = "['1 running task is orphaned: any idle node gives it back to the queue, or dgrid heal.', 'The queue waits 12 min at the 95th percentile: add about 1 slot.']" ]
+	[ "$(page '[a[1] for a in o["advice"]]')" = "['1 running task is orphaned: any idle node gives it back to the queue, or dgrid heal.', 'The queue waits 12 min at the 95th percentile; at the present rate it is empty in about 6 min.']" ]
 	[ "$(page '[(t["status"], t["note"]) for t in o["tasks"] if t["state"] == 2]')" = "[('orphaned', 'its node gone is not registered')]" ]
 	[ "$(page 'o["limit"]')" = "" ]
 	tgit clone -q --bare --depth 1 "file://$ORIGIN" "$T/shallow.git"
@@ -322,6 +322,44 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	S=$T/shallow
 	[[ "$(page 'o["limit"]')" == "this copy of the repository holds no older commits" ]]
 	[ "$(page 'sum(o["day"]["done"]), o["day"]["depth"][0] is None')" = "(0, True)" ]
+}
+
+@test "advice: slots are missing where tasks keep coming faster than they are run; one sweep is none of that" {
+	queued() { # TASKS at each of the half hours before NOW
+		rm -rf "$ORIGIN"
+		git init -q --bare -b main "$ORIGIN"
+		python3 - "$ORIGIN" "$@" <<-'PY'
+			import json, subprocess, sys
+			now, n, out = 1795521600, 0, []
+			node = json.dumps({"node_id": "n", "status": "active", "last_heartbeat": "2026-11-24T11:59:50Z", "slots": 1, "busy": 1})
+			for k, many in enumerate(sys.argv[2:]):
+			    at = now - 1800 * (len(sys.argv) - 2 - k) + 60
+			    out.append(f"commit refs/heads/main\ncommitter t <t@e> {at} +0000\ndata 1\nx\nM 100644 inline nodes/n.json\ndata {len(node)}\n{node}\n")
+			    for _ in range(int(many)):
+			        d = json.dumps({"task_id": f"q{n}", "script": "x", "timeout_seconds": 60, "created_at": "2026-11-24T11:48:00Z"})
+			        out.append(f"M 100644 inline tasks/queue/q{n}.json\ndata {len(d)}\n{d}\n")
+			        n += 1
+			subprocess.run(["git", "-C", sys.argv[1], "fast-import", "--quiet"], input="".join(out).encode(), check=True)
+		PY
+		run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
+	}
+	# Ten seconds a task: 450 in half an hour are 2.5 slots' work.
+	queued 450 450 450 450 450 450 450
+	[ "$(page 'o["advice"]')" = "[['scale', 'The queue waits 12 min at the 95th percentile, and tasks keep coming faster than they are run: add about 2 slots.']]" ]
+	queued 0 0 0 0 0 3150 0
+	[ "$(page 'o["advice"]')" = "[['note', 'The queue waits 12 min at the 95th percentile; at the present rate it is empty in about 8 h.']]" ]
+}
+
+@test "a cancelled task has not failed: not in the counts, the days, its node's figures" {
+	for id in c1 c2; do
+		"$DGRID" submit --id "$id" -- true
+		"$DGRID" cancel "$id"
+	done
+	put tasks/failed/f1.json '{"task_id":"f1","script":"x","timeout_seconds":10,"result":{"status":"failed","node":"n","exit_code":1,"finished_at":"2026-11-24T11:00:00Z"}}' \
+		tasks/failed/c3.json '{"task_id":"c3","script":"x","timeout_seconds":10,"result":{"status":"cancelled","node":"n","stdout":"ok\\n","finished_at":"2026-11-24T11:00:00Z"}}' \
+		nodes/n.json '{"node_id":"n","status":"active","last_heartbeat":"2026-11-24T11:59:50Z"}'
+	run -0 "$DGRID" dashboard -o "$S"
+	[ "$(page 'o["counts"]["failed"], o["counts"]["cancelled"], sum(o["day"]["failed"]), o["nodes"][0]["failed"]')" = "(4, 3, 1, 1)" ]
 }
 
 @test "many queued tasks take no page from what failed or runs, and the feed links to pages that are there" {

@@ -54,27 +54,40 @@ static int64_t waited_95(const struct given *x)
 	return p;
 }
 
-/* Slots that are missing: what arrives has to be run, and what waits has to be gone within five minutes. */
+/* Tasks that are queued each second, as in most of the last three hours: one sweep, however large, is none of that. */
+static double steady_arrivals(const struct history *h)
+{
+	int64_t v[6];
+	for (size_t i = 0; i < 6; i++)
+		v[i] = h->day.arrivals[h->day.n - 7 + i]; /* the last half hour is not over */
+	qsort(v, 6, sizeof *v, by_value);
+	return (double)(v[2] + v[3]) / 2 / (double)h->day.step;
+}
+
+/* Slots are missing where tasks keep coming faster than they are run. What only waits for its turn ends by itself. */
 static void advise_slots(struct buf *b, const struct given *x, int64_t slots, int64_t busy)
 {
 	const struct history *h = x->history;
-	char span1[32], text[512];
+	char span1[32], span2[32], text[512];
 	int64_t queued = (int64_t)x->s->count[TASK_QUEUE] - (int64_t)(x->rows->unmatched + x->rows->waiting),
 		waits = waited_95(x);
 	if (waits < h->hour_wait95 / 1000)
 		waits = h->hour_wait95 / 1000;
-	double run = h->hour_run_mean > 0 ? (double)h->hour_run_mean / 1000 : 10;
-	double need = (double)h->arrivals / 3600 * run + (double)(queued > 0 ? queued : 0) * run / 300;
-	int64_t more = (int64_t)(need + 0.999) - slots;
-	if (queued > 0 && waits > 60 && more > 0) {
-		snprintf(text, sizeof text, "The queue waits %s at the 95th percentile: add about %lld slot%s.",
+	double run = h->hour_run_mean > 0 ? (double)h->hour_run_mean / 1000 : 10, coming = steady_arrivals(h),
+	       rate = (double)slots / run - coming;
+	if (queued <= 0 || waits <= 60)
+		return;
+	if (coming * run > (double)slots) {
+		int64_t more = (int64_t)(coming * run - (double)slots + 0.999);
+		snprintf(text, sizeof text,
+			 "The queue waits %s at the 95th percentile, and tasks keep coming faster than they are run: "
+			 "add about %lld slot%s.",
 			 span(waits, span1), (long long)more, more == 1 ? "" : "s");
 		advise(b, "scale", text);
-	} else if (queued > 0 && waits > 60 && busy >= slots) {
+	} else if (slots && busy >= slots && rate > 0) {
 		snprintf(text, sizeof text,
-			 "The queue waits %s at the 95th percentile, but at the present rate it is empty within five "
-			 "minutes.",
-			 span(waits, span1));
+			 "The queue waits %s at the 95th percentile; at the present rate it is empty in about %s.",
+			 span(waits, span1), span((int64_t)((double)queued / rate), span2));
 		advise(b, "note", text);
 	}
 }

@@ -32,7 +32,7 @@ struct walk {
 	struct history *h;
 	struct history_private *p;
 	const struct snapshot *s;
-	int64_t (*run_ms)(void *ctx, const char *id);
+	struct history_end (*end)(void *ctx, const char *id);
 	void *ctx;
 	bool shallow, boundary; /* boundary: this commit's parents are not here, so it seems to add everything */
 	bool in_commit, reached_root;
@@ -198,12 +198,14 @@ static void entered(struct walk *w, const char *id, enum task_state state)
 {
 	struct moves *m = moves_of(w->p, id);
 	if (state == TASK_COMPLETED || state == TASK_FAILED) {
-		count_end(&w->h->day, w->at, state == TASK_FAILED);
-		count_end(&w->h->month, w->at, state == TASK_FAILED);
+		if (m->ended || state != TASK_FAILED || !w->end(w->ctx, id).cancelled) {
+			count_end(&w->h->day, w->at, state == TASK_FAILED);
+			count_end(&w->h->month, w->at, state == TASK_FAILED);
+		}
 		m->ended_at = w->at;
 		m->ended = m->ended ? m->ended : w->p->n_commits;
 	} else if (state == TASK_IN_PROGRESS) {
-		int64_t ms = m->ended_at && !m->seen_end ? w->run_ms(w->ctx, id) : -1;
+		int64_t ms = m->ended_at && !m->seen_end ? w->end(w->ctx, id).ms : -1;
 		if (m->ended_at)
 			add_sample(w, m->ended_at, ms >= 0 ? ms : (m->ended_at - w->at) * 1000, true);
 		m->seen_end = m->seen_end || m->ended_at;
@@ -216,8 +218,9 @@ static void entered(struct walk *w, const char *id, enum task_state state)
 		m->claimed_at = m->ended_at = 0;
 		m->queued_at = m->queued ? m->queued_at : w->at;
 		m->queued = m->queued ? m->queued : w->p->n_commits;
-		if (w->at > w->now - 3600)
-			w->h->arrivals++;
+		long half_hour = bucket_of(&w->h->day, w->at);
+		if (half_hour >= 0)
+			w->h->day.arrivals[half_hour]++;
 	}
 }
 
@@ -270,11 +273,11 @@ static void start_range(struct history_range *r, int64_t now, int64_t step, size
 	r->step = step;
 	r->n = n;
 	r->start = end - step * (int64_t)n;
-	int64_t **all[] = {&r->depth, &r->done, &r->failed, &r->wait50, &r->wait95, &r->run50, &r->run95};
+	int64_t **all[] = {&r->depth, &r->done, &r->failed, &r->arrivals, &r->wait50, &r->wait95, &r->run50, &r->run95};
 	for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
 		*all[k] = xcalloc(n, sizeof **all[k]);
 		for (size_t i = 0; i < n; i++)
-			(*all[k])[i] = k == 1 || k == 2 ? 0 : -1;
+			(*all[k])[i] = k >= 1 && k <= 3 ? 0 : -1;
 	}
 }
 
@@ -325,7 +328,8 @@ static void finish_depth(struct walk *w, int64_t since)
 		h->limit = "this copy of the repository holds no older commits";
 }
 
-void history_read(struct history *h, const struct snapshot *s, int64_t (*run_ms)(void *ctx, const char *id), void *ctx)
+void history_read(struct history *h, const struct snapshot *s, struct history_end (*end)(void *ctx, const char *id),
+		  void *ctx)
 {
 	*h = (struct history){.private = xcalloc(1, sizeof *h->private), .hour_wait95 = -1, .hour_run_mean = -1};
 	struct history_private *p = h->private;
@@ -333,7 +337,7 @@ void history_read(struct history *h, const struct snapshot *s, int64_t (*run_ms)
 	start_range(&h->month, s->now, DAY, HISTORY_DAYS);
 	p->day = xcalloc(h->day.n, sizeof *p->day);
 	p->month = xcalloc(h->month.n, sizeof *p->month);
-	struct walk w = {.h = h, .p = p, .s = s, .run_ms = run_ms, .ctx = ctx, .now = s->now, .at = s->now};
+	struct walk w = {.h = h, .p = p, .s = s, .end = end, .ctx = ctx, .now = s->now, .at = s->now};
 	w.day = h->day.n;
 	w.month = h->month.n;
 	w.depth = (int64_t)s->count[TASK_QUEUE];
@@ -410,7 +414,7 @@ static void clear_buckets(struct bucket *b, size_t n)
 
 static void clear_range(struct history_range *r)
 {
-	int64_t *all[] = {r->depth, r->done, r->failed, r->wait50, r->wait95, r->run50, r->run95};
+	int64_t *all[] = {r->depth, r->done, r->failed, r->arrivals, r->wait50, r->wait95, r->run50, r->run95};
 	for (size_t k = 0; k < sizeof all / sizeof *all; k++)
 		free(all[k]);
 }

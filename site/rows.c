@@ -261,7 +261,9 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 			    .created = row_time(doc, "created_at"),
 			    .ended = row_time(result, "finished_at"),
 			    .ms = number(result, "duration_ms", -1),
-			    .failed = t->state == TASK_FAILED};
+			    .cancelled = t->state == TASK_FAILED && status && !strcmp(status, "cancelled")};
+	row->failed = t->state == TASK_FAILED && !row->cancelled;
+	x->r->cancelled += row->cancelled;
 	int64_t claimed = last_claim(doc);
 	row->when = row->ended ? row->ended : claimed > row->created ? claimed : row->created;
 	if (t->state == TASK_IN_PROGRESS)
@@ -289,7 +291,7 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 		match_labels(x, doc);
 	snprintf(row->node, sizeof row->node, "%.*s", (int)markup_cut(node ? node : "", node ? strlen(node) : 0, 64),
 		 node ? node : "");
-	if (t->state == TASK_COMPLETED || t->state == TASK_FAILED)
+	if (t->state == TASK_COMPLETED || row->failed)
 		count_for_node(x, row);
 	take_events(x, t->id, doc);
 	take_needs(x, t->id, doc);
@@ -355,10 +357,10 @@ static const size_t pages_up_to[ROWS_PASSES] = {ROWS_PAGES / 2, ROWS_PAGES * 4 /
 static int page_pass(const struct snapshot *s, const struct row *row)
 {
 	enum task_state state = s->tasks[row->task].state;
-	return row->failed || row->orphan  ? PASS_TROUBLE
-	       : state == TASK_IN_PROGRESS ? PASS_RUNNING
-	       : state == TASK_COMPLETED   ? PASS_ENDED
-					   : PASS_QUEUED;
+	return row->failed || row->orphan			 ? PASS_TROUBLE
+	       : state == TASK_IN_PROGRESS			 ? PASS_RUNNING
+	       : state == TASK_COMPLETED || state == TASK_FAILED ? PASS_ENDED
+								 : PASS_QUEUED;
 }
 
 int rows_read(struct rows *r, const struct snapshot *s, struct err *e)

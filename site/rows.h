@@ -7,12 +7,12 @@
 #include "store/snapshot.h"
 
 struct row {
-	size_t task;		    /* index in the snapshot's tasks */
-	int64_t when;		    /* the newest of its times, UTC seconds; 0: it has none */
-	int64_t created, ended, ms; /* UTC seconds, 0: unknown; how long it ran, -1: unknown */
-	bool orphan, failed;
-	bool waiting; /* for other tasks to end */
-	bool page;    /* has a page of its own */
+	size_t task;			/* index in the snapshot's tasks */
+	int64_t when;			/* the newest of its times, UTC seconds; 0: it has none */
+	int64_t created, ended, ms;	/* UTC seconds, 0: unknown; how long it ran, -1: unknown */
+	bool orphan, failed, cancelled; /* a cancelled one has not failed */
+	bool waiting;			/* for other tasks to end */
+	bool page;			/* has a page of its own */
 	char node[65];
 	struct buf json; /* an array, whole after rows_close */
 };
@@ -28,13 +28,14 @@ struct rows {
 	size_t n_events;
 	struct row **by_id;
 	int64_t *done, *failed; /* a node: finished tasks on the branch that it ran */
-	size_t waiting;		/* queued tasks that wait for others */
-	size_t unmatched;	/* queued tasks with labels that no live node carries */
-	char missing[160];	/* the labels of one of them */
-	size_t short_of;	/* queued tasks that the nodes there are cannot decide by their quorum */
-	size_t nodes_missing;	/* so many more nodes the neediest of them needs, at best */
-	struct json *behind;	/* who waits for whom: {ID: [ID, ...]} */
-	struct json *outliers;	/* how often each node was one: {NODE: times} */
+	size_t cancelled;
+	size_t waiting;	       /* queued tasks that wait for others */
+	size_t unmatched;      /* queued tasks with labels that no live node carries */
+	char missing[160];     /* the labels of one of them */
+	size_t short_of;       /* queued tasks that the nodes there are cannot decide by their quorum */
+	size_t nodes_missing;  /* so many more nodes the neediest of them needs, at best */
+	struct json *behind;   /* who waits for whom: {ID: [ID, ...]} */
+	struct json *outliers; /* how often each node was one: {NODE: times} */
 };
 #define ROWS_EVENTS 50
 #define ROWS_PAGES 500 /* the newest that get pages */

@@ -1,13 +1,13 @@
 'use strict';
 /* The grid on one page. Everything shown comes from the JSON in the page (and from data/*.js, which call dgrid()). */
 (() => {
-  const { h, put, now, span, ago, stamp, timeEl, runBar } = base;
-  const D = JSON.parse(document.getElementById('data').textContent);
+  const { h, put, clock, span, stamp, timeEl, runBar } = base;
+  let D = JSON.parse(document.getElementById('data').textContent);
   const $ = id => document.getElementById(id);
   const plural = (n, one, many) => `${n.toLocaleString('en')} ${n === 1 ? one : many || one + 's'}`;
-  const clock = () => D.past ? D.now : Math.max(D.now, now());
-  const STATES = [...D.states, 'archived'];
-  const STATUSES = new Set(['success', 'failed', 'timeout', 'oom', 'cancelled', 'lost', 'invalid', 'orphaned', 'disputed', 'unstartable', 'expired']);
+  const STATES = [...D.states, 'archived', 'cancelled'];
+  /* How a task failed, beside "failed" itself. */
+  const STATUSES = ['timeout', 'oom', 'lost', 'skipped', 'expired', 'unstartable', 'disputed', 'invalid'];
   const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
   /* ---- the data ---- */
@@ -15,14 +15,14 @@
   function task(a) {
     const t = {};
     for (let i = 0; i < D.columns.length; i++) t[D.columns[i]] = a[i];
-    t.state = STATES[t.state];
+    t.state = t.status === 'cancelled' && STATES[t.state] === 'failed' ? 'cancelled' : STATES[t.state];
     t.when = t.ended || t.claimed || t.queued || t.created || 0;
     t.since = t.queued || t.created;
     t.wait = t.claimed && t.since ? Math.max(0, t.claimed - t.since) : null;
     t.find = `${t.id} ${t.node} ${t.text} ${t.note} ${t.status} ${ending(t)} ${t.said} ${t.group} ${t.labels.join(' ')}`.toLowerCase();
     return t;
   }
-  let tasks = D.tasks.map(task), pending = new Map(), archiveLoaded = false;
+  let tasks = D.tasks.map(task), pending = new Map(), archiveLoaded = false, version = 0;
   const arrived = {
     tasks(rows) {
       const known = new Set(tasks.map(t => t.id + ' ' + t.state));
@@ -45,9 +45,29 @@
     if (!pending.has(kind)) return;
     arrived[kind](...rows);
     pending.delete(kind);
+    version++;
     options();
     table();
   };
+  /* What the page is read anew for; all of it has come before any of it is shown. */
+  base.onRefresh(async doc => {
+    const next = JSON.parse(doc.getElementById('data').textContent), got = [];
+    if (next.commit === D.commit && next.now === D.now && !pending.size) return null;
+    for (const kind of [next.more ? 'tasks' : '', archiveLoaded && next.archive ? 'archive' : '']) {
+      if (!kind) continue;
+      const text = await base.grab(`data/${kind}.js?${next.commit.slice(0, 16)}`);
+      got.push([kind, JSON.parse(`[${text.slice(text.indexOf(',') + 1, text.lastIndexOf(')'))}]`)]);
+    }
+    return () => {
+      D = next;
+      tasks = D.tasks.map(task);
+      pending.clear();
+      archiveLoaded = false;
+      for (const [kind, args] of got) arrived[kind](...args);
+      version++;
+      all();
+    };
+  });
   /* A page opened from a folder may not fetch, but it may load a script. */
   function load(kind) {
     if (pending.has(kind)) return;
@@ -70,26 +90,17 @@
     return h('span', { class: 'badge audit ' + (bad ? 'a-bad' : a.branch === 'on' ? 'a-good' : 'a-unsure'), id: 'audit' }, 'audited to ', oid, ', ',
       a.violations ? plural(a.violations, 'violation') : 'no violations', ', ', timeEl(a.at, true), more ? `; ${more}` : '');
   }
-  let level = '';
+  const oid = () => D.commit_url ? h('a', { href: D.commit_url + D.commit, class: 'oid', rel: 'noreferrer' }, D.commit.slice(0, 10)) : h('code', { class: 'oid' }, D.commit.slice(0, 10));
+  base.showAge(() => [h('span', { id: 'age-more' })]);
   function age() {
     const box = $('age');
-    const oid = D.commit_url ? h('a', { href: D.commit_url + D.commit, class: 'oid', rel: 'noreferrer' }, D.commit.slice(0, 10)) : h('code', { class: 'oid' }, D.commit.slice(0, 10));
     if (D.past) {
-      if (!box.firstChild) put(box, h('span', { class: 'dot' }), h('strong', {}, 'The grid as it was at ', timeEl(D.now)), h('span', {}, 'ledger at ', oid));
+      put(box, h('span', { class: 'dot' }), h('strong', {}, 'The grid as it was at ', timeEl(D.now)), h('span', {}, 'ledger at ', oid()));
       box.className = 'age past';
       return;
     }
-    const s = now() - D.now, is = s > 3600 ? 'old' : s > 600 ? 'stale' : 'fresh';
-    const text = s > 600 ? `This is ${ago(D.now).replace(' ago', '')} old` : `Read ${ago(D.now)}`;
-    if (!box.firstChild)
-      put(box, h('span', { class: 'dot' }), h('strong', { id: 'age-text' }), h('span', {}, 'ledger at ', oid),
-        h('span', { class: 'muted' }, 'last commit ', timeEl(D.committed_at, true)), audited());
-    const strong = $('age-text');
-    if (strong.textContent !== text) strong.textContent = text;
-    if (is === level) return;
-    level = is;
-    box.className = 'age ' + is;
-    if (is !== 'fresh') $('age-said').textContent = `The data is ${is === 'old' ? 'more than an hour' : 'more than ten minutes'} old: whatever writes this page may have stopped.`;
+    base.age();
+    put($('age-more'), h('span', {}, 'ledger at ', oid()), h('span', { class: 'muted' }, 'last commit ', timeEl(D.committed_at, true)), audited());
   }
 
   /* ---- tiles ---- */
@@ -97,17 +108,19 @@
   const alive = n => n.state !== 'left' && n.state !== 'silent';
   function tiles() {
     const living = D.nodes.filter(alive), slots = sum(living.map(n => n.slots)), busy = sum(living.map(n => n.busy)), paused = living.filter(n => n.state === 'paused').length;
-    const done = sum(D.day.done), failed = sum(D.day.failed), orphans = tasks.filter(t => t.status === 'orphaned').length, claimed = tasks.filter(t => t.status === 'claimed').length;
+    const orphans = tasks.filter(t => t.status === 'orphaned').length, claimed = tasks.filter(t => t.status === 'claimed').length;
     const oldest = tasks.filter(t => t.state === 'queued' && t.since).reduce((m, t) => Math.min(m, t.since), Infinity);
-    const one = (name, value, more, href, kind) => h('li', {}, h('a', { class: 'tile ' + (kind || ''), href },
+    const { queue, in_progress, completed, cancelled } = D.counts, failed = D.counts.failed - cancelled, ended = completed + failed;
+    const one = (name, value, more, to, kind) => h('li', {}, link(to, { class: 'tile ' + (kind || ''), 'data-key': name },
       h('span', { class: 'tname' }, name), h('span', { class: 'tvalue' }, value.toLocaleString('en')), h('span', { class: 'tmore' }, more)));
+    const state = s => ({ state: s, status: '' });
     put($('tiles'),
       one('Nodes alive', living.length, D.nodes.length ? `of ${D.node_count.toLocaleString('en')}; ${paused ? `${paused} paused; ` : ''}${busy} of ${plural(slots, 'slot')} busy` : 'none has joined yet', '#h-nodes', living.length ? '' : 'quiet'),
-      one('Queued', D.counts.queue, Number.isFinite(oldest) ? `the oldest waits ${span(clock() - oldest)}` : D.counts.unapproved ? `${D.counts.unapproved} to be approved` : 'nothing waits', '#state=queued', D.counts.queue ? 'is-queued' : 'quiet'),
-      one('Running', D.counts.in_progress - claimed, orphans ? plural(orphans, 'orphan') : claimed ? `${claimed.toLocaleString('en')} more wait for a slot` : D.counts.in_progress ? 'at this moment' : 'nothing runs', orphans ? '#state=orphaned' : '#state=running', !D.counts.in_progress ? 'quiet' : orphans === D.counts.in_progress ? 'is-bad' : 'is-running'),
-      one('Completed', D.counts.completed, `${done.toLocaleString('en')} in 24 h`, '#state=completed', D.counts.completed ? 'is-good' : 'quiet'),
-      one('Failed', D.counts.failed, done + failed ? `${Math.round(done / (done + failed) * 1000) / 10} % success in 24 h` : 'none ended in 24 h', '#state=failed', D.counts.failed ? 'is-bad' : 'quiet'),
-      one('Archived', D.counts.archived, D.counts.archived ? plural(D.counts.archived_failed, 'failure') + ' among them' : `the branch keeps ${D.keep.toLocaleString('en')}`, '#state=archived', 'quiet'));
+      one('Queued', queue, Number.isFinite(oldest) ? [`the oldest waits ${span(clock() - oldest)} `, h('span', { class: 'asof' })] : D.counts.unapproved ? `${D.counts.unapproved} to be approved` : 'nothing waits', state('queued'), queue ? 'is-queued' : 'quiet'),
+      one('Running', in_progress - claimed, orphans ? plural(orphans, 'orphan') : claimed ? `${claimed.toLocaleString('en')} more wait for a slot` : in_progress ? 'at this moment' : 'nothing runs', state(orphans ? 'orphaned' : 'running'), !in_progress ? 'quiet' : orphans === in_progress ? 'is-bad' : 'is-running'),
+      one('Completed', completed, ended ? `of ${plural(ended, 'task')} that ended and are kept` : 'none is kept', state('completed'), completed ? 'is-good' : 'quiet'),
+      one('Failed', failed, `${ended ? `${Math.round(failed / ended * 1000) / 10} % of these` : 'none is kept'}${cancelled ? `; ${cancelled} cancelled besides` : ''}`, state('failed'), failed ? 'is-bad' : 'quiet'),
+      one('Archived', D.counts.archived, D.counts.archived ? plural(D.counts.archived_failed, 'failure') + ' among them' : `the branch keeps ${D.keep.toLocaleString('en')}`, state('archived'), 'quiet'));
   }
   function advice() {
     put($('advice'), D.advice.map(([kind, text]) => h('li', { class: kind === 'bad' ? 'bad' : kind === 'scale' ? 'scale' : 'note' }, text)));
@@ -182,7 +195,7 @@
       h('caption', { class: 'hidden' }, 'Nodes of this grid'),
       h('thead', {}, h('tr', {}, head('id', 'Node'), head('state', 'State'), head('seen', 'Last sign of life'), head('slots', 'Slots'), head('engine', 'Engine', 'wide'), h('th', { scope: 'col', class: 'wide' }, 'Labels'), head('done', 'Done', 'num'), head('failed', 'Failed', 'num'), h('th', { scope: 'col', class: 'wide' }, 'Share of the work'))),
       h('tbody', {}, list.map(n => h('tr', {},
-        h('th', { scope: 'row' }, h('a', { href: `#node=${encodeURIComponent(n.id)}` }, n.id), h('div', { class: 'muted small wide' }, [n.offer || (n.cpus ? plural(n.cpus, 'processor') : ''), !n.offer && n.memory ? `${Math.round(n.memory / 102.4) / 10} GB` : '', n.os && n.arch ? `${n.os} ${n.arch}` : ''].filter(Boolean).join(', '))),
+        h('th', { scope: 'row' }, link({ node: n.id }, {}, n.id), h('div', { class: 'muted small wide' }, [n.offer || (n.cpus ? plural(n.cpus, 'processor') : ''), !n.offer && n.memory ? `${Math.round(n.memory / 102.4) / 10} GB` : '', n.os && n.arch ? `${n.os} ${n.arch}` : ''].filter(Boolean).join(', '))),
         h('td', {}, h('span', { class: `badge n-${n.state}` }, nodeWord[n.state]), n.trouble ? h('div', { class: 'small bad-text' }, n.trouble) : null, n.drained ? h('div', { class: 'small muted' }, n.drained) : null),
         h('td', {}, n.seen ? timeEl(n.seen, true) : 'never'),
         h('td', {}, slots(n)),
@@ -193,7 +206,7 @@
         h('td', { class: 'wide' }, share(n.branch / work))))))),
       D.node_count > D.nodes.length ? h('p', { class: 'muted small' }, `And ${plural(D.node_count - D.nodes.length, 'more node')} that left or fell silent: dgrid nodes lists all.`) : null);
   }
-  const labels = list => list.length ? list.map(l => h('a', { class: 'label', href: `#label=${encodeURIComponent(l)}` }, l)).flatMap(x => [x, ' ']) : h('span', { class: 'muted' }, '–');
+  const labels = list => list.length ? list.map(l => link({ label: l }, { class: 'label' }, l)).flatMap(x => [x, ' ']) : h('span', { class: 'muted' }, '–');
   function slots(n) {
     const total = Math.max(0, Math.min(n.slots, 24));
     const dots = n.slots > 0 && n.slots <= 24
@@ -224,8 +237,9 @@
   }
 
   /* ---- tasks: what is shown stands in the address ---- */
-  const DEFAULTS = { q: '', state: '', node: '', label: '', group: '', time: '', sort: 'when', dir: 'desc', page: '1', size: '25', range: '24h' };
-  const TIMES = { '': Infinity, '1h': 3600, '24h': 86400, '7d': 604800, '30d': 2592000 };
+  const NONE = { q: '', state: '', status: '', node: '', label: '', group: '', time: '', from: '', to: '' };
+  const DEFAULTS = { ...NONE, sort: 'when', dir: 'desc', page: '1', size: '25', range: '24h' };
+  const TIMES = { '': 0, '1h': 3600, '24h': 86400, '7d': 604800, '30d': 2592000, night: 0, yesterday: 0, range: 0 };
   let view = { ...DEFAULTS };
   function readUrl() {
     const text = location.hash.slice(1), p = new URLSearchParams(text.includes('=') ? text : '');
@@ -237,6 +251,8 @@
     if (!['25', '50', '100', '500'].includes(view.size)) view.size = '25';
     if (!/^[1-9][0-9]{0,6}$/.test(view.page)) view.page = '1';
     if (view.range !== '30d') view.range = '24h';
+    for (const k of ['from', 'to']) if (!/^[0-9]{1,11}$/.test(view[k])) view[k] = '';
+    view.status = view.status.split(',').filter(s => STATUSES.includes(s)).join(',');
     view.state = view.state.split(',').filter(s => STATES.includes(s) || s === 'orphaned').join(',');
   }
   function url(changes) {
@@ -248,8 +264,27 @@
     const next = url({ page: '1', ...changes });
     view = { ...view, page: '1', ...changes };
     if (keep) history.replaceState(null, '', next); else history.pushState(null, '', next);
+    moved();
     showFilters();
     table();
+  }
+  /* A link to the view with these changes, which follows the view; or to a place on the page. */
+  const link = (to, attrs, ...text) => typeof to === 'string' ? h('a', { href: to, ...attrs }, ...text)
+    : h('a', { href: url({ page: '1', ...to }), 'data-view': JSON.stringify({ page: '1', ...to }), ...attrs }, ...text);
+  function moved() {
+    base.keepView();
+    document.querySelectorAll('a[data-view]').forEach(a => a.setAttribute('href', url(JSON.parse(a.dataset.view))));
+  }
+  /* From and to, in seconds; a night is from 18:00 to 8:00 in the zone that is shown. */
+  function times() {
+    const at = clock(), day = t => base.fromInput(base.toInput(t).slice(0, 10) + 'T00:00');
+    if (view.time === 'night') {
+      const from = day(at - 18 * 3600) + 18 * 3600;
+      return [from, from + 14 * 3600];
+    }
+    if (view.time === 'yesterday') return [day(day(at) - 43200), Infinity];
+    if (view.time === 'range') return [Number(view.from), Number(view.to) || Infinity];
+    return [TIMES[view.time] ? at - TIMES[view.time] : -Infinity, Infinity];
   }
   const COLUMNS = {
     id: t => t.id.toLowerCase(), state: t => STATES.indexOf(t.state) * 10 + (t.status === 'orphaned' ? 1 : 0), node: t => t.node.toLowerCase(),
@@ -257,33 +292,51 @@
     run: t => t.ms >= 0 ? t.ms / 1000 : t.state === 'running' && t.claimed ? clock() - t.claimed : -1,
     when: t => t.state === 'running' ? 1e12 + t.when : t.when,
   };
-  function matching() {
-    const states = view.state ? new Set(view.state.split(',')) : null, since = clock() - TIMES[view.time];
-    const words = view.q.toLowerCase().split(/\s+/).filter(Boolean);
-    return tasks.filter(t => (!states || states.has(t.state) || (states.has('orphaned') && t.status === 'orphaned')) &&
-      (!view.node || t.node === view.node) && (!view.label || t.labels.includes(view.label)) && (!view.group || t.group === view.group) &&
-      (TIMES[view.time] === Infinity || t.when >= since) && words.every(w => t.find.includes(w)));
-  }
-  function sorted(list) {
+  /* All of them in the order that is asked for; made anew only when that or the tasks are others. */
+  let order = [], orderOf = '';
+  function sorted() {
+    const want = `${view.sort} ${view.dir} ${version}`;
+    if (want === orderOf) return order;
     const key = COLUMNS[view.sort], d = view.dir === 'asc' ? 1 : -1;
-    return list.map(t => [key(t), t]).sort((a, b) => a[0] < b[0] ? -d : a[0] > b[0] ? d : a[1].id < b[1].id ? -1 : 1).map(x => x[1]);
+    orderOf = want;
+    return order = tasks.map(t => [key(t), t]).sort((a, b) => a[0] < b[0] ? -d : a[0] > b[0] ? d : a[1].id < b[1].id ? -1 : 1).map(x => x[1]);
+  }
+  /* Those that the filters leave, and how many there would be with each state and each status. */
+  function matching() {
+    const states = view.state ? new Set(view.state.split(',')) : null, statuses = view.status ? new Set(view.status.split(',')) : null;
+    const words = view.q.toLowerCase().split(/\s+/).filter(Boolean), [from, to] = times(), list = [], n = {};
+    const { node, label, group } = view;
+    const says = t => { for (const w of words) if (!t.find.includes(w)) return false; return true; };
+    for (const t of sorted()) {
+      if ((node && t.node !== node) || (label && !t.labels.includes(label)) || (group && t.group !== group) || t.when < from || t.when > to || !says(t)) continue;
+      const state = !states || states.has(t.state) || (t.status === 'orphaned' && states.has('orphaned')), status = !statuses || statuses.has(t.status);
+      if (status) {
+        n[t.state] = (n[t.state] || 0) + 1;
+        if (t.status === 'orphaned') n.orphaned = (n.orphaned || 0) + 1;
+      }
+      if (state && t.state === 'failed') n['=' + t.status] = (n['=' + t.status] || 0) + 1;
+      if (state && status) list.push(t);
+    }
+    return [list, n];
   }
 
   /* ---- filters ---- */
   function filters() {
     const select = (id, label) => h('label', {}, label, h('select', { id: 'f-' + id, onchange() { change({ [id]: this.value }); } }));
+    const date = (id, label) => h('label', {}, label, h('input', { id: 'f-' + id, type: 'datetime-local', onchange() { change({ [id]: String(base.fromInput(this.value) || '') }); } }));
+    const chips = (key, legend, values) => h('fieldset', { class: 'chips' }, h('legend', { class: 'hidden' }, legend), values.map(s =>
+      h('label', { class: 'chip' }, h('input', { type: 'checkbox', value: s, 'data-of': key, onchange() {
+        const set = new Set(view[key].split(',').filter(Boolean));
+        if (this.checked) set.add(s); else set.delete(s);
+        change({ [key]: [...set].join(',') });
+      } }), h('span', { class: 'chip-text' }, s, ' ', h('span', { class: 'n' })))));
     const form = $('filters');
     form.addEventListener('submit', ev => ev.preventDefault());
     put(form,
       h('label', { class: 'grow' }, 'Search', h('input', { id: 'f-q', type: 'search', placeholder: 'id, node, description, reason, output', autocomplete: 'off', spellcheck: 'false', maxlength: 200, oninput() { change({ q: this.value }, true); } })),
-      select('node', 'Node'), select('label', 'Label'), select('group', 'Group'), select('time', 'Time'),
-      h('button', { type: 'button', id: 'f-clear', onclick() { change({ q: '', state: '', node: '', label: '', group: '', time: '' }); $('f-q').focus(); } }, 'Clear'),
-      h('fieldset', { class: 'chips' }, h('legend', { class: 'hidden' }, 'States'), ['running', 'queued', 'completed', 'failed', 'orphaned', 'unapproved', 'archived'].map(s =>
-        h('label', { class: 'chip' }, h('input', { type: 'checkbox', value: s, onchange() {
-          const set = new Set(view.state.split(',').filter(Boolean));
-          if (this.checked) set.add(s); else set.delete(s);
-          change({ state: [...set].join(',') });
-        } }), h('span', { class: 'chip-text' }, s, ' ', h('span', { class: 'n' }))))));
+      select('node', 'Node'), select('label', 'Label'), select('group', 'Group'), select('time', 'Time'), date('from', 'From'), date('to', 'To'),
+      h('button', { type: 'button', id: 'f-clear', onclick() { change(NONE); $('f-q').focus(); } }, 'Clear'),
+      chips('state', 'States', ['running', 'queued', 'completed', 'failed', 'cancelled', 'orphaned', 'unapproved', 'archived']), chips('status', 'How they failed', STATUSES));
     options();
   }
   function fillSelect(el, values, chosen, any) {
@@ -298,17 +351,18 @@
     const groups = uniq(tasks.map(t => t.group));
     fillSelect($('f-group'), groups.map(v => [v, v]), view.group, 'any');
     $('f-group').parentElement.hidden = !groups.length && !view.group;
-    fillSelect($('f-time'), [['1h', 'last hour'], ['24h', 'last 24 hours'], ['7d', 'last 7 days'], ['30d', 'last 30 days']], view.time, 'any');
-    const n = {};
-    for (const t of tasks) {
-      n[t.state] = (n[t.state] || 0) + 1;
-      if (t.status === 'orphaned') n.orphaned = (n.orphaned || 0) + 1;
-    }
-    for (const [k, s] of [['queued', 'queue'], ['running', 'in_progress'], ['completed', 'completed'], ['failed', 'failed'], ['unapproved', 'unapproved'], ['archived', 'archived']]) n[k] = D.counts[s];
+    fillSelect($('f-time'), [['1h', 'last hour'], ['night', 'last night'], ['24h', 'last 24 hours'], ['yesterday', 'since yesterday'], ['7d', 'last 7 days'], ['30d', 'last 30 days'], ['range', 'from … to …']], view.time, 'any');
+  }
+  /* As many as there would be; what is not loaded yet is known by its number alone. */
+  function counts(n) {
+    const filtered = view.q || view.status || view.node || view.label || view.group || view.time;
+    if (!filtered && pending.size) for (const [k, s] of [['queued', 'queue'], ['running', 'in_progress'], ['completed', 'completed'], ['unapproved', 'unapproved']]) n[k] = D.counts[s];
+    if (!filtered && pending.size) n.failed = D.counts.failed - D.counts.cancelled;
+    if (!filtered && !archiveLoaded) n.archived = D.counts.archived;
     document.querySelectorAll('.chip').forEach(c => {
-      const s = c.querySelector('input').value;
-      c.hidden = !n[s] && s !== 'running' && s !== 'queued' && s !== 'completed' && s !== 'failed';
-      c.querySelector('.n').textContent = (n[s] || 0).toLocaleString('en');
+      const box = c.querySelector('input'), s = box.value, count = n[box.dataset.of === 'status' ? '=' + s : s] || 0;
+      c.hidden = !count && !box.checked && (box.dataset.of === 'status' || !['running', 'queued', 'completed', 'failed'].includes(s)) && !(s === 'archived' && D.counts.archived);
+      c.querySelector('.n').textContent = count.toLocaleString('en');
     });
   }
   function showFilters() {
@@ -318,24 +372,27 @@
       if (view[k] && ![...el.options].some(o => o.value === view[k])) el.append(h('option', { value: view[k] }, view[k]));
       el.value = view[k];
     }
-    const set = new Set(view.state.split(','));
-    document.querySelectorAll('.chip input').forEach(c => { c.checked = set.has(c.value); if (c.checked) c.closest('.chip').hidden = false; });
-    $('f-clear').hidden = !(view.q || view.state || view.node || view.label || view.group || view.time);
+    for (const k of ['from', 'to']) {
+      $('f-' + k).parentElement.hidden = view.time !== 'range';
+      $('f-' + k).value = base.toInput(Number(view[k]));
+    }
+    document.querySelectorAll('.chip input').forEach(c => { c.checked = view[c.dataset.of].split(',').includes(c.value); });
+    $('f-clear').hidden = !Object.keys(NONE).some(k => view[k]);
     document.querySelectorAll('#range button').forEach(b => b.setAttribute('aria-pressed', b.dataset.value === view.range));
   }
 
   /* ---- the table ---- */
   function badge(t) {
     const main = t.status === 'orphaned' ? ['orphaned', 's-orphaned'] : t.status === 'claimed' ? ['claimed', 's-queued'] : [t.state, 's-' + t.state];
-    const more = t.state === 'failed' && t.status && t.status !== 'failed' ? h('span', { class: 'badge s-' + (STATUSES.has(t.status) ? t.status : 'other') }, t.status) : null;
+    const more = t.state === 'failed' && t.status && t.status !== 'failed' ? h('span', { class: 'badge s-' + (STATUSES.includes(t.status) ? t.status : 'other') }, t.status) : null;
     return [h('span', { class: 'badge ' + main[1] }, main[0]), more ? ' ' : null, more];
   }
   function line(t) {
-    if (t.status === 'orphaned' || (t.state === 'failed' && t.status !== 'cancelled')) return h('div', { class: 'small bad-text' }, [ending(t), t.note || t.said || t.text].filter(Boolean).join(': '));
+    if (t.status === 'orphaned' || t.state === 'failed') return h('div', { class: 'small bad-text' }, [ending(t), t.note || t.said || t.text].filter(Boolean).join(': '));
     return h('div', { class: 'small muted' }, t.text || t.note || t.said);
   }
   function run(t) {
-    if (t.state === 'running' && t.status !== 'claimed' && t.claimed) return h('div', { class: 'run', 'data-claimed': t.claimed, 'data-timeout': t.timeout, 'data-lease': t.lease, 'data-at': D.past ? D.now : 0 }, runBar(t.claimed, t.timeout, t.lease, D.past ? D.now : 0));
+    if (t.state === 'running' && t.status !== 'claimed' && t.claimed) return h('div', { class: 'run', 'data-claimed': t.claimed, 'data-timeout': t.timeout, 'data-lease': t.lease }, runBar(t.claimed, t.timeout, t.lease));
     return t.ms >= 0 ? span(t.ms / 1000) : '–';
   }
   function when(t) {
@@ -349,8 +406,8 @@
     return h('tr', { class: t.status === 'orphaned' ? 'orphan' : null },
       h('th', { scope: 'row' }, name, line(t)),
       h('td', {}, badge(t), t.tries > 1 ? h('div', { class: 'small muted' }, `attempt ${t.tries} of ${t.max}`) : null, t.state === 'queued' && t.priority !== 5 ? h('div', { class: 'small muted' }, `priority ${t.priority}`) : null, t.state === 'queued' && t.labels.length ? h('div', {}, labels(t.labels)) : null,
-        t.group ? h('div', { class: 'small' }, h('a', { href: url({ page: '1', group: t.group }) }, t.group)) : null),
-      h('td', { class: 'mid' }, t.node ? h('a', { href: url({ node: t.node, page: '1' }) }, t.node) : '–'),
+        t.group ? h('div', { class: 'small' }, link({ group: t.group }, {}, t.group)) : null),
+      h('td', { class: 'mid' }, t.node ? link({ node: t.node }, {}, t.node) : '–'),
       h('td', { class: 'num wide' }, t.wait !== null ? span(t.wait) : t.state === 'queued' && t.since ? span(clock() - t.since) : '–'),
       h('td', { class: 'num runcell' }, run(t)),
       h('td', { class: 'whencell' }, when(t)));
@@ -368,9 +425,10 @@
       put(box, firstSteps());
       return;
     }
-    const list = sorted(matching()), size = Number(view.size), pages = Math.max(1, Math.ceil(list.length / size));
+    const [list, n] = matching(), size = Number(view.size), pages = Math.max(1, Math.ceil(list.length / size));
     const page = Math.min(Number(view.page), pages), from = (page - 1) * size;
     shown = list.length;
+    counts(n);
     const waiting = [...pending.entries()].filter(([, v]) => v === true).map(([k]) => k), failed = [...pending.entries()].filter(([, v]) => v === 'failed').map(([k]) => k);
     $('count').textContent = (list.length ? `${(from + 1).toLocaleString('en')}–${Math.min(from + size, list.length).toLocaleString('en')} of ${plural(list.length, 'task')}` : 'No task matches') +
       (waiting.length ? '; more are being loaded' : '') + (failed.length ? `; data/${failed[0]}.js could not be loaded` : '');
@@ -382,7 +440,7 @@
       h('caption', { class: 'hidden' }, 'Tasks'),
       h('thead', {}, h('tr', {}, head('id', 'Task'), head('state', 'State'), head('node', 'Node', 'mid'), head('wait', 'Waited', 'num wide'), head('run', 'Ran', 'num'), head('when', 'When'))),
       h('tbody', {}, list.slice(from, from + size).map(row))))
-      : h('div', { class: 'card empty' }, h('p', {}, 'No task matches. '), h('button', { type: 'button', onclick() { change({ q: '', state: '', node: '', label: '', time: '' }); } }, 'Show all tasks')));
+      : h('div', { class: 'card empty' }, h('p', {}, 'No task matches. '), h('button', { type: 'button', onclick() { change(NONE); } }, 'Show all tasks')));
     pager(page, pages);
   }
   function pager(page, pages) {
@@ -415,7 +473,7 @@
 
   /* ---- all ---- */
   function place() {
-    put($('place'), D.home ? h('a', { href: D.home, rel: 'noreferrer' }, D.place) : D.place, h('span', { class: 'muted' }, ` · times in `, h('span', { id: 'zone' }, base.zoneName())));
+    put($('place'), D.home ? h('a', { href: D.home, rel: 'noreferrer' }, D.place) : D.place, h('span', { class: 'muted' }, ' · times in ', h('span', { id: 'zone' }, base.zoneName())));
   }
   function segments() {
     put($('range'), [['24h', '24 hours'], ['30d', '30 days']].map(([v, text]) => h('button', { type: 'button', 'data-value': v, 'aria-pressed': v === view.range, onclick() {
@@ -425,29 +483,37 @@
       drawCharts();
     } }, text)));
   }
-  readUrl();
-  place();
-  age();
-  tiles();
-  advice();
-  segments();
-  nodes();
-  schedules();
-  filters();
-  showFilters();
-  table();
-  events();
-  drawCharts();
-  base.showTimes();
-  if (D.more) load('tasks');
-  base.on('tick', age);
-  base.on('zone', () => { place(); drawCharts(); table(); });
-  window.addEventListener('popstate', () => {
-    if (!location.hash.includes('=') && location.hash) return;
+  function all() {
+    place();
+    age();
+    tiles();
+    advice();
+    nodes();
+    schedules();
+    options();
+    table();
+    events();
+    drawCharts();
+    base.showTimes();
+  }
+  function follow() {
     readUrl();
+    moved();
     showFilters();
     drawCharts();
     table();
+  }
+  readUrl();
+  segments();
+  filters();
+  showFilters();
+  all();
+  base.keepView();
+  if (D.more) load('tasks');
+  base.on('zone', () => { place(); drawCharts(); showFilters(); table(); });
+  window.addEventListener('popstate', () => {
+    if (!location.hash.includes('=') && location.hash) return;
+    follow();
   });
   let width = innerWidth, timer = 0;
   addEventListener('resize', () => {
@@ -456,17 +522,18 @@
     clearTimeout(timer);
     timer = setTimeout(drawCharts, 100);
   });
+  /* Links within the page: to a view of the tasks, or to a place, which leaves the view as it is. */
   document.addEventListener('click', ev => {
-    const a = ev.target.closest?.('a[href^="#"]');
-    if (!a || !a.getAttribute('href').includes('=')) return;
+    const a = ev.target.closest?.('a[href^="#"]'), to = a?.getAttribute('href');
+    if (!a || ev.ctrlKey || ev.metaKey || ev.shiftKey) return;
     ev.preventDefault();
-    history.pushState(null, '', a.getAttribute('href'));
-    readUrl();
-    showFilters();
-    drawCharts();
-    table();
-    $('tasks').scrollIntoView();
-    $('tasks').focus({ preventScroll: true });
+    const view = to.includes('='), el = view ? $('tasks') : $(to.slice(1));
+    if (view) {
+      history.pushState(null, '', to);
+      follow();
+    }
+    el.scrollIntoView();
+    el.focus({ preventScroll: true });
   });
   document.addEventListener('keydown', ev => {
     if (ev.key !== '/' || ev.ctrlKey || ev.metaKey || ev.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement?.tagName || '')) return;

@@ -3,7 +3,7 @@
 const base = (() => {
   const root = document.documentElement;
   root.className = 'js';
-  const live = root.hasAttribute('data-live');
+  let live = root.hasAttribute('data-live'), read = Number(root.dataset.now) || 0;
   const store = {
     get(k) { try { return localStorage.getItem('dgrid-' + k); } catch { return null; } },
     set(k, v) { try { localStorage.setItem('dgrid-' + k, v); } catch { /* not kept, then */ } },
@@ -14,7 +14,7 @@ const base = (() => {
     refresh: store.get('refresh') !== 'off',
   };
   root.dataset.theme = state.theme;
-  const listeners = { zone: [], tick: [] };
+  const listeners = { zone: [], tick: [], page: [] };
   const on = (what, f) => listeners[what].push(f);
   const tell = what => listeners[what].forEach(f => f());
 
@@ -34,6 +34,12 @@ const base = (() => {
   const put = (el, ...children) => { el.replaceChildren(...children.flat().filter(c => c !== null && c !== undefined && c !== false)); return el; };
 
   const now = () => Date.now() / 1000;
+  /* Time stands still at the age of the data: an old page knows nothing of the grid as it is now, so nothing on it may
+   * run out of time because of that. It counts on for the two minutes in which new data is due. */
+  const COUNTS = 120;
+  const still = () => read > 0 && (!live || now() < read || now() - read > COUNTS);
+  const clock = () => still() ? read : now();
+  const asOf = () => !live || !still() ? '' : `as of ${stamp(read, false).slice(stamp(read, false).slice(0, 10) === stamp(now(), false).slice(0, 10) ? 11 : 0)}`;
   const two = n => String(n).padStart(2, '0');
   function stamp(t, seconds = true) {
     const d = new Date(t * 1000), u = state.zone === 'UTC';
@@ -43,11 +49,14 @@ const base = (() => {
       : [d.getFullYear(), d.getMonth(), d.getDate(), d.getHours(), d.getMinutes(), d.getSeconds()];
     return `${y}-${two(mo + 1)}-${two(day)} ${two(hh)}:${two(mi)}${seconds ? ':' + two(s) : ''}`;
   }
-  function zoneName() {
-    if (state.zone === 'UTC') return 'UTC';
-    const m = -new Date().getTimezoneOffset();
-    return m === 0 ? 'local, UTC' : `local, UTC${m < 0 ? '−' : '+'}${two(Math.floor(Math.abs(m) / 60))}:${two(Math.abs(m) % 60)}`;
-  }
+  const offset = t => -new Date(t * 1000).getTimezoneOffset();
+  const offsetText = m => m === 0 ? 'UTC' : `UTC${m < 0 ? '−' : '+'}${two(Math.floor(Math.abs(m) / 60))}:${two(Math.abs(m) % 60)}`;
+  const zoneName = () => state.zone === 'UTC' ? 'UTC' : `local, ${offsetText(offset(read || now()))}`;
+  /* With the zone, where it is not the one that the page names: before the clocks went forward or back. */
+  const whole = t => `${stamp(t)}${state.zone === 'UTC' ? ' UTC' : offset(t) === offset(read || now()) ? '' : ' ' + offsetText(offset(t))}`;
+  /* What a field for a date and a time has, in the zone chosen, as seconds; and back. */
+  const fromInput = v => Math.floor(Date.parse(v + (state.zone === 'UTC' ? 'Z' : '')) / 1000) || 0;
+  const toInput = t => t ? stamp(t, false).replace(' ', 'T') : '';
   function span(s) {
     s = Math.max(0, s);
     if (s > 0 && s < 0.95) return `${Math.round(s * 1000)} ms`;
@@ -57,8 +66,8 @@ const base = (() => {
     if (s < 172800) return `${Math.round(s / 3600)} h`;
     return `${Math.round(s / 86400)} d`;
   }
-  function ago(t) {
-    const s = now() - t;
+  function ago(t, at = clock()) {
+    const s = at - t;
     if (s < 5 && s > -60) return 'just now';
     if (s < 0) return 'in the future';
     const n = (v, w) => `${v} ${w}${v === 1 ? '' : 's'} ago`;
@@ -76,39 +85,66 @@ const base = (() => {
   }
   const isoOf = t => { const d = new Date(t * 1000); return Number.isNaN(d.getTime()) ? null : d.toISOString().slice(0, 19) + 'Z'; };
   function showTime(el) {
-    const t = Number(el.dataset.t), whole = `${stamp(t)} ${state.zone === 'UTC' ? 'UTC' : ''}`.trim();
+    const t = Number(el.dataset.t);
     if (el.hasAttribute('data-rel')) {
-      const d = now() - t, text = d < 0 ? ago(t) : d < 5 ? 'just now' : `${span(Math.floor(d))} ago`;
+      const d = clock() - t, text = d < 0 ? ago(t) : d < 5 ? 'just now' : `${span(Math.floor(d))} ago`;
       if (el.textContent !== text) el.textContent = text;
-      el.title = whole;
+      el.title = whole(t);
     } else {
-      el.textContent = whole;
+      el.textContent = whole(t);
       el.title = ago(t);
     }
   }
   function showTimes(onlyRelative) {
     document.querySelectorAll(onlyRelative ? 'time[data-rel]' : 'time[data-t]').forEach(showTime);
+    document.querySelectorAll('.asof').forEach(el => { if (el.textContent !== asOf()) el.textContent = asOf(); });
+    const zone = document.getElementById('zone');
+    if (zone) zone.textContent = zoneName();
+    root.classList.toggle('still', asOf() !== '');
   }
 
-  /* How far a running task is: its time limit is the whole bar, its lease a mark. */
-  function runBar(claimed, timeout, lease, at) {
-    const t = at || now(), done = t - claimed, part = timeout > 0 ? Math.min(1, Math.max(0, done / timeout)) : 0;
-    const late = timeout > 0 && done > timeout, out = lease && t > lease;
+  /* How far a running task is: its time limit is the whole bar, its lease a mark. Whether it is late is what the data
+   * says, not what the clock has come to since. */
+  function runBar(claimed, timeout, lease) {
+    const judged = read || now(), late = timeout > 0 && judged - claimed > timeout, out = lease && judged > lease;
+    const t = out ? judged : Math.min(clock(), lease || Infinity);
+    const done = late ? t - claimed : Math.min(t - claimed, timeout > 0 ? timeout : Infinity);
     const words = timeout > 0 ? `${span(done)} of ${span(timeout)}` : span(done);
     const left = lease ? (out ? `lease ran out ${span(t - lease)} ago` : `lease for ${span(lease - t)}`) : '';
-    const fill = h('rect', { class: 'fill', x: 0, y: 0, width: (part * 100).toFixed(1), height: 6 });
-    const whole = Math.max(timeout, lease ? lease - claimed : 0) || 1;
-    const mark = lease && lease > claimed && timeout > 0
-      ? h('line', { class: 'mark', 'vector-effect': 'non-scaling-stroke', x1: Math.min(99, (lease - claimed) / whole * 100), x2: Math.min(99, (lease - claimed) / whole * 100), y1: -1, y2: 7 }) : null;
-    if (timeout > 0 && whole > timeout) fill.setAttribute('width', (Math.min(1, Math.max(0, done / whole)) * 100).toFixed(1));
-    return h('div', { class: 'runbar' + (late || out ? ' late' : ''), role: 'img', 'aria-label': `running ${words}${left ? ', ' + left : ''}` },
+    const end = Math.max(timeout, lease ? lease - claimed : 0) || 1;
+    const fill = h('rect', { class: 'fill', x: 0, y: 0, width: timeout > 0 ? (Math.min(1, Math.max(0, done / end)) * 100).toFixed(1) : 0, height: 6 });
+    const x = Math.min(99, (lease - claimed) / end * 100);
+    const mark = lease && lease > claimed && timeout > 0 ? h('line', { class: 'mark', 'vector-effect': 'non-scaling-stroke', x1: x, x2: x, y1: -1, y2: 7 }) : null;
+    const old = asOf();
+    return h('div', { class: 'runbar' + (late || out ? ' late' : ''), role: 'img', 'aria-label': ['running ' + words, left, old].filter(Boolean).join(', ') },
       h('svg', { viewBox: '0 -1 100 8', preserveAspectRatio: 'none', 'aria-hidden': 'true' },
         h('rect', { class: 'track', x: 0, y: 0, width: 100, height: 6 }), fill, mark),
-      h('span', { class: 'small' }, words, left ? h('span', { class: 'muted' }, ' · ', left) : null));
+      h('span', { class: 'small' }, words, left ? h('span', { class: 'muted' }, ' · ', left) : null, old ? h('span', { class: 'muted' }, ' · ', old) : null));
   }
   function showRuns() {
-    document.querySelectorAll('.run[data-claimed]').forEach(el =>
-      put(el, runBar(Number(el.dataset.claimed), Number(el.dataset.timeout), Number(el.dataset.lease), Number(el.dataset.at) || 0)));
+    document.querySelectorAll('.run[data-claimed]').forEach(el => {
+      const bar = runBar(Number(el.dataset.claimed), Number(el.dataset.timeout), Number(el.dataset.lease));
+      if (el.textContent !== bar.textContent || !el.firstChild) put(el, bar);
+    });
+  }
+
+  /* ---- how old the data is ---- */
+  let level = '', trouble = '', ageMore = () => [];
+  const said = text => { const el = document.getElementById('age-said'); if (el) el.textContent = text; };
+  function age() {
+    const box = document.getElementById('age');
+    if (!box || !live || !read) return;
+    const s = now() - read, is = s > 3600 ? 'old' : s > 600 ? 'stale' : 'fresh';
+    const text = s > 600 ? `This is ${ago(read, now()).replace(' ago', '')} old` : `Read ${ago(read, now())}`;
+    if (!box.firstChild) put(box, h('span', { class: 'dot' }), h('strong', { id: 'age-text' }), ageMore(), h('span', { id: 'age-trouble' }));
+    for (const [id, words] of [['age-text', text], ['age-trouble', trouble]]) {
+      const el = document.getElementById(id);
+      if (el.textContent !== words) el.textContent = words;
+    }
+    if (is === level) return;
+    level = is;
+    box.className = 'age ' + is;
+    said(is === 'fresh' ? '' : `The data is ${is === 'old' ? 'more than an hour' : 'more than ten minutes'} old: whatever writes this page may have stopped.`);
   }
 
   /* ---- controls ---- */
@@ -128,12 +164,12 @@ const base = (() => {
     const box = document.getElementById('controls');
     if (!box) return;
     put(box,
-      choice('Times in', 'zone', [['UTC', 'UTC'], ['local', 'Local']], () => { showTimes(); tell('zone'); }),
+      choice('Times in', 'zone', [['UTC', 'UTC'], ['local', 'Local']], () => { showTimes(); showRuns(); tell('zone'); }),
       choice('Colours', 'theme', [['auto', 'Auto'], ['light', 'Light'], ['dark', 'Dark']], () => {
         root.dataset.theme = state.theme;
       }),
       live ? h('button', {
-        type: 'button', id: 'refresh', class: 'toggle', 'aria-pressed': state.refresh, title: 'Load this page anew every 60 seconds',
+        type: 'button', id: 'refresh', class: 'toggle', 'aria-pressed': state.refresh, title: 'Read the data anew every 60 seconds',
         onclick() {
           state.refresh = !state.refresh;
           store.set('refresh', state.refresh ? 'on' : 'off');
@@ -142,12 +178,63 @@ const base = (() => {
       }, 'Auto-refresh') : null);
   }
 
-  /* ---- the reload ---- */
-  const loaded = now();
-  let typed = 0;
-  function mayReload() {
+  /* ---- new data ---- */
+  /* Over HTTP the page is fetched and what it says taken over: a page that cannot be had leaves this one as it is. A page
+   * that was opened from a folder may not fetch, so it loads itself anew. */
+  const EVERY = 60, AT_MOST = 900;
+  const http = /^https?:$/.test(location.protocol);
+  let due = now() + EVERY, errors = 0, busy = false, typed = 0;
+  async function grab(path) {
+    const r = await fetch(path, { cache: 'no-cache', signal: AbortSignal.timeout(30000) });
+    if (!r.ok) throw new Error(`${r.status} ${r.statusText}`.trim());
+    return r.text();
+  }
+  /* What puts the new page's content in place of this one's; null: it is the same. The index takes its data alone. */
+  let take = doc => () => {
+    document.getElementById('main').replaceChildren(...doc.getElementById('main').childNodes);
+    if (!live) document.getElementById('age')?.remove();
+    tell('page');
+  };
+  const markOf = el => el.id || el.getAttribute('href') || el.dataset.key || el.getAttribute('aria-label') || el.textContent;
+  /* Runs f, after which what had the focus, or what stands for it now, has it, and what was open is. */
+  function keepPlace(f) {
+    const at = document.activeElement, y = scrollY, mark = at && at !== document.body ? markOf(at) : null;
+    const open = new Set([...document.querySelectorAll('details[open] > summary')].map(markOf));
+    f();
+    document.querySelectorAll('details > summary').forEach(s => { if (open.has(markOf(s))) s.parentElement.open = true; });
+    if (mark && !at.isConnected) [...document.querySelectorAll(at.tagName)].find(el => markOf(el) === mark)?.focus({ preventScroll: true });
+    scrollTo(0, y);
+  }
+  async function refresh() {
+    if (!http) { reload(); return; }
+    busy = true;
+    try {
+      const doc = new DOMParser().parseFromString(await grab(location.pathname + location.search), 'text/html');
+      const policy = d => d.querySelector('meta[http-equiv="Content-Security-Policy"]')?.content, is = policy(doc);
+      if (!is) throw new Error('something else stands there now');
+      if (is !== policy(document)) { reload(); return; } /* of another version */
+      const apply = await take(doc);
+      live = doc.documentElement.hasAttribute('data-live');
+      read = Number(doc.documentElement.dataset.now) || 0;
+      document.title = doc.title;
+      if (apply) keepPlace(apply);
+      document.getElementById('refresh').hidden = !live;
+      errors = 0;
+      trouble = '';
+      tick();
+    } catch (e) {
+      errors++;
+      trouble = `could not be read again at ${stamp(now()).slice(11)}: ${e.name === 'TimeoutError' ? 'no answer' : e.message}`;
+      if (errors === 1) said(`The data ${trouble}`);
+    } finally {
+      busy = false;
+      due = now() + Math.min(AT_MOST, EVERY * 2 ** errors);
+      age();
+    }
+  }
+  function maybe() {
     const selected = String(getSelection() || '') !== '';
-    return state.refresh && live && !document.hidden && now() - loaded >= 60 && now() - typed >= 10 && !selected;
+    if (state.refresh && live && !busy && !document.hidden && now() >= due && now() - typed >= 10 && !selected) refresh();
   }
   function reload() {
     const at = document.activeElement;
@@ -163,18 +250,35 @@ const base = (() => {
       scrollTo(0, y);
     } catch { /* a first visit */ }
   }
+  /* The view that the reader had of the tasks, for the way back from a task's page. */
+  const folder = location.pathname.replace(/(t\/)?[^/]*$/, '');
+  function keepView() { try { sessionStorage.setItem('dgrid-view', JSON.stringify([folder, location.hash])); } catch { /* then not */ } }
+  function crumbs() {
+    try {
+      const [at, hash] = JSON.parse(sessionStorage.getItem('dgrid-view'));
+      if (at === folder && hash.includes('=')) document.querySelectorAll('.crumbs a').forEach(a => a.setAttribute('href', '../index.html' + hash));
+    } catch { /* none is kept */ }
+  }
+  function tick() {
+    showTimes(true);
+    showRuns();
+    age();
+    tell('tick');
+  }
   document.addEventListener('keydown', () => { typed = now(); });
-  document.addEventListener('visibilitychange', () => { if (mayReload()) reload(); });
+  document.addEventListener('pointerdown', () => { typed = now(); });
+  document.addEventListener('visibilitychange', maybe);
   document.addEventListener('DOMContentLoaded', () => {
     controls();
+    crumbs();
     showTimes();
     showRuns();
-    setInterval(() => {
-      showTimes(true);
-      showRuns();
-      tell('tick');
-      if (mayReload()) reload();
-    }, 1000);
+    age();
+    tell('page');
+    setInterval(() => { tick(); maybe(); }, 1000);
   });
-  return { h, put, now, span, ago, stamp, zoneName, timeEl, runBar, showTimes, on, comeBack, state, live };
+  return {
+    h, put, now, clock, asOf, span, ago, stamp, zoneName, timeEl, runBar, showTimes, on, comeBack, keepView, grab, age, fromInput, toInput, state,
+    onRefresh: f => { take = f; }, showAge: f => { ageMore = f; },
+  };
 })();

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """grids.py FOLDER: FOLDER/hostile.git, whose every field would run a script if it could, and FOLDER/large.git with
-3,000 queued, 500 finished and 20,000 archived tasks, FOLDER/hosted.git with one of each. The time is 2026-11-24T12:00:00Z in all."""
+3,000 queued, 500 finished and 20,000 archived tasks, FOLDER/hosted.git with one of each, FOLDER/morning.git after a night in
+which a disk was full. The time is 2026-11-24T12:00:00Z in all."""
 import json, subprocess, sys, time
 
 NOW = 1795521600
@@ -78,6 +79,61 @@ def large():
     return {'main': main, 'archive': archive}
 
 
+def morning():
+    """Twelve o'clock: nine failures of one cause on one node last night, some of other causes, a sweep half done, a pipeline, an array."""
+    main = {'grid.json': {'schema': 1, 'title': 'Morning'}}
+    night = NOW - 10 * 3600
+
+    def ended(name, status, at, node, err='', out='', group='maps', **more):
+        code = {'success': 0, 'failed': 1}.get(status)
+        result = {'status': status, 'node': node, 'started_at': iso(at - 30), 'finished_at': iso(at), 'duration_ms': 30000, 'stdout': out, 'stderr': err,
+                  'usage': {'cpu_user_ms': 20000, 'cpu_system_ms': 4000, 'by': 'cgroup'}, 'attempt': 1}
+        if code is not None:
+            result['exit_code'] = more.pop('code', code)
+        main[f'tasks/{"completed" if status == "success" else "failed"}/{name}.json'] = {
+            'task_id': name, 'script': f'./draw {name}', 'timeout_seconds': 600, 'created_at': iso(at - 900), 'group': group, 'result': result, **more}
+
+    for i in range(240):
+        ended(f'map-{i:03}', 'success', NOW - 80000 + i * 320, ('atlas', 'borealis')[i % 2], out='drawn\n')
+    for i in range(12):
+        ended(f'tile-{i + 100}', 'success', night - 7200 + i * 300, 'cygnus', out='drawn\n')
+    for i in range(9):
+        ended(f'tile-{i:03}', 'failed', night + 60 + i * 143, 'cygnus', code=2, err=f'drawing tile {i * 17}\n\x1b[31mtar: /data/maps/tile-{i * 17:04}.tif: Cannot write: No space left on device\x1b[0m\n')
+    for i, node in enumerate(('atlas', 'borealis')):
+        ended(f'view-{i}', 'failed', NOW - 7200 + i * 60, node, code=127, err='sh: 1: ncview: not found\n')
+    for i in range(3):
+        ended(f'slow-{i}', 'timeout', NOW - 30000 + i * 700, 'atlas', err='step 1\n')
+    ended('big-0', 'oom', NOW - 20000, 'borealis')
+    ended('older-0', 'failed', NOW - 130000, 'atlas', err='it was another day\n')
+    for i in range(4):
+        ended(f'trial-{i}', 'cancelled', NOW - 4000 + i, 'atlas', out='ok\n', group='trial')
+    # A sweep: 75 done and 2 failed of 200, one every 47 s in the last hour; four run.
+    for i in range(77):
+        ended(f'sweep-{i:03}', 'failed' if i in (20, 50) else 'success', NOW - 3600 + i * 46, ('atlas', 'borealis')[i % 2], group='sweep', err='did not converge after 200 steps\n' if i in (20, 50) else '')
+    for i in range(77, 81):
+        main[f'tasks/in_progress/sweep-{i:03}.json'] = {'task_id': f'sweep-{i:03}', 'script': './sweep', 'timeout_seconds': 600, 'created_at': iso(NOW - 3700), 'group': 'sweep', 'claim': {
+            'node': ('atlas', 'borealis')[i % 2], 'attempt': 1, 'nonce': 'aa', 'claimed_at': iso(NOW - 100 + i), 'lease_until': iso(NOW + 500)}}
+    for i in range(81, 200):
+        main[f'tasks/queue/sweep-{i:03}.json'] = {'task_id': f'sweep-{i:03}', 'script': './sweep', 'timeout_seconds': 600, 'created_at': iso(NOW - 3700), 'group': 'sweep'}
+    # A pipeline: one step failed, what needs it waits no longer.
+    ended('p-fetch', 'success', NOW - 3000, 'atlas', group='pipeline')
+    ended('p-clean', 'success', NOW - 2800, 'atlas', group='pipeline', needs=['p-fetch'])
+    main['tasks/in_progress/p-train-a.json'] = {'task_id': 'p-train-a', 'script': 'train a', 'timeout_seconds': 3600, 'created_at': iso(NOW - 3100), 'group': 'pipeline', 'needs': ['p-clean'],
+                                                'claim': {'node': 'atlas', 'attempt': 1, 'nonce': 'ab', 'claimed_at': iso(NOW - 2700), 'lease_until': iso(NOW + 500)}}
+    ended('p-train-b', 'failed', NOW - 2500, 'borealis', group='pipeline', needs=['p-clean'], err='loss is NaN\n')
+    main['tasks/queue/p-report.json'] = {'task_id': 'p-report', 'script': 'report', 'timeout_seconds': 60, 'created_at': iso(NOW - 3100), 'group': 'pipeline', 'needs': ['p-train-a'], 'after': ['p-train-b']}
+    # An array of 24 points, three of which failed.
+    ended('grid-search', 'failed', NOW - 1000, 'borealis', group='search',
+          points=[{'RATE': f'0.{1 + i // 4}', 'DEPTH': str(2 << i % 4)} for i in range(24)])
+    main['tasks/failed/grid-search.json']['result']['points'] = [
+        {'status': 'failed' if i in (3, 7, 11) else 'success', 'exit_code': int(i in (3, 7, 11)), 'duration_ms': 1000 + i * 500, 'stderr': 'out of range\n' if i in (3, 7, 11) else '', 'stdout': ''} for i in range(24)]
+    for name, busy in (('atlas', 3), ('borealis', 2), ('cygnus', 0)):
+        main[f'nodes/{name}.json'] = {'node_id': name, 'status': 'active', 'last_heartbeat': iso(NOW - 10), 'next_due': iso(NOW + 60), 'slots': 4, 'busy': busy, 'engine': 'docker', 'labels': ['maps'],
+                                      'started_at': iso(NOW - 90000)}
+    return {'main': main}
+
+
+make(sys.argv[1] + '/morning.git', morning())
 make(sys.argv[1] + '/hosted.git', {'main': {'tasks/archive.json': {'tasks': 1}, 'tasks/queue/new-one.json': {'script': 'x'}},
                                    'archive': {'2026/11/03/old-one.json': {}}})
 make(sys.argv[1] + '/hostile.git', hostile())

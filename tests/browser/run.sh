@@ -62,7 +62,7 @@ git init -q --bare -b main "$work/empty.git"
 "$DGRID" init "$work/empty.git" >/dev/null || fail "an empty grid"
 "$DGRID" --repo "$work/demo/grid.git" dashboard -o "$sites/past" --at main~10 >"$work/out" 2>&1 || fail "$(<"$work/out")"
 "$DGRID" --repo "$work/empty.git" dashboard -o "$sites/empty" >"$work/out" 2>&1 || fail "$(<"$work/out")"
-for grid in hostile large; do
+for grid in hostile large morning; do
 	"$DGRID" --repo "$work/$grid.git" dashboard -o "$sites/$grid" --now 2026-11-24T12:00:00Z >"$work/out" 2>&1 || fail "$(<"$work/out")"
 done
 git config --global "url.$work/hosted.git.insteadOf" https://github.com/org/grid.git
