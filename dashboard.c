@@ -111,8 +111,10 @@ static int64_t memory_of(const struct json *file)
 	return json_int(file, "memory_mb", gb > 0 && gb < 1 << 20 ? gb * 1024 : 0);
 }
 
-static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done, int64_t failed, int64_t outliers)
+static void put_node(struct buf *b, const struct build *x, size_t i)
 {
+	const struct snapshot_node *n = &x->s->nodes[i];
+	int64_t done = x->rows.done[i], failed = x->rows.failed[i];
 	const struct json *f = n->file;
 	char words[ORDER_WORDS];
 	int k = 0;
@@ -131,9 +133,10 @@ static void put_node(struct buf *b, const struct snapshot_node *n, int64_t done,
 	put_int(b, "done", own_done > done ? own_done : done);
 	put_int(b, "failed", own_failed > failed ? own_failed : failed);
 	put_int(b, "branch", done + failed);
+	put_int(b, "cpu", x->rows.cpu_ms[i]);
 	put_int(b, "late", json_int(f, "tasks_late", 0));
 	put_int(b, "voted", json_int(f, "tasks_voted", 0));
-	put_int(b, "outliers", outliers);
+	put_int(b, "outliers", json_int(x->rows.outliers, n->id, 0));
 	struct buf offer = {0};
 	fit_offer_words(json_get(n->view.doc, "offer") ? n->view.doc : f, &offer);
 	put_str(b, "offer", offer.data, 200);
@@ -175,8 +178,7 @@ static void put_nodes(struct buf *b, const struct build *x)
 	for (int pass = 0; pass < 2; pass++)
 		for (size_t i = 0; i < s->n_nodes && b->len - from < NODES_BYTES; i++)
 			if (alive(&s->nodes[i]) == !pass)
-				put_node(b, &s->nodes[i], x->rows.done[i], x->rows.failed[i],
-					 json_int(x->rows.outliers, s->nodes[i].id, 0));
+				put_node(b, x, i);
 	buf_adds(b, "]");
 }
 
@@ -367,6 +369,7 @@ static void add_index(struct build *x, size_t in_page, bool archive)
 					  {"STYLE", template_text("web/style.css")},
 					  {"BASE", template_text("web/base.js")},
 					  {"CHARTS", template_text("web/charts.js")},
+					  {"PANELS", template_text("web/panels.js")},
 					  {"APP", template_text("web/app.js")},
 					  {"DATA", data.data},
 					  {"LINKS", links.data},
@@ -587,7 +590,7 @@ static char *default_title(const char *place)
 int dashboard_build(const struct snapshot *s, const struct dashboard_options *o, struct site *site, struct err *e)
 {
 	struct build x = {.s = s, .o = o, .site = site};
-	static const char *const scripts[] = {"web/base.js", "web/charts.js", "web/app.js"};
+	static const char *const scripts[] = {"web/base.js", "web/charts.js", "web/panels.js", "web/app.js"};
 	size_t in_page = 0, bytes = 0;
 	int rc = rows_read(&x.rows, s, e);
 	if (!rc)
@@ -605,7 +608,7 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 	snprintf(x.live, sizeof x.live, "%s data-now=\"%lld\"", s->past ? "" : " data-live", (long long)s->now);
 	x.place = public_place(s->url);
 	x.title = o->title ? xstrdup(o->title) : s->config.title ? xstrdup(s->config.title) : default_title(x.place);
-	template_policy(&x.index_csp, scripts, 3);
+	template_policy(&x.index_csp, scripts, 4);
 	template_policy(&x.task_page_csp, scripts, 1);
 	while (in_page < x.rows.n && in_page < ROWS_PAGES && bytes + x.rows.v[in_page].json.len < ROWS_BYTES)
 		bytes += x.rows.v[in_page++].json.len;

@@ -187,7 +187,7 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 		    assert set(re.findall(r"{{[A-Z]+}}", text)) <= {"{{DATA}}"}, name
 		    c = Check(convert_charrefs=True); c.name = name; c.feed(text); c.close()
 		    if "index" in name:
-		        assert text.count("<script") == 4 and text.count("</script>") == 4, "scripts"
+		        assert text.count("<script") == 5 and text.count("</script>") == 5, "scripts"
 		    else:
 		        assert text.count("<script") == 1, name
 		PY

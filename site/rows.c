@@ -4,6 +4,7 @@
 #include "schema/need.h"
 #include "schema/points.h"
 #include "schema/result.h"
+#include "schema/spent.h"
 #include "store/claimed.h"
 #include "store/voters.h"
 #include "store/waits.h"
@@ -230,11 +231,14 @@ static int64_t last_claim(const struct json *doc)
 	return t ? t : row_time(json_get(doc, "result"), "started_at");
 }
 
-static void count_for_node(struct reading *x, const struct row *row)
+static void count_for_node(struct reading *x, const struct row *row, const struct json *result)
 {
 	for (size_t i = 0; i < x->s->n_nodes; i++)
 		if (!strcmp(x->s->nodes[i].id, row->node)) {
+			int64_t cpu = spent_of(result).cpu_ms;
 			(row->failed ? x->r->failed : x->r->done)[i]++;
+			if (row->ended > x->s->now - 86400 && cpu > 0 && x->r->cpu_ms[i] < BIG)
+				x->r->cpu_ms[i] += cpu < BIG ? cpu : BIG;
 			return;
 		}
 }
@@ -292,7 +296,7 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	snprintf(row->node, sizeof row->node, "%.*s", (int)markup_cut(node ? node : "", node ? strlen(node) : 0, 64),
 		 node ? node : "");
 	if (t->state == TASK_COMPLETED || row->failed)
-		count_for_node(x, row);
+		count_for_node(x, row, result);
 	take_events(x, t->id, doc);
 	take_needs(x, t->id, doc);
 	char *said = result_line(result, row->failed);
@@ -326,7 +330,7 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	put_number(column(&l, "lease"), row_time(claim, "lease_until"));
 	put_number(column(&l, "notBefore"), row_time(doc, "not_before"));
 	put_text(column(&l, "note"), note, 200);
-	put_text(column(&l, "said"), said, 80);
+	put_text(column(&l, "said"), said, row->failed ? 160 : 80); /* the cause of a failure stands last */
 	free(said);
 }
 
@@ -368,6 +372,7 @@ int rows_read(struct rows *r, const struct snapshot *s, struct err *e)
 	*r = (struct rows){.v = xcalloc(s->n_tasks + 1, sizeof *r->v),
 			   .done = xcalloc(s->n_nodes + 1, sizeof *r->done),
 			   .failed = xcalloc(s->n_nodes + 1, sizeof *r->failed),
+			   .cpu_ms = xcalloc(s->n_nodes + 1, sizeof *r->cpu_ms),
 			   .behind = json_new(JSON_OBJECT),
 			   .outliers = json_new(JSON_OBJECT)};
 	voters_archived(s, r->outliers);
@@ -445,6 +450,7 @@ void rows_clear(struct rows *r)
 	free(r->by_id);
 	free(r->done);
 	free(r->failed);
+	free(r->cpu_ms);
 	json_free(r->behind);
 	json_free(r->outliers);
 	*r = (struct rows){0};

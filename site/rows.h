@@ -28,6 +28,7 @@ struct rows {
 	size_t n_events;
 	struct row **by_id;
 	int64_t *done, *failed; /* a node: finished tasks on the branch that it ran */
+	int64_t *cpu_ms;	/* a node: processor time of those that ended within the last day */
 	size_t cancelled;
 	size_t waiting;	       /* queued tasks that wait for others */
 	size_t unmatched;      /* queued tasks with labels that no live node carries */

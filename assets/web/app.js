@@ -16,6 +16,8 @@
     const t = {};
     for (let i = 0; i < D.columns.length; i++) t[D.columns[i]] = a[i];
     t.state = t.status === 'cancelled' && STATES[t.state] === 'failed' ? 'cancelled' : STATES[t.state];
+    t.said = t.said.replace(/[\u241b\x1b]\[[0-9;]*m/g, '');
+    t.why = t.state === 'failed' ? panels.cause(t) : '';
     t.when = t.ended || t.claimed || t.queued || t.created || 0;
     t.since = t.queued || t.created;
     t.wait = t.claimed && t.since ? Math.max(0, t.claimed - t.since) : null;
@@ -46,6 +48,7 @@
     arrived[kind](...rows);
     pending.delete(kind);
     version++;
+    together();
     options();
     table();
   };
@@ -177,7 +180,7 @@
       put(box, h('div', { class: 'card empty' }, h('p', {}, h('strong', {}, 'No node has joined yet. '), 'On any machine that has git and Docker, Podman or bubblewrap:'), h('pre', {}, 'dgrid worker --slots 4')));
       return;
     }
-    const work = sum(D.nodes.map(n => n.branch)) || 1, order = ['active', 'paused', 'draining', 'silent', 'left'];
+    const of = panels.health(tasks, D.now), work = sum(D.nodes.map(n => n.branch)) || 1, order = ['active', 'paused', 'draining', 'silent', 'left'];
     const by = {
       id: n => n.id, state: n => order.indexOf(n.state), seen: n => n.seen, slots: n => n.busy, done: n => n.done, failed: n => n.failed, engine: n => n.engine,
     };
@@ -193,12 +196,13 @@
     }, key);
     put(box, h('div', { class: 'scroll card', tabindex: 0, role: 'region', 'aria-label': 'Nodes' }, h('table', { class: 'nodes' },
       h('caption', { class: 'hidden' }, 'Nodes of this grid'),
-      h('thead', {}, h('tr', {}, head('id', 'Node'), head('state', 'State'), head('seen', 'Last sign of life'), head('slots', 'Slots'), head('engine', 'Engine', 'wide'), h('th', { scope: 'col', class: 'wide' }, 'Labels'), head('done', 'Done', 'num'), head('failed', 'Failed', 'num'), h('th', { scope: 'col', class: 'wide' }, 'Share of the work'))),
+      h('thead', {}, h('tr', {}, head('id', 'Node'), head('state', 'State'), head('seen', 'Last sign of life'), head('slots', 'Slots'), h('th', { scope: 'col' }, 'Last 24 hours'), head('engine', 'Engine', 'wide'), h('th', { scope: 'col', class: 'wide' }, 'Labels'), head('done', 'Done', 'num'), head('failed', 'Failed', 'num'), h('th', { scope: 'col', class: 'wide' }, 'Share of the work'))),
       h('tbody', {}, list.map(n => h('tr', {},
         h('th', { scope: 'row' }, link({ node: n.id }, {}, n.id), h('div', { class: 'muted small wide' }, [n.offer || (n.cpus ? plural(n.cpus, 'processor') : ''), !n.offer && n.memory ? `${Math.round(n.memory / 102.4) / 10} GB` : '', n.os && n.arch ? `${n.os} ${n.arch}` : ''].filter(Boolean).join(', '))),
         h('td', {}, h('span', { class: `badge n-${n.state}` }, nodeWord[n.state]), n.trouble ? h('div', { class: 'small bad-text' }, n.trouble) : null, n.drained ? h('div', { class: 'small muted' }, n.drained) : null),
         h('td', {}, n.seen ? timeEl(n.seen, true) : 'never'),
-        h('td', {}, slots(n)),
+        h('td', {}, slots(n), runs(of.get(n.id))),
+        h('td', { class: 'health' }, panels.strip(of.get(n.id), n.cpu)),
         h('td', { class: 'wide' }, n.engine || '–', n.version ? h('span', { class: 'muted' }, ' ', n.version.replace(n.engine, '').trim()) : null),
         h('td', { class: 'wide' }, labels(n.labels)),
         h('td', { class: 'num' }, n.done.toLocaleString('en'), n.voted ? h('div', { class: 'small muted', title: 'of tasks that other nodes run too' }, plural(n.voted, 'vote')) : null),
@@ -214,6 +218,7 @@
       : null;
     return h('span', { class: 'slotcell' }, dots, ` ${n.busy}/${n.slots}`);
   }
+  const runs = of => !of || !of.runs.length ? null : h('div', { class: 'small' }, of.runs.slice(0, 3).map((t, i) => [i ? ', ' : '', t.page ? h('a', { href: `t/${t.id}.html` }, t.id) : t.id]), of.runs.length > 3 ? ` and ${of.runs.length - 3} more` : '');
   function share(part) {
     const p = Math.round(Math.min(1, Math.max(0, part)) * 100);
     return h('span', { class: 'share' }, h('svg', { viewBox: '0 0 100 6', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, h('rect', { class: 'track', width: 100, height: 6 }), h('rect', { class: 'fill', width: p, height: 6 })), ` ${p}%`);
@@ -237,7 +242,7 @@
   }
 
   /* ---- tasks: what is shown stands in the address ---- */
-  const NONE = { q: '', state: '', status: '', node: '', label: '', group: '', time: '', from: '', to: '' };
+  const NONE = { q: '', state: '', status: '', why: '', node: '', label: '', group: '', time: '', from: '', to: '' };
   const DEFAULTS = { ...NONE, sort: 'when', dir: 'desc', page: '1', size: '25', range: '24h' };
   const TIMES = { '': 0, '1h': 3600, '24h': 86400, '7d': 604800, '30d': 2592000, night: 0, yesterday: 0, range: 0 };
   let view = { ...DEFAULTS };
@@ -305,10 +310,10 @@
   function matching() {
     const states = view.state ? new Set(view.state.split(',')) : null, statuses = view.status ? new Set(view.status.split(',')) : null;
     const words = view.q.toLowerCase().split(/\s+/).filter(Boolean), [from, to] = times(), list = [], n = {};
-    const { node, label, group } = view;
+    const { node, label, group, why } = view;
     const says = t => { for (const w of words) if (!t.find.includes(w)) return false; return true; };
     for (const t of sorted()) {
-      if ((node && t.node !== node) || (label && !t.labels.includes(label)) || (group && t.group !== group) || t.when < from || t.when > to || !says(t)) continue;
+      if ((node && t.node !== node) || (label && !t.labels.includes(label)) || (group && t.group !== group) || (why && t.why !== why) || t.when < from || t.when > to || !says(t)) continue;
       const state = !states || states.has(t.state) || (t.status === 'orphaned' && states.has('orphaned')), status = !statuses || statuses.has(t.status);
       if (status) {
         n[t.state] = (n[t.state] || 0) + 1;
@@ -334,7 +339,7 @@
     form.addEventListener('submit', ev => ev.preventDefault());
     put(form,
       h('label', { class: 'grow' }, 'Search', h('input', { id: 'f-q', type: 'search', placeholder: 'id, node, description, reason, output', autocomplete: 'off', spellcheck: 'false', maxlength: 200, oninput() { change({ q: this.value }, true); } })),
-      select('node', 'Node'), select('label', 'Label'), select('group', 'Group'), select('time', 'Time'), date('from', 'From'), date('to', 'To'),
+      select('node', 'Node'), select('label', 'Label'), select('group', 'Group'), select('time', 'Time'), select('why', 'Cause'), date('from', 'From'), date('to', 'To'),
       h('button', { type: 'button', id: 'f-clear', onclick() { change(NONE); $('f-q').focus(); } }, 'Clear'),
       chips('state', 'States', ['running', 'queued', 'completed', 'failed', 'cancelled', 'orphaned', 'unapproved', 'archived']), chips('status', 'How they failed', STATUSES));
     options();
@@ -351,11 +356,14 @@
     const groups = uniq(tasks.map(t => t.group));
     fillSelect($('f-group'), groups.map(v => [v, v]), view.group, 'any');
     $('f-group').parentElement.hidden = !groups.length && !view.group;
+    const causes = uniq(tasks.map(t => t.why));
+    fillSelect($('f-why'), causes.slice(0, 200).map(v => [v, v]), view.why, 'any');
+    $('f-why').parentElement.hidden = !causes.length && !view.why;
     fillSelect($('f-time'), [['1h', 'last hour'], ['night', 'last night'], ['24h', 'last 24 hours'], ['yesterday', 'since yesterday'], ['7d', 'last 7 days'], ['30d', 'last 30 days'], ['range', 'from … to …']], view.time, 'any');
   }
   /* As many as there would be; what is not loaded yet is known by its number alone. */
   function counts(n) {
-    const filtered = view.q || view.status || view.node || view.label || view.group || view.time;
+    const filtered = view.q || view.status || view.why || view.node || view.label || view.group || view.time;
     if (!filtered && pending.size) for (const [k, s] of [['queued', 'queue'], ['running', 'in_progress'], ['completed', 'completed'], ['unapproved', 'unapproved']]) n[k] = D.counts[s];
     if (!filtered && pending.size) n.failed = D.counts.failed - D.counts.cancelled;
     if (!filtered && !archiveLoaded) n.archived = D.counts.archived;
@@ -367,7 +375,7 @@
   }
   function showFilters() {
     if ($('f-q').value !== view.q) $('f-q').value = view.q;
-    for (const k of ['node', 'label', 'group', 'time']) {
+    for (const k of ['node', 'label', 'group', 'time', 'why']) {
       const el = $('f-' + k);
       if (view[k] && ![...el.options].some(o => o.value === view[k])) el.append(h('option', { value: view[k] }, view[k]));
       el.value = view[k];
@@ -483,12 +491,19 @@
       drawCharts();
     } }, text)));
   }
+  /* What all tasks tell together. */
+  function together() {
+    const whole = (to, ...more) => link({ ...NONE, ...to }, ...more);
+    $('failed').hidden = !panels.failures($('failures'), tasks, D.now, whole);
+    $('groups').hidden = !panels.groups($('group-list'), tasks, D.now, whole);
+    nodes();
+  }
   function all() {
     place();
     age();
     tiles();
     advice();
-    nodes();
+    together();
     schedules();
     options();
     table();
@@ -510,7 +525,7 @@
   all();
   base.keepView();
   if (D.more) load('tasks');
-  base.on('zone', () => { place(); drawCharts(); showFilters(); table(); });
+  base.on('zone', () => { place(); together(); drawCharts(); showFilters(); table(); });
   window.addEventListener('popstate', () => {
     if (!location.hash.includes('=') && location.hash) return;
     follow();

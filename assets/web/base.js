@@ -28,7 +28,7 @@ const base = (() => {
       if (k.startsWith('on')) el.addEventListener(k.slice(2), v);
       else el.setAttribute(k, v === true && !k.startsWith('aria-') ? '' : String(v));
     }
-    for (const c of children.flat()) if (c !== null && c !== undefined && c !== false) el.append(c);
+    for (const c of children.flat(2)) if (c !== null && c !== undefined && c !== false) el.append(c);
     return el;
   }
   const put = (el, ...children) => { el.replaceChildren(...children.flat().filter(c => c !== null && c !== undefined && c !== false)); return el; };

@@ -427,9 +427,9 @@ await test('the first page is small, and a keystroke in the search over 100,000 
       document.body.getBoundingClientRect();
       return performance.now() - from;
     }));
-    // The machine may be busy: the median is the program's own.
+    // The machine may be busy: the median is the program's own, and a slow machine says so.
     ms.sort((a, b) => a - b);
-    assert(ms[5] <= 50, ms);
+    assert(ms[5] <= 50 * Math.max(1, (process.env.DGRID_TEST_SCALE || 100) / 100), ms);
     await close(page);
   });
 });
@@ -667,6 +667,85 @@ await test('without colour: failed bars are hollow, the 95th percentile is dashe
     same(await page.locator('.key').first().evaluate(el => getComputedStyle(el, '::before').forcedColorAdjust), 'none');
     await close(page);
   }
+});
+
+await test('what failed stands above the charts, by cause, with nodes and times; each leads to its tasks', async () => {
+  const clock = NOW * 1000;
+  for (const viewport of [{ width: 1280, height: 900 }, { width: 390, height: 800 }]) {
+    const page = await open(file('morning'), { clock, viewport });
+    const said = await page.locator('#failures li').allInnerTexts();
+    same(said.map(s => s.replace(/\s+/g, ' ')), ['9 × No space left on device all on cygnus, 02:01–02:20', '3 × timeout all on atlas, 03:40–04:03',
+      '2 × did not converge after 200 steps both on atlas, 11:15–11:38', '2 × sh: 1: ncview: not found on borealis (1), atlas (1), 10:00–10:01',
+      '1 × 21 of 24 points; 0: out of range on borealis, 11:43', '1 × loss is NaN on borealis, 11:18', '1 × oom on borealis, 06:26']);
+    const box = await page.locator('#failures').boundingBox(), charts = await page.locator('#charts').boundingBox();
+    assert(box.y < charts.y && box.y < 2 * viewport.height, box, charts);
+    await page.locator('#failures a').first().click();
+    assert(/why=No\+space\+left\+on\+device/.test(await hash(page)), await hash(page));
+    same((await rows(page)).length, 9);
+    assert(await page.locator('#f-why').isVisible() && await page.locator('#f-why').inputValue() === 'No space left on device');
+    // The row has the whole line, without the colours of the terminal, and is found by it.
+    await page.click('#f-clear');
+    await page.fill('#f-q', 'tile-0017.tif No space left');
+    same(await rows(page), ['tile-001']);
+    assert(/exit 2: tar: \/data\/maps\/tile-0017.tif: Cannot write: No space left on device/.test(await page.locator('table.tasks tbody tr').innerText()));
+    await close(page);
+  }
+  const none = await open(file('empty'));
+  assert(await none.locator('#failed').isHidden() && await none.locator('#groups').isHidden());
+  await close(none);
+});
+await test('filters of time: last night, since yesterday, from and to in the zone shown; of how tasks failed', async () => {
+  const page = await open(file('morning') + '#state=failed&size=100', { clock: NOW * 1000 });
+  await page.selectOption('#f-time', 'night');
+  same((await rows(page)).filter(id => !/^(tile|slow|big)-/.test(id)), []);
+  same((await rows(page)).length, 13);
+  await page.selectOption('#f-time', 'yesterday');
+  same([(await rows(page)).length, (await rows(page)).includes('older-0')], [19, false]);
+  await page.selectOption('#f-time', 'range');
+  await page.fill('#f-from', '2026-11-24T02:00');
+  await page.fill('#f-to', '2026-11-24T02:10');
+  await page.locator('#f-to').blur();
+  same(await rows(page), ['tile-003', 'tile-002', 'tile-001', 'tile-000']);
+  const url = page.url();
+  assert(/from=1795485600&to=1795486200/.test(url), url);
+  const other = await open(url, { clock: NOW * 1000 });
+  await other.click('[data-value="local"]');
+  same(await other.inputValue('#f-from'), '2026-11-24T07:30');
+  same((await rows(other)).length, 4);
+  await close(other);
+  await page.click('#f-clear');
+  await press(page, 'timeout');
+  same(await rows(page), ['slow-2', 'slow-1', 'slow-0']);
+  await press(page, 'oom');
+  same((await rows(page)).length, 4);
+  await page.click('#f-clear');
+  await press(page, 'cancelled');
+  same((await rows(page)).sort(), ['trial-0', 'trial-1', 'trial-2', 'trial-3']);
+  same(await page.locator('table.tasks tbody .badge').allInnerTexts(), Array(4).fill('cancelled'));
+  same(await page.locator('table.tasks .bad-text').count(), 0);
+  assert((await page.locator('.tile', { hasText: 'Failed' }).innerText()).includes('4 cancelled besides'));
+  await close(page);
+});
+await test('nodes: what failed of what ended in 24 hours, marked where well above the others, and what runs now', async () => {
+  const page = await open(file('morning'), { clock: NOW * 1000 });
+  const row = name => page.locator('table.nodes tbody tr', { hasText: name });
+  const said = await row('cygnus').innerText();
+  assert(/9 of 21 failed \(43%\)/.test(said) && /others 3%/.test(said) && /8 min of processor time/.test(said), said);
+  same(await page.locator('table.nodes .health .badge').count(), 1);
+  same(await row('cygnus').locator('.strip .bad').count(), 1);
+  assert(/sweep-080, sweep-078, p-train-a/.test(await row('atlas').innerText()), await row('atlas').innerText());
+  await row('atlas').locator('a', { hasText: 'p-train-a' }).click();
+  await page.waitForURL(/t\/p-train-a/);
+  await close(page);
+});
+await test('groups: how many are done and failed, and about how long the rest takes', async () => {
+  const page = await open(file('morning'), { clock: NOW * 1000 });
+  const said = (await page.locator('#group-list li').allInnerTexts()).map(s => s.replace(/\s+/g, ' ').trim());
+  same(said[0], 'sweep 75 of 200 done, 2 failed, 4 running, about 96 min left');
+  assert(said.includes('maps 252 of 268 done, 16 failed') && said.includes('trial 0 of 4 done, 4 cancelled'), said);
+  await page.locator('#group-list a', { hasText: 'pipeline' }).click();
+  same((await rows(page)).sort(), ['p-clean', 'p-fetch', 'p-report', 'p-train-a', 'p-train-b']);
+  await close(page);
 });
 
 await test('axe finds nothing at WCAG 2.2 AA, on phone and desktop, light, dark and in forced colours', async () => {
