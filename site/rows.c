@@ -88,6 +88,14 @@ static void put_labels(struct buf *b, const struct json *labels)
 	buf_adds(b, "]");
 }
 
+const char *row_badge(const char *status)
+{
+	size_t i = result_status_index(status);
+	return i < RESULT_N_STATUSES		       ? result_statuses[i]
+	       : status && !strcmp(status, "orphaned") ? "orphaned"
+						       : "other";
+}
+
 /* ---- one task ---- */
 
 const char *row_orphan(const struct snapshot *s, const struct json *doc, char why[200])
@@ -217,6 +225,18 @@ static void take_vote(struct reading *x, const struct snapshot_task *t, const st
 	x->r->nodes_missing = v.missing > x->r->nodes_missing ? v.missing : x->r->nodes_missing;
 }
 
+static void put_needs(struct buf *b, const struct json *doc)
+{
+	struct needs needs;
+	needs_of(doc, &needs);
+	comma(b);
+	buf_adds(b, "[");
+	for (size_t i = 0; i < needs.n && i < 32; i++)
+		put_text(b, needs.v[i].id, 64);
+	buf_adds(b, "]");
+	needs_clear(&needs);
+}
+
 static int64_t attempts_made(const struct json *doc)
 {
 	return task_attempts_used(doc) + (json_get(doc, "claim") != NULL);
@@ -330,6 +350,7 @@ static void take_doc(void *ctx, size_t index, const struct json *doc)
 	put_number(column(&l, "lease"), row_time(claim, "lease_until"));
 	put_number(column(&l, "notBefore"), row_time(doc, "not_before"));
 	put_text(column(&l, "note"), note, 200);
+	put_needs(column(&l, "needs"), doc);
 	put_text(column(&l, "said"), said, row->failed ? 160 : 80); /* the cause of a failure stands last */
 	free(said);
 }

@@ -47,7 +47,8 @@ void rows_close(struct rows *r, size_t i, int64_t queued); /* with when it was q
 const struct row *rows_find(const struct rows *r, const struct snapshot *s, const char *id); /* NULL: none */
 void rows_clear(struct rows *r);
 
-const char *row_state(enum task_state s); /* the word for readers: queued, running, ... */
+const char *row_badge(const char *status); /* what its badge is called in the style sheet: s-... */
+const char *row_state(enum task_state s);  /* the word for readers: queued, running, ... */
 /* UTC seconds of a time in a document; 0 when it is none, or none of this age (1970 to 9999). */
 int64_t row_time(const struct json *object, const char *name);
 /* Why a running task stands out at that time: its node is gone, its lease ran out. "" when it does not. */

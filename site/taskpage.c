@@ -8,6 +8,7 @@
 #include "schema/spent.h"
 #include "schema/vote.h"
 #include "site/filelist.h"
+#include "site/pointmap.h"
 #include "site/rows.h"
 #include "store/claimed.h"
 #include <stdio.h>
@@ -211,14 +212,6 @@ static void put_commit(struct buf *b, const struct forge *f, const char *oid)
 		buf_addf(b, "<code class=\"oid\">%.10s</code>", oid);
 }
 
-static const char *badge_class(const char *status)
-{
-	size_t i = result_status_index(status);
-	return i < RESULT_N_STATUSES		       ? result_statuses[i]
-	       : status && !strcmp(status, "orphaned") ? "orphaned"
-						       : "other";
-}
-
 static void put_head(struct buf *b, const struct taskpage *p)
 {
 	const char *status = json_str(json_get(p->doc, "result"), "status"), *text = json_str(p->doc, "description");
@@ -234,7 +227,7 @@ static void put_head(struct buf *b, const struct taskpage *p)
 	if (why[0])
 		buf_adds(b, "<span class=\"badge s-orphaned\">orphaned</span>");
 	if (status && strcmp(status, state) != 0 && strcmp(status, "success") != 0) {
-		buf_addf(b, "<span class=\"badge s-%s\">", badge_class(status));
+		buf_addf(b, "<span class=\"badge s-%s\">", row_badge(status));
 		markup_html(b, status, markup_cut(status, strlen(status), 24));
 		buf_adds(b, "</span>");
 	}
@@ -498,63 +491,6 @@ static void put_stream(struct buf *b, const struct json *result, const char *nam
 	free(cut);
 }
 
-/* The variables of a point, each as NAME=value. */
-static void put_variables(struct buf *b, const struct json *vars)
-{
-	for (const struct json *v = vars ? vars->child : NULL; v; v = v->next)
-		if (v->type == JSON_STRING && strcmp(v->name, POINT_INDEX) != 0) {
-			buf_adds(b, "<code>");
-			markup_html(b, v->name, markup_cut(v->name, strlen(v->name), 64));
-			buf_adds(b, "=");
-			markup_html(b, v->text, markup_cut(v->text, v->len, 80));
-			buf_adds(b, "</code> ");
-		}
-}
-
-static void put_point(struct buf *b, const struct point *p, const struct json *end)
-{
-	const char *status = json_str(end, "status");
-	bool bad = !status || strcmp(status, "success") != 0;
-	char *said = result_line(end, bad);
-	int64_t code = json_int(end, "exit_code", -1), ms = json_int(end, "duration_ms", -1);
-	buf_addf(b, "<tr><td class=\"num\">%lld</td><td><span class=\"badge s-%s\">", (long long)p->index,
-		 status && !strcmp(status, "success") ? "completed" : badge_class(status));
-	markup_html(b, status ? status : "?", markup_cut(status ? status : "?", status ? strlen(status) : 1, 24));
-	buf_adds(b, "</span></td><td class=\"num\">");
-	if (code >= 0)
-		buf_addf(b, "%lld", (long long)code);
-	buf_adds(b, "</td><td class=\"num\">");
-	if (ms >= 0 && ms < 1000000000000)
-		buf_addf(b, "%.2f s", (double)ms / 1000);
-	buf_adds(b, "</td><td>");
-	put_variables(b, p->vars);
-	buf_adds(b, "</td><td>");
-	markup_html(b, said, markup_cut(said, strlen(said), 200));
-	buf_adds(b, "</td></tr>\n");
-	free(said);
-}
-
-/* Those that failed first. */
-static void put_points(struct buf *b, const struct json *doc, const struct json *points)
-{
-	static const char *const heads[] = {"Point", "Status", "Exit code", "Time", "Variables", "Output"};
-	struct point all[POINTS_MAX];
-	size_t n = points_of(doc, all);
-	buf_adds(b, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Points\"><table><thead><tr>");
-	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
-		buf_addf(b, "<th scope=\"col\">%s</th>", heads[i]);
-	buf_adds(b, "</tr></thead>\n<tbody>\n");
-	for (int good = 0; good < 2; good++) {
-		const struct json *end = points->type == JSON_ARRAY ? points->child : NULL;
-		for (size_t i = 0; i < n && end; i++, end = end->next) {
-			const char *status = json_str(end, "status");
-			if ((status && !strcmp(status, "success")) == good)
-				put_point(b, &all[i], end);
-		}
-	}
-	buf_adds(b, "</tbody></table></div>\n");
-}
-
 /* What the page has not shown: environment, metadata, names of one's own. */
 static void put_rest(struct buf *b, const struct json *doc)
 {
@@ -589,7 +525,7 @@ void taskpage_body(struct buf *out, const struct taskpage *p)
 	if (result) {
 		buf_adds(out, "<section aria-labelledby=\"h-out\"><h2 id=\"h-out\">Output</h2>\n");
 		if (json_get(result, "points"))
-			put_points(out, doc, json_get(result, "points"));
+			pointmap_put(out, doc, json_get(result, "points"));
 		put_stream(out, result, "stdout", "Standard output");
 		put_stream(out, result, "stderr", "Standard error");
 		buf_adds(out, "</section>\n");

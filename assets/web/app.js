@@ -36,7 +36,7 @@
         const at = Date.parse(day + 'T00:00:00Z') / 1000;
         for (const id of ids) {
           if (known.has(id)) continue;
-          tasks.push({ id, state: 'archived', status: '', node: '', created: 0, claimed: 0, ended: at, ms: -1, exit: -1, signal: 0, priority: 5, labels: [], group: '',
+          tasks.push({ id, state: 'archived', status: '', node: '', created: 0, claimed: 0, ended: at, ms: -1, exit: -1, signal: 0, priority: 5, labels: [], needs: [], group: '',
             text: '', tries: 0, max: 0, timeout: 0, lease: 0, notBefore: 0, note: '', said: '', page: page.has(id), when: at, wait: null, find: id.toLowerCase(), day });
         }
       }

@@ -20,9 +20,9 @@ const base = (() => {
 
   /* Elements from text alone: nothing that came with the data is ever read as HTML. */
   const NS = 'http://www.w3.org/2000/svg';
-  const svgTags = new Set(['svg', 'g', 'path', 'rect', 'line', 'circle', 'text', 'title']);
+  const svgTags = new Set(['svg', 'svg:a', 'g', 'path', 'rect', 'line', 'circle', 'text', 'title']);
   function h(tag, attrs, ...children) {
-    const el = svgTags.has(tag) ? document.createElementNS(NS, tag) : document.createElement(tag);
+    const el = svgTags.has(tag) ? document.createElementNS(NS, tag.replace('svg:', '')) : document.createElement(tag);
     for (const [k, v] of Object.entries(attrs || {})) {
       if (v === null || v === undefined || (v === false && !k.startsWith('aria-'))) continue;
       if (k.startsWith('on')) el.addEventListener(k.slice(2), v);

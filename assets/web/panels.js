@@ -75,6 +75,50 @@ const panels = (() => {
       cpu ? h('div', { class: 'small muted' }, `${span(cpu / 1000)} of processor time`) : null];
   }
 
+  /* ---- what waits for what ---- */
+  const MARKS = { completed: '✓', failed: '✗', cancelled: '✗', running: '▸', queued: '·', unapproved: '·' };
+  const W = 168, H = 40, BOX = 136;
+  /* Tasks in columns, each to the right of all that it needs. Links, so Tab reaches each; arrow keys follow the lines. */
+  function graph(tasks, name) {
+    const by = new Map(tasks.map(t => [t.id, { t, needs: t.needs, then: [], layer: -1, row: 0 }])), columns = [];
+    for (const n of by.values()) {
+      n.needs = n.needs.map(id => by.get(id)).filter(Boolean);
+      for (const m of n.needs) m.then.push(n);
+    }
+    const layer = (n, depth) => n.layer >= 0 ? n.layer : n.layer = depth > tasks.length ? 0 : n.needs.reduce((m, x) => Math.max(m, layer(x, depth + 1) + 1), 0);
+    for (const n of by.values()) (columns[layer(n, 0)] ||= []).push(n);
+    for (const c of columns) {
+      const mid = n => n.needs.length ? n.needs.reduce((s, m) => s + m.row, 0) / n.needs.length : 0;
+      c.sort((a, b) => mid(a) - mid(b) || (a.t.id < b.t.id ? -1 : 1)).forEach((n, i) => { n.row = i; });
+    }
+    const x = n => n.layer * W + 1, y = n => n.row * H + 1, wide = columns.length * W - (W - BOX) + 2, high = Math.max(...columns.map(c => c.length)) * H - 8;
+    const lines = [...by.values()].flatMap(n => n.needs.map(m => h('path', { class: 'edge', d: `M${x(m) + BOX} ${y(m) + 15}C${x(m) + W - 8} ${y(m) + 15} ${x(n) - 24} ${y(n) + 15} ${x(n)} ${y(n) + 15}` })));
+    for (const n of by.values()) {
+      const { id, state } = n.t, words = [id, state, n.needs.length ? 'needs ' + n.needs.map(m => m.t.id).join(', ') : ''].filter(Boolean).join(', ');
+      n.el = h('svg:a', { href: n.t.page ? `t/${id}.html` : null, tabindex: 0, role: n.t.page ? null : 'img', 'aria-label': words, class: 'gnode s-' + state, onkeydown(ev) {
+        const column = columns[n.layer], to = { ArrowLeft: n.needs[0], ArrowRight: n.then[0], ArrowUp: column[n.row - 1], ArrowDown: column[n.row + 1] }[ev.key];
+        if (!to) return;
+        ev.preventDefault();
+        to.el.focus();
+      } }, h('title', {}, words), h('rect', { x: x(n), y: y(n), width: BOX, height: 30, rx: 6 }), h('text', { x: x(n) + 8, y: y(n) + 20 }, `${MARKS[state] || '·'} ${id.length > 16 ? id.slice(0, 15) + '…' : id}`));
+    }
+    return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': `Graph of ${name}` },
+      h('svg', { class: 'graph', width: wide, height: high, viewBox: `0 0 ${wide} ${high}`, role: 'group', 'aria-label': `${tasks.length} tasks and what they wait for` }, lines, columns.flat().map(n => n.el)));
+  }
+  /* Tasks that wait for each other and are not all of one group: one list of them each. */
+  function loose(tasks) {
+    const by = new Map(tasks.map(t => [t.id, t])), root = new Map();
+    const find = id => { while (root.has(id) && root.get(id) !== id) id = root.get(id); return id; };
+    const joined = new Set();
+    for (const t of tasks) for (const id of t.needs) if (by.has(id)) {
+      root.set(find(t.id), find(id));
+      joined.add(t.id).add(id);
+    }
+    const sets = new Map();
+    for (const t of tasks) if (joined.has(t.id)) sets.set(find(t.id), [...sets.get(find(t.id)) || [], t]);
+    return [...sets.values()].filter(s => s.length > 1 && !(s[0].group && s.every(t => t.group === s[0].group)));
+  }
+
   /* ---- how far a group is ---- */
   const weigh = g => g.queued + g.running;
   /* Seconds until all have ended, as far as the last hour tells; -1: it does not. */
@@ -85,18 +129,23 @@ const panels = (() => {
   }
   function gather(tasks) {
     const groups = new Map();
-    for (const t of tasks) {
-      const points = t.state === 'running' && t.text && /^(\d+) of (\d+) points done/.exec(t.text);
-      if (points && t.claimed) groups.set(' ' + t.id, { task: t, all: Number(points[2]), completed: Number(points[1]), failed: 0, cancelled: 0, running: 0, queued: points[2] - points[1], claimed: t.claimed, last: t.claimed, tasks: [] });
-      if (!t.group || t.state === 'archived' || t.state === 'unapproved') continue;
-      const g = groups.get(t.group) || groups.set(t.group, { name: t.group, all: 0, completed: 0, failed: 0, cancelled: 0, running: 0, queued: 0, ends: [], ms: 0, ran: 0, last: 0, tasks: [] }).get(t.group);
+    const add = (key, name, t) => {
+      const g = groups.get(key) || groups.set(key, { name, all: 0, completed: 0, failed: 0, cancelled: 0, running: 0, queued: 0, ends: [], ms: 0, ran: 0, last: 0, tasks: [] }).get(key);
       g.all++;
       g[t.state]++;
       g.tasks.push(t);
       g.last = Math.max(g.last, t.when);
       if (t.ended) g.ends.push(t.ended);
       if (t.ms >= 0) { g.ms += t.ms; g.ran++; }
+    };
+    for (const t of tasks) {
+      const points = t.state === 'running' && t.text && /^(\d+) of (\d+) points done/.exec(t.text);
+      if (points && t.claimed) groups.set(' ' + t.id, { task: t, all: Number(points[2]), completed: Number(points[1]), failed: 0, cancelled: 0, running: 0, queued: points[2] - points[1], claimed: t.claimed, last: t.claimed, tasks: [] });
+      if (!t.group || t.state === 'archived' || t.state === 'unapproved') continue;
+      add(t.group, t.group, t);
     }
+    for (const set of loose(tasks.filter(t => t.state !== 'archived' && t.state !== 'unapproved')))
+      for (const t of set) add('  ' + set[0].id, '', t);
     return [...groups.values()];
   }
   function bar(g) {
@@ -108,14 +157,22 @@ const panels = (() => {
         return el;
       }));
   }
+  /* Drawn when it is opened first. */
+  function steps(g, open) {
+    if (g.all > 80 || !g.tasks.some(t => t.needs.length)) return null;
+    const name = g.name || g.tasks[0].id;
+    return h('details', { 'data-key': name, open: open.has(name), ontoggle() { if (this.open && !this.children[1]) this.append(graph(g.tasks, name)); } },
+      h('summary', {}, `What waits for what in ${name}`), open.has(name) ? graph(g.tasks, name) : null);
+  }
   /* Running ones first; those that ended within the day after them. */
   function groups(box, tasks, at, link) {
     const list = gather(tasks).filter(g => weigh(g) || g.last > at - DAY).sort((a, b) => !weigh(a) - !weigh(b) || b.last - a.last);
+    const open = new Set([...box.querySelectorAll('details[open]')].map(d => d.dataset.key));
     put(box, list.slice(0, 12).map(g => {
       const eta = g.task ? g.completed ? (at - g.claimed) / g.completed * g.queued : -1 : weigh(g) ? left(g, at) : -1;
       const words = [`${g.completed.toLocaleString('en')} of ${g.all.toLocaleString('en')} ${g.task ? 'points ' : ''}done`, g.failed ? `${g.failed.toLocaleString('en')} failed` : '', g.cancelled ? `${g.cancelled} cancelled` : '',
         g.running ? `${g.running.toLocaleString('en')} running` : '', eta >= 0 ? `about ${span(eta)} left` : ''].filter(Boolean).join(', ');
-      return h('li', {}, h('div', {}, g.task ? g.task.page ? h('a', { href: `t/${g.task.id}.html` }, g.task.id) : h('b', {}, g.task.id) : link({ group: g.name }, { 'data-key': g.name }, g.name), h('span', { class: 'muted' }, ` ${words}`), eta >= 0 ? [' ', h('span', { class: 'asof small' })] : null), bar(g));
+      return h('li', {}, h('div', {}, g.task ? g.task.page ? h('a', { href: `t/${g.task.id}.html` }, g.task.id) : h('b', {}, g.task.id) : g.name ? link({ group: g.name }, { 'data-key': g.name }, g.name) : h('b', {}, `${g.tasks[0].id} and ${plural(g.all - 1, 'more task')}`), h('span', { class: 'muted' }, ` ${words}`), eta >= 0 ? [' ', h('span', { class: 'asof small' })] : null), bar(g), steps(g, open));
     }), list.length > 12 ? h('li', { class: 'muted' }, `and ${plural(list.length - 12, 'more group')}: the filter of the tasks has all`) : null);
     return list.length;
   }

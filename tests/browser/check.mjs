@@ -748,6 +748,43 @@ await test('groups: how many are done and failed, and about how long the rest ta
   await close(page);
 });
 
+await test('a pipeline is drawn when it is opened, by pointer and by keyboard; a redraw keeps it open', async () => {
+  let index = text('morning', 'index.html');
+  await serving(path => path === 'index.html' ? index : existsSync(join(SITES, 'morning', path)) ? text('morning', path) : 404, async at => {
+    const page = await open(at + 'index.html', { clock: NOW * 1000 });
+    await page.click('#group-list summary');
+    const nodes = await page.locator('.gnode').evaluateAll(list => list.map(n => [n.getAttribute('aria-label'), Number(n.querySelector('rect').getAttribute('x'))]));
+    same(nodes.map(n => n[0]), ['p-fetch, completed', 'p-clean, completed, needs p-fetch', 'p-train-a, running, needs p-clean', 'p-train-b, failed, needs p-clean', 'p-report, queued, needs p-train-a, p-train-b']);
+    same(nodes.map(n => n[1]), [1, 169, 337, 337, 505]);
+    same(await page.locator('.edge').count(), 5);
+    assert(/✗ p-train-b/.test(await page.locator('.graph').innerHTML()));
+    await page.locator('.gnode').first().focus();
+    for (const key of ['ArrowRight', 'ArrowRight', 'ArrowDown', 'ArrowRight']) await page.keyboard.press(key);
+    same(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), nodes[4][0]);
+    const d = dataOf('morning');
+    index = index.replace(`"now":${d.now},`, `"now":${d.now + 60},`).replace(`data-now="${d.now}"`, `data-now="${d.now + 60}"`);
+    await page.evaluate(() => { window.was = document.querySelector('.graph'); });
+    await minutes(page, 1.2);
+    await page.waitForFunction(() => document.querySelector('.graph') && document.querySelector('.graph') !== window.was);
+    same(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), nodes[4][0]);
+    await page.locator('.gnode').nth(3).click();
+    await page.waitForURL(/t\/p-train-b/);
+    await close(page);
+  });
+});
+await test('an array is a map of its points, each a link to its row', async () => {
+  for (const options of [{}, { viewport: { width: 390, height: 800 } }]) {
+    const page = await open(file('morning', 't/grid-search.html'), options);
+    same(await page.locator('.heat tbody tr').count(), 6);
+    same(await page.locator('.heat thead th').allInnerTexts(), ['RATE \\ DEPTH', '2', '4', '8', '16']);
+    same(await page.locator('.heat-bad').allInnerTexts(), ['✗ 3', '✗ 7', '✗ 11']);
+    same(await page.locator('.heat-bad').first().getAttribute('title'), 'point 3: failed, 2.50 s');
+    await page.locator('.heat-bad').nth(1).click();
+    assert(await page.locator('tr#p-7').evaluate(r => r.matches(':target') && r.textContent.includes('out of range')));
+    await close(page);
+  }
+});
+
 await test('axe finds nothing at WCAG 2.2 AA, on phone and desktop, light, dark and in forced colours', async () => {
   const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
@@ -755,9 +792,10 @@ await test('axe finds nothing at WCAG 2.2 AA, on phone and desktop, light, dark 
     ...[{ colorScheme: 'light' }, { colorScheme: 'dark' }, { forcedColors: 'active' }, { viewport: { width: 390, height: 800 } }, { viewport: { width: 390, height: 800 }, colorScheme: 'dark' }]
       .flatMap(o => [[file('morning'), o], [file('morning', 't/tile-003.html'), o]]),
     [file('morning') + '#time=range&status=timeout&size=100', { viewport: { width: 390, height: 800 } }], [file('hostile') + '#size=100', {}], [file('empty'), {}], [file('past'), {}],
-    [file('demo', 't/ice-drift.html'), {}], [file('hostile', 't/evil.html'), {}], [file('morning'), { clock: NOW * 1000 + 7200000, colorScheme: 'dark' }],
+    [file('demo', 't/ice-drift.html'), {}], [file('hostile', 't/evil.html'), {}], [file('morning', 't/grid-search.html'), {}], [file('morning', 't/grid-search.html'), { colorScheme: 'dark' }], [file('morning'), { clock: NOW * 1000 + 7200000, colorScheme: 'dark' }],
   ]) {
     const page = await open(url, options);
+    for (const one of await page.locator('#group-list summary').all()) await one.click();
     await page.evaluate(axe);
     const found = await page.evaluate(tags => axe.run(document, { runOnly: { type: 'tag', values: tags }, resultTypes: ['violations'] }), tags);
     same(found.violations.map(v => [v.id, v.nodes.map(n => n.target + ' ' + n.failureSummary)]), [], url, JSON.stringify(options));
@@ -783,7 +821,7 @@ await test('axe finds nothing serious', async () => {
 
 await test('the HTML is valid', async () => {
   const jar = join(require.resolve('vnu-jar/package.json'), '../build/dist/vnu.jar');
-  const pages = ['demo', 'hostile', 'empty', 'past'].flatMap(s => readdirSync(join(SITES, s), { recursive: true }).filter(f => f.endsWith('.html')).slice(0, 40).map(f => join(SITES, s, f)));
+  const pages = ['demo', 'hostile', 'morning', 'empty', 'past'].flatMap(s => readdirSync(join(SITES, s), { recursive: true }).filter(f => f.endsWith('.html')).slice(0, 40).map(f => join(SITES, s, f)));
   pages.push(join(SITES, 'large', 'index.html'));
   try {
     execFileSync('java', ['-XX:-UsePerfData', '-Xss8m', '-jar', jar, '--errors-only', '--format', 'text', ...pages], { stdio: ['ignore', 'pipe', 'pipe'] });
