@@ -3,25 +3,28 @@
 #include "base/markup.h"
 #include "base/version.h"
 #include "git/forge.h"
-#include "schema/fit.h"
 #include "site/advice.h"
 #include "site/history.h"
+#include "site/nodelist.h"
+#include "site/put.h"
 #include "site/rows.h"
 #include "site/taskpage.h"
 #include "site/template.h"
 #include "store/agenda.h"
 #include "store/archive.h"
 #include "store/record.h"
+#include "store/tails.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_BYTES 250000  /* of tasks in index.html; the others come from data/tasks.js */
-#define NODES_BYTES 100000 /* of nodes; those that are alive first */
+#define ROWS_BYTES 250000 /* of tasks in index.html; the others come from data/tasks.js */
 #define SCHEDULES_MAX 200
+#define TAILS_MAX 8	/* nodes of a remote that are asked what their tasks print */
 #define KEPT_PAGES 2000 /* of archived tasks: the newest that ever had one */
 #define LIVE_PAGE "<!DOCTYPE html>\n<html lang=\"en\" class=\"no-js\" data-live"
 #define BIG 1000000000000000
+#define NEW_TASK "{\n  \"task_id\": \"my-task\",\n  \"script\": \"echo hello\",\n  \"timeout_seconds\": 60\n}\n"
 #define AGE_LINE                                                                                                       \
 	"<div class=\"top\"><div id=\"age\" class=\"age\"></div></div>\n<p id=\"age-said\" class=\"hidden\" "          \
 	"role=\"status\"></p>\n"
@@ -37,6 +40,8 @@ struct build {
 	struct record audit;
 	struct agenda agenda;
 	struct strs ended;   /* in the archive by now; their pages are older than that */
+	struct json *tails;  /* {NODE: what its tasks printed so far} */
+	int asked;	     /* remotes for them */
 	char *title, *place; /* place: the repository as a reader may see it */
 	struct buf task_page_csp, index_csp;
 	char live[64]; /* what pages that change say of themselves: that they do, and when they were read */
@@ -44,48 +49,9 @@ struct build {
 
 /* ---- JSON ---- */
 
-static void sep(struct buf *b)
-{
-	char c = b->len ? b->data[b->len - 1] : '[';
-	if (c != '{' && c != '[' && c != ':')
-		buf_add(b, ",", 1);
-}
-
-static void key(struct buf *b, const char *name)
-{
-	sep(b);
-	buf_addf(b, "\"%s\":", name);
-}
-
-static void put_int(struct buf *b, const char *name, int64_t n)
-{
-	key(b, name);
-	buf_addf(b, "%lld", (long long)(n > BIG ? BIG : n < -BIG ? -BIG : n));
-}
-
-static void put_str(struct buf *b, const char *name, const char *text, size_t max)
-{
-	key(b, name);
-	markup_json(b, text ? text : "", text ? markup_cut(text, strlen(text), max) : 0);
-}
-
-static void put_series(struct buf *b, const char *name, const int64_t *v, size_t n)
-{
-	key(b, name);
-	buf_adds(b, "[");
-	for (size_t i = 0; i < n; i++) {
-		sep(b);
-		if (v[i] < 0)
-			buf_adds(b, "null");
-		else
-			buf_addf(b, "%lld", (long long)v[i]);
-	}
-	buf_adds(b, "]");
-}
-
 static void put_range(struct buf *b, const char *name, const struct history_range *r)
 {
-	key(b, name);
+	put_key(b, name);
 	buf_adds(b, "{");
 	put_int(b, "start", r->start);
 	put_int(b, "step", r->step);
@@ -96,7 +62,7 @@ static void put_range(struct buf *b, const char *name, const struct history_rang
 	put_series(b, "wait95", r->wait95, r->n);
 	put_series(b, "run50", r->run50, r->n);
 	put_series(b, "run95", r->run95, r->n);
-	key(b, "all");
+	put_key(b, "all");
 	buf_adds(b, "[");
 	for (int i = 0; i < 4; i++)
 		buf_addf(b, "%s%lld", i ? "," : "", (long long)r->all[i]);
@@ -104,91 +70,13 @@ static void put_range(struct buf *b, const char *name, const struct history_rang
 	buf_adds(b, "}");
 }
 
-/* done, failed: on the branch. The file counts since the node's start, and what is archived meanwhile. */
-static int64_t memory_of(const struct json *file)
-{
-	int64_t gb = json_int(file, "memory_gb", 0);
-	return json_int(file, "memory_mb", gb > 0 && gb < 1 << 20 ? gb * 1024 : 0);
-}
-
-static void put_node(struct buf *b, const struct build *x, size_t i)
-{
-	const struct snapshot_node *n = &x->s->nodes[i];
-	int64_t done = x->rows.done[i], failed = x->rows.failed[i];
-	const struct json *f = n->file;
-	char words[ORDER_WORDS];
-	int k = 0;
-	sep(b);
-	buf_adds(b, "{");
-	put_str(b, "id", n->id, 64);
-	put_str(b, "state", node_state_name(n->state), 16);
-	put_int(b, "seen", n->view.seen > 0 && n->view.seen < 253402300800 ? n->view.seen : 0);
-	put_str(b, "trouble", n->view.trouble, 200);
-	put_str(b, "drained", n->drain ? order_words("drained", n->drain, words) : "", ORDER_WORDS);
-	put_str(b, "engine", json_str(f, "engine"), 24);
-	put_str(b, "version", json_str(f, "engine_version"), 32);
-	put_int(b, "slots", n->view.slots);
-	put_int(b, "busy", n->view.busy);
-	int64_t own_done = json_int(f, "tasks_completed", 0), own_failed = json_int(f, "tasks_failed", 0);
-	put_int(b, "done", own_done > done ? own_done : done);
-	put_int(b, "failed", own_failed > failed ? own_failed : failed);
-	put_int(b, "branch", done + failed);
-	put_int(b, "cpu", x->rows.cpu_ms[i]);
-	put_int(b, "late", json_int(f, "tasks_late", 0));
-	put_int(b, "voted", json_int(f, "tasks_voted", 0));
-	put_int(b, "outliers", json_int(x->rows.outliers, n->id, 0));
-	struct buf offer = {0};
-	fit_offer_words(json_get(n->view.doc, "offer") ? n->view.doc : f, &offer);
-	put_str(b, "offer", offer.data, 200);
-	buf_clear(&offer);
-	put_int(b, "cpus", json_int(f, "cpu_count", 0));
-	put_int(b, "memory", memory_of(f));
-	put_int(b, "disk", json_int(f, "disk_gb", 0));
-	put_int(b, "since", row_time(f, "started_at"));
-	put_str(b, "os", json_str(f, "os"), 32);
-	put_str(b, "arch", json_str(f, "arch"), 32);
-	put_str(b, "dgrid", json_str(f, "dgrid_version"), 32);
-	put_str(b, "turns", n->beat && json_str(n->beat, "turns") ? json_str(n->beat, "turns") : json_str(f, "turns"),
-		64);
-	key(b, "labels");
-	buf_adds(b, "[");
-	const struct json *labels = json_get(f, "labels");
-	for (const struct json *l = labels ? labels->child : NULL; l && k < 32; l = l->next)
-		if (l->type == JSON_STRING) {
-			k++;
-			sep(b);
-			markup_json(b, l->text, markup_cut(l->text, strlen(l->text), 64));
-		}
-	buf_adds(b, "]}");
-}
-
-static bool alive(const struct snapshot_node *n)
-{
-	return n->state != NODE_LEFT && n->state != NODE_SILENT;
-}
-
-/* Nodes that left stay in the ledger: where machines come and go, there are many. */
-static void put_nodes(struct buf *b, const struct build *x)
-{
-	const struct snapshot *s = x->s;
-	size_t from = b->len;
-	put_int(b, "node_count", (int64_t)s->n_nodes);
-	key(b, "nodes");
-	buf_adds(b, "[");
-	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = 0; i < s->n_nodes && b->len - from < NODES_BYTES; i++)
-			if (alive(&s->nodes[i]) == !pass)
-				put_node(b, x, i);
-	buf_adds(b, "]");
-}
-
 static void put_schedules(struct buf *b, const struct agenda *a)
 {
-	key(b, "schedules");
+	put_key(b, "schedules");
 	buf_adds(b, "[");
 	for (size_t i = 0; i < a->n && i < SCHEDULES_MAX; i++) {
 		const struct agenda_row *r = &a->v[i];
-		sep(b);
+		put_sep(b);
 		buf_adds(b, "{");
 		put_str(b, "name", r->name, 64);
 		put_str(b, "cron", r->wrong ? "" : r->s.cron_text, 100);
@@ -234,7 +122,7 @@ static void put_archive_days(struct build *x)
 static void put_counts(struct buf *b, const struct build *x)
 {
 	const struct snapshot *s = x->s;
-	key(b, "counts");
+	put_key(b, "counts");
 	buf_adds(b, "{");
 	for (int k = 0; k < TASK_N_STATES; k++)
 		put_int(b, task_state_name((enum task_state)k), (int64_t)s->count[k]);
@@ -248,7 +136,7 @@ static void put_audit(struct buf *b, const struct record *r)
 {
 	if (r->place == RECORD_NONE)
 		return;
-	key(b, "audit");
+	put_key(b, "audit");
 	buf_adds(b, "{");
 	put_str(b, "commit", r->said.audited_to, 72);
 	put_str(b, "branch", r->place == RECORD_ON ? "on" : r->place == RECORD_OFF ? "off" : "unknown", 16);
@@ -277,14 +165,14 @@ static void put_data(struct buf *b, struct build *x, size_t in_page, bool archiv
 	put_int(b, "keep", s->config.keep_finished);
 	put_counts(b, x);
 	put_audit(b, &x->audit);
-	put_nodes(b, x);
+	nodelist_put(b, x->s, &x->rows);
 	put_schedules(b, &x->agenda);
-	key(b, "advice");
+	put_key(b, "advice");
 	advice_put(b, s, &x->rows, &x->history);
-	key(b, "events");
+	put_key(b, "events");
 	buf_adds(b, "[");
 	for (size_t i = 0; i < x->rows.n_events; i++) {
-		sep(b);
+		put_sep(b);
 		buf_add(b, x->rows.events[i].json.data, x->rows.events[i].json.len);
 	}
 	buf_adds(b, "]");
@@ -294,16 +182,16 @@ static void put_data(struct buf *b, struct build *x, size_t in_page, bool archiv
 	put_str(b, "limit", x->history.limit, 100);
 	put_int(b, "more", (int64_t)(x->rows.n - in_page));
 	put_int(b, "archive", archive);
-	key(b, "states");
+	put_key(b, "states");
 	buf_adds(b, "[");
 	for (int k = 0; k < TASK_N_STATES; k++) {
-		sep(b);
+		put_sep(b);
 		buf_addf(b, "\"%s\"", row_state((enum task_state)k));
 	}
 	buf_adds(b, "]");
-	key(b, "columns");
+	put_key(b, "columns");
 	buf_addf(b, "[%s]", x->rows.n ? x->rows.columns.data : "");
-	key(b, "tasks");
+	put_key(b, "tasks");
 	buf_adds(b, "[\n");
 	for (size_t i = 0; i < in_page; i++) {
 		buf_adds(b, i ? ",\n" : "");
@@ -312,14 +200,20 @@ static void put_data(struct buf *b, struct build *x, size_t in_page, bool archiv
 	buf_adds(b, "]}");
 }
 
-static void put_links(struct buf *b, const struct grid_config *c)
+static void put_links(struct buf *b, const struct build *x)
 {
+	const struct grid_config *c = &x->s->config;
 	for (size_t i = 0; c->links[i].text; i++) {
 		buf_adds(b, "<li><a href=\"");
 		markup_html(b, c->links[i].url, strlen(c->links[i].url));
 		buf_adds(b, "\" rel=\"noreferrer\">");
 		markup_html(b, c->links[i].text, strlen(c->links[i].text));
 		buf_adds(b, "</a></li>");
+	}
+	if (x->forge.create[0]) {
+		buf_adds(b, "<li><a href=\"");
+		markup_html(b, x->forge.create, strlen(x->forge.create));
+		buf_adds(b, "\" rel=\"noreferrer\">Submit a task</a></li>");
 	}
 }
 
@@ -355,7 +249,7 @@ static void add_index(struct build *x, size_t in_page, bool archive)
 	struct buf page = {0}, title = {0}, data = {0}, links = {0}, plain = {0}, feed = {0}, machines = {0};
 	markup_html(&title, x->title, strlen(x->title));
 	put_data(&data, x, in_page, archive);
-	put_links(&links, &x->s->config);
+	put_links(&links, x);
 	put_plain(&plain, x);
 	if (x->o->metrics && x->o->feed)
 		buf_addf(&machines, " For machines: <a href=\"%s\">figures</a>, <a href=\"%s\">a feed of failures</a>.",
@@ -427,7 +321,7 @@ static void take_archived(void *ctx, const char *path)
 		buf_addf(&a->b, "%s\"%s\":[", a->day[0] ? "],\n" : "", day);
 		memcpy(a->day, day, sizeof day);
 	}
-	sep(&a->b);
+	put_sep(&a->b);
 	buf_addf(&a->b, "\"%s\"", id);
 	char name[80];
 	page_name(id, name);
@@ -475,9 +369,26 @@ static bool add_archive(struct build *x)
 
 /* ---- pages of tasks ---- */
 
+/* What the tasks of a node printed so far. Nothing of the past, and of a remote of few nodes only: each is asked for on
+ * its own. */
+static void read_tails(struct build *x, const char *node)
+{
+	char head[72], tail[72];
+	struct err none;
+	if (x->s->past || !x->s->config.live_tail_bytes || !task_id_valid(node) || json_get(x->tails, node) ||
+	    x->asked == TAILS_MAX)
+		return;
+	x->asked += x->s->cached;
+	struct json *doc = NULL;
+	if (!tails_ask(&x->s->git, x->s->cached ? "origin" : ".", x->s->branch, node, head, tail, &none) && tail[0])
+		doc = tails_read(&x->s->git, node, tail, &none);
+	json_set(x->tails, node, doc ? doc : json_new(JSON_NULL));
+}
+
 static void put_page(struct build *x, const struct snapshot_task *t, const struct json *doc)
 {
 	struct history_task c = history_task(&x->history, t->id);
+	const char *node = json_str(json_get(doc, "claim"), "node");
 	struct taskpage p = {.s = x->s,
 			     .task = t,
 			     .doc = doc,
@@ -487,7 +398,8 @@ static void put_page(struct build *x, const struct snapshot_task *t, const struc
 			     .ended = c.ended,
 			     .behind = json_get(x->rows.behind, t->id),
 			     .left = leftlist_of(&x->left, t->id),
-			     .queued_at = c.queued_at};
+			     .queued_at = c.queued_at,
+			     .tails = t->state == TASK_IN_PROGRESS && node ? json_get(x->tails, node) : NULL};
 	struct buf body = {0}, page = {0}, title = {0};
 	taskpage_body(&body, &p);
 	markup_html(&title, x->title, strlen(x->title));
@@ -497,6 +409,7 @@ static void put_page(struct build *x, const struct snapshot_task *t, const struc
 					  {"CSP", x->task_page_csp.data},
 					  {"STYLE", template_text("web/style.css")},
 					  {"BASE", template_text("web/base.js")},
+					  {"LOG", template_text("web/log.js")},
 					  {"BODY", body.data},
 					  {"AGE", runs && !x->s->past ? AGE_LINE : ""},
 					  {"LIVE", runs ? x->live : ""}};
@@ -528,8 +441,11 @@ static int add_pages(struct build *x, struct err *e)
 {
 	size_t *which = xcalloc(x->rows.n + 1, sizeof *which), n = 0;
 	for (size_t i = 0; i < x->rows.n; i++)
-		if (x->rows.v[i].page)
+		if (x->rows.v[i].page) {
 			which[n++] = x->rows.v[i].task;
+			if (x->s->tasks[x->rows.v[i].task].state == TASK_IN_PROGRESS)
+				read_tails(x, x->rows.v[i].node);
+		}
 	leftlist_read(&x->left, x->s, which, n, x->forge.home[0] != 0);
 	int rc = snapshot_stream(x->s, which, n, add_page, x, e);
 	free(which);
@@ -589,7 +505,8 @@ static char *default_title(const char *place)
 
 int dashboard_build(const struct snapshot *s, const struct dashboard_options *o, struct site *site, struct err *e)
 {
-	struct build x = {.s = s, .o = o, .site = site};
+	struct build x = {.s = s, .o = o, .site = site, .tails = json_new(JSON_OBJECT)};
+	static const char *const task_scripts[] = {"web/base.js", "web/log.js"};
 	static const char *const scripts[] = {"web/base.js", "web/charts.js", "web/panels.js", "web/app.js"};
 	size_t in_page = 0, bytes = 0;
 	int rc = rows_read(&x.rows, s, e);
@@ -605,11 +522,12 @@ int dashboard_build(const struct snapshot *s, const struct dashboard_options *o,
 		rows_close(&x.rows, i, history_task(&x.history, s->tasks[x.rows.v[i].task].id).queued_at);
 	put_archive_days(&x);
 	forge_of(&x.forge, s->url);
+	forge_create(&x.forge, s->branch, "tasks/unapproved", "my-task.json", NEW_TASK);
 	snprintf(x.live, sizeof x.live, "%s data-now=\"%lld\"", s->past ? "" : " data-live", (long long)s->now);
 	x.place = public_place(s->url);
 	x.title = o->title ? xstrdup(o->title) : s->config.title ? xstrdup(s->config.title) : default_title(x.place);
 	template_policy(&x.index_csp, scripts, 4);
-	template_policy(&x.task_page_csp, scripts, 1);
+	template_policy(&x.task_page_csp, task_scripts, 2);
 	while (in_page < x.rows.n && in_page < ROWS_PAGES && bytes + x.rows.v[in_page].json.len < ROWS_BYTES)
 		bytes += x.rows.v[in_page++].json.len;
 	add_index(&x, in_page, add_archive(&x));
@@ -619,6 +537,7 @@ out:
 	rows_clear(&x.rows);
 	leftlist_clear(&x.left);
 	strs_clear(&x.ended);
+	json_free(x.tails);
 	agenda_clear(&x.agenda);
 	history_clear(&x.history);
 	free(x.title);

@@ -163,13 +163,18 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 		tasks/queue/evil5.json '["@X@"]' tasks/queue/evil6.json '{"task_id":' tasks/queue/evil7.json '{"labels":["@X@"],"not_before":"@X@","priority":null}' \
 		tasks/queue/evil8.json '7' tasks/unapproved/evil9.json '{}' "tasks/queue/$Y.json" '{}' \
 		nodes/evil.json '{"node_id":"@X@","status":"@X@","trouble":"@X@","engine":"@X@","engine_version":"@X@","labels":["@X@",{}],"slots":-9223372036854775808,"busy":"@X@","tasks_completed":9223372036854775807,"tasks_failed":-1e9,"cpu_count":1e400,"memory_mb":"@X@","os":"@X@","arch":"@X@","dgrid_version":"@X@","turns":"@X@","last_heartbeat":"9999-12-31T23:59:59Z","started_at":"@X@"}' \
+		tasks/in_progress/evil10.json '{"claim":{"node":"loud","nonce":"aa","claimed_at":"2026-11-24T11:59:00Z"}}' \
 		nodes/list.json '[1]' nodes/broken.json '{' \
 		tasks/archive.json '{"tasks":99999999999999999999,"completed":"@X@","failed":-7,"days":{"@X@":{"completed":1e400},"2026-11-20":{"completed":9223372036854775807,"failed":-1}}}' \
 		grid.json '{"title":"@X@","@X@":1,"links":[{"text":"@X@","url":"https://@Y@/"}]}'
+	# What a node says that its tasks print is a stranger's too.
+	tail=$(printf '{"tasks":[{"nonce":"aa","stdout":"%s","stdout_from":0,"stdout_bytes":9,"stderr":7}]}' "$X" | tgit -C "$ORIGIN" commit-tree "$(git -C "$ORIGIN" rev-parse 'main^{tree}')")
+	git -C "$ORIGIN" update-ref refs/dgrid/tails/loud "$tail"
 	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
 	[ "$(page 'o["title"].startswith("</script><img")')" = True ]
-	[ "$(page 'len(o["tasks"]), len(o["nodes"])')" = "(9, 3)" ]
-	[ "$(find "$S/t" -type f | wc -l)" = 9 ]
+	[ "$(page 'len(o["tasks"]), len(o["nodes"])')" = "(10, 3)" ]
+	[ "$(find "$S/t" -type f | wc -l)" = 10 ]
+	grep -q 'Standard output so far <span class="bytes">9 bytes' "$S/t/evil10.html"
 	# Nothing of theirs is markup: the tags in the pages are those of the templates.
 	python3 - "$S" <<-'PY'
 		import glob, html.parser, re, sys
@@ -189,7 +194,7 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 		    if "index" in name:
 		        assert text.count("<script") == 5 and text.count("</script>") == 5, "scripts"
 		    else:
-		        assert text.count("<script") == 1, name
+		        assert text.count("<script") == 2, name
 		PY
 	grep -q 'not a valid' "$S/index.html" || grep -q 'no valid JSON' "$S/index.html"
 }
@@ -399,19 +404,18 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	run -0 "$DGRID" dashboard -o "$S" --now "$NOW"
 	before=$(sha256sum "$S/t/broke.html")
 	# Both go to the archive; one had ended by the last time its page was written, one was still queued.
+	git init -q -b archive "$T/a"
+	mkdir -p "$T/a/2026/11/20"
+	ended failed >"$T/a/2026/11/20/broke.json"
+	ended success >"$T/a/2026/11/20/quick.json"
+	ended success >"$T/a/2026/11/20/never-had-one.json"
+	tgit -C "$T/a" add -A
+	tgit -C "$T/a" commit -qm archived
+	tgit -C "$T/a" push -q "$ORIGIN" HEAD:archive
 	tgit -C "$T/c" rm -q tasks/failed/broke.json tasks/queue/quick.json
 	tgit -C "$T/c" commit -qm archived
 	tgit -C "$T/c" push -q origin HEAD:main
-	put tasks/archive.json '{"schema":1,"tasks":2,"completed":1,"failed":1}'
-	tgit -C "$T/c" checkout -q --orphan archive
-	tgit -C "$T/c" rm -rfq .
-	mkdir -p "$T/c/2026/11/20"
-	ended failed >"$T/c/2026/11/20/broke.json"
-	ended success >"$T/c/2026/11/20/quick.json"
-	ended success >"$T/c/2026/11/20/never-had-one.json"
-	tgit -C "$T/c" add -A
-	tgit -C "$T/c" commit -qm archived
-	tgit -C "$T/c" push -q origin HEAD:archive
+	put tasks/archive.json '{"schema":1,"tasks":3,"completed":2,"failed":1}'
 	run -0 "$DGRID" dashboard -o "$S"
 	[ "$(sha256sum "$S/t/broke.html")" = "$before" ]
 	grep -q 'Succeeded: exit code 0' "$S/t/quick.html"
@@ -422,9 +426,10 @@ stamp() { (cd "$S" && find . -type f -printf '%p %T@ ' -exec sha256sum {} \; | s
 	run -0 "$DGRID" dashboard -o "$S"
 	[[ "$output" == *" 0 removed" ]]
 	[ "$(sha256sum "$S/t/broke.html")" = "$before" ]
-	tgit -C "$T/c" rm -q 2026/11/20/broke.json
-	tgit -C "$T/c" commit -qm gone
-	tgit -C "$T/c" push -q origin HEAD:archive
+	tgit -C "$T/a" rm -q 2026/11/20/broke.json
+	tgit -C "$T/a" commit -qm gone
+	tgit -C "$T/a" push -q "$ORIGIN" HEAD:archive
+	put tasks/archive.json '{"schema":1,"tasks":2,"completed":2,"failed":0}'
 	run -0 "$DGRID" dashboard -o "$S"
 	[[ "$output" == *" 1 removed" ]]
 	[ ! -e "$S/t/broke.html" ]

@@ -5,15 +5,16 @@
 static const struct {
 	const char *host; /* whole, or the beginning when it ends with a dot */
 	const char *commit, *file, *tree;
+	enum { NO_PAGE, GITHUB, GITLAB, GITEA } kind; /* how a new file is asked for */
 } known[] = {
-    {"github.com", "/commit/", "/blob/", "/tree/"},
-    {"gitlab.com", "/-/commit/", "/-/blob/", "/-/tree/"},
-    {"gitlab.", "/-/commit/", "/-/blob/", "/-/tree/"},
-    {"bitbucket.org", "/commits/", "/src/", "/src/"},
-    {"codeberg.org", "/commit/", "/src/branch/", "/src/commit/"},
-    {"gitea.com", "/commit/", "/src/branch/", "/src/commit/"},
-    {"gitea.", "/commit/", "/src/branch/", "/src/commit/"},
-    {"forgejo.", "/commit/", "/src/branch/", "/src/commit/"},
+    {"github.com", "/commit/", "/blob/", "/tree/", GITHUB},
+    {"gitlab.com", "/-/commit/", "/-/blob/", "/-/tree/", GITLAB},
+    {"gitlab.", "/-/commit/", "/-/blob/", "/-/tree/", GITLAB},
+    {"bitbucket.org", "/commits/", "/src/", "/src/", NO_PAGE},
+    {"codeberg.org", "/commit/", "/src/branch/", "/src/commit/", GITEA},
+    {"gitea.com", "/commit/", "/src/branch/", "/src/commit/", GITEA},
+    {"gitea.", "/commit/", "/src/branch/", "/src/commit/", GITEA},
+    {"forgejo.", "/commit/", "/src/branch/", "/src/commit/", GITEA},
 };
 #define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"
 
@@ -48,7 +49,7 @@ void forge_of(struct forge *f, const char *url)
 {
 	char host[128];
 	const char *path;
-	*f = (struct forge){"", "", "", ""};
+	*f = (struct forge){"", "", "", "", "", 0};
 	if (!take_apart(url, host, &path))
 		return;
 	while (*path == '/')
@@ -65,10 +66,38 @@ void forge_of(struct forge *f, const char *url)
 		if (known[i].host[len - 1] == '.' ? strncmp(host, known[i].host, len) != 0
 						  : strcmp(host, known[i].host) != 0)
 			continue;
+		f->kind = known[i].kind;
 		snprintf(f->home, sizeof f->home, "https://%s/%.*s", host, (int)n, path);
 		snprintf(f->commit, sizeof f->commit, "%s%s", f->home, known[i].commit);
 		snprintf(f->file, sizeof f->file, "%s%s", f->home, known[i].file);
 		snprintf(f->tree, sizeof f->tree, "%s%s", f->home, known[i].tree);
 		return;
 	}
+}
+
+static void add_escaped(char *out, size_t room, const char *text)
+{
+	size_t n = strlen(out);
+	for (; *text && n + 4 < room; text++)
+		if (strchr(PLAIN, *text))
+			out[n++] = *text;
+		else
+			n += (size_t)snprintf(out + n, room - n, "%%%02X", (unsigned)(unsigned char)*text);
+	out[n] = 0;
+}
+
+void forge_create(struct forge *f, const char *branch, const char *folder, const char *name, const char *text)
+{
+	f->create[0] = 0;
+	if (f->kind == NO_PAGE || !branch[0] || strspn(branch, PLAIN "/") < strlen(branch))
+		return;
+	if (f->kind == GITHUB)
+		snprintf(f->create, sizeof f->create, "%s/new/%s?filename=%s/%s&value=", f->home, branch, folder, name);
+	else if (f->kind == GITLAB)
+		snprintf(f->create, sizeof f->create, "%s/-/new/%s?file_name=%s/%s", f->home, branch, folder, name);
+	else
+		snprintf(f->create, sizeof f->create, "%s/_new/%s/%s/?filename=%s&value=", f->home, branch, folder,
+			 name);
+	if (f->kind != GITLAB)
+		add_escaped(f->create, sizeof f->create, text);
 }

@@ -11,6 +11,7 @@
 #include "site/pointmap.h"
 #include "site/rows.h"
 #include "store/claimed.h"
+#include "store/tails.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -458,27 +459,32 @@ static void put_timeline(struct buf *b, const struct taskpage *p)
 	buf_adds(b, "</ol>\n</section>\n");
 }
 
-static void put_block(struct buf *b, const char *label, const char *text, size_t len)
+/* log: what its lines are called in links to them, and for the page's script, which shows it as a terminal would; NULL:
+ * it is no output. */
+static void put_block(struct buf *b, const char *label, const char *log, const char *text, size_t len)
 {
-	/* A page reads a first newline inside <pre> as none. */
-	buf_addf(b, "<pre tabindex=\"0\" role=\"region\" aria-label=\"%s\">\n", label);
+	buf_addf(b, "<pre tabindex=\"0\" role=\"region\" aria-label=\"%s\"", label);
+	if (log)
+		buf_addf(b, " data-log=\"%s\"", log);
+	buf_adds(b, ">\n"); /* a page reads a first newline inside <pre> as none */
 	markup_html(b, text, len);
 	buf_adds(b, "</pre>\n");
 }
 
-static void put_stream(struct buf *b, const struct json *result, const char *name, const char *title)
+static void put_stream(struct buf *b, const struct json *result, const char *name, const char *title, const char *h)
 {
 	const struct json *o = json_get(result, name);
 	char *bytes = xasprintf("%s_bytes", name), *cut = xasprintf("%s_truncated", name);
 	const struct json *truncated = json_get(result, cut);
 	int64_t total = json_int(result, bytes, o && o->type == JSON_STRING ? (int64_t)o->len : 0);
 	if (o && o->type == JSON_STRING) {
-		buf_addf(b, "<h3>%s <span class=\"bytes\">%lld byte%s", title, (long long)total, total == 1 ? "" : "s");
+		buf_addf(b, "<%s>%s <span class=\"bytes\">%lld byte%s", h, title, (long long)total,
+			 total == 1 ? "" : "s");
 		if (truncated && truncated->type == JSON_BOOL && truncated->boolean)
 			buf_adds(b, "; head and tail are kept, the middle is left out");
-		buf_adds(b, "</span></h3>\n");
+		buf_addf(b, "</span></%s>\n", h);
 		if (o->len)
-			put_block(b, title, o->text, o->len);
+			put_block(b, title, name, o->text, o->len);
 		else
 			buf_adds(b, "<p class=\"none\">Nothing was printed.</p>\n");
 	} else if (result_digest(result) && json_get(result, bytes))
@@ -491,6 +497,48 @@ static void put_stream(struct buf *b, const struct json *result, const char *nam
 	free(cut);
 }
 
+/* Why it failed stands in the last lines of stderr: under the headline, then. */
+static bool stderr_first(const struct taskpage *p, const struct json *result)
+{
+	const struct json *err = json_get(result, "stderr");
+	return p->task->state == TASK_FAILED && err && err->type == JSON_STRING && err->len;
+}
+
+/* What a running task has printed, as far as its node says. */
+static void put_tails(struct buf *b, const struct taskpage *p)
+{
+	static const char *const titles[] = {"Standard error so far", "Standard output so far"}, *const names[] = {
+												     "stderr",
+												     "stdout"};
+	const char *nonce = json_str(json_get(p->doc, "claim"), "nonce");
+	struct tail t;
+	for (int k = 0; k < 2 && p->tails && nonce; k++) {
+		if (!tails_find(p->tails, nonce, !k, &t) || !t.len)
+			continue;
+		buf_addf(b, "<section><h2>%s <span class=\"bytes\">%lld byte%s", titles[k], (long long)t.end,
+			 t.end == 1 ? "" : "s");
+		if (t.from)
+			buf_addf(b, ", from byte %lld on", (long long)t.from);
+		buf_adds(b, "</span></h2>\n");
+		put_block(b, titles[k], names[k], t.text, t.len);
+		buf_adds(b, "</section>\n");
+	}
+}
+
+/* What can be done with it, to be copied. */
+static void put_commands(struct buf *b, const struct taskpage *p)
+{
+	static const char *const verbs[TASK_N_STATES][3] = {[TASK_UNAPPROVED] = {"show", "approve"},
+							    [TASK_QUEUE] = {"why", "cancel"},
+							    [TASK_IN_PROGRESS] = {"logs -f", "why", "cancel"},
+							    [TASK_COMPLETED] = {"logs", "get", "rerun"},
+							    [TASK_FAILED] = {"retry", "why", "rerun"}};
+	buf_adds(b, "<ul class=\"commands\" aria-label=\"Commands\">");
+	for (int i = 0; i < 3 && verbs[p->task->state][i]; i++)
+		buf_addf(b, "<li><code>dgrid %s %s</code></li>", verbs[p->task->state][i], p->task->id);
+	buf_adds(b, "</ul>\n");
+}
+
 /* What the page has not shown: environment, metadata, names of one's own. */
 static void put_rest(struct buf *b, const struct json *doc)
 {
@@ -501,7 +549,7 @@ static void put_rest(struct buf *b, const struct json *doc)
 		json_remove(rest, shown[i]);
 	json_write(&text, rest, 2);
 	buf_adds(b, "<details><summary>The rest of its file</summary>\n");
-	put_block(b, "rest of the file", text.data, markup_cut(text.data, text.len, 65536));
+	put_block(b, "rest of the file", NULL, text.data, markup_cut(text.data, text.len, 65536));
 	buf_adds(b, "</details>\n");
 	buf_clear(&text);
 	json_free(rest);
@@ -512,22 +560,31 @@ void taskpage_body(struct buf *out, const struct taskpage *p)
 	const struct json *doc = p->doc && p->doc->type == JSON_OBJECT ? p->doc : NULL,
 			  *script = json_get(doc, "script"), *result = json_get(doc, "result");
 	put_head(out, p);
+	put_commands(out, p);
 	if (!doc)
 		return;
+	if (p->task->state == TASK_IN_PROGRESS)
+		put_tails(out, p);
+	if (stderr_first(p, result)) {
+		buf_adds(out, "<section class=\"first\">");
+		put_stream(out, result, "stderr", "Standard error", "h2");
+		buf_adds(out, "</section>\n");
+	}
 	put_facts(out, p);
 	put_timeline(out, p);
 	filelist_put(out, p->left, json_get(result, "out"), p->forge);
 	if (script && script->type == JSON_STRING) {
 		buf_adds(out, "<section aria-labelledby=\"h-script\"><h2 id=\"h-script\">Script</h2>\n");
-		put_block(out, "script", script->text, script->len);
+		put_block(out, "script", NULL, script->text, script->len);
 		buf_adds(out, "</section>\n");
 	}
 	if (result) {
 		buf_adds(out, "<section aria-labelledby=\"h-out\"><h2 id=\"h-out\">Output</h2>\n");
 		if (json_get(result, "points"))
 			pointmap_put(out, doc, json_get(result, "points"));
-		put_stream(out, result, "stdout", "Standard output");
-		put_stream(out, result, "stderr", "Standard error");
+		put_stream(out, result, "stdout", "Standard output", "h3");
+		if (!stderr_first(p, result))
+			put_stream(out, result, "stderr", "Standard error", "h3");
 		buf_adds(out, "</section>\n");
 	}
 	put_rest(out, doc);

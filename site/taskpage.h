@@ -14,6 +14,7 @@ struct taskpage { /* all borrowed */
 	const struct json *behind;	      /* ids of tasks that wait, or waited, for it; NULL: none */
 	const struct left_names *left;	      /* the names of its files; NULL: not known */
 	int64_t queued_at;		      /* UTC seconds; 0: unknown */
+	const struct json *tails;	      /* what the tasks of its node printed so far; NULL: not known */
 };
 void taskpage_body(struct buf *out, const struct taskpage *p);
 /* How it ended, in words: "failed with exit code 127: command not found". Text, not HTML. */

@@ -109,6 +109,21 @@ static void forges(void)
 	forge_of(&f, "https://github.com/o/r.git");
 	CHECK(!strcmp(f.home, "https://github.com/o/r") && !strcmp(f.file, "https://github.com/o/r/blob/"),
 	      "home and files");
+	forge_create(&f, "main", "tasks/unapproved", "x.json", "{\"a\": 1}\n");
+	CHECK(!strcmp(f.create,
+		      "https://github.com/o/r/new/main?filename=tasks/unapproved/x.json&value=%7B%22a%22%3A%201%7D%0A"),
+	      "a new file with its text");
+	forge_create(&f, "a?b", "t", "x.json", "");
+	CHECK(!f.create[0], "a branch that cannot stand in an address");
+	forge_of(&f, "https://gitlab.com/g/s/r");
+	forge_create(&f, "main", "t", "x.json", "text");
+	CHECK(!strcmp(f.create, "https://gitlab.com/g/s/r/-/new/main?file_name=t/x.json"), "GitLab takes a name");
+	forge_of(&f, "https://codeberg.org/o/r");
+	forge_create(&f, "grid/main", "t", "x.json", "a b");
+	CHECK(!strcmp(f.create, "https://codeberg.org/o/r/_new/grid/main/t/?filename=x.json&value=a%20b"), "Forgejo");
+	forge_of(&f, "https://bitbucket.org/o/r");
+	forge_create(&f, "main", "t", "x.json", "");
+	CHECK(!f.create[0], "Bitbucket has no such page");
 	CHECK(leads_to("https://github.com/o/r.git", "https://github.com/o/r/commit/"), "https");
 	CHECK(leads_to("https://ada:secret@github.com:443/o/r/", "https://github.com/o/r/commit/"),
 	      "with a password and a port");

@@ -785,6 +785,57 @@ await test('an array is a map of its points, each a link to its row', async () =
   }
 });
 
+await test('output as a terminal shows it: colours, what was written over, lines to link to; copied, wrapped, raw; stderr of a failure first', async () => {
+  const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, permissions: ['clipboard-read', 'clipboard-write'] });
+  await serving(path => existsSync(join(SITES, 'morning', path)) ? text('morning', path) : 404, async at => {
+    const page = await open(at + 't/tile-003.html#stderr-2', { keep: context });
+    const log = page.locator('pre[data-log="stderr"]');
+    // Under the headline, above the facts.
+    assert((await log.boundingBox()).y < (await page.locator('#h-facts').boundingBox()).y);
+    same(await log.locator('.ln').count(), 2);
+    same(await log.locator('.sgr-31').innerText(), 'tar: /data/maps/tile-0051.tif: Cannot write: No space left on device');
+    assert(await log.locator('.ln').nth(1).evaluate(l => l.classList.contains('at')), 'the line of the address is marked');
+    await log.locator('.no').first().click();
+    same([await hash(page), await log.locator('.ln.at').count()], ['#stderr-1', 1]);
+    await page.click('[aria-label="Copy stderr"]');
+    same(await page.evaluate(() => navigator.clipboard.readText()), 'drawing tile 51\ntar: /data/maps/tile-0051.tif: Cannot write: No space left on device\n');
+    await page.click('.logbar >> text=Raw');
+    assert((await log.innerText()).includes('␛[31mtar:'));
+    await page.click('.logbar >> text=Raw');
+    same(await log.locator('.ln').count(), 2);
+    same(await log.evaluate(e => getComputedStyle(e).whiteSpaceCollapse + getComputedStyle(e).textWrapMode), 'preservewrap');
+    await page.click('.logbar >> text=Wrap');
+    same(await log.evaluate(e => getComputedStyle(e).textWrapMode), 'nowrap');
+    // Commands to copy.
+    same(await page.locator('.commands code').allInnerTexts(), ['dgrid retry tile-003', 'dgrid why tile-003', 'dgrid rerun tile-003']);
+    await page.click('[aria-label="Copy dgrid retry tile-003"]');
+    same(await page.evaluate(() => navigator.clipboard.readText()), 'dgrid retry tile-003');
+    same(page.troubles, []);
+    await page.goto(at + 't/map-007.html');
+    const out = page.locator('pre[data-log="stdout"]');
+    same(await out.locator('.ln').allInnerTexts().then(l => l.map(t => t.trim())), ['drawn in 7 steps', 'bold and green', 'done']);
+    same(await out.locator('.sgr-1').innerText(), 'bold and ');
+    assert(await out.locator('.sgr-1.sgr-32').count() === 0 && await out.locator('.sgr-32').innerText() === 'green');
+    await page.close();
+  });
+  const raw = await open(file('morning', 't/tile-003.html'), { javaScriptEnabled: false });
+  assert((await raw.locator('main').innerText()).includes('No space left on device'));
+  await raw.context().close();
+});
+await test('what a running task has printed so far stands on its page; a new task is asked for at the host', async () => {
+  const page = await open(file('demo', 't/ice-drift.html'), { clock: demo.now * 1000 });
+  assert(/Standard output so far\s+\d+ bytes[^]*the ice drifts/.test(await page.locator('main').innerText()), await page.locator('main').innerText());
+  same(await page.locator('.commands code').allInnerTexts(), ['dgrid logs -f ice-drift', 'dgrid why ice-drift', 'dgrid cancel ice-drift']);
+  await close(page);
+  const hosted = await open(file('hosted'));
+  const to = new URL(await hosted.locator('.links a', { hasText: 'Submit a task' }).getAttribute('href'));
+  same([to.origin + to.pathname, to.searchParams.get('filename'), JSON.parse(to.searchParams.get('value')).task_id], ['https://github.com/org/grid/new/main', 'tasks/unapproved/my-task.json', 'my-task']);
+  await close(hosted);
+  const folder = await open(file('demo'));
+  same(await folder.locator('.links a', { hasText: 'Submit a task' }).count(), 0);
+  await close(folder);
+});
+
 await test('axe finds nothing at WCAG 2.2 AA, on phone and desktop, light, dark and in forced colours', async () => {
   const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
   const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];

@@ -109,7 +109,7 @@ for _ in $(seq 300); do
 	sleep 0.1
 done
 end completed wind-model && end failed too-long
-task ice-drift 'A long run' 'sleep 55; echo drifted' --priority 9
+task ice-drift 'A long run' 'echo the ice drifts; sleep 55; echo drifted' --priority 9
 task sea-level 'A long run too' 'sleep 50; echo 3 mm'
 task clouds 'Waits for a node with a big disk' 'echo clouds' --label big-disk --group weather
 task sunrise 'To be looked at first' 'echo 07:41' --unapproved
@@ -118,3 +118,7 @@ for _ in $(seq 100); do
 	sleep 0.1
 done
 end in_progress ice-drift
+for _ in $(seq 100); do
+	if git --git-dir="$out/grid.git" for-each-ref '--format=%(contents)' refs/dgrid/tails | grep -q 'the ice drifts'; then break; fi
+	sleep 0.1
+done

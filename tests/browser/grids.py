@@ -94,7 +94,7 @@ def morning():
             'task_id': name, 'script': f'./draw {name}', 'timeout_seconds': 600, 'created_at': iso(at - 900), 'group': group, 'result': result, **more}
 
     for i in range(240):
-        ended(f'map-{i:03}', 'success', NOW - 80000 + i * 320, ('atlas', 'borealis')[i % 2], out='drawn\n')
+        ended(f'map-{i:03}', 'success', NOW - 80000 + i * 320, ('atlas', 'borealis')[i % 2], out='drawn 1 of 9\rdrawn 2 of 9\rdrawn in 7 steps\r\n\x1b[1mbold and \x1b[0;32mgreen\x1b[m\x1b[K\ndone\n')
     for i in range(12):
         ended(f'tile-{i + 100}', 'success', night - 7200 + i * 300, 'cygnus', out='drawn\n')
     for i in range(9):
