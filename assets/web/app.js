@@ -428,11 +428,11 @@
   function table() {
     const box = $('task-table'), total = D.counts.unapproved + D.counts.queue + D.counts.in_progress + D.counts.completed + D.counts.failed;
     if (view.state.split(',').includes('archived') && D.archive && !archiveLoaded) load('archive');
-    if (!total && !D.counts.archived) {
-      $('filters').hidden = $('pager').hidden = true;
-      put(box, firstSteps());
-      return;
-    }
+    const none = !total && !D.counts.archived;
+    put($('first-steps'), none ? firstSteps() : null);
+    $('tasks').hidden = document.querySelector('.skip').hidden = none;
+    if (none) return;
+    $('filters').hidden = false;
     const [list, n] = matching(), size = Number(view.size), pages = Math.max(1, Math.ceil(list.length / size));
     const page = Math.min(Number(view.page), pages), from = (page - 1) * size;
     shown = list.length;

@@ -630,6 +630,8 @@ await test('an empty grid says what to do first; without JavaScript there is a l
   const page = await open(file('empty'));
   const text = await page.locator('main').innerText();
   assert(text.includes('dgrid worker --slots 4') && text.includes('dgrid submit --id hello'), text);
+  // On top, before tiles of nothing and empty charts.
+  assert((await page.locator('#first-steps pre').boundingBox()).y < (await page.locator('#charts').boundingBox()).y && await page.locator('#tasks').isHidden());
   await close(page);
   const plain = await open(file('demo'), { javaScriptEnabled: false });
   assert((await plain.locator('noscript').innerText()).includes('2 running'));
@@ -834,6 +836,18 @@ await test('what a running task has printed so far stands on its page; a new tas
   const folder = await open(file('demo'));
   same(await folder.locator('.links a', { hasText: 'Submit a task' }).count(), 0);
   await close(folder);
+});
+
+await test('on a phone tasks are cards: nothing scrolls sideways, sorting stays, the first failure is within two screens', async () => {
+  const page = await open(file('morning') + '#state=failed', { clock: NOW * 1000, viewport: { width: 390, height: 800 }, isMobile: true, hasTouch: true });
+  const box = page.locator('#task-table .scroll');
+  same(await box.evaluate(e => e.scrollWidth > e.clientWidth), false);
+  const cards = await page.locator('table.tasks tbody tr').evaluateAll(list => list.slice(0, 5).map(r => [r.getBoundingClientRect().left, r.getBoundingClientRect().right, r.querySelector('.badge').getBoundingClientRect().right]));
+  for (const [left, right, inner] of cards) assert(left >= 0 && right <= 390 && inner <= right, cards);
+  assert((await page.locator('#failures a').first().boundingBox()).y < 1600);
+  await page.click('table.tasks [data-key="id"]');
+  same((await rows(page))[0], 'big-0');
+  await close(page);
 });
 
 await test('axe finds nothing at WCAG 2.2 AA, on phone and desktop, light, dark and in forced colours', async () => {
