@@ -18,4 +18,4 @@ if [[ $(id -u) == 0 ]] && command -v docker >/dev/null && command -v dockerd >/d
 	start_dockerd || unset DOCKER_HOST
 fi
 if docker info >/dev/null 2>&1 && import_image docker >/dev/null; then export BENCH_IMAGE=dgrid-test:1; fi
-python3 bench/bench.py "$@"
+python3 -B bench/bench.py "$@"
