@@ -83,7 +83,7 @@ help:
 	@echo 'make coverage [ONLY=bats/FILE.bats]   which functions no test runs, and the share of lines that one does'
 	@echo 'make chaos [FAULT_SECONDS=60 WORKERS=4 TASKS=200 SEED=n]   kill, freeze, unplug; then check the history'
 	@echo 'make tamper [HISTORIES=1000 SEED=n]   frauds and honest histories, before the audit and the hook'
-	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook,schedules,packed,audit]   what it costs and gains'
+	@echo 'make bench [ROUNDS=3 ONLY=throughput,pushes,latency,budget,growth,overhead,idle,readers,hook,schedules,packed,audit,peers]   what it costs and gains; peers: beside other queues'
 	@echo 'make screenshots   docs/img anew, by the test of the dashboard in a browser;  make manual: docs/man/ anew, by --help'
 	@echo 'make recording     docs/img/demo.svg anew: a terminal in which make demo runs'
 	@echo 'make fuzz       build/fuzz/fuzz_json (clang);  make format-check'
