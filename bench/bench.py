@@ -612,7 +612,7 @@ def main():
         results[n] = {'median': medians, 'rounds': rounds[n]}
         for key, what, bar, test in FIGURES[n][1]:
             if key not in medians:
-                lines.append(f'| {what} | not measured{": no engine" if n == "overhead" else ""} | {bar} | NO |')
+                lines.append(f'| {what} | not measured{": no engine" if n == "overhead" else ""} | {bar} | {"NO" if test else ""} |')
                 continue
             verdict = '' if test is None else 'yes' if test(medians[key]) else 'NO'
             lines.append(f'| {what} | {medians[key]:.3g} | {bar} | {verdict} |')
