@@ -3,6 +3,9 @@
 const panels = (() => {
   const { h, put, span, stamp } = base;
   const DAY = 86400, HALF = 1800;
+  /* No spreading of what may be a hundred thousand. */
+  const most = list => list.reduce((a, b) => a > b ? a : b, 0), least = list => list.reduce((a, b) => a < b ? a : b, Infinity);
+  const collect = (map, key, value) => { if (!map.get(key)?.push(value)) map.set(key, [value]); };
   const plural = (n, one, many) => `${n.toLocaleString('en')} ${n === 1 ? one : many || one + 's'}`;
 
   /* ---- why ---- */
@@ -19,12 +22,12 @@ const panels = (() => {
   const among = (tasks, at) => tasks.filter(t => t.state === 'failed' && t.ended > at - DAY && t.ended <= at);
   function failures(box, tasks, at, link) {
     const groups = new Map(), list = among(tasks, at);
-    for (const t of list) groups.set(t.why, [...groups.get(t.why) || [], t]);
-    const sorted = [...groups].sort((a, b) => b[1].length - a[1].length || Math.max(...b[1].map(t => t.ended)) - Math.max(...a[1].map(t => t.ended)));
-    put(box, sorted.slice(0, 8).map(([why, all]) => {
+    for (const t of list) collect(groups, t.why, t);
+    const sorted = [...groups].map(([why, all]) => [why, all, most(all.map(t => t.ended))]).sort((a, b) => b[1].length - a[1].length || b[2] - a[2]);
+    put(box, sorted.slice(0, 8).map(([why, all, last]) => {
       const nodes = new Map();
       for (const t of all) nodes.set(t.node || 'no node', (nodes.get(t.node || 'no node') || 0) + 1);
-      const by = [...nodes].sort((a, b) => b[1] - a[1]), first = Math.min(...all.map(t => t.ended)), last = Math.max(...all.map(t => t.ended));
+      const by = [...nodes].sort((a, b) => b[1] - a[1]), first = least(all.map(t => t.ended));
       const where = by.length === 1 ? `${all.length === 1 ? '' : all.length === 2 ? 'both ' : 'all '}on ${by[0][0]}` : `on ${by.slice(0, 3).map(([n, k]) => `${n} (${k})`).join(', ')}${by.length > 3 ? ` and ${by.length - 3} more` : ''}`;
       const a = stamp(first, false), b = stamp(last, false), when = a === b ? a.slice(11) : a.slice(0, 10) === b.slice(0, 10) ? `${a.slice(11)}–${b.slice(11)}` : `${a} – ${b}`;
       const text = /[#…]/.test(why) ? all[0].said || all[0].note : why;
@@ -108,14 +111,20 @@ const panels = (() => {
   /* Tasks that wait for each other and are not all of one group: one list of them each. */
   function loose(tasks) {
     const by = new Map(tasks.map(t => [t.id, t])), root = new Map();
-    const find = id => { while (root.has(id) && root.get(id) !== id) id = root.get(id); return id; };
+    const find = id => {
+      let top = id;
+      while (root.has(top)) top = root.get(top);
+      for (let next; id !== top; id = next) { next = root.get(id); root.set(id, top); }
+      return top;
+    };
     const joined = new Set();
     for (const t of tasks) for (const id of t.needs) if (by.has(id)) {
-      root.set(find(t.id), find(id));
+      const a = find(t.id), b = find(id);
+      if (a !== b) root.set(a, b);
       joined.add(t.id).add(id);
     }
     const sets = new Map();
-    for (const t of tasks) if (joined.has(t.id)) sets.set(find(t.id), [...sets.get(find(t.id)) || [], t]);
+    for (const t of tasks) if (joined.has(t.id)) collect(sets, find(t.id), t);
     return [...sets.values()].filter(s => s.length > 1 && !(s[0].group && s.every(t => t.group === s[0].group)));
   }
 
@@ -123,7 +132,7 @@ const panels = (() => {
   const weigh = g => g.queued + g.running;
   /* Seconds until all have ended, as far as the last hour tells; -1: it does not. */
   function left(g, at) {
-    const n = weigh(g), recent = g.ends.filter(t => t > at - 3600 && t <= at), since = Math.min(...recent);
+    const n = weigh(g), recent = g.ends.filter(t => t > at - 3600 && t <= at), since = least(recent);
     if (recent.length >= 3 && at - since > 60) return n * (at - since) / recent.length;
     return g.ran && g.running ? n * g.ms / g.ran / 1000 / g.running : -1;
   }
