@@ -86,6 +86,11 @@ void ledger_tidy(struct ledger *l)
 
 int ledger_sync(struct ledger *l, struct err *e)
 {
+	struct err none;
+	bool fresh = l->fresh && !l->also;
+	l->fresh = false;
+	if (fresh && !refresh(l, &none))
+		return 0;
 	char there[72], *ref = xasprintf("refs/remotes/origin/%s", l->branch);
 	clone_clear_locks(&l->git, l->branch);
 	int rc = fetch(l, e);
@@ -128,8 +133,10 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 		clone_clear_leftovers(&l->git);
 		rc = clone_adopt(&l->git, url, l->folder.objects, e);
 	}
-	if (rc)
+	if (rc) {
 		rc = make_clone(l, e);
+		l->fresh = !rc && l->temporary;
+	}
 	return rc;
 }
 

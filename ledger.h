@@ -33,6 +33,7 @@ struct ledger {
 	struct folder folder;		       /* a remote in a folder on this machine; folder.ref NULL: another */
 	bool dirty;			       /* the work tree may hold files that git does not know */
 	bool temporary;			       /* ledger_close removes the clone */
+	bool fresh;			       /* it was made just now, and the first ledger_sync fetches nothing */
 	char *sign_key, *sign_public, *no_key; /* see ledger_sign_with */
 	struct ledger_draft draft;	       /* n 0: none is being made */
 	struct push_beside *beside;	       /* goes with a commit in which a change brings it; NULL: nothing */
