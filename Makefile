@@ -47,6 +47,10 @@ O := build/san/obj
 T := build/san/tests
 MODE_C := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 MODE_L := -fsanitize=address,undefined
+ifeq ($(UNAME),Linux) # 160,000 relocations less at each start
+MODE_C += -fno-pie
+MODE_L += -no-pie
+endif
 else ifeq ($(COV),1)
 OUT := build/cov/dgrid
 O := build/cov/obj

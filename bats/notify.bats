@@ -140,3 +140,15 @@ over_ssh() { # a worker that would ask once in ten minutes
 	wait_until 30 ended large
 	run ! grep -E 'warn|error' "$T/worker.log"
 }
+
+@test "over SSH a submit reads the branch once, and pushes" {
+	start_sshd
+	accepted() { grep -c 'Accepted publickey' "$T/sshd.log"; }
+	"$DGRID" --repo "$SSH_URL" submit --id a -- true # makes the copy that readers have
+	local before
+	before=$(accepted)
+	"$DGRID" --repo "$SSH_URL" submit --id b -- true
+	[ $(($(accepted) - before)) -le 3 ] # the branch to commit on, what readers have, the push
+	ledger_has queue b
+	run -69 "$DGRID" --repo "${SSH_URL%/*}/nowhere.git" submit --id c -- true
+}

@@ -372,7 +372,7 @@ field() { # STATE ID PYTHON-EXPRESSION over t
 	for how in merge squash rebase; do offer "by-$how" "echo hello from $how"; done
 	for how in merge squash rebase; do merge "by-$how" $how; done
 	run -0 "$DGRID" why by-merge
-	[[ "$output" == *"is in unapproved"*"waits to be promoted"* ]]
+	[[ "$output" == *"is in unapproved"*"is waiting to be promoted"* ]]
 	run -0 "$DGRID" promote
 	for how in merge squash rebase; do [[ "$output" == *"promoted by-$how: approved in $(head -c 10 "$T/merged-by-$how")"* ]]; done
 	run -0 ledger_ls queue
