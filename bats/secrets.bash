@@ -164,7 +164,7 @@ check_network() {
 	spawn "$T/w.log" "$DGRID" worker "${OPTIONS[@]}"
 	wait_until 40 ledger_has failed alone
 	run -0 "$DGRID" why may
-	[[ "$output" == *"no node offers the network egress to its signer"* ]]
+	[[ "$output" == *"no node is known to offer the network egress to its signer"* ]]
 	kill -TERM "$SPAWNED"
 	wait_until 20 pid_ended "$SPAWNED"
 	once --network "egress=$net"
