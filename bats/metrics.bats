@@ -151,7 +151,7 @@ change() {
 	ledger_has completed good
 	ledger_has queue twice
 	run -0 "$DGRID" why twice
-	[[ "$output" == *"tasks/completed/ has a task of the same id"* ]]
+	[[ "$output" == *"tasks/completed/ has a task with the same id"* ]]
 	run -65 "$DGRID" show f0
 	[[ "$output" == *"tasks/failed/f0.json:1:1: expected an object, found array"* ]]
 	run -65 "$DGRID" logs -f f1

@@ -185,4 +185,5 @@ network_teardown() {
 	net=$(<"$T/network")
 	"$ENGINE" rm --force "$net" >/dev/null 2>&1 || true
 	"$ENGINE" network rm "$net" >/dev/null 2>&1 || true
+	if [[ $(id -u) == 0 ]]; then rm -rf "/var/lib/cni/networks/$net"; fi # where Podman leaves the last address that it gave
 }

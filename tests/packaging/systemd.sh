@@ -2,8 +2,8 @@
 # The Debian package on a machine where systemd is the first process.
 # shellcheck disable=SC1091,SC2016,SC2009 # it is there then; texts for inner shells; ps shows arguments too
 . /run/machine/common.sh
-# In var/tmp are folders of workers outside.
-ours() { (cd / && find etc usr var srv opt -xdev \( -path usr/local -o -path var/tmp \) -prune -o -name '*dgrid*' -print | sort); }
+# In var/tmp are folders of workers outside, in var/lib/cni their networks.
+ours() { (cd / && find etc usr var srv opt -xdev \( -path usr/local -o -path var/tmp -o -path var/lib/cni \) -prune -o -name '*dgrid*' -print | sort); }
 before=$(ours)
 dpkg -i /run/machine/dgrid.deb
 getent passwd dgrid | grep -q ':/var/lib/dgrid:/usr/sbin/nologin$'
