@@ -186,8 +186,12 @@ commits() { git -C "$ORIGIN" rev-list --count main; }
 	echo cutme >"$T/fake/cuts"
 	one cutme ', "max_attempts": 2'
 	spawn "$T/log" "$DGRID" worker --node-id n1 --engine docker --work-dir "$T/w1"
-	back() { "$DGRID" why cutme | grep -q 'its claim was given back [123] times\?; last by n1: docker run ended with signal 9'; }
-	wait_until 40 back
+	released() { { ledger_json queue cutme || ledger_json in_progress cutme; } | jq -e 'any(.attempts[]?; .outcome == "released")'; }
+	wait_until 40 released
+	kill -STOP "$SPAWNED" # its attempts are not used up while why looks
+	run -0 "$DGRID" why cutme
+	[[ "$output" =~ 'its claim was given back '[123]' time's?'; last by n1: docker run ended with signal 9' ]]
+	kill -CONT "$SPAWNED"
 	queue 3
 	wait_until 60 completed_all 3
 	wait_until 90 ledger_has failed cutme

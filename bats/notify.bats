@@ -100,7 +100,7 @@ over_ssh() { # a worker that would ask once in ten minutes
 	shared c
 	kill "$WORKER"
 	wait_until 30 pid_ended "$WORKER"
-	run ! connects
+	wait_until 10 gone
 	[ ! -e "$T/w1/ssh" ]
 	run ! grep -i 'control' "$T/worker.log"
 }
