@@ -203,9 +203,11 @@ static int record(struct worker *w, int64_t began, struct err *e)
 	int rc = 0;
 	check_disk(w);
 	unsigned pushes = w->ledger.pushes;
-	if (self_schedule(w, clock_mono_ms()).claim && !outbox_narrow(&w->outbox, now))
+	bool narrow =
+	    outbox_narrow(&w->outbox, now); /* what is declined is sought: claims wait for the next exchange */
+	if (self_schedule(w, clock_mono_ms()).claim && !narrow)
 		n = (skips += claims_make(w, &c[n], c, results));
-	else
+	else if (!narrow || !n)
 		w->times.work_waits = false;
 	if (self_schedule(w, clock_mono_ms()).claim)
 		n += claims_skip(w, &c[n]);
