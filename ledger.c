@@ -136,6 +136,7 @@ int ledger_open(struct ledger *l, const char *url, const char *branch, const cha
 	if (rc) {
 		rc = make_clone(l, e);
 		l->fresh = !rc && l->temporary;
+		l->dirty = !l->fresh; /* nothing has been written there yet */
 	}
 	return rc;
 }
@@ -590,7 +591,7 @@ int ledger_commit(struct ledger *l, const char *who, struct ledger_change *c, si
 		char dice[9];
 		clock_nonce(dice, 4);
 		proc_pause((int64_t)(strtoul(dice, NULL, 16) % (unsigned long)backoff));
-		backoff = backoff * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff * 2;
+		backoff = clock_longer(backoff, BACKOFF_FIRST_MS, BACKOFF_MAX_MS);
 		if (ledger_sync(l, e)) {
 			e->class = ERR_RETRY; /* nothing of ours is under way: the last push was refused */
 			break;

@@ -16,4 +16,9 @@ int64_t clock_read(const char *digits);
 void clock_nonce(char *out, unsigned n_bytes);
 /* A random time from half of ms to ms, so that those who wait do not wake together. */
 int64_t clock_jitter(int64_t ms);
+/* How long to wait after one more failure: twice as long as last, between least and most; last 0: least. */
+static inline int64_t clock_longer(int64_t last, int64_t least, int64_t most)
+{
+	return 2 * last < least ? least : 2 * last > most ? most : 2 * last;
+}
 #endif

@@ -109,7 +109,7 @@ static void ended(void *ctx, const struct proc_result *r)
 	s->proc = NULL;
 	use(s, false);
 	unlink(s->socket);
-	s->wait_ms = settled || first ? WAIT_FIRST_MS : 2 * s->wait_ms < WAIT_MOST_MS ? 2 * s->wait_ms : WAIT_MOST_MS;
+	s->wait_ms = clock_longer(settled ? 0 : s->wait_ms, WAIT_FIRST_MS, WAIT_MOST_MS);
 	s->again_at = now + clock_jitter(s->wait_ms);
 	if (first && !settled)
 		log_at(LOG_INFO, "ssh", "no connection for all of git's commands (%.*s); each makes its own",

@@ -22,8 +22,8 @@ struct sharedssh {
 };
 
 /* url: the grid's; dir: a folder of ours, where the socket is made. Shares nothing where url is not reached over SSH,
- * where ssh is not the user's command for it (GIT_SSH_COMMAND, core.sshCommand) or is told to share already, or where
- * the folder's name is too long for a socket. */
+ * where the user's command (GIT_SSH_COMMAND, core.sshCommand) is no plain call of ssh or shares already, or where the
+ * folder's name does not do for a socket. */
 void sharedssh_begin(struct sharedssh *s, const char *url, const char *dir);
 void sharedssh_keep(struct sharedssh *s); /* connects where that is due, after failures with growing waits */
 void sharedssh_end(struct sharedssh *s);

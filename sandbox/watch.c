@@ -228,7 +228,7 @@ static void pass(void *ctx)
 			first->init = w->init;
 	}
 	settle(all, n);
-	wait_ms = wait_ms * 2 < LOOK_MAX_MS ? wait_ms * 2 : LOOK_MAX_MS;
+	wait_ms = clock_longer(wait_ms, LOOK_MIN_MS, LOOK_MAX_MS);
 	for (struct watch *w = watches; w; w = w->next)
 		look(w, all, n);
 	free(all);

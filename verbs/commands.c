@@ -109,6 +109,12 @@ void bring_token(const char *url)
 		git_token_for(url);
 }
 
+void context_env(const struct context *ctx, struct strs *env)
+{
+	strs_addf(env, "DGRID_REPO_URL=%s", ctx->url);
+	strs_addf(env, "DGRID_BRANCH=%s", ctx->branch);
+}
+
 int need_repo(const struct context *ctx, struct err *e)
 {
 	if (ctx->url)

@@ -17,6 +17,8 @@ char *absolute_repo(const char *url);
 char *usual_repo(void); /* when no option says it: $DGRID_REPO_URL, else where we stand; the same otherwise */
 /* Before git is called: the token is for the grid that the environment names; where that takes none, for url's. */
 void bring_token(const char *url);
+/* The grid, for this program called once more: NAME=value. */
+void context_env(const struct context *ctx, struct strs *env);
 int need_repo(const struct context *ctx, struct err *e); /* ERR_USAGE when no repository is known */
 /* The branch as readers see it; at: NULL, or what --at says. */
 int open_snapshot(const struct context *ctx, const char *at, struct snapshot *s, struct err *e);

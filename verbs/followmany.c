@@ -59,12 +59,13 @@ static void ended(void *ctx, const struct proc_result *r)
 
 static int begin(const struct context *ctx, struct one *o, struct err *e)
 {
-	char *repo = xasprintf("DGRID_REPO_URL=%s", ctx->url), *branch = xasprintf("DGRID_BRANCH=%s", ctx->branch);
-	const char *argv[] = {proc_self(), "logs", "-f", "--", o->id, NULL}, *env[] = {repo, branch, NULL};
-	const struct proc_spec spec = {.argv = argv, .env = env, .ctx = o, .on_output = printed, .on_end = ended};
+	struct strs env = {0};
+	context_env(ctx, &env);
+	const char *argv[] = {proc_self(), "logs", "-f", "--", o->id, NULL};
+	const struct proc_spec spec = {
+	    .argv = argv, .env = (const char *const *)env.v, .ctx = o, .on_output = printed, .on_end = ended};
 	o->proc = proc_start(&spec, e);
-	free(repo);
-	free(branch);
+	strs_clear(&env);
 	return o->proc ? 0 : -1;
 }
 

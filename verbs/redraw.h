@@ -1,4 +1,4 @@
-/* watch: a page of text on the terminal, looked at again and again, drawn in place on a screen of its own until q or a
+/* redraw: a page of text on the terminal, looked at again and again, drawn in place on a screen of its own until q or a
  * signal; then the terminal is as it was. */
 #ifndef REDRAW_H
 #define REDRAW_H

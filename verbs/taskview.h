@@ -1,4 +1,4 @@
-/* taskview: all about one task as text, as show prints it and status --watch shows it. */
+/* taskview: all about one task as text, as show prints it and watch shows it. */
 #ifndef TASKVIEW_H
 #define TASKVIEW_H
 #include "store/snapshot.h"

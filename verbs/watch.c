@@ -188,9 +188,10 @@ static void look(struct watchview *v)
 static void act(struct watchview *v)
 {
 	const struct context *ctx = v->page.ctx;
-	char *repo = xasprintf("DGRID_REPO_URL=%s", ctx->url), *branch = xasprintf("DGRID_BRANCH=%s", ctx->branch);
-	const char *argv[] = {proc_self(), v->ask, "--", v->id, NULL}, *env[] = {repo, branch, NULL};
-	const struct proc_spec spec = {.argv = argv, .env = env};
+	struct strs env = {0};
+	context_env(ctx, &env);
+	const char *argv[] = {proc_self(), v->ask, "--", v->id, NULL};
+	const struct proc_spec spec = {.argv = argv, .env = (const char *const *)env.v};
 	struct proc_result r = {0};
 	struct err e = {0};
 	bool ran = !proc_run(&spec, &r, &e), well = ran && r.end == PROC_EXITED && !r.code;
@@ -201,8 +202,7 @@ static void act(struct watchview *v)
 	snprintf(v->said, sizeof v->said, "%s", line.len ? line.data : well ? "done" : "it did not succeed");
 	buf_clear(&line);
 	proc_result_clear(&r);
-	free(repo);
-	free(branch);
+	strs_clear(&env);
 }
 
 static void loop(struct watchview *v)

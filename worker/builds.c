@@ -168,7 +168,7 @@ static void refuse(struct build_try *t, const char *why)
 {
 	t->built = false;
 	t->at = clock_now();
-	t->wait_ms = !t->wait_ms ? WAIT_FIRST_MS : 2 * t->wait_ms < WAIT_MOST_MS ? 2 * t->wait_ms : WAIT_MOST_MS;
+	t->wait_ms = clock_longer(t->wait_ms, WAIT_FIRST_MS, WAIT_MOST_MS);
 	t->until = clock_mono_ms() + t->wait_ms;
 	snprintf(t->said, sizeof t->said, "%s", why);
 	log_at(LOG_ERROR, "builds", "image %s is not built: %s; it is tried again in %lld min", t->image, why,

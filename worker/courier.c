@@ -73,9 +73,7 @@ static void trouble(struct courier *c, const char *what)
 	if (!c->told)
 		log_at(LOG_WARN, "outputs", "cannot be brought to the remote: %s; trying again", what);
 	c->told = true;
-	c->wait_ms = c->wait_ms * 2 < WAIT_MIN_MS   ? WAIT_MIN_MS
-		     : c->wait_ms * 2 > WAIT_MAX_MS ? WAIT_MAX_MS
-						    : c->wait_ms * 2;
+	c->wait_ms = clock_longer(c->wait_ms, WAIT_MIN_MS, WAIT_MAX_MS);
 	later(c, clock_jitter(c->wait_ms));
 }
 

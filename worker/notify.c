@@ -45,9 +45,7 @@ static void ended(void *ctx, const struct proc_result *r)
 	int64_t now = clock_mono_ms();
 	bool settled = n->told && now - n->again_at > SETTLED_MS;
 	n->proc = NULL;
-	n->wait_ms = settled || !n->wait_ms	     ? WAIT_FIRST_MS
-		     : 2 * n->wait_ms < WAIT_MOST_MS ? 2 * n->wait_ms
-						     : WAIT_MOST_MS;
+	n->wait_ms = clock_longer(settled ? 0 : n->wait_ms, WAIT_FIRST_MS, WAIT_MOST_MS);
 	n->again_at = now + clock_jitter(n->wait_ms);
 	n->told = false;
 	n->n_part = 0;

@@ -130,7 +130,7 @@ static uint64_t bad(const struct slots *s)
 static void wait(struct probation *p, struct selfcheck *fit, const char *why)
 {
 	char when[32];
-	p->wait_ms = !p->wait_ms ? WAIT_FIRST_MS : 2 * p->wait_ms < WAIT_MAX_MS ? 2 * p->wait_ms : WAIT_MAX_MS;
+	p->wait_ms = clock_longer(p->wait_ms, WAIT_FIRST_MS, WAIT_MAX_MS);
 	int64_t wait_ms = clock_jitter(p->wait_ms);
 	p->until = clock_mono_ms() + wait_ms;
 	p->trial = false;

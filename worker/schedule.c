@@ -1,4 +1,5 @@
 #include "worker/schedule.h"
+#include "base/clock.h"
 
 #define FOLDER_POLL_MS 100 /* looks at a file, not at the remote */
 #define TURN_PAUSE_MS 5000
@@ -116,8 +117,7 @@ int64_t schedule_backoff(enum schedule_setback why, int64_t last_ms)
 		      [SETBACK_TROUBLE] = {500, 60000},
 		      [SETBACK_REFUSED] = {120000, 600000},
 		      [SETBACK_BUSY] = {120000, 1200000}};
-	int64_t next = 2 * last_ms;
 	if (why == SETBACK_REFUSED && !last_ms)
 		return 1000;
-	return next < bounds[why].least ? bounds[why].least : next > bounds[why].most ? bounds[why].most : next;
+	return clock_longer(last_ms, bounds[why].least, bounds[why].most);
 }

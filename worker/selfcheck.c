@@ -26,8 +26,7 @@ bool selfcheck_pause(struct selfcheck *s, const char *why)
 	if (news)
 		log_at(LOG_ERROR, "worker", "no claims until this is mended: %s", text);
 	memcpy(s->trouble, text, sizeof text);
-	s->wait_ms = s->wait_ms * 2 < WAIT_MIN_MS ? WAIT_MIN_MS : s->wait_ms * 2;
-	s->wait_ms = s->wait_ms > WAIT_MAX_MS ? WAIT_MAX_MS : s->wait_ms;
+	s->wait_ms = clock_longer(s->wait_ms, WAIT_MIN_MS, WAIT_MAX_MS);
 	s->check_at = clock_mono_ms() + clock_jitter(s->wait_ms);
 	return news;
 }
@@ -124,10 +123,7 @@ static struct selfcheck_image *look_for(struct selfcheck *s, const struct engine
 	i->pins = pins;
 	i->build = build;
 	i->looked_at = clock_mono_ms();
-	i->wait_ms = !rc			     ? 0
-		     : !i->wait_ms		     ? IMAGE_FIRST_MS
-		     : 2 * i->wait_ms < IMAGE_MAX_MS ? 2 * i->wait_ms
-						     : IMAGE_MAX_MS;
+	i->wait_ms = rc ? clock_longer(i->wait_ms, IMAGE_FIRST_MS, IMAGE_MAX_MS) : 0;
 	i->failed_until = rc ? i->looked_at + i->wait_ms : 0;
 	if (!rc)
 		i->why[0] = 0;
